@@ -1,0 +1,35 @@
+# Two commands are enough to begin: `make demo` and `make test`. Needs Python 3.11 or later and make.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: demo test lint real bench clean
+
+demo: $(READY)  ## ask what a public fine-tune descends from
+	model=$$($(BIN)/python scripts/fetch_real.py sre-embedding-model) && $(BIN)/lineage whois "$$model"
+
+test: lint  ## every check: style, types, import contracts, tests
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+real: $(READY)  ## check the answers on real checkpoints (downloads about 300 MB once)
+	$(BIN)/python scripts/check_real.py
+
+bench: $(READY)  ## time the sketches on a 2 GB checkpoint
+	$(BIN)/python scripts/bench_ingest.py --results docs/results.md
+
+clean:
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+# The stamp is newer than pyproject.toml once the environment holds what it asks for.
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "lineage needs Python 3.11 or later: make PYTHON=/path/to/python3.11"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@

@@ -1,0 +1,116 @@
+"""A query against one reference, put into words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lineage.ancestry.changes import Change, change
+from lineage.ancestry.direction import direction
+from lineage.ancestry.relations import DERIVED, component_relation, layer_map, strongest_word
+from lineage.match import Match, match
+from lineage.types import (
+    CheckpointSketch,
+    Comparison,
+    ComponentFinding,
+    Generic,
+    Relation,
+    Role,
+    TensorMatch,
+    Verdict,
+)
+
+_Changes = Sequence[tuple[TensorMatch, Change]]
+
+
+def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Comparison:
+    """What query `a` is to reference `b`, one of `models` that the search covers."""
+    matched = match(a, b, models)
+    changes = _changes(matched)
+    role, basis = direction(matched, changes)
+    components = tuple(_component(matched, name, changes, role, basis) for name in matched.components)
+    derived = [c for c in components if c.relation in DERIVED]
+    share = sum(c.share for c in derived)
+    relation = _overall(components, share)
+    found = relation in DERIVED or relation == "component-reused"
+    return Comparison(
+        model=b.id,
+        model_name=b.name,
+        verdict=_verdict(matched, changes, relation, share),
+        relation=relation,
+        role=role if found else None,
+        share=share,
+        evidence=matched.overall,
+        confidence=_confidence(components, share),
+        basis=basis if found else (),
+        components=components,
+        tensors=matched.tensors,
+        generic=generic(a),
+    )
+
+
+def generic(sketch: CheckpointSketch) -> tuple[Generic, ...]:
+    """The tensors of a model that are no evidence, with the reason."""
+    return tuple(Generic(t.name, t.part.generic) for t in sketch.tensors if t.part.generic is not None)
+
+
+def _changes(matched: Match) -> _Changes:
+    mine = {t.name: t for t in matched.a.tensors}
+    theirs = {t.name: t for t in matched.b.tensors}
+    return [(m, change(mine[m.a], theirs[m.b], m)) for m in matched.tensors if mine[m.a].part.generic is None]
+
+
+def _component(matched: Match, name: str, changes: _Changes, role: Role, basis: tuple[str, ...]) -> ComponentFinding:
+    own = [(m, c) for m, c in changes if m.component == name]
+    params = sum(t.params for t in matched.a.tensors if t.part.component == name and t.part.generic is None)
+    word = component_relation(matched, name, changes)
+    found = word in DERIVED or word == "component-reused"
+    return ComponentFinding(
+        name=name,
+        params=params,
+        share=params / matched.a.params,
+        relation=word,
+        role=role if found else None,
+        evidence=matched.components[name],
+        confidence=_support(matched, own) if found else 0.0,
+        basis=basis if found else (),
+        layer_map=layer_map(own) if found else None,
+        scheme=next((c.scheme for _, c in own if c.scheme is not None), None) if found else None,
+    )
+
+
+def _support(matched: Match, own: _Changes) -> float:
+    """Share of the component's compared matrices, by size, that are related one by one."""
+    sizes = {t.name: t.params for t in matched.a.tensors}
+    compared = [(sizes[m.a], c.kind != "unrelated") for m, c in own if len(m.shape) > 1]
+    total = sum(size for size, _ in compared)
+    return sum(size for size, related in compared if related) / total if total else 0.0
+
+
+def _overall(components: Sequence[ComponentFinding], share: float) -> Relation:
+    words = [c.relation for c in components]
+    if "component-reused" in words or 0.0 < share < 0.5:
+        return "component-reused"
+    if share > 0.0:
+        # A detail such as a small head does not name the whole.
+        return strongest_word([c.relation for c in components if c.share > 0.01])
+    if "shared-init" in words:
+        return "shared-init"
+    return "independent" if "independent" in words else "inconclusive"
+
+
+def _verdict(matched: Match, changes: _Changes, relation: Relation, share: float) -> Verdict:
+    if relation == "component-reused":
+        return "partly-derived"
+    if relation in DERIVED:
+        whole = {m.a for m, c in changes if c.kind == "same"}
+        everything = {t.name for t in matched.a.tensors if t.part.generic is None}
+        same_shapes = relation in ("identical", "re-encoded")
+        return "identical" if same_shapes and whole == everything else "derived"
+    if relation == "shared-init":
+        return "related"
+    return "independent" if relation == "independent" else "inconclusive"
+
+
+def _confidence(components: Sequence[ComponentFinding], share: float) -> float:
+    derived = [c for c in components if c.relation in DERIVED]
+    return sum(c.share * c.confidence for c in derived) / share if share else 0.0

@@ -1,0 +1,101 @@
+"""Which way the arrow points: only where a cue says so, and with the cue named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lineage.ancestry.changes import Change
+from lineage.match import Match
+from lineage.match.values import common_values
+from lineage.types import CheckpointSketch, Role, TensorMatch, TensorSketch
+
+_MIN_ROWS = 8
+_EXACT = 2e-6  # relative residual of a row that was only scaled, in float32
+_SHRUNK = 1e-6
+
+
+def direction(match: Match, changes: Sequence[tuple[TensorMatch, Change]]) -> tuple[Role, tuple[str, ...]]:
+    """The query's role towards the reference and the cues, the strongest first; "undirected" without one.
+
+    In order: a change that can only be computed one way; vocabulary growth and dropped layers; never-trained rows shrunk by
+    weight decay; what a card declares. A later cue never overrules an earlier one.
+    """
+    for cue in (_computable(changes), _grown(match, changes), _shrunk_rows(match), _declared(match.a, match.b)):
+        if cue is not None:
+            return cue[0], (cue[1],)
+    return "undirected", ()
+
+
+def _computable(changes: Sequence[tuple[TensorMatch, Change]]) -> tuple[Role, str] | None:
+    roles = {c.role for _, c in changes if c.role is not None}
+    if len(roles) != 1:
+        return None
+    role = roles.pop()
+    assert role is not None
+    kind = next(c.kind for _, c in changes if c.role is not None)
+    finer, coarser = ("the reference", "this model") if role == "child" else ("this model", "the reference")
+    verb = {"recast": "rounding", "pruned": "pruning", "quantized": "quantising"}[kind]
+    return role, f"{coarser} can be computed from {finer} by {verb}, not the other way round"
+
+
+def _grown(match: Match, changes: Sequence[tuple[TensorMatch, Change]]) -> tuple[Role, str] | None:
+    """More tokens, or fewer layers of which none is new: the child's side."""
+    tensors = {t.name: t for t in match.b.tensors}
+    for held, found in changes:
+        if held.role == "token-embedding" and found.kind in ("same", "recast", "tuned"):
+            mine, theirs = held.shape[0], tensors[held.b].shape[0]
+            if mine != theirs:
+                return ("child" if mine > theirs else "parent"), f"the vocabulary has {mine:,} rows against {theirs:,}"
+    mine_layers = {h.layers[0] for h, c in changes if c.kind == "same" and h.layers[0] is not None}
+    image = {h.layers[1] for h, c in changes if c.kind == "same" and h.layers[0] is not None}
+    all_theirs = {t.part.layer for t in match.b.tensors if t.part.layer is not None}
+    if mine_layers and len(image) == len(mine_layers) and len(all_theirs) > len(image):
+        return "child", f"{len(image)} of the reference's {len(all_theirs)} layers are here and no other"
+    return None
+
+
+def _shrunk_rows(match: Match) -> tuple[Role, str] | None:
+    """Rows of unseen tokens receive no gradient; weight decay scales them all by one factor below 1 in the child."""
+    for pair in match.pairs:
+        a, b = match.a.tensors[pair.a], match.b.tensors[pair.b]
+        if a.part.role != "token-embedding" or pair.transposed or pair.how == "rows":
+            continue
+        factor = common_factor(a, b)
+        if factor is not None and abs(factor - 1.0) > _SHRUNK:
+            role: Role = "child" if factor < 1.0 else "parent"
+            side = "this model" if role == "child" else "the reference"
+            return role, f"rows of unseen tokens are scaled by {min(factor, 1 / factor):.6f} in {side} (weight decay)"
+    return None
+
+
+def common_factor(a: TensorSketch, b: TensorSketch) -> float | None:
+    """The one factor by which at least a quarter (and eight) of the sampled rows of `a` are scaled copies of those of `b`.
+
+    A row counts if it is the scaled row to float32 rounding. None without such rows or one common factor.
+    """
+    x, y = (v.astype(np.float64) for v in common_values(a, b, transposed=False))
+    square = (y * y).sum(axis=1)
+    live = square > 0
+    x, y, square = x[live], y[live], square[live]
+    factors = (x * y).sum(axis=1) / square
+    residual = np.linalg.norm(x - factors[:, None] * y, axis=1) / np.sqrt(square)
+    clean = factors[residual < _EXACT]
+    if len(clean) < max(_MIN_ROWS, len(factors) / 4):
+        return None
+    middle = float(np.median(clean))
+    return middle if float(np.abs(clean - middle).max()) < 3 * _EXACT else None
+
+
+def _declared(a: CheckpointSketch, b: CheckpointSketch) -> tuple[Role, str] | None:
+    for child, parent, role in ((a, b, "child"), (b, a, "parent")):
+        for fact in child.declared:
+            if _same_name(fact.model, parent.name):
+                found: Role = "child" if role == "child" else "parent"
+                return found, f"declared: {fact.source} names {parent.name}"
+    return None
+
+
+def _same_name(left: str, right: str) -> bool:
+    return bool(left) and left.rsplit("/", 1)[-1].lower() == right.rsplit("/", 1)[-1].lower()

@@ -1,0 +1,184 @@
+"""Where a model belongs: candidates from the indexes, each compared, the best kept for every component."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from lineage.ancestry.comparison import compare, generic
+from lineage.ancestry.relations import DERIVED, is_significant
+from lineage.match.values import MIN_DISTINCT
+from lineage.sketch.family import FAMILY
+from lineage.sketch.vectors import model_vector, tensor_vectors
+from lineage.store import Index
+from lineage.types import (
+    CheckpointSketch,
+    Comparison,
+    ComponentFinding,
+    Limits,
+    TensorSketch,
+    Timings,
+    Verdict,
+    Whois,
+)
+
+Placed = tuple[ComponentFinding, str | None, str | None]
+Loaded = Mapping[str, CheckpointSketch]
+
+NEAREST_MODELS = 16
+NEAREST_TENSORS = 8
+MOST_ALTERNATIVES = 5
+_SUGGESTIVE = 0.3  # cosine of tensor vectors, whose error is 1/16: a suggestion to look, not evidence
+
+TRANSFORMATIONS = (
+    "copying, renaming, resharding, transposing, casting",
+    "rounding to int8 and int4",
+    "pruning of single weights",
+    "fine-tuning and continued pretraining",
+    "added, dropped and reordered layers",
+    "added vocabulary",
+    "reordered rows of single tensors",
+    "reuse of one component",
+)
+NOT_TESTED = (
+    "merges of several parents",
+    "whole networks permuted or rotated",
+    "distillation and other functional likeness (it leaves no trace in weights)",
+)
+
+_NOTHING = CheckpointSketch("", FAMILY, "full", "", "", "", "", 0, 0, ())
+
+
+def whois(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
+    """Say what `query` descends from among the models of `indexes`."""
+    started = time.perf_counter()
+    models = sum(len(index) for index in indexes)
+    loaded = {model: index.load(model) for index in indexes for model in candidates(query, index)}
+    searched = time.perf_counter()
+    compared = [compare(query, reference, max(1, models)) for reference in loaded.values()]
+    compared.sort(key=_rank, reverse=True)
+    placed = _placed(query, compared)
+    ancestors = _ancestors(compared)
+    reaches = [c.evidence.min_detectable_r for c in compared if c.evidence.min_detectable_r is not None]
+    return Whois(
+        sketch=query,
+        verdict=_verdict(placed, ancestors),
+        components=placed,
+        ancestors=ancestors,
+        alternatives=tuple(_alternatives(compared, ancestors, loaded)),
+        generic=generic(query),
+        left_out=tuple(f"{name}: {reason}" for name, reason in query.left_out),
+        limits=Limits(
+            models_searched=models,
+            index_id="+".join(index.id for index in indexes),
+            min_detectable_r=min(reaches) if reaches else None,
+            transformations=TRANSFORMATIONS,
+            not_tested=NOT_TESTED,
+        ),
+        timings=Timings(0.0, 0.0, searched - started, time.perf_counter() - searched),
+    )
+
+
+def candidates(query: CheckpointSketch, index: Index) -> list[str]:
+    """Model ids worth a full comparison: holders of equal content, of near tensors, and the nearest models."""
+    votes: dict[str, float] = {}
+    digests = {d for t in query.tensors for d in (t.band_digest, t.digest) if d is not None and _tells(t)}
+    for holders in index.same_digests(digests).values():
+        for model, _ in holders:
+            votes[model] = votes.get(model, 0.0) + 1.0
+    _, vectors = tensor_vectors(query)
+    if len(vectors):
+        for hits in index.nearest_tensors(vectors, NEAREST_TENSORS):
+            for hit in hits:
+                if hit.score > _SUGGESTIVE:
+                    votes[hit.model_id] = votes.get(hit.model_id, 0.0) + hit.score
+    by_vote = sorted(votes, key=lambda model: -votes[model])[:NEAREST_MODELS]
+    nearest = [model for model, _ in index.nearest_models(model_vector(query), NEAREST_MODELS)]
+    return list(dict.fromkeys([*by_vote, *nearest]))
+
+
+def _tells(tensor: TensorSketch) -> bool:
+    """Whether equal content of this tensor says anything: constants and fixed tables are equal everywhere."""
+    return tensor.part.generic is None and tensor.stats.distinct >= MIN_DISTINCT
+
+
+def _rank(comparison: Comparison) -> tuple[bool, float, float, float]:
+    evidence = comparison.evidence
+    return is_ancestry(comparison), round(comparison.share, 2), evidence.r or 0.0, -evidence.log10_p
+
+
+def is_ancestry(comparison: Comparison) -> bool:
+    """Whether a comparison found inheritance, of the whole or of a part."""
+    return comparison.verdict in ("identical", "derived", "partly-derived")
+
+
+def _ancestors(compared: Sequence[Comparison]) -> tuple[Comparison, ...]:
+    """The best comparison for each component that descends from something, without repeats."""
+    names = dict.fromkeys(c.name for comparison in compared for c in comparison.components)
+    best = [c for name in names if (c := _best(name, compared)) is not None and is_ancestry(c)]
+    return tuple(dict.fromkeys(sorted(best, key=_rank, reverse=True)))
+
+
+def _best(name: str, compared: Sequence[Comparison]) -> Comparison | None:
+    """The comparison that speaks best for one component: inheritance first, then the strongest evidence."""
+
+    def strength(comparison: Comparison) -> tuple[bool, bool, float, float, float]:
+        finding = _finding(name, comparison)
+        evidence = finding.evidence
+        return (
+            finding.relation in DERIVED,
+            is_significant(evidence),
+            round(evidence.r or 0.0, 4),
+            comparison.share,
+            -evidence.log10_p,
+        )
+
+    return max(compared, key=strength, default=None)
+
+
+def _finding(name: str, comparison: Comparison) -> ComponentFinding:
+    return next(c for c in comparison.components if c.name == name)
+
+
+def _placed(query: CheckpointSketch, compared: Sequence[Comparison]) -> tuple[Placed, ...]:
+    if not compared:
+        alone = compare(query, _NOTHING)
+        return tuple((finding, None, None) for finding in alone.components)
+    placed: list[Placed] = []
+    for finding in compared[0].components:
+        best = _best(finding.name, compared)
+        assert best is not None
+        chosen = _finding(finding.name, best)
+        known = is_significant(chosen.evidence)
+        placed.append((chosen, best.model if known else None, best.model_name if known else None))
+    return tuple(placed)
+
+
+def _alternatives(compared: Sequence[Comparison], ancestors: Sequence[Comparison], loaded: Loaded) -> list[Comparison]:
+    """Other models with significant evidence; those that descend from the best ancestor themselves are siblings."""
+    rest = [c for c in compared if is_significant(c.evidence) and c not in ancestors][:MOST_ALTERNATIVES]
+    if not ancestors:
+        return rest
+    parent = loaded[ancestors[0].model]
+    named = []
+    for other in rest:
+        theirs = compare(loaded[other.model], parent)
+        if theirs.role == "child" and ancestors[0].role == "child":
+            other = replace(other, relation="sibling", verdict="related", role=None, basis=theirs.basis)
+        named.append(other)
+    return named
+
+
+def _verdict(placed: Sequence[Placed], ancestors: Sequence[Comparison]) -> Verdict:
+    if any(a.verdict == "identical" for a in ancestors):
+        return "identical"
+    derived = sum(finding.share for finding, _, _ in placed if finding.relation in DERIVED)
+    if derived >= 0.5:
+        return "derived"
+    words = {finding.relation for finding, _, _ in placed}
+    if derived > 0.0 or "component-reused" in words:
+        return "partly-derived"
+    if "shared-init" in words:
+        return "related"
+    return "independent" if "independent" in words else "inconclusive"

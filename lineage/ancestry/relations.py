@@ -1,0 +1,132 @@
+"""From significant evidence to one word of the vocabulary, component by component."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from lineage.ancestry.changes import Change
+from lineage.match import LOG10_ALPHA, Match
+from lineage.match.values import MIN_DISTINCT
+from lineage.sketch.vectors import is_searchable
+from lineage.types import Evidence, Relation, TensorMatch
+
+DERIVED: tuple[Relation, ...] = (
+    "depth-changed",
+    "vocabulary-changed",
+    "continued-pretraining",
+    "fine-tuned",
+    "pruned",
+    "quantized",
+    "re-encoded",
+    "identical",
+)
+"""Words that mean inheritance, the one that says most about what was done first."""
+
+# Conventions that part the words, not thresholds of detection (that is the p-value's):
+FINE_TUNED_R = 0.95  # lighter than noise of a third of each tensor's deviation
+CONTINUED_R = 0.80  # the lowest continued pretraining measured is 0.83
+SHARED_INIT_R = 0.70  # the highest shared initialisation measured; between the two nothing is claimed
+_SOME = 0.01  # share of the compared parameters below which a change is a detail
+
+
+def is_significant(evidence: Evidence) -> bool:
+    """Whether common descent passes at 1e-6 after every correction."""
+    return evidence.log10_p < LOG10_ALPHA
+
+
+def component_relation(match: Match, name: str, changes: Sequence[tuple[TensorMatch, Change]]) -> Relation:
+    """The word for one component, from its evidence and what happened to its tensors."""
+    evidence = match.components[name]
+    if not is_significant(evidence):
+        return _not_significant(match, name)
+    mine = [(m, c) for m, c in changes if m.component == name]
+    sizes = {t.name: t.params for t in match.a.tensors}
+    # Gains and biases follow; the word is the matrices'.
+    weights: Counter[str] = Counter()
+    for held, found in mine:
+        if len(held.shape) > 1:
+            weights[found.kind] += sizes[held.a]
+    total = sum(weights.values())
+    if total == 0:
+        return "inconclusive"
+    share = {kind: weight / total for kind, weight in weights.items()}
+    kept = 1.0 - share.get("unrelated", 0.0)
+    if kept < 0.5 and share.get("tuned", 0.0) < kept:
+        return "component-reused"
+    if share.get("tuned", 0.0) + share.get("unrelated", 0.0) > _SOME:
+        word = _tuned_word(match, mine, share)
+        if word not in DERIVED:
+            return word
+    else:
+        word = _exact_word(share)
+    if _depth_changed(match, name, mine):
+        return "depth-changed"
+    if _vocabulary_changed(match, mine):
+        return "vocabulary-changed"
+    return word
+
+
+def strongest_word(words: Sequence[Relation]) -> Relation:
+    """The word that says most of several, "inconclusive" if none means inheritance."""
+    return next((word for word in DERIVED if word in words), "inconclusive")
+
+
+def _not_significant(match: Match, name: str) -> Relation:
+    """Independent if the query has something to test, whatever the reference offers; else inconclusive."""
+    testable = any(
+        t.part.component == name and (is_searchable(t) or (len(t.shape) > 1 and t.stats.distinct >= MIN_DISTINCT))
+        for t in match.a.tensors
+        if t.part.generic is None
+    )
+    return "independent" if testable else "inconclusive"
+
+
+def _tuned_word(match: Match, mine: Sequence[tuple[TensorMatch, Change]], share: dict[str, float]) -> Relation:
+    sizes = {t.name: t.params for t in match.a.tensors}
+    moved = [(sizes[m.a], m.r) for m, c in mine if c.kind in ("tuned", "unrelated") and m.r is not None and m.used]
+    weight = sum(w for w, _ in moved)
+    r = sum(w * r for w, r in moved) / weight if weight else 0.0
+    frozen = sum(share.get(kind, 0.0) for kind in ("same", "recast", "reordered"))
+    if r >= FINE_TUNED_R or (frozen > 0.05 and r >= SHARED_INIT_R):
+        return "fine-tuned"
+    if r >= CONTINUED_R:
+        return "continued-pretraining"
+    return "shared-init" if r < SHARED_INIT_R else "inconclusive"
+
+
+def _exact_word(share: dict[str, float]) -> Relation:
+    if share.get("quantized", 0.0) > _SOME:
+        return "quantized"
+    if share.get("pruned", 0.0) > _SOME:
+        return "pruned"
+    return "re-encoded" if share.get("recast", 0.0) + share.get("reordered", 0.0) > 0 else "identical"
+
+
+def layer_map(mine: Sequence[tuple[TensorMatch, Change]]) -> tuple[tuple[int, int], ...] | None:
+    """Query layer -> reference layer by majority of the tensors that kept a relation; None without layers."""
+    votes: dict[int, Counter[int]] = {}
+    for held, found in mine:
+        child, parent = held.layers
+        if child is not None and parent is not None and found.kind != "unrelated" and len(held.shape) > 1:
+            votes.setdefault(child, Counter())[parent] += 1
+    return tuple((child, votes[child].most_common(1)[0][0]) for child in sorted(votes)) or None
+
+
+def _depth_changed(match: Match, name: str, mine: Sequence[tuple[TensorMatch, Change]]) -> bool:
+    """Some layer of either side has no partner, or several layers share one."""
+    mapping = layer_map(mine)
+    if mapping is None:
+        return False
+    components = {
+        t.part.component for t in match.b.tensors if t.name in {m.b for m, c in mine if c.kind != "unrelated"}
+    }
+    theirs = {t.part.layer for t in match.b.tensors if t.part.component in components and t.part.layer is not None}
+    ours = {t.part.layer for t in match.a.tensors if t.part.component == name and t.part.layer is not None}
+    image = {parent for _, parent in mapping}
+    return len(image) < len(mapping) or len(theirs) != len(ours)
+
+
+def _vocabulary_changed(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> bool:
+    shapes = {t.name: t.shape for t in match.b.tensors}
+    return any(m.role == "token-embedding" and m.shape[0] != shapes[m.b][0] and c.kind != "unrelated" for m, c in mine)

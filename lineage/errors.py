@@ -1,0 +1,82 @@
+"""Everything that can go wrong, in one tree.
+
+    LineageError                     exit 1
+      CheckpointError                exit 12  a checkpoint, sketch or index file that cannot be read
+        Truncated                             it ends before its own header says
+        Malformed                             it breaks the rules of its format, or a limit on hostile input
+        UnsupportedDtype                      it holds values of a type that this version cannot read
+        UnsupportedFormat                     nothing here reads such a file
+        NoWeights                             it holds no model weights (an adapter alone, an empty folder)
+      StoreError                     exit 1
+        NoIndex                      exit 10  the folder holds no index
+        Locked                       exit 11  another process is writing to the index
+        Unknown                      exit 1   no model of that id or name
+      SketchMismatch                 exit 1   two sketches of different families cannot be compared
+
+Each message is one line: what is wrong, where, and what to do about it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class LineageError(Exception):
+    """Base of every error that this package raises on purpose; `exit_code` is the command line's."""
+
+    exit_code = 1
+
+
+class CheckpointError(LineageError):
+    """A file that cannot be read; the message begins with its path."""
+
+    exit_code = 12
+
+    def __init__(self, path: str | Path, problem: str) -> None:
+        super().__init__(f"{path}: {problem}")
+        self.path = str(path)
+        self.problem = problem
+
+
+class Truncated(CheckpointError):
+    """The file ends before its own header says."""
+
+
+class Malformed(CheckpointError):
+    """The file breaks the rules of its format, or a limit that keeps hostile files out."""
+
+
+class UnsupportedDtype(CheckpointError):
+    """The file holds values of a type that this version cannot read."""
+
+
+class UnsupportedFormat(CheckpointError):
+    """No reader here knows such a file."""
+
+
+class NoWeights(CheckpointError):
+    """The file or folder holds no model weights."""
+
+
+class StoreError(LineageError):
+    """The index cannot serve the request."""
+
+
+class NoIndex(StoreError):
+    """There is no index in the folder."""
+
+    exit_code = 10
+
+
+class Locked(StoreError):
+    """Another process is writing to the index."""
+
+    exit_code = 11
+
+
+class Unknown(StoreError):
+    """No model of the index has that id, prefix or name, or several have."""
+
+
+class SketchMismatch(LineageError):
+    """Two sketches were made by different families, versions or parameters."""

@@ -1,0 +1,79 @@
+"""Tensors that hold the same rows, or the same values, in another order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lineage.match.pairing import LOG10_ALPHA, Pair, pair_z
+from lineage.match.tails import log10_poisson, normal_quantile
+from lineage.sketch.family import CODE_BITS, CODE_FAMILIES, MINHASH_SCHEME, PERMUTATIONS, SEED_MINHASH
+from lineage.types import CheckpointSketch, TensorSketch
+
+_SAME_SUM = 1e-6  # relative: power sums are added in float32 pairs, in another order
+
+
+@dataclass(frozen=True, slots=True)
+class Containment:
+    """Share of the query's rows that the reference holds, and log10 of the chance of seeing so many by accident."""
+
+    share: float
+    log10_p: float
+
+
+def containment(a: TensorSketch, b: TensorSketch) -> Containment | None:
+    """Containment of the rows of `a` in those of `b` from their MinHashes (Broder 1997); None without them.
+
+    Chance: two unrelated rows share a 24-bit code with probability 2**-24.
+    """
+    if a.minhash is None or b.minhash is None or a.shape[1:] != b.shape[1:]:
+        return None
+    from datasketch import MinHash
+
+    one, two = (
+        MinHash(seed=SEED_MINHASH, scheme=MINHASH_SCHEME, hashfunc=int, hashvalues=t.minhash) for t in (a, b)
+    )
+    jaccard = float(one.jaccard(two))
+    size_a, size_b = CODE_FAMILIES * a.shape[0], CODE_FAMILIES * b.shape[0]
+    chance = CODE_FAMILIES * a.shape[0] * b.shape[0] / 2.0**CODE_BITS / (size_a + size_b)
+    share = jaccard / (1.0 + jaccard) * (size_a + size_b) / size_a
+    return Containment(min(1.0, share), log10_poisson(round(jaccard * PERMUTATIONS), chance * PERMUTATIONS))
+
+
+def same_values(a: TensorSketch, b: TensorSketch) -> bool:
+    """Whether two tensors hold the same values in some order, by their power sums (full depth on both)."""
+    if a.moments is None or b.moments is None or a.params != b.params:
+        return False
+    if min(a.stats.distinct, b.stats.distinct) < 0.5:
+        return False
+    scale = np.array([np.sqrt(a.params * a.moments[1]), a.moments[1], a.moments[1] ** 1.5, a.moments[3]])
+    return bool((np.abs(a.moments - b.moments) <= _SAME_SUM * scale).all())
+
+
+def find_reordered(a: CheckpointSketch, b: CheckpointSketch, pairs: list[Pair], models: int) -> list[Pair]:
+    """Replace pairs that no alignment explains by pairs that hold the same rows or values in another order.
+
+    Containment counts at 1e-6 after correction for every pair of tensors tried and every model searched.
+    """
+    by_query = {p.a: p for p in pairs}
+    explained = normal_quantile(LOG10_ALPHA)
+    alpha = LOG10_ALPHA - np.log10(max(1, len(a.tensors) * len(b.tensors) * models))
+    for i, tensor in enumerate(a.tensors):
+        if tensor.minhash is None or tensor.part.generic is not None:
+            continue
+        known = by_query.get(i)
+        if known and abs(pair_z(tensor, b.tensors[known.b], known.transposed)) > explained:
+            continue
+        for j, other in enumerate(b.tensors):
+            if other.part.generic is None and _holds_the_same(tensor, other, float(alpha)):
+                by_query[i] = Pair(i, j, "rows")
+                break
+    return sorted(by_query.values(), key=lambda p: p.a)
+
+
+def _holds_the_same(a: TensorSketch, b: TensorSketch, alpha: float) -> bool:
+    if same_values(a, b):
+        return True
+    rows = containment(a, b)
+    return rows is not None and rows.log10_p < alpha and rows.share > 0.5

@@ -1,0 +1,180 @@
+"""From paired tensors to evidence: groups that share an axis summed, groups combined, chance corrected."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.match.containment import find_reordered
+from lineage.match.pairing import Pair, pair_tensors, pair_z
+from lineage.match.permutation import PermutationTest, correlation, permutation_test, standardised, unit_rows
+from lineage.match.tails import log10_factorial, log10_normal, log10_poisson, normal_quantile
+from lineage.match.values import Agreement, agreement, common_values
+from lineage.sketch.family import MIN_UNITS
+from lineage.types import CheckpointSketch, Evidence, TensorMatch, TensorSketch
+
+LOG10_ALPHA = -6.0
+"""Corrected significance at which common descent is said: one false word in a million searches."""
+
+_POWER_Z = 2.326  # 99% of normal draws lie above their mean less this
+_Rows = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A query against one reference: the tensor map and, for each component of the query, the evidence."""
+
+    a: CheckpointSketch
+    b: CheckpointSketch
+    pairs: tuple[Pair, ...]
+    tensors: tuple[TensorMatch, ...]
+    components: dict[str, Evidence]
+    overall: Evidence
+
+
+def match(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Match:
+    """Hold query `a` against reference `b`, one of `models` that the search covers."""
+    pairs = find_reordered(a, b, pair_tensors(a, b, models), models)
+    by_component: dict[str, list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        by_component[a.tensors[pair.a].part.component].append(pair)
+    names = list(dict.fromkeys(t.part.component for t in a.tensors if t.part.generic is None))
+    hypotheses = models * max(1, len(names))
+    components = {name: gather(a, b, by_component[name], hypotheses, (name,)) for name in names}
+    overall = gather(a, b, pairs, hypotheses, names)
+    return Match(a, b, tuple(pairs), tuple(_describe(a, b, p) for p in pairs), components, overall)
+
+
+def gather(
+    a: CheckpointSketch, b: CheckpointSketch, pairs: Sequence[Pair], hypotheses: int, components: Iterable[str]
+) -> Evidence:
+    """Evidence of the paired tensors of some components of the query.
+
+    Only matrices enter: gains and biases agree between any two networks. Tensors that share an exchangeable axis share
+    one relabelling, so their agreement is added before the test; the groups' z are combined by Stouffer.
+    """
+    used = [p for p in pairs if p.how != "rows" and why_not(a.tensors[p.a], b.tensors[p.b]) is None]
+    tests = _group_tests(a, b, used)
+    counts = [c for p in used if (c := _value_agreement(a.tensors[p.a], b.tensors[p.b], p.transposed))]
+    names = set(components)
+    params = sum(t.params for t in a.tensors if t.part.component in names and t.part.generic is None)
+    z = sum(t.z for t in tests) / math.sqrt(len(tests)) if tests else None
+    agreeing, compared = sum(c.agreeing for c in counts), sum(c.compared for c in counts)
+    expected = sum(c.expected for c in counts)
+    # Two statistics, each two-sided, over every model and component.
+    correction = math.log10(2 * hypotheses)
+    by_permutation = 0.0
+    if z is not None and z > 0:
+        by_permutation = max(log10_normal(z), -sum(log10_factorial(t.units) for t in tests))
+    weighted = [
+        (a.tensors[p.a].params, r)
+        for p in used
+        if (r := pair_correlation(a.tensors[p.a], b.tensors[p.b], p.transposed)) is not None
+    ]
+    weight = sum(w for w, _ in weighted)
+    return Evidence(
+        r=sum(w * r for w, r in weighted) / weight if weight else None,
+        z=z,
+        groups=len(tests),
+        agreeing=agreeing,
+        compared=compared,
+        expected=expected,
+        log10_p=min(0.0, min(by_permutation, log10_poisson(agreeing, expected)) + correction),
+        coverage=min(1.0, sum(a.tensors[p.a].params for p in used) / params) if params else 0.0,
+        min_detectable_r=_min_detectable(tests, correction),
+        hypotheses=hypotheses,
+    )
+
+
+def why_not(a: TensorSketch, b: TensorSketch) -> str | None:
+    """Why a pair of tensors is left out of the evidence, or None."""
+    if generic := a.part.generic or b.part.generic:
+        return generic
+    if len(a.shape) < 2 or a.part.role in ("norm", "bias"):
+        return "gains and biases agree between any two networks"
+    if a.stats.std == 0 or b.stats.std == 0:
+        return "constant"
+    return None
+
+
+def pair_correlation(a: TensorSketch, b: TensorSketch, transposed: bool) -> float | None:
+    """Centred correlation of two tensors: over unit vectors where there are enough, else over sampled values."""
+    rows = _aligned(a, b, 0, transposed)
+    if rows is not None and len(rows[0]) >= MIN_UNITS:
+        return correlation(*rows)
+    x, y = common_values(a, b, transposed)
+    if x.shape[0] > 1 and x.shape[1] > 1:
+        return correlation(x, y)
+    return correlation(x.reshape(-1), y.reshape(-1)) if x.size > 2 else None
+
+
+def _group_tests(a: CheckpointSketch, b: CheckpointSketch, pairs: Sequence[Pair]) -> list[PermutationTest]:
+    groups: dict[tuple[str, bytes], list[_Rows]] = defaultdict(list)
+    for pair in pairs:
+        left, right = a.tensors[pair.a], b.tensors[pair.b]
+        for axis in (0, 1):
+            mine, theirs = left.part.axes[axis], right.part.axes[1 - axis if pair.transposed else axis]
+            if not (mine.exchangeable and theirs.exchangeable):
+                continue
+            rows = _aligned(left, right, axis, pair.transposed)
+            if rows is not None and len(rows[0]) >= MIN_UNITS:
+                key = mine.label, len(rows[0]).to_bytes(4, "little")
+                groups[key].append((standardised(rows[0]), standardised(rows[1])))
+    return [test for members in groups.values() if (test := permutation_test(members)) is not None]
+
+
+def _aligned(a: TensorSketch, b: TensorSketch, axis: int, transposed: bool) -> _Rows | None:
+    left, right = a.units[axis], b.units[1 - axis if transposed else axis]
+    if left is None or right is None:
+        return None
+    common = left.index if left.index is right.index else np.intersect1d(left.index, right.index, assume_unique=True)
+    return unit_rows(left, common), unit_rows(right, common)
+
+
+def _value_agreement(a: TensorSketch, b: TensorSketch, transposed: bool) -> Agreement | None:
+    x, y = common_values(a, b, transposed)
+    return agreement(x, y, min(a.stats.distinct, b.stats.distinct))
+
+
+def _min_detectable(tests: Sequence[PermutationTest], correction: float) -> float | None:
+    """Smallest r that would have passed with 99% power; z grows in proportion to r, by `reach` at r = 1."""
+    if not tests:
+        return None
+    reach = sum(t.reach for t in tests) / math.sqrt(len(tests))
+    needed = normal_quantile(LOG10_ALPHA - correction) + _POWER_Z
+    return min(1.0, needed / reach) if reach > 0 else None
+
+
+def _describe(a: CheckpointSketch, b: CheckpointSketch, pair: Pair) -> TensorMatch:
+    left, right = a.tensors[pair.a], b.tensors[pair.b]
+    x, y = (v.astype(np.float64).reshape(-1) for v in common_values(left, right, pair.transposed))
+    norm = float(np.linalg.norm(x) * np.linalg.norm(y))
+    r = pair_correlation(left, right, pair.transposed)
+    reason = why_not(left, right)
+    if reason is None and pair.how == "rows":
+        reason = "same rows or values in another order: counted in the relation, not in z"
+    z: float | None = None
+    if len(left.shape) == 1 and r is not None:
+        z = r * math.sqrt(x.size - 1)
+    elif reason is None:
+        z = pair_z(left, right, pair.transposed)
+    return TensorMatch(
+        a=left.name,
+        b=right.name,
+        role=left.part.role,
+        component=left.part.component,
+        layers=(left.part.layer, right.part.layer),
+        shape=left.shape,
+        how=pair.how,
+        transposed=pair.transposed,
+        r=r,
+        cosine=float(x @ y) / norm if norm > 0 else None,
+        z=z,
+        used=reason is None,
+        why_not=reason,
+    )

@@ -1,0 +1,64 @@
+"""The exact test: index-aligned agreement of units against every relabelling of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.sketch.family import MIN_UNITS
+from lineage.types import Units
+
+
+@dataclass(frozen=True, slots=True)
+class PermutationTest:
+    """z of one group of units, their number, and the z that r = 1 would have given (the test's reach)."""
+
+    z: float
+    units: int
+    reach: float
+
+
+def unit_rows(units: Units, index: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Decoded unit vectors at the positions `index` (a subset of `units.index`), float32 (n, 32)."""
+    at = np.searchsorted(units.index, index)
+    return units.codes[at].astype(np.float32) * units.scale[at, None]
+
+
+def standardised(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Unit vectors centred over units, each then of norm 1 (zero vectors stay zero)."""
+    centred = rows - rows.mean(axis=0)
+    norms = np.linalg.norm(centred, axis=1, keepdims=True)
+    return centred / np.where(norms > 0, norms, 1)
+
+
+def permutation_test(pairs: list[tuple[NDArray[np.float32], NDArray[np.float32]]]) -> PermutationTest | None:
+    """Standardised trace of the summed agreement of tensors that share one axis.
+
+    Each pair holds the standardised unit vectors of one tensor in two models, (n, k) each, rows aligned by
+    position. If the two networks were initialised independently, relabelling the units of one changes
+    nothing, so the trace of S = sum a b' is one draw from the traces over all permutations, whose mean and
+    variance are known in closed form (Hoeffding 1951). None below 32 units or without variance.
+    """
+    units = len(pairs[0][0])
+    if units < MIN_UNITS:
+        return None
+    left = np.concatenate([a for a, _ in pairs], axis=1).astype(np.float64)
+    right = np.concatenate([b for _, b in pairs], axis=1).astype(np.float64)
+    agreement = left @ right.T
+    centred = agreement - agreement.mean(0) - agreement.mean(1, keepdims=True) + agreement.mean()
+    sigma = math.sqrt(float((centred**2).sum()) / (units - 1))
+    if sigma == 0.0:
+        return None
+    alike = float((np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)).sum())
+    return PermutationTest(z=float(np.trace(centred)) / sigma, units=units, reach=alike / sigma)
+
+
+def correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> float | None:
+    """Pearson r of two arrays after centring over the first axis; None without variance."""
+    x = a - a.mean(axis=0)
+    y = b - b.mean(axis=0)
+    norm = math.sqrt(float((x.astype(np.float64) ** 2).sum()) * float((y.astype(np.float64) ** 2).sum()))
+    return float((x.astype(np.float64) * y).sum()) / norm if norm > 0 else None

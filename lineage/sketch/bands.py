@@ -1,0 +1,58 @@
+"""Which rows and columns of a tensor are sampled: a set that only grows when the tensor does."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.sketch.signs import mix64
+
+DENSE = 64  # every position below this is taken
+RUN = 8  # sampled positions come in runs, since neighbouring rows are one read
+
+
+@lru_cache(maxsize=256)
+def sampled(length: int) -> NDArray[np.int64]:
+    """Sampled positions of an axis, ascending int64: all below 64, then runs of 8 in every octave.
+
+    An octave [2**j, 2**(j+1)) gives four runs up to 512 and two above, at places fixed by a hash of
+    the octave. `sampled(n)` is `sampled(m)` cut at n for every m > n.
+    """
+    chosen = [np.arange(min(length, DENSE))]
+    octave = DENSE
+    while octave < length:
+        count = 4 if octave < 512 else 2
+        slots = octave // RUN // count  # one run in each of `count` equal parts of the octave
+        draws = mix64(np.arange(count, dtype=np.uint64) + np.uint64(octave * 2654435761))
+        for part, draw in enumerate(draws):
+            start = octave + RUN * (part * slots + int(draw % np.uint64(slots)))
+            chosen.append(np.arange(start, start + RUN))
+        octave *= 2
+    positions = np.concatenate(chosen).astype(np.int64)
+    positions = positions[positions < length]
+    positions.setflags(write=False)
+    return positions
+
+
+@lru_cache(maxsize=256)
+def grid(length: int, dense: int, an_octave: int) -> NDArray[np.int64]:
+    """A thinner prefix-stable subset of `sampled(length)`: all below `dense`, then `an_octave` an octave.
+
+    `dense` is a power of two, at most 64. Ascending int64.
+    """
+    positions = sampled(length)
+    octaves = np.frexp(positions.astype(np.float64))[1]
+    rank = np.arange(len(positions)) - np.searchsorted(octaves, octaves)
+    kept = positions[(positions < dense) | (rank < an_octave)]
+    kept.setflags(write=False)
+    return kept
+
+
+def runs(positions: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Ascending positions as half-open runs of neighbours: one read each."""
+    if len(positions) == 0:
+        return []
+    breaks = np.flatnonzero(np.diff(positions) != 1) + 1
+    return [(int(part[0]), int(part[-1]) + 1) for part in np.split(positions, breaks)]

@@ -1,0 +1,89 @@
+"""From an opened checkpoint to its sketch: tensors in parallel, the largest first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+import numpy as np
+from blake3 import blake3
+from threadpoolctl import threadpool_limits
+
+from lineage.anatomy import describe
+from lineage.errors import NoWeights
+from lineage.sketch.family import FAMILY
+from lineage.sketch.identity import DIGEST_BYTES
+from lineage.sketch.tensor_pass import sketch_tensor
+from lineage.types import Checkpoint, CheckpointSketch, Depth, TensorSketch, TensorView
+
+Watch = Callable[[int, int], None]
+
+
+def sketch_checkpoint(
+    checkpoint: Checkpoint, depth: Depth = "full", *, threads: int = 2, watch: Watch | None = None
+) -> CheckpointSketch:
+    """Sketch every tensor of `checkpoint`, tied ones once.
+
+    `sampled` reads a few percent of the bytes; `full` reads all and adds digests, power sums and row codes;
+    every figure that both have is the same. `watch(done, total)` is called with bytes as tensors finish.
+    Memory is bounded by `threads`, not by the model. Raises CheckpointError for damaged bytes, NaN and
+    infinite values, and NoWeights if there is no tensor.
+    """
+    views = _untied(checkpoint)
+    if not views:
+        raise NoWeights(checkpoint.path, "holds no tensors")
+    anatomy = describe([(v.name, v.shape) for v in views], checkpoint.config)
+    jobs = sorted(range(len(views)), key=lambda i: -_nbytes(views[i].shape, views[i].dtype.itemsize))
+    total = sum(_nbytes(v.shape, v.dtype.itemsize) for v in views)
+    done = 0
+    finished: dict[int, TensorSketch] = {}
+    # The pool is the parallelism: BLAS threads beneath it would only fight over the same cores.
+    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(max_workers=threads) as pool:
+        running = {pool.submit(sketch_tensor, views[i], anatomy.parts[i], depth, checkpoint.path): i for i in jobs}
+        try:
+            for future in as_completed(running):
+                i = running[future]
+                finished[i] = future.result()
+                done += _nbytes(views[i].shape, views[i].dtype.itemsize)
+                if watch is not None:
+                    watch(done, total)
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    tensors = tuple(finished[i] for i in range(len(views)))
+    return CheckpointSketch(
+        id=content_id(tensors, depth),
+        family=FAMILY,
+        depth=depth,
+        name=checkpoint.name,
+        path=checkpoint.path,
+        format=checkpoint.format,
+        architecture=anatomy.architecture,
+        nbytes=checkpoint.nbytes,
+        bytes_read=checkpoint.meter.bytes_read,
+        tensors=tensors,
+        licence=checkpoint.licence,
+        declared=checkpoint.declared,
+        left_out=checkpoint.left_out,
+    )
+
+
+def content_id(tensors: tuple[TensorSketch, ...], depth: Depth) -> str:
+    """32 hexadecimal digits over the family, the depth and the tensors' digests, whatever their names and order."""
+    digests = sorted(t.digest if depth == "full" and t.digest else t.band_digest for t in tensors)
+    return blake3("\n".join([FAMILY, depth, *digests]).encode()).hexdigest(length=DIGEST_BYTES)
+
+
+def _untied(checkpoint: Checkpoint) -> list[TensorView]:
+    seen: set[tuple[str, tuple[int, ...]]] = set()
+    kept = []
+    for view in checkpoint.tensors:
+        key = (view.storage, view.shape)
+        if key not in seen:
+            seen.add(key)
+            kept.append(view)
+    return kept
+
+
+def _nbytes(shape: tuple[int, ...], itemsize: int) -> int:
+    return int(np.prod(shape, dtype=np.int64)) * itemsize

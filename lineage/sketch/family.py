@@ -1,0 +1,18 @@
+"""The sketch scheme and every parameter that two sketches must share before they are compared."""
+
+from __future__ import annotations
+
+UNIT_DIMS = 32  # numbers kept of each sampled unit
+PROJECTION_DIMS = 24  # side of the projected matrix
+PERMUTATIONS = 128  # length of a MinHash
+CODE_BITS = 24  # sign bits in one row code
+CODE_FAMILIES = 2  # row codes a row
+MIN_UNITS = 32  # fewer units say too little for a permutation test
+
+SEED_PROJECTION = 1
+SEED_CODES = 2
+SEED_MINHASH = 1
+MINHASH_SCHEME = "affine32"
+
+FAMILY = "lineage-1"
+"""Name and version of the scheme. Any change to a parameter, a seed or a formula gives it a new name."""

@@ -1,0 +1,66 @@
+"""Row codes and their MinHash: which rows a tensor holds, in whatever order."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.sketch.family import CODE_BITS, CODE_FAMILIES, MINHASH_SCHEME, PERMUTATIONS, SEED_CODES, SEED_MINHASH
+from lineage.sketch.signs import prefix_signs
+
+MIN_ROWS, MIN_COLUMNS = 32, 32
+MOST_COLUMNS = 1 << 16  # wider rows are not units, and their signs would not fit in memory
+_DIMS = CODE_BITS * CODE_FAMILIES
+_CHUNK = 4096
+
+
+def has_row_codes(shape: tuple[int, ...]) -> bool:
+    """Whether a tensor has rows worth coding: at least 32 of at least 32 values, at most 65,536 wide."""
+    width = int(np.prod(shape[1:], dtype=np.int64))
+    return len(shape) > 1 and shape[0] >= MIN_ROWS and MIN_COLUMNS <= width <= MOST_COLUMNS
+
+
+class RowProjector:
+    """Collects the projections of every row of one tensor, block by block, and turns them into a MinHash."""
+
+    def __init__(self, rows: int, width: int) -> None:
+        self._signs = prefix_signs(width, SEED_CODES, _DIMS)
+        self._projected = np.empty((rows, _DIMS), np.float32)
+        self._filled = 0
+
+    def update(self, block: NDArray[np.float32]) -> None:
+        """Add the next rows, float32 (n, width)."""
+        stop = self._filled + len(block)
+        np.matmul(block, self._signs, out=self._projected[self._filled : stop])
+        self._filled = stop
+
+    def minhash(self) -> NDArray[np.uint32]:
+        """MinHash (128,) uint32 of the set of row codes; see `row_codes`."""
+        return minhash(row_codes(self._projected))
+
+
+def row_codes(projected: NDArray[np.float32]) -> NDArray[np.uint32]:
+    """Sign codes of projected rows, uint32 (families * rows,): 24 bits and the family's number.
+
+    Projections are centred over rows first: what all rows share says nothing about which rows they are
+    (and the mean is the same in any order). Rows of zeros (padding) have no code.
+    """
+    kept = projected[np.any(projected != 0, axis=1)].astype(np.float64)
+    if len(kept) == 0:
+        return np.empty(0, np.uint32)
+    bits = (kept - kept.mean(axis=0)) > 0
+    weights = np.uint32(1) << np.arange(CODE_BITS, dtype=np.uint32)
+    families = bits.reshape(len(kept), CODE_FAMILIES, CODE_BITS)
+    codes = (families * weights).sum(axis=2, dtype=np.uint32)
+    return (codes | (np.arange(CODE_FAMILIES, dtype=np.uint32) << np.uint32(CODE_BITS))).reshape(-1)
+
+
+def minhash(codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """MinHash (Broder 1997) of a set of codes through datasketch, scheme and seed pinned; uint32 (128,)."""
+    from datasketch import MinHash
+
+    sketch = MinHash(num_perm=PERMUTATIONS, seed=SEED_MINHASH, scheme=MINHASH_SCHEME, hashfunc=int)
+    distinct = np.unique(codes)
+    for start in range(0, len(distinct), _CHUNK):  # each chunk takes codes x permutations of memory
+        sketch.update_batch(distinct[start : start + _CHUNK].tolist())
+    return np.asarray(sketch.hashvalues, dtype=np.uint32)

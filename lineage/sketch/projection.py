@@ -1,0 +1,61 @@
+"""Linear sketches of the sampled block of a tensor: unit vectors of both axes and a small projected matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.sketch.bands import sampled
+from lineage.sketch.family import PROJECTION_DIMS, SEED_PROJECTION, UNIT_DIMS
+from lineage.sketch.signs import signs
+from lineage.types import Units
+
+_KERNEL_STRIDE = 1 << 32  # keeps (channel, kernel position) pairs apart whatever the kernel's size
+
+
+def block_columns(shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """Columns of the flattened rest of `shape` that enter the sketch: sampled channels x sampled kernel positions."""
+    channels, kernel = _rest(shape)
+    return (sampled(channels)[:, None] * kernel + sampled(kernel)[None, :]).reshape(-1)
+
+
+def project_units(block: NDArray[np.float64], shape: tuple[int, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Unit vectors of both axes of a sampled block, float64 (sampled rows, 32) and (sampled channels, 32).
+
+    `block` is (sampled rows, sampled channels * sampled kernel positions) of a tensor of `shape` (at least
+    two axes). A unit is projected onto signs that depend on the position along the other axis only, so a
+    transposed matrix gives the same two arrays the other way round, and a longer axis extends them.
+    """
+    channels, kernel = _rest(shape)
+    rows, cols, places = sampled(shape[0]), sampled(channels), sampled(kernel)
+    cube = block.reshape(len(rows), len(cols), len(places))
+    of_rows = cube.reshape(len(rows), -1) @ _pair_signs(cols, places)
+    of_cols = cube.transpose(1, 0, 2).reshape(len(cols), -1) @ _pair_signs(rows, places)
+    return of_rows, of_cols
+
+
+def project_matrix(row_units: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """P' W Q / k of the sampled block, float32 (k, k), k = 24: linear in W, transposed with it.
+
+    Its squared Frobenius norm estimates the block's (Johnson-Lindenstrauss).
+    """
+    left = signs(rows, SEED_PROJECTION, PROJECTION_DIMS)
+    return (left.T @ row_units[:, :PROJECTION_DIMS] / PROJECTION_DIMS).astype(np.float32)
+
+
+def encode_units(units: NDArray[np.float64], index: NDArray[np.int64]) -> Units:
+    """Round unit vectors to int8 with one float32 scale a unit (the largest magnitude is 127)."""
+    peak = np.abs(units).max(axis=1, initial=0.0)
+    scale = (peak / 127.0).astype(np.float32)
+    safe = np.where(scale > 0, scale, 1).astype(np.float64)
+    codes = np.rint(units / safe[:, None]).clip(-127, 127).astype(np.int8)
+    return Units(index=index, codes=codes, scale=scale)
+
+
+def _rest(shape: tuple[int, ...]) -> tuple[int, int]:
+    return shape[1], int(np.prod(shape[2:], dtype=np.int64))
+
+
+def _pair_signs(positions: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.float64]:
+    joint = positions[:, None] + places[None, :] * _KERNEL_STRIDE
+    return signs(joint.reshape(-1), SEED_PROJECTION, UNIT_DIMS)

@@ -1,0 +1,160 @@
+"""One pass over one tensor: every family is fed from the same bytes, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.anatomy import fixed_table
+from lineage.errors import Malformed
+from lineage.sketch.bands import grid, runs, sampled
+from lineage.sketch.identity import ValueHasher, value_digest
+from lineage.sketch.minhash import RowProjector, has_row_codes
+from lineage.sketch.projection import block_columns, encode_units, project_matrix, project_units
+from lineage.sketch.stats import band_stats
+from lineage.types import Depth, Part, TensorSketch, TensorView, Units
+
+WHOLE = 1 << 18  # tensors up to this many values are read whole at either depth, and checked for being a fixed table
+BLOCK = 1 << 18  # values in one block of the full pass: fits the cache as float32
+
+
+@dataclass(slots=True)
+class FullPass:
+    """What needs every value: the digest, the power sums, the row codes."""
+
+    digest: str
+    moments: NDArray[np.float64]
+    minhash: NDArray[np.uint32] | None
+
+
+def sketch_tensor(view: TensorView, part: Part, depth: Depth, path: str) -> TensorSketch:
+    """Sketch one tensor at `depth`. Raises Malformed where a value read is NaN or infinite."""
+    shape = view.shape or (1,)
+    rest = shape[1:]
+    params = int(np.prod(shape, dtype=np.int64))
+    rows = sampled(shape[0])
+    full: FullPass | None = None
+    if view.dtype.kind in "biu":
+        part = replace(part, generic=part.generic or "integers, not weights that this version reads")
+    if depth == "full" and params > WHOLE:
+        full, band = _read_every_row(view, shape, rows, path)
+    elif params <= WHOLE:
+        whole = view.rows(0, shape[0])
+        full, _ = _feed([whole], shape, rows, view, path, codes=depth == "full")
+        band = whole[rows]
+        table = fixed_table(view.name, shape, _as_float32(whole))
+        part = replace(part, generic=part.generic or table)
+    else:
+        band = np.concatenate([view.rows(a, b) for a, b in runs(rows)])
+    flat = _as_float64(band).reshape(len(rows), -1)
+    _require_finite(flat, view, path)
+    row_grid, col_grid = grids(shape)
+    values = flat[np.ix_(np.searchsorted(rows, row_grid), col_grid)].astype(np.float32)
+    units: tuple[Units | None, Units | None] = (None, None)
+    projection = None
+    if rest:
+        block = flat[:, block_columns(shape)]
+        of_rows, of_cols = project_units(block, shape)
+        units = encode_units(of_rows, rows), encode_units(of_cols, sampled(shape[1]))
+        projection = project_matrix(of_rows, rows)
+    return TensorSketch(
+        name=view.name,
+        shape=view.shape,
+        dtype=view.dtype.name,
+        part=part,
+        params=params,
+        stats=band_stats(flat, values),
+        band_digest=value_digest(band),
+        digest=full.digest if full else None,
+        grid=(row_grid, col_grid),
+        values=values,
+        projection=projection,
+        units=units,
+        minhash=full.minhash if full else None,
+        moments=full.moments if full else None,
+    )
+
+
+def grids(shape: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions of the kept values: about 26 x 26 of a matrix, thinner in channels where there is a kernel."""
+    if len(shape) == 1:
+        return sampled(shape[0]), np.zeros(1, np.int64)
+    kernel = int(np.prod(shape[2:], dtype=np.int64))
+    if kernel == 1:
+        return grid(shape[0], 16, 2), grid(shape[1], 16, 2)
+    places = grid(kernel, 8, 1)[:9]
+    cols = (grid(shape[1], 8, 1)[:, None] * kernel + places[None, :]).reshape(-1)
+    return grid(shape[0], 8, 1), cols
+
+
+def _read_every_row(
+    view: TensorView, shape: tuple[int, ...], rows: NDArray[np.int64], path: str
+) -> tuple[FullPass, NDArray[Any]]:
+    width = int(np.prod(shape[1:], dtype=np.int64))
+    step = max(1, BLOCK // width)
+    blocks = (view.rows(start, min(start + step, shape[0])) for start in range(0, shape[0], step))
+    return _feed(blocks, shape, rows, view, path, codes=True)
+
+
+def _feed(
+    blocks: Iterator[NDArray[Any]] | list[NDArray[Any]],
+    shape: tuple[int, ...],
+    rows: NDArray[np.int64],
+    view: TensorView,
+    path: str,
+    *,
+    codes: bool,
+) -> tuple[FullPass, NDArray[Any]]:
+    """Run consecutive row blocks through hash, moments and row codes; returns these and the sampled rows."""
+    hasher = ValueHasher(shape, view.dtype)
+    moments = np.zeros(4)
+    width = int(np.prod(shape[1:], dtype=np.int64))
+    projector = RowProjector(shape[0], width) if codes and has_row_codes(shape) else None
+    band: list[NDArray[Any]] = []
+    at = 0
+    for block in blocks:
+        hasher.update(block)
+        wanted = rows[(rows >= at) & (rows < at + len(block))] - at
+        if len(wanted):
+            band.append(block[wanted])
+        at += len(block)
+        wide = _as_float32(block).reshape(-1)
+        for start in range(0, wide.size, BLOCK):
+            moments += _power_sums(wide[start : start + BLOCK])
+        if not np.isfinite(moments).all():
+            _require_finite(_as_float64(block), view, path)
+        if projector is not None:
+            projector.update(wide.reshape(len(block), width))
+    return FullPass(hasher.hexdigest(), moments, projector.minhash() if projector else None), np.concatenate(band)
+
+
+def _power_sums(x: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Sums of x, x**2, x**3, x**4, float64 (4,).
+
+    Added pairwise (not by BLAS dot products), so that the same values in another order agree to about 1e-7.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        power = np.square(x)
+        second = power.sum()
+        third = np.multiply(power, x).sum()
+        np.square(power, out=power)
+        return np.array([x.sum(), second, third, power.sum()], dtype=np.float64)
+
+
+def _require_finite(values: NDArray[np.float64], view: TensorView, path: str) -> None:
+    bad = int(values.size - np.isfinite(values).sum())
+    if bad:
+        raise Malformed(path, f"tensor {view.name!r} holds {bad:,} NaN or infinite values: the file is damaged")
+
+
+def _as_float32(values: NDArray[Any]) -> NDArray[np.float32]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return (values.real if values.dtype.kind == "c" else values).astype(np.float32)
+
+
+def _as_float64(values: NDArray[Any]) -> NDArray[np.float64]:
+    return (values.real if values.dtype.kind == "c" else values).astype(np.float64)

@@ -1,0 +1,67 @@
+"""The tables of `lineage.sqlite`, and how an older index becomes a new one.
+
+Applied migrations are recorded in the table `_sqlite_migrations`; a migration that was released is never edited.
+"""
+
+from __future__ import annotations
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+from lineage.errors import StoreError
+
+migrations = Migrations("lineage")
+
+
+@migrations()
+def m001_models(db: Database) -> None:
+    """Models with their tensors, components, declared ancestors and aliases, and the runs that added them."""
+    db.table("runs").create(
+        {"id": int, "started": str, "finished": str, "version": str}, pk="id", not_null={"started", "version"}
+    )
+    db.table("models").create(
+        {
+            "id": str, "name": str, "family": str, "depth": str, "source": str, "format": str, "architecture": str,
+            "params": int, "nbytes": int, "licence": str, "added": str, "file_sha256": str, "run": int,
+        },
+        pk="id",
+        not_null={"name", "family", "depth", "added", "file_sha256"},
+        foreign_keys=[("run", "runs", "id")],
+    )  # fmt: skip
+    db.table("tensors").create(
+        {"model": str, "place": int, "name": str, "component": str, "digest": str, "band_digest": str},
+        pk=("model", "place"),
+        foreign_keys=[("model", "models", "id")],
+    )
+    db.table("components").create(
+        {"model": str, "name": str, "params": int}, pk=("model", "name"), foreign_keys=[("model", "models", "id")]
+    )
+    db.table("declared").create(
+        {"model": str, "place": int, "parent": str, "relation": str, "source": str},
+        pk=("model", "place"),
+        foreign_keys=[("model", "models", "id")],
+    )
+    db.table("aliases").create(
+        {"model": str, "alias": str}, pk=("model", "alias"), foreign_keys=[("model", "models", "id")]
+    )
+
+
+@migrations()
+def m002_find_by_digest(db: Database) -> None:
+    """Finding equal tensors reads an index instead of every row."""
+    db.table("tensors").create_index(["digest"])
+    db.table("tensors").create_index(["band_digest"])
+
+
+def is_current(db: Database) -> bool:
+    """Whether the tables are those of this version. Raises StoreError for an index of a newer one."""
+    known = {"m001_models", "m002_find_by_digest"}
+    applied = {migration.name for migration in migrations.applied(db)}
+    if applied - known:
+        raise StoreError("the index was written by a newer version of lineage: upgrade lineage")
+    return applied == known
+
+
+def upgrade(db: Database) -> None:
+    """Bring the tables of an empty or older database to this version, rows kept."""
+    migrations.apply(db)

@@ -1,0 +1,214 @@
+"""Search vectors of an index and their nearest neighbours, with a cache on disk that is never needed.
+
+The cache holds plain arrays. FAISS files are not read back: its reader trusts what it reads, and an
+exact inner-product index is built from its rows faster than they come from the disk.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.sketch import FAMILY, MODEL_DIM, TENSOR_DIM, model_vector, tensor_vectors
+from lineage.store.protocol import set_id
+from lineage.types import CheckpointSketch, Hit
+
+_SLACK = 64 * 1024  # bytes of an archive that are not array data
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """The search vectors of a set of models.
+
+    `models` are their ids, sorted; row `i` of `tensors` (n, TENSOR_DIM) float32 belongs to tensor `place[i]` of model
+    `owner[i]`; `whole` (len(models), MODEL_DIM) float32 has one row a model. Both int32 arrays are (n,).
+    """
+
+    models: tuple[str, ...]
+    owner: NDArray[np.int32]
+    place: NDArray[np.int32]
+    tensors: NDArray[np.float32]
+    whole: NDArray[np.float32]
+
+    def nearest_tensors(self, queries: NDArray[np.float32], k: int) -> list[list[Hit]]:
+        """For each row of `queries` (n, TENSOR_DIM) the `k` best hits, best first."""
+        scores, rows = _search(self._tensor_index, queries, k)
+        return [
+            [
+                Hit(self.models[self.owner[row]], int(self.place[row]), float(score))
+                for row, score in zip(found, best, strict=True)
+            ]
+            for found, best in zip(rows, scores, strict=True)
+        ]
+
+    def nearest_models(self, query: NDArray[np.float32], k: int) -> list[tuple[str, float]]:
+        """The `k` models whose vector has the greatest inner product with `query` (MODEL_DIM,), best first."""
+        scores, rows = _search(self._model_index, query[None], k)
+        return [(self.models[row], float(score)) for row, score in zip(rows[0], scores[0], strict=True)]
+
+    @cached_property
+    def _tensor_index(self) -> Any:
+        return _flat(self.tensors, TENSOR_DIM)
+
+    @cached_property
+    def _model_index(self) -> Any:
+        return _flat(self.whole, MODEL_DIM)
+
+
+def vectors_of(sketches: Iterable[tuple[str, CheckpointSketch]]) -> Vectors:
+    """Compute the search vectors of `(id, sketch)` pairs."""
+    parts = [_one(model, sketch) for model, sketch in sketches]
+    return _joined(parts)
+
+
+def cached_vectors(folder: Path, models: Mapping[str, int], load: Callable[[str], CheckpointSketch]) -> Vectors:
+    """The vectors of `models` from the cache in `folder`, made up to date by loading only sketches that it lacks.
+
+    `models` maps each id to its number of tensors. A cache that is damaged, foreign or absent costs
+    time, nothing else; so does a folder that cannot be written.
+    """
+    target = cache_file(folder, models)
+    others = sorted(path for path in folder.glob("*.npz") if path != target)
+    known = next((held for held in map(_read, [target, *others]) if held is not None), None)
+    kept = _only(known, models) if known is not None else vectors_of(())
+    if len(kept.models) == len(models):
+        return kept
+    fresh = vectors_of((m, load(m)) for m in models if m not in set(kept.models))
+    complete = _joined([kept, fresh])
+    _write(complete, target)
+    return complete
+
+
+def cache_file(folder: Path, models: Iterable[str]) -> Path:
+    """Where the cache of exactly these models lies."""
+    return folder / f"{set_id(FAMILY, tuple(models))}.npz"
+
+
+def is_sound_cache(path: Path) -> bool:
+    """Whether the file can be read and belongs to the models that its name says."""
+    known = _read(path)
+    return known is not None and cache_file(path.parent, known.models) == path
+
+
+def _one(model: str, sketch: CheckpointSketch) -> Vectors:
+    places, rows = tensor_vectors(sketch)
+    return Vectors(
+        (model,),
+        np.zeros(len(places), np.int32),
+        np.asarray(places, np.int32),
+        rows.astype(np.float32, copy=False).reshape(len(places), TENSOR_DIM),
+        model_vector(sketch).astype(np.float32, copy=False).reshape(1, MODEL_DIM),
+    )
+
+
+def _joined(parts: Sequence[Vectors]) -> Vectors:
+    models = tuple(sorted(m for part in parts for m in part.models))
+    number = {model: i for i, model in enumerate(models)}
+    empty = Vectors(
+        (),
+        np.empty(0, np.int32),
+        np.empty(0, np.int32),
+        np.empty((0, TENSOR_DIM), np.float32),
+        np.empty((0, MODEL_DIM), np.float32),
+    )
+    rows = [empty, *parts]
+    numbers = [np.array([number[m] for m in p.models], np.int32) for p in rows]
+    owner = np.concatenate([n[p.owner] for n, p in zip(numbers, rows, strict=True)])
+    place = np.concatenate([p.place for p in rows])
+    order = np.lexsort((place, owner))
+    return Vectors(
+        models,
+        owner[order],
+        place[order],
+        np.concatenate([p.tensors for p in rows])[order],
+        np.concatenate([p.whole for p in rows])[np.argsort(np.concatenate(numbers), kind="stable")],
+    )
+
+
+def _only(vectors: Vectors, wanted: Mapping[str, int]) -> Vectors:
+    """The vectors of those models that are wanted and whose places lie in their sketches."""
+    stays = np.array([m in wanted for m in vectors.models], bool)
+    limits = np.array([wanted.get(m, 0) for m in vectors.models], np.int64)
+    stays[vectors.owner[vectors.place >= limits[vectors.owner]]] = False
+    renumbered = (np.cumsum(stays) - 1).astype(np.int32)
+    rows = stays[vectors.owner]
+    return Vectors(
+        tuple(m for m, stay in zip(vectors.models, stays, strict=True) if stay),
+        renumbered[vectors.owner[rows]],
+        vectors.place[rows],
+        vectors.tensors[rows],
+        vectors.whole[stays],
+    )
+
+
+def _read(path: Path) -> Vectors | None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(item.file_size for item in archive.infolist()) > path.stat().st_size + _SLACK:
+                return None  # compressed: not ours, and it may unfold without end
+        with np.load(path, allow_pickle=False) as arrays:
+            held = Vectors(
+                tuple(str(m) for m in arrays["models"]),
+                arrays["owner"], arrays["place"], arrays["tensors"], arrays["whole"],
+            )  # fmt: skip
+            return held if str(arrays["family"]) == FAMILY and _is_sound(held) else None
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
+        return None
+
+
+def _is_sound(held: Vectors) -> bool:
+    n, m = len(held.owner), len(held.models)
+    shapes = (held.owner.shape, held.place.shape, held.tensors.shape, held.whole.shape)
+    dtypes = (held.owner.dtype, held.place.dtype, held.tensors.dtype, held.whole.dtype)
+    return (
+        shapes == ((n,), (n,), (n, TENSOR_DIM), (m, MODEL_DIM))
+        and dtypes == (np.int32, np.int32, np.float32, np.float32)
+        and held.models == tuple(sorted(set(held.models)))
+        and bool(((held.owner >= 0) & (held.owner < m)).all() and (held.place >= 0).all())
+        and bool(np.isfinite(held.tensors).all() and np.isfinite(held.whole).all())
+    )
+
+
+def _write(vectors: Vectors, target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, scratch = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}.", suffix=".tmp")
+    except OSError:
+        return  # a cache may be missing
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(
+                file,
+                family=np.array(FAMILY), models=np.array(vectors.models, dtype=np.str_),
+                owner=vectors.owner, place=vectors.place, tensors=vectors.tensors, whole=vectors.whole,
+            )  # fmt: skip
+        Path(scratch).replace(target)
+    except OSError:
+        return  # neither may a full disk stop a search
+    finally:
+        Path(scratch).unlink(missing_ok=True)
+
+
+def _flat(rows: NDArray[np.float32], width: int) -> Any:
+    import faiss
+
+    index = faiss.IndexFlatIP(width)
+    index.add(np.ascontiguousarray(rows))
+    return index
+
+
+def _search(index: Any, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    if index.ntotal == 0 or len(queries) == 0:
+        return np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
+    scores, rows = index.search(np.ascontiguousarray(queries, np.float32), min(k, index.ntotal))
+    return scores, rows

@@ -1,0 +1,380 @@
+"""The doors between the rooms: frozen values, named after the field's terms, without behaviour of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.floating[Any]]
+AnyArray = NDArray[Any]
+Depth = Literal["sampled", "full"]
+Relation = Literal[
+    "identical",
+    "re-encoded",
+    "quantized",
+    "pruned",
+    "fine-tuned",
+    "adapter-merged",
+    "continued-pretraining",
+    "vocabulary-changed",
+    "depth-changed",
+    "width-pruned",
+    "expert-upcycled",
+    "merged",
+    "component-reused",
+    "disguised",
+    "shared-init",
+    "sibling",
+    "independent",
+    "inconclusive",
+]
+Verdict = Literal["identical", "derived", "partly-derived", "related", "independent", "inconclusive"]
+Role = Literal["child", "parent", "undirected"]
+
+
+# -- checkpoints -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TensorView:
+    """One tensor of a checkpoint, not yet read.
+
+    `rows(start, stop)` reads the band `[start, stop)` of the first axis and returns it in the storage
+    dtype (ml_dtypes for bf16, fp8, fp6 and fp4), shape `(stop - start, *shape[1:])`; a scalar has one row.
+    It may be called from several threads and raises CheckpointError for damaged bytes.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    rows: Callable[[int, int], AnyArray]
+    storage: str  # equal for two views of the same bytes (tied weights)
+
+
+@dataclass(slots=True)
+class Meter:
+    """How many bytes have been read from disk or network so far."""
+
+    bytes_read: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What a card, config or catalogue says about ancestry: a fact about the text, never evidence."""
+
+    model: str
+    relation: str | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """An opened model: its tensors in a stable order and what its side files say.
+
+    `left_out` names tensors that are not weights (optimizer state, training counters) with the reason.
+    `config` is the parsed config.json of the folder, empty without one.
+    """
+
+    name: str
+    path: str
+    format: str
+    tensors: tuple[TensorView, ...]
+    nbytes: int
+    meter: Meter
+    config: Mapping[str, Any] = field(default_factory=dict)
+    licence: str | None = None
+    declared: tuple[Declared, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
+
+
+# -- anatomy -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One side of a weight matrix: what its units are, and whether relabelling them changes nothing.
+
+    Tensors of one model whose axes share a `label` share one relabelling ("residual",
+    "encoder.layer.3/mlp"); `exchangeable` is False for tokens, positions, pixels, classes, the rows
+    inside a rotary head, and everything that is not understood.
+    """
+
+    label: str
+    exchangeable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one tensor is for: its component, its role there, its layer, the axes of its matrix view.
+
+    `axes` are (output units, input units) in *storage order of the matrix view*: axis 0 is the first
+    stored axis, axis 1 the second; kernel positions belong to neither. One-dimensional tensors have
+    a meaningful `axes[0]` only. `generic` says why the tensor is no evidence (fixed table,
+    constant), or is None.
+    """
+
+    component: str
+    role: str
+    layer: int | None
+    axes: tuple[Axis, Axis]
+    generic: str | None = None
+
+
+# -- sketch ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """Sampled units of one axis, each projected to a few numbers: int8 codes and one scale a unit.
+
+    `index` (n,) int64 are positions on the axis, ascending; `codes` (n, 32) int8; `scale` (n,) float32.
+    The projected unit is `codes * scale[:, None]`.
+    """
+
+    index: NDArray[np.int64]
+    codes: NDArray[np.int8]
+    scale: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Moments and lattice of the sampled band of one tensor.
+
+    `mean`, `std`, `kurtosis` and `zeros` (share) are over the sampled rows, at either depth;
+    `levels_row` and `levels_group` are the median counts of equally spaced levels that a row and a
+    run of 32 values lie on, 0 where they lie on no lattice; `distinct` is the share of the sampled
+    values that no other sampled value equals.
+    """
+
+    mean: float
+    std: float
+    kurtosis: float
+    zeros: float
+    levels_row: int
+    levels_group: int
+    distinct: float
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSketch:
+    """All that is kept of one tensor. Absent families are None.
+
+    `digest` (full depth) covers every value in the narrowest exact dtype, `band_digest` the sampled
+    rows (both depths). `values` is the grid of sampled values, float32, shape (len(grid[0]),
+    len(grid[1])): `grid` holds row positions and positions in the flattened rest of the shape.
+    `projection` is (24, 24) float32. `minhash` (128,) uint32 and `moments` (4,) float64, the raw
+    power sums over every element (which no reordering changes), exist at full depth only.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    part: Part
+    params: int
+    stats: Stats
+    band_digest: str
+    digest: str | None
+    grid: tuple[NDArray[np.int64], NDArray[np.int64]]
+    values: NDArray[np.float32]
+    projection: NDArray[np.float32] | None
+    units: tuple[Units | None, Units | None]
+    minhash: NDArray[np.uint32] | None
+    moments: NDArray[np.float64] | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSketch:
+    """The sketch of a whole model; `id` is made from content digests, never from float bytes.
+
+    `family` names the sketch scheme with every parameter that must agree before two are compared.
+    """
+
+    id: str
+    family: str
+    depth: Depth
+    name: str
+    path: str
+    format: str
+    architecture: str
+    nbytes: int
+    bytes_read: int
+    tensors: tuple[TensorSketch, ...]
+    licence: str | None = None
+    declared: tuple[Declared, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def params(self) -> int:
+        """Number of weights, generic tensors included."""
+        return sum(t.params for t in self.tensors)
+
+
+# -- match -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TensorMatch:
+    """Two tensors held against each other.
+
+    `a` and `b` are tensor names of the query and of the reference. `how` says which road paired them:
+    "structure" (role, layer and shape, chosen without looking at values), "content" (significant
+    alone, after correction for every pair tried) or "rows" (row codes contained, order unknown).
+    `r` is the centred correlation, `cosine` the raw one (shown, never evidence).
+    """
+
+    a: str
+    b: str
+    role: str
+    component: str
+    layers: tuple[int | None, int | None]
+    shape: tuple[int, ...]
+    how: Literal["structure", "content", "rows"]
+    transposed: bool
+    r: float | None
+    cosine: float | None
+    z: float | None
+    used: bool
+    why_not: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """How strongly two sets of tensors speak for common descent, and how much of them was tested.
+
+    `r` is the centred correlation over the covered parameters, weighted by size. `z` is the
+    permutation z, independent groups combined by Stouffer; `values` the number of sampled values
+    that agree of those tried, with what chance would give. `log10_p` is two-sided, the better of the
+    two statistics, corrected for the two of them and for `hypotheses` (models times components).
+    `coverage` is the share of the component's parameters that entered; `min_detectable_r` the
+    smallest r that the permutation test would have found with 99% power.
+    """
+
+    r: float | None
+    z: float | None
+    groups: int
+    agreeing: int
+    compared: int
+    expected: float
+    log10_p: float
+    coverage: float
+    min_detectable_r: float | None
+    hypotheses: int
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentFinding:
+    """What one component of the query is to one reference model."""
+
+    name: str
+    params: int
+    share: float
+    relation: Relation
+    role: Role | None
+    evidence: Evidence
+    confidence: float
+    basis: tuple[str, ...]
+    layer_map: tuple[tuple[int, int], ...] | None
+    scheme: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Generic:
+    """A tensor that was left out, and why."""
+
+    tensor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The query against one reference model."""
+
+    model: str
+    model_name: str
+    verdict: Verdict
+    relation: Relation
+    role: Role | None
+    share: float
+    evidence: Evidence
+    confidence: float
+    basis: tuple[str, ...]
+    components: tuple[ComponentFinding, ...]
+    tensors: tuple[TensorMatch, ...]
+    generic: tuple[Generic, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a search could have seen."""
+
+    models_searched: int
+    index_id: str
+    min_detectable_r: float | None
+    transformations: tuple[str, ...]
+    not_tested: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Wall-clock seconds of each stage."""
+
+    read_s: float
+    sketch_s: float
+    search_s: float
+    match_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Whois:
+    """The answer of `whois`: the best comparison for each component, alternatives, limits."""
+
+    sketch: CheckpointSketch
+    verdict: Verdict
+    components: tuple[tuple[ComponentFinding, str | None, str | None], ...]  # finding, model id, model name
+    ancestors: tuple[Comparison, ...]
+    alternatives: tuple[Comparison, ...]
+    generic: tuple[Generic, ...]
+    left_out: tuple[str, ...]
+    limits: Limits
+    timings: Timings
+
+
+# -- index -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """What an index knows of one model without opening its sketch.
+
+    `components` maps each component to its number of weights; `aliases` are other names and paths under which the same
+    content was seen; `source` is the path or package that it came from; `added` is ISO 8601 in UTC,
+    None where the index keeps no date.
+    """
+
+    id: str
+    name: str
+    family: str
+    depth: Depth
+    params: int
+    tensors: int
+    format: str
+    architecture: str
+    source: str
+    components: Mapping[str, int]
+    licence: str | None = None
+    declared: tuple[Declared, ...] = ()
+    aliases: tuple[str, ...] = ()
+    added: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A tensor of an indexed model near to one of the query: model id, place in its sketch, inner product."""
+
+    model: str
+    tensor: int
+    score: float
