@@ -375,6 +375,6 @@ class ModelRecord:
 class Hit:
     """A tensor of an indexed model near to one of the query: model id, place in its sketch, inner product."""
 
-    model: str
+    model_id: str
     tensor: int
     score: float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from lineage.ancestry.changes import Change, change
@@ -19,6 +20,8 @@ from lineage.types import (
     Verdict,
 )
 
+_A_PART = 0.1  # share of foreign parameters from which a model has reused a component rather than descended whole
+_A_DETAIL = 0.01
 _Changes = Sequence[tuple[TensorMatch, Change]]
 
 
@@ -35,7 +38,7 @@ def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
     return Comparison(
         model=b.id,
         model_name=b.name,
-        verdict=_verdict(matched, changes, relation, share),
+        verdict=_verdict(matched, relation, share),
         relation=relation,
         role=role if found else None,
         share=share,
@@ -88,27 +91,35 @@ def _support(matched: Match, own: _Changes) -> float:
 
 def _overall(components: Sequence[ComponentFinding], share: float) -> Relation:
     words = [c.relation for c in components]
-    if "component-reused" in words or 0.0 < share < 0.5:
+    foreign = sum(c.share for c in components if c.relation == "independent")
+    if "component-reused" in words or 0.0 < share < 0.5 or (share > 0.0 and foreign > _A_PART):
         return "component-reused"
     if share > 0.0:
         # A detail such as a small head does not name the whole.
-        return strongest_word([c.relation for c in components if c.share > 0.01])
+        return strongest_word([c.relation for c in components if c.share > _A_DETAIL])
     if "shared-init" in words:
         return "shared-init"
     return "independent" if "independent" in words else "inconclusive"
 
 
-def _verdict(matched: Match, changes: _Changes, relation: Relation, share: float) -> Verdict:
+def _verdict(matched: Match, relation: Relation, share: float) -> Verdict:
     if relation == "component-reused":
-        return "partly-derived"
+        return "derived" if share >= 0.5 else "partly-derived"
     if relation in DERIVED:
-        whole = {m.a for m, c in changes if c.kind == "same"}
-        everything = {t.name for t in matched.a.tensors if t.part.generic is None}
-        same_shapes = relation in ("identical", "re-encoded")
-        return "identical" if same_shapes and whole == everything else "derived"
+        return "identical" if _same_weights(matched.a, matched.b) else "derived"
     if relation == "shared-init":
         return "related"
     return "independent" if relation == "independent" else "inconclusive"
+
+
+def _same_weights(a: CheckpointSketch, b: CheckpointSketch) -> bool:
+    """Whether the two hold the same tensors, whatever they are called; digests of one depth are compared."""
+    both_full = a.depth == b.depth == "full"
+
+    def contents(sketch: CheckpointSketch) -> Counter[str | None]:
+        return Counter(t.digest if both_full else t.band_digest for t in sketch.tensors if t.part.generic is None)
+
+    return contents(a) == contents(b)
 
 
 def _confidence(components: Sequence[ComponentFinding], share: float) -> float:

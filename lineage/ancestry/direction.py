@@ -12,8 +12,9 @@ from lineage.match.values import common_values
 from lineage.types import CheckpointSketch, Role, TensorMatch, TensorSketch
 
 _MIN_ROWS = 8
-_EXACT = 2e-6  # relative residual of a row that was only scaled, in float32
-_SHRUNK = 1e-6
+_ALONG = 0.97  # cosine of a row's movement with the row: float32 rounding over many steps takes the rest
+_ALIKE = 0.2  # how far factors may lie apart, as a share of the shrinkage
+_MOST_DECAY = 0.1  # a larger factor is a rescaling, not decay
 
 
 def direction(match: Match, changes: Sequence[tuple[TensorMatch, Change]]) -> tuple[Role, tuple[str, ...]]:
@@ -63,7 +64,7 @@ def _shrunk_rows(match: Match) -> tuple[Role, str] | None:
         if a.part.role != "token-embedding" or pair.transposed or pair.how == "rows":
             continue
         factor = common_factor(a, b)
-        if factor is not None and abs(factor - 1.0) > _SHRUNK:
+        if factor is not None:
             role: Role = "child" if factor < 1.0 else "parent"
             side = "this model" if role == "child" else "the reference"
             return role, f"rows of unseen tokens are scaled by {min(factor, 1 / factor):.6f} in {side} (weight decay)"
@@ -71,21 +72,23 @@ def _shrunk_rows(match: Match) -> tuple[Role, str] | None:
 
 
 def common_factor(a: TensorSketch, b: TensorSketch) -> float | None:
-    """The one factor by which at least a quarter (and eight) of the sampled rows of `a` are scaled copies of those of `b`.
+    """The one factor by which at least a quarter (and eight) of the sampled rows of `b` were scaled to give those of `a`.
 
-    A row counts if it is the scaled row to float32 rounding. None without such rows or one common factor.
+    A row counts if nearly all of its movement is along itself, which movement by gradients is not. None without
+    enough such rows, one common factor, or a factor that decay could give.
     """
     x, y = (v.astype(np.float64) for v in common_values(a, b, transposed=False))
     square = (y * y).sum(axis=1)
-    live = square > 0
-    x, y, square = x[live], y[live], square[live]
-    factors = (x * y).sum(axis=1) / square
-    residual = np.linalg.norm(x - factors[:, None] * y, axis=1) / np.sqrt(square)
-    clean = factors[residual < _EXACT]
-    if len(clean) < max(_MIN_ROWS, len(factors) / 4):
+    moved = (square > 0) & (x != y).any(axis=1)
+    x, y, square = x[moved], y[moved], square[moved]
+    along = ((x - y) * y).sum(axis=1) / square
+    cosine = np.abs(along) * np.sqrt(square) / np.linalg.norm(x - y, axis=1)
+    scaled = along[cosine > _ALONG]
+    if len(scaled) < max(_MIN_ROWS, len(along) / 4):
         return None
-    middle = float(np.median(clean))
-    return middle if float(np.abs(clean - middle).max()) < 3 * _EXACT else None
+    middle = float(np.median(scaled))
+    alike = np.abs(scaled - middle).max() < _ALIKE * abs(middle)
+    return 1.0 + middle if alike and abs(middle) < _MOST_DECAY else None
 
 
 def _declared(a: CheckpointSketch, b: CheckpointSketch) -> tuple[Role, str] | None:

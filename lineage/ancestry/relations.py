@@ -73,13 +73,21 @@ def strongest_word(words: Sequence[Relation]) -> Relation:
 
 
 def _not_significant(match: Match, name: str) -> Relation:
-    """Independent if the query has something to test, whatever the reference offers; else inconclusive."""
-    testable = any(
-        t.part.component == name and (is_searchable(t) or (len(t.shape) > 1 and t.stats.distinct >= MIN_DISTINCT))
+    """Independent if the test could have seen a fine-tune, or if the reference has nothing alike; else inconclusive."""
+    evidence = match.components[name]
+    if evidence.coverage == 0.0:
+        return "independent" if _has_matrices(match, name) else "inconclusive"
+    reach = evidence.min_detectable_r
+    return "independent" if reach is not None and reach < CONTINUED_R else "inconclusive"
+
+
+def _has_matrices(match: Match, name: str) -> bool:
+    return any(
+        t.part.component == name
+        and t.part.generic is None
+        and (is_searchable(t) or (len(t.shape) > 1 and t.stats.distinct >= MIN_DISTINCT))
         for t in match.a.tensors
-        if t.part.generic is None
     )
-    return "independent" if testable else "inconclusive"
 
 
 def _tuned_word(match: Match, mine: Sequence[tuple[TensorMatch, Change]], share: dict[str, float]) -> Relation:
@@ -128,5 +136,6 @@ def _depth_changed(match: Match, name: str, mine: Sequence[tuple[TensorMatch, Ch
 
 
 def _vocabulary_changed(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> bool:
-    shapes = {t.name: t.shape for t in match.b.tensors}
-    return any(m.role == "token-embedding" and m.shape[0] != shapes[m.b][0] and c.kind != "unrelated" for m, c in mine)
+    theirs = {t.name: t.params for t in match.b.tensors}
+    ours = {t.name: t.params for t in match.a.tensors}
+    return any(m.role == "token-embedding" and ours[m.a] != theirs[m.b] and c.kind != "unrelated" for m, c in mine)

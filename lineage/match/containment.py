@@ -8,7 +8,7 @@ import numpy as np
 
 from lineage.match.pairing import LOG10_ALPHA, Pair, pair_z
 from lineage.match.tails import log10_poisson, normal_quantile
-from lineage.sketch.family import CODE_BITS, CODE_FAMILIES, MINHASH_SCHEME, PERMUTATIONS, SEED_MINHASH
+from lineage.sketch.family import CODE_BITS, CODE_FAMILIES, PERMUTATIONS
 from lineage.types import CheckpointSketch, TensorSketch
 
 _SAME_SUM = 1e-6  # relative: power sums are added in float32 pairs, in another order
@@ -29,16 +29,12 @@ def containment(a: TensorSketch, b: TensorSketch) -> Containment | None:
     """
     if a.minhash is None or b.minhash is None or a.shape[1:] != b.shape[1:]:
         return None
-    from datasketch import MinHash
-
-    one, two = (
-        MinHash(seed=SEED_MINHASH, scheme=MINHASH_SCHEME, hashfunc=int, hashvalues=t.minhash) for t in (a, b)
-    )
-    jaccard = float(one.jaccard(two))
+    agreeing = int((a.minhash == b.minhash).sum())
+    jaccard = agreeing / PERMUTATIONS
     size_a, size_b = CODE_FAMILIES * a.shape[0], CODE_FAMILIES * b.shape[0]
     chance = CODE_FAMILIES * a.shape[0] * b.shape[0] / 2.0**CODE_BITS / (size_a + size_b)
     share = jaccard / (1.0 + jaccard) * (size_a + size_b) / size_a
-    return Containment(min(1.0, share), log10_poisson(round(jaccard * PERMUTATIONS), chance * PERMUTATIONS))
+    return Containment(min(1.0, share), log10_poisson(agreeing, chance * PERMUTATIONS))
 
 
 def same_values(a: TensorSketch, b: TensorSketch) -> bool:

@@ -15,7 +15,9 @@ from lineage.match.pairing import Pair, pair_tensors, pair_z
 from lineage.match.permutation import PermutationTest, correlation, permutation_test, standardised, unit_rows
 from lineage.match.tails import log10_factorial, log10_normal, log10_poisson, normal_quantile
 from lineage.match.values import Agreement, agreement, common_values
+from lineage.sketch.bands import sampling_weights
 from lineage.sketch.family import MIN_UNITS
+from lineage.sketch.projection import constant_unit
 from lineage.types import CheckpointSketch, Evidence, TensorMatch, TensorSketch
 
 LOG10_ALPHA = -6.0
@@ -103,14 +105,19 @@ def why_not(a: TensorSketch, b: TensorSketch) -> str | None:
 
 
 def pair_correlation(a: TensorSketch, b: TensorSketch, transposed: bool) -> float | None:
-    """Centred correlation of two tensors: over unit vectors where there are enough, else over sampled values."""
+    """Pearson r of two tensors: from unit vectors where there are enough, else from the sampled values."""
     rows = _aligned(a, b, 0, transposed)
     if rows is not None and len(rows[0]) >= MIN_UNITS:
-        return correlation(*rows)
+        mine = rows[0] - a.stats.mean * constant_unit(a.shape, 0)
+        theirs = rows[1] - b.stats.mean * constant_unit(b.shape, 1 if transposed else 0)
+        index = a.units[0].index if a.units[0] is not None else None
+        if index is not None and len(index) == len(mine):
+            # Rows of early positions are sampled densely: each counts for as many as it stands for.
+            root = np.sqrt(sampling_weights(a.shape[0]))[:, None]
+            mine, theirs = mine * root, theirs * root
+        return correlation(mine, theirs)
     x, y = common_values(a, b, transposed)
-    if x.shape[0] > 1 and x.shape[1] > 1:
-        return correlation(x, y)
-    return correlation(x.reshape(-1), y.reshape(-1)) if x.size > 2 else None
+    return correlation(x - x.mean(), y - y.mean()) if x.size > 2 else None
 
 
 def _group_tests(a: CheckpointSketch, b: CheckpointSketch, pairs: Sequence[Pair]) -> list[PermutationTest]:
@@ -152,8 +159,7 @@ def _min_detectable(tests: Sequence[PermutationTest], correction: float) -> floa
 
 def _describe(a: CheckpointSketch, b: CheckpointSketch, pair: Pair) -> TensorMatch:
     left, right = a.tensors[pair.a], b.tensors[pair.b]
-    x, y = (v.astype(np.float64).reshape(-1) for v in common_values(left, right, pair.transposed))
-    norm = float(np.linalg.norm(x) * np.linalg.norm(y))
+    x, y = common_values(left, right, pair.transposed)
     r = pair_correlation(left, right, pair.transposed)
     reason = why_not(left, right)
     if reason is None and pair.how == "rows":
@@ -173,7 +179,7 @@ def _describe(a: CheckpointSketch, b: CheckpointSketch, pair: Pair) -> TensorMat
         how=pair.how,
         transposed=pair.transposed,
         r=r,
-        cosine=float(x @ y) / norm if norm > 0 else None,
+        cosine=correlation(x, y),
         z=z,
         used=reason is None,
         why_not=reason,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,9 +57,8 @@ def permutation_test(pairs: list[tuple[NDArray[np.float32], NDArray[np.float32]]
     return PermutationTest(z=float(np.trace(centred)) / sigma, units=units, reach=alike / sigma)
 
 
-def correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> float | None:
-    """Pearson r of two arrays after centring over the first axis; None without variance."""
-    x = a - a.mean(axis=0)
-    y = b - b.mean(axis=0)
-    norm = math.sqrt(float((x.astype(np.float64) ** 2).sum()) * float((y.astype(np.float64) ** 2).sum()))
-    return float((x.astype(np.float64) * y).sum()) / norm if norm > 0 else None
+def correlation(x: NDArray[np.floating[Any]], y: NDArray[np.floating[Any]]) -> float | None:
+    """Cosine of two arrays that are centred already, between -1 and 1; None where one is all zero."""
+    a, b = x.astype(np.float64).reshape(-1), y.astype(np.float64).reshape(-1)
+    norm = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return max(-1.0, min(1.0, float(a @ b) / norm)) if norm > 0 else None

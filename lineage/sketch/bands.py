@@ -37,6 +37,25 @@ def sampled(length: int) -> NDArray[np.int64]:
 
 
 @lru_cache(maxsize=256)
+def sampling_weights(length: int) -> NDArray[np.float64]:
+    """How many positions each of `sampled(length)` stands for, float64; they add up to `length`.
+
+    Early positions are sampled densely (and early tokens are often unused ones): a mean over the axis needs weights.
+    """
+    positions = sampled(length)
+    octaves = np.where(positions < DENSE, 0, np.frexp(positions.astype(np.float64))[1])
+    weights = np.ones(len(positions))
+    for octave in np.unique(octaves[octaves > 0]):
+        inside = octaves == octave
+        start = 1 << (int(octave) - 1)
+        weights[inside] = (min(length, 2 * start) - start) / inside.sum()
+    # An octave that the axis enters without reaching a sampled run has nobody to stand for it.
+    weights *= length / weights.sum() if length else 1.0
+    weights.setflags(write=False)
+    return weights
+
+
+@lru_cache(maxsize=256)
 def grid(length: int, dense: int, an_octave: int) -> NDArray[np.int64]:
     """A thinner prefix-stable subset of `sampled(length)`: all below `dense`, then `an_octave` an octave.
 

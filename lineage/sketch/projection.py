@@ -34,6 +34,13 @@ def project_units(block: NDArray[np.float64], shape: tuple[int, ...]) -> tuple[N
     return of_rows, of_cols
 
 
+def constant_unit(shape: tuple[int, ...], axis: int) -> NDArray[np.float64]:
+    """What every unit of `axis` is projected to in a tensor of `shape` that is 1 everywhere, float64 (32,)."""
+    channels, kernel = _rest(shape)
+    across = sampled(channels if axis == 0 else shape[0])
+    return _pair_signs(across, sampled(kernel)).sum(axis=0)
+
+
 def project_matrix(row_units: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """P' W Q / k of the sampled block, float32 (k, k), k = 24: linear in W, transposed with it.
 

@@ -26,7 +26,7 @@ class Index(Protocol):
         """Every model, ordered by name and id."""
 
     def load(self, model: str) -> CheckpointSketch:
-        """The whole sketch of the model of that id, under the index's name for it. Raises Unknown and CheckpointError."""
+        """The whole sketch of a model, under the index's name for it. Raises Unknown and CheckpointError."""
 
     def same_digests(self, digests: Collection[str]) -> dict[str, list[tuple[str, str]]]:
         """For each of `digests` that is a tensor's full or band digest: its (model id, tensor name) pairs, ordered."""

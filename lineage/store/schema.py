@@ -53,13 +53,15 @@ def m002_find_by_digest(db: Database) -> None:
     db.table("tensors").create_index(["band_digest"])
 
 
+_KNOWN = {m001_models.__name__, m002_find_by_digest.__name__}
+
+
 def is_current(db: Database) -> bool:
     """Whether the tables are those of this version. Raises StoreError for an index of a newer one."""
-    known = {"m001_models", "m002_find_by_digest"}
     applied = {migration.name for migration in migrations.applied(db)}
-    if applied - known:
-        raise StoreError("the index was written by a newer version of lineage: upgrade lineage")
-    return applied == known
+    if applied - _KNOWN:
+        raise StoreError("the index was written by a newer version of lineage: upgrade lineage, or use another folder")
+    return applied == _KNOWN
 
 
 def upgrade(db: Database) -> None:

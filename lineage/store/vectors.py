@@ -172,7 +172,7 @@ def _is_sound(held: Vectors) -> bool:
     dtypes = (held.owner.dtype, held.place.dtype, held.tensors.dtype, held.whole.dtype)
     return (
         shapes == ((n,), (n,), (n, TENSOR_DIM), (m, MODEL_DIM))
-        and dtypes == (np.int32, np.int32, np.float32, np.float32)
+        and [d.str for d in dtypes] == [np.dtype(t).str for t in (np.int32, np.int32, np.float32, np.float32)]
         and held.models == tuple(sorted(set(held.models)))
         and bool(((held.owner >= 0) & (held.owner < m)).all() and (held.place >= 0).all())
         and bool(np.isfinite(held.tensors).all() and np.isfinite(held.whole).all())

@@ -1,0 +1,56 @@
+"""Which lengths of a network without an architecture to go by belong to hidden units."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from lineage.anatomy.chains import Layer, Links
+
+MIN_HIDDEN = 8  # shorter axes are colours, coordinates and the like
+_LAST = re.compile(r"^(?:head|heads|classifier|logits|output|outputs|out|out_conv|conv_out|outc|final\w*|fc_out|last)$")
+_FIRST = re.compile(r"^(?:stem|input|inputs|conv_in|in_conv|inc|input_\w+)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Lengths of axes whose counterpart is not known by name: made, read, and certainly data."""
+
+    made: frozenset[int]
+    read: frozenset[int]
+    data: frozenset[int]
+
+
+def ends_of(layers: Sequence[Layer], links: Links, states: Iterable[int], tables: Iterable[tuple[int, int]]) -> Ends:
+    """Collect the lengths that chains leave open.
+
+    `states` are the sizes of recurrent hidden states (made, never read by their own layer's inputs),
+    `tables` the (rows, columns) of look-up tables: rows are data, columns are made.
+    """
+    listed = list(tables)
+    made = {layer.makes for layer in layers if layer.tensor.name not in links.made}
+    read = {layer.reads for layer in layers if layer.tensor.name not in links.read}
+    last = {layer.makes for layer in layers if layer.tensor.name not in links.made and _is_named(layer, _LAST)}
+    first = {layer.reads for layer in layers if layer.tensor.name not in links.read and _is_named(layer, _FIRST)}
+    return Ends(
+        made=frozenset(made | set(states) | {columns for _, columns in listed}),
+        read=frozenset(read | {rows for rows, _ in listed}),
+        data=frozenset(last | first | {rows for rows, _ in listed}),
+    )
+
+
+def hidden_lengths(ends: Ends) -> frozenset[int]:
+    """Lengths that one tensor makes and another reads, and that are not data as far as can be told.
+
+    Every network has an entry and an exit. If every length that is read is also made, or the other
+    way round, then some data axis hides among them (an autoencoder's pixels), and none is trusted.
+    """
+    if not ends.read - ends.made or not ends.made - ends.read:
+        return frozenset()
+    return frozenset(n for n in (ends.made & ends.read) - ends.data if n >= MIN_HIDDEN)
+
+
+def _is_named(layer: Layer, words: re.Pattern[str]) -> bool:
+    module = layer.tensor.module
+    return bool(module) and words.match(module[0]) is not None

@@ -1,0 +1,47 @@
+"""Tensors that lie in checkpoints but are no weights: optimizer state, counters, random-number state."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from lineage.types import TensorView
+
+OPTIMIZER = "optimizer state"
+COUNTER = "training counter"
+RANDOM = "random-number state"
+
+_CONTAINERS = re.compile(
+    r"optim(izer)?s?|optim(izer)?s?_states?(_dict)?|opt_state|(lr_)?schedulers?(_state(_dict)?)?|(grad_|amp_)?scaler"
+)
+_MOMENTS = frozenset(
+    {
+        "exp_avg", "exp_avg_sq", "exp_avg_sq_row", "exp_avg_sq_col", "exp_inf", "max_exp_avg_sq", "momentum_buffer",
+        "square_avg", "grad_avg", "acc_delta", "max_exp_avg", "fp32_from_fp16_groups", "adam_m", "adam_v",
+    }
+)  # fmt: skip
+_STEP = re.compile(r"(^|\.)state\.\d+\.(step|sum|prev|step_size|state[12]|absmax[12]|qmap[12])$")
+_RANDOM = re.compile(r"(^|\.)(\w+_)?rng(_\w+)?(\.|$)|(^|\.)random_states?(\.|$)")
+
+
+def why_left_out(name: str) -> str | None:
+    """Say why the tensor of that dotted name is not a weight, or None if it may be one."""
+    parts = name.split(".")
+    if parts[-1] == "num_batches_tracked":
+        return COUNTER
+    if parts[-1] in _MOMENTS or _STEP.search(name) or any(_CONTAINERS.fullmatch(part) for part in parts[:-1][:3]):
+        return OPTIMIZER
+    return RANDOM if _RANDOM.search(name) else None
+
+
+def set_aside(views: Iterable[TensorView]) -> tuple[tuple[TensorView, ...], tuple[tuple[str, str], ...]]:
+    """Part weights from the rest; the rest as (name, reason)."""
+    kept: list[TensorView] = []
+    left_out: list[tuple[str, str]] = []
+    for view in views:
+        reason = why_left_out(view.name)
+        if reason is None:
+            kept.append(view)
+        else:
+            left_out.append((view.name, reason))
+    return tuple(kept), tuple(left_out)

@@ -1,0 +1,42 @@
+"""JSON from untrusted bytes: an object without repeated names, or one clear error."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from lineage.checkpoints.bytes import PositionedFile, read
+from lineage.checkpoints.views import quoted
+from lineage.errors import Malformed
+
+
+def parse_object(path: Path, text: bytes, what: str) -> dict[str, Any]:
+    """Parse a JSON object. Raises Malformed for anything else, and for a name that comes twice in one object."""
+    try:
+        value = json.loads(text.decode("utf-8"), object_pairs_hook=_without_repeats)
+    except (ValueError, RecursionError) as error:
+        raise Malformed(path, f"{what} is not valid JSON: {_one_line(error)}") from error
+    if not isinstance(value, dict):
+        raise Malformed(path, f"{what} is not a JSON object")
+    return value
+
+
+def read_object(file: PositionedFile, limit: int) -> dict[str, Any]:
+    """Read and parse a JSON file of at most `limit` bytes."""
+    if file.size > limit:
+        raise Malformed(file.path, f"is {file.size:,} bytes long, more than the {limit:,} allowed for it")
+    return parse_object(file.path, read(file, 0, file.size), "this file")
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise ValueError(f"the name {quoted(twice)} comes twice")
+    return found
+
+
+def _one_line(error: Exception) -> str:
+    return "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())[:200]

@@ -1,0 +1,128 @@
+"""PyTorch checkpoints before version 1.6: five pickles, then the storages one behind the other.
+
+The pickles are: magic number, protocol version 1001, system information, the objects, the storage keys in the order
+of their data. Each storage is its count of values (8 bytes, little-endian) and the values.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lineage.checkpoints.bytes import PositionedFile, read
+from lineage.checkpoints.reader import Contents
+from lineage.checkpoints.torch_state import name_tensors
+from lineage.checkpoints.torch_tensors import (
+    CONSTRUCTORS,
+    Located,
+    Storage,
+    Tensor,
+    Unread,
+    item_size,
+    storage_from_id,
+    tensor_view,
+)
+from lineage.checkpoints.unpickler import MAX_PICKLE, Unpickler
+from lineage.checkpoints.views import quoted
+from lineage.errors import Malformed, Truncated, UnsupportedFormat
+from lineage.types import TensorView
+
+MAGIC = 0x1950A86A20F9469CFC6C
+PROTOCOL = 1001
+BLOCK = 1 << 14  # bytes read ahead
+
+
+class LegacyTorchReader:
+    """One file of torch.save before 1.6, or with `_use_new_zipfile_serialization=False`."""
+
+    def recognises(self, head: bytes) -> bool:
+        """A pickle of protocol 2 or later; whether torch wrote it is seen when reading."""
+        return len(head) > 1 and head[0] == 0x80 and 2 <= head[1] <= 5
+
+    def read(self, file: PositionedFile) -> Contents:
+        """List the tensors. Raises UnsupportedFormat for a pickle that torch did not write."""
+        cursor = _Cursor(file)
+        seen: dict[str, Storage] = {}
+
+        def storage(identity: Any) -> Storage:
+            found = storage_from_id(identity)
+            if seen.setdefault(found.key, found).kind != found.kind:
+                raise ValueError("a storage of two types")
+            return found
+
+        unpickler = Unpickler(file.path, cursor, CONSTRUCTORS, storage)
+        if unpickler.load() != MAGIC:
+            raise UnsupportedFormat(file.path, "is a pickle, but not one that torch.save wrote: save it as safetensors")
+        version, system, loaded, keys = (unpickler.load() for _ in range(4))
+        if version != PROTOCOL or not isinstance(system, dict) or system.get("little_endian") is not True:
+            raise UnsupportedFormat(file.path, "is a torch file of an unknown version or byte order: save it again")
+        named = name_tensors(file.path, loaded)
+        located = _locate(file, cursor.tell(), keys, seen)
+        tensors: list[TensorView] = []
+        for name, tensor in named.tensors.items():
+            view = _view(file, name, tensor, located)
+            if isinstance(view, Unread):
+                named.left_out.append((name, view.reason))
+            else:
+                tensors.append(view)
+        return Contents("torch-legacy", tuple(tensors), tuple(named.left_out))
+
+
+def _view(file: PositionedFile, name: str, tensor: Tensor, located: dict[str, Located]) -> TensorView | Unread:
+    if tensor.storage.key not in located:
+        raise Malformed(file.path, f"the storage of tensor {quoted(name)} is not in the file")
+    return tensor_view(file.path, name, tensor, located[tensor.storage.key])
+
+
+def _locate(file: PositionedFile, position: int, keys: Any, seen: dict[str, Storage]) -> dict[str, Located]:
+    """Walk over the storages in the order of `keys`."""
+    if not isinstance(keys, list) or not all(isinstance(key, str | int) for key in keys):
+        raise Malformed(file.path, "has no list of storage keys")
+    located: dict[str, Located] = {}
+    for key in map(str, keys):
+        if key not in seen or key in located:
+            raise Malformed(file.path, f"storage {quoted(key)} is listed twice or belongs to no tensor")
+        count = int.from_bytes(read(file, position, 8), "little")
+        size = count * item_size(file.path, f"storage {quoted(key)}", seen[key].kind)
+        position += 8
+        if position + size > file.size:
+            raise Truncated(
+                file.path, f"storage {quoted(key)} needs {size:,} bytes, the file ends before: download it again"
+            )
+        located[key] = Located(file, position, size)
+        position += size
+    return located
+
+
+class _Cursor:
+    """The file as a stream for the pickles at its beginning, read ahead by small blocks."""
+
+    def __init__(self, file: PositionedFile) -> None:
+        self._file = file
+        self._position = 0
+        self._block = b""
+        self._block_start = 0
+
+    def tell(self) -> int:
+        return self._position
+
+    def read(self, size: int, /) -> bytes:
+        """Read exactly `size` bytes. Raises Truncated at the end of the file."""
+        if size > MAX_PICKLE:
+            raise Malformed(self._file.path, f"its pickle holds a value of {size:,} bytes, more than {MAX_PICKLE:,}")
+        start = self._position - self._block_start
+        if start + size > len(self._block):
+            if self._position + size > self._file.size:
+                raise Truncated(self._file.path, "ends inside its pickles: download it again")
+            length = min(max(size, BLOCK), self._file.size - self._position)
+            self._block, self._block_start, start = read(self._file, self._position, length), self._position, 0
+        self._position += size
+        return self._block[start : start + size]
+
+    def readline(self) -> bytes:
+        """Read up to and with the next line feed."""
+        line = bytearray()
+        while not line.endswith(b"\n"):
+            line += self.read(1)
+            if len(line) > BLOCK:
+                raise Malformed(self._file.path, "its pickle holds an endless line")
+        return bytes(line)

@@ -1,0 +1,142 @@
+"""A folder of sketches with catalogue records: read-only, nothing to set up; the reference index is one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.errors import Malformed, Unknown
+from lineage.sketch import FAMILY, read_sketch
+from lineage.store.protocol import set_id
+from lineage.store.rows import component_params
+from lineage.store.vectors import Vectors, vectors_of
+from lineage.types import CheckpointSketch, Declared, Hit, ModelRecord
+
+SKETCHES = "sketches"
+CATALOGUE = "catalogue"
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One catalogue record, as far as an index needs it."""
+
+    name: str
+    source: str
+    licence: str | None
+    declared: tuple[Declared, ...]
+    aliases: tuple[str, ...]
+
+
+class SketchFolder:
+    """The index over `folder/sketches/ID.sketch`, with what `folder/catalogue/*.json` says about each.
+
+    A sketch without a record goes by its own name; a record without a sketch is knowledge, not searched.
+    Sketches are read at the first search and kept. Raises CheckpointError for damaged files.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+
+    @property
+    def id(self) -> str:
+        """Digest over the sketch family and the model ids."""
+        return set_id(FAMILY, tuple(self._files))
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def models(self) -> list[ModelRecord]:
+        """Every model, ordered by name and id."""
+        return sorted((self._record(sketch) for sketch in self._sketches.values()), key=lambda r: (r.name, r.id))
+
+    def load(self, model: str) -> CheckpointSketch:
+        """The whole sketch of the model of that id."""
+        if model not in self._files:
+            raise Unknown(f"{self.folder}: no model of id {model}")
+        return self._sketches[model]
+
+    def same_digests(self, digests: Collection[str]) -> dict[str, list[tuple[str, str]]]:
+        """For each of `digests` that is a tensor's full or band digest: its (model id, tensor name) pairs, ordered."""
+        return {digest: sorted(self._digests[digest]) for digest in sorted(set(digests)) if digest in self._digests}
+
+    def nearest_tensors(self, vectors: NDArray[np.float32], k: int) -> list[list[Hit]]:
+        """For each row of `vectors` (n, TENSOR_DIM) the `k` tensors of greatest inner product, best first."""
+        return self._vectors.nearest_tensors(vectors, k)
+
+    def nearest_models(self, vector: NDArray[np.float32], k: int) -> list[tuple[str, float]]:
+        """The `k` models of greatest inner product with `vector` (MODEL_DIM,), best first."""
+        return self._vectors.nearest_models(vector, k)
+
+    @cached_property
+    def _files(self) -> dict[str, Path]:
+        return {path.stem: path for path in sorted((self.folder / SKETCHES).glob("*.sketch"))}
+
+    @cached_property
+    def _sketches(self) -> dict[str, CheckpointSketch]:
+        return {model: self._read(model, path) for model, path in self._files.items()}
+
+    @cached_property
+    def _entries(self) -> dict[str, _Entry]:
+        return dict(_entry(path) for path in sorted((self.folder / CATALOGUE).glob("*.json")))
+
+    @cached_property
+    def _digests(self) -> dict[str, set[tuple[str, str]]]:
+        found: dict[str, set[tuple[str, str]]] = {}
+        for model, sketch in self._sketches.items():
+            for tensor in sketch.tensors:
+                for digest in (tensor.digest, tensor.band_digest):
+                    if digest is not None:
+                        found.setdefault(digest, set()).add((model, tensor.name))
+        return found
+
+    @cached_property
+    def _vectors(self) -> Vectors:
+        return vectors_of(self._sketches.items())
+
+    def _read(self, model: str, path: Path) -> CheckpointSketch:
+        sketch = read_sketch(path)
+        if sketch.id != model:
+            raise Malformed(path, f"is the sketch of {sketch.id}: its name must be its id")
+        entry = self._entries.get(model)
+        if entry is None:
+            return replace(sketch, path=str(path))
+        return replace(sketch, name=entry.name, path=entry.source, licence=entry.licence, declared=entry.declared)
+
+    def _record(self, sketch: CheckpointSketch) -> ModelRecord:
+        entry = self._entries.get(sketch.id)
+        return ModelRecord(
+            id=sketch.id,
+            name=sketch.name,
+            family=sketch.family,
+            depth=sketch.depth,
+            params=sketch.params,
+            tensors=len(sketch.tensors),
+            format=sketch.format,
+            architecture=sketch.architecture,
+            source=sketch.path,
+            components=component_params(sketch),
+            licence=sketch.licence,
+            declared=sketch.declared,
+            aliases=entry.aliases if entry else (),
+        )
+
+
+def _entry(path: Path) -> tuple[str, _Entry]:
+    try:
+        fields: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return str(fields["id"]), _Entry(
+            str(fields["name"]),
+            str(fields["source"]),
+            fields["licence"],
+            tuple(Declared(str(d["model"]), d["relation"], str(d["source"])) for d in fields["declared"]),
+            tuple(str(alias) for alias in fields.get("aliases", [])),
+        )
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise Malformed(path, f"is no catalogue record ({error}): see index/FORMAT.md") from error

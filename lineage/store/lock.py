@@ -1,0 +1,38 @@
+"""One writer at a time; the system frees the lock when its holder dies."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lineage.errors import Locked
+
+LOCK = "writer.lock"
+HOLDER = "writer.pid"
+PATIENCE_S = 5.0
+
+
+@contextmanager
+def writing(folder: Path, wait_s: float = PATIENCE_S) -> Iterator[None]:
+    """Hold the index's writer lock. Raises Locked when another process still has it after `wait_s` seconds."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=wait_s)
+    except Timeout:
+        raise Locked(f"{folder}: {_holder(folder)} is writing to the index: run this again when it is done") from None
+    try:
+        (folder / HOLDER).write_text(f"{os.getpid()}\n", encoding="ascii")
+        yield
+    finally:
+        lock.release()
+
+
+def _holder(folder: Path) -> str:
+    try:
+        return f"process {int((folder / HOLDER).read_text(encoding='ascii')[:20])}"
+    except (OSError, ValueError):
+        return "another process"

@@ -1,0 +1,112 @@
+"""Making tables and cache again from the sketch files."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from lineage.errors import LineageError, NoIndex
+from lineage.sketch import read_sketch
+from lineage.store.database import DATABASE, open_database, plain_errors
+from lineage.store.lock import writing
+from lineage.store.rows import PARTS, Row, begin_run, insert_model, now
+from lineage.store.schema import is_current, upgrade
+from lineage.store.sqlite import SKETCHES, VECTORS, SqliteIndex, sha256
+from lineage.types import CheckpointSketch
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """How many models an index has after a rebuild, and which sketch files were left out, with the reason."""
+
+    models: int
+    left_out: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What only the old tables knew: rows of `models` by id, and their aliases."""
+
+    models: dict[str, Row]
+    aliases: tuple[Row, ...]
+
+
+def rebuild(folder: str | Path, version: str) -> Rebuilt:
+    """Fill the tables from `sketches/` and make the cache again; names, dates and aliases are kept where readable.
+
+    A database that cannot be read is set aside as `lineage.sqlite.damaged`. Raises NoIndex, Locked, StoreError.
+    """
+    where = Path(folder)
+    if not (where / DATABASE).is_file() and not (where / SKETCHES).is_dir():
+        raise NoIndex(f"{where}: holds no index: `lineage ingest` makes one")
+    with plain_errors(where), writing(where):
+        (where / SKETCHES).mkdir(exist_ok=True)
+        db, known = _readable(where)
+        left_out: list[tuple[str, str]] = []
+        with db.atomic():
+            for table in (*PARTS, "models"):
+                db.table(table).delete_where()
+            run = begin_run(db, version)
+            for path, sketch in _sound_sketches(where / SKETCHES, left_out):
+                _insert(db, sketch, sha256(path), run, known)
+            db.table("runs").update(run, {"finished": now()})
+        db.close()
+        for cache in (where / VECTORS).glob("*.npz"):
+            cache.unlink()
+    with SqliteIndex.open(where) as index:
+        index.vectors()
+        return Rebuilt(len(index), tuple(left_out))
+
+
+def _readable(folder: Path) -> tuple[Database, _Known]:
+    """A database with current tables, and what the old one knew."""
+    try:
+        db = open_database(folder)
+        if not is_current(db):
+            upgrade(db)
+        known = _Known(
+            {row["id"]: row for row in db.table("models").rows_where()}, tuple(db.table("aliases").rows_where())
+        )
+        if db.execute("PRAGMA integrity_check").fetchone()[0] == "ok":
+            return db, known
+        db.close()
+    except sqlite3.OperationalError as error:
+        if "no such" not in str(error):
+            raise  # locked, full or closed to us: not damaged
+        known = _Known({}, ())
+    except sqlite3.DatabaseError:
+        known = _Known({}, ())
+    for ending in ("", "-wal", "-shm"):
+        part = folder / f"{DATABASE}{ending}"
+        if part.exists():
+            part.replace(folder / f"{DATABASE}.damaged{ending}")
+    db = open_database(folder)
+    upgrade(db)
+    return db, known
+
+
+def _sound_sketches(folder: Path, left_out: list[tuple[str, str]]) -> Iterator[tuple[Path, CheckpointSketch]]:
+    for path in sorted(folder.glob("*.sketch")):
+        try:
+            sketch = read_sketch(path)
+        except (LineageError, OSError) as error:
+            left_out.append((str(path), str(error)))
+            continue
+        if sketch.id == path.stem:
+            yield path, sketch
+        else:
+            left_out.append((str(path), f"{path}: holds the sketch of {sketch.id}"))
+
+
+def _insert(db: Database, sketch: CheckpointSketch, file_sha256: str, run: int, known: _Known) -> None:
+    old = known.models.get(sketch.id)
+    if old is None:
+        insert_model(db, sketch, file_sha256, run)
+        return
+    insert_model(db, replace(sketch, name=str(old["name"]), path=str(old["source"] or "")), file_sha256, run)
+    db.table("models").update(sketch.id, {"added": old["added"]})
+    db.table("aliases").insert_all(dict(row) for row in known.aliases if row["model"] == sketch.id)

@@ -1,0 +1,118 @@
+"""From a sketch to the rows of the tables, and from rows to a record."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from sqlite_utils import Database
+
+from lineage.types import CheckpointSketch, Declared, ModelRecord
+
+Row = Mapping[str, Any]
+PARTS = ("tensors", "components", "declared", "aliases")
+"""Tables whose rows belong to one row of `models`."""
+
+
+def now() -> str:
+    """This second, ISO 8601 in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def storable(text: str | None) -> str | None:
+    """`text` as a database can hold it: lone surrogates, which hostile headers and odd file names have, escaped."""
+    return None if text is None else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def component_params(sketch: CheckpointSketch) -> dict[str, int]:
+    """Number of weights of each component, largest first."""
+    counts: Counter[str] = Counter()
+    for tensor in sketch.tensors:
+        counts[tensor.part.component] += tensor.params
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def tensor_rows(sketch: CheckpointSketch) -> list[dict[str, Any]]:
+    """Rows of the table `tensors`, in the order of the sketch."""
+    return [
+        {
+            "model": sketch.id, "place": place, "name": storable(tensor.name),
+            "component": storable(tensor.part.component), "digest": storable(tensor.digest),
+            "band_digest": storable(tensor.band_digest),
+        }
+        for place, tensor in enumerate(sketch.tensors)
+    ]  # fmt: skip
+
+
+def insert_model(db: Database, sketch: CheckpointSketch, file_sha256: str, run: int) -> None:
+    """Add the rows of one model; the caller holds the transaction."""
+    db.table("models").insert(
+        {
+            "id": sketch.id, "name": storable(sketch.name), "family": sketch.family, "depth": sketch.depth,
+            "source": storable(sketch.path), "format": storable(sketch.format),
+            "architecture": storable(sketch.architecture), "params": sketch.params, "nbytes": sketch.nbytes,
+            "licence": storable(sketch.licence), "added": now(), "file_sha256": file_sha256, "run": run,
+        }
+    )  # fmt: skip
+    db.table("tensors").insert_all(tensor_rows(sketch))
+    db.table("components").insert_all(
+        {"model": sketch.id, "name": storable(name), "params": params}
+        for name, params in component_params(sketch).items()
+    )
+    db.table("declared").insert_all(
+        {
+            "model": sketch.id, "place": i, "parent": storable(d.model),
+            "relation": storable(d.relation), "source": storable(d.source),
+        }
+        for i, d in enumerate(sketch.declared)
+    )  # fmt: skip
+
+
+def begin_run(db: Database, version: str) -> int:
+    """Add a row of `runs` that has no end yet, and return its number."""
+    return cast(int, db.table("runs").insert({"started": now(), "version": version}).last_pk)
+
+
+def delete_model(db: Database, model: str) -> None:
+    """Delete the rows of one model; the caller holds the transaction."""
+    for table in PARTS:
+        db.table(table).delete_where("model = ?", [model])
+    db.table("models").delete_where("id = ?", [model])
+
+
+def records(db: Database, family: str) -> list[ModelRecord]:
+    """Every model of that sketch family, ordered by name and id."""
+    components = _grouped(db.table("components").rows_where(order_by="params desc, name"))
+    declared = _grouped(db.table("declared").rows_where(order_by="place"))
+    aliases = _grouped(db.table("aliases").rows_where(order_by="alias"))
+    tensors = dict(db.execute("select model, count(*) from tensors group by model").fetchall())
+    return [
+        ModelRecord(
+            id=row["id"],
+            name=row["name"],
+            family=row["family"],
+            depth=row["depth"],
+            params=row["params"],
+            tensors=tensors.get(row["id"], 0),
+            format=row["format"],
+            architecture=row["architecture"],
+            source=row["source"],
+            components={c["name"]: c["params"] for c in components.get(row["id"], [])},
+            licence=row["licence"],
+            declared=tuple(
+                Declared(d["parent"], d["relation"], d["source"]) for d in declared.get(row["id"], [])
+            ),
+            aliases=tuple(a["alias"] for a in aliases.get(row["id"], [])),
+            added=row["added"],
+        )
+        for row in db.table("models").rows_where("family = ?", [family], order_by="name, id")
+    ]  # fmt: skip
+
+
+def _grouped(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row["model"], []).append(row)
+    return groups

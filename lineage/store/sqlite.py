@@ -1,0 +1,281 @@
+"""The index on disk: tables in SQLite, one sketch file a model, search vectors in a cache.
+
+A model is added in an order that a kill cannot break: first its sketch file, complete under its final
+name, then all of its rows in one transaction. A file without rows is harmless; rows without a file
+never happen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from hashlib import file_digest
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlite_utils import Database
+
+from lineage.errors import Malformed, NoIndex, StoreError, Unknown
+from lineage.sketch import FAMILY, read_sketch, write_sketch
+from lineage.store.database import DATABASE, open_database, plain_errors
+from lineage.store.lock import HOLDER, LOCK, PATIENCE_S, writing
+from lineage.store.protocol import find_model, set_id
+from lineage.store.rows import begin_run, delete_model, insert_model, now, records, storable
+from lineage.store.schema import is_current, upgrade
+from lineage.store.vectors import Vectors, cached_vectors
+from lineage.types import CheckpointSketch, Hit, ModelRecord
+
+SKETCHES = "sketches"
+VECTORS = "vectors"
+_OURS = {SKETCHES, VECTORS, LOCK, HOLDER}
+_ID = re.compile(r"[0-9a-f]{8,64}")
+_BATCH = 500  # SQLite takes at most 999 parameters in old builds
+
+
+class SqliteIndex:
+    """An index in a folder; also a context manager that closes it.
+
+    `open` raises NoIndex where there is none, `create` makes one. Reading never waits for a writer.
+    All methods raise StoreError, Locked or CheckpointError with one clear line.
+    """
+
+    def __init__(self, folder: Path, db: Database) -> None:
+        self.folder = folder
+        self.db = db
+        self._held: Vectors | None = None
+        self._run: int | None = None
+
+    @staticmethod
+    def is_in(folder: str | Path) -> bool:
+        """Whether the folder holds an index."""
+        return (Path(folder) / DATABASE).is_file()
+
+    @classmethod
+    def open(cls, folder: str | Path) -> SqliteIndex:
+        """Open the index in `folder`, upgrading tables of an older version."""
+        where = Path(folder)
+        if not cls.is_in(where):
+            raise NoIndex(f"{where}: holds no index: `lineage ingest` makes one")
+        with plain_errors(where):
+            db = open_database(where)
+            try:
+                if not _is_current(where, db):
+                    with writing(where):
+                        upgrade(db)
+            except BaseException:
+                db.close()
+                raise
+        return cls(where, db)
+
+    @classmethod
+    def create(cls, folder: str | Path) -> SqliteIndex:
+        """Open the index in `folder`, making folder and index if needed. A folder of other things is refused."""
+        where = Path(folder)
+        if not cls.is_in(where):
+            with plain_errors(where):
+                _refuse_foreign(where)
+                (where / SKETCHES).mkdir(parents=True, exist_ok=True)
+                with writing(where):
+                    db = open_database(where)
+                    upgrade(db)
+                    db.close()
+        return cls.open(where)
+
+    def __enter__(self) -> SqliteIndex:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database."""
+        self.db.close()
+
+    # -- reading
+
+    @property
+    def id(self) -> str:
+        """Digest over the sketch family and the model ids."""
+        return set_id(FAMILY, tuple(self._tensor_counts()))
+
+    def __len__(self) -> int:
+        return len(self._tensor_counts())
+
+    def models(self) -> list[ModelRecord]:
+        """Every model of this version's sketch family, ordered by name and id."""
+        with plain_errors(self.folder):
+            return records(self.db, FAMILY)
+
+    def find(self, text: str) -> ModelRecord:
+        """The one model of that id, unique prefix, name or alias. Raises Unknown for none or several."""
+        return only_one(text, find_model(text, self.models()), str(self.folder))
+
+    def load(self, model: str) -> CheckpointSketch:
+        """The whole sketch of the model of that id."""
+        with plain_errors(self.folder):
+            rows = list(self.db.table("models").rows_where("id = ?", [model], select="name, source"))
+        if not rows:
+            raise Unknown(f"{self.folder}: no model of id {model}")
+        path = self.sketch_file(model)
+        try:
+            sketch = read_sketch(path)
+        except FileNotFoundError:
+            raise Malformed(path, "is missing: `lineage doctor` lists what is damaged") from None
+        if sketch.id != model:
+            raise Malformed(path, "is the sketch of another model: `lineage doctor` lists what is damaged")
+        return replace(sketch, name=rows[0]["name"], path=rows[0]["source"])
+
+    def same_digests(self, digests: Collection[str]) -> dict[str, list[tuple[str, str]]]:
+        """For each of `digests` that is a tensor's full or band digest: its (model id, tensor name) pairs, ordered."""
+        wanted = sorted(set(digests))
+        found: dict[str, set[tuple[str, str]]] = {}
+        with plain_errors(self.folder):
+            for start in range(0, len(wanted), _BATCH):
+                batch = wanted[start : start + _BATCH]
+                marks = ",".join("?" * len(batch))
+                for column in ("digest", "band_digest"):
+                    query = (
+                        f"select t.{column}, t.model, t.name from tensors t join models m on m.id = t.model"  # noqa: S608 - two fixed words and marks
+                        f" where t.{column} in ({marks}) and m.family = ?"
+                    )
+                    for digest, model, name in self.db.execute(query, [*batch, FAMILY]):
+                        found.setdefault(digest, set()).add((model, name))
+        return {digest: sorted(pairs) for digest, pairs in sorted(found.items())}
+
+    def nearest_tensors(self, vectors: NDArray[np.float32], k: int) -> list[list[Hit]]:
+        """For each row of `vectors` (n, TENSOR_DIM) the `k` tensors of greatest inner product, best first."""
+        return self.vectors().nearest_tensors(vectors, k)
+
+    def nearest_models(self, vector: NDArray[np.float32], k: int) -> list[tuple[str, float]]:
+        """The `k` models of greatest inner product with `vector` (MODEL_DIM,), best first."""
+        return self.vectors().nearest_models(vector, k)
+
+    def vectors(self) -> Vectors:
+        """The search vectors of the models that are in the index now."""
+        counts = self._tensor_counts()
+        if self._held is None or set(self._held.models) != set(counts):
+            self._held = cached_vectors(self.folder / VECTORS, counts, self.load)
+        return self._held
+
+    def sketch_file(self, model: str) -> Path:
+        """Where the sketch of that id lies. Raises Malformed for an id that could lead out of the folder."""
+        if not _ID.fullmatch(model):
+            raise Malformed(self.folder / DATABASE, f"{model[:80]!r} is no model id: run `lineage rebuild`")
+        return self.sketch_folder / f"{model}.sketch"
+
+    @property
+    def sketch_folder(self) -> Path:
+        """Where the sketch files lie."""
+        return self.folder / SKETCHES
+
+    def _tensor_counts(self) -> dict[str, int]:
+        query = (
+            "select m.id, (select count(*) from tensors t where t.model = m.id) from models m"
+            " where m.family = ? order by m.id"
+        )
+        with plain_errors(self.folder):
+            return dict(self.db.execute(query, [FAMILY]).fetchall())
+
+    # -- writing
+
+    def add(self, sketch: CheckpointSketch, version: str) -> bool:
+        """Add a model, or note another name or path of one that is there. Returns whether anything was sketched anew.
+
+        A sketch file that was lost or damaged is written again. The first addition begins a run, under that
+        version of lineage; without `finish_run` it counts as interrupted.
+        """
+        if sketch.params >= 1 << 63:
+            raise Malformed(sketch.path or sketch.name, f"claims {sketch.params:.1e} weights: that is no model")
+        if self._is_intact(sketch.id) and not self._new_aliases(sketch):
+            return False
+        with self.writing():
+            is_known = self._is_known(sketch.id)
+            is_intact = self._is_intact(sketch.id)
+            # Before any sketch file: `examine` tells a killed first ingest from lost tables by it.
+            self._run = self._run or begin_run(self.db, version)
+            if not is_intact:
+                write_sketch(sketch, self.sketch_file(sketch.id))
+            with self.db.atomic():
+                if not is_known:
+                    insert_model(self.db, sketch, sha256(self.sketch_file(sketch.id)), self._run)
+                elif not is_intact:
+                    self.db.table("models").update(sketch.id, {"file_sha256": sha256(self.sketch_file(sketch.id))})
+                for alias in self._new_aliases(sketch):
+                    self.db.table("aliases").insert({"model": sketch.id, "alias": alias})
+        return not is_intact
+
+    def finish_run(self) -> None:
+        """Record that the run of additions, if there was any, came to its end."""
+        if self._run is not None:
+            with self.writing():
+                self.db.table("runs").update(self._run, {"finished": now()})
+            self._run = None
+
+    def remove(self, model: str) -> None:
+        """Take the model of that id out. Raises Unknown."""
+        with self.writing():
+            if not self._is_known(model):
+                raise Unknown(f"{self.folder}: no model of id {model}")
+            with self.db.atomic():
+                delete_model(self.db, model)
+            self.sketch_file(model).unlink(missing_ok=True)
+
+    @contextmanager
+    def writing(self, wait_s: float = PATIENCE_S) -> Iterator[None]:
+        """Be the only writer, and clear what a killed one left half written."""
+        with plain_errors(self.folder), writing(self.folder, wait_s):
+            for scratch in self.leftovers():
+                scratch.unlink(missing_ok=True)
+            yield
+
+    def leftovers(self) -> list[Path]:
+        """Half-written files of a process that was killed, or of one that is writing now."""
+        return sorted(self.sketch_folder.glob(".*.tmp"))
+
+    def _is_known(self, model: str) -> bool:
+        return self.db.table("models").count_where("id = ?", [model]) > 0
+
+    def _is_intact(self, model: str) -> bool:
+        rows = list(self.db.table("models").rows_where("id = ?", [model], select="file_sha256"))
+        path = self.sketch_file(model)
+        return bool(rows) and path.is_file() and sha256(path) == rows[0]["file_sha256"]
+
+    def _new_aliases(self, sketch: CheckpointSketch) -> list[str]:
+        rows = self.db.table("models").rows_where("id = ?", [sketch.id], select="name, source")
+        known = {value for row in rows for value in (row["name"], row["source"])}
+        known |= {row["alias"] for row in self.db.table("aliases").rows_where("model = ?", [sketch.id])}
+        names = dict.fromkeys((storable(sketch.name), storable(sketch.path)))
+        return [alias for alias in names if alias and alias not in known]
+
+
+def only_one(text: str, found: list[ModelRecord], where: str) -> ModelRecord:
+    """The single record of `found`. Raises Unknown, which names the candidates, for none or several."""
+    if not found:
+        raise Unknown(f"{where}: no model of id, name or alias {text!r}: `lineage list` shows them")
+    if len(found) > 1:
+        several = ", ".join(f"{r.id[:12]} ({r.name})" for r in found[:5])
+        raise Unknown(f"{where}: {text!r} can be {len(found)} models, {several}: give more of the id")
+    return found[0]
+
+
+def _is_current(folder: Path, db: Database) -> bool:
+    try:
+        return is_current(db)
+    except StoreError as error:
+        raise StoreError(f"{folder}: {error}") from None
+
+
+def _refuse_foreign(folder: Path) -> None:
+    if folder.is_dir():
+        foreign = sorted(p.name for p in folder.iterdir() if p.name not in _OURS and not p.name.startswith(DATABASE))
+        if foreign:
+            raise StoreError(f"{folder}: holds {foreign[0]!r} and no index: choose an empty folder with --index")
+
+
+def sha256(path: Path) -> str:
+    """Digest of a sketch file, hexadecimal."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
