@@ -108,7 +108,8 @@ def ingest(
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for made in [future.result() for future in done]:
                 if isinstance(made, _Made):
-                    home = home or stack.enter_context(SqliteIndex.create(folder))
+                    if home is None:
+                        home = stack.enter_context(SqliteIndex.create(folder))
                     yield _added(home, made, __version__)
                 else:
                     yield made
@@ -177,13 +178,11 @@ def models(index: str | Path | None = None, *, reference: bool = True) -> list[L
         return [Listed(record, not isinstance(one, SqliteIndex)) for one in searched for record in one.models()]
 
 
-def show(
-    model: str, index: str | Path | None = None, *, reference: bool = True
-) -> tuple[ModelRecord, CheckpointSketch]:
+def show(model: str, index: str | Path | None = None, *, reference: bool = True) -> tuple[Listed, CheckpointSketch]:
     """Record and sketch of the model of that id, unique prefix, name or alias. Raises Unknown."""
     with indexes(index, reference) as searched:
         record, home = _find(model, searched)
-        return record, home.load(record.id)
+        return Listed(record, not isinstance(home, SqliteIndex)), home.load(record.id)
 
 
 def remove(model: str, index: str | Path | None = None) -> ModelRecord:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from lineage.anatomy.axes import NOTHING, Axes, fixed_axis, is_doubled, stream_axis, tower_axes
+from lineage.anatomy.axes import NOTHING, Axes, fixed_axis, is_doubled, tower_axes
+from lineage.anatomy.bridges import is_bridge, joined
 from lineage.anatomy.families import architecture_of
 from lineage.anatomy.fixed import fixed_table
 from lineage.anatomy.names import Named, Path, stack_index, take_apart
 from lineage.anatomy.networks import Network, layer_number, survey
 from lineage.anatomy.roles import in_head, is_expert, is_projector, role_of
-from lineage.anatomy.towers import Tower, find_towers, tower_of
-from lineage.types import Axis, Part
+from lineage.anatomy.towers import Tower, component_by_word, find_towers, tower_of
+from lineage.types import Part
 
 _EMBEDDINGS = frozenset({"token-embedding", "type-embedding", "position-embedding", "class-embedding"})
 _LAYER_ROLES = frozenset({"q", "k", "v", "kv", "qkv", "o", "gate", "up", "gate-up", "down", "router"})
+_PLAIN = frozenset({"weight", "bias", "kernel", "gamma", "beta"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +75,76 @@ def _network_part(tensor: Named, component: str, network: Network) -> Part:
 
 
 def _in_towers(tensors: Sequence[Named], roles: Mapping[str, str], towers: Sequence[Tower]) -> dict[str, Part]:
-    odd = survey([t for t in tensors if roles[t.name] == "unknown"], by_length=False)
-    parts = {}
+    near = {t.name: tower_of(t, towers) for t in tensors}
+    odd = [t for t in tensors if roles[t.name] == "unknown" or is_bridge(t, near[t.name])]
+    network = survey(odd, by_length=False)
+    parts = {t.name: _tower_part(t, roles[t.name], near[t.name], towers) for t in tensors}
+    return parts | {t.name: _odd_part(t, near[t.name], towers, network) for t in odd}
+
+
+def _tower_part(tensor: Named, name_role: str, tower: Tower, towers: Sequence[Tower]) -> Part:
+    layer = _layer(tensor, tower)
+    role = "gate-up" if name_role in ("gate", "up") and is_doubled(tensor, tower) else name_role
+    component = _component(tensor, role, tower, layer)
+    if tensor.leaf not in _PLAIN or (role in _LAYER_ROLES and layer is None):
+        return Part(component, "unknown", layer, _unknown_axes(tensor))
+    beside_stream = component == "head" and role in ("norm", "head-norm")
+    axes = _unknown_axes(tensor) if beside_stream else tower_axes(tensor, role, tower, towers)
+    if component == "audio encoder" and tensor.module[-1] == "embed_positions":
+        return Part(component, "fixed", None, axes, "sinusoidal positions")
+    return Part(component, _shown_role(tensor, role), layer, axes)
+
+
+def _odd_part(tensor: Named, tower: Tower, towers: Sequence[Tower], network: Network) -> Part:
+    layer, kind = _layer(tensor, tower), network.kinds[tensor.name]
+    component = _component(tensor, kind, tower, layer)
+    axes = joined(tensor, kind, network.axes(tensor.name), tower, towers)
+    role = "projector" if component == "projector" and kind == "linear" else kind
+    return Part(component, role, layer, axes)
+
+
+def _layer(tensor: Named, tower: Tower) -> int | None:
+    at = len(tower.stack)
+    return int(tensor.module[at]) if stack_index(tensor.module) == at and tensor.module[:at] == tower.stack else None
+
+
+def _component(tensor: Named, role: str, tower: Tower, layer: int | None) -> str:
+    if is_projector(tensor):
+        return "projector"
+    if is_expert(tensor) or role == "router":
+        return "experts"
+    if in_head(tensor) or (role == "head" and component_by_word(tensor.module) is None):
+        return "head"
+    of_text = tower.component.startswith("text") and layer is None
+    if of_text and (role in _EMBEDDINGS or "embeddings" in tensor.module):
+        return "embeddings"
+    return tower.component
+
+
+def _shown_role(tensor: Named, role: str) -> str:
+    if role in ("norm", "head-norm"):
+        return "norm"
+    if tensor.leaf == "bias":
+        return "bias"
+    return f"expert-{role}" if is_expert(tensor) and role in ("gate", "up", "gate-up", "down") else role
+
+
+def _unknown_axes(tensor: Named) -> Axes:
+    axis = fixed_axis("unknown")
+    return (axis if tensor.shape else NOTHING), (axis if len(tensor.shape) > 1 else NOTHING)
+
+
+def _settled(tensors: Sequence[Named], parts: Mapping[str, Part]) -> dict[str, Part]:
+    """Take back the permission of every label that would tie axes of different lengths together."""
+    lengths: dict[str, set[int]] = defaultdict(set)
     for tensor in tensors:
-        tower = tower_of(tensor, towers)
-        role = roles[tensor.name]
-        if role == "unknown" or (is_projector(tensor) and not tower.component.startswith("projector")):
-            parts[tensor.name] = _odd_part(tensor, role, tower, towers, odd)
-        else:
-            parts[tensor.name] = _tower_part(tensor, role, tower, towers)
-    return parts
+        for axis, length in zip(parts[tensor.name].axes, tensor.shape, strict=False):
+            if axis.exchangeable:
+                lengths[axis.label].add(length)
+    torn = {label for label, found in lengths.items() if len(found) > 1}
+    return {name: _with_fixed(part, torn) for name, part in parts.items()}
+
+
+def _with_fixed(part: Part, labels: set[str]) -> Part:
+    first, second = (fixed_axis(axis.label) if axis.label in labels else axis for axis in part.axes)
+    return replace(part, axes=(first, second))

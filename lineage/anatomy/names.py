@@ -10,14 +10,14 @@ Path = tuple[str, ...]
 
 # Containers that a training script puts around a model; they say nothing about the model.
 WRAPPERS = frozenset(
-    "model module transformer base_model state_dict model_state_dict params _orig_mod auto_model backbone_model "
-    "bert roberta distilbert electra albert deberta mpnet xlm_roberta camembert gpt_neox gpt2 rwkv".split()
+    {"model", "module", "transformer", "base_model", "state_dict", "model_state_dict", "params", "_orig_mod"}
+    | {"auto_model", "bert", "roberta", "distilbert", "electra", "albert", "deberta", "mpnet", "gpt_neox"}
 )
 STACK_WORD = re.compile(r"^(?:h|blk|\w*layers?|\w*blocks?|\w*layer_groups)$")
 RECURRENT = re.compile(r"^(weight|bias)_(ih|hh)(?:_l(\d+)(_reverse)?)?$")
 _LEAVES = frozenset(
-    "weight bias kernel gamma beta running_mean running_var num_batches_tracked weight_g weight_v "
-    "qweight qzeros scales g_idx weight_scale weight_scale_inv input_scale absmax".split()
+    {"weight", "bias", "kernel", "gamma", "beta", "running_mean", "running_var", "weight_g", "weight_v"}
+    | {"qweight", "qzeros", "scales", "g_idx", "weight_scale", "weight_scale_inv", "input_scale", "absmax"}
 )
 _PARAMETER_OF = re.compile(r"^(.+)_(weight|bias)$")
 _NUMBERED = re.compile(r"^(layer|block|h)_(\d+)$")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -20,13 +20,21 @@ _MOST_DECAY = 0.1  # a larger factor is a rescaling, not decay
 def direction(match: Match, changes: Sequence[tuple[TensorMatch, Change]]) -> tuple[Role, tuple[str, ...]]:
     """The query's role towards the reference and the cues, the strongest first; "undirected" without one.
 
-    In order: a change that can only be computed one way; vocabulary growth and dropped layers; never-trained rows shrunk by
+    In order: a change that can only be computed one way; vocabulary growth; dropped and copied layers; never-trained rows shrunk by
     weight decay; what a card declares. A later cue never overrules an earlier one.
     """
-    for cue in (_computable(changes), _grown(match, changes), _shrunk_rows(match), _declared(match.a, match.b)):
-        if cue is not None:
-            return cue[0], (cue[1],)
-    return "undirected", ()
+    cues = (
+        _computable(changes),
+        _vocabulary(match, changes),
+        _layers(match, changes),
+        _shrunk_rows(match),
+        _declared(match.a, match.b),
+    )
+    said = [cue for cue in cues if cue is not None]
+    if not said:
+        return "undirected", ()
+    role = said[0][0]
+    return role, tuple(text for other, text in said if other == role)
 
 
 def _computable(changes: Sequence[tuple[TensorMatch, Change]]) -> tuple[Role, str] | None:
@@ -41,20 +49,50 @@ def _computable(changes: Sequence[tuple[TensorMatch, Change]]) -> tuple[Role, st
     return role, f"{coarser} can be computed from {finer} by {verb}, not the other way round"
 
 
-def _grown(match: Match, changes: Sequence[tuple[TensorMatch, Change]]) -> tuple[Role, str] | None:
-    """More tokens, or fewer layers of which none is new: the child's side."""
-    tensors = {t.name: t for t in match.b.tensors}
+def _vocabulary(match: Match, changes: Sequence[tuple[TensorMatch, Change]]) -> tuple[Role, str] | None:
+    """Token tables of two lengths whose common rows agree: tokens are added more often than removed."""
+    ours = {t.name: t.params for t in match.a.tensors}
+    theirs = {t.name: t.params for t in match.b.tensors}
     for held, found in changes:
-        if held.role == "token-embedding" and found.kind in ("same", "recast", "tuned"):
-            mine, theirs = held.shape[0], tensors[held.b].shape[0]
-            if mine != theirs:
-                return ("child" if mine > theirs else "parent"), f"the vocabulary has {mine:,} rows against {theirs:,}"
-    mine_layers = {h.layers[0] for h, c in changes if c.kind == "same" and h.layers[0] is not None}
-    image = {h.layers[1] for h, c in changes if c.kind == "same" and h.layers[0] is not None}
-    all_theirs = {t.part.layer for t in match.b.tensors if t.part.layer is not None}
-    if mine_layers and len(image) == len(mine_layers) and len(all_theirs) > len(image):
-        return "child", f"{len(image)} of the reference's {len(all_theirs)} layers are here and no other"
+        if held.role != "token-embedding" or found.kind not in ("same", "recast", "tuned"):
+            continue
+        mine, other = ours[held.a], theirs[held.b]
+        if mine != other:
+            role: Role = "child" if mine > other else "parent"
+            return role, f"token table of {mine:,} values against {other:,}: vocabularies grow"
     return None
+
+
+def _layers(match: Match, changes: Sequence[tuple[TensorMatch, Change]]) -> tuple[Role, str] | None:
+    """One side's layers are a part of the other's: the fewer were kept, or the more are copies."""
+    kept = [(m, c) for m, c in changes if c.kind != "unrelated" and len(m.shape) > 1 and None not in m.layers]
+    ours = _layer_digests(match.a, {m.component for m, _ in kept})
+    names = {m.b for m, _ in kept}
+    theirs = _layer_digests(match.b, {t.part.component for t in match.b.tensors if t.name in names})
+    here, there = {m.layers[0] for m, _ in kept}, {m.layers[1] for m, _ in kept}
+    if len(theirs) > len(ours) and here == set(ours):
+        if _copies(theirs, there):
+            return "parent", "the reference holds copies of this model's layers"
+        return "child", f"{len(ours)} of the reference's {len(theirs)} layers are here and no other"
+    if len(ours) > len(theirs) and there == set(theirs):
+        if len(here) > len(there) or _copies(ours, here):
+            return "child", "this model holds copies of the reference's layers"
+        return "parent", f"{len(theirs)} of this model's {len(ours)} layers are in the reference and no other"
+    return None
+
+
+def _layer_digests(sketch: CheckpointSketch, components: Collection[str]) -> dict[int | None, set[str]]:
+    found: dict[int | None, set[str]] = {}
+    for t in sketch.tensors:
+        if t.part.component in components and t.part.layer is not None and len(t.shape) > 1:
+            found.setdefault(t.part.layer, set()).add(t.band_digest)
+    return found
+
+
+def _copies(layers: dict[int | None, set[str]], matched: Collection[int | None]) -> bool:
+    """Whether some unmatched layer holds the content of a matched one."""
+    known = set().union(*(digests for layer, digests in layers.items() if layer in matched))
+    return any(digests & known for layer, digests in layers.items() if layer not in matched)
 
 
 def _shrunk_rows(match: Match) -> tuple[Role, str] | None:

@@ -60,7 +60,7 @@ def component_relation(match: Match, name: str, changes: Sequence[tuple[TensorMa
             return word
     else:
         word = _exact_word(share)
-    if _depth_changed(match, name, mine):
+    if _depth_changed(match, mine):
         return "depth-changed"
     if _vocabulary_changed(match, mine):
         return "vocabulary-changed"
@@ -121,18 +121,23 @@ def layer_map(mine: Sequence[tuple[TensorMatch, Change]]) -> tuple[tuple[int, in
     return tuple((child, votes[child].most_common(1)[0][0]) for child in sorted(votes)) or None
 
 
-def _depth_changed(match: Match, name: str, mine: Sequence[tuple[TensorMatch, Change]]) -> bool:
-    """Some layer of either side has no partner, or several layers share one."""
-    mapping = layer_map(mine)
-    if mapping is None:
+def _depth_changed(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> bool:
+    """Whole layers were dropped, doubled or added: matrices of a layer without a partner, or two with the same one."""
+    held = [m for m, c in mine if c.kind != "unrelated" and len(m.shape) > 1 and None not in m.layers]
+    if not held:
         return False
-    components = {
-        t.part.component for t in match.b.tensors if t.name in {m.b for m, c in mine if c.kind != "unrelated"}
+    theirs = {t.name: t.part for t in match.b.tensors if len(t.shape) > 1 and t.part.generic is None}
+    components = {theirs[m.b].component for m in held}
+    taken = Counter(m.b for m in held)
+    left_over = {
+        (part.component, part.layer)
+        for name, part in theirs.items()
+        if part.component in components and part.layer is not None and name not in taken
     }
-    theirs = {t.part.layer for t in match.b.tensors if t.part.component in components and t.part.layer is not None}
-    ours = {t.part.layer for t in match.a.tensors if t.part.component == name and t.part.layer is not None}
-    image = {parent for _, parent in mapping}
-    return len(image) < len(mapping) or len(theirs) != len(ours)
+    kept = {(theirs[m.b].component, m.layers[1]) for m in held}
+    added = {m.layers[0] for m, c in mine if c.kind == "unrelated" and m.layers[0] is not None and len(m.shape) > 1}
+    doubled = sum(count > 1 for count in taken.values())
+    return bool(left_over - kept or added - {m.layers[0] for m in held} or doubled > len(held) / 20)
 
 
 def _vocabulary_changed(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> bool:

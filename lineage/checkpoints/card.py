@@ -91,7 +91,8 @@ def human_name(path: Path, card: Card) -> str:
 def _heading(lines: list[str]) -> str | None:
     """The first heading, if it looks like the name of a model and not like a sentence."""
     heading = next((line[2:].strip() for line in lines if line.startswith("# ")), "")
-    return heading if len(heading) <= 96 and _IDENTIFIER.fullmatch(heading) and heading.lower() not in _SAYS_NOTHING else None
+    looks_like_one = len(heading) <= 96 and _IDENTIFIER.fullmatch(heading) and heading.lower() not in _SAYS_NOTHING
+    return heading if looks_like_one else None
 
 
 def _values(text: str) -> tuple[str, ...]:

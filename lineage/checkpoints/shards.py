@@ -74,7 +74,7 @@ def read_shards(folder: Path, files: Sequence[PositionedFile], weight_map: Mappi
 
 
 def numbered_set(files: Sequence[Path]) -> list[Path] | None:
-    """Recognise all `name-00001-of-00003.ext` of one model, None if they are not. Raises NoWeights if one is missing."""
+    """Recognise the `name-00001-of-00003.ext` of one model, else None. Raises NoWeights if one is missing."""
     matches = [NUMBERED.fullmatch(file.name) for file in files]
     if not files or not all(matches) or len({(m[1], m[3], m[4]) for m in matches if m}) != 1:
         return None

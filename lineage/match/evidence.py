@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lineage.match.axes import facing, shared_label
 from lineage.match.containment import find_reordered
 from lineage.match.pairing import Pair, pair_tensors, pair_z
 from lineage.match.permutation import PermutationTest, correlation, permutation_test, standardised, unit_rows
@@ -109,7 +110,7 @@ def pair_correlation(a: TensorSketch, b: TensorSketch, transposed: bool) -> floa
     rows = _aligned(a, b, 0, transposed)
     if rows is not None and len(rows[0]) >= MIN_UNITS:
         mine = rows[0] - a.stats.mean * constant_unit(a.shape, 0)
-        theirs = rows[1] - b.stats.mean * constant_unit(b.shape, 1 if transposed else 0)
+        theirs = rows[1] - b.stats.mean * constant_unit(b.shape, facing(0, transposed))
         index = a.units[0].index if a.units[0] is not None else None
         if index is not None and len(index) == len(mine):
             # Rows of early positions are sampled densely: each counts for as many as it stands for.
@@ -121,22 +122,21 @@ def pair_correlation(a: TensorSketch, b: TensorSketch, transposed: bool) -> floa
 
 
 def _group_tests(a: CheckpointSketch, b: CheckpointSketch, pairs: Sequence[Pair]) -> list[PermutationTest]:
-    groups: dict[tuple[str, bytes], list[_Rows]] = defaultdict(list)
+    groups: dict[tuple[str, int], list[_Rows]] = defaultdict(list)
     for pair in pairs:
         left, right = a.tensors[pair.a], b.tensors[pair.b]
         for axis in (0, 1):
-            mine, theirs = left.part.axes[axis], right.part.axes[1 - axis if pair.transposed else axis]
-            if not (mine.exchangeable and theirs.exchangeable):
+            label = shared_label(left.part, right.part, axis, pair.transposed)
+            if label is None:
                 continue
             rows = _aligned(left, right, axis, pair.transposed)
             if rows is not None and len(rows[0]) >= MIN_UNITS:
-                key = mine.label, len(rows[0]).to_bytes(4, "little")
-                groups[key].append((standardised(rows[0]), standardised(rows[1])))
+                groups[label, len(rows[0])].append((standardised(rows[0]), standardised(rows[1])))
     return [test for members in groups.values() if (test := permutation_test(members)) is not None]
 
 
 def _aligned(a: TensorSketch, b: TensorSketch, axis: int, transposed: bool) -> _Rows | None:
-    left, right = a.units[axis], b.units[1 - axis if transposed else axis]
+    left, right = a.units[axis], b.units[facing(axis, transposed)]
     if left is None or right is None:
         return None
     common = left.index if left.index is right.index else np.intersect1d(left.index, right.index, assume_unique=True)

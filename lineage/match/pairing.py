@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from lineage.match.axes import facing, shared_label
 from lineage.match.permutation import permutation_test, standardised, unit_rows
 from lineage.match.tails import normal_quantile
 from lineage.match.values import MIN_DISTINCT
@@ -51,15 +52,14 @@ def pair_z(a: TensorSketch, b: TensorSketch, transposed: bool) -> float:
     """Permutation z of one pair of tensors: over the exchangeable axes, or over both, the one nearest to zero."""
     zs = {}
     for axis in (0, 1):
-        other = 1 - axis if transposed else axis
-        left, right = a.units[axis], b.units[other]
+        left, right = a.units[axis], b.units[facing(axis, transposed)]
         if left is None or right is None:
             continue
         common = np.intersect1d(left.index, right.index, assume_unique=True)
         test = permutation_test([(standardised(unit_rows(left, common)), standardised(unit_rows(right, common)))])
         if test is not None:
             zs[axis] = test.z
-    free = [z for axis, z in zs.items() if a.part.axes[axis].exchangeable]
+    free = [z for axis, z in zs.items() if shared_label(a.part, b.part, axis, transposed) is not None]
     return min(free or zs.values(), key=abs, default=0.0)
 
 

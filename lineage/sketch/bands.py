@@ -25,7 +25,7 @@ def sampled(length: int) -> NDArray[np.int64]:
     while octave < length:
         count = 4 if octave < 512 else 2
         slots = octave // RUN // count  # one run in each of `count` equal parts of the octave
-        draws = mix64(np.arange(count, dtype=np.uint64) + np.uint64(octave * 2654435761))
+        draws = mix64(np.arange(count, dtype=np.uint64) + np.uint64(octave * 2654435761 % (1 << 64)))
         for part, draw in enumerate(draws):
             start = octave + RUN * (part * slots + int(draw % np.uint64(slots)))
             chosen.append(np.arange(start, start + RUN))

@@ -31,7 +31,8 @@ class RowProjector:
     def update(self, block: NDArray[np.float32]) -> None:
         """Add the next rows, float32 (n, width)."""
         stop = self._filled + len(block)
-        np.matmul(block, self._signs, out=self._projected[self._filled : stop])
+        with np.errstate(over="ignore", invalid="ignore"):
+            np.matmul(block, self._signs, out=self._projected[self._filled : stop])
         self._filled = stop
 
     def minhash(self) -> NDArray[np.uint32]:
@@ -43,9 +44,10 @@ def row_codes(projected: NDArray[np.float32]) -> NDArray[np.uint32]:
     """Sign codes of projected rows, uint32 (families * rows,): 24 bits and the family's number.
 
     Projections are centred over rows first: what all rows share says nothing about which rows they are
-    (and the mean is the same in any order). Rows of zeros (padding) have no code.
+    (and the mean is the same in any order). Rows of zeros (padding) have no code, nor have rows whose
+    sums leave float32 (masks filled with its lowest number).
     """
-    kept = projected[np.any(projected != 0, axis=1)].astype(np.float64)
+    kept = projected[np.any(projected != 0, axis=1) & np.isfinite(projected).all(axis=1)].astype(np.float64)
     if len(kept) == 0:
         return np.empty(0, np.uint32)
     bits = (kept - kept.mean(axis=0)) > 0

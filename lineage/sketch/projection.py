@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from lineage.sketch.bands import sampled
 from lineage.sketch.family import PROJECTION_DIMS, SEED_PROJECTION, UNIT_DIMS
 from lineage.sketch.signs import signs
-from lineage.types import Units
+from lineage.types import AnyArray, Units
 
 _KERNEL_STRIDE = 1 << 32  # keeps (channel, kernel position) pairs apart whatever the kernel's size
 
@@ -47,16 +47,22 @@ def project_matrix(row_units: NDArray[np.float64], rows: NDArray[np.int64]) -> N
     Its squared Frobenius norm estimates the block's (Johnson-Lindenstrauss).
     """
     left = signs(rows, SEED_PROJECTION, PROJECTION_DIMS)
-    return (left.T @ row_units[:, :PROJECTION_DIMS] / PROJECTION_DIMS).astype(np.float32)
+    return narrowed(left.T @ row_units[:, :PROJECTION_DIMS] / PROJECTION_DIMS)
 
 
 def encode_units(units: NDArray[np.float64], index: NDArray[np.int64]) -> Units:
     """Round unit vectors to int8 with one float32 scale a unit (the largest magnitude is 127)."""
     peak = np.abs(units).max(axis=1, initial=0.0)
-    scale = (peak / 127.0).astype(np.float32)
+    scale = narrowed(peak / 127.0)
     safe = np.where(scale > 0, scale, 1).astype(np.float64)
     codes = np.rint(units / safe[:, None]).clip(-127, 127).astype(np.int8)
     return Units(index=index, codes=codes, scale=scale)
+
+
+def narrowed(values: AnyArray) -> NDArray[np.float32]:
+    """Finite values as float32; sums beyond its range (masks filled with its lowest number) stay at its ends."""
+    ends = np.finfo(np.float32)
+    return np.clip(values, ends.min, ends.max).astype(np.float32)
 
 
 def _rest(shape: tuple[int, ...]) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Callable
@@ -61,7 +62,7 @@ def read_sketch(path: str | Path) -> CheckpointSketch:
         raise Malformed(where, f"a sketch of over {MOST_BYTES:,} bytes is not believed")
     try:
         with safe_open(str(where), framework="np") as file:
-            header = json.loads((file.metadata() or {})["lineage"])
+            header = json.loads((file.metadata() or {})["lineage"], parse_constant=_no_number)
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise Malformed(where, "is not a sketch, or is damaged: make it again with `lineage sketch`") from error
@@ -185,7 +186,7 @@ def _decode(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Checkpoi
 
 def _tensor(entry: dict[str, Any], cursor: _Cursor) -> TensorSketch:
     stored = tuple(int(n) for n in entry["shape"])
-    if any(n < 1 or n >= 1 << 48 for n in stored) or len(stored) > 64:
+    if any(n < 1 for n in stored) or len(stored) > 64 or math.prod(stored) >= 1 << 60:
         raise ValueError("impossible shape")
     shape = stored or (1,)
     component, role, layer, generic = entry["part"]
@@ -224,6 +225,10 @@ def _units(length: int, cursor: _Cursor) -> Units:
 
 def _stat(name: str) -> Callable[[Any], float]:
     return int if name.startswith("levels") else float
+
+
+def _no_number(word: str) -> float:
+    raise ValueError(f"{word} is no number of JSON")
 
 
 def _text(value: Any) -> str | None:

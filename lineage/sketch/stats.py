@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,28 +11,35 @@ from lineage.types import Stats
 
 GROUP = 32  # the shortest run of weights that common schemes give one scale
 MOST_LEVELS = 512  # a lattice with more levels is no quantisation, just a coarse float
-_ROWS = 48
+_ROWS = 16
+_GROUPS = 96
 _ON_LATTICE = 0.04  # of a step: dequantised floats round, plain ones land anywhere
 
 
-def band_stats(band: NDArray[np.float64], grid_values: NDArray[np.float32]) -> Stats:
-    """Moments, zero share, lattice and distinctness of `band` (sampled rows, rest of the shape)."""
-    mean = float(band.mean())
-    centred = band - mean
-    variance = float(np.mean(centred**2))
-    kurtosis = float(np.mean(centred**4)) / variance**2 if variance > 0 else 0.0
-    rows = band[:: max(1, len(band) // _ROWS)]
-    width = band.shape[1] // GROUP * GROUP
-    groups = rows[:, :width].reshape(-1, GROUP)
+def band_stats(
+    block: NDArray[np.float64], rows: NDArray[np.float32], grid_values: NDArray[np.float32]
+) -> Stats:
+    """Moments and zero share of the sampled `block`, lattice of `rows` (whole sampled rows), distinctness of the grid."""
+    mean = float(block.mean())
+    square = np.square(block - mean)
+    variance = float(square.mean())
+    kurtosis = float(np.square(square).mean()) / variance**2 if variance > 0 else 0.0
+    some = spread(rows, _ROWS).astype(np.float64)
+    width = rows.shape[1] // GROUP * GROUP
     return Stats(
         mean=mean,
         std=float(np.sqrt(variance)),
         kurtosis=kurtosis,
-        zeros=float(np.mean(band == 0)),
-        levels_row=_median_levels(rows),
-        levels_group=_median_levels(groups[:: max(1, len(groups) // (4 * _ROWS))]),
+        zeros=float(np.mean(block == 0)),
+        levels_row=_median_levels(some),
+        levels_group=_median_levels(spread(some[:, :width].reshape(-1, GROUP), _GROUPS)),
         distinct=distinct_share(grid_values),
     )
+
+
+def spread(rows: NDArray[Any], most: int) -> NDArray[Any]:
+    """At most about `most` rows at even distances."""
+    return rows[:: max(1, len(rows) // most)]
 
 
 def distinct_share(values: NDArray[np.float32]) -> float:
@@ -41,22 +50,23 @@ def distinct_share(values: NDArray[np.float32]) -> float:
 
 
 def _median_levels(rows: NDArray[np.float64]) -> int:
-    """Median, over rows, of the number of lattice levels between the smallest and largest value; 0 for none."""
+    """Median, over rows, of the number of lattice levels between the smallest and largest value; 0 for none.
+
+    A row is on a lattice if values repeat and all lie near multiples of one step from the smallest.
+    """
     if rows.shape[0] == 0 or rows.shape[1] < GROUP:
         return 0
-    return int(np.median([_levels(row) for row in rows]))
-
-
-def _levels(row: NDArray[np.float64]) -> int:
-    points = np.unique(row)
-    if len(points) < 3 or len(points) == len(row):
+    points = np.sort(rows, axis=1)
+    gaps = np.diff(points, axis=1)
+    span = points[:, -1] - points[:, 0]
+    smallest = np.where(gaps > 0, gaps, np.inf).min(axis=1)
+    # The smallest gap carries the rounding of two values: the span, nearly a multiple of it, refines the step.
+    steps = np.rint(span / smallest)
+    fits = (gaps == 0).any(axis=1) & (steps >= 2) & (steps < MOST_LEVELS)
+    if not fits.any():
         return 0
-    gaps = np.diff(points)
-    step = float(gaps.min())
-    # The smallest gap carries the rounding of two values: refine the step on the span that it nearly divides.
-    count = round((points[-1] - points[0]) / step)
-    if not 2 <= count < MOST_LEVELS:
-        return 0
-    step = (points[-1] - points[0]) / count
-    places = (points - points[0]) / step
-    return count + 1 if float(np.abs(places - np.rint(places)).max()) < _ON_LATTICE else 0
+    places = (points[fits] - points[fits, :1]) * (steps[fits] / span[fits])[:, None]
+    near = np.abs(places - np.rint(places)).max(axis=1) < _ON_LATTICE
+    levels = np.zeros(len(rows))
+    levels[np.flatnonzero(fits)[near]] = steps[fits][near] + 1
+    return int(np.median(levels))

@@ -19,6 +19,7 @@ from lineage.sketch.stats import band_stats
 from lineage.types import Depth, Part, TensorSketch, TensorView, Units
 
 WHOLE = 1 << 18  # tensors up to this many values are read whole at either depth, and checked for being a fixed table
+RUN = 1 << 12  # values added in float32 before float64 takes over
 BLOCK = 1 << 18  # values in one block of the full pass: fits the cache as float32
 
 
@@ -50,14 +51,15 @@ def sketch_tensor(view: TensorView, part: Part, depth: Depth, path: str) -> Tens
         part = replace(part, generic=part.generic or table)
     else:
         band = np.concatenate([view.rows(a, b) for a, b in runs(rows)])
-    flat = _as_float64(band).reshape(len(rows), -1)
+    flat = _as_float32(band).reshape(len(rows), -1)
     _require_finite(flat, view, path)
     row_grid, col_grid = grids(shape)
-    values = flat[np.ix_(np.searchsorted(rows, row_grid), col_grid)].astype(np.float32)
+    values = flat[np.ix_(np.searchsorted(rows, row_grid), col_grid)]
     units: tuple[Units | None, Units | None] = (None, None)
     projection = None
+    block: NDArray[np.float64] = flat.astype(np.float64) if not rest else np.empty(0)
     if rest:
-        block = flat[:, block_columns(shape)]
+        block = flat[:, block_columns(shape)].astype(np.float64)
         of_rows, of_cols = project_units(block, shape)
         units = encode_units(of_rows, rows), encode_units(of_cols, sampled(shape[1]))
         projection = project_matrix(of_rows, rows)
@@ -67,7 +69,7 @@ def sketch_tensor(view: TensorView, part: Part, depth: Depth, path: str) -> Tens
         dtype=view.dtype.name,
         part=part,
         params=params,
-        stats=band_stats(flat, values),
+        stats=band_stats(block, flat, values),
         band_digest=value_digest(band),
         digest=full.digest if full else None,
         grid=(row_grid, col_grid),
@@ -124,28 +126,32 @@ def _feed(
         at += len(block)
         wide = _as_float32(block).reshape(-1)
         for start in range(0, wide.size, BLOCK):
-            moments += _power_sums(wide[start : start + BLOCK])
-        if not np.isfinite(moments).all():
-            _require_finite(_as_float64(block), view, path)
+            sums = _power_sums(wide[start : start + BLOCK])
+            if not np.isfinite(sums).all():
+                _require_finite(wide, view, path)
+            moments += sums
         if projector is not None:
             projector.update(wide.reshape(len(block), width))
     return FullPass(hasher.hexdigest(), moments, projector.minhash() if projector else None), np.concatenate(band)
 
 
-def _power_sums(x: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Sums of x, x**2, x**3, x**4, float64 (4,).
+def _power_sums(x: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Sums of x, x**2, x**3, x**4, float64 (4,); infinite or NaN only where a value is.
 
-    Added pairwise (not by BLAS dot products), so that the same values in another order agree to about 1e-7.
+    Short runs are added in float32 and the runs in float64: the same values in another order agree to about 1e-7.
     """
+    even = x.size // RUN * RUN
+    total = np.zeros(4)
     with np.errstate(over="ignore", invalid="ignore"):
-        power = np.square(x)
-        second = power.sum()
-        third = np.multiply(power, x).sum()
-        np.square(power, out=power)
-        return np.array([x.sum(), second, third, power.sum()], dtype=np.float64)
+        for part in (x[:even].reshape(-1, RUN), x[even:].reshape(1, -1)):
+            square = part * part
+            sums = part.sum(axis=1), np.vecdot(part, part), np.vecdot(square, part), np.vecdot(square, square)
+            total += [s.sum(dtype=np.float64) for s in sums]
+    overflown = x.dtype == np.float32 and not np.isfinite(total).all()
+    return _power_sums(x.astype(np.float64)) if overflown else total
 
 
-def _require_finite(values: NDArray[np.float64], view: TensorView, path: str) -> None:
+def _require_finite(values: NDArray[np.float32], view: TensorView, path: str) -> None:
     bad = int(values.size - np.isfinite(values).sum())
     if bad:
         raise Malformed(path, f"tensor {view.name!r} holds {bad:,} NaN or infinite values: the file is damaged")
@@ -154,7 +160,3 @@ def _require_finite(values: NDArray[np.float64], view: TensorView, path: str) ->
 def _as_float32(values: NDArray[Any]) -> NDArray[np.float32]:
     with np.errstate(over="ignore", invalid="ignore"):
         return (values.real if values.dtype.kind == "c" else values).astype(np.float32)
-
-
-def _as_float64(values: NDArray[Any]) -> NDArray[np.float64]:
-    return (values.real if values.dtype.kind == "c" else values).astype(np.float64)

@@ -1,0 +1,42 @@
+"""Fixed tables: tensors that a formula made, so that agreement about them says nothing about descent."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.anatomy.generators import recognise
+
+_BY_NAME: tuple[tuple[str, str], ...] = (
+    (r"num_batches_tracked|global_step|num_updates", "counter"),
+    (r"(?:text_|image_)?position_ids|token_type_ids", "position ids"),
+    (r"(?:\w*_)?inv_freq|rotary_emb\.\w+|rotary_pos_emb\.\w+|rope\.freqs|rope_freqs|freqs_cis", "rotary table"),
+    (r"(?:cos|sin)_cached|sinusoid\w*|sin_cos_embed|pos_emb_sin\w*", "sinusoidal positions"),
+    (r"relative_position_index|relative_coords_table|attn_mask|causal_mask|masked_bias", "position index or mask"),
+    (r"mel_filters?|mel_basis|mel_fb|filter_?bank|mel_scale\.fb", "mel filterbank"),
+    (r"stft(?:_conv)?\.weight|stft\w*\.(?:forward_|inverse_)?basis|stft\w*_basis", "STFT basis"),
+    (r"(?:hann|hamming)_window", "window function"),
+)
+_COMPILED = tuple((re.compile(rf"(?:^|[./])(?:{pattern})$"), reason) for pattern, reason in _BY_NAME)
+_MASK_NAME = re.compile(r"(?:^|[./])attn(?:\w*)?\.bias$|(?:^|[./])(?:self_)?attention\.bias$")
+
+
+def fixed_table(name: str, shape: tuple[int, ...], values: NDArray[np.float32] | None) -> str | None:
+    """Why a tensor is a fixed table, or None if it is not.
+
+    `values` is the whole tensor as float32, in any shape of the same size, or None where it is too
+    large to be read whole: then its name alone is asked. Gains that sit near one are no fixed table.
+    """
+    by_name = _reason_by_name(name, shape)
+    if by_name is not None or values is None or values.size != int(np.prod(shape, dtype=np.int64)):
+        return by_name
+    return recognise(np.asarray(values, dtype=np.float32).reshape(shape))
+
+
+def _reason_by_name(name: str, shape: tuple[int, ...]) -> str | None:
+    # GPT-2 keeps its causal mask as `attn.bias`: a bias that is square and not a vector.
+    if len(shape) >= 3 and shape[-1] == shape[-2] and _MASK_NAME.search(name):
+        return "causal mask"
+    return next((reason for pattern, reason in _COMPILED if pattern.search(name)), None)

@@ -1,0 +1,51 @@
+"""The command `lineage`; each subcommand is a module that is loaded when it is used."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from lineage import __version__
+
+COMMANDS = ("ingest", "whois", "compare", "sketch", "list", "show", "remove", "doctor", "rebuild")
+_ON_HELP = {"help_option_names": ["-h", "--help"]}
+
+
+class Commands(click.Group):
+    """A group whose commands are found by name, in the order in which a person meets them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Names of all commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Load the command of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"lineage.cli.{cmd_name}").command
+        return command
+
+
+@click.group(cls=Commands, context_settings=_ON_HELP)
+@click.version_option(__version__, "-v", "--version", message="lineage %(version)s")
+def lineage() -> None:
+    """Say where model weights come from.
+
+    \b
+      lineage whois ./model             what does this descend from?
+      lineage ingest ./base ./other     remember models of your own
+      lineage compare ./child ./base    are these two related, and how?
+
+    Exit codes: 0 done (no match is still 0), 1 failure, 2 usage, 10 no index, 11 index locked,
+    12 unsupported or damaged file, 130 interrupted. With LINEAGE_DEBUG=1 an unexpected failure
+    shows its traceback.
+    """
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    from lineage.cli.failures import guarded
+
+    sys.exit(guarded(lambda: lineage.main(prog_name="lineage", standalone_mode=False)))

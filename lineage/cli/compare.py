@@ -1,0 +1,48 @@
+"""`lineage compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lineage.cli import options
+from lineage.cli.output import print_json, screen_size
+from lineage.cli.progress import progress
+
+if TYPE_CHECKING:
+    from lineage.types import Depth
+
+
+@click.command("compare")
+@click.argument("a", metavar="A", type=click.Path())
+@click.argument("b", metavar="B", type=click.Path())
+@click.option("--explain", is_flag=True, help="Show every tensor pair with its r and z, and the null behind them.")
+@options.index
+@options.reference
+@options.depth
+@options.as_json
+def command(*, a: str, b: str, explain: bool, index: Path | None, reference: bool, depth: Depth, as_json: bool) -> None:
+    """Say what A is to B, component by component.
+
+    \b
+      lineage compare ./child ./base
+      lineage compare ./child ./base --explain     tensor by tensor, with the null
+      lineage compare upload.sketch 3f9a           a sketch against a model of the index, by prefix of its id
+      lineage compare ./child all-MiniLM-L6-v2     or by its name
+
+    A and B are checkpoints, .sketch files, or models of an index. The JSON always has every tensor pair.
+    """
+    from lineage import api, report
+
+    with progress() as watch:
+        ours = api.find(a, index, reference=reference, depth=depth, watch=watch)
+        theirs = api.find(b, index, reference=reference, depth=depth, watch=watch)
+    found = api.compare(ours, theirs)
+    if as_json:
+        print_json(report.json.comparison(ours, theirs, found))
+    else:
+        width, colour = screen_size()
+        screen = report.terminal.compare_screen(ours, theirs, found, explain=explain, width=width, colour=colour)
+        click.echo(screen, nl=False)

@@ -1,0 +1,32 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+index = click.option(
+    "--index",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    envvar="LINEAGE_INDEX",
+    show_envvar=True,
+    help="Folder of your index; without it, the one in your data folder.",
+)
+reference = click.option(
+    "--no-reference",
+    "reference",
+    flag_value=False,
+    default=True,
+    type=bool,
+    help="Leave out the reference index that comes with lineage.",
+)
+depth = click.option(
+    "--depth",
+    type=click.Choice(["full", "sampled"]),
+    default="full",
+    show_default=True,
+    help="full reads every byte and finds exact copies and reordered rows; sampled reads a few percent.",
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output, nothing else.")

@@ -1,0 +1,22 @@
+"""Printing an answer: a screen for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from typing import Any
+
+import click
+
+
+def print_json(value: Any, one_line: bool = False) -> None:
+    """Print `value`; every character beyond ASCII is escaped, so nothing in a name reaches a terminal raw."""
+    click.echo(json.dumps(value, indent=None if one_line else 2, allow_nan=False))
+
+
+def screen_size() -> tuple[int, bool]:
+    """How wide to draw, and whether colour is welcome."""
+    from lineage.report.canvas import width_for
+
+    return width_for(shutil.get_terminal_size((100, 24)).columns), sys.stdout.isatty()

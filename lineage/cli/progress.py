@@ -1,0 +1,78 @@
+"""A bar a file on standard error, for people who wait longer than a second."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from lineage.api import Watch
+
+_PATIENCE_S = 1.0
+
+
+@contextmanager
+def progress() -> Iterator[Watch | None]:
+    """Give what the library calls with progress, or None where no one sees it."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    bars = _Bars()
+    try:
+        yield bars.watch
+    finally:
+        bars.close()
+
+
+class _Bars:
+    """Bars that appear once a second has passed; called from several threads."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._guard = threading.Lock()
+        self._drawn: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+
+    def watch(self, path: str, done: int, total: int) -> None:
+        """Show that `done` of `total` bytes of `path` are sketched."""
+        if time.monotonic() - self._started < _PATIENCE_S:
+            return
+        with self._guard:
+            if self._drawn is None:
+                self._drawn = _bars()
+                self._drawn.start()
+            if path not in self._tasks:
+                self._tasks[path] = self._drawn.add_task("", name=_short(path), total=total)
+            self._drawn.update(self._tasks[path], completed=done, visible=done < total)
+
+    def close(self) -> None:
+        """Take the bars off the screen."""
+        if self._drawn is not None:
+            self._drawn.stop()
+
+
+def _bars() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.fields[name]}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
+def _short(path: str) -> str:
+    from lineage.report.words import plain
+
+    return plain(Path(path).name)[-40:]

@@ -1,0 +1,46 @@
+"""`lineage sketch`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lineage.cli import options
+from lineage.cli.output import print_json
+from lineage.cli.progress import progress
+
+if TYPE_CHECKING:
+    from lineage.types import Depth
+
+
+@click.command("sketch")
+@click.argument("checkpoint", type=click.Path())
+@click.option(
+    "-o", "--output", required=True, metavar="FILE.sketch", type=click.Path(path_type=Path), help="The file to write."
+)
+@options.depth
+@options.as_json
+def command(*, checkpoint: str, output: Path, depth: Depth, as_json: bool) -> None:
+    """Write the portable sketch of CHECKPOINT, without an index.
+
+    \b
+      lineage sketch ./model -o model.sketch
+      lineage whois model.sketch               anywhere, without the weights
+
+    A sketch is small, is made locally, and is all that a question needs: hand it over instead of weights.
+    """
+    from lineage import api, report
+
+    if output.suffix != ".sketch":
+        raise click.BadParameter("the name must end in .sketch, by which it is known later", param_hint="-o")
+    with progress() as watch:
+        made = api.sketch(checkpoint, depth, watch)
+    api.save_sketch(made, output)
+    size = output.stat().st_size
+    if as_json:
+        head = report.json.checkpoint(made)
+        print_json({"schema": "lineage/sketched/1", "output": str(output), "output_bytes": size, "checkpoint": head})
+    else:
+        click.echo(f"{report.words.plain(str(output))}: {size:,} bytes, {len(made.tensors)} tensors, id {made.id}")

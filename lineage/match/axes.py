@@ -1,0 +1,32 @@
+"""Which axes of a pair of tensors may be tested, and under which shared relabelling."""
+
+from __future__ import annotations
+
+from lineage.types import Axis, Part
+
+NOT_UNDERSTOOD = "length:"  # how anatomy labels an axis that it can only group by its length
+
+
+def facing(axis: int, transposed: bool) -> int:
+    """The axis of the reference that faces `axis` of the query."""
+    return 1 - axis if transposed else axis
+
+
+def shared_label(a: Part, b: Part, axis: int, transposed: bool) -> str | None:
+    """Label of the relabelling that both tensors' units share along `axis` of the query; None if there is none.
+
+    The test is exact if relabelling the units of *one* of the two networks changes nothing, so where one side's names
+    tell that and the other's tell nothing (renamed, or stored the other way round), the first decides. A side that
+    knows better (tokens, positions, data) forbids the axis.
+    """
+    mine, theirs = a.axes[axis], b.axes[facing(axis, transposed)]
+    if mine.exchangeable and theirs.exchangeable:
+        return mine.label
+    sure, other = (mine, theirs) if mine.exchangeable else (theirs, mine)
+    if sure.exchangeable and _is_understood(sure) and (transposed or not _is_understood(other)):
+        return sure.label
+    return None
+
+
+def _is_understood(axis: Axis) -> bool:
+    return not axis.label.startswith(NOT_UNDERSTOOD)

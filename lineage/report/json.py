@@ -1,0 +1,229 @@
+"""Answers as JSON values, after the schemas in index/schema: unknown is null, no key is ever missing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from lineage.match.tails import log10_normal
+from lineage.types import (
+    CheckpointSketch,
+    Comparison,
+    ComponentFinding,
+    Declared,
+    Evidence,
+    Generic,
+    ModelRecord,
+    TensorMatch,
+    Whois,
+)
+
+Json = dict[str, Any]
+
+
+def whois(answer: Whois) -> Json:
+    """`lineage/whois/1`."""
+    limits, timings = answer.limits, answer.timings
+    return {
+        "schema": "lineage/whois/1",
+        "checkpoint": checkpoint(answer.sketch),
+        "verdict": answer.verdict,
+        "components": [component(finding, model, name) for finding, model, name in answer.components],
+        "ancestors": [ancestor(c) for c in answer.ancestors],
+        "alternatives": [alternative(c) for c in answer.alternatives],
+        "generic": [generic(g) for g in answer.generic],
+        "left_out": list(answer.left_out),
+        "declared": [declared(d) for d in answer.sketch.declared],
+        "limits": {
+            "models_searched": limits.models_searched,
+            "index_id": limits.index_id,
+            "min_detectable_r": finite(limits.min_detectable_r),
+            "transformations": list(limits.transformations),
+            "not_tested": list(limits.not_tested),
+        },
+        "timings": {
+            "read_s": finite(timings.read_s),
+            "sketch_s": finite(timings.sketch_s),
+            "search_s": finite(timings.search_s),
+            "match_s": finite(timings.match_s),
+        },
+    }
+
+
+def comparison(a: CheckpointSketch, b: CheckpointSketch, found: Comparison) -> Json:
+    """`lineage/compare/1`."""
+    return {
+        "schema": "lineage/compare/1",
+        "a": checkpoint(a),
+        "b": checkpoint(b),
+        "verdict": found.verdict,
+        "relation": found.relation,
+        "role": found.role,
+        "share": finite(found.share),
+        **_evidence(found.evidence),
+        "confidence": finite(found.confidence),
+        "basis": list(found.basis),
+        "components": [component(c, found.model, found.model_name) for c in found.components],
+        "tensors": [_tensor(m) for m in found.tensors],
+        "generic": [generic(g) for g in found.generic],
+    }
+
+
+def checkpoint(sketch: CheckpointSketch) -> Json:
+    """Head of a checkpoint: what was read, and the id by which an index knows it."""
+    return {
+        "id": sketch.id,
+        "name": sketch.name,
+        "path": sketch.path,
+        "format": sketch.format,
+        "architecture": sketch.architecture,
+        "params": sketch.params,
+        "tensors": len(sketch.tensors),
+        "bytes": sketch.nbytes,
+        "bytes_read": sketch.bytes_read,
+        "depth": sketch.depth,
+        "sketch_id": sketch.id,
+        "sketch_family": sketch.family,
+        "licence": sketch.licence,
+    }
+
+
+def component(finding: ComponentFinding, model: str | None, name: str | None) -> Json:
+    """One component of a query, and the indexed model that it belongs to."""
+    return {
+        "name": finding.name,
+        "params": finding.params,
+        "share": finite(finding.share),
+        "relation": finding.relation,
+        "model": model,
+        "model_name": name,
+        "role": finding.role,
+        **_evidence(finding.evidence),
+        "confidence": finite(finding.confidence),
+        "basis": list(finding.basis),
+        "scheme": finding.scheme,
+        "layer_map": None if finding.layer_map is None else [list(pair) for pair in finding.layer_map],
+    }
+
+
+def ancestor(found: Comparison) -> Json:
+    """One ancestor or descendant; `weight` is that of a merge's parent, null where no merge was found."""
+    return {
+        "model": found.model,
+        "model_name": found.model_name,
+        "relation": found.relation,
+        "role": found.role,
+        "share": finite(found.share),
+        **_evidence(found.evidence),
+        "confidence": finite(found.confidence),
+        "basis": list(found.basis),
+        "weight": None,
+    }
+
+
+def alternative(found: Comparison) -> Json:
+    """Another model with significant evidence."""
+    return {
+        "model": found.model,
+        "model_name": found.model_name,
+        "relation": found.relation,
+        "r": finite(found.evidence.r),
+        "z": finite(found.evidence.z),
+        "log10_p": finite(found.evidence.log10_p),
+    }
+
+
+def generic(left: Generic) -> Json:
+    """A tensor that is no evidence."""
+    return {"tensor": left.tensor, "reason": left.reason}
+
+
+def declared(said: Declared) -> Json:
+    """What a card or config says."""
+    return {"model": said.model, "relation": said.relation, "source": said.source}
+
+
+def model(record: ModelRecord, is_reference: bool) -> Json:
+    """One model of an index."""
+    return {
+        "id": record.id,
+        "name": record.name,
+        "reference": is_reference,
+        "family": record.family,
+        "depth": record.depth,
+        "params": record.params,
+        "tensors": record.tensors,
+        "format": record.format,
+        "architecture": record.architecture,
+        "source": record.source,
+        "components": dict(record.components),
+        "licence": record.licence,
+        "declared": [declared(d) for d in record.declared],
+        "aliases": list(record.aliases),
+        "added": record.added,
+    }
+
+
+def models(listed: Sequence[tuple[ModelRecord, bool]]) -> Json:
+    """`lineage/list/1`."""
+    return {"schema": "lineage/list/1", "models": [model(record, is_reference) for record, is_reference in listed]}
+
+
+def shown(record: ModelRecord, is_reference: bool, sketch: CheckpointSketch) -> Json:
+    """`lineage/show/1`: a model with each of its tensors."""
+    return {
+        "schema": "lineage/show/1",
+        **model(record, is_reference),
+        "left_out": [{"tensor": name, "reason": reason} for name, reason in sketch.left_out],
+        "tensor_list": [
+            {
+                "name": t.name,
+                "shape": list(t.shape),
+                "dtype": t.dtype,
+                "component": t.part.component,
+                "role": t.part.role,
+                "layer": t.part.layer,
+                "generic": t.part.generic,
+                "digest": t.digest,
+            }
+            for t in sketch.tensors
+        ],
+    }
+
+
+def finite(number: float | None) -> float | None:
+    """`number`, or None where it is not finite: JSON has no word for infinity."""
+    return number if number is not None and math.isfinite(number) else None
+
+
+def _evidence(evidence: Evidence) -> Json:
+    return {
+        "r": finite(evidence.r),
+        "z": finite(evidence.z),
+        "log10_p": finite(evidence.log10_p),
+        "coverage": finite(evidence.coverage),
+        "groups": evidence.groups,
+        "values": {"agreeing": evidence.agreeing, "compared": evidence.compared, "expected": finite(evidence.expected)},
+        "min_detectable_r": finite(evidence.min_detectable_r),
+        "hypotheses": evidence.hypotheses,
+    }
+
+
+def _tensor(match: TensorMatch) -> Json:
+    return {
+        "a": match.a,
+        "b": match.b,
+        "role": match.role,
+        "component": match.component,
+        "layers": list(match.layers),
+        "shape": list(match.shape),
+        "how": match.how,
+        "transposed": match.transposed,
+        "r": finite(match.r),
+        "cosine": finite(match.cosine),
+        "z": finite(match.z),
+        "log10_p": None if match.z is None else finite(log10_normal(match.z)),
+        "used": match.used,
+        "why_not": match.why_not,
+    }

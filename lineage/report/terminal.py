@@ -1,0 +1,163 @@
+"""The screens of `whois` and `compare`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from lineage.report.canvas import Canvas
+from lineage.report.words import correlation, p_value, percent, phrase, plain, score
+from lineage.types import (
+    CheckpointSketch,
+    Comparison,
+    ComponentFinding,
+    Declared,
+    Evidence,
+    Generic,
+    Limits,
+    Relation,
+    TensorMatch,
+    Verdict,
+    Whois,
+)
+
+_STYLES: dict[Verdict, str] = {
+    "identical": "bold magenta",
+    "derived": "bold magenta",
+    "partly-derived": "bold magenta",
+    "related": "bold cyan",
+    "independent": "bold green",
+    "inconclusive": "bold yellow",
+}
+_NOTHING: tuple[Relation, ...] = ("independent", "inconclusive")
+_FEW = 3  # names spelled out before the rest is counted
+
+
+def whois_screen(answer: Whois, width: int = 100, colour: bool = False) -> str:
+    """One screen: the verdict, a line a component, direction, what was left out, what was declared, the limits."""
+    canvas = Canvas(width, colour)
+    sketch = answer.sketch
+    canvas.pair(plain(sketch.name), answer.verdict.upper(), _STYLES[answer.verdict])
+    canvas.table([_component_row(finding, name) for finding, _, name in answer.components], right=(1,))
+    for ancestor in answer.ancestors:
+        canvas.line(_direction(ancestor), indent=2)
+    for other in answer.alternatives:
+        canvas.line(f"also: {_named(other)}, {_figures(other.evidence)}", indent=2)
+    _left_out(canvas, answer.generic, answer.left_out)
+    canvas.line(_declared(sketch.declared, sketch.licence), indent=2)
+    canvas.line(_limits(answer.limits), indent=2)
+    if answer.limits.not_tested:
+        canvas.line(f"not tested: {'; '.join(answer.limits.not_tested)}", indent=2)
+    return canvas.text()
+
+
+def compare_screen(
+    a: CheckpointSketch,
+    b: CheckpointSketch,
+    found: Comparison,
+    *,
+    explain: bool,
+    width: int = 100,
+    colour: bool = False,
+) -> str:
+    """What `a` is to `b`; with `explain` every tensor pair and the null behind the numbers."""
+    canvas = Canvas(width, colour)
+    canvas.pair(f"{plain(a.name)} and {plain(b.name)}", found.verdict.upper(), _STYLES[found.verdict])
+    canvas.table([_component_row(c, found.model_name) for c in found.components], right=(1,))
+    canvas.line(_direction(found), indent=2)
+    _left_out(canvas, found.generic, [f"{name}: {reason}" for name, reason in a.left_out])
+    if explain:
+        _explain(canvas, found)
+    return canvas.text()
+
+
+def _component_row(finding: ComponentFinding, model: str | None) -> list[str]:
+    words = phrase(finding.relation, finding.role, finding.scheme)
+    share = percent(finding.share)
+    if finding.relation in _NOTHING or model is None:
+        reach = finding.evidence.min_detectable_r
+        seen = f"(would have seen r >= {reach:.2f})" if reach is not None else "(nothing could be tested)"
+        return [f"  {plain(finding.name)}", share, words, seen]
+    tested = f"{percent(finding.evidence.coverage)} tested"
+    return [
+        f"  {plain(finding.name)}", share, f"{words} {plain(model)}", f"{_figures(finding.evidence)}  {tested}"
+    ]  # fmt: skip
+
+
+def _figures(evidence: Evidence) -> str:
+    parts = [correlation(evidence.r), score(evidence.z), p_value(evidence.log10_p)]
+    if _values_speak(evidence):
+        parts.append(f"values {evidence.agreeing:,} of {evidence.compared:,} equal (chance {evidence.expected:.2g})")
+    return "  ".join(parts)
+
+
+def _values_speak(evidence: Evidence) -> bool:
+    """Whether agreement of values says more than the permutation test can in so small a network."""
+    return evidence.agreeing > 10 * max(1.0, evidence.expected) and (evidence.z is None or evidence.z < 15)
+
+
+def _direction(found: Comparison) -> str:
+    other = plain(found.model_name)
+    if found.relation in ("independent", "inconclusive", "shared-init", "sibling"):
+        return f"direction: none to tell; {phrase(found.relation, found.role)}"
+    because = f" ({'; '.join(plain(b) for b in found.basis)})" if found.basis else ""
+    if found.role == "child":
+        return f"direction: {other} is the parent{because}"
+    if found.role == "parent":
+        return f"direction: {other} is the child{because}"
+    return f"direction: open between this and {other}{because}"
+
+
+def _named(found: Comparison) -> str:
+    return f"{phrase(found.relation, found.role)} {plain(found.model_name)}"
+
+
+def _left_out(canvas: Canvas, generic: Sequence[Generic], left_out: Iterable[str]) -> None:
+    reasons: dict[str, list[str]] = {}
+    for one in generic:
+        reasons.setdefault(one.reason, []).append(one.tensor)
+    for text in left_out:
+        name, _, reason = text.rpartition(": ")
+        reasons.setdefault(reason, []).append(name or reason)
+    for reason, names in reasons.items():
+        shown = ", ".join(plain(name) for name in names[:_FEW])
+        more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
+        canvas.line(f"left out: {shown}{more} ({plain(reason)})", indent=2)
+
+
+def _declared(declared: Sequence[Declared], licence: str | None) -> str:
+    parents = [f"{plain(d.relation) + ' ' if d.relation else ''}{plain(d.model)} ({plain(d.source)})" for d in declared]
+    return f"declared: {'; '.join(parents) or 'no parent'}; licence {plain(licence) if licence else 'none'}"
+
+
+def _limits(limits: Limits) -> str:
+    models = f"{limits.models_searched:,} model{'' if limits.models_searched == 1 else 's'}"
+    reach = f"; would have seen r >= {limits.min_detectable_r:.2f}" if limits.min_detectable_r is not None else ""
+    return f"searched: {models} (index {limits.index_id}), p corrected for all of them{reach}"
+
+
+def _explain(canvas: Canvas, found: Comparison) -> None:
+    evidence = found.evidence
+    canvas.line("")
+    heads = ("tensor", "role", "shape", "r", "z", "used")
+    rows = [_tensor_row(m) for m in sorted(found.tensors, key=lambda m: (m.component, not m.used))]
+    if rows:
+        canvas.table(rows, heads=heads, right=(3, 4))
+    canvas.line("")
+    canvas.line(
+        "null: two independently trained networks have no common order of units, so relabelling the units of one"
+        " changes nothing; z is how far the agreement lies from its mean over all relabellings, in standard deviations."
+    )
+    canvas.line(
+        f"all together: {_figures(evidence)}; {evidence.groups} independent groups; {evidence.agreeing:,} of"
+        f" {evidence.compared:,} sampled values agree where chance gives {evidence.expected:.3g};"
+        f" {percent(evidence.coverage)} of the parameters tested; p is two-sided and corrected for"
+        f" {evidence.hypotheses:,} hypotheses."
+    )
+
+
+def _tensor_row(match: TensorMatch) -> list[str]:
+    name = plain(match.a) if match.a == match.b else f"{plain(match.a)} = {plain(match.b)}"
+    shape = "x".join(str(n) for n in match.shape) + (" transposed" if match.transposed else "")
+    used = f"by {match.how}" if match.used else f"no: {plain(match.why_not or 'not chosen')}"
+    figures = (correlation(match.r)[2:], score(match.z)[2:])
+    return [name, plain(match.role), shape, *figures, used]
