@@ -248,7 +248,7 @@ def _make(path: str, depth: Depth, threads: int, watch: Watch) -> Ingested | _Ma
 
 
 def _added(home: SqliteIndex, made: _Made, version: str) -> Ingested:
-    is_new = home.add(made.sketch, version)
+    is_new = home.add(replace(made.sketch, path=str(Path(made.path).absolute())), version)
     return Ingested(
         "ingested" if is_new else "unchanged",
         made.path,

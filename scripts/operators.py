@@ -14,19 +14,27 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import serialize_file
 
 Arrays = dict[str, NDArray[Any]]
-_DTYPES = {"float32": "float32", "float16": "float16", "bfloat16": "bfloat16", "int64": "int64"}
+_DTYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16", "int64": "I64"}
 
 
 def write(arrays: Mapping[str, NDArray[Any]], path: Path) -> Path:
-    """Write `arrays` as one safetensors file."""
-    entries = {
-        name: {"dtype": _DTYPES[a.dtype.name], "shape": list(a.shape), "data": np.ascontiguousarray(a).tobytes()}
-        for name, a in arrays.items()
-    }
-    serialize_file(entries, str(path), metadata={"format": "pt"})
+    """Write `arrays` as one safetensors file (the library's NumPy writer has no bfloat16)."""
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for name, array in arrays.items():
+        header[name] = {
+            "dtype": _DTYPES[array.dtype.name],
+            "shape": list(array.shape),
+            "data_offsets": [end, end + array.nbytes],
+        }
+        end += array.nbytes
+    text = json.dumps(header).encode()
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for array in arrays.values():
+            file.write(np.ascontiguousarray(array).tobytes())
     return path
 
 

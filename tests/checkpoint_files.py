@@ -57,7 +57,7 @@ def write_npz(folder: Path, arrays: Arrays) -> Path:
 
 
 def write_npz_fortran(folder: Path, arrays: Arrays) -> Path:
-    np.savez(folder / "net.npz", **{name: np.asfortranarray(array) for name, array in arrays.items()})
+    np.savez(folder / "net.npz", **{name: np.array(array, order="F") for name, array in arrays.items()})
     return folder / "net.npz"
 
 

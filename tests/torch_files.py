@@ -156,17 +156,15 @@ class _Encoder:
         return b"X" + struct.pack("<I", len(raw)) + raw + b"r" + struct.pack("<I", number)
 
 
-def write_zip(
-    path: Path, value: Any, storages: Storages, *, root: str = "archive", big_endian: bool = False, deflate: bool = False
-) -> Path:
+def write_zip(path: Path, value: Any, storages: Storages, *, big_endian: bool = False, deflate: bool = False) -> Path:
     """Write a file of torch 1.6 or later."""
     method = zipfile.ZIP_DEFLATED if deflate else zipfile.ZIP_STORED
     with zipfile.ZipFile(path, "w", method) as archive:
-        archive.writestr(f"{root}/data.pkl", pickled(value))
-        archive.writestr(f"{root}/byteorder", "big" if big_endian else "little")
+        archive.writestr("archive/data.pkl", pickled(value))
+        archive.writestr("archive/byteorder", "big" if big_endian else "little")
         for key, array in storages.arrays.items():
-            archive.writestr(f"{root}/data/{key}", swapped(array).tobytes() if big_endian else array.tobytes())
-        archive.writestr(f"{root}/version", "3\n")
+            archive.writestr(f"archive/data/{key}", swapped(array).tobytes() if big_endian else array.tobytes())
+        archive.writestr("archive/version", "3\n")
     return path
 
 
@@ -199,5 +197,5 @@ def example() -> dict[str, np.ndarray]:
         "layer.1.weight": rng.standard_normal((3, 4)),
         "table": rng.integers(-9, 9, (4, 3)),
         "mask": rng.integers(0, 2, (7,)).astype(bool),
-        "scale": np.float32(0.5).reshape(()),
+        "scale": np.array(0.5, np.float32),
     }

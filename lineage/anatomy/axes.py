@@ -19,6 +19,8 @@ _TABLES = {
     "class-embedding": "positions",
     "head": "classes",
 }
+# What reads the stream and makes units that must stay in order.
+_READERS = dict.fromkeys(("q", "k", "v", "kv", "qkv"), "heads") | {"gate-up": "gate and up", "router": "experts"}
 
 
 def tower_axes(tensor: Named, role: str, tower: Tower, towers: Sequence[Tower]) -> Axes:
@@ -28,21 +30,17 @@ def tower_axes(tensor: Named, role: str, tower: Tower, towers: Sequence[Tower]) 
     router rows are not, nor is any axis whose length is not what its role promises.
     """
     dimensions = len(tensor.shape)
-    if dimensions == 0:
-        return NOTHING, NOTHING
-    if dimensions == 1:
-        return _vector_axis(tensor, role, tower), NOTHING
-    if role in ("norm", "unknown", "fixed"):
-        return fixed_axis("norm" if role == "norm" else "unknown"), fixed_axis("unknown")
+    if dimensions < 2:
+        return (_vector_axis(tensor, role, tower) if dimensions else NOTHING), NOTHING
     if role in _TABLES:
         return _table_axes(tensor, role, tower)
     if role == "patch-embedding":
         return stream_axis(tower, tensor.shape[0]), fixed_axis("patch")
     if is_expert(tensor) and dimensions == 3:
         return fixed_axis("experts"), _stacked_axis(tensor, role, tower)
-    if tensor.leaf == "bias" or dimensions > 2:
-        return fixed_axis("unknown"), fixed_axis("unknown")
-    return _matrix_axes(tensor, role, tower, towers)
+    if tensor.leaf != "bias" and dimensions == 2:
+        return _matrix_axes(tensor, role, tower, towers)
+    return fixed_axis("unknown"), fixed_axis("unknown")
 
 
 def stream_axis(tower: Tower, length: int) -> Axis:
@@ -81,8 +79,7 @@ def _table_axes(tensor: Named, role: str, tower: Tower) -> Axes:
 
 
 def _reads_stream_directly(tensor: Named) -> bool:
-    last = tensor.module[-1]
-    return last in ("lm_head", "embed_out", "output", "output_layer", "score", "proj_out", "qa_outputs") or (
+    return tensor.last in ("lm_head", "embed_out", "output", "output_layer", "score", "proj_out", "qa_outputs") or (
         tensor.module[-2:] == ("pooler", "dense")
     )
 
@@ -100,35 +97,23 @@ def _stacked_axis(tensor: Named, role: str, tower: Tower) -> Axis:
 
 
 def _matrix_axes(tensor: Named, role: str, tower: Tower, towers: Sequence[Tower]) -> Axes:
-    swapped = _is_stored_in_out(tensor, role, tower)
-    out_length, in_length = tensor.shape[::-1] if swapped else tensor.shape
+    out_length, in_length = tensor.shape[::-1] if tower.transposed else tensor.shape
     out, into = _linear_axes(tensor, role, tower, out_length, in_length)
     if role in ("k", "v", "kv") and is_cross_attention(tensor):
         into = _other_stream(tower, towers, in_length)
-    return (into, out) if swapped else (out, into)
+    return (into, out) if tower.transposed else (out, into)
 
 
 def _linear_axes(tensor: Named, role: str, tower: Tower, out_length: int, in_length: int) -> Axes:
-    if role in ("q", "k", "v", "kv", "qkv"):
-        return fixed_axis("heads"), stream_axis(tower, in_length)
-    if role == "o":
-        return stream_axis(tower, out_length), fixed_axis("heads")
+    if role in _READERS:
+        return fixed_axis(_READERS[role]), stream_axis(tower, in_length)
     if role in ("gate", "up"):
         return _mlp_axis(tensor, tower, out_length), stream_axis(tower, in_length)
-    if role == "gate-up":
-        return fixed_axis("gate and up"), stream_axis(tower, in_length)
+    if role == "o":
+        return stream_axis(tower, out_length), fixed_axis("heads")
     if role == "down":
         return stream_axis(tower, out_length), _mlp_axis(tensor, tower, in_length)
-    if role == "router":
-        return fixed_axis("experts"), stream_axis(tower, in_length)
     return fixed_axis("unknown"), fixed_axis("unknown")
-
-
-def _is_stored_in_out(tensor: Named, role: str, tower: Tower) -> bool:
-    rows, columns = tensor.shape
-    if rows == columns or tower.width not in (rows, columns):
-        return tower.transposed
-    return (columns if role in ("o", "down") else rows) == tower.width
 
 
 def _other_stream(tower: Tower, towers: Sequence[Tower], length: int) -> Axis:

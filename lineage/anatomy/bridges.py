@@ -23,15 +23,15 @@ def joined(tensor: Named, kind: str, axes: Axes, tower: Tower, towers: Sequence[
     fits both ways. Projections into a joint space (CLIP) end in outputs, not in a stream.
     """
     made, read = axes
-    if kind == "conv" and tower.component == "audio encoder" and tensor.module[-1] == "conv2":
+    if kind == "conv" and tower.component == "audio encoder" and tensor.last == "conv2":
         return _join(made, tensor.shape[0], tower), read
     if kind != "linear" or not is_projector(tensor) or tensor.shape[0] == tensor.shape[1]:
         return axes
     senses = [t for t in towers if t.component.startswith(("vision", "audio"))]
     texts = [t for t in towers if t.component.startswith("text")]
-    into_joint_space = tensor.module[-1].endswith("_projection")
+    into_joint_space = tensor.last.endswith("_projection")
     if into_joint_space:
-        sources = texts if tensor.module[-1].startswith("text") else senses
+        sources = texts if tensor.last.startswith("text") else senses
         return made, _join(read, tensor.shape[1], *sources[:1])
     return _join(made, tensor.shape[0], *texts[:1]), _join(read, tensor.shape[1], *senses[:1])
 

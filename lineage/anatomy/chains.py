@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from lineage.anatomy.names import Named, Path
 
-_NUMBERED = re.compile(r"^(.*?)(\d+)$")
+_NUMBERED = re.compile(r"^(.*?)([0-9]{1,8})$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def chain_links(layers: Sequence[Layer]) -> Links:
     """
     families: dict[tuple[Path, str], list[tuple[int, Layer]]] = defaultdict(list)
     for layer in layers:
-        numbered = _NUMBERED.match(layer.tensor.module[-1]) if layer.tensor.module else None
+        numbered = _NUMBERED.match(layer.tensor.last)
         if numbered:
             families[(layer.tensor.parent, numbered[1])].append((int(numbered[2]), layer))
     made: dict[str, str] = {}

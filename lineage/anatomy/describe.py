@@ -19,7 +19,7 @@ from lineage.types import Part
 
 _EMBEDDINGS = frozenset({"token-embedding", "type-embedding", "position-embedding", "class-embedding"})
 _LAYER_ROLES = frozenset({"q", "k", "v", "kv", "qkv", "o", "gate", "up", "gate-up", "down", "router"})
-_PLAIN = frozenset({"weight", "bias", "kernel", "gamma", "beta"})
+_PLAIN = frozenset({"weight", "bias", "kernel", "gamma", "beta", "parameter"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def _siblings(tensors: Sequence[Named]) -> dict[Path, frozenset[str]]:
     found: dict[Path, set[str]] = defaultdict(set)
     for tensor in tensors:
         if tensor.module:
-            found[tensor.parent].add(tensor.module[-1])
+            found[tensor.parent].add(tensor.last)
     return {parent: frozenset(names) for parent, names in found.items()}
 
 
@@ -90,8 +90,8 @@ def _tower_part(tensor: Named, name_role: str, tower: Tower, towers: Sequence[To
         return Part(component, "unknown", layer, _unknown_axes(tensor))
     beside_stream = component == "head" and role in ("norm", "head-norm")
     axes = _unknown_axes(tensor) if beside_stream else tower_axes(tensor, role, tower, towers)
-    if component == "audio encoder" and tensor.module[-1] == "embed_positions":
-        return Part(component, "fixed", None, axes, "sinusoidal positions")
+    if component == "audio encoder" and tensor.last == "embed_positions":
+        return _fixed_part(tensor, "sinusoidal positions")
     return Part(component, _shown_role(tensor, role), layer, axes)
 
 

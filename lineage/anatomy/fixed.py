@@ -7,7 +7,7 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.anatomy.generators import recognise
+from lineage.anatomy.generators import formula_of
 
 _BY_NAME: tuple[tuple[str, str], ...] = (
     (r"num_batches_tracked|global_step|num_updates", "counter"),
@@ -32,7 +32,7 @@ def fixed_table(name: str, shape: tuple[int, ...], values: NDArray[np.float32] |
     by_name = _reason_by_name(name, shape)
     if by_name is not None or values is None or values.size != int(np.prod(shape, dtype=np.int64)):
         return by_name
-    return recognise(np.asarray(values, dtype=np.float32).reshape(shape))
+    return formula_of(np.asarray(values, dtype=np.float32).reshape(shape))
 
 
 def _reason_by_name(name: str, shape: tuple[int, ...]) -> str | None:

@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-Values = NDArray[np.float32]
-Exact = NDArray[np.float64]
+from lineage.types import FloatArray
 
 _ROUNDING = 0.005
 _MIN_SIDE = 8
 
 
-def recognise(values: Values) -> str | None:
+def formula_of(values: FloatArray) -> str | None:
     """The formula that makes `values` (any shape, float32), or None."""
     if values.size < 2:
         return None
@@ -31,11 +29,11 @@ def recognise(values: Values) -> str | None:
         return None
     tests = _VECTOR if squeezed.ndim == 1 else _MATRIX
     flat = squeezed.reshape(squeezed.shape[0], -1) if squeezed.ndim > 1 else squeezed
-    exact = flat.astype(np.float64)
-    return next((reason for reason, test in tests if test(exact)), None)
+    with np.errstate(over="ignore", invalid="ignore"):  # values near the limits of float32 fit no formula
+        return next((reason for reason, test in tests if test(flat)), None)
 
 
-def _is_causal_mask(values: Values) -> bool:
+def _is_causal_mask(values: FloatArray) -> bool:
     n, m = values.shape
     if n != m or n < 3:
         return False
@@ -44,7 +42,7 @@ def _is_causal_mask(values: Values) -> bool:
     return bool((upper == upper[0]).all() and (lower == lower[0]).all())
 
 
-def _is_count(v: Exact) -> bool:
+def _is_count(v: FloatArray) -> bool:
     """Consecutive integers, or whole numbers that never fall: ids, offsets, bucket borders."""
     if v.size < 3 or not np.array_equal(v, np.round(v)):
         return False
@@ -52,14 +50,14 @@ def _is_count(v: Exact) -> bool:
     return bool((steps == steps[0]).all() or (v.size >= _MIN_SIDE and (steps >= 0).all()))
 
 
-def _is_ramp(v: Exact) -> bool:
+def _is_ramp(v: FloatArray) -> bool:
     if v.size < _MIN_SIDE:
         return False
     line = np.linspace(v[0], v[-1], v.size)
     return bool(np.abs(v - line).max() <= 1e-4 * np.abs(v[-1] - v[0]))
 
 
-def _is_geometric(v: Exact) -> bool:
+def _is_geometric(v: FloatArray) -> bool:
     """Rotary inverse frequencies base^(-2i/d), ALiBi slopes: the logarithms lie on a line."""
     if v.size < _MIN_SIDE or not (v > 0).all():
         return False
@@ -68,7 +66,7 @@ def _is_geometric(v: Exact) -> bool:
     return bool(abs(logs[-1] - logs[0]) > 1 and np.abs(logs - line).max() <= _ROUNDING)
 
 
-def _is_window(v: Exact) -> bool:
+def _is_window(v: FloatArray) -> bool:
     """Hann, Hamming or Blackman, symmetric or periodic, at any scale."""
     n = v.size
     if n < 2 * _MIN_SIDE:
@@ -77,30 +75,30 @@ def _is_window(v: Exact) -> bool:
     return any(_is_multiple(v, window) for window in windows)
 
 
-def _is_multiple(v: Exact, of: Exact) -> bool:
+def _is_multiple(v: FloatArray, of: FloatArray) -> bool:
     scale = float(v @ of) / float(of @ of)
     return bool(scale != 0 and np.abs(v - scale * of).max() <= _ROUNDING * np.abs(v).max())
 
 
-def _is_one_hot(m: Exact) -> bool:
+def _is_one_hot(m: FloatArray) -> bool:
     """Identity, permutation or selection: one equal entry a row, nothing else."""
-    if m.size < 9:
+    if m.size < 9 or np.count_nonzero(m[0]) != 1:
         return False
     rows, columns = np.nonzero(m)
     entries = m[rows, columns]
     return bool(rows.size == m.shape[0] and np.array_equal(rows, np.arange(m.shape[0])) and np.ptp(entries) == 0)
 
 
-def _is_zero_one(m: Exact) -> bool:
+def _is_zero_one(m: FloatArray) -> bool:
     return bool(m.size >= 16 and np.isin(m, (0.0, 1.0)).all())
 
 
-def _is_index(m: Exact) -> bool:
+def _is_index(m: FloatArray) -> bool:
     """Positions repeated along one axis."""
     return any(_is_count(side[0]) and (side == side[0]).all() for side in (m, m.T))
 
 
-def _is_sinusoidal(m: Exact) -> bool:
+def _is_sinusoidal(m: FloatArray) -> bool:
     """Tables of sines and cosines of positions: every pair of columns (sin, cos) lies on one circle.
 
     Pairs are neighbours (Vaswani 2017), the two halves (tensor2tensor, Whisper), or the two halves of
@@ -110,50 +108,60 @@ def _is_sinusoidal(m: Exact) -> bool:
     if m.shape[1] % 4 or m.shape[1] < _MIN_SIDE or zero.sum() > 1 or m.shape[0] - zero.sum() < _MIN_SIDE:
         return False
     rows = m[~zero]
+    return _lie_on_circles(rows[:_MIN_SIDE]) and _lie_on_circles(rows) and _has_many_levels(rows)
+
+
+def _lie_on_circles(rows: FloatArray) -> bool:
     halves, quarters = np.split(rows, 2, axis=1), np.split(rows, 4, axis=1)
     pairings = (
         (rows[:, ::2], rows[:, 1::2]),
         (halves[0], halves[1]),
         (np.hstack(quarters[::2]), np.hstack(quarters[1::2])),
     )
-    return any(_is_circle(np.hypot(a, b)) for a, b in pairings) and _has_many_levels(rows)
+    return any(_is_circle(np.hypot(a, b)) for a, b in pairings)
 
 
-def _is_circle(radius: Exact) -> bool:
+def _is_circle(radius: FloatArray) -> bool:
     return bool(np.ptp(radius) <= 2 * _ROUNDING * radius.max())
 
 
-def _has_many_levels(m: Exact) -> bool:
+def _has_many_levels(m: FloatArray) -> bool:
     return np.unique(np.abs(m)).size > 4 * _MIN_SIDE
 
 
-def _is_fourier_basis(m: Exact) -> bool:
+def _is_fourier_basis(m: FloatArray) -> bool:
     """Windowed cosines and sines (STFT, DFT): |cos row + i sin row| is one window, up to a scale a row.
 
     Rows are the cosines and then the sines, or the two in turn; columns are samples.
     """
-    if m.shape[0] % 2 or m.shape[0] < _MIN_SIDE or m.shape[1] < _MIN_SIDE or not _has_many_levels(m):
+    if m.shape[0] % 2 or m.shape[0] < _MIN_SIDE or m.shape[1] < _MIN_SIDE:
         return False
+    glance = m[:, :: max(1, m.shape[1] // _MIN_SIDE)]
+    return _has_one_window(glance) and _has_one_window(m) and _has_many_levels(m)
+
+
+def _has_one_window(m: FloatArray) -> bool:
     half = m.shape[0] // 2
     return _is_rank_one(np.hypot(m[:half], m[half:])) or _is_rank_one(np.hypot(m[::2], m[1::2]))
 
 
-def _is_rank_one(moduli: Exact) -> bool:
+def _is_rank_one(moduli: FloatArray) -> bool:
     window = moduli.sum(axis=0)
+    if not window.any():
+        return False
     scales = moduli @ window / float(window @ window)
     return bool(np.abs(moduli - np.outer(scales, window)).max() <= _ROUNDING * moduli.max())
 
 
-def _is_cosine_basis(m: Exact) -> bool:
+def _is_cosine_basis(m: FloatArray) -> bool:
     """The DCT-II matrix, each row at its own scale."""
     if min(m.shape) < _MIN_SIDE:
         return False
-    k, n = np.arange(m.shape[0])[:, None], np.arange(m.shape[1])
-    wave = np.cos(np.pi / m.shape[1] * (n + 0.5) * k)
-    return all(_is_multiple(row, cosine) for row, cosine in zip(m, wave, strict=True))
+    n = np.arange(m.shape[1])
+    return all(_is_multiple(row, np.cos(np.pi / n.size * (n + 0.5) * k)) for k, row in enumerate(m))
 
 
-def _is_filterbank(m: Exact) -> bool:
+def _is_filterbank(m: FloatArray) -> bool:
     """Mel filters: sparse, never negative, each a single hill, the hills in ascending order."""
     filled = m[m.any(axis=1)]
     if len(filled) < _MIN_SIDE or m.shape[1] < 2 * _MIN_SIDE or (m < 0).any() or (m == 0).mean() < 0.5:
@@ -162,23 +170,23 @@ def _is_filterbank(m: Exact) -> bool:
     return bool((np.diff(peaks) >= 0).all() and np.ptp(peaks) > 0 and all(map(_is_hill, filled, peaks)))
 
 
-def _is_hill(row: Exact, peak: int) -> bool:
+def _is_hill(row: FloatArray, peak: int) -> bool:
     support = np.flatnonzero(row)
     contiguous = support.size == support[-1] - support[0] + 1
     return bool(contiguous and (np.diff(row[: peak + 1]) >= 0).all() and (np.diff(row[peak:]) <= 0).all())
 
 
-def _either_way(test: Callable[[Exact], bool]) -> Callable[[Exact], bool]:
+def _either_way(test: Callable[[FloatArray], bool]) -> Callable[[FloatArray], bool]:
     return lambda m: test(m) or test(m.T)
 
 
-_VECTOR: tuple[tuple[str, Callable[[Exact], bool]], ...] = (
+_VECTOR: tuple[tuple[str, Callable[[FloatArray], bool]], ...] = (
     ("counter or position ids", _is_count),
     ("evenly spaced values", _is_ramp),
     ("geometric series (rotary frequencies)", _is_geometric),
     ("window function", _is_window),
 )
-_MATRIX: tuple[tuple[str, Callable[[Exact], bool]], ...] = (
+_MATRIX: tuple[tuple[str, Callable[[FloatArray], bool]], ...] = (
     ("one-hot or identity", _either_way(_is_one_hot)),
     ("mask of zeros and ones", _is_zero_one),
     ("position ids", _is_index),

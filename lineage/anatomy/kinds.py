@@ -17,8 +17,10 @@ _GATES = {4: "lstm", 3: "gru"}
 
 
 def kinds_of(tensors: Sequence[Named]) -> dict[str, str]:
-    """The role of every tensor by name: conv, conv-transposed, linear, lstm, gru, rnn, norm, bias, activation,
-    token-embedding, head or unknown."""
+    """The role of every tensor by name.
+
+    One of conv, conv-transposed, linear, lstm, gru, rnn, norm, bias, activation, token-embedding, head, unknown.
+    """
     norms = _norm_modules(tensors)
     gates = {
         (t.module, t.leaf.removeprefix("weight_hh")): _GATES.get(t.shape[0] // t.shape[1], "rnn")
@@ -38,13 +40,13 @@ def _norm_modules(tensors: Sequence[Named]) -> frozenset[Path]:
         and (
             t.leaf in ("running_mean", "running_var", "gamma")
             or (t.leaf == "weight" and len(t.shape) == 1)
-            or (_NORM.search(t.module[-1] if t.module else "") and len(t.shape) == 1)
+            or (_NORM.search(t.last) and len(t.shape) == 1)
         )
     )
 
 
 def _is_activation(tensor: Named) -> bool:
-    return bool(tensor.module) and _ACTIVATION.search(tensor.module[-1]) is not None
+    return _ACTIVATION.search(tensor.last) is not None
 
 
 def _kind(tensor: Named, norms: frozenset[Path], gates: Mapping[tuple[Path, str], str]) -> str:
@@ -58,7 +60,8 @@ def _kind(tensor: Named, norms: frozenset[Path], gates: Mapping[tuple[Path, str]
         return "norm"
     if tensor.leaf == "bias" and len(tensor.shape) == 1:
         return "bias"
-    is_weight = tensor.leaf in ("weight", "weight_v", "kernel") and len(tensor.shape) > 1
+    nameless = tensor.leaf == "parameter" and len(tensor.shape) == 2
+    is_weight = nameless or (tensor.leaf in ("weight", "weight_v", "kernel") and len(tensor.shape) > 1)
     return _kind_of_weight(tensor) if is_weight else "unknown"
 
 
@@ -67,14 +70,18 @@ def _kind_of_weight(tensor: Named) -> str:
         # A `kernel` leads with places, not channels.
         transposed = _TRANSPOSED.search(".".join(tensor.module)) is not None
         return "unknown" if tensor.leaf == "kernel" else "conv-transposed" if transposed else "conv"
-    if tensor.module and _TABLE.match(tensor.module[-1]):
+    if _TABLE.match(tensor.last):
         return "token-embedding"
     return "head" if tensor.module and _HEAD.match(tensor.module[0]) else "linear"
 
 
 def _doubtful_tables(tensors: Sequence[Named], kinds: Mapping[str, str]) -> dict[str, str]:
-    """Matrices called some kind of embedding are look-up tables unless only their rows are read elsewhere."""
-    doubtful = [t for t in tensors if kinds[t.name] == "linear" and _MAYBE_TABLE.search(t.module[-1].lower())]
+    """Matrices called some kind of embedding that are look-up tables.
+
+    They are, unless others make as many units as they have rows and none makes as many as they have
+    columns: then they map features onto units.
+    """
+    doubtful = [t for t in tensors if kinds[t.name] == "linear" and _MAYBE_TABLE.search(t.last.lower())]
     names = {t.name for t in doubtful}
-    read = {t.shape[1] for t in tensors if kinds[t.name] in ("linear", "conv", "head") and t.name not in names}
-    return {t.name: "token-embedding" for t in doubtful if t.shape[0] not in read or t.shape[1] in read}
+    made = {t.shape[0] for t in tensors if kinds[t.name] in ("linear", "conv", "head") and t.name not in names}
+    return {t.name: "token-embedding" for t in doubtful if t.shape[0] not in made or t.shape[1] in made}

@@ -19,6 +19,7 @@ _LEAVES = frozenset(
     {"weight", "bias", "kernel", "gamma", "beta", "running_mean", "running_var", "weight_g", "weight_v"}
     | {"qweight", "qzeros", "scales", "g_idx", "weight_scale", "weight_scale_inv", "input_scale", "absmax"}
 )
+_MAX_DIGITS = 9
 _PARAMETER_OF = re.compile(r"^(.+)_(weight|bias)$")
 _NUMBERED = re.compile(r"^(layer|block|h)_(\d+)$")
 
@@ -27,8 +28,8 @@ _NUMBERED = re.compile(r"^(layer|block|h)_(\d+)$")
 class Named:
     """One tensor with its name taken apart.
 
-    `module` is the path of the owning module without wrappers; `leaf` the parameter's own name
-    ("weight" where a parameter has no name of its own).
+    `module` is the path of the owning module without wrappers; `leaf` the parameter's own name, or
+    "parameter" where the path ends in a name that is no usual one.
     """
 
     name: str
@@ -39,7 +40,12 @@ class Named:
     @property
     def template(self) -> str:
         """The module path with every index replaced by `#`."""
-        return ".".join("#" if token.isdigit() else token for token in self.module)
+        return ".".join("#" if is_number(token) else token for token in self.module)
+
+    @property
+    def last(self) -> str:
+        """The last token of the module path, empty for a tensor that no module owns."""
+        return self.module[-1] if self.module else ""
 
     @property
     def parent(self) -> Path:
@@ -59,13 +65,18 @@ def take_apart(names_shapes: Sequence[tuple[str, tuple[int, ...]]]) -> tuple[Nam
     )
 
 
+def is_number(token: str) -> bool:
+    """True for a token that counts: digits only, and no more of them than any model has layers."""
+    return token.isascii() and token.isdigit() and len(token) < _MAX_DIGITS
+
+
 def stack_index(module: Path) -> int | None:
     """Where in a module path the layer number stands, or None.
 
     The first number after a word for repeated layers counts; without one, the first number that has
     something before it.
     """
-    numbers = [i for i, token in enumerate(module) if token.isdigit() and i > 0]
+    numbers = [i for i, token in enumerate(module) if is_number(token) and i > 0]
     worded = [i for i in numbers if STACK_WORD.match(module[i - 1])]
     return next(iter(worded or numbers), None)
 
@@ -90,7 +101,7 @@ def _tokens(name: str) -> Path:
 def _without_wrappers(path: Path) -> Path:
     start = 0
     while start < len(path) - 1:
-        numbered_module = path[start].isdigit() and path[start + 1] in WRAPPERS
+        numbered_module = is_number(path[start]) and path[start + 1] in WRAPPERS
         if path[start] not in WRAPPERS and not numbered_module:
             break
         start += 1
@@ -99,11 +110,11 @@ def _without_wrappers(path: Path) -> Path:
 
 def _module_and_leaf(path: Path) -> tuple[Path, str]:
     if not path:
-        return (), "weight"
+        return (), "parameter"
     last = path[-1]
     if last in _LEAVES or RECURRENT.match(last):
         return path[:-1], last
     parameter = _PARAMETER_OF.match(last)
     if parameter:
         return (*path[:-1], parameter[1]), parameter[2]
-    return path, "weight"
+    return path, "parameter"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,24 +10,25 @@ from lineage.anatomy.axes import NOTHING, Axes, fixed_axis
 from lineage.anatomy.chains import Layer, Links, chain_links
 from lineage.anatomy.kinds import kinds_of
 from lineage.anatomy.lengths import ends_of, hidden_lengths
-from lineage.anatomy.names import RECURRENT, Named, Path, shared_prefix
+from lineage.anatomy.names import RECURRENT, Named, Path, is_number, shared_prefix
+from lineage.anatomy.neighbours import Neighbours
 from lineage.types import Axis
 
-_NUMBER = re.compile(r"(\d+)(?:_?bn)?$", re.IGNORECASE)
+_FIRST_NUMBER = re.compile(r"(?<=[A-Za-z_])([0-9]{1,8})(?![0-9d])")  # not the 2 of conv2d
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
     """What is known of a network as a whole.
 
-    `tensors` (without the prefix that all share) and `kinds` are by tensor name, `layers` by module and
-    `siblings` by parent; `links` are settled by chains, `hidden` are the lengths of hidden units.
+    `tensors` (without the prefix that all share) and `kinds` are by tensor name, `layers` by module;
+    `links` are settled by chains, `hidden` are the lengths of hidden units.
     """
 
     tensors: Mapping[str, Named]
     kinds: Mapping[str, str]
     layers: Mapping[Path, Layer]
-    siblings: Mapping[Path, Sequence[Layer]]
+    neighbours: Neighbours
     links: Links
     hidden: frozenset[int]
 
@@ -71,24 +71,12 @@ class Network:
 
     def _vector_axis(self, tensor: Named, kind: str) -> Axis:
         length = tensor.shape[0]
-        layer = self._neighbour(tensor)
+        layer = self.neighbours.of(tensor)
         if layer is None:
             return self._by_length(length) if kind in ("norm", "activation") else fixed_axis("unknown")
         if layer.makes == length:
             return self._made(layer)
         return self._read(layer) if layer.reads == length and kind == "norm" else fixed_axis("unknown")
-
-    def _neighbour(self, tensor: Named) -> Layer | None:
-        """The layer that a bias, gain or slope goes with: its own, the one before it, or the one of its number."""
-        if tensor.module in self.layers or not tensor.module:
-            return self.layers.get(tensor.module)
-        siblings, last = self.siblings.get(tensor.parent, ()), tensor.module[-1]
-        if last.isdigit():
-            before = [s for s in siblings if s.tensor.module[-1].isdigit() and int(s.tensor.module[-1]) < int(last)]
-            return max(before, key=lambda s: int(s.tensor.module[-1]), default=None)
-        number = _NUMBER.search(last)
-        alike = [s for s in siblings if number and _number_at_end(s.tensor.module[-1]) == number[1]]
-        return alike[0] if len(alike) == 1 else None
 
 
 def survey(tensors: Sequence[Named], by_length: bool) -> Network:
@@ -100,27 +88,19 @@ def survey(tensors: Sequence[Named], by_length: bool) -> Network:
     bare = _without_shared_prefix(tensors)
     kinds = kinds_of(bare)
     layers = {t.module: layer for t in bare if (layer := _layer(t, kinds[t.name]))}
-    siblings: dict[Path, list[Layer]] = defaultdict(list)
-    for module in sorted(layers):
-        siblings[module[:-1]].append(layers[module])
     links = chain_links(list(layers.values()))
     ends = ends_of([*layers.values(), *_recurrent_inputs(bare)], links, _states(bare), _tables(bare, kinds))
     hidden = hidden_lengths(ends) if by_length else frozenset()
-    return Network({t.name: t for t in bare}, kinds, layers, siblings, links, hidden)
+    return Network({t.name: t for t in bare}, kinds, layers, Neighbours(layers), links, hidden)
 
 
 def layer_number(module: Path) -> int | None:
-    """The number of a layer: the first index that stands alone in the path, else the first at the end of a name."""
-    alone = next((int(token) for token in module if token.isdigit()), None)
+    """The number of a layer: the first index that stands alone in the path, else the first within a name."""
+    alone = next((int(token) for token in module if is_number(token)), None)
     if alone is not None:
         return alone
-    numbers = [number for token in module if (number := _number_at_end(token))]
-    return int(numbers[0]) if numbers else None
-
-
-def _number_at_end(token: str) -> str | None:
-    match = _NUMBER.search(token)
-    return match[1] if match else None
+    within = next((match for token in module if (match := _FIRST_NUMBER.search(token))), None)
+    return int(within[1]) if within else None
 
 
 def _without_shared_prefix(tensors: Sequence[Named]) -> tuple[Named, ...]:

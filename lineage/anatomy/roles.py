@@ -8,9 +8,7 @@ from functools import lru_cache
 
 from lineage.anatomy.names import Named
 
-_ATTENTION = (
-    r"(?:attn\d?|attention|self|self_attn|self_attention|encoder_attn|cross_attn|crossattention|SelfAttention|EncDecAttention)"
-)
+_ATTENTION = r"(?:\w*attn\d?|\w*attention|self|SelfAttention|EncDecAttention)"
 
 # First match wins; each pattern covers the end of a module path, with indices written as `#`.
 _RULES: tuple[tuple[str, str], ...] = (
@@ -60,7 +58,7 @@ def role_of(tensor: Named, siblings: Mapping[tuple[str, ...], frozenset[str]]) -
     """
     role = _role_of_template(tensor.template)
     company = siblings.get(tensor.parent, frozenset())
-    last = tensor.module[-1] if tensor.module else ""
+    last = tensor.last
     if last == "w3" and "w12" in company:
         return "down"
     if last == "w2" and "c_proj" in company:

@@ -7,9 +7,11 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lineage.anatomy.names import Named, Path, stack_index
+from lineage.anatomy.names import Named, Path, is_number, stack_index
 from lineage.anatomy.roles import is_expert, is_projector
 
+_MAX_TOWERS = 64  # no model has more; a made-up file may, to cost time
+_MATRICES = frozenset({"weight", "kernel", "parameter"})
 _ATTENTION = frozenset({"q", "k", "v", "kv", "qkv"})
 _READS_STREAM = frozenset({"q", "k", "v", "kv", "qkv", "gate", "up", "gate-up"})
 _WRITES_STREAM = frozenset({"o", "down"})
@@ -39,7 +41,7 @@ class Tower:
 
 
 def find_towers(tensors: Sequence[Named], roles: Mapping[str, str], model_type: str) -> tuple[Tower, ...]:
-    """The towers of a model, text first; empty for a network without attention layers.
+    """The towers of a model, text first; empty for a network without attention layers or with more towers than any model has.
 
     `roles` gives the role of each tensor by name. A stack counts as a tower if it holds attention
     matrices (2-D) and something that writes back to the stream.
@@ -47,11 +49,11 @@ def find_towers(tensors: Sequence[Named], roles: Mapping[str, str], model_type: 
     stacks: dict[Path, list[Named]] = defaultdict(list)
     for tensor in tensors:
         at = stack_index(tensor.module)
-        if at is not None and len(tensor.shape) in (2, 3) and tensor.leaf in ("weight", "kernel"):
+        if at is not None and len(tensor.shape) in (2, 3) and tensor.leaf in _MATRICES:
             stacks[tensor.module[:at]].append(tensor)
-    found = {
-        stack: members for stack, members in sorted(stacks.items()) if _is_tower([roles[m.name] for m in members])
-    }
+    found = {stack: stacks[stack] for stack in sorted(stacks) if _is_tower({roles[m.name] for m in stacks[stack]})}
+    if len(found) > _MAX_TOWERS:
+        return ()
     names = _components({stack: _component(stack, tensors, roles, model_type) for stack in found})
     shared = any(t.module[-1:] == ("shared",) for t in tensors)
     towers = [_tower(stack, names[stack], members, roles, shared) for stack, members in found.items()]
@@ -64,7 +66,7 @@ def mlp_label(tower: str, tensor: Named) -> str:
     inner = tensor.module[at + 1 :]
     layer = f"{tower}.{tensor.module[at]}"
     if is_expert(tensor):
-        number = next((token for token in inner if token.isdigit()), "all")
+        number = next((token for token in inner if is_number(token)), "all")
         return f"{layer}/expert {number}"
     return f"{layer}/shared expert" if any("shared_expert" in token for token in inner) else f"{layer}/mlp"
 
@@ -91,8 +93,8 @@ def _shared(a: Path, b: Path) -> int:
     return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
-def _is_tower(roles: list[str]) -> bool:
-    return bool(_ATTENTION & set(roles)) and bool(_WRITES_STREAM & set(roles))
+def _is_tower(roles: set[str]) -> bool:
+    return not (_ATTENTION.isdisjoint(roles) or _WRITES_STREAM.isdisjoint(roles))
 
 
 def _component(stack: Path, tensors: Sequence[Named], roles: Mapping[str, str], model_type: str) -> str:

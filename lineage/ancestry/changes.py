@@ -51,7 +51,7 @@ def change(a: TensorSketch, b: TensorSketch, match: TensorMatch) -> Change:
         if found:
             return found
     if match.z is not None and len(a.shape) > 1:
-        related = match.z > _TESTED_Z or (match.z == 0.0 and (match.r or 0.0) > _UNTESTED_R)
+        related = match.z > _TESTED_Z
     else:
         related = match.r is not None and match.r > _UNTESTED_R
     return Change("tuned" if related else "unrelated")

@@ -22,6 +22,7 @@ from lineage.types import (
 
 _A_PART = 0.1  # share of foreign parameters from which a model has reused a component rather than descended whole
 _A_DETAIL = 0.01
+_UNDIRECTED: tuple[Role, tuple[str, ...]] = ("undirected", ())
 _Changes = Sequence[tuple[TensorMatch, Change]]
 
 
@@ -29,8 +30,9 @@ def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
     """What query `a` is to reference `b`, one of `models` that the search covers."""
     matched = match(a, b, models)
     changes = _changes(matched)
-    role, basis = direction(matched, changes)
-    components = tuple(_component(matched, name, changes, role, basis) for name in matched.components)
+    words = {name: component_relation(matched, name, changes) for name in matched.components}
+    role, basis = _UNDIRECTED if _same_weights(a, b) else direction(matched, changes, words.values())
+    components = tuple(_component(matched, name, word, changes, role, basis) for name, word in words.items())
     derived = [c for c in components if c.relation in DERIVED]
     share = sum(c.share for c in derived)
     relation = _overall(components, share)
@@ -62,10 +64,11 @@ def _changes(matched: Match) -> _Changes:
     return [(m, change(mine[m.a], theirs[m.b], m)) for m in matched.tensors if mine[m.a].part.generic is None]
 
 
-def _component(matched: Match, name: str, changes: _Changes, role: Role, basis: tuple[str, ...]) -> ComponentFinding:
+def _component(
+    matched: Match, name: str, word: Relation, changes: _Changes, role: Role, basis: tuple[str, ...]
+) -> ComponentFinding:
     own = [(m, c) for m, c in changes if m.component == name]
     params = sum(t.params for t in matched.a.tensors if t.part.component == name and t.part.generic is None)
-    word = component_relation(matched, name, changes)
     found = word in DERIVED or word == "component-reused"
     return ComponentFinding(
         name=name,

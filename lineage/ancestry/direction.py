@@ -9,7 +9,7 @@ import numpy as np
 from lineage.ancestry.changes import Change
 from lineage.match import Match
 from lineage.match.values import common_values
-from lineage.types import CheckpointSketch, Role, TensorMatch, TensorSketch
+from lineage.types import CheckpointSketch, Relation, Role, TensorMatch, TensorSketch
 
 _MIN_ROWS = 8
 _ALONG = 0.97  # cosine of a row's movement with the row: float32 rounding over many steps takes the rest
@@ -17,16 +17,20 @@ _ALIKE = 0.2  # how far factors may lie apart, as a share of the shrinkage
 _MOST_DECAY = 0.1  # a larger factor is a rescaling, not decay
 
 
-def direction(match: Match, changes: Sequence[tuple[TensorMatch, Change]]) -> tuple[Role, tuple[str, ...]]:
+def direction(
+    match: Match, changes: Sequence[tuple[TensorMatch, Change]], words: Collection[Relation]
+) -> tuple[Role, tuple[str, ...]]:
     """The query's role towards the reference and the cues, the strongest first; "undirected" without one.
+
+    `words` are the relations of the query's components: the cues of vocabulary and depth count where those changed.
 
     In order: a change that can only be computed one way; vocabulary growth; dropped and copied layers; never-trained rows shrunk by
     weight decay; what a card declares. A later cue never overrules an earlier one.
     """
     cues = (
         _computable(changes),
-        _vocabulary(match, changes),
-        _layers(match, changes),
+        _vocabulary(match, changes) if "vocabulary-changed" in words else None,
+        _layers(match, changes) if "depth-changed" in words else None,
         _shrunk_rows(match),
         _declared(match.a, match.b),
     )
@@ -75,7 +79,7 @@ def _layers(match: Match, changes: Sequence[tuple[TensorMatch, Change]]) -> tupl
             return "parent", "the reference holds copies of this model's layers"
         return "child", f"{len(ours)} of the reference's {len(theirs)} layers are here and no other"
     if len(ours) > len(theirs) and there == set(theirs):
-        if len(here) > len(there) or _copies(ours, here):
+        if len(names) < len(kept) or _copies(ours, here):
             return "child", "this model holds copies of the reference's layers"
         return "parent", f"{len(theirs)} of this model's {len(ours)} layers are in the reference and no other"
     return None

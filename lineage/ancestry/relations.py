@@ -27,6 +27,7 @@ DERIVED: tuple[Relation, ...] = (
 FINE_TUNED_R = 0.95  # lighter than noise of a third of each tensor's deviation
 CONTINUED_R = 0.80  # the lowest continued pretraining measured is 0.83
 SHARED_INIT_R = 0.70  # the highest shared initialisation measured; between the two nothing is claimed
+_FROZEN = 0.05  # share of equal parameters that tells frozen layers from coincidence
 _SOME = 0.01  # share of the compared parameters below which a change is a detail
 
 
@@ -52,6 +53,8 @@ def component_relation(match: Match, name: str, changes: Sequence[tuple[TensorMa
         return "inconclusive"
     share = {kind: weight / total for kind, weight in weights.items()}
     kept = 1.0 - share.get("unrelated", 0.0)
+    if kept < _SOME:
+        return "independent"  # one small table in common is no ancestry; the tensor list shows it
     if kept < 0.5 and share.get("tuned", 0.0) < kept:
         return "component-reused"
     if share.get("tuned", 0.0) + share.get("unrelated", 0.0) > _SOME:
@@ -75,7 +78,7 @@ def strongest_word(words: Sequence[Relation]) -> Relation:
 def _not_significant(match: Match, name: str) -> Relation:
     """Independent if the test could have seen a fine-tune, or if the reference has nothing alike; else inconclusive."""
     evidence = match.components[name]
-    if evidence.coverage == 0.0:
+    if evidence.coverage < 0.5:
         return "independent" if _has_matrices(match, name) else "inconclusive"
     reach = evidence.min_detectable_r
     return "independent" if reach is not None and reach < CONTINUED_R else "inconclusive"
@@ -96,7 +99,8 @@ def _tuned_word(match: Match, mine: Sequence[tuple[TensorMatch, Change]], share:
     weight = sum(w for w, _ in moved)
     r = sum(w * r for w, r in moved) / weight if weight else 0.0
     frozen = sum(share.get(kind, 0.0) for kind in ("same", "recast", "reordered"))
-    if r >= FINE_TUNED_R or (frozen > 0.05 and r >= SHARED_INIT_R):
+    # Trained weights that are equal were copied, however far the others have moved since.
+    if r >= FINE_TUNED_R or frozen > _FROZEN:
         return "fine-tuned"
     if r >= CONTINUED_R:
         return "continued-pretraining"
@@ -112,13 +116,21 @@ def _exact_word(share: dict[str, float]) -> Relation:
 
 
 def layer_map(mine: Sequence[tuple[TensorMatch, Change]]) -> tuple[tuple[int, int], ...] | None:
-    """Query layer -> reference layer by majority of the tensors that kept a relation; None without layers."""
+    """Query layer -> reference layer by majority of the matrices that kept a relation.
+
+    None without layers, or where numbers in the names are no layers: several of the query's then fall on one of the
+    reference's though no tensor is used twice.
+    """
     votes: dict[int, Counter[int]] = {}
+    partners: list[str] = []
     for held, found in mine:
         child, parent = held.layers
         if child is not None and parent is not None and found.kind != "unrelated" and len(held.shape) > 1:
             votes.setdefault(child, Counter())[parent] += 1
-    return tuple((child, votes[child].most_common(1)[0][0]) for child in sorted(votes)) or None
+            partners.append(held.b)
+    mapping = tuple((child, votes[child].most_common(1)[0][0]) for child in sorted(votes))
+    folded = len({parent for _, parent in mapping}) < len(mapping)
+    return None if folded and len(set(partners)) == len(partners) else mapping or None
 
 
 def _depth_changed(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> bool:

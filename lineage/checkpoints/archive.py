@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from lineage.checkpoints.bytes import ByteSource, PositionedFile, Window, read
-from lineage.checkpoints.views import quoted
+from lineage.checkpoints.wording import quoted, reason
 from lineage.errors import Malformed, Truncated, UnsupportedFormat
 
 MAX_DIRECTORY = 16 << 20  # bytes of the list of members: 100,000 members, several hundred MB once parsed
@@ -75,7 +75,7 @@ class Archive:
         try:
             return zlib.decompressobj(-zlib.MAX_WBITS).decompress(start, max(length, 1))
         except zlib.error as error:
-            raise Malformed(self.file.path, f"member {quoted(name)} is damaged: {error}") from error
+            raise Malformed(self.file.path, f"member {quoted(name)} is damaged: {reason(error)}") from error
 
     def inflated(self, name: str) -> bytes:
         """Inflate a member, or take it from the few that are held."""
@@ -116,7 +116,7 @@ class Archive:
                             f"member {quoted(info.filename)} inflates beyond the {info.file_size:,} bytes it declares",
                         )
         except zlib.error as error:
-            raise Malformed(self.file.path, f"member {quoted(info.filename)} is damaged: {error}") from error
+            raise Malformed(self.file.path, f"member {quoted(info.filename)} is damaged: {reason(error)}") from error
         whole = b"".join(parts)
         if size != info.file_size or zlib.crc32(whole) != info.CRC:
             raise Malformed(self.file.path, f"member {quoted(info.filename)} is damaged: its checksum does not agree")
@@ -176,10 +176,10 @@ def _directory(file: PositionedFile) -> list[zipfile.ZipInfo]:
             members = archive.infolist()
     except zipfile.BadZipFile as error:
         raise Truncated(
-            file.path, f"has no intact zip directory at its end ({_one_line(error)}): download it again"
+            file.path, f"has no intact zip directory at its end ({reason(error)}): download it again"
         ) from error
     except (ValueError, struct.error, OverflowError, NotImplementedError, IndexError) as error:
-        raise Malformed(file.path, f"its zip directory is damaged: {_one_line(error)}") from error
+        raise Malformed(file.path, f"its zip directory is damaged: {reason(error)}") from error
     seen: set[str] = set()
     for info in members:
         _check_member(file.path, info)
@@ -205,14 +205,8 @@ def _check_member(path: Path, info: zipfile.ZipInfo) -> None:
 def _refuse_bomb(file: PositionedFile, members: list[zipfile.ZipInfo]) -> None:
     sizes = [info.file_size for info in members if info.compress_type != zipfile.ZIP_STORED]
     if sum(sizes) > ALLOWANCE + MAX_RATIO * file.size:
-        raise Malformed(
-            file.path, f"a zip bomb: {file.size:,} bytes that claim to inflate to {sum(sizes):,}: refused"
-        )
+        raise Malformed(file.path, f"a zip bomb: {file.size:,} bytes that claim to inflate to {sum(sizes):,}: refused")
     if sizes and max(sizes) > MAX_MEMBER:
         raise Malformed(
             file.path, f"a compressed member of {max(sizes):,} bytes does not fit in memory: save it uncompressed"
         )
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:120]

@@ -20,7 +20,8 @@ from lineage.checkpoints.archive import Archive
 from lineage.checkpoints.bytes import ByteSource, PositionedFile
 from lineage.checkpoints.optimizer import set_aside
 from lineage.checkpoints.reader import Contents
-from lineage.checkpoints.views import Place, check_name, count_elements, quoted, strided
+from lineage.checkpoints.views import Place, check_name, count_elements, strided
+from lineage.checkpoints.wording import quoted
 from lineage.errors import Malformed, Truncated, UnsupportedDtype
 from lineage.types import TensorView
 
@@ -102,9 +103,7 @@ def _parse(path: Path, name: str, first: Callable[[int], bytes]) -> _Header:
     sides = [side.strip(" \t\r\n").rstrip("L") for side in shape[1].split(",") if side.strip()]
     if not all(side.isdigit() and len(side) < 20 for side in sides):
         raise Malformed(path, f"array {quoted(name)} has a shape that is none: {quoted(shape[1])}")
-    return _Header(
-        _dtype(path, name, descr[1]), order[1] == "True", tuple(int(side) for side in sides), start + length
-    )
+    return _Header(_dtype(path, name, descr[1]), order[1] == "True", tuple(int(side) for side in sides), start + length)
 
 
 def _dtype(path: Path, name: str, descr: str | None) -> np.dtype[Any]:

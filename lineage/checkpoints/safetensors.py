@@ -13,7 +13,8 @@ from lineage.checkpoints.bytes import PositionedFile, read
 from lineage.checkpoints.dtypes import SAFETENSORS, StoredType
 from lineage.checkpoints.optimizer import set_aside
 from lineage.checkpoints.reader import Contents
-from lineage.checkpoints.views import Place, check_name, count_elements, dense, packed, quoted
+from lineage.checkpoints.views import Place, check_name, count_elements, dense, packed
+from lineage.checkpoints.wording import quoted
 from lineage.errors import Malformed, Truncated, UnsupportedDtype
 from lineage.types import TensorView
 

@@ -10,7 +10,7 @@ from lineage.checkpoints import strict_json
 from lineage.checkpoints.bytes import PositionedFile
 from lineage.checkpoints.formats import read_file
 from lineage.checkpoints.reader import Contents
-from lineage.checkpoints.views import quoted
+from lineage.checkpoints.wording import quoted
 from lineage.errors import Malformed, NoWeights
 from lineage.types import Meter, TensorView
 

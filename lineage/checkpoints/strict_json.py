@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from lineage.checkpoints.bytes import PositionedFile, read
-from lineage.checkpoints.views import quoted
+from lineage.checkpoints.wording import quoted, reason
 from lineage.errors import Malformed
 
 
@@ -16,7 +17,8 @@ def parse_object(path: Path, text: bytes, what: str) -> dict[str, Any]:
     try:
         value = json.loads(text.decode("utf-8"), object_pairs_hook=_without_repeats)
     except (ValueError, RecursionError) as error:
-        raise Malformed(path, f"{what} is not valid JSON: {_one_line(error)}") from error
+        why = "nested too deeply" if isinstance(error, RecursionError) else reason(error)
+        raise Malformed(path, f"{what} is not valid JSON: {why}") from error
     if not isinstance(value, dict):
         raise Malformed(path, f"{what} is not a JSON object")
     return value
@@ -32,11 +34,6 @@ def read_object(file: PositionedFile, limit: int) -> dict[str, Any]:
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        twice = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
         raise ValueError(f"the name {quoted(twice)} comes twice")
     return found
-
-
-def _one_line(error: Exception) -> str:
-    return "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())[:200]

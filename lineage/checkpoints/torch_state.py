@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from lineage.checkpoints.optimizer import why_left_out
 from lineage.checkpoints.torch_tensors import Tensor, Unread
 from lineage.checkpoints.unpickler import Foreign
-from lineage.checkpoints.views import check_name, quoted
+from lineage.checkpoints.views import check_name
+from lineage.checkpoints.wording import quoted
 from lineage.errors import Malformed
 
 MAX_DEPTH = 64  # levels of nesting

@@ -5,7 +5,6 @@ Names and arguments are those of torch/_utils.py and torch/serialization.py.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,8 @@ from typing import Any, NamedTuple
 from lineage.checkpoints.bytes import ByteSource
 from lineage.checkpoints.dtypes import TORCH
 from lineage.checkpoints.unpickler import Global
-from lineage.checkpoints.views import Place, count_elements, last_element, quoted, strided
+from lineage.checkpoints.views import Place, count_elements, is_dense, last_element, strided
+from lineage.checkpoints.wording import quoted
 from lineage.errors import Malformed, UnsupportedDtype
 from lineage.types import TensorView
 
@@ -182,19 +182,12 @@ def tensor_view(
     count = count_elements(path, name, tensor.shape)
     end = (tensor.offset + last_element(tensor.shape, tensor.strides) + 1) * size
     if end > located.size:
-        raise Malformed(
-            path, f"tensor {quoted(name)} needs {end:,} bytes of its storage, which has {located.size:,}"
-        )
+        raise Malformed(path, f"tensor {quoted(name)} needs {end:,} bytes of its storage, which has {located.size:,}")
     if count * size > located.size:
         return Unread(REPEATED)
     dtype = TORCH[tensor.kind].newbyteorder(">") if big_endian else TORCH[tensor.kind]
     start = located.start + tensor.offset * size
     place = Place(located.source, start, tensor.shape, dtype)
-    storage = f"{path.name}/{tensor.storage.key}@{tensor.offset * size}+{count * size}/{_layout(tensor)}"
+    layout = "dense" if is_dense(tensor.shape, tensor.strides) else ",".join(map(str, tensor.strides))
+    storage = f"{path.name}/{tensor.storage.key}@{tensor.offset * size}+{count * size}/{layout}"
     return strided(name, place, tensor.strides, storage)
-
-
-def _layout(tensor: Tensor) -> str:
-    """Strides, less those that do not matter, so that tied views of other shape agree where they can."""
-    row_major = tuple(math.prod(tensor.shape[axis + 1 :]) for axis in range(len(tensor.shape)))
-    return "dense" if tensor.strides == row_major else ",".join(map(str, tensor.strides))

@@ -20,7 +20,7 @@ from lineage.checkpoints.torch_tensors import (
     tensor_view,
 )
 from lineage.checkpoints.unpickler import MAX_PICKLE, Unpickler
-from lineage.checkpoints.views import quoted
+from lineage.checkpoints.wording import quoted
 from lineage.errors import Malformed, Truncated, UnsupportedFormat
 from lineage.types import TensorView
 

@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from lineage.checkpoints.views import quoted
+from lineage.checkpoints.wording import quoted, reason
 from lineage.errors import CheckpointError, Malformed
 
 MAX_PICKLE = 64 << 20  # bytes; a state dict takes about 200 a tensor
@@ -115,9 +115,9 @@ class Unpickler:
             return machine.result()
         except CheckpointError:
             raise
-        except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError) as error:
-            message = " ".join(str(error).split())[:200]
-            raise Malformed(self._path, f"holds a damaged pickle: {message}") from error
+        except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError, Warning) as error:
+            # a Warning: pickletools warns of odd escapes in text opcodes, and warnings may have been made errors
+            raise Malformed(self._path, f"holds a damaged pickle: {reason(error)}") from error
 
     def _as_file(self) -> IO[bytes]:
         return self._stream  # type: ignore[return-value]  # genops needs these three methods only

@@ -11,17 +11,13 @@ from typing import Any
 import numpy as np
 
 from lineage.checkpoints.bytes import ByteSource
+from lineage.checkpoints.wording import quoted
 from lineage.errors import Malformed
 from lineage.types import AnyArray, TensorView
 
 MAX_DIMENSIONS = 32  # NumPy's own limit until version 2
 MAX_NAME = 1024  # characters
 SPREAD = 1 << 20  # a strided band that spans up to this many bytes is read in one piece
-
-
-def quoted(name: str) -> str:
-    """Write an untrusted name so that it stays short and on one line."""
-    return repr(name if len(name) <= 120 else name[:117] + "...")
 
 
 def check_name(path: Path, name: str) -> None:

@@ -54,6 +54,6 @@ def say(line: str) -> None:
 
 
 def _quiet() -> int:
-    """The reader of our output has left: point it nowhere, so that closing it says nothing."""
+    """The reader of our output has left: point it nowhere, so that closing it says nothing. Click ends likewise."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    return 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lineage.types import Axis, Part
 
-NOT_UNDERSTOOD = "length:"  # how anatomy labels an axis that it can only group by its length
+_GUESSED = "length:"  # how anatomy labels an axis that it can only group by its length
 
 
 def facing(axis: int, transposed: bool) -> int:
@@ -29,4 +29,4 @@ def shared_label(a: Part, b: Part, axis: int, transposed: bool) -> str | None:
 
 
 def _is_understood(axis: Axis) -> bool:
-    return not axis.label.startswith(NOT_UNDERSTOOD)
+    return axis.label != "unknown" and not axis.label.startswith(_GUESSED)

@@ -59,7 +59,7 @@ def find_reordered(a: CheckpointSketch, b: CheckpointSketch, pairs: list[Pair], 
         if tensor.minhash is None or tensor.part.generic is not None:
             continue
         known = by_query.get(i)
-        if known and abs(pair_z(tensor, b.tensors[known.b], known.transposed)) > explained:
+        if known and (pair_z(tensor, b.tensors[known.b], known.transposed) or 0.0) > explained:
             continue
         for j, other in enumerate(b.tensors):
             if other.part.generic is None and _holds_the_same(tensor, other, float(alpha)):

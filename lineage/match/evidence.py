@@ -95,11 +95,15 @@ def gather(
 
 
 def why_not(a: TensorSketch, b: TensorSketch) -> str | None:
-    """Why a pair of tensors is left out of the evidence, or None."""
+    """Why a pair of tensors is left out of the evidence, or None.
+
+    Vectors are left out whatever they are called: gains and biases agree between any two networks, and a
+    row of constants fitted to the same data (reference energies of elements) is equal in independent ones.
+    """
     if generic := a.part.generic or b.part.generic:
         return generic
-    if len(a.shape) < 2 or a.part.role in ("norm", "bias"):
-        return "gains and biases agree between any two networks"
+    if a.params in a.shape or len(a.shape) < 2 or a.part.role in ("norm", "bias"):
+        return "vectors (gains, biases, fitted constants) agree between unrelated networks"
     if a.stats.std == 0 or b.stats.std == 0:
         return "constant"
     return None

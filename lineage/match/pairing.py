@@ -48,8 +48,11 @@ def pair_tensors(a: CheckpointSketch, b: CheckpointSketch, models: int) -> list[
     return sorted({**structural, **found}.values(), key=lambda p: p.a)
 
 
-def pair_z(a: TensorSketch, b: TensorSketch, transposed: bool) -> float:
-    """Permutation z of one pair of tensors: over the exchangeable axes, or over both, the one nearest to zero."""
+def pair_z(a: TensorSketch, b: TensorSketch, transposed: bool) -> float | None:
+    """Permutation z of one pair of tensors: over the exchangeable axes, or over both, the one nearest to zero.
+
+    None where no axis has enough units.
+    """
     zs = {}
     for axis in (0, 1):
         left, right = a.units[axis], b.units[facing(axis, transposed)]
@@ -60,7 +63,7 @@ def pair_z(a: TensorSketch, b: TensorSketch, transposed: bool) -> float:
         if test is not None:
             zs[axis] = test.z
     free = [z for axis, z in zs.items() if shared_label(a.part, b.part, axis, transposed) is not None]
-    return min(free or zs.values(), key=abs, default=0.0)
+    return min(free or zs.values(), key=abs, default=None)
 
 
 def _structural(a: CheckpointSketch, b: CheckpointSketch) -> dict[int, Pair]:
@@ -145,7 +148,7 @@ def _by_content(
         if not is_searchable(tensor):
             continue
         known = structural.get(i)
-        held = abs(pair_z(tensor, b.tensors[known.b], known.transposed)) if known else 0.0
+        held = (pair_z(tensor, b.tensors[known.b], known.transposed) or 0.0) if known else 0.0
         if held > _STRONG:
             continue
         vector = tensor_vector(tensor)
@@ -155,6 +158,6 @@ def _by_content(
                 break
             j, transposed = columns[rank % len(columns)], bool(rank >= len(columns))
             z = pair_z(tensor, b.tensors[j], transposed)
-            if z > max(threshold, held):
+            if z is not None and z > max(threshold, held):
                 found[i], held = Pair(i, j, "content", transposed), z
     return found

@@ -45,17 +45,28 @@ class Canvas:
 
         self._console.print(Text.assemble((left, "bold"), "   ", (right, style)))
 
-    def table(self, rows: Sequence[Sequence[str]], heads: Sequence[str] = (), right: Sequence[int] = ()) -> None:
-        """Add rows in columns; the columns numbered in `right` hold figures. Long words are folded."""
+    def table(self, rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
+        """Add rows in columns that fit the width, words folded; the columns numbered in `right` hold figures."""
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=None, show_header=bool(heads), pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-        for i in range(len(rows[0]) if rows else len(heads)):
-            table.add_column(heads[i] if heads else "", justify="right" if i in right else "left", overflow="fold")
+        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+        for i in range(len(rows[0]) if rows else 0):
+            table.add_column(justify="right" if i in right else "left", overflow="fold")
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
         self._console.print(table)
+
+    def listing(self, heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
+        """Add rows whose words are never folded, however wide that makes them: names stay whole for a search."""
+        from rich.cells import cell_len
+        from rich.text import Text
+
+        widths = [max(map(cell_len, column)) for column in zip(heads, *rows, strict=True)]
+        for row, style in [(heads, "dim"), *((row, "") for row in rows)]:
+            gaps = [" " * (width - cell_len(cell)) for width, cell in zip(widths, row, strict=True)]
+            cells = [gap + cell if i in right else cell + gap for i, (gap, cell) in enumerate(zip(gaps, row, strict=True))]
+            self._console.print(Text("  ".join(cells), style=style), soft_wrap=True)
 
     def text(self) -> str:
         """Everything so far, without trailing blanks."""

@@ -141,7 +141,7 @@ def _explain(canvas: Canvas, found: Comparison) -> None:
     heads = ("tensor", "role", "shape", "r", "z", "used")
     rows = [_tensor_row(m) for m in sorted(found.tensors, key=lambda m: (m.component, not m.used))]
     if rows:
-        canvas.table(rows, heads=heads, right=(3, 4))
+        canvas.listing(heads, rows, right=(3, 4))
     canvas.line("")
     canvas.line(
         "null: two independently trained networks have no common order of units, so relabelling the units of one"

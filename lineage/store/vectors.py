@@ -85,7 +85,9 @@ def cached_vectors(folder: Path, models: Mapping[str, int], load: Callable[[str]
         return kept
     fresh = vectors_of((m, load(m)) for m in models if m not in set(kept.models))
     complete = _joined([kept, fresh])
-    _write(complete, target)
+    if _write(complete, target):
+        for other in others:
+            other.unlink(missing_ok=True)
     return complete
 
 
@@ -179,12 +181,12 @@ def _is_sound(held: Vectors) -> bool:
     )
 
 
-def _write(vectors: Vectors, target: Path) -> None:
+def _write(vectors: Vectors, target: Path) -> bool:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, scratch = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}.", suffix=".tmp")
     except OSError:
-        return  # a cache may be missing
+        return False  # a cache may be missing
     try:
         with os.fdopen(handle, "wb") as file:
             np.savez(
@@ -194,9 +196,10 @@ def _write(vectors: Vectors, target: Path) -> None:
             )  # fmt: skip
         Path(scratch).replace(target)
     except OSError:
-        return  # neither may a full disk stop a search
+        return False  # neither may a full disk stop a search
     finally:
         Path(scratch).unlink(missing_ok=True)
+    return True
 
 
 def _flat(rows: NDArray[np.float32], width: int) -> Any:

@@ -126,7 +126,7 @@ def test_a_dtype_of_the_future_is_named(tmp_path: Path) -> None:
         open_checkpoint(path)
 
 
-@pytest.mark.parametrize("name", ["\x1b[2Jw", "a\nb", "\ud800", "n" * 2000], ids=["escape", "line", "surrogate", "long"])
+@pytest.mark.parametrize("name", ["\x1b[2Jw", "a\nb", "\ud800", "n" * 2000], ids=["escape", "line", "half", "long"])
 def test_names_that_cannot_be_shown_are_refused(name: str, tmp_path: Path) -> None:
     path = header_file(tmp_path / "net.safetensors", {name: {**FLOAT, "data_offsets": [0, 16]}}, bytes(16))
     with pytest.raises(Malformed) as refused:

@@ -1,0 +1,86 @@
+"""What --json prints is what index/schema says, key for key."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
+
+from tests.cli.conftest import Desk, Run
+
+INDEX = Path(__file__).parents[2] / "index"
+SCHEMAS = {path.name: json.loads(path.read_text()) for path in sorted((INDEX / "schema").glob("*.json"))}
+REGISTRY: Registry[Any] = Registry().with_resources(
+    (name, Resource.from_contents(schema)) for name, schema in SCHEMAS.items()
+)
+
+
+def check(schema: str, document: Any) -> None:
+    validator = Draft202012Validator(SCHEMAS[schema], registry=REGISTRY)
+    assert [f"{error.json_path}: {error.message}" for error in validator.iter_errors(document)] == []
+    assert undocumented(SCHEMAS[schema], document) == set()
+
+
+def undocumented(schema: Any, document: Any, where: str = "$") -> set[str]:
+    """Keys that a document has and its schema does not name."""
+    schema = resolved(schema)
+    if isinstance(document, list):
+        return {key for item in document for key in undocumented(schema.get("items", {}), item, f"{where}[]")}
+    if not isinstance(document, dict) or "properties" not in schema:
+        return set()
+    named = schema["properties"]
+    found = {f"{where}.{key}" for key in document if key not in named}
+    return found.union(*(undocumented(named[k], v, f"{where}.{k}") for k, v in document.items() if k in named))
+
+
+def resolved(schema: Any) -> Any:
+    if "$ref" not in schema:
+        return schema
+    name, _, path = schema["$ref"].partition("#/")
+    target = SCHEMAS[name or "evidence.json"]
+    for step in path.split("/"):
+        target = target[step]
+    return resolved(target)
+
+
+@pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS.keys())
+def test_every_schema_is_one(schema):
+    Draft202012Validator.check_schema(schema)
+
+
+def test_ingest(run: Run, desk: Desk):
+    (desk.folder / "empty.safetensors").touch()
+    done = run("ingest", desk.base, desk.folder / "empty.safetensors", "--index", desk.index, "--json")
+    again = run("ingest", desk.base, "--index", desk.index, "--json")
+    events = [*done.lines, *again.lines]
+    assert {event["event"] for event in events} == {"ingested", "failed", "unchanged"}
+    for event in events:
+        check("ingest.json", event)
+
+
+def test_whois(run: Run, desk: Desk):
+    run("ingest", desk.base, desk.stranger, "--index", desk.index)
+    for query in (desk.child, desk.base, desk.stranger):
+        check("whois.json", run("whois", query, "--index", desk.index, "--no-reference", "--json").json)
+
+
+def test_compare(run: Run, desk: Desk):
+    for other in (desk.child, desk.stranger):
+        check("compare.json", run("compare", other, desk.base, "--json").json)
+
+
+def test_a_missing_key_or_an_unknown_word_is_found(run: Run, desk: Desk):
+    answer = run("compare", desk.child, desk.base, "--json").json
+    validator = Draft202012Validator(SCHEMAS["compare.json"], registry=REGISTRY)
+    assert not validator.is_valid({k: v for k, v in answer.items() if k != "share"})
+    assert not validator.is_valid(answer | {"relation": "stolen"})
+    assert undocumented(SCHEMAS["compare.json"], answer | {"mood": "good"}) == {"$.mood"}
+
+
+@pytest.mark.parametrize("record", sorted((INDEX / "catalogue").glob("*.json")), ids=lambda path: path.stem)
+def test_every_catalogue_record(record):
+    check("catalogue.json", json.loads(record.read_text()))

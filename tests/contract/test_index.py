@@ -1,0 +1,151 @@
+"""What every index promises, over every implementation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lineage.errors import LineageError, Malformed, Unknown
+from lineage.sketch import FAMILY, MODEL_DIM, TENSOR_DIM, model_vector, tensor_vectors, write_sketch
+from lineage.store import Index, SketchFolder, SqliteIndex
+from lineage.types import CheckpointSketch, Declared, ModelRecord
+from tests.small_models import sketched, trained, tuned
+
+Build = Callable[[Path, Sequence[CheckpointSketch]], Index]
+
+
+def in_sqlite(folder: Path, sketches: Sequence[CheckpointSketch]) -> Index:
+    with SqliteIndex.create(folder) as index:
+        for sketch in sketches:
+            index.add(sketch, "0.0.test")
+        index.finish_run()
+    return SqliteIndex.open(folder)
+
+
+def in_a_folder(folder: Path, sketches: Sequence[CheckpointSketch]) -> Index:
+    for part in ("sketches", "catalogue"):
+        (folder / part).mkdir(parents=True)
+    for sketch in sketches:
+        write_sketch(sketch, folder / "sketches" / f"{sketch.id}.sketch")
+        declared = [{"model": d.model, "relation": d.relation, "source": d.source} for d in sketch.declared]
+        record = {
+            "schema": "lineage/catalogue/1", "id": sketch.id, "name": sketch.name, "source": sketch.path,
+            "licence": sketch.licence, "declared": declared,
+        }  # fmt: skip
+        (folder / "catalogue" / f"{sketch.id}.json").write_text(json.dumps(record))
+    return SketchFolder(folder)
+
+
+BASE = trained(1)
+SKETCHES = [
+    sketched(BASE, "base", path="/models/base", licence="mit"),
+    sketched(tuned(BASE, 2), "child", path="/models/child", declared=(Declared("base", "fine-tuned", "card"),)),
+    sketched(trained(3), "stranger", path="/models/stranger"),
+    sketched(trained(4, layers=1), "stranger", path="/models/other"),
+]
+BY_ID = {sketch.id: sketch for sketch in SKETCHES}
+
+
+@pytest.fixture(params=[in_sqlite, in_a_folder], ids=["SqliteIndex", "SketchFolder"])
+def build(request: pytest.FixtureRequest) -> Build:
+    return request.param
+
+
+@pytest.fixture
+def index(build: Build, tmp_path: Path) -> Index:
+    return build(tmp_path / "index", SKETCHES)
+
+
+class TestEveryIndex:
+    def test_lists_every_model_by_name_then_id(self, index):
+        records = index.models()
+        assert len(index) == len(records) == len(SKETCHES)
+        assert [(r.name, r.id) for r in records] == sorted((s.name, s.id) for s in SKETCHES)
+
+    def test_a_record_says_what_the_sketch_says(self, index):
+        for record in index.models():
+            sketch = BY_ID[record.id]
+            assert isinstance(record, ModelRecord)
+            assert record.family == FAMILY
+            assert (record.depth, record.params, record.tensors) == (sketch.depth, sketch.params, len(sketch.tensors))
+            assert (record.source, record.licence, record.declared) == (sketch.path, sketch.licence, sketch.declared)
+            assert sum(record.components.values()) == sketch.params
+
+    def test_gives_back_the_sketch_that_it_was_given(self, index):
+        for sketch in SKETCHES:
+            loaded = index.load(sketch.id)
+            assert (loaded.id, loaded.name, loaded.path) == (sketch.id, sketch.name, sketch.path)
+            for ours, theirs in zip(sketch.tensors, loaded.tensors, strict=True):
+                assert ours.name == theirs.name
+                np.testing.assert_array_equal(ours.values, theirs.values)
+
+    def test_an_id_that_it_does_not_hold_is_unknown(self, index):
+        with pytest.raises(Unknown):
+            index.load("0" * 32)
+
+    def test_finds_equal_tensors_by_either_digest(self, index):
+        tensor = SKETCHES[0].tensors[1]
+        assert tensor.digest is not None
+        found = index.same_digests([tensor.digest, tensor.band_digest, "no such digest"])
+        assert found == {d: [(SKETCHES[0].id, tensor.name)] for d in sorted({tensor.digest, tensor.band_digest})}
+
+    def test_asking_for_thousands_of_digests_is_asking_for_each(self, index):
+        wanted = [t.digest for s in SKETCHES for t in s.tensors if t.digest] + [f"{i:032x}" for i in range(2000)]
+        found = index.same_digests(wanted)
+        assert {model for pairs in found.values() for model, _ in pairs} == set(BY_ID)
+
+    def test_the_nearest_tensor_of_a_tensor_is_itself(self, index):
+        places, vectors = tensor_vectors(SKETCHES[0])
+        hits = index.nearest_tensors(vectors, 2)
+        assert [(h[0].model_id, h[0].tensor) for h in hits] == [(SKETCHES[0].id, place) for place in places]
+        assert all(h[0].score >= h[1].score for h in hits)
+        assert [h[0].score for h in hits] == pytest.approx([1.0] * len(places), abs=1e-5)
+
+    def test_the_nearest_models_are_the_model_and_its_child(self, index):
+        found = index.nearest_models(model_vector(SKETCHES[0]), 3)
+        assert [model for model, _ in found][:2] == [SKETCHES[0].id, SKETCHES[1].id]
+        assert found[0][1] >= found[1][1] >= found[2][1]
+
+    def test_k_beyond_the_index_gives_all(self, index):
+        assert len(index.nearest_models(model_vector(SKETCHES[0]), 100)) == len(SKETCHES)
+        _, vectors = tensor_vectors(SKETCHES[0])
+        total = sum(len(tensor_vectors(s)[0]) for s in SKETCHES)
+        assert {len(hits) for hits in index.nearest_tensors(vectors, 10_000)} == {total}
+
+    def test_no_queries_no_hits(self, index):
+        assert index.nearest_tensors(np.empty((0, TENSOR_DIM), np.float32), 3) == []
+
+    def test_its_id_names_the_set_of_models_whatever_their_order(self, build, tmp_path):
+        one = build(tmp_path / "one", SKETCHES)
+        two = build(tmp_path / "two", SKETCHES[::-1])
+        less = build(tmp_path / "less", SKETCHES[:-1])
+        assert one.id == two.id != less.id
+
+    def test_an_empty_index_answers_nothing(self, build, tmp_path):
+        index = build(tmp_path / "empty", [])
+        assert len(index) == 0
+        assert index.models() == []
+        assert index.same_digests(["ab"]) == {}
+        assert index.nearest_models(np.zeros(MODEL_DIM, np.float32), 3) == []
+        assert index.nearest_tensors(np.zeros((1, TENSOR_DIM), np.float32), 3) == [[]]
+
+    def test_a_damaged_sketch_is_one_clear_line(self, build, tmp_path):
+        build(tmp_path / "index", SKETCHES[:1])
+        path = tmp_path / "index" / "sketches" / f"{SKETCHES[0].id}.sketch"
+        path.write_bytes(path.read_bytes()[:-100])
+        again = SqliteIndex.open(path.parents[1]) if build is in_sqlite else SketchFolder(path.parents[1])
+        with pytest.raises(Malformed, match="damaged") as error:
+            again.load(SKETCHES[0].id)
+        assert "\n" not in str(error.value)
+
+    def test_a_sketch_under_a_foreign_id_is_refused(self, build, tmp_path):
+        build(tmp_path / "index", SKETCHES[:1])
+        path = tmp_path / "index" / "sketches" / f"{SKETCHES[0].id}.sketch"
+        write_sketch(SKETCHES[2], path)
+        again = SqliteIndex.open(path.parents[1]) if build is in_sqlite else SketchFolder(path.parents[1])
+        with pytest.raises(LineageError, match="sketch of"):
+            again.load(SKETCHES[0].id)

@@ -1,0 +1,284 @@
+"""Files that someone made to hurt: each is refused with one clear line, and nothing in them runs."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import resource
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lineage.checkpoints import open_checkpoint
+from lineage.errors import CheckpointError, Malformed, NoWeights, Truncated, UnsupportedFormat
+from tests.checkpoint_files import header_file, safetensors_bytes
+from tests.torch_files import Call, Glob, Raw, Storages, ordered_dict, write_legacy, write_zip
+
+WEIGHT = np.ones((2, 2), np.float32)
+FLOAT = '"dtype":"F32","shape":[2,2]'
+
+
+def refused(path: Path, kind: type[CheckpointError], text: str) -> None:
+    with pytest.raises(kind, match=text) as error:
+        open_checkpoint(path)
+    assert str(error.value).isprintable()
+    assert error.value.exit_code == 12
+
+
+class TestSafetensors:
+    def test_a_header_that_is_longer_than_the_file(self, tmp_path: Path) -> None:
+        path = header_file(tmp_path / "a.safetensors", {"w": {}}, length=4000)
+        refused(path, Truncated, "header promises 4,008 bytes, the file has 17: download it again")
+
+    def test_a_name_that_comes_twice(self, tmp_path: Path) -> None:
+        entry = '"w":{' + FLOAT + ',"data_offsets":[%d,%d]}'
+        header = "{" + entry % (0, 16) + "," + entry % (16, 32) + "}"
+        refused(header_file(tmp_path / "a.safetensors", header.encode(), bytes(32)), Malformed, "'w' comes twice")
+
+    @pytest.mark.parametrize("size", [100_000_000, 99_999_999, 1 << 62])
+    def test_a_header_of_100_mb_is_refused_unread(self, tmp_path: Path, size: int) -> None:
+        path = tmp_path / "a.safetensors"
+        with path.open("wb") as file:
+            file.write(size.to_bytes(8, "little") + b'{"')
+            file.truncate(min(size, 200_000_000) + 8)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        refused(path, Malformed, "its header claims .* damaged, or made to fill memory")
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # KiB
+
+    def test_a_header_nested_without_end(self, tmp_path: Path) -> None:
+        path = header_file(tmp_path / "a.safetensors", b'{"w":' + b"[" * 1_000_000)
+        refused(path, Malformed, "its header is not valid JSON: nested too deeply")
+
+    def test_a_number_of_a_million_digits(self, tmp_path: Path) -> None:
+        path = header_file(tmp_path / "a.safetensors", b'{"w":' + b"9" * 1_000_000 + b"}")
+        refused(path, Malformed, "its header is not valid JSON")
+
+    def test_bytes_behind_the_last_tensor(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.safetensors"
+        path.write_bytes(safetensors_bytes({"w": WEIGHT}) + b"PK\x03\x04 a second file")
+        refused(path, Malformed, "18 bytes behind the last tensor belong to none")
+
+
+class _Evil:
+    def __init__(self, command: str) -> None:
+        self.command = command
+
+    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
+        return os.system, (self.command,)
+
+
+class TestPickles:
+    @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+    def test_a_call_of_os_system_is_refused_and_not_run(self, tmp_path: Path, protocol: int) -> None:
+        ran = tmp_path / "ran"
+        code = pickle.dumps({"w": _Evil(f"touch {ran}")}, protocol)
+        with zipfile.ZipFile(tmp_path / "a.pt", "w") as archive:
+            archive.writestr("archive/data.pkl", code)
+        (tmp_path / "bare.bin").write_bytes(code)
+        for name in ("a.pt", "bare.bin"):
+            refused(tmp_path / name, Malformed, r"asks to call (posix|nt)\.system: refused, nothing was run")
+        write_legacy(tmp_path / "legacy.pth", Raw(code[2:-1]), Storages(legacy=True))
+        refused(tmp_path / "legacy.pth", Malformed, r"asks to call (posix|nt)\.system")
+        assert not ran.exists()
+        pickle.loads(code)  # shows that the pickle is live
+        assert ran.exists()
+
+    @pytest.mark.parametrize(
+        "code",
+        [
+            b"]r\xff\xff\xff\xff",  # a memo index that makes the C unpickler take 64 GB
+            b"B\xff\xff\xff\x7f" + b"x",
+            b"\x8e" + struct.pack("<Q", 1 << 60) + b"x",
+            b"\x96" + struct.pack("<Q", 1 << 60) + b"x",
+            b"\x8b" + struct.pack("<i", -5),
+            b"\x95" + struct.pack("<Q", 1 << 60),
+            b"I" + b"9" * 100_000 + b"\n",
+            b"(" * 300_000,
+            b")" + b"\x85" * 300_000 + b"}" + b"jjjj",
+            b"}" + b")" + b"\x85" * 300_000 + b"Ns",
+            b"}" + b"\x8b" + struct.pack("<I", 100_000) + b"\x01" * 100_000 + b"Ns",
+            b"}]Ns",
+            b"R",
+            b"0" * 50,
+            b"\x93",
+            b"h\x05",
+            b"\x82\x01",
+            b"\x97",
+            b"NQ",
+            b"ccollections\nOrderedDict\n}b",
+            b"ctorch._utils\n_rebuild_tensor_v2\n)R",
+            b"ctorch._utils\n_rebuild_tensor_v2\n(NK\x00))\x89Nt\x85R",
+            b"cbuiltins\nlist\n\x8a\x05\x00\x00\x00\x00\x01\x85R",
+            b"cbuiltins\nbytearray\n\x8a\x05\x00\x00\x00\x00\x01\x85R",
+        ],
+    )
+    def test_broken_and_greedy_pickles_are_refused(self, tmp_path: Path, code: bytes) -> None:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for path in (
+            write_zip(tmp_path / "a.pt", Raw(code), Storages()),
+            write_legacy(tmp_path / "a.pth", Raw(code), Storages(legacy=True)),
+        ):
+            with pytest.raises(CheckpointError) as error:
+                open_checkpoint(path)
+            assert str(error.value).isprintable()
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # KiB
+
+    @pytest.mark.parametrize("levels", [40, 5000])
+    def test_dictionaries_that_share_each_other_without_end(self, tmp_path: Path, levels: int) -> None:
+        code = b"}q\x00"
+        for _ in range(levels):
+            code += b"0}(X\x01\x00\x00\x00ah\x00X\x01\x00\x00\x00bh\x00uq\x00"
+        path = write_zip(tmp_path / "a.pt", Raw(code), Storages())
+        refused(path, Malformed, "nests its objects without end")
+
+    def test_a_dictionary_that_holds_itself(self, tmp_path: Path) -> None:
+        path = write_zip(tmp_path / "a.pt", Raw(b"}q\x00X\x01\x00\x00\x00ah\x00s"), Storages())
+        refused(path, Malformed, "nests its objects without end")
+
+    def test_a_long_list_that_is_mentioned_again_and_again(self, tmp_path: Path) -> None:
+        code = b"(" + b"N" * 5000 + b"lq\x000(" + b"h\x00" * 5000 + b"l"
+        path = write_zip(tmp_path / "a.pt", Raw(code), Storages())
+        refused(path, Malformed, "nests its objects without end")
+
+    def test_a_view_of_a_petabyte_takes_no_memory(self, tmp_path: Path) -> None:
+        storages = Storages()
+        key = storages.add(WEIGHT)
+        path = write_zip(tmp_path / "a.pt", {"w": storages.view(key, 0, (1 << 25, 1 << 25), (0, 0))}, storages)
+        refused(path, NoWeights, "a view that repeats fewer stored values")
+
+    def test_a_storage_that_claims_more_than_its_member(self, tmp_path: Path) -> None:
+        storages = Storages()
+        tensor = storages.tensor(WEIGHT)
+        storages.arrays["0"] = WEIGHT.reshape(-1)[:3]
+        refused(write_zip(tmp_path / "a.pt", {"w": tensor}, storages), Malformed, "storage '0' has 12 bytes")
+
+    def test_a_storage_that_is_missing(self, tmp_path: Path) -> None:
+        storages = Storages()
+        tensor = storages.tensor(WEIGHT)
+        storages.arrays.clear()
+        refused(write_zip(tmp_path / "a.pt", {"w": tensor}, storages), Truncated, "storage '0' is missing")
+
+    def test_a_torchscript_program_is_not_read(self, tmp_path: Path) -> None:
+        path = write_zip(tmp_path / "a.pt", ordered_dict(), Storages())
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr("archive/constants.pkl", b"")
+        refused(path, UnsupportedFormat, "is a TorchScript program")
+
+    def test_code_in_a_tensor_subclass_is_refused(self, tmp_path: Path) -> None:
+        arguments = (Glob("shutil", "rmtree"), Glob("a", "B"), (), None)
+        evil = Call(Glob("torch._tensor", "_rebuild_from_type_v2"), arguments)
+        path = write_zip(tmp_path / "a.pt", {"w": evil}, Storages())
+        refused(path, Malformed, r"asks to call shutil\.rmtree")
+
+
+class TestArchives:
+    def test_a_zip_bomb_that_says_so(self, tmp_path: Path) -> None:
+        with (
+            zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive,
+            archive.open("w.npy", "w", force_zip64=True) as member,
+        ):
+            for _ in range(100):
+                member.write(bytes(1 << 20))
+        refused(tmp_path / "a.npz", Malformed, "a zip bomb: .* bytes that claim to inflate to 104,857,600: refused")
+
+    def test_a_zip_bomb_that_lies_about_its_size(self, tmp_path: Path) -> None:
+        text = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000,), }"
+        head = b"\x93NUMPY\x01\x00" + struct.pack("<H", 118) + text.ljust(117) + b"\n"
+        squeezer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+        raw = squeezer.compress(head + bytes(160_000_000)) + squeezer.flush()
+        path = tmp_path / "a.npz"
+        _write_member(path, "w.npy", raw, claimed=len(head) + 8000)
+        view = open_checkpoint(path).tensors[0]
+        with pytest.raises(Malformed, match="inflates beyond the 8,128 bytes it declares"):
+            view.rows(0, 1000)
+
+    @pytest.mark.parametrize("name", ["../w.npy", "/etc/w.npy", "a/../../w.npy", "C:/w.npy", "..\\w.npy"])
+    def test_a_member_that_would_leave_its_folder(self, tmp_path: Path, name: str) -> None:
+        with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+            archive.writestr("w.npy", b"")
+            archive.writestr(name, b"")
+        refused(tmp_path / "a.npz", Malformed, "would leave the folder it is unpacked in: refused")
+
+    def test_two_members_of_one_name(self, tmp_path: Path) -> None:
+        with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+            archive.writestr("w.npy", b"")
+            archive.writestr("v.npy", b"")
+        content = (tmp_path / "a.npz").read_bytes()
+        (tmp_path / "a.npz").write_bytes(content.replace(b"v.npy", b"w.npy"))
+        refused(tmp_path / "a.npz", Malformed, "two members are named 'w.npy'")
+
+    def test_a_zip_of_something_else(self, tmp_path: Path) -> None:
+        with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+            archive.writestr("notes.txt", "hello")
+        refused(tmp_path / "a.npz", UnsupportedFormat, "without a torch pickle or NumPy arrays")
+
+
+class TestPlaces:
+    def test_an_empty_file(self, tmp_path: Path) -> None:
+        for name in ("a.safetensors", "a.pt", "a.npz", "a"):
+            (tmp_path / name).touch()
+            refused(tmp_path / name, Malformed, r"is empty \(0 bytes\): download it again")
+
+    def test_a_folder_without_weights(self, tmp_path: Path) -> None:
+        (tmp_path / "config.json").write_text("{}")
+        refused(tmp_path, NoWeights, "holds no weights")
+
+    def test_a_loop_of_links(self, tmp_path: Path) -> None:
+        (tmp_path / "a.safetensors").symlink_to("b.safetensors")
+        (tmp_path / "b.safetensors").symlink_to("a.safetensors")
+        refused(tmp_path / "a.safetensors", Malformed, "is a loop of symbolic links")
+        refused(tmp_path, NoWeights, "holds no weights")
+
+    def test_a_pipe_is_refused_at_once(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "a.safetensors")
+        refused(tmp_path / "a.safetensors", Malformed, "is not a regular file")
+
+    def test_a_device(self) -> None:
+        refused(Path(os.devnull), Malformed, "is not a regular file")
+
+    def test_a_pointer_of_git_lfs(self, tmp_path: Path) -> None:
+        (tmp_path / "a.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n")
+        refused(tmp_path / "a.safetensors", UnsupportedFormat, "git lfs pull")
+
+
+class TestAdapters:
+    FACTORS = ("base_model.model.q.lora_A.weight", "base_model.model.q.lora_B.weight")
+
+    def test_an_adapter_folder_names_its_base(self, tmp_path: Path) -> None:
+        (tmp_path / "adapter_model.safetensors").write_bytes(safetensors_bytes(dict.fromkeys(self.FACTORS, WEIGHT)))
+        refused(tmp_path, NoWeights, "holds an adapter alone, no model: merge it into its base first")
+        (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "acme/Nova-9B"}')
+        refused(tmp_path, NoWeights, "holds an adapter alone of acme/Nova-9B")
+        refused(tmp_path / "adapter_model.safetensors", NoWeights, "holds an adapter alone of acme/Nova-9B")
+
+    @pytest.mark.parametrize(
+        "names",
+        [
+            (*FACTORS, "base_model.model.lm_head.weight"),
+            ("lora_unet_q.lora_up.weight", "lora_unet_q.lora_down.weight", "lora_unet_q.alpha"),
+        ],
+    )
+    def test_an_adapter_under_another_name(self, tmp_path: Path, names: tuple[str, ...]) -> None:
+        (tmp_path / "net.safetensors").write_bytes(safetensors_bytes(dict.fromkeys(names, WEIGHT)))
+        refused(tmp_path / "net.safetensors", NoWeights, "holds an adapter alone")
+
+    def test_a_base_with_an_adapter_beside_it_is_a_model(self, tmp_path: Path) -> None:
+        (tmp_path / "adapter_config.json").write_text("{}")
+        (tmp_path / "adapter_model.safetensors").write_bytes(safetensors_bytes(dict.fromkeys(self.FACTORS, WEIGHT)))
+        (tmp_path / "model.safetensors").write_bytes(safetensors_bytes({"q.weight": WEIGHT}))
+        assert [view.name for view in open_checkpoint(tmp_path).tensors] == ["q.weight"]
+
+
+def _write_member(path: Path, name: str, raw: bytes, claimed: int) -> None:
+    """A zip file of one deflated member with whatever size it claims."""
+    sizes = struct.pack("<IIIH", 0, len(raw), claimed, len(name))
+    local = b"PK\x03\x04" + struct.pack("<HHHHH", 20, 0, 8, 0, 0) + sizes + struct.pack("<H", 0) + name.encode()
+    central = b"PK\x01\x02" + struct.pack("<HHHHHH", 20, 20, 0, 8, 0, 0) + sizes
+    central += struct.pack("<HHHHII", 0, 0, 0, 0, 0, 0) + name.encode()
+    end = b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, 1, 1, len(central), len(local) + len(raw), 0)
+    path.write_bytes(local + raw + central + end)

@@ -1,0 +1,300 @@
+"""A `.sketch` file comes from strangers: damaged or forged, it is refused in one line, and nothing large is allocated."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ml_dtypes import bfloat16
+from safetensors.numpy import save
+
+from lineage.errors import CheckpointError, Malformed, SketchMismatch
+from lineage.sketch import read_sketch, write_sketch
+from lineage.sketch.sketch_file import MOST_BYTES
+from tests.synthetic import sketch
+
+Header = dict[str, Any]
+Arrays = dict[str, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory) -> bytes:
+    random = np.random.default_rng(1)
+    shapes = {"up.weight": (40, 36), "up.bias": (40,), "conv.weight": (8, 6, 3, 3), "scale": ()}
+    arrays = {n: np.asarray(random.standard_normal(s), np.float32) for n, s in shapes.items()}
+    path = tmp_path_factory.mktemp("sound") / "m.sketch"
+    write_sketch(sketch(arrays, config={}), path)
+    return path.read_bytes()
+
+
+def parts(payload: bytes) -> tuple[Header, Arrays]:
+    from safetensors.numpy import load
+
+    length = int.from_bytes(payload[:8], "little")
+    return json.loads(json.loads(payload[8 : 8 + length])["__metadata__"]["lineage"]), dict(load(payload))
+
+
+def forged(header: Header | str, arrays: Arrays) -> bytes:
+    text = header if isinstance(header, str) else json.dumps(header)
+    return save(arrays, metadata={"lineage": text})
+
+
+def refused(folder: Path, payload: bytes, *, error: type[Exception] = CheckpointError) -> str:
+    """Read `payload` as a sketch; it must be refused by `error` with one line that names the file."""
+    path = folder / "bad.sketch"
+    path.write_bytes(payload)
+    with pytest.raises(error) as caught:
+        read_sketch(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert len(message) < 500
+    return message
+
+
+def test_the_forger_forges_well(sound, tmp_path):
+    path = tmp_path / "same.sketch"
+    path.write_bytes(forged(*parts(sound)))
+    assert len(read_sketch(path).tensors) == 4
+
+
+# -- bytes -------------------------------------------------------------------------------------
+
+
+def test_a_file_that_is_cut_anywhere_is_refused(sound, tmp_path):
+    lengths = {*range(0, 64), *np.linspace(64, len(sound) - 1, 120).astype(int).tolist(), len(sound) - 1}
+    for length in sorted(lengths):
+        assert "bad.sketch" in refused(tmp_path, sound[:length])
+
+
+def test_bytes_that_are_appended_are_refused(sound, tmp_path):
+    refused(tmp_path, sound + b"\0" * 8)
+
+
+def test_a_flipped_byte_is_refused_or_leaves_a_sound_sketch(sound, tmp_path):
+    """Names and figures carry no checksum of their own: what must hold is that nothing but the two errors comes out."""
+    path = tmp_path / "flipped.sketch"
+    length = int.from_bytes(sound[:8], "little")
+    outcomes = {True: 0, False: 0}
+    for place in [*range(0, 8 + length, 7), *range(8 + length, len(sound), 997)]:
+        payload = bytearray(sound)
+        payload[place] ^= 0x15
+        path.write_bytes(payload)
+        try:
+            read = read_sketch(path)
+        except (CheckpointError, SketchMismatch) as error:
+            assert "\n" not in str(error)
+            outcomes[False] += 1
+        else:
+            outcomes[True] += 1
+            assert len(read.tensors) == 4
+            assert all(np.isfinite(t.values).all() for t in read.tensors)
+    assert min(outcomes.values()) > 0
+
+
+@pytest.mark.parametrize("payload", [b"", b"\0" * 8, b"PK\x03\x04", b"\x80\x04cos\nsystem\n", b"{}", b"\xff" * 64])
+def test_what_is_no_safetensors_file_is_refused(payload, tmp_path):
+    refused(tmp_path, payload, error=Malformed)
+
+
+def test_a_model_under_the_name_of_a_sketch_is_refused(tmp_path):
+    assert "no sketch" in refused(tmp_path, save({"w": np.ones(4, np.float32)}), error=Malformed)
+
+
+def test_a_file_of_over_a_gibibyte_is_not_opened(tmp_path):
+    path = tmp_path / "sparse.sketch"
+    with path.open("wb") as file:
+        file.truncate(MOST_BYTES + 1)
+    with pytest.raises(Malformed, match="not believed"):
+        read_sketch(path)
+
+
+# -- arrays ------------------------------------------------------------------------------------
+
+NAMES = ["values", "projection", "unit_codes", "unit_scale", "minhash", "moments"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_array_that_is_missing(sound, tmp_path, name):
+    header, arrays = parts(sound)
+    del arrays[name]
+    refused(tmp_path, forged(header, arrays), error=Malformed)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", [np.float16, bfloat16, np.int64, np.bool_])
+def test_an_array_of_another_type(sound, tmp_path, name, dtype):
+    header, arrays = parts(sound)
+    arrays[name] = np.zeros(arrays[name].shape, dtype)
+    refused(tmp_path, forged(header, arrays), error=Malformed)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "change",
+    [lambda a: a[:-1], lambda a: np.concatenate([a, a[:1]]), lambda a: a[..., None], lambda a: a[:0], np.ravel],
+    ids=["short", "long", "another axis", "empty", "flat"],
+)
+def test_an_array_of_another_size(sound, tmp_path, name, change):
+    header, arrays = parts(sound)
+    changed = np.ascontiguousarray(change(arrays[name]))
+    if changed.shape == arrays[name].shape:
+        pytest.skip("this array is flat")
+    refused(tmp_path, forged(header, arrays | {name: changed}), error=Malformed)
+
+
+@pytest.mark.parametrize("name", ["projection", "unit_codes", "minhash", "moments"])
+def test_an_array_of_other_width(sound, tmp_path, name):
+    header, arrays = parts(sound)
+    narrow = np.ascontiguousarray(arrays[name][..., :-1])
+    refused(tmp_path, forged(header, arrays | {name: narrow}), error=Malformed)
+
+
+@pytest.mark.parametrize("name", ["values", "projection", "unit_scale", "moments"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_an_array_with_what_is_no_number(sound, tmp_path, name, value):
+    header, arrays = parts(sound)
+    arrays[name].flat[-1] = value
+    assert "finite" in refused(tmp_path, forged(header, arrays), error=Malformed)
+
+
+# -- the header --------------------------------------------------------------------------------
+
+
+def with_tensor(**fields: Any) -> Callable[[Header], None]:
+    return lambda header: header["tensors"][0].update(fields)
+
+
+def with_header(**fields: Any) -> Callable[[Header], None]:
+    return lambda header: header.update(fields)
+
+
+BAD_HEADERS: dict[str, Callable[[Header], Any]] = {
+    "no tensors": with_header(tensors=[]),
+    "tensors is a number": with_header(tensors=3),
+    "tensors is null": with_header(tensors=None),
+    "tensor is a list": lambda h: h["tensors"].__setitem__(0, []),
+    "a tensor too many": lambda h: h["tensors"].append(h["tensors"][0]),
+    "a tensor too few": lambda h: h["tensors"].pop(),
+    "tensors in another order": lambda h: h["tensors"].reverse(),
+    "another id": with_header(id="0" * 32),
+    "id is null": with_header(id=None),
+    "another digest": with_tensor(digest="f" * 32),
+    "digest is missing": lambda h: h["tensors"][0].pop("digest"),
+    "unknown depth": with_header(depth="deep"),
+    "the other depth": with_header(depth="sampled"),
+    "depth is a list": with_header(depth=[]),
+    "nbytes is a word": with_header(nbytes="many"),
+    "nbytes is infinite": with_header(nbytes=float("inf")),
+    "declared is a number": with_header(declared=1),
+    "declared is short": with_header(declared=[["a", "b"]]),
+    "left_out is short": with_header(left_out=[["a"]]),
+    "format is missing": lambda h: h.pop("format"),
+    "shape is larger": with_tensor(shape=[4000, 36]),
+    "shape is negative": with_tensor(shape=[-40, 36]),
+    "shape is empty": with_tensor(shape=[0, 36]),
+    "shape has other axes": with_tensor(shape=[40]),
+    "shape is a word": with_tensor(shape="wide"),
+    "shape is null": with_tensor(shape=None),
+    "shape holds a list": with_tensor(shape=[[40], 36]),
+    "shape is beyond int64": with_tensor(shape=[10**30, 36]),
+    "shape overflows": with_tensor(shape=[2**40, 2**40]),
+    "shape wraps to the true one": with_tensor(shape=[40, 36, 2**32, 2**32]),
+    "shape of a thousand axes": with_tensor(shape=[1] * 1000),
+    "part is short": with_tensor(part=["model", "unknown", None]),
+    "part is null": with_tensor(part=None),
+    "layer is a word": with_tensor(part=["model", "unknown", "first", None]),
+    "one axis": with_tensor(axes=[["rows", True]]),
+    "axes are flat": with_tensor(axes=["rows", "columns"]),
+    "stats are short": with_tensor(stats=[0.0] * 6),
+    "stats are long": with_tensor(stats=[0.0] * 8),
+    "stats are words": with_tensor(stats=["a"] * 7),
+    "stats are NaN": with_tensor(stats=[float("nan")] * 7),
+    "stats are infinite": with_tensor(stats=[float("inf")] * 7),
+    "minhash is promised and not there": lambda h: h["tensors"][1].update(minhash=True),
+    "minhash is there and not promised": with_tensor(minhash=False),
+}
+
+
+@pytest.mark.parametrize("case", BAD_HEADERS)
+def test_a_header_that_does_not_fit(sound, tmp_path, case):
+    header, arrays = parts(sound)
+    BAD_HEADERS[case](header)
+    refused(tmp_path, forged(header, arrays), error=Malformed)
+
+
+@pytest.mark.parametrize("fields", [{"family": "lineage-0"}, {"family": None}, {"schema": "lineage/sketch/9"}])
+def test_a_sketch_of_another_family_says_so(sound, tmp_path, fields):
+    header, arrays = parts(sound)
+    assert "lineage-1" in refused(tmp_path, forged(header | fields, arrays), error=SketchMismatch)
+
+
+def test_a_long_or_broken_family_name_stays_one_line(sound, tmp_path):
+    header, arrays = parts(sound)
+    refused(tmp_path, forged(header | {"family": "x\n" * 10_000}, arrays), error=SketchMismatch)
+
+
+def test_a_long_word_in_the_header_stays_one_line(sound, tmp_path):
+    header, arrays = parts(sound)
+    refused(tmp_path, forged(header | {"nbytes": "many\n" * 10_000}, arrays), error=Malformed)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "null",
+        "[]",
+        "7",
+        '"lineage"',
+        "{",
+        "[" * 200_000,
+        "[" * 900 + "]" * 900,
+        '{"a":' * 100_000,
+        '{"schema": NaN}',
+        "1" * 100_000,
+        '{"nbytes": 1e999}',
+        "\ud800".encode("utf-8", "surrogatepass").decode("latin-1"),
+    ],
+    ids=lambda text: text[:12] or "empty",
+)
+def test_json_that_is_no_sketch(sound, tmp_path, text):
+    refused(tmp_path, forged(text, parts(sound)[1]), error=Malformed)
+
+
+def test_deep_json_inside_a_field(sound, tmp_path):
+    header, arrays = parts(sound)
+    text = json.dumps(header).replace('"licence": null', '"licence": ' + "[" * 100_000 + "]" * 100_000)
+    refused(tmp_path, forged(text, arrays), error=Malformed)
+
+
+def test_huge_declared_shapes_take_no_memory(sound, tmp_path):
+    header, arrays = parts(sound)
+    payloads = []
+    for shape in ([2**47, 2**12], [2**59], [2**20, 2**20, 2**10, 2**9], [1, 2**59]):
+        header["tensors"][0]["shape"] = shape
+        payloads.append(forged(header, arrays))
+    refused(tmp_path, payloads[0])
+    tracemalloc.start()
+    try:
+        for payload in payloads:
+            refused(tmp_path, payload, error=Malformed)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_header_that_repeats_one_large_tensor_is_refused_before_its_arrays_are_made(sound, tmp_path):
+    header, arrays = parts(sound)
+    header["tensors"] = [header["tensors"][0] | {"shape": [2**29, 2**29]}] * 20_000
+    payload = forged(header, arrays)
+    tracemalloc.start()
+    try:
+        refused(tmp_path, payload, error=Malformed)
+        assert tracemalloc.get_traced_memory()[1] < 20 * len(payload)
+    finally:
+        tracemalloc.stop()

@@ -1,0 +1,159 @@
+"""Every generator of a fixed table is recognised from its values, whatever its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from lineage.anatomy import fixed_table
+
+
+def waves(n: int, d: int, offset: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    angles = (np.arange(n) + offset)[:, None] * 10000.0 ** (-np.arange(d // 2) / (d // 2))
+    return np.sin(angles), np.cos(angles)
+
+
+def interleaved(n: int = 64, d: int = 32) -> np.ndarray:
+    return np.stack(waves(n, d), axis=-1).reshape(n, d)
+
+
+def padded(n: int = 64, d: int = 32) -> np.ndarray:
+    return np.vstack([np.zeros((1, d)), np.hstack(waves(n, d, offset=2))])
+
+
+def two_dimensional(side: int = 8, d: int = 32) -> np.ndarray:
+    rows, columns = np.divmod(np.arange(side * side), side)
+    table = np.hstack(waves(side, d // 2))
+    return np.hstack([table[rows], table[columns]])[None]
+
+
+def stft(n: int = 256, sign: float = -1.0) -> np.ndarray:
+    turns = 2 * np.pi * np.outer(np.arange(n // 2 + 1), np.arange(n)) / n
+    window = np.hanning(n + 1)[:n]
+    return np.vstack([window * np.cos(turns), sign * window * np.sin(turns)])
+
+
+def mel(filters: int = 40, bins: int = 201) -> np.ndarray:
+    centres = 700 * (10 ** (np.linspace(0, 2840, filters + 2) / 2595) - 1)
+    hertz = np.linspace(0, 8000, bins)
+    rise = (hertz - centres[:-2, None]) / np.diff(centres)[:-1, None]
+    fall = (centres[2:, None] - hertz) / np.diff(centres)[1:, None]
+    return np.maximum(0, np.minimum(rise, fall))
+
+
+def dct(n: int = 40, m: int = 20) -> np.ndarray:
+    wave = np.cos(np.pi / n * (np.arange(n) + 0.5) * np.arange(m)[:, None])
+    wave[0] /= np.sqrt(2)
+    return wave * np.sqrt(2 / n)
+
+
+def causal(n: int = 32) -> np.ndarray:
+    return np.tril(np.ones((n, n)))[None, None]
+
+
+GENERATORS: dict[str, tuple[Callable[[], np.ndarray], str]] = {
+    "constant": (lambda: np.ones((16, 16)), "constant"),
+    "position ids": (lambda: np.arange(128)[None], "counter or position ids"),
+    "bucket borders": (lambda: np.array([0, 1, 2, 4, 8, 8, 16, 32, 64]), "counter or position ids"),
+    "repeated positions": (lambda: np.tile(np.arange(32), (4, 1)), "position ids"),
+    "causal mask": (causal, "causal mask"),
+    "additive mask": (lambda: np.triu(np.full((32, 32), -np.inf), 1), "causal mask"),
+    "window mask": (lambda: (abs(np.subtract.outer(np.arange(32), np.arange(32))) < 4) * 1, "mask of zeros and ones"),
+    "identity": (lambda: np.eye(24), "one-hot or identity"),
+    "permutation": (lambda: np.eye(24)[np.random.default_rng(1).permutation(24)], "one-hot or identity"),
+    "rotary": (lambda: 10000.0 ** (-np.arange(0, 64, 2) / 64), "geometric series (rotary frequencies)"),
+    "frequencies": (lambda: np.linspace(0, 1, 201), "evenly spaced values"),
+    "hann": (lambda: np.hanning(401)[:400], "window function"),
+    "hamming": (lambda: np.hamming(400), "window function"),
+    "interleaved": (interleaved, "sinusoidal positions"),
+    "halves": (lambda: np.hstack(waves(64, 32)), "sinusoidal positions"),
+    "padded": (padded, "sinusoidal positions"),
+    "two-dimensional": (two_dimensional, "sinusoidal positions"),
+    "STFT": (lambda: stft()[:, None], "STFT basis"),
+    "STFT in turn": (lambda: stft().reshape(2, 129, 256).swapaxes(0, 1).reshape(258, 256), "STFT basis"),
+    "STFT transposed": (lambda: stft().T, "STFT basis"),
+    "STFT, other sign": (lambda: 3 * stft(64, sign=1.0), "STFT basis"),
+    "STFT, padded": (lambda: np.pad(stft(64), ((0, 0), (32, 32))), "STFT basis"),
+    "mel": (mel, "mel filterbank"),
+    "mel transposed": (lambda: mel().T, "mel filterbank"),
+    "DCT": (dct, "cosine basis"),
+    "DCT transposed": (lambda: dct().T, "cosine basis"),
+}
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_every_generator_is_recognised_from_its_values(name, dtype):
+    make, reason = GENERATORS[name]
+    stored = make().astype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype).astype(np.float32)
+    if dtype != "float32" and name in ("position ids", "frequencies"):
+        pytest.skip("these integers and ramps do not survive so few bits")
+    assert fixed_table("x", stored.shape, stored) == reason
+    assert fixed_table("x", stored.shape, stored.ravel()) == reason
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "reason"),
+    [
+        ("encoder.bn1.num_batches_tracked", (), "counter"),
+        ("embeddings.position_ids", (1, 512), "position ids"),
+        ("model.layers.0.self_attn.rotary_emb.inv_freq", (32,), "rotary table"),
+        ("model.rotary_emb.cos_cached", (4096, 128), "rotary table"),
+        ("h.3.attn.bias", (1, 1, 1024, 1024), "causal mask"),
+        ("gpt_neox.layers.1.attention.bias", (1, 1, 2048, 2048), "causal mask"),
+        ("layers.0.blocks.1.attn.relative_position_index", (49, 49), "position index or mask"),
+        ("stft_conv.weight", (258, 1, 256), "STFT basis"),
+        ("frontend.mel_filters", (80, 201), "mel filterbank"),
+        ("spectrogram.hann_window", (400,), "window function"),
+    ],
+)
+def test_names_alone_tell_where_the_values_are_too_many(name, shape, reason):
+    assert fixed_table(name, shape, None) == reason
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("h.3.attn.bias", (768,)),
+        ("model.layers.0.self_attn.q_proj.bias", (4096,)),
+        ("embeddings.position_embeddings.weight", (512, 384)),
+        ("embeddings.LayerNorm.weight", (384,)),
+        ("conv1.weight", (64, 3, 7, 7)),
+    ],
+)
+def test_learned_tensors_have_no_telling_name(name, shape):
+    assert fixed_table(name, shape, None) is None
+
+
+def test_a_table_that_was_trained_on_is_no_longer_fixed():
+    rng = np.random.default_rng(5)
+    for make in (interleaved, stft, mel, dct):
+        table = make()
+        trained = table + 0.05 * np.abs(table).max() * rng.standard_normal(table.shape)
+        assert fixed_table("x", table.shape, trained.astype(np.float32)) is None
+
+
+def test_gains_near_one_are_no_fixed_table():
+    gains = 1 + 0.01 * np.random.default_rng(2).standard_normal(768)
+    assert fixed_table("norm.weight", (768,), gains.astype(np.float32)) is None
+
+
+def test_values_at_the_limits_of_their_type_fit_no_formula():
+    huge = np.random.default_rng(4).uniform(-3e38, 3e38, (64, 64)).astype(np.float32)
+    assert fixed_table("x", (64, 64), huge) is None
+    huge[3, 3] = np.nan
+    assert fixed_table("x", (64, 64), huge) is None
+
+
+def test_values_of_another_size_than_the_shape_are_not_asked():
+    assert fixed_table("x", (4, 4), np.ones(3, np.float32)) is None
+    assert fixed_table("x", (0, 4), np.ones(0, np.float32)) is None
+
+
+@pytest.mark.parametrize("levels", [2, 3, 16])
+def test_coarsely_quantised_weights_are_no_fixed_table(levels):
+    steps = np.random.default_rng(levels).integers(0, levels, (64, 64)) - (levels - 1) / 2
+    assert fixed_table("x", (64, 64), steps.astype(np.float32)) is None

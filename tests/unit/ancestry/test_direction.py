@@ -1,0 +1,105 @@
+"""Which of two models is the child is said only where a cue says so, and the cue is named."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from operators import cast, extended, int4_groups, int8_rows, layers_dropped, magnitude_pruned, matrices, noise
+
+from lineage.ancestry import compare
+from lineage.types import Declared
+from tests.synthetic import Arrays, encoder, sketch
+
+TOKENS = "bert.embeddings.word_embeddings.weight"
+LAYER = r"layer\.(\d+)\."
+BASE = encoder(1)
+TUNED = matrices(noise(0.02))(BASE)
+NAMES_BASE = Declared("org/base", "finetune", "model card")
+
+
+def decayed(factor: float = 0.999, unused: int = 40) -> Arrays:
+    """A fine-tune in which the first `unused` tokens (BERT keeps such for later) moved by weight decay alone."""
+    table = TUNED[TOKENS].copy()
+    table[:unused] = BASE[TOKENS][:unused] * np.float32(factor)
+    return {**TUNED, TOKENS: table}
+
+
+CUES = {
+    "cast": (cast("bfloat16")(BASE), "rounding"),
+    "prune": (matrices(magnitude_pruned)(BASE), "pruning"),
+    "int8": (matrices(int8_rows)(BASE), "quantising"),
+    "int4": (matrices(int4_groups)(BASE), "quantising"),
+    "vocabulary": (extended(TUNED, TOKENS), "vocabularies grow"),
+    "dropped layers": (layers_dropped(TUNED, {0, 2}, LAYER), "layers are"),
+    "shrunk rows": (decayed(), "weight decay"),
+}
+
+
+@pytest.mark.parametrize("cue", CUES)
+def test_a_cue_gives_the_same_arrow_from_both_ends(cue):
+    arrays, words = CUES[cue]
+    child, parent = sketch(arrays, name="child"), sketch(BASE, name="base")
+    down, up = compare(child, parent), compare(parent, child)
+    assert (down.role, up.role) == ("child", "parent")
+    assert words in down.basis[0]
+    assert words in up.basis[0]
+
+
+def test_without_a_cue_the_edge_stays_undirected():
+    found = compare(sketch(TUNED), sketch(BASE))
+    assert (found.relation, found.role, found.basis) == ("fine-tuned", "undirected", ())
+
+
+def test_a_declared_parent_is_the_last_word_not_the_first():
+    child, parent = sketch(TUNED, name="child", declared=(NAMES_BASE,)), sketch(BASE, name="base")
+    assert compare(child, parent).role == "child"
+    assert compare(parent, child).role == "parent"
+    assert compare(child, parent).basis == ("declared: model card names base",)
+
+
+def test_a_declaration_of_another_model_says_nothing():
+    assert compare(sketch(TUNED, declared=(NAMES_BASE,)), sketch(BASE, name="other")).role == "undirected"
+
+
+def test_a_computable_change_overrules_a_false_declaration():
+    liar = sketch(BASE, name="liar", declared=(Declared("rounded", "finetune", "model card"),))
+    rounded = sketch(cast("bfloat16")(BASE), name="rounded")
+    found = compare(liar, rounded)
+    assert found.role == "parent"
+    assert all("declared" not in text for text in found.basis)
+
+
+def test_a_computable_change_overrules_the_size_of_the_vocabulary():
+    larger = extended(BASE, TOKENS)
+    smaller = cast("bfloat16")(BASE)
+    found = compare(sketch(smaller), sketch(larger))
+    assert found.role == "child"
+    assert "rounding" in found.basis[0]
+
+
+def test_cues_that_agree_are_all_named():
+    child = sketch(extended(cast("float16")(BASE), TOKENS), name="child", declared=(NAMES_BASE,))
+    found = compare(child, sketch(BASE, name="base"))
+    assert found.role == "child"
+    assert all(any(word in text for text in found.basis) for word in ("rounding", "vocabularies", "declared"))
+
+
+def test_copied_layers_make_the_deeper_model_the_child():
+    deeper = dict(BASE)
+    for name, array in BASE.items():
+        if ".layer.3." in name:
+            deeper[name.replace(".layer.3.", ".layer.4.")] = array
+    found = compare(sketch(deeper), sketch(BASE))
+    assert (found.role, found.relation) == ("child", "depth-changed")
+    assert "copies" in found.basis[0]
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0])
+def test_rows_that_decay_could_not_give_are_no_cue(factor):
+    assert compare(sketch(decayed(factor)), sketch(BASE)).role == "undirected"
+
+
+def test_unrelated_models_have_no_direction():
+    other = sketch(encoder(2), declared=(NAMES_BASE,))
+    found = compare(other, sketch(BASE, name="base"))
+    assert (found.role, found.basis) == (None, ())

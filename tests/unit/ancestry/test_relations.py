@@ -1,0 +1,167 @@
+"""What was done to a model gets its word, and what was not done gets none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from operators import (
+    cast,
+    extended,
+    int4_groups,
+    int8_rows,
+    layers_dropped,
+    magnitude_pruned,
+    matrices,
+    mlp_permuted,
+    noise,
+    renamed,
+    retrained,
+    spliced,
+    transposed,
+)
+
+from lineage.ancestry import compare
+from lineage.ancestry.relations import DERIVED
+from tests.synthetic import Arrays, encoder, sketch
+
+TOKENS = "bert.embeddings.word_embeddings.weight"
+LAYER = r"layer\.(\d+)\."
+BASE = encoder(1)
+MADE: dict[str, tuple[Callable[[Arrays], Arrays], str, str]] = {
+    "copy": (dict, "identical", "identical"),
+    "bf16": (cast("bfloat16"), "re-encoded", "derived"),
+    "f16": (cast("float16"), "re-encoded", "derived"),
+    "int8": (matrices(int8_rows), "quantized", "derived"),
+    "int4": (matrices(int4_groups), "quantized", "derived"),
+    "pruned": (matrices(magnitude_pruned), "pruned", "derived"),
+    "noise 1%": (matrices(noise(0.01)), "fine-tuned", "derived"),
+    "noise 10%": (matrices(noise(0.1)), "fine-tuned", "derived"),
+    "noise 30%": (matrices(noise(0.3)), "fine-tuned", "derived"),
+    "noise 60%": (matrices(noise(0.6)), "continued-pretraining", "derived"),
+    "renamed": (renamed, "identical", "identical"),
+    "shuffled": (lambda arrays: dict(sorted(arrays.items(), key=lambda item: item[0][::-1])), "identical", "identical"),
+    "transposed": (transposed, "re-encoded", "derived"),
+    "vocabulary": (lambda arrays: extended(arrays, TOKENS), "vocabulary-changed", "derived"),
+    "layers dropped": (lambda arrays: layers_dropped(arrays, {1}, LAYER), "depth-changed", "derived"),
+    "neurons permuted": (
+        lambda a: mlp_permuted(a, "bert.encoder.layer.1.intermediate.dense", "bert.encoder.layer.1.output.dense"),
+        "re-encoded",
+        "derived",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def base():
+    return sketch(BASE, name="base")
+
+
+def mixed(r: float, seed: int) -> Arrays:
+    """A model whose matrices correlate by `r` with the base's: one initialisation, other training."""
+    random = np.random.default_rng(seed)
+
+    def one(a: np.ndarray) -> np.ndarray:
+        return (r * a + np.sqrt(1 - r * r) * a.std() * random.standard_normal(a.shape)).astype(np.float32)
+
+    return matrices(one)(BASE)
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_what_was_done_has_its_word(base, name):
+    operator, word, verdict = MADE[name]
+    found = compare(sketch(operator(BASE), name="child"), base)
+    assert (found.relation, found.verdict) == (word, verdict)
+    assert found.evidence.log10_p < -100
+    assert found.evidence.coverage > 0.8
+    assert found.share == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("name", ["copy", "bf16", "int8", "pruned", "noise 10%", "transposed"])
+def test_the_word_does_not_hang_on_the_depth(base, name):
+    operator, word, _ = MADE[name]
+    assert compare(sketch(operator(BASE), "sampled"), sketch(BASE, "sampled")).relation == word
+    assert compare(sketch(operator(BASE), "sampled"), base).relation == word
+
+
+SCHEMES = {"bf16": "bfloat16", "f16": "float16", "int8": "int8", "int4": "int4"}
+
+
+@pytest.mark.parametrize(("name", "scheme"), SCHEMES.items())
+def test_the_scheme_is_named(base, name, scheme):
+    found = compare(sketch(MADE[name][0](BASE)), base)
+    assert {c.scheme for c in found.components} == {scheme}
+
+
+def test_the_layers_that_were_kept_are_mapped(base):
+    found = compare(sketch(layers_dropped(BASE, {1}, LAYER)), base)
+    maps = {c.name: c.layer_map for c in found.components}
+    assert ((0, 0), (1, 2), (2, 3)) in maps.values()
+
+
+@pytest.mark.parametrize("seed", range(2, 10))
+def test_independent_models_are_independent(base, seed):
+    found = compare(sketch(encoder(seed), name="other"), base)
+    assert (found.relation, found.verdict, found.role) == ("independent", "independent", None)
+    assert {c.relation for c in found.components} == {"independent"}
+    assert abs(found.evidence.z) < 4
+    assert found.evidence.log10_p > -3
+
+
+def test_equal_gains_and_biases_alone_decide_nothing(base):
+    other = retrained(BASE)
+    assert np.array_equal(other["bert.embeddings.LayerNorm.weight"], BASE["bert.embeddings.LayerNorm.weight"])
+    found = compare(sketch(other), base)
+    assert (found.relation, found.verdict) == ("independent", "independent")
+    assert found.evidence.log10_p > -3
+
+
+@pytest.mark.parametrize("r", [0.1, 0.25, 0.4, 0.55, 0.65])
+def test_a_shared_initialisation_is_related_never_derived(base, r):
+    found = compare(sketch(mixed(r, seed=21)), base)
+    assert found.verdict == "related"
+    assert found.relation == "shared-init"
+    assert found.role is None
+    assert not set(DERIVED) & {c.relation for c in found.components}
+    assert found.evidence.r == pytest.approx(r, abs=0.03)
+
+
+def test_between_shared_initialisation_and_training_nothing_is_claimed(base):
+    assert compare(sketch(mixed(0.75, seed=21)), base).verdict == "inconclusive"
+
+
+def test_one_component_in_an_independent_model_is_found_and_named(base):
+    chimera = spliced(encoder(2), BASE, "bert.embeddings.")
+    found = compare(sketch(chimera), base)
+    words = {c.name: c.relation for c in found.components}
+    assert (found.relation, found.verdict) == ("component-reused", "partly-derived")
+    assert words == {"embeddings": "identical", "text encoder": "independent"}
+    assert found.share == pytest.approx(sum(BASE[n].size for n in BASE if "embeddings" in n) / base.params, abs=1e-6)
+
+
+def test_one_layer_in_an_independent_model_is_a_reused_part(base):
+    found = compare(sketch(spliced(encoder(2), BASE, "bert.encoder.layer.1.")), base)
+    assert (found.relation, found.verdict) == ("component-reused", "partly-derived")
+    assert found.share < 0.5
+
+
+def test_an_independent_tower_beside_a_reused_one_stays_independent():
+    def towers(text: int, image: int) -> Arrays:
+        parts = {"text_model.": encoder(text), "vision_model.": encoder(image)}
+        return {prefix + n.removeprefix("bert."): a for prefix, arrays in parts.items() for n, a in arrays.items()}
+
+    found = compare(sketch(towers(1, 3), config={}), sketch(towers(4, 3), config={}))
+    words = {c.name: c.relation for c in found.components}
+    assert set(words.values()) == {"identical", "independent"}
+    assert {name for name, word in words.items() if word == "identical" and "text" in name} == set()
+    assert found.relation == "component-reused"
+    assert found.share == pytest.approx(0.5, abs=0.01)
+
+
+def test_more_models_searched_weaken_the_evidence_by_their_number(base):
+    child = sketch(mixed(0.15, seed=21))
+    one, many = compare(child, base).evidence, compare(child, base, models=1000).evidence
+    assert many.hypotheses == 1000 * one.hypotheses
+    assert many.log10_p == pytest.approx(one.log10_p + 3)
+    assert many.min_detectable_r > one.min_detectable_r

@@ -1,0 +1,63 @@
+"""Names, licences and declared parents from untrusted texts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lineage.checkpoints.card import Card, declared_parents, human_name, parse_card
+
+
+@pytest.mark.parametrize(
+    ("front", "expected"),
+    [
+        ("base_model: acme/Nova", ("acme/Nova",)),
+        ('base_model: "acme/Nova"  ', ("acme/Nova",)),
+        ("base_model: acme/Nova # the base", ("acme/Nova",)),
+        ("base_model: [acme/Nova, 'acme/Two']", ("acme/Nova", "acme/Two")),
+        ("base_model:\n  - acme/Nova\n  - acme/Two\ntags:\n- x", ("acme/Nova", "acme/Two")),
+        ("base_model:\n- name: acme/Nova\n- acme/Two", ("acme/Two",)),
+        ("base_model: null", ()),
+        ("base_model: acme/\x1b[2JNova", ("acme/[2JNova",)),
+        ("tags:\n- base_model:acme/Nova", ()),
+        ("nested:\n  base_model: acme/Nova", ()),
+    ],
+)
+def test_base_models_of_a_card(front: str, expected: tuple[str, ...]) -> None:
+    card = parse_card(f"---\n{front}\n---\ntext")
+    assert tuple(parent.model for parent in declared_parents(card, {}, "mine")) == expected
+
+
+@pytest.mark.parametrize("text", ["", "base_model: a/b", "---\nbase_model: a/b\n", "# T\n---\nbase_model: a/b\n---"])
+def test_a_text_without_closed_front_matter_declares_nothing(text: str) -> None:
+    assert parse_card(text).fields == {}
+
+
+def test_a_list_without_end_is_cut() -> None:
+    card = parse_card("---\nbase_model:\n" + "- a/b\n" * 10_000 + "---\n")
+    assert len(card.fields["base_model"]) == 64
+
+
+@pytest.mark.parametrize(
+    ("path", "heading", "name"),
+    [
+        ("/x/Nova.safetensors", None, "Nova"),
+        ("/x/chgnet_0.3.0_e29.pth.tar", None, "chgnet_0.3.0_e29"),
+        ("/x/nova-00001-of-00002.safetensors", None, "nova"),
+        ("/x/my_package/model/model.safetensors", None, "my_package"),
+        ("/x/my_package/model/model.safetensors", "# all-MiniLM-L6-v2", "all-MiniLM-L6-v2"),
+        ("/x/my_package/weights/model.safetensors.index.json", "# SentenceTransformer", "my_package"),
+        ("/x/my_package/weights/pytorch_model.bin", "# A sentence about it", "my_package"),
+        ("/c/models--acme--Nova-9B/snapshots/0123/model.safetensors", "# Nova-9B", "Nova-9B"),
+        ("/c/models--acme--Nova-9B/snapshots/0123/model.safetensors", None, "acme/Nova-9B"),
+        ("/model.safetensors", None, "model"),
+    ],
+)
+def test_models_are_named_after_what_says_something(path: str, heading: str | None, name: str) -> None:
+    card = parse_card(heading or "")
+    assert human_name(Path(path), card) == name
+
+
+def test_a_file_without_card_is_named_after_itself() -> None:
+    assert human_name(Path("/x/full.pth"), Card({})) == "full"
