@@ -246,9 +246,10 @@ class Evidence:
     """How strongly two sets of tensors speak for common descent, and how much of them was tested.
 
     `r` is the centred correlation over the covered parameters, weighted by size. `z` is the
-    permutation z, independent groups combined by Stouffer; `values` the number of sampled values
-    that agree of those tried, with what chance would give. `log10_p` is two-sided, the better of the
-    two statistics, corrected for the two of them and for `hypotheses` (models times components).
+    permutation z, independent groups combined by Stouffer; `agreeing` of `compared` sampled values
+    are equal where chance would give `expected`; `contained` is the largest share of a matrix's rows that
+    the reference holds in another order, None where no such matrix was found. `log10_p` is the best of the three
+    statistics, corrected for the three of them and for `hypotheses` (models times components).
     `coverage` is the share of the component's parameters that entered; `min_detectable_r` the
     smallest r that the permutation test would have found with 99% power.
     """
@@ -263,6 +264,7 @@ class Evidence:
     coverage: float
     min_detectable_r: float | None
     hypotheses: int
+    contained: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def write_shards(arrays: Mapping[str, NDArray[Any]], folder: Path, shards: int) 
     """Write `arrays` as several safetensors files with an index, names dealt out in turn."""
     folder.mkdir(parents=True, exist_ok=True)
     names = sorted(arrays)
-    weight_map = {}
+    weight_map: dict[str, str] = {}
     for k in range(shards):
         file = f"model-{k + 1:05d}-of-{shards:05d}.safetensors"
         write({n: arrays[n] for n in names[k::shards]}, folder / file)

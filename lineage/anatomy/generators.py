@@ -14,6 +14,7 @@ from lineage.types import FloatArray
 
 _ROUNDING = 0.005
 _MIN_SIDE = 8
+_LARGEST = 1e18  # squares beyond this leave float32
 
 
 def formula_of(values: FloatArray) -> str | None:
@@ -25,11 +26,11 @@ def formula_of(values: FloatArray) -> str | None:
     squeezed = values.reshape([n for n in values.shape if n > 1])
     if squeezed.ndim == 2 and _is_causal_mask(squeezed):
         return "causal mask"
-    if not np.isfinite(squeezed).all():
+    if not np.abs(squeezed).max() < _LARGEST:
         return None
     tests = _VECTOR if squeezed.ndim == 1 else _MATRIX
     flat = squeezed.reshape(squeezed.shape[0], -1) if squeezed.ndim > 1 else squeezed
-    with np.errstate(over="ignore", invalid="ignore"):  # values near the limits of float32 fit no formula
+    with np.errstate(divide="ignore", invalid="ignore"):  # squares of tiny values vanish
         return next((reason for reason, test in tests if test(flat)), None)
 
 

@@ -34,7 +34,7 @@ def ends_of(layers: Sequence[Layer], links: Links, states: Iterable[int], tables
     last = {layer.makes for layer in layers if layer.tensor.name not in links.made and _is_named(layer, _LAST)}
     first = {layer.reads for layer in layers if layer.tensor.name not in links.read and _is_named(layer, _FIRST)}
     return Ends(
-        made=frozenset(made | set(states) | {columns for _, columns in listed}),
+        made=frozenset((made | set(states) | {columns for _, columns in listed}) - {0}),
         read=frozenset(read | {rows for rows, _ in listed}),
         data=frozenset(last | first | {rows for rows, _ in listed}),
     )

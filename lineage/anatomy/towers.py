@@ -41,10 +41,11 @@ class Tower:
 
 
 def find_towers(tensors: Sequence[Named], roles: Mapping[str, str], model_type: str) -> tuple[Tower, ...]:
-    """The towers of a model, text first; empty for a network without attention layers or with more towers than any model has.
+    """The towers of a model, text first; empty for a network without attention layers.
 
-    `roles` gives the role of each tensor by name. A stack counts as a tower if it holds attention
-    matrices (2-D) and something that writes back to the stream.
+    Empty too if there are more towers than any model has. `roles` gives the role of each tensor by
+    name. A stack counts as a tower if it holds attention matrices and something that writes back to
+    the stream.
     """
     stacks: dict[Path, list[Named]] = defaultdict(list)
     for tensor in tensors:

@@ -41,20 +41,24 @@ def change(a: TensorSketch, b: TensorSketch, match: TensorMatch) -> Change:
     x, y = common_values(a, b, match.transposed)
     if x.size and np.array_equal(x, y) and (match.transposed or a.shape != b.shape):
         return Change("reordered" if match.transposed else "same")
-    if x.size >= _MIN_VALUES:
-        for scheme in _NARROW:
-            if np.array_equal(x, _round(y, scheme)):
-                return Change("recast", "child", scheme)
-            if np.array_equal(_round(x, scheme), y):
-                return Change("recast", "parent", scheme)
-        found = _pruned(a, b, x, y) or _quantized(a, b, match)
-        if found:
-            return found
+    computed = _recast(x, y) or _pruned(a, b, x, y) or _quantized(a, b, match) if x.size >= _MIN_VALUES else None
+    return computed or Change("tuned" if _is_related(a, match) else "unrelated")
+
+
+def _is_related(a: TensorSketch, match: TensorMatch) -> bool:
     if match.z is not None and len(a.shape) > 1:
-        related = match.z > _TESTED_Z
-    else:
-        related = match.r is not None and match.r > _UNTESTED_R
-    return Change("tuned" if related else "unrelated")
+        return match.z > _TESTED_Z
+    return match.r is not None and match.r > _UNTESTED_R
+
+
+def _recast(x: NDArray[np.float32], y: NDArray[np.float32]) -> Change | None:
+    """One side's values are the other's, rounded to a narrower type."""
+    for scheme in _NARROW:
+        if np.array_equal(x, _round(y, scheme)):
+            return Change("recast", "child", scheme)
+        if np.array_equal(_round(x, scheme), y):
+            return Change("recast", "parent", scheme)
+    return None
 
 
 def same_content(a: TensorSketch, b: TensorSketch) -> bool:

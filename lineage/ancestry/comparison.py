@@ -32,7 +32,7 @@ def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
     changes = _changes(matched)
     words = {name: component_relation(matched, name, changes) for name in matched.components}
     role, basis = _UNDIRECTED if _same_weights(a, b) else direction(matched, changes, words.values())
-    components = tuple(_component(matched, name, word, changes, role, basis) for name, word in words.items())
+    components = tuple(_component(matched, name, word, changes, (role, basis)) for name, word in words.items())
     derived = [c for c in components if c.relation in DERIVED]
     share = sum(c.share for c in derived)
     relation = _overall(components, share)
@@ -65,7 +65,7 @@ def _changes(matched: Match) -> _Changes:
 
 
 def _component(
-    matched: Match, name: str, word: Relation, changes: _Changes, role: Role, basis: tuple[str, ...]
+    matched: Match, name: str, word: Relation, changes: _Changes, pointed: tuple[Role, tuple[str, ...]]
 ) -> ComponentFinding:
     own = [(m, c) for m, c in changes if m.component == name]
     params = sum(t.params for t in matched.a.tensors if t.part.component == name and t.part.generic is None)
@@ -75,10 +75,10 @@ def _component(
         params=params,
         share=params / matched.a.params,
         relation=word,
-        role=role if found else None,
+        role=pointed[0] if found else None,
         evidence=matched.components[name],
         confidence=_support(matched, own) if found else 0.0,
-        basis=basis if found else (),
+        basis=pointed[1] if found else (),
         layer_map=layer_map(own) if found else None,
         scheme=next((c.scheme for _, c in own if c.scheme is not None), None) if found else None,
     )

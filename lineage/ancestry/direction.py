@@ -24,8 +24,8 @@ def direction(
 
     `words` are the relations of the query's components: the cues of vocabulary and depth count where those changed.
 
-    In order: a change that can only be computed one way; vocabulary growth; dropped and copied layers; never-trained rows shrunk by
-    weight decay; what a card declares. A later cue never overrules an earlier one.
+    In order: a change that can only be computed one way; vocabulary growth; dropped and copied layers; never-trained
+    rows shrunk by weight decay; what a card declares. A later cue never overrules an earlier one.
     """
     cues = (
         _computable(changes),
@@ -114,7 +114,7 @@ def _shrunk_rows(match: Match) -> tuple[Role, str] | None:
 
 
 def common_factor(a: TensorSketch, b: TensorSketch) -> float | None:
-    """The one factor by which at least a quarter (and eight) of the sampled rows of `b` were scaled to give those of `a`.
+    """The one factor by which a quarter (and eight) of the sampled rows of `b` were scaled to give those of `a`.
 
     A row counts if nearly all of its movement is along itself, which movement by gradients is not. None without
     enough such rows, one common factor, or a factor that decay could give.

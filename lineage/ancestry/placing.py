@@ -10,7 +10,7 @@ from lineage.ancestry.comparison import compare, generic
 from lineage.ancestry.relations import DERIVED, is_significant
 from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.family import FAMILY
-from lineage.sketch.vectors import model_vector, tensor_vectors
+from lineage.sketch.vectors import model_vector, query_vectors
 from lineage.store import Index
 from lineage.types import (
     CheckpointSketch,
@@ -87,12 +87,10 @@ def candidates(query: CheckpointSketch, index: Index) -> list[str]:
     for holders in index.same_digests(digests).values():
         for model, _ in holders:
             votes[model] = votes.get(model, 0.0) + 1.0
-    _, vectors = tensor_vectors(query)
-    if len(vectors):
-        for hits in index.nearest_tensors(vectors, NEAREST_TENSORS):
-            for hit in hits:
-                if hit.score > _SUGGESTIVE:
-                    votes[hit.model_id] = votes.get(hit.model_id, 0.0) + hit.score
+    for hits in index.nearest_tensors(query_vectors(query), NEAREST_TENSORS):
+        for hit in hits:
+            if hit.score > _SUGGESTIVE:
+                votes[hit.model_id] = votes.get(hit.model_id, 0.0) + hit.score
     by_vote = sorted(votes, key=lambda model: -votes[model])[:NEAREST_MODELS]
     nearest = [model for model, _ in index.nearest_models(model_vector(query), NEAREST_MODELS)]
     return list(dict.fromkeys([*by_vote, *nearest]))
@@ -161,13 +159,14 @@ def _alternatives(compared: Sequence[Comparison], ancestors: Sequence[Comparison
     if not ancestors:
         return rest
     parent = loaded[ancestors[0].model]
-    named = []
-    for other in rest:
-        theirs = compare(loaded[other.model], parent)
-        if theirs.role == "child" and ancestors[0].role == "child":
-            other = replace(other, relation="sibling", verdict="related", role=None, basis=theirs.basis)
-        named.append(other)
-    return named
+    return [_sibling(c, ancestors[0], compare(loaded[c.model], parent)) for c in rest]
+
+
+def _sibling(other: Comparison, ancestor: Comparison, theirs: Comparison) -> Comparison:
+    """`other`, called a sibling if it and the query are both children of the ancestor."""
+    if theirs.role != "child" or ancestor.role != "child":
+        return other
+    return replace(other, relation="sibling", verdict="related", role=None, basis=theirs.basis)
 
 
 def _verdict(placed: Sequence[Placed], ancestors: Sequence[Comparison]) -> Verdict:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 
 from lineage.ancestry.changes import Change
 from lineage.match import LOG10_ALPHA, Match
@@ -38,36 +38,30 @@ def is_significant(evidence: Evidence) -> bool:
 
 def component_relation(match: Match, name: str, changes: Sequence[tuple[TensorMatch, Change]]) -> Relation:
     """The word for one component, from its evidence and what happened to its tensors."""
-    evidence = match.components[name]
-    if not is_significant(evidence):
+    if not is_significant(match.components[name]):
         return _not_significant(match, name)
     mine = [(m, c) for m, c in changes if m.component == name]
+    share = _shares(match, mine)
+    tuned, kept = share["tuned"], 1.0 - share["unrelated"]
+    if kept < _SOME:
+        return "independent"  # one small table in common is no ancestry; the tensor list shows it
+    if kept < 0.5 and tuned < kept:
+        return "component-reused"
+    word = _tuned_word(match, mine, share) if tuned + share["unrelated"] > _SOME else _exact_word(share)
+    if word in DERIVED and _depth_changed(match, mine):
+        return "depth-changed"
+    return "vocabulary-changed" if word in DERIVED and _vocabulary_changed(match, mine) else word
+
+
+def _shares(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> dict[str, float]:
+    """Share of the compared parameters by kind of change. Gains and biases follow: the word is the matrices'."""
     sizes = {t.name: t.params for t in match.a.tensors}
-    # Gains and biases follow; the word is the matrices'.
     weights: Counter[str] = Counter()
     for held, found in mine:
         if len(held.shape) > 1:
             weights[found.kind] += sizes[held.a]
     total = sum(weights.values())
-    if total == 0:
-        return "inconclusive"
-    share = {kind: weight / total for kind, weight in weights.items()}
-    kept = 1.0 - share.get("unrelated", 0.0)
-    if kept < _SOME:
-        return "independent"  # one small table in common is no ancestry; the tensor list shows it
-    if kept < 0.5 and share.get("tuned", 0.0) < kept:
-        return "component-reused"
-    if share.get("tuned", 0.0) + share.get("unrelated", 0.0) > _SOME:
-        word = _tuned_word(match, mine, share)
-        if word not in DERIVED:
-            return word
-    else:
-        word = _exact_word(share)
-    if _depth_changed(match, mine):
-        return "depth-changed"
-    if _vocabulary_changed(match, mine):
-        return "vocabulary-changed"
-    return word
+    return defaultdict(float, {kind: weight / total for kind, weight in weights.items()})
 
 
 def strongest_word(words: Sequence[Relation]) -> Relation:
@@ -93,12 +87,12 @@ def _has_matrices(match: Match, name: str) -> bool:
     )
 
 
-def _tuned_word(match: Match, mine: Sequence[tuple[TensorMatch, Change]], share: dict[str, float]) -> Relation:
+def _tuned_word(match: Match, mine: Sequence[tuple[TensorMatch, Change]], share: Mapping[str, float]) -> Relation:
     sizes = {t.name: t.params for t in match.a.tensors}
     moved = [(sizes[m.a], m.r) for m, c in mine if c.kind in ("tuned", "unrelated") and m.r is not None and m.used]
     weight = sum(w for w, _ in moved)
     r = sum(w * r for w, r in moved) / weight if weight else 0.0
-    frozen = sum(share.get(kind, 0.0) for kind in ("same", "recast", "reordered"))
+    frozen = sum(share[kind] for kind in ("same", "recast", "reordered"))
     # Trained weights that are equal were copied, however far the others have moved since.
     if r >= FINE_TUNED_R or frozen > _FROZEN:
         return "fine-tuned"
@@ -107,12 +101,12 @@ def _tuned_word(match: Match, mine: Sequence[tuple[TensorMatch, Change]], share:
     return "shared-init" if r < SHARED_INIT_R else "inconclusive"
 
 
-def _exact_word(share: dict[str, float]) -> Relation:
-    if share.get("quantized", 0.0) > _SOME:
+def _exact_word(share: Mapping[str, float]) -> Relation:
+    if share["quantized"] > _SOME:
         return "quantized"
-    if share.get("pruned", 0.0) > _SOME:
+    if share["pruned"] > _SOME:
         return "pruned"
-    return "re-encoded" if share.get("recast", 0.0) + share.get("reordered", 0.0) > 0 else "identical"
+    return "re-encoded" if share["recast"] + share["reordered"] > 0 else "identical"
 
 
 def layer_map(mine: Sequence[tuple[TensorMatch, Change]]) -> tuple[tuple[int, int], ...] | None:

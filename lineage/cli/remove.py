@@ -20,7 +20,8 @@ def command(*, model: str, index: Path | None, as_json: bool) -> None:
     \b
       lineage remove 3f9a
 
-    MODEL is an id, a unique prefix of one, a name or an alias. The checkpoint is never touched; ingest it again to have the model back.
+    MODEL is an id, a unique prefix of one, a name or an alias. The checkpoint is never touched; ingest it
+    again to have the model back.
     """
     from lineage import api, report
 

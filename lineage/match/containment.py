@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lineage.match.axes import shared_label
 from lineage.match.pairing import LOG10_ALPHA, Pair, pair_z
 from lineage.match.tails import log10_poisson, normal_quantile
 from lineage.sketch.family import CODE_BITS, CODE_FAMILIES, PERMUTATIONS
@@ -35,6 +36,14 @@ def containment(a: TensorSketch, b: TensorSketch) -> Containment | None:
     chance = CODE_FAMILIES * a.shape[0] * b.shape[0] / 2.0**CODE_BITS / (size_a + size_b)
     share = jaccard / (1.0 + jaccard) * (size_a + size_b) / size_a
     return Containment(min(1.0, share), log10_poisson(agreeing, chance * PERMUTATIONS))
+
+
+def row_evidence(a: TensorSketch, b: TensorSketch) -> Containment | None:
+    """Containment as evidence: only where rows are vectors over an exchangeable axis.
+
+    Rows over data (pixels, tokens, features) may be alike in networks that learned the same thing.
+    """
+    return containment(a, b) if shared_label(a.part, b.part, 1, transposed=False) is not None else None
 
 
 def same_values(a: TensorSketch, b: TensorSketch) -> bool:

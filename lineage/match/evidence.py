@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.match.axes import facing, shared_label
-from lineage.match.containment import find_reordered
+from lineage.match.containment import Containment, find_reordered, row_evidence
 from lineage.match.pairing import Pair, pair_tensors, pair_z
 from lineage.match.permutation import PermutationTest, correlation, permutation_test, standardised, unit_rows
 from lineage.match.tails import log10_factorial, log10_normal, log10_poisson, normal_quantile
@@ -40,45 +40,58 @@ class Match:
     overall: Evidence
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A pair with its correlation and, where it may speak, its equal values and the share of rows it holds."""
+
+    pair: Pair
+    why_not: str | None
+    r: float | None
+    values: Agreement | None = None
+    rows: Containment | None = None
+
+
 def match(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Match:
     """Hold query `a` against reference `b`, one of `models` that the search covers."""
     pairs = find_reordered(a, b, pair_tensors(a, b, models), models)
-    by_component: dict[str, list[Pair]] = defaultdict(list)
-    for pair in pairs:
-        by_component[a.tensors[pair.a].part.component].append(pair)
+    measured = [_measure(a, b, pair) for pair in pairs]
+    by_component: dict[str, list[Measured]] = defaultdict(list)
+    for one in measured:
+        by_component[a.tensors[one.pair.a].part.component].append(one)
     names = list(dict.fromkeys(t.part.component for t in a.tensors if t.part.generic is None))
     hypotheses = models * max(1, len(names))
     components = {name: gather(a, b, by_component[name], hypotheses, (name,)) for name in names}
-    overall = gather(a, b, pairs, hypotheses, names)
-    return Match(a, b, tuple(pairs), tuple(_describe(a, b, p) for p in pairs), components, overall)
+    overall = gather(a, b, measured, hypotheses, names)
+    return Match(a, b, tuple(pairs), tuple(_describe(a, b, one) for one in measured), components, overall)
 
 
 def gather(
-    a: CheckpointSketch, b: CheckpointSketch, pairs: Sequence[Pair], hypotheses: int, components: Iterable[str]
+    a: CheckpointSketch, b: CheckpointSketch, measured: Sequence[Measured], hypotheses: int, components: Iterable[str]
 ) -> Evidence:
     """Evidence of the paired tensors of some components of the query.
 
     Only matrices enter: gains and biases agree between any two networks. Tensors that share an exchangeable axis share
-    one relabelling, so their agreement is added before the test; the groups' z are combined by Stouffer.
+    one relabelling, so their agreement is added before the test; the groups' z are combined by Stouffer. Matrices whose
+    rows the reference holds in another order are a third statistic.
     """
-    used = [p for p in pairs if p.how != "rows" and why_not(a.tensors[p.a], b.tensors[p.b]) is None]
-    tests = _group_tests(a, b, used)
-    counts = [c for p in used if (c := _value_agreement(a.tensors[p.a], b.tensors[p.b], p.transposed))]
+    used = [m for m in measured if m.why_not is None]
+    rows = [m.rows for m in measured if m.rows is not None]
+    tests = _group_tests(a, b, [m.pair for m in used])
+    counts = [m.values for m in used if m.values is not None]
+    covered = [m.pair for m in measured if m.why_not is None or m.rows is not None]
     names = set(components)
     params = sum(t.params for t in a.tensors if t.part.component in names and t.part.generic is None)
     z = sum(t.z for t in tests) / math.sqrt(len(tests)) if tests else None
     agreeing, compared = sum(c.agreeing for c in counts), sum(c.compared for c in counts)
     expected = sum(c.expected for c in counts)
-    # Two statistics, each two-sided, over every model and component.
-    correction = math.log10(2 * hypotheses)
+    # Three statistics, over every model and component; rows also over every pair of matrices that was tried.
+    correction = math.log10(3 * hypotheses)
+    by_rows = min((c.log10_p for c in rows), default=0.0)
+    by_rows = min(0.0, by_rows + math.log10(max(1, len(a.tensors) * len(b.tensors))))
     by_permutation = 0.0
     if z is not None and z > 0:
         by_permutation = max(log10_normal(z), -sum(log10_factorial(t.units) for t in tests))
-    weighted = [
-        (a.tensors[p.a].params, r)
-        for p in used
-        if (r := pair_correlation(a.tensors[p.a], b.tensors[p.b], p.transposed)) is not None
-    ]
+    weighted = [(a.tensors[m.pair.a].params, m.r) for m in used if m.r is not None]
     weight = sum(w for w, _ in weighted)
     return Evidence(
         r=sum(w * r for w, r in weighted) / weight if weight else None,
@@ -87,10 +100,11 @@ def gather(
         agreeing=agreeing,
         compared=compared,
         expected=expected,
-        log10_p=min(0.0, min(by_permutation, log10_poisson(agreeing, expected)) + correction),
-        coverage=min(1.0, sum(a.tensors[p.a].params for p in used) / params) if params else 0.0,
+        log10_p=min(0.0, min(by_permutation, log10_poisson(agreeing, expected), by_rows) + correction),
+        coverage=min(1.0, sum(a.tensors[p.a].params for p in covered) / params) if params else 0.0,
         min_detectable_r=_min_detectable(tests, correction),
         hypotheses=hypotheses,
+        contained=max((c.share for c in rows), default=None),
     )
 
 
@@ -147,11 +161,6 @@ def _aligned(a: TensorSketch, b: TensorSketch, axis: int, transposed: bool) -> _
     return unit_rows(left, common), unit_rows(right, common)
 
 
-def _value_agreement(a: TensorSketch, b: TensorSketch, transposed: bool) -> Agreement | None:
-    x, y = common_values(a, b, transposed)
-    return agreement(x, y, min(a.stats.distinct, b.stats.distinct))
-
-
 def _min_detectable(tests: Sequence[PermutationTest], correction: float) -> float | None:
     """Smallest r that would have passed with 99% power; z grows in proportion to r, by `reach` at r = 1."""
     if not tests:
@@ -161,17 +170,27 @@ def _min_detectable(tests: Sequence[PermutationTest], correction: float) -> floa
     return min(1.0, needed / reach) if reach > 0 else None
 
 
-def _describe(a: CheckpointSketch, b: CheckpointSketch, pair: Pair) -> TensorMatch:
+def _measure(a: CheckpointSketch, b: CheckpointSketch, pair: Pair) -> Measured:
     left, right = a.tensors[pair.a], b.tensors[pair.b]
-    x, y = common_values(left, right, pair.transposed)
     r = pair_correlation(left, right, pair.transposed)
     reason = why_not(left, right)
-    if reason is None and pair.how == "rows":
-        reason = "same rows or values in another order: counted in the relation, not in z"
+    if reason is not None:
+        return Measured(pair, reason, r)
+    if pair.how == "rows":
+        reason = "same rows or values in another order: tested by its rows, not by z"
+        return Measured(pair, reason, r, rows=row_evidence(left, right))
+    x, y = common_values(left, right, pair.transposed)
+    return Measured(pair, None, r, values=agreement(x, y, min(left.stats.distinct, right.stats.distinct)))
+
+
+def _describe(a: CheckpointSketch, b: CheckpointSketch, measured: Measured) -> TensorMatch:
+    pair, r = measured.pair, measured.r
+    left, right = a.tensors[pair.a], b.tensors[pair.b]
+    x, y = common_values(left, right, pair.transposed)
     z: float | None = None
     if len(left.shape) == 1 and r is not None:
         z = r * math.sqrt(x.size - 1)
-    elif reason is None:
+    elif measured.why_not is None:
         z = pair_z(left, right, pair.transposed)
     return TensorMatch(
         a=left.name,
@@ -185,6 +204,6 @@ def _describe(a: CheckpointSketch, b: CheckpointSketch, pair: Pair) -> TensorMat
         r=r,
         cosine=correlation(x, y),
         z=z,
-        used=reason is None,
-        why_not=reason,
+        used=measured.why_not is None,
+        why_not=measured.why_not,
     )

@@ -36,9 +36,10 @@ def pair_tensors(a: CheckpointSketch, b: CheckpointSketch, models: int) -> list[
     """Map the tensors of query `a` to those of reference `b`.
 
     Structural pairs (equal name; equal role and layer; equal shape in the same order) do not look at values, so
-    they cost no significance. Tensors of equal digest are paired next (chance makes no such pair). Any other content pair replaces one only if its own permutation z passes at 1e-6 after
-    correction for every pair of tensors of the two models and for `models` searched: choosing the best of
-    many would otherwise make evidence out of noise.
+    they cost no significance. Tensors of equal digest are paired next (chance makes no such pair). Any other
+    content pair replaces one only if its own permutation z passes at 1e-6 after correction for every pair of
+    tensors of the two models and for `models` searched: choosing the best of many would otherwise make
+    evidence out of noise.
     """
     structural = _structural(a, b)
     structural.update(_by_digest(a, b, structural))

@@ -30,9 +30,10 @@ def unit_rows(units: Units, index: NDArray[np.int64]) -> NDArray[np.float32]:
 
 def standardised(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Unit vectors centred over units, each then of norm 1 (zero vectors stay zero)."""
-    centred = rows - rows.mean(axis=0)
+    centred: NDArray[np.float32] = rows - rows.mean(axis=0)
     norms = np.linalg.norm(centred, axis=1, keepdims=True)
-    return centred / np.where(norms > 0, norms, 1)
+    np.divide(centred, norms, out=centred, where=norms > 0)
+    return centred
 
 
 def permutation_test(pairs: list[tuple[NDArray[np.float32], NDArray[np.float32]]]) -> PermutationTest | None:

@@ -35,24 +35,42 @@ def common_values(
 def agreement(a: NDArray[np.float32], b: NDArray[np.float32], distinct: float) -> Agreement | None:
     """Count agreements within 1e-4 of a standard deviation, and what unrelated positions of the same values give.
 
-    The chance rate is that of all pairs at different positions: the null of relabelling positions, taken
-    from the two samples themselves. Zeros are left out. `distinct` is the smaller share of distinct values of the
-    two tensors; None below half, or with fewer than 16 values.
+    `a` and `b` are (rows, columns). The chance rate is the null of relabelling positions, taken from the two samples:
+    pairs of values at different places of one row, of one column, or anywhere, whichever agree most often (the rows
+    of unused tokens are small in every model, so only values of the same row are exchangeable with each other). Zeros
+    are left out. `distinct` is the smaller share of distinct values of the two tensors; None below half, or
+    with fewer than 16 values.
     """
-    kept = (a != 0) & (b != 0)
-    x, y = a[kept].astype(np.float64), b[kept].astype(np.float64)
-    if x.size < MIN_VALUES or distinct < MIN_DISTINCT:
+    live = (a != 0) & (b != 0)
+    x, y = np.where(live, a, np.nan).astype(np.float64), np.where(live, b, np.nan).astype(np.float64)
+    size = int(live.sum())
+    if size < MIN_VALUES or distinct < MIN_DISTINCT:
         return None
-    eps = TOLERANCE * min(float(x.std()), float(y.std()))
+    eps = TOLERANCE * min(float(np.nanstd(x)), float(np.nanstd(y)))
     if eps == 0.0:
         return None
     agreeing = int((np.abs(x - y) <= eps).sum())
+    rate = max(_anywhere(x[live], y[live], eps, agreeing), _within_rows(x, y, eps), _within_rows(x.T, y.T, eps))
+    return Agreement(agreeing, size, rate * size)
+
+
+def _anywhere(x: NDArray[np.float64], y: NDArray[np.float64], eps: float, agreeing: int) -> float:
+    """Share of agreeing pairs among all pairs at different places; one more than was seen.
+
+    A rate estimated as zero would claim certainty.
+    """
     ordered = np.sort(y)
-    everywhere = np.searchsorted(ordered, x + eps, "right") - np.searchsorted(ordered, x - eps, "left")
-    elsewhere = int(everywhere.sum()) - agreeing
-    # One more than was seen: a rate estimated as zero would claim certainty.
-    rate = (elsewhere + 1) / (x.size * (x.size - 1))
-    return Agreement(agreeing, int(x.size), rate * x.size)
+    near = np.searchsorted(ordered, x + eps, "right") - np.searchsorted(ordered, x - eps, "left")
+    return (int(near.sum()) - agreeing + 1) / (x.size * (x.size - 1))
+
+
+def _within_rows(x: NDArray[np.float64], y: NDArray[np.float64], eps: float) -> float:
+    """The same share among pairs at different places of one row; 0 where rows hold one value each."""
+    apart = np.abs(x[:, :, None] - y[:, None, :])
+    diagonal = np.arange(x.shape[1])
+    apart[:, diagonal, diagonal] = np.nan
+    tried = int((~np.isnan(apart)).sum())
+    return (int((apart <= eps).sum()) + 1) / tried if tried else 0.0
 
 
 def _common(a: NDArray[np.int64], b: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

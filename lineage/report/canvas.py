@@ -7,6 +7,8 @@ from io import StringIO
 
 NARROWEST = 80
 WIDEST = 120
+JOINT = "\ue000"
+"""A blank at which no line is broken."""
 
 
 def width_for(columns: int) -> int:
@@ -65,9 +67,11 @@ class Canvas:
         widths = [max(map(cell_len, column)) for column in zip(heads, *rows, strict=True)]
         for row, style in [(heads, "dim"), *((row, "") for row in rows)]:
             gaps = [" " * (width - cell_len(cell)) for width, cell in zip(widths, row, strict=True)]
-            cells = [gap + cell if i in right else cell + gap for i, (gap, cell) in enumerate(zip(gaps, row, strict=True))]
+            cells = [
+                gap + cell if i in right else cell + gap for i, (gap, cell) in enumerate(zip(gaps, row, strict=True))
+            ]
             self._console.print(Text("  ".join(cells), style=style), soft_wrap=True)
 
     def text(self) -> str:
-        """Everything so far, without trailing blanks."""
-        return "\n".join(line.rstrip() for line in self._buffer.getvalue().splitlines()) + "\n"
+        """Everything so far, without trailing blanks; a `JOINT` has done its work and is a blank."""
+        return "\n".join(line.rstrip() for line in self._buffer.getvalue().replace(JOINT, " ").splitlines()) + "\n"

@@ -23,7 +23,7 @@ def list_screen(listed: Sequence[tuple[ModelRecord, bool]], width: int = 100, co
         ]
         for record, is_reference in listed
     ]  # fmt: skip
-    canvas.table(rows, heads=("id", "name", "params", "depth", "licence", "index"), right=(2,))
+    canvas.listing(("id", "name", "params", "depth", "licence", "index"), rows, right=(2,))
     return canvas.text()
 
 
@@ -47,12 +47,13 @@ def show_screen(
     }
     canvas.table([[f"  {name}", plain(fact)] for name, fact in facts.items()])
     total = max(1, record.params)
-    canvas.table(
+    canvas.listing(
+        ("  component", "params", "share"),
         [[f"  {plain(name)}", count(params), percent(params / total)] for name, params in record.components.items()],
-        heads=("  component", "params", "share"),
         right=(1, 2),
     )
-    canvas.table(
+    canvas.listing(
+        ("  tensor", "role", "shape", "dtype", "no evidence, because"),
         [
             [
                 f"  {plain(t.name)}", plain(t.part.role), "x".join(map(str, t.shape)) or "scalar", plain(t.dtype),
@@ -60,6 +61,5 @@ def show_screen(
             ]
             for t in sketch.tensors
         ],
-        heads=("  tensor", "role", "shape", "dtype", "no evidence, because"),
     )  # fmt: skip
     return canvas.text()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from lineage.report.canvas import Canvas
+from lineage.report.canvas import JOINT, Canvas
 from lineage.report.words import correlation, p_value, percent, phrase, plain, score
 from lineage.types import (
     CheckpointSketch,
@@ -77,7 +77,7 @@ def _component_row(finding: ComponentFinding, model: str | None) -> list[str]:
         reach = finding.evidence.min_detectable_r
         seen = f"(would have seen r >= {reach:.2f})" if reach is not None else "(nothing could be tested)"
         return [f"  {plain(finding.name)}", share, words, seen]
-    tested = f"{percent(finding.evidence.coverage)} tested"
+    tested = f"{percent(finding.evidence.coverage)}{JOINT}tested"
     return [
         f"  {plain(finding.name)}", share, f"{words} {plain(model)}", f"{_figures(finding.evidence)}  {tested}"
     ]  # fmt: skip
@@ -87,7 +87,7 @@ def _figures(evidence: Evidence) -> str:
     parts = [correlation(evidence.r), score(evidence.z), p_value(evidence.log10_p)]
     if _values_speak(evidence):
         parts.append(f"values {evidence.agreeing:,} of {evidence.compared:,} equal (chance {evidence.expected:.2g})")
-    return "  ".join(parts)
+    return "  ".join(part.replace(" ", JOINT) for part in parts)
 
 
 def _values_speak(evidence: Evidence) -> bool:

@@ -60,10 +60,12 @@ def p_value(log10_p: float) -> str:
 
 
 def correlation(r: float | None) -> str:
-    """A correlation with as many digits as tell it from 1: "r 0.07", "r 0.9999"."""
+    """A correlation, never rounded up to 1: "r 0.07", "r 0.9999", "r 1"."""
     if r is None:
         return "r -"
-    return f"r {r:.4f}" if abs(r) > 0.995 else f"r {r:.2f}"
+    if abs(r) >= 1.0 - 1e-9:
+        return f"r {r:.0f}"
+    return f"r {math.trunc(r * 1e4) / 1e4:.4f}" if abs(r) > 0.995 else f"r {r:.2f}"
 
 
 def score(z: float | None) -> str:

@@ -35,7 +35,7 @@ class ValueHasher:
             if rung != widest and not _same_bits(encoded, values):
                 del self._alive[rung]
             else:
-                hasher.update(encoded.view(np.uint8).reshape(-1))
+                hasher.update(encoded.view(np.uint8).reshape(-1).data)
 
     def hexdigest(self) -> str:
         """Hexadecimal digest of 16 bytes over the narrowest encoding, its name and the shape."""

@@ -53,8 +53,9 @@ def row_codes(projected: NDArray[np.float32]) -> NDArray[np.uint32]:
     bits = (kept - kept.mean(axis=0)) > 0
     weights = np.uint32(1) << np.arange(CODE_BITS, dtype=np.uint32)
     families = bits.reshape(len(kept), CODE_FAMILIES, CODE_BITS)
-    codes = (families * weights).sum(axis=2, dtype=np.uint32)
-    return (codes | (np.arange(CODE_FAMILIES, dtype=np.uint32) << np.uint32(CODE_BITS))).reshape(-1)
+    codes: NDArray[np.uint32] = (families * weights).sum(axis=2, dtype=np.uint32)
+    codes |= np.arange(CODE_FAMILIES, dtype=np.uint32) << np.uint32(CODE_BITS)
+    return codes.reshape(-1)
 
 
 def minhash(codes: NDArray[np.uint32]) -> NDArray[np.uint32]:

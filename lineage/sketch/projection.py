@@ -19,7 +19,9 @@ def block_columns(shape: tuple[int, ...]) -> NDArray[np.int64]:
     return (sampled(channels)[:, None] * kernel + sampled(kernel)[None, :]).reshape(-1)
 
 
-def project_units(block: NDArray[np.float64], shape: tuple[int, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def project_units(
+    block: NDArray[np.float64], shape: tuple[int, ...]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Unit vectors of both axes of a sampled block, float64 (sampled rows, 32) and (sampled channels, 32).
 
     `block` is (sampled rows, sampled channels * sampled kernel positions) of a tensor of `shape` (at least
@@ -38,7 +40,8 @@ def constant_unit(shape: tuple[int, ...], axis: int) -> NDArray[np.float64]:
     """What every unit of `axis` is projected to in a tensor of `shape` that is 1 everywhere, float64 (32,)."""
     channels, kernel = _rest(shape)
     across = sampled(channels if axis == 0 else shape[0])
-    return _pair_signs(across, sampled(kernel)).sum(axis=0)
+    total: NDArray[np.float64] = _pair_signs(across, sampled(kernel)).sum(axis=0)
+    return total
 
 
 def project_matrix(row_units: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -21,7 +21,8 @@ def sign_bits(positions: NDArray[np.int64], seed: int, dims: int) -> NDArray[np.
     """Independent fair bits, shape (len(positions), dims), dims at most 64; row i depends on positions[i] only."""
     start = mix64(np.array([seed], dtype=np.uint64) * _GOLDEN)[0]
     words = mix64((positions.astype(np.uint64) + np.uint64(1)) * _GOLDEN ^ start)
-    return (words[:, None] >> np.arange(dims, dtype=np.uint64)) & np.uint64(1) == 1
+    bits: NDArray[np.uint64] = (words[:, None] >> np.arange(dims, dtype=np.uint64)) & np.uint64(1)
+    return bits.astype(np.bool_)
 
 
 def signs(positions: NDArray[np.int64], seed: int, dims: int) -> NDArray[np.float64]:

@@ -6,11 +6,12 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Callable
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from blake3 import blake3
 from numpy.typing import NDArray
 
 from lineage.errors import Malformed, SketchMismatch
@@ -23,7 +24,14 @@ from lineage.types import Axis, CheckpointSketch, Declared, Part, Stats, TensorS
 SCHEMA = "lineage/sketch/1"
 SUFFIX = ".sketch"
 MOST_BYTES = 1 << 30  # a model of 10,000 large tensors takes a quarter of this
-_STATS = ("mean", "std", "kurtosis", "zeros", "levels_row", "levels_group", "distinct")
+_ARRAYS: dict[str, tuple[Any, tuple[int, ...]]] = {  # dtype, and shape behind the first axis
+    "values": (np.float32, ()),
+    "projection": (np.float32, (PROJECTION_DIMS, PROJECTION_DIMS)),
+    "unit_codes": (np.int8, (UNIT_DIMS,)),
+    "unit_scale": (np.float32, ()),
+    "minhash": (np.uint32, (PERMUTATIONS,)),
+    "moments": (np.float64, (4,)),
+}
 
 
 def is_sketch_file(path: str | Path) -> bool:
@@ -36,15 +44,16 @@ def write_sketch(sketch: CheckpointSketch, path: str | Path) -> None:
     from safetensors.numpy import save
 
     target = Path(path)
-    payload = save(_arrays(sketch), metadata={"lineage": json.dumps(_header(sketch), separators=(",", ":"))})
+    arrays, text = _arrays(sketch), json.dumps(_header(sketch), separators=(",", ":"))
+    payload = save(arrays, metadata={"lineage": text, "blake3": _checksum(text, arrays)})
     handle, scratch = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(payload)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(scratch, 0o644)
-        os.replace(scratch, target)
+        Path(scratch).chmod(0o644)
+        Path(scratch).replace(target)
     except BaseException:
         Path(scratch).unlink(missing_ok=True)
         raise
@@ -53,7 +62,7 @@ def write_sketch(sketch: CheckpointSketch, path: str | Path) -> None:
 def read_sketch(path: str | Path) -> CheckpointSketch:
     """Read a `.sketch` file, checking every count against the arrays.
 
-    Raises Malformed for a file that is no sketch or is damaged, SketchMismatch for one of another family.
+    Raises Malformed for a file that is no sketch or is damaged, SketchMismatch for one of another family, OSError.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -62,14 +71,26 @@ def read_sketch(path: str | Path) -> CheckpointSketch:
         raise Malformed(where, f"a sketch of over {MOST_BYTES:,} bytes is not believed")
     try:
         with safe_open(str(where), framework="np") as file:
-            header = json.loads((file.metadata() or {})["lineage"], parse_constant=_no_number)
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            metadata = file.metadata() or {}
+            header = json.loads(metadata["lineage"], parse_constant=_no_number)
+            _require_family(header)
+            arrays = {name: file.get_tensor(name) for name in _ARRAYS}
     except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise Malformed(where, "is not a sketch, or is damaged: make it again with `lineage sketch`") from error
     try:
+        if _checksum(metadata["lineage"], arrays) != metadata["blake3"]:
+            raise ValueError("its checksum does not fit")
         return _decode(header, arrays)
     except (KeyError, ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
         raise Malformed(where, f"the sketch is damaged ({error}): make it again with `lineage sketch`") from error
+
+
+def _checksum(text: str, arrays: dict[str, NDArray[Any]]) -> str:
+    """BLAKE3 of the header's text and the bytes of the arrays in the order of `_ARRAYS`, 64 hexadecimal digits."""
+    hasher = blake3(text.encode())
+    for name in _ARRAYS:
+        hasher.update(arrays[name].reshape(-1).view(np.uint8).data)
+    return hasher.hexdigest()
 
 
 def _header(sketch: CheckpointSketch) -> dict[str, Any]:
@@ -98,7 +119,7 @@ def _tensor_header(tensor: TensorSketch) -> dict[str, Any]:
         "dtype": tensor.dtype,
         "part": [part.component, part.role, part.layer, part.generic],
         "axes": [[axis.label, axis.exchangeable] for axis in part.axes],
-        "stats": [getattr(tensor.stats, name) for name in _STATS],
+        "stats": astuple(tensor.stats),
         "band_digest": tensor.band_digest,
         "digest": tensor.digest,
         "minhash": tensor.minhash is not None,
@@ -109,20 +130,17 @@ def _arrays(sketch: CheckpointSketch) -> dict[str, NDArray[Any]]:
     tensors = sketch.tensors
     units = [u for t in tensors for u in t.units if u is not None]
     return {
-        "values": _joined([t.values.reshape(-1) for t in tensors], (), np.float32),
-        "projection": _joined(
-            [t.projection[None] for t in tensors if t.projection is not None],
-            (PROJECTION_DIMS, PROJECTION_DIMS),
-            np.float32,
-        ),
-        "unit_codes": _joined([u.codes for u in units], (UNIT_DIMS,), np.int8),
-        "unit_scale": _joined([u.scale for u in units], (), np.float32),
-        "minhash": _joined([t.minhash[None] for t in tensors if t.minhash is not None], (PERMUTATIONS,), np.uint32),
-        "moments": _joined([t.moments[None] for t in tensors if t.moments is not None], (4,), np.float64),
+        "values": _joined("values", [t.values.reshape(-1) for t in tensors]),
+        "projection": _joined("projection", [t.projection[None] for t in tensors if t.projection is not None]),
+        "unit_codes": _joined("unit_codes", [u.codes for u in units]),
+        "unit_scale": _joined("unit_scale", [u.scale for u in units]),
+        "minhash": _joined("minhash", [t.minhash[None] for t in tensors if t.minhash is not None]),
+        "moments": _joined("moments", [t.moments[None] for t in tensors if t.moments is not None]),
     }
 
 
-def _joined(parts: list[NDArray[Any]], tail: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+def _joined(name: str, parts: list[NDArray[Any]]) -> NDArray[Any]:
+    dtype, tail = _ARRAYS[name]
     return np.concatenate([np.empty((0, *tail), dtype), *parts]).astype(dtype, copy=False)
 
 
@@ -130,16 +148,12 @@ class _Cursor:
     """Hands out the arrays of one tensor after the other and insists that nothing is left over."""
 
     def __init__(self, arrays: dict[str, NDArray[Any]]) -> None:
-        expected = {
-            "values": (np.float32, 1), "projection": (np.float32, 3), "unit_codes": (np.int8, 2),
-            "unit_scale": (np.float32, 1), "minhash": (np.uint32, 2), "moments": (np.float64, 2),
-        }  # fmt: skip
-        for name, (dtype, ndim) in expected.items():
-            if arrays[name].dtype != dtype or arrays[name].ndim != ndim:
+        for name, (dtype, tail) in _ARRAYS.items():
+            if arrays[name].dtype != dtype or arrays[name].ndim == 0 or arrays[name].shape[1:] != tail:
                 raise ValueError(f"array {name} has another type")
             if arrays[name].dtype.kind == "f" and not np.isfinite(arrays[name]).all():
                 raise ValueError(f"array {name} is not finite")
-        self._arrays, self._at = arrays, dict.fromkeys(expected, 0)
+        self._arrays, self._at = arrays, dict.fromkeys(_ARRAYS, 0)
 
     def take(self, name: str, count: int) -> NDArray[Any]:
         start = self._at[name]
@@ -154,12 +168,16 @@ class _Cursor:
                 raise ValueError(f"array {name} is too long")
 
 
-def _decode(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> CheckpointSketch:
-    if header["schema"] != SCHEMA or header["family"] != FAMILY:
+def _require_family(header: dict[str, Any]) -> None:
+    schema, family = (str(header[key])[:40] for key in ("schema", "family"))
+    if (schema, family) != (SCHEMA, FAMILY):
         raise SketchMismatch(
-            f"a sketch of family {header['family']!r} ({header['schema']!r}); this version compares {FAMILY!r} only:"
+            f"a sketch of family {family!r} ({schema!r}); this version compares {FAMILY!r} only:"
             " make it again from the checkpoint"
         )
+
+
+def _decode(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> CheckpointSketch:
     if header["depth"] not in ("sampled", "full"):
         raise ValueError("unknown depth")
     cursor = _Cursor(arrays)
@@ -206,7 +224,7 @@ def _tensor(entry: dict[str, Any], cursor: _Cursor) -> TensorSketch:
             _text(generic),
         ),
         params=int(np.prod(shape, dtype=np.int64)),
-        stats=Stats(**{name: _stat(name)(value) for name, value in zip(_STATS, entry["stats"], strict=True)}),
+        stats=_stats(entry["stats"]),
         band_digest=str(entry["band_digest"]),
         digest=_text(entry["digest"]),
         grid=grid,
@@ -223,8 +241,13 @@ def _units(length: int, cursor: _Cursor) -> Units:
     return Units(index, cursor.take("unit_codes", len(index)), cursor.take("unit_scale", len(index)))
 
 
-def _stat(name: str) -> Callable[[Any], float]:
-    return int if name.startswith("levels") else float
+def _stats(values: list[Any]) -> Stats:
+    mean, std, kurtosis, zeros, levels_row, levels_group, distinct = values
+    if not all(map(math.isfinite, values)):
+        raise ValueError("its statistics are not finite")
+    return Stats(
+        float(mean), float(std), float(kurtosis), float(zeros), int(levels_row), int(levels_group), float(distinct)
+    )
 
 
 def _no_number(word: str) -> float:

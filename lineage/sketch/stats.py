@@ -16,10 +16,8 @@ _GROUPS = 96
 _ON_LATTICE = 0.04  # of a step: dequantised floats round, plain ones land anywhere
 
 
-def band_stats(
-    block: NDArray[np.float64], rows: NDArray[np.float32], grid_values: NDArray[np.float32]
-) -> Stats:
-    """Moments and zero share of the sampled `block`, lattice of `rows` (whole sampled rows), distinctness of the grid."""
+def band_stats(block: NDArray[np.float64], rows: NDArray[np.float32], grid_values: NDArray[np.float32]) -> Stats:
+    """Moments and zero share of the sampled `block`, lattice of the whole sampled `rows`, distinctness of the grid."""
     mean = float(block.mean())
     square = np.square(block - mean)
     variance = float(square.mean())

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
-from lineage.sketch.family import MIN_UNITS, SEED_PROJECTION
-from lineage.sketch.signs import signs
+from lineage.sketch.bands import sampled
+from lineage.sketch.family import MIN_UNITS, SEED_MINHASH, SEED_PROJECTION
+from lineage.sketch.signs import sign_bits, signs
 from lineage.types import CheckpointSketch, TensorSketch, Units
 
 _SIDE = 16
-TENSOR_DIM = _SIDE * _SIDE
+_HALF = _SIDE * _SIDE
+TENSOR_DIM = 2 * _HALF
 _SLOTS = 4
-MODEL_DIM = TENSOR_DIM * _SLOTS
+MODEL_DIM = _HALF * _SLOTS
 
 
 def unit_vectors(units: Units) -> NDArray[np.float32]:
     """Decoded and centred unit vectors, float32 (n, 32)."""
     decoded = units.codes.astype(np.float32) * units.scale[:, None]
-    return decoded - decoded.mean(axis=0)
+    decoded -= decoded.mean(axis=0)
+    return decoded
 
 
 def tensor_vector(tensor: TensorSketch, axis: int = 0) -> NDArray[np.float32]:
@@ -31,10 +36,14 @@ def tensor_vector(tensor: TensorSketch, axis: int = 0) -> NDArray[np.float32]:
     units = tensor.units[axis]
     assert units is not None
     # A product of two sign projections; transposing it undoes the transposition of the tensor.
-    square = signs(units.index, SEED_PROJECTION, _SIDE).T @ unit_vectors(units)[:, :_SIDE]
-    flat = square.reshape(-1)
+    flat = (_left_signs(tensor.shape[axis]) @ unit_vectors(units)[:, :_SIDE]).reshape(-1)
     norm = float(np.linalg.norm(flat))
     return (flat / norm if norm > 0 else flat).astype(np.float32)
+
+
+@lru_cache(maxsize=256)
+def _left_signs(length: int) -> NDArray[np.float32]:
+    return np.ascontiguousarray(signs(sampled(length), SEED_PROJECTION, _SIDE).T, dtype=np.float32)
 
 
 def is_searchable(tensor: TensorSketch) -> bool:
@@ -42,12 +51,40 @@ def is_searchable(tensor: TensorSketch) -> bool:
     return tensor.part.generic is None and len(tensor.shape) > 1 and min(tensor.shape[:2]) >= MIN_UNITS
 
 
+def row_vector(tensor: TensorSketch) -> NDArray[np.float32]:
+    """Two bits of each of the 128 MinHash values as signs, float32 (256,) of norm 1; zeros without a MinHash.
+
+    The inner product of two estimates the Jaccard similarity of their row codes with an error of about 1/16
+    (b-bit minwise hashing, Li and König 2010).
+    """
+    if tensor.minhash is None:
+        return np.zeros(_HALF, np.float32)
+    bits = sign_bits(tensor.minhash.astype(np.int64), SEED_MINHASH, _HALF // len(tensor.minhash))
+    return np.where(bits, 1.0, -1.0).reshape(-1).astype(np.float32) / np.float32(np.sqrt(_HALF))
+
+
 def tensor_vectors(sketch: CheckpointSketch) -> tuple[list[int], NDArray[np.float32]]:
-    """Indices of the searchable tensors and their vectors, float32 (n, TENSOR_DIM)."""
+    """Indices of the searchable tensors and what an index stores of them, float32 (n, TENSOR_DIM).
+
+    The first half is `tensor_vector`, the second `row_vector`.
+    """
     kept = [i for i, t in enumerate(sketch.tensors) if is_searchable(t)]
-    if not kept:
-        return kept, np.empty((0, TENSOR_DIM), np.float32)
-    return kept, np.stack([tensor_vector(sketch.tensors[i]) for i in kept])
+    rows = [np.concatenate([tensor_vector(sketch.tensors[i]), row_vector(sketch.tensors[i])]) for i in kept]
+    return kept, np.stack(rows) if rows else np.empty((0, TENSOR_DIM), np.float32)
+
+
+def query_vectors(sketch: CheckpointSketch) -> NDArray[np.float32]:
+    """What to look for, float32 (3n, TENSOR_DIM): each tensor as it is, transposed, and by its rows in any order.
+
+    A vector with one half empty asks for the other: its inner product with a stored one is that half's similarity.
+    """
+    kept = [t for t in sketch.tensors if is_searchable(t)]
+    found = np.zeros((3, len(kept), 2, _HALF), np.float32)
+    for i, tensor in enumerate(kept):
+        found[0, i, 0] = tensor_vector(tensor)
+        found[1, i, 0] = tensor_vector(tensor, axis=1)
+        found[2, i, 1] = row_vector(tensor)
+    return found.reshape(-1, TENSOR_DIM)
 
 
 def model_vector(sketch: CheckpointSketch) -> NDArray[np.float32]:
@@ -56,10 +93,10 @@ def model_vector(sketch: CheckpointSketch) -> NDArray[np.float32]:
     Tensor vectors are added with signs and a slot that hang on role and layer, so that models whose
     layers correspond have a cosine near their mean correlation.
     """
-    total = np.zeros((_SLOTS, TENSOR_DIM))
-    lanes = np.arange(TENSOR_DIM, dtype=np.int64)
-    for i, vector in zip(*tensor_vectors(sketch), strict=True):
-        part = sketch.tensors[i].part
+    total = np.zeros((_SLOTS, _HALF))
+    lanes = np.arange(_HALF, dtype=np.int64)
+    for tensor in filter(is_searchable, sketch.tensors):
+        vector, part = tensor_vector(tensor), tensor.part
         seal = int.from_bytes(blake3(f"{part.role}/{part.layer}".encode()).digest(length=4), "little")
         total[seal % _SLOTS] += vector * signs(lanes, seal, 1)[:, 0]
     norm = float(np.linalg.norm(total))

@@ -10,7 +10,7 @@ from lineage.sketch import FAMILY, read_sketch
 from lineage.store.database import plain_errors
 from lineage.store.rows import component_params, storable, tensor_rows
 from lineage.store.sqlite import VECTORS, SqliteIndex, sha256
-from lineage.store.vectors import is_sound_cache
+from lineage.store.vectors import SUFFIX, is_sound_cache
 
 _COLUMNS = "model, place, name, component, digest, band_digest"
 
@@ -90,6 +90,6 @@ def _strays(index: SqliteIndex) -> Iterator[Finding]:
 
 
 def _cache(index: SqliteIndex) -> Iterator[Finding]:
-    for path in sorted((index.folder / VECTORS).glob("*.npz")):
+    for path in sorted((index.folder / VECTORS).glob(f"*{SUFFIX}")):
         if not is_sound_cache(path):
             yield Finding(False, str(path), "a damaged cache: it is made again when it is next needed")

@@ -12,16 +12,17 @@ from lineage.errors import Locked
 LOCK = "writer.lock"
 HOLDER = "writer.pid"
 PATIENCE_S = 5.0
+"""Longer than one model takes to add, shorter than a person likes to wait."""
 
 
 @contextmanager
-def writing(folder: Path, wait_s: float = PATIENCE_S) -> Iterator[None]:
-    """Hold the index's writer lock. Raises Locked when another process still has it after `wait_s` seconds."""
+def writing(folder: Path) -> Iterator[None]:
+    """Hold the index's writer lock. Raises Locked when another process still has it after PATIENCE_S seconds."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(folder / LOCK)
     try:
-        lock.acquire(timeout=wait_s)
+        lock.acquire(timeout=PATIENCE_S)
     except Timeout:
         raise Locked(f"{folder}: {_holder(folder)} is writing to the index: run this again when it is done") from None
     try:

@@ -21,7 +21,7 @@ from sqlite_utils import Database
 from lineage.errors import Malformed, NoIndex, StoreError, Unknown
 from lineage.sketch import FAMILY, read_sketch, write_sketch
 from lineage.store.database import DATABASE, open_database, plain_errors
-from lineage.store.lock import HOLDER, LOCK, PATIENCE_S, writing
+from lineage.store.lock import HOLDER, LOCK, writing
 from lineage.store.protocol import find_model, set_id
 from lineage.store.rows import begin_run, delete_model, insert_model, now, records, storable
 from lineage.store.schema import is_current, upgrade
@@ -224,9 +224,9 @@ class SqliteIndex:
             self.sketch_file(model).unlink(missing_ok=True)
 
     @contextmanager
-    def writing(self, wait_s: float = PATIENCE_S) -> Iterator[None]:
+    def writing(self) -> Iterator[None]:
         """Be the only writer, and clear what a killed one left half written."""
-        with plain_errors(self.folder), writing(self.folder, wait_s):
+        with plain_errors(self.folder), writing(self.folder):
             for scratch in self.leftovers():
                 scratch.unlink(missing_ok=True)
             yield

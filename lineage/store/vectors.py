@@ -1,15 +1,16 @@
 """Search vectors of an index and their nearest neighbours, with a cache on disk that is never needed.
 
-The cache holds plain arrays. FAISS files are not read back: its reader trusts what it reads, and an
-exact inner-product index is built from its rows faster than they come from the disk.
+The cache is one line of JSON (family, model ids, number of rows, digest of what follows) and then the
+arrays owner, place, tensors and whole, little-endian. FAISS files are not
+read back: its reader trusts what it reads, and an exact inner-product index is built from its rows
+faster than they come from the disk.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,7 +24,8 @@ from lineage.sketch import FAMILY, MODEL_DIM, TENSOR_DIM, model_vector, tensor_v
 from lineage.store.protocol import set_id
 from lineage.types import CheckpointSketch, Hit
 
-_SLACK = 64 * 1024  # bytes of an archive that are not array data
+SUFFIX = ".vectors"
+_LONGEST_HEAD = 1 << 28  # ids of seven million models
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def cached_vectors(folder: Path, models: Mapping[str, int], load: Callable[[str]
     time, nothing else; so does a folder that cannot be written.
     """
     target = cache_file(folder, models)
-    others = sorted(path for path in folder.glob("*.npz") if path != target)
+    others = sorted(path for path in folder.glob(f"*{SUFFIX}") if path != target)
     known = next((held for held in map(_read, [target, *others]) if held is not None), None)
     kept = _only(known, models) if known is not None else vectors_of(())
     if len(kept.models) == len(models):
@@ -93,7 +95,7 @@ def cached_vectors(folder: Path, models: Mapping[str, int], load: Callable[[str]
 
 def cache_file(folder: Path, models: Iterable[str]) -> Path:
     """Where the cache of exactly these models lies."""
-    return folder / f"{set_id(FAMILY, tuple(models))}.npz"
+    return folder / f"{set_id(FAMILY, tuple(models))}{SUFFIX}"
 
 
 def is_sound_cache(path: Path) -> bool:
@@ -155,33 +157,43 @@ def _only(vectors: Vectors, wanted: Mapping[str, int]) -> Vectors:
 
 def _read(path: Path) -> Vectors | None:
     try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(item.file_size for item in archive.infolist()) > path.stat().st_size + _SLACK:
-                return None  # compressed: not ours, and it may unfold without end
-        with np.load(path, allow_pickle=False) as arrays:
-            held = Vectors(
-                tuple(str(m) for m in arrays["models"]),
-                arrays["owner"], arrays["place"], arrays["tensors"], arrays["whole"],
-            )  # fmt: skip
-            return held if str(arrays["family"]) == FAMILY and _is_sound(held) else None
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
+        with path.open("rb") as file:
+            head = json.loads(file.readline(_LONGEST_HEAD))
+            models, n = tuple(str(m) for m in head["models"]), int(head["rows"])
+            size = file.tell() + _nbytes(n, len(models))
+            if head["family"] != FAMILY or n < 0 or path.stat().st_size != size:
+                return None
+            body = file.read()
+        held = _parsed(body, models, n)
+        return held if _digest(body) == head["digest"] and _is_sound(held) else None
+    except (OSError, KeyError, ValueError, TypeError, OverflowError, RecursionError):
         return None
 
 
+def _nbytes(n: int, m: int) -> int:
+    return 4 * (2 * n + n * TENSOR_DIM + m * MODEL_DIM)
+
+
+def _parsed(body: bytes, models: tuple[str, ...], n: int) -> Vectors:
+    integers = np.frombuffer(body, "<i4", count=2 * n)
+    numbers = np.frombuffer(body, "<f4", offset=8 * n)
+    tensors, whole = np.split(numbers, [n * TENSOR_DIM])
+    return Vectors(models, integers[:n], integers[n:], tensors.reshape(n, TENSOR_DIM), whole.reshape(-1, MODEL_DIM))
+
+
 def _is_sound(held: Vectors) -> bool:
-    n, m = len(held.owner), len(held.models)
-    shapes = (held.owner.shape, held.place.shape, held.tensors.shape, held.whole.shape)
-    dtypes = (held.owner.dtype, held.place.dtype, held.tensors.dtype, held.whole.dtype)
+    m = len(held.models)
     return (
-        shapes == ((n,), (n,), (n, TENSOR_DIM), (m, MODEL_DIM))
-        and [d.str for d in dtypes] == [np.dtype(t).str for t in (np.int32, np.int32, np.float32, np.float32)]
-        and held.models == tuple(sorted(set(held.models)))
+        held.models == tuple(sorted(set(held.models)))
         and bool(((held.owner >= 0) & (held.owner < m)).all() and (held.place >= 0).all())
         and bool(np.isfinite(held.tensors).all() and np.isfinite(held.whole).all())
     )
 
 
 def _write(vectors: Vectors, target: Path) -> bool:
+    arrays = ((vectors.owner, "<i4"), (vectors.place, "<i4"), (vectors.tensors, "<f4"), (vectors.whole, "<f4"))
+    body = b"".join(array.astype(dtype, copy=False).tobytes() for array, dtype in arrays)
+    head = {"family": FAMILY, "models": vectors.models, "rows": len(vectors.owner), "digest": _digest(body)}
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, scratch = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}.", suffix=".tmp")
@@ -189,17 +201,19 @@ def _write(vectors: Vectors, target: Path) -> bool:
         return False  # a cache may be missing
     try:
         with os.fdopen(handle, "wb") as file:
-            np.savez(
-                file,
-                family=np.array(FAMILY), models=np.array(vectors.models, dtype=np.str_),
-                owner=vectors.owner, place=vectors.place, tensors=vectors.tensors, whole=vectors.whole,
-            )  # fmt: skip
+            file.write(json.dumps(head).encode() + b"\n" + body)
         Path(scratch).replace(target)
     except OSError:
         return False  # neither may a full disk stop a search
     finally:
         Path(scratch).unlink(missing_ok=True)
     return True
+
+
+def _digest(body: bytes) -> str:
+    from blake3 import blake3
+
+    return blake3(body).hexdigest()
 
 
 def _flat(rows: NDArray[np.float32], width: int) -> Any:

@@ -1,4 +1,4 @@
-"""A `.sketch` file comes from strangers: damaged or forged, it is refused in one line, and nothing large is allocated."""
+"""A `.sketch` file comes from strangers: damaged or forged, it is refused in one line, and takes no memory."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from blake3 import blake3
 from ml_dtypes import bfloat16
-from safetensors.numpy import save
+from safetensors.numpy import load, save
 
 from lineage.errors import CheckpointError, Malformed, SketchMismatch
 from lineage.sketch import read_sketch, write_sketch
@@ -20,12 +21,19 @@ from tests.synthetic import sketch
 
 Header = dict[str, Any]
 Arrays = dict[str, np.ndarray]
+NAMES = ("values", "projection", "unit_codes", "unit_scale", "minhash", "moments")
 
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory) -> bytes:
     random = np.random.default_rng(1)
-    shapes = {"up.weight": (40, 36), "up.bias": (40,), "conv.weight": (8, 6, 3, 3), "scale": ()}
+    shapes = {
+        "up.weight": (40, 36),
+        "up.bias": (40,),
+        "down.weight": (33, 40),
+        "conv.weight": (8, 6, 3, 3),
+        "scale": (),
+    }
     arrays = {n: np.asarray(random.standard_normal(s), np.float32) for n, s in shapes.items()}
     path = tmp_path_factory.mktemp("sound") / "m.sketch"
     write_sketch(sketch(arrays, config={}), path)
@@ -33,15 +41,17 @@ def sound(tmp_path_factory) -> bytes:
 
 
 def parts(payload: bytes) -> tuple[Header, Arrays]:
-    from safetensors.numpy import load
-
     length = int.from_bytes(payload[:8], "little")
     return json.loads(json.loads(payload[8 : 8 + length])["__metadata__"]["lineage"]), dict(load(payload))
 
 
 def forged(header: Header | str, arrays: Arrays) -> bytes:
+    """A file whose checksum fits: what remains to be checked is what it says."""
     text = header if isinstance(header, str) else json.dumps(header)
-    return save(arrays, metadata={"lineage": text})
+    checksum = blake3(text.encode())
+    for name in NAMES:
+        checksum.update(arrays[name].tobytes() if name in arrays else b"")
+    return save(arrays, metadata={"lineage": text, "blake3": checksum.hexdigest()})
 
 
 def refused(folder: Path, payload: bytes, *, error: type[Exception] = CheckpointError) -> str:
@@ -59,14 +69,14 @@ def refused(folder: Path, payload: bytes, *, error: type[Exception] = Checkpoint
 def test_the_forger_forges_well(sound, tmp_path):
     path = tmp_path / "same.sketch"
     path.write_bytes(forged(*parts(sound)))
-    assert len(read_sketch(path).tensors) == 4
+    assert len(read_sketch(path).tensors) == 5
 
 
 # -- bytes -------------------------------------------------------------------------------------
 
 
 def test_a_file_that_is_cut_anywhere_is_refused(sound, tmp_path):
-    lengths = {*range(0, 64), *np.linspace(64, len(sound) - 1, 120).astype(int).tolist(), len(sound) - 1}
+    lengths = {*range(64), *np.linspace(64, len(sound) - 1, 120).astype(int).tolist(), len(sound) - 1}
     for length in sorted(lengths):
         assert "bad.sketch" in refused(tmp_path, sound[:length])
 
@@ -75,25 +85,22 @@ def test_bytes_that_are_appended_are_refused(sound, tmp_path):
     refused(tmp_path, sound + b"\0" * 8)
 
 
-def test_a_flipped_byte_is_refused_or_leaves_a_sound_sketch(sound, tmp_path):
-    """Names and figures carry no checksum of their own: what must hold is that nothing but the two errors comes out."""
+def test_a_flipped_byte_anywhere_is_refused(sound, tmp_path):
     path = tmp_path / "flipped.sketch"
     length = int.from_bytes(sound[:8], "little")
-    outcomes = {True: 0, False: 0}
-    for place in [*range(0, 8 + length, 7), *range(8 + length, len(sound), 997)]:
-        payload = bytearray(sound)
-        payload[place] ^= 0x15
-        path.write_bytes(payload)
-        try:
-            read = read_sketch(path)
-        except (CheckpointError, SketchMismatch) as error:
-            assert "\n" not in str(error)
-            outcomes[False] += 1
-        else:
-            outcomes[True] += 1
-            assert len(read.tensors) == 4
-            assert all(np.isfinite(t.values).all() for t in read.tensors)
-    assert min(outcomes.values()) > 0
+    for place in [*range(8 + length), *range(8 + length, len(sound), 97)]:
+        for flip in (0x01, 0x80):
+            payload = bytearray(sound)
+            payload[place] ^= flip
+            path.write_bytes(payload)
+            with pytest.raises((CheckpointError, SketchMismatch)) as caught:
+                read_sketch(path)
+            assert "\n" not in str(caught.value)
+
+
+def test_a_file_without_its_checksum_is_refused(sound, tmp_path):
+    header, arrays = parts(sound)
+    refused(tmp_path, save(arrays, metadata={"lineage": json.dumps(header)}), error=Malformed)
 
 
 @pytest.mark.parametrize("payload", [b"", b"\0" * 8, b"PK\x03\x04", b"\x80\x04cos\nsystem\n", b"{}", b"\xff" * 64])
@@ -102,7 +109,7 @@ def test_what_is_no_safetensors_file_is_refused(payload, tmp_path):
 
 
 def test_a_model_under_the_name_of_a_sketch_is_refused(tmp_path):
-    assert "no sketch" in refused(tmp_path, save({"w": np.ones(4, np.float32)}), error=Malformed)
+    assert "not a sketch" in refused(tmp_path, save({"w": np.ones(4, np.float32)}), error=Malformed)
 
 
 def test_a_file_of_over_a_gibibyte_is_not_opened(tmp_path):
@@ -114,8 +121,6 @@ def test_a_file_of_over_a_gibibyte_is_not_opened(tmp_path):
 
 
 # -- arrays ------------------------------------------------------------------------------------
-
-NAMES = ["values", "projection", "unit_codes", "unit_scale", "minhash", "moments"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -136,14 +141,18 @@ def test_an_array_of_another_type(sound, tmp_path, name, dtype):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     "change",
-    [lambda a: a[:-1], lambda a: np.concatenate([a, a[:1]]), lambda a: a[..., None], lambda a: a[:0], np.ravel],
+    [
+        lambda a: a[:-1],
+        lambda a: np.concatenate([a, a[:1]]),
+        lambda a: a[..., None],
+        lambda a: a[:0],
+        lambda a: a.reshape(1, -1),
+    ],
     ids=["short", "long", "another axis", "empty", "flat"],
 )
 def test_an_array_of_another_size(sound, tmp_path, name, change):
     header, arrays = parts(sound)
     changed = np.ascontiguousarray(change(arrays[name]))
-    if changed.shape == arrays[name].shape:
-        pytest.skip("this array is flat")
     refused(tmp_path, forged(header, arrays | {name: changed}), error=Malformed)
 
 
@@ -180,7 +189,6 @@ BAD_HEADERS: dict[str, Callable[[Header], Any]] = {
     "tensor is a list": lambda h: h["tensors"].__setitem__(0, []),
     "a tensor too many": lambda h: h["tensors"].append(h["tensors"][0]),
     "a tensor too few": lambda h: h["tensors"].pop(),
-    "tensors in another order": lambda h: h["tensors"].reverse(),
     "another id": with_header(id="0" * 32),
     "id is null": with_header(id=None),
     "another digest": with_tensor(digest="f" * 32),
@@ -290,7 +298,7 @@ def test_huge_declared_shapes_take_no_memory(sound, tmp_path):
 
 def test_a_header_that_repeats_one_large_tensor_is_refused_before_its_arrays_are_made(sound, tmp_path):
     header, arrays = parts(sound)
-    header["tensors"] = [header["tensors"][0] | {"shape": [2**29, 2**29]}] * 20_000
+    header["tensors"] = [header["tensors"][0] | {"shape": [2**29, 2**29]}] * 2_000
     payload = forged(header, arrays)
     tracemalloc.start()
     try:

@@ -121,6 +121,12 @@ def test_depthwise_convolutions_have_no_units_on_their_one_input():
     assert exchangeable(parts["a.pw.weight"]) == (False, True)
 
 
+def test_a_recurrent_autoencoder_shows_no_exit_so_no_length_is_trusted():
+    model = [("a.weight", (40, 128)), ("rnn.weight_ih_l0", (512, 40)), ("rnn.weight_hh_l0", (512, 128))]
+    parts = parts_of(model)
+    assert not any(axis.exchangeable for part in parts.values() for axis in part.axes)
+
+
 def test_scalars_and_empty_models_have_a_part_each():
     assert describe([], {}).parts == ()
     (part,) = describe([("logit_scale", ())], {}).parts

@@ -93,7 +93,7 @@ def test_lost_tables_are_damage_though_every_sketch_is_there(index):
 
 
 def test_a_damaged_cache_is_a_note(index):
-    (cache,) = (index.folder / "vectors").glob("*.npz")
+    (cache,) = (index.folder / "vectors").glob("*.vectors")
     cache.write_bytes(b"")
     (finding,) = examine(index)
     assert not finding.is_damage

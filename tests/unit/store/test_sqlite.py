@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lineage.errors import Locked, Malformed, NoIndex, StoreError, Unknown
-from lineage.store import SqliteIndex, sqlite
+from lineage.store import SqliteIndex, lock, sqlite
 from lineage.store.lock import writing
 from lineage.types import Declared
 from tests.small_models import sketched, trained
@@ -124,8 +124,9 @@ def other_writer(index):
     process.join()
 
 
-def test_a_second_writer_is_told_who_writes(index, other_writer):
-    with pytest.raises(Locked, match=f"process {other_writer.pid} is writing"), index.writing(0.01):
+def test_a_second_writer_is_told_who_writes(index, other_writer, monkeypatch):
+    monkeypatch.setattr(lock, "PATIENCE_S", 0.01)
+    with pytest.raises(Locked, match=f"process {other_writer.pid} is writing"), index.writing():
         pass
 
 

@@ -1,11 +1,11 @@
-import io
-import zipfile
+import json
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
+from blake3 import blake3
 
-from lineage.sketch import MODEL_DIM
 from lineage.store.vectors import Vectors, cache_file, cached_vectors, is_sound_cache, vectors_of
 from tests.small_models import sketched, trained
 
@@ -30,10 +30,20 @@ def same(a: Vectors, b: Vectors) -> bool:
     return a.models == b.models and all(np.array_equal(x, y) for x, y in arrays)
 
 
-def rewritten(path: Path, **changes: np.ndarray) -> None:
-    with np.load(path) as held:
-        arrays = dict(held)
-    np.savez(path, **(arrays | changes))
+def rewritten(path: Path, **changes: object) -> None:
+    """A cache whose digest is right though its content is not."""
+    head, _, body = path.read_bytes().partition(b"\n")
+    said = json.loads(head) | {key: value for key, value in changes.items() if key != "body"}
+    body = changes.get("body", lambda whole: whole)(bytearray(body))
+    path.write_bytes(json.dumps(said | {"digest": blake3(bytes(body)).hexdigest()}).encode() + b"\n" + body)
+
+
+def poked(offset: int, value: bytes):
+    def poke(body: bytearray) -> bytearray:
+        body[offset : offset + len(value)] = value
+        return body
+
+    return poke
 
 
 def test_the_second_time_no_sketch_is_read(tmp_path):
@@ -59,25 +69,21 @@ def test_a_removed_model_leaves_and_nothing_is_read(tmp_path):
     assert load.asked == []
 
 
-def bomb(path: Path) -> None:
-    buffer = io.BytesIO()
-    np.save(buffer, np.zeros(4_000_000, np.float32))
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in ("family", "models", "owner", "place", "tensors", "whole"):
-            archive.writestr(f"{name}.npy", buffer.getvalue())
-
-
+ROWS = len(EXPECTED.owner)
 DAMAGE = {
     "cut": lambda path: path.write_bytes(path.read_bytes()[:-200]),
+    "longer": lambda path: path.write_bytes(path.read_bytes() + bytes(4)),
     "empty": lambda path: path.write_bytes(b""),
-    "one bit": lambda path: path.write_bytes(path.read_bytes()[:20_000] + b"\x55" + path.read_bytes()[20_001:]),
-    "another family": lambda path: rewritten(path, family=np.array("other-0")),
-    "another width": lambda path: rewritten(path, tensors=np.zeros((1, 3), np.float32)),
-    "no such owner": lambda path: rewritten(path, owner=np.full(len(EXPECTED.owner), 99, np.int32)),
-    "no such tensor": lambda path: rewritten(path, place=np.full(len(EXPECTED.place), 999, np.int32)),
-    "not numbers": lambda path: rewritten(path, whole=np.full((3, MODEL_DIM), np.nan, np.float32)),
-    "pickled": lambda path: rewritten(path, models=np.array(list(COUNTS), object)),
-    "a bomb": bomb,
+    "one byte": lambda path: path.write_bytes(path.read_bytes()[:20_000] + b"\x55" + path.read_bytes()[20_001:]),
+    "no head": lambda path: path.write_bytes(b"[" * 100_000 + b"\n"),
+    "another family": lambda path: rewritten(path, family="other-0"),
+    "no such rows": lambda path: rewritten(path, rows=10**30),
+    "negative rows": lambda path: rewritten(path, rows=-1),
+    "models twice": lambda path: rewritten(path, models=[*EXPECTED.models[:1], *EXPECTED.models[:2]]),
+    "models of no list": lambda path: rewritten(path, models=7),
+    "no such owner": lambda path: rewritten(path, body=poked(0, struct.pack("<i", 99))),
+    "no such tensor": lambda path: rewritten(path, body=poked(4 * ROWS, struct.pack("<i", 999))),
+    "not a number": lambda path: rewritten(path, body=poked(8 * ROWS, struct.pack("<f", float("nan")))),
 }
 
 

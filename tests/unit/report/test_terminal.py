@@ -1,0 +1,168 @@
+from dataclasses import replace
+
+import pytest
+
+from lineage.report.json import comparison as comparison_json
+from lineage.report.json import whois as whois_json
+from lineage.report.terminal import compare_screen, whois_screen
+from lineage.types import (
+    Comparison,
+    ComponentFinding,
+    Declared,
+    Evidence,
+    Generic,
+    Limits,
+    TensorMatch,
+    Timings,
+    Whois,
+)
+from tests.small_models import sketched, trained
+
+FOUND = Evidence(0.99996, 188.4, 7, 900, 1000, 1.5, -4000.0, 0.98, 0.03, 82)
+NOTHING = Evidence(0.001, 0.4, 7, 1, 1000, 1.5, -0.2, 0.97, 0.06, 82)
+VISION = ComponentFinding(
+    "vision encoder", 21, 0.021, "fine-tuned", "child", FOUND, 0.99, ("B rounds to A",), ((0, 0),)
+)
+TEXT = ComponentFinding("text decoder", 966, 0.966, "independent", None, NOTHING, 0.0, (), None)
+HEAD = ComponentFinding(
+    "projector", 13, 0.013, "inconclusive", None, replace(NOTHING, r=None, z=None, min_detectable_r=None), 0.0, (), None
+)
+PAIR = TensorMatch(
+    "v.0.weight",
+    "visual.0.weight",
+    "query",
+    "vision encoder",
+    (0, 0),
+    (64, 64),
+    "structure",
+    False,
+    0.99,
+    0.98,
+    60.0,
+    True,
+)
+UNUSED = replace(PAIR, a="norm", b="norm", used=False, why_not="too few units", z=None, r=None)
+ANCESTOR = Comparison(
+    "ab" * 16,
+    "qwen/Qwen2.5-VL-7B",
+    "partly-derived",
+    "component-reused",
+    "child",
+    0.021,
+    FOUND,
+    0.99,
+    ("B rounds to A",),
+    (VISION, TEXT, HEAD),
+    (PAIR, UNUSED),
+    (Generic("rotary", "fixed table"),),
+)
+SKETCH = replace(sketched(trained(1), "acme/Nova-9B", licence="apache-2.0"), left_out=(("step", "training counter"),))
+ANSWER = Whois(
+    SKETCH,
+    "partly-derived",
+    ((VISION, ANCESTOR.model, ANCESTOR.model_name), (TEXT, None, None), (HEAD, None, None)),
+    (ANCESTOR,),
+    (replace(ANCESTOR, model_name="other", relation="sibling", role=None),),
+    tuple(Generic(f"rotary.{i}", "fixed table") for i in range(5)),
+    ("step: training counter",),
+    Limits(4812, "0123456789abcdef", 0.06, ("fine-tuning",), ("merges",)),
+    Timings(0.1, 0.2, 0.3, 0.4),
+)
+
+
+def test_the_screen_says_all_that_a_reader_needs():
+    screen = whois_screen(ANSWER, 120)
+    vision, text, head = screen.splitlines()[1:4]
+    assert screen.startswith("acme/Nova-9B   PARTLY-DERIVED\n")
+    for words in ("2.1%", "fine-tuned from qwen/Qwen2.5-VL-7B", "r 0.9999", "z 188", "p < 1e-300", "98.0% tested"):
+        assert words in vision
+    assert "no inheritance found" in text
+    assert "would have seen r >= 0.06" in text
+    assert "too little to tell" in head
+    for words in (
+        "direction: qwen/Qwen2.5-VL-7B is the parent (B rounds to A)",
+        "also: sibling of other",
+        "left out: rotary.0, rotary.1, rotary.2 and 2 more (fixed table)",
+        "left out: step (training counter)",
+        "declared: no parent; licence apache-2.0",
+        "searched: 4,812 models",
+        "not tested: merges",
+    ):
+        assert words in screen
+
+
+def test_declared_parents_are_told_apart_from_measured_ones():
+    said = replace(ANSWER, sketch=replace(SKETCH, declared=(Declared("acme/base", "finetune", "README.md"),)))
+    assert "declared: finetune acme/base (README.md)" in whois_screen(said)
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_the_screen_fits(width):
+    long = replace(
+        ANSWER, components=((VISION, "ab", "organisation/" + "a-very-long-model-name-" * 6), *ANSWER.components)
+    )
+    assert max(map(len, whois_screen(long, width).splitlines())) <= width
+
+
+def test_colour_only_where_it_is_wanted():
+    assert "\x1b[" not in whois_screen(ANSWER)
+    assert "\x1b[" in whois_screen(ANSWER, 100, True)
+
+
+@pytest.mark.parametrize("role", ["child", "parent", "undirected"])
+def test_direction_is_said_apart_and_open_where_it_is(role):
+    turned = replace(ANSWER, ancestors=(replace(ANCESTOR, role=role),))
+    said = {"child": "is the parent", "parent": "is the child", "undirected": "direction: open"}
+    assert [words in whois_screen(turned, 120) for words in said.values()] == [r == role for r in said]
+
+
+def hostile(text: str) -> str:
+    return f"{text}\x1b[31m\u202e\n[bold]"
+
+
+def test_nothing_from_a_file_steers_the_terminal():
+    bad = replace(
+        ANSWER,
+        sketch=replace(
+            SKETCH,
+            name=hostile("n"),
+            licence=hostile("l"),
+            declared=(Declared(hostile("d"), hostile("r"), hostile("s")),),
+        ),
+        components=((replace(VISION, name=hostile("c"), scheme=hostile("q")), "ab", hostile("m")),),
+        ancestors=(replace(ANCESTOR, model_name=hostile("a"), basis=(hostile("b"),)),),
+        generic=(Generic(hostile("t"), hostile("w")),),
+    )
+    pairs = replace(
+        ANCESTOR, tensors=(replace(PAIR, a=hostile("x"), role=hostile("y"), used=False, why_not=hostile("z")),)
+    )
+    for screen in (whois_screen(bad, 120), compare_screen(bad.sketch, bad.sketch, pairs, explain=True)):
+        assert not {"\x1b", "\u202e"} & set(screen)
+        assert "[bold]" in screen  # strangers' markup is text
+
+
+def test_explain_shows_pairs_why_not_and_the_null():
+    screen = compare_screen(SKETCH, SKETCH, ANCESTOR, explain=True, width=120)
+    assert "v.0.weight = visual.0.weight" in screen
+    assert "no: too few units" in screen
+    assert "relabelling" in screen
+    assert "82 hypotheses" in screen
+    assert "relabelling" not in compare_screen(SKETCH, SKETCH, ANCESTOR, explain=False)
+
+
+def test_agreement_of_values_is_shown_where_units_are_few():
+    small = replace(VISION, evidence=replace(FOUND, z=2.0))
+    screen = whois_screen(replace(ANSWER, components=((small, "ab", "parent"),)), 120)
+    assert "values 900 of 1,000 equal (chance 1.5)" in " ".join(screen.split())
+
+
+def test_unknown_is_null_and_infinity_is_unknown():
+    odd = replace(HEAD, evidence=replace(HEAD.evidence, log10_p=float("-inf"), coverage=float("nan")))
+    (component,) = whois_json(replace(ANSWER, components=((odd, None, None),)))["components"]
+    assert [component[key] for key in ("r", "z", "log10_p", "coverage", "model", "layer_map")] == [None] * 6
+
+
+def test_a_tensors_p_value_is_a_logarithm_that_does_not_underflow():
+    used, unused = comparison_json(SKETCH, SKETCH, ANCESTOR)["tensors"]
+    assert used["log10_p"] == pytest.approx(-784, abs=2)
+    assert unused["log10_p"] is None
