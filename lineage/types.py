@@ -332,7 +332,10 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Whois:
-    """The answer of `whois`: the best comparison for each component, alternatives, limits."""
+    """The answer of `whois`: the best comparison for each component, alternatives, limits.
+
+    `nearest` is the comparison that found or, failing that, tested most; None where nothing was compared.
+    """
 
     sketch: CheckpointSketch
     verdict: Verdict
@@ -343,6 +346,7 @@ class Whois:
     left_out: tuple[str, ...]
     limits: Limits
     timings: Timings
+    nearest: Comparison | None = None
 
 
 # -- index -------------------------------------------------------------------------------------

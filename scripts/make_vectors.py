@@ -152,6 +152,7 @@ def answers() -> dict[str, Any]:
             "codes": [0, 1, 2**24 - 1, 2**24, 2**25 - 1],
             "values": _listed(minhash(np.array([0, 1, 2**24 - 1, 2**24, 2**25 - 1], np.uint32))),
         },
+        "sketch_blake3": blake3(GOLDEN.read_bytes()).hexdigest(),
         "id": {"full": full.id, "sampled": model("sampled").id},
         "tensors": [answer(tensor) for tensor in full.tensors],
     }
@@ -171,12 +172,12 @@ def _hexadecimal(bits: NDArray[np.bool_]) -> str:
 
 def main() -> None:
     """Write both files."""
+    write_sketch(model(), GOLDEN)
     text = json.dumps(answers(), indent=1)
     # innermost lists on one line each
     text = re.sub(r"\[[^\[\]{}]*\]", lambda found: re.sub(r"\s*\n\s*", " ", found[0]), text)
     ANSWERS.parent.mkdir(parents=True, exist_ok=True)
     ANSWERS.write_text(text + "\n", encoding="utf-8")
-    write_sketch(model(), GOLDEN)
     print(f"{ANSWERS}: {ANSWERS.stat().st_size:,} bytes\n{GOLDEN}: {GOLDEN.stat().st_size:,} bytes")
 
 

@@ -53,7 +53,7 @@ _NOTHING = CheckpointSketch("", FAMILY, "full", "", "", "", "", 0, 0, ())
 def whois(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
     """Say what `query` descends from among the models of `indexes`."""
     started = time.perf_counter()
-    models = sum(len(index) for index in indexes)
+    models = len({record.id for index in indexes for record in index.models()})
     loaded = {model: index.load(model) for index in indexes for model in candidates(query, index)}
     searched = time.perf_counter()
     compared = [compare(query, reference, max(1, models)) for reference in loaded.values()]
@@ -77,6 +77,7 @@ def whois(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
             not_tested=NOT_TESTED,
         ),
         timings=Timings(0.0, 0.0, searched - started, time.perf_counter() - searched),
+        nearest=max(compared, key=lambda c: (is_ancestry(c), c.share, c.evidence.coverage), default=None),
     )
 
 
@@ -124,13 +125,10 @@ def _best(name: str, compared: Sequence[Comparison]) -> Comparison | None:
     def strength(comparison: Comparison) -> tuple[bool, bool, float, float, float]:
         finding = _finding(name, comparison)
         evidence = finding.evidence
-        return (
-            finding.relation in DERIVED,
-            is_significant(evidence),
-            round(evidence.r or 0.0, 4),
-            comparison.share,
-            -evidence.log10_p,
-        )
+        found = is_significant(evidence)
+        # Without a finding the comparison to show is the one that tested most.
+        likeness = round(evidence.r or 0.0, 4) if found else evidence.coverage
+        return finding.relation in DERIVED, found, likeness, comparison.share, -evidence.log10_p
 
     return max(compared, key=strength, default=None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from statistics import median
 
 from lineage.report.canvas import JOINT, Canvas
 from lineage.report.words import correlation, p_value, percent, phrase, plain, score
@@ -43,6 +44,7 @@ def whois_screen(answer: Whois, width: int = 100, colour: bool = False) -> str:
     for other in answer.alternatives:
         canvas.line(f"also: {_named(other)}, {_figures(other.evidence)}", indent=2)
     _left_out(canvas, answer.generic, answer.left_out)
+    _gains(canvas, answer.nearest)
     canvas.line(_declared(sketch.declared, sketch.licence), indent=2)
     canvas.line(_limits(answer.limits), indent=2)
     if answer.limits.not_tested:
@@ -65,6 +67,7 @@ def compare_screen(
     canvas.table([_component_row(c, found.model_name) for c in found.components], right=(1,))
     canvas.line(_direction(found), indent=2)
     _left_out(canvas, found.generic, [f"{name}: {reason}" for name, reason in a.left_out])
+    _gains(canvas, found)
     if explain:
         _explain(canvas, found)
     return canvas.text()
@@ -122,6 +125,20 @@ def _left_out(canvas: Canvas, generic: Sequence[Generic], left_out: Iterable[str
         shown = ", ".join(plain(name) for name in names[:_FEW])
         more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
         canvas.line(f"left out: {shown}{more} ({plain(reason)})", indent=2)
+
+
+def _gains(canvas: Canvas, found: Comparison | None) -> None:
+    """The figure that has misled others, beside its z, with the reason that it does not count."""
+    vectors = [m for m in found.tensors if m.role == "norm"] if found is not None else []
+    cosines = [m.cosine for m in vectors if m.cosine is not None]
+    zs = [m.z for m in vectors if m.z is not None]
+    if found is None or not cosines or not zs:
+        return
+    canvas.line(
+        f"left out: {len(vectors)} norm gains and biases (cosine {median(cosines):.2f}, z {median(zs):.1f} with"
+        f" {plain(found.model_name)}: between any two networks such cosines are high, so they never count)",
+        indent=2,
+    )
 
 
 def _declared(declared: Sequence[Declared], licence: str | None) -> str:

@@ -41,6 +41,12 @@ class Done:
 Run = Callable[..., Done]
 
 
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("LINEAGE_INDEX", "LINEAGE_DEBUG"):
+        monkeypatch.delenv(variable, raising=False)
+
+
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
     """`run("whois", path, "--json")`."""

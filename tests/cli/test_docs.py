@@ -61,7 +61,7 @@ def desk(tmp_path: Path) -> Path:
         name: value + 0.02 * generator.standard_normal(value.shape, dtype=np.float32) for name, value in base.items()
     }
     model(tmp_path / "base", base)
-    model(tmp_path / "model", tuned)
+    model(tmp_path / "nova", tuned)
     return tmp_path
 
 

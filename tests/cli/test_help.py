@@ -22,7 +22,7 @@ def test_help_names_every_command_and_loads_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", SHOW], capture_output=True, text=True, check=True)
     *page, loaded = done.stdout.splitlines()
     assert [name for name in COMMANDS if not any(line.startswith(f"  {name} ") for line in page)] == []
-    assert not any(line.endswith("...") for line in page)
+    assert not any(line.endswith("...") for line in page[1:])  # each command in a whole sentence
     assert loaded == "[]"
 
 
