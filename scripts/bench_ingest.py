@@ -165,7 +165,7 @@ def bars(runs: dict[str, list[Run]], seconds: dict[str, float]) -> list[Bar]:
     """Hold every figure against its promise."""
     wall = {name: median(each.seconds for each in done) for name, done in runs.items()}
     peak = {name: max(each.peak for each in done) / 1e9 for name, done in runs.items()}
-    read = json.loads(runs["sampled"][0].output)["bytes_read"] / FILE_BYTES
+    read = json.loads(runs["sampled"][0].output)["checkpoint"]["bytes_read"] / FILE_BYTES
     return [
         Bar("sketch --depth full, against openssl", wall["full"] / wall["openssl"], 2.0, "x"),
         Bar("sketch --depth sampled, against openssl", wall["sampled"] / wall["openssl"], 0.5, "x"),

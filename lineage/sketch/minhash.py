@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from lineage.sketch.family import CODE_BITS, CODE_FAMILIES, MINHASH_SCHEME, PERMUTATIONS, SEED_CODES, SEED_MINHASH
 from lineage.sketch.signs import prefix_signs
 
+if TYPE_CHECKING:
+    from datasketch import MinHash
+
 MIN_ROWS, MIN_COLUMNS = 32, 32
 MOST_COLUMNS = 1 << 16  # wider rows are not units, and their signs would not fit in memory
 _DIMS = CODE_BITS * CODE_FAMILIES
-_CHUNK = 4096
+_CHUNK = 1024
 
 
 def has_row_codes(shape: tuple[int, ...]) -> bool:
@@ -59,11 +65,36 @@ def row_codes(projected: NDArray[np.float32]) -> NDArray[np.uint32]:
 
 
 def minhash(codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """MinHash (Broder 1997) of a set of codes through datasketch, scheme and seed pinned; uint32 (128,)."""
+    """MinHash (Broder 1997) of a set of codes, uint32 (128,): datasketch's scheme `affine32`, bit for bit.
+
+    A code is mixed by MurmurHash3's finaliser, then h -> a h + b modulo 2**32 for 128 pairs (a, b), a odd. Computed
+    here because datasketch takes half a second to import and hashes one Python object at a time.
+    """
+    multipliers, offsets = _permutations()
+    least = np.full(PERMUTATIONS, 0xFFFFFFFF, np.uint32)
+    mixed = _fmix32(np.unique(codes))
+    for start in range(0, len(mixed), _CHUNK):  # each chunk takes codes x permutations of memory
+        hashed = multipliers[:, None] * mixed[None, start : start + _CHUNK] + offsets[:, None]
+        np.minimum(least, hashed.min(axis=1), out=least)
+    return least
+
+
+def as_datasketch(values: NDArray[np.uint32]) -> MinHash:
+    """A stored MinHash as a datasketch object, for its LSH indexes and estimators."""
     from datasketch import MinHash
 
-    sketch = MinHash(num_perm=PERMUTATIONS, seed=SEED_MINHASH, scheme=MINHASH_SCHEME, hashfunc=int)
-    distinct = np.unique(codes)
-    for start in range(0, len(distinct), _CHUNK):  # each chunk takes codes x permutations of memory
-        sketch.update_batch(distinct[start : start + _CHUNK].tolist())
-    return np.asarray(sketch.hashvalues, dtype=np.uint32)
+    return MinHash(seed=SEED_MINHASH, scheme=MINHASH_SCHEME, hashfunc=int, hashvalues=values)
+
+
+@cache
+def _permutations() -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """The (a, b) that datasketch draws for `affine32`: legacy generator, whose stream NumPy keeps for ever."""
+    generator = np.random.RandomState(SEED_MINHASH)  # noqa: NPY002 - the stream is part of the scheme
+    halves = generator.randint(0, 1 << 31, PERMUTATIONS, dtype=np.uint32)
+    return halves * np.uint32(2) + np.uint32(1), generator.randint(0, 1 << 32, PERMUTATIONS, dtype=np.uint32)
+
+
+def _fmix32(h: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    h = (h ^ (h >> np.uint32(16))) * np.uint32(0x85EBCA6B)
+    h = (h ^ (h >> np.uint32(13))) * np.uint32(0xC2B2AE35)
+    return h ^ (h >> np.uint32(16))

@@ -24,6 +24,7 @@ from lineage.types import Axis, CheckpointSketch, Declared, Part, Stats, TensorS
 SCHEMA = "lineage/sketch/1"
 SUFFIX = ".sketch"
 MOST_BYTES = 1 << 30  # a model of 10,000 large tensors takes a quarter of this
+_CHECKSUM = "checksum"  # an array, not metadata: safetensors writes arrays in a fixed order, metadata in any
 _ARRAYS: dict[str, tuple[Any, tuple[int, ...]]] = {  # dtype, and shape behind the first axis
     "values": (np.float32, ()),
     "projection": (np.float32, (PROJECTION_DIMS, PROJECTION_DIMS)),
@@ -45,7 +46,7 @@ def write_sketch(sketch: CheckpointSketch, path: str | Path) -> None:
 
     target = Path(path)
     arrays, text = _arrays(sketch), json.dumps(_header(sketch), separators=(",", ":"))
-    payload = save(arrays, metadata={"lineage": text, "blake3": _checksum(text, arrays)})
+    payload = save({**arrays, _CHECKSUM: _checksum(text, arrays)}, metadata={"lineage": text})
     handle, scratch = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -71,26 +72,27 @@ def read_sketch(path: str | Path) -> CheckpointSketch:
         raise Malformed(where, f"a sketch of over {MOST_BYTES:,} bytes is not believed")
     try:
         with safe_open(str(where), framework="np") as file:
-            metadata = file.metadata() or {}
-            header = json.loads(metadata["lineage"], parse_constant=_no_number)
+            text = (file.metadata() or {})["lineage"]
+            header = json.loads(text, parse_constant=_no_number)
             _require_family(header)
             arrays = {name: file.get_tensor(name) for name in _ARRAYS}
+            checksum = file.get_tensor(_CHECKSUM)
     except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise Malformed(where, "is not a sketch, or is damaged: make it again with `lineage sketch`") from error
     try:
-        if _checksum(metadata["lineage"], arrays) != metadata["blake3"]:
+        if checksum.tobytes() != _checksum(text, arrays).tobytes():
             raise ValueError("its checksum does not fit")
         return _decode(header, arrays)
     except (KeyError, ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
         raise Malformed(where, f"the sketch is damaged ({error}): make it again with `lineage sketch`") from error
 
 
-def _checksum(text: str, arrays: dict[str, NDArray[Any]]) -> str:
-    """BLAKE3 of the header's text and the bytes of the arrays in the order of `_ARRAYS`, 64 hexadecimal digits."""
+def _checksum(text: str, arrays: dict[str, NDArray[Any]]) -> NDArray[np.uint8]:
+    """BLAKE3 of the header's text and the bytes of the arrays in the order of `_ARRAYS`, uint8 (32,)."""
     hasher = blake3(text.encode())
     for name in _ARRAYS:
         hasher.update(arrays[name].reshape(-1).view(np.uint8).data)
-    return hasher.hexdigest()
+    return np.frombuffer(hasher.digest(), np.uint8)
 
 
 def _header(sketch: CheckpointSketch) -> dict[str, Any]:

@@ -145,7 +145,8 @@ def _power_sums(x: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     with np.errstate(over="ignore", invalid="ignore"):
         for part in (x[:even].reshape(-1, RUN), x[even:].reshape(1, -1)):
             square = part * part
-            sums = part.sum(axis=1), np.vecdot(part, part), np.vecdot(square, part), np.vecdot(square, square)
+            ones = np.ones(part.shape[1], np.float32)
+            sums = part @ ones, square @ ones, np.vecdot(square, part), np.vecdot(square, square)
             total += [s.sum(dtype=np.float64) for s in sums]
     overflown = x.dtype == np.float32 and not np.isfinite(total).all()
     return _power_sums(x.astype(np.float64)) if overflown else total

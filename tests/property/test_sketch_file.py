@@ -89,7 +89,15 @@ def test_any_safetensors_reader_opens_it(tmp_path):
     with safe_open(tmp_path / "m.sketch", framework="np") as file:
         header = json.loads(file.metadata()["lineage"])
         assert header["id"] == made.id
-        assert set(file.keys()) == {"values", "projection", "unit_codes", "unit_scale", "minhash", "moments"}
+        assert set(file.keys()) == {
+            "values",
+            "projection",
+            "unit_codes",
+            "unit_scale",
+            "minhash",
+            "moments",
+            "checksum",
+        }
         assert file.get_tensor("projection").shape == (1, 24, 24)
 
 
@@ -104,6 +112,13 @@ def test_the_id_follows_the_content_and_the_depth_not_the_names_or_their_order()
     assert ids[1::2] == [ids[1]] * 3
     assert ids[0] != ids[1]
     assert sketch({"a": a, "b": b + 1}, config={}).id != ids[0]
+
+
+def test_a_sketch_is_written_to_the_same_bytes_every_time(tmp_path):
+    made = sketch({"w": np.eye(40, dtype=np.float32)}, config={})
+    for name in ("a.sketch", "b.sketch"):
+        write_sketch(made, tmp_path / name)
+    assert (tmp_path / "a.sketch").read_bytes() == (tmp_path / "b.sketch").read_bytes()
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
