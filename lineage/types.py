@@ -163,11 +163,11 @@ class Stats:
 class TensorSketch:
     """All that is kept of one tensor. Absent families are None.
 
-    `digest` (full depth) covers every value in the narrowest exact dtype, `band_digest` the sampled
-    rows (both depths). `values` is the grid of sampled values, float32, shape (len(grid[0]),
-    len(grid[1])): `grid` holds row positions and positions in the flattened rest of the shape.
-    `projection` is (24, 24) float32. `minhash` (128,) uint32 and `moments` (4,) float64, the raw
-    power sums over every element (which no reordering changes), exist at full depth only.
+    `digest` covers every value in the narrowest exact dtype (full depth, and tensors of up to 2**18 values at
+    either), `band_digest` the sampled rows (both depths). `values` is the grid of sampled values, float32,
+    shape (len(grid[0]), len(grid[1])): `grid` holds row positions and positions in the flattened rest of the
+    shape. `projection` is (24, 24) float32. `moments` (4,) float64, the raw power sums over every element
+    (which no reordering changes), exist where `digest` does, `minhash` (128,) uint32 at full depth only.
     """
 
     name: str

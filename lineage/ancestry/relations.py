@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from lineage.ancestry.changes import Change
 from lineage.match import LOG10_ALPHA, Match
+from lineage.match.tails import log10_normal
 from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.vectors import is_searchable
-from lineage.types import Evidence, Relation, TensorMatch
+from lineage.types import CheckpointSketch, Evidence, Relation, TensorMatch
 
 DERIVED: tuple[Relation, ...] = (
     "depth-changed",
@@ -42,15 +44,24 @@ def component_relation(match: Match, name: str, changes: Sequence[tuple[TensorMa
         return _not_significant(match, name)
     mine = [(m, c) for m, c in changes if m.component == name]
     share = _shares(match, mine)
-    tuned, kept = share["tuned"], 1.0 - share["unrelated"]
+    kept = 1.0 - share["unrelated"]
     if kept < _SOME:
-        return "independent"  # one small table in common is no ancestry; the tensor list shows it
-    if kept < 0.5 and tuned < kept:
+        # Weak everywhere is shared initialisation; one small table in common is no ancestry.
+        return "shared-init" if _passes_by_z(match.components[name]) else "independent"
+    word = _tuned_word(match, mine, share) if share["tuned"] > _SOME else _exact_word(share)
+    if word not in DERIVED:
+        return word
+    if kept < 0.5:
         return "component-reused"
-    word = _tuned_word(match, mine, share) if tuned + share["unrelated"] > _SOME else _exact_word(share)
-    if word in DERIVED and _depth_changed(match, mine):
+    if _depth_changed(match, name, mine):
         return "depth-changed"
-    return "vocabulary-changed" if word in DERIVED and _vocabulary_changed(match, mine) else word
+    return "vocabulary-changed" if _vocabulary_changed(match, mine) else word
+
+
+def _passes_by_z(evidence: Evidence) -> bool:
+    """Whether the permutation test alone, over everything that shares an axis, is significant."""
+    z = evidence.z or 0.0
+    return z > 0.0 and log10_normal(z) + math.log10(3 * evidence.hypotheses) < LOG10_ALPHA
 
 
 def _shares(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> dict[str, float]:
@@ -89,7 +100,7 @@ def _has_matrices(match: Match, name: str) -> bool:
 
 def _tuned_word(match: Match, mine: Sequence[tuple[TensorMatch, Change]], share: Mapping[str, float]) -> Relation:
     sizes = {t.name: t.params for t in match.a.tensors}
-    moved = [(sizes[m.a], m.r) for m, c in mine if c.kind in ("tuned", "unrelated") and m.r is not None and m.used]
+    moved = [(sizes[m.a], m.r) for m, c in mine if c.kind == "tuned" and m.r is not None and m.used]
     weight = sum(w for w, _ in moved)
     r = sum(w * r for w, r in moved) / weight if weight else 0.0
     frozen = sum(share[kind] for kind in ("same", "recast", "reordered"))
@@ -127,23 +138,24 @@ def layer_map(mine: Sequence[tuple[TensorMatch, Change]]) -> tuple[tuple[int, in
     return None if folded and len(set(partners)) == len(partners) else mapping or None
 
 
-def _depth_changed(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> bool:
-    """Whole layers were dropped, doubled or added: matrices of a layer without a partner, or two with the same one."""
-    held = [m for m, c in mine if c.kind != "unrelated" and len(m.shape) > 1 and None not in m.layers]
-    if not held:
-        return False
-    theirs = {t.name: t.part for t in match.b.tensors if len(t.shape) > 1 and t.part.generic is None}
-    components = {theirs[m.b].component for m in held}
+def _depth_changed(match: Match, name: str, mine: Sequence[tuple[TensorMatch, Change]]) -> bool:
+    """Whole layers were dropped, doubled or added: layers without a related matrix, or matrices with one partner."""
+    held = [m for m, c in mine if c.kind != "unrelated" and len(m.shape) > 1]
     taken = Counter(m.b for m in held)
-    left_over = {
-        (part.component, part.layer)
-        for name, part in theirs.items()
-        if part.component in components and part.layer is not None and name not in taken
-    }
-    kept = {(theirs[m.b].component, m.layers[1]) for m in held}
-    added = {m.layers[0] for m, c in mine if c.kind == "unrelated" and m.layers[0] is not None and len(m.shape) > 1}
-    doubled = sum(count > 1 for count in taken.values())
-    return bool(left_over - kept or added - {m.layers[0] for m in held} or doubled > len(held) / 20)
+    components = {t.part.component for t in match.b.tensors if t.name in taken}
+    doubled = sum(count > 1 for count in taken.values()) > len(held) / 20
+    bare = _bare_layers(match.a, {name}, {m.a for m in held}) | _bare_layers(match.b, components, taken)
+    return doubled or bool(bare)
+
+
+def _bare_layers(sketch: CheckpointSketch, components: Collection[str], related: Collection[str]) -> set[int | None]:
+    """Layers of the components none of whose matrices is among `related`."""
+    layered = [
+        t
+        for t in sketch.tensors
+        if t.part.component in components and t.part.layer is not None and len(t.shape) > 1 and t.part.generic is None
+    ]
+    return {t.part.layer for t in layered} - {t.part.layer for t in layered if t.name in related}
 
 
 def _vocabulary_changed(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> bool:

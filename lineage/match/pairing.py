@@ -158,6 +158,8 @@ def _by_content(
             if scores[rank] < _NEAR:
                 break
             j, transposed = columns[rank % len(columns)], bool(rank >= len(columns))
+            if transposed and (len(tensor.shape) > 2 or len(b.tensors[j].shape) > 2):
+                continue  # a kernel's places have no counterpart in the other orientation
             z = pair_z(tensor, b.tensors[j], transposed)
             if z is not None and z > max(threshold, held):
                 found[i], held = Pair(i, j, "content", transposed), z

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import make_vectors
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from blake3 import blake3
 from make_vectors import ANSWERS, GOLDEN, TENSORS
+from safetensors import safe_open
 
 from lineage.sketch import FAMILY, read_sketch
 from lineage.types import TensorSketch
@@ -81,6 +83,35 @@ class TestTheGoldenFile:
 
     def test_it_is_the_file_that_the_answers_describe(self):
         assert blake3(GOLDEN.read_bytes()).hexdigest() == KNOWN["sketch_blake3"]
+
+
+class TestThePage:
+    """What index/FORMAT.md shows is what is written."""
+
+    PAGE = (ANSWERS.parents[1] / "FORMAT.md").read_text(encoding="utf-8")
+
+    def test_its_header_has_the_fields_of_a_real_one(self):
+        shown = json.loads(re.search(r"```json\n(.*?)```", self.PAGE, re.DOTALL)[1])
+        with safe_open(GOLDEN, framework="np") as file:
+            written = json.loads(file.metadata()["lineage"])
+        assert list(shown) == list(written)
+        assert list(shown["tensors"][0]) == list(written["tensors"][0])
+        assert [len(shown["tensors"][0][key]) for key in ("part", "axes", "stats")] == [4, 2, 7]
+
+    def test_its_arrays_are_those_of_a_real_file(self):
+        rows = re.findall(r"^\| `(\w+)` \| (\w+) \| \(([^)]*)\)", self.PAGE, re.MULTILINE)
+        with safe_open(GOLDEN, framework="np") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        assert {name for name, _, _ in rows} == set(arrays)
+        for name, dtype, shape in rows:
+            sides = [part.strip() for part in shape.split(",") if part.strip()]
+            assert arrays[name].dtype.name == dtype
+            assert [str(n) for n in arrays[name].shape][1:] == sides[1:]
+
+    def test_its_links_lead_somewhere(self):
+        links = re.findall(r"\]\(([^)#]+)\)", self.PAGE)
+        assert links
+        assert [link for link in links if not (ANSWERS.parents[1] / link).exists()] == []
 
 
 class TestTheFormatReadASecondTime:

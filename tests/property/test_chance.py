@@ -125,18 +125,38 @@ def test_units_are_read_back_at_the_positions_asked_for(seed):
 # -- agreement of values -----------------------------------------------------------------------
 
 
-def test_independent_values_agree_about_as_often_as_expected():
+def agreements(shape: tuple[int, int], scale: np.ndarray | float = 1.0) -> tuple[int, float]:
+    """Agreements and their expectation over 400 pairs of independent normal matrices."""
     agreeing, expected = 0, 0.0
     for seed in range(400):
-        x, y = np.random.default_rng(seed).standard_normal((2, 20, 20)).astype(np.float32)
+        x, y = (scale * np.random.default_rng(seed).standard_normal((2, *shape))).astype(np.float32)
         found = agreement(x, y, 1.0)
         assert found is not None
-        assert found.compared == 400
+        assert found.compared == x.size
         agreeing, expected = agreeing + found.agreeing, expected + found.expected
+    return agreeing, expected
+
+
+def test_independent_values_agree_about_as_often_as_expected():
     # the density of a difference of normals at 0 is 0.282: 400 * 400 * 2e-4 * 0.282 = 9.0 agreements
+    agreeing, expected = agreements((400, 1))
     assert 2 <= agreeing <= 20
-    # each model's count of chances has one added, which makes 400 / 399 more
+    # each pair's count of chances has one added, which makes 400 / 399 more
     assert 7 < expected < 14
+
+
+def test_the_expectation_is_on_the_safe_side_for_a_matrix():
+    agreeing, expected = agreements((20, 20))
+    assert 2 <= agreeing <= 20
+    assert 9 < expected < 80
+
+
+def test_rows_or_columns_that_are_small_in_every_model_raise_the_expectation_with_the_count():
+    small = np.where(np.arange(20) < 10, 1e-3, 1.0)
+    for scale in (small[:, None], small):
+        agreeing, expected = agreements((20, 20), scale)
+        assert agreeing > 1000
+        assert agreeing < 1.1 * expected < 1.5 * agreeing
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(16, 400))

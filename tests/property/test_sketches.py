@@ -7,10 +7,12 @@ from itertools import pairwise
 import ml_dtypes
 import numpy as np
 import pytest
+from datasketch import MinHash
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lineage.sketch.bands import DENSE, grid, runs, sampled, sampling_weights
+from lineage.sketch.family import MINHASH_SCHEME, PERMUTATIONS, SEED_MINHASH
 from lineage.sketch.identity import ValueHasher, value_digest
 from lineage.sketch.minhash import minhash, row_codes
 from lineage.sketch.projection import block_columns, encode_units, project_matrix, project_units
@@ -225,6 +227,13 @@ def test_whole_numbers_give_exactly_the_same_minhash_in_any_order(seed, rows):
     projected_rows = np.random.default_rng(seed).integers(-1000, 1000, (rows, 48)).astype(np.float32)
     order = np.random.default_rng(seed).permutation(rows)
     assert np.array_equal(minhash(row_codes(projected_rows)), minhash(row_codes(projected_rows[order])))
+
+
+@given(st.sets(st.integers(0, 2**25 - 1), max_size=60))
+def test_the_minhash_is_that_of_datasketch(codes):
+    theirs = MinHash(num_perm=PERMUTATIONS, seed=SEED_MINHASH, scheme=MINHASH_SCHEME, hashfunc=int)
+    theirs.update_batch(sorted(codes))
+    assert np.array_equal(minhash(np.array(sorted(codes), np.uint32)), theirs.hashvalues)
 
 
 @given(SEEDS, st.integers(1, 40), st.integers(0, 10))
