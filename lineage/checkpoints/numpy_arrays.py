@@ -29,6 +29,7 @@ MAGIC = b"\x93NUMPY"
 MAX_HEADER = 10_000  # bytes; NumPy's own limit
 USUAL_HEADER = 128  # bytes that NumPy writes for a small shape
 SUFFIX = ".npy"
+_WIDEST = {"f": 8, "c": 16}  # long double has another layout on every machine
 _NO_NUMBERS = "USMm"  # text, bytes, dates, spans
 
 # The header is a Python literal; these three fields are all it may hold, and are read without evaluating it.
@@ -116,9 +117,12 @@ def _dtype(path: Path, name: str, descr: str | None) -> np.dtype[Any]:
             path, f"array {quoted(name)} has dtype {quoted(descr)}, which says no number type: save it as safetensors"
         )
     try:
-        return np.dtype(descr)
+        dtype = np.dtype(descr)
     except (TypeError, ValueError) as error:
         raise UnsupportedDtype(path, f"array {quoted(name)} has dtype {quoted(descr)}, unknown here") from error
+    if dtype.itemsize > _WIDEST.get(dtype.kind, dtype.itemsize):
+        raise UnsupportedDtype(path, f"array {quoted(name)} holds long doubles, which differ between machines")
+    return dtype
 
 
 def _view(name: str, header: _Header, source: ByteSource) -> TensorView:

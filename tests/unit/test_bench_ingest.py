@@ -46,7 +46,7 @@ def test_the_file_is_a_seeded_safetensors_file(monkeypatch, tmp_path):
     ],
 )
 def test_a_bar_is_missed_where_its_figure_is_over_the_limit(change, missed):
-    read = json.dumps({"bytes_read": bench_ingest.FILE_BYTES // 20})
+    read = json.dumps({"checkpoint": {"bytes_read": bench_ingest.FILE_BYTES // 20}})
     seconds = {"openssl": 1.0, "full": 1.0, "sampled": 0.3} | change
     runs = {name: [Run(wall, 10**9, read)] for name, wall in seconds.items()}
     bars = bench_ingest.bars(runs, SECONDS)

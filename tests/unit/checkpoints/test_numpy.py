@@ -52,6 +52,13 @@ def test_what_is_no_number_is_refused(array: np.ndarray, tmp_path: Path) -> None
         open_checkpoint(tmp_path / "a.npy")
 
 
+@pytest.mark.skipif(np.dtype(np.longdouble).itemsize == 8, reason="long double is double on this machine")
+def test_long_doubles_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros(3, np.longdouble))
+    with pytest.raises(UnsupportedDtype, match="long double"):
+        open_checkpoint(tmp_path / "a.npy")
+
+
 def test_bfloat16_that_numpy_wrote_without_its_type_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "net.npz", w=np.ones(3, ml_dtypes.bfloat16))
     with pytest.raises(UnsupportedDtype, match="save it as safetensors"):
