@@ -11,14 +11,16 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from threading import Event
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from lineage import ancestry, store
+from lineage import store
 from lineage.checkpoints import open_checkpoint
 from lineage.errors import LineageError, NoIndex, Unknown
 from lineage.sketch import is_sketch_file, read_sketch, sketch_checkpoint, write_sketch
-from lineage.store import Finding, Index, Rebuilt, SqliteIndex
 from lineage.types import CheckpointSketch, Comparison, Depth, ModelRecord, Whois
+
+if TYPE_CHECKING:
+    from lineage.store import Finding, Index, Rebuilt, SqliteIndex
 
 Watch = Callable[[str, int, int], None]
 """Called with a path, the bytes sketched and the bytes to sketch; an exception from it stops the work."""
@@ -97,7 +99,7 @@ def ingest(
             watch(path, done, total)
 
     with ExitStack() as stack:
-        home = stack.enter_context(SqliteIndex.open(folder)) if SqliteIndex.is_in(folder) else None
+        home = stack.enter_context(store.SqliteIndex.open(folder)) if store.SqliteIndex.is_in(folder) else None
         pool = stack.enter_context(ThreadPoolExecutor(max_workers=workers))
         stack.callback(stop.set)  # called before the pool waits for its threads
         running: set[Future[Ingested | _Made]] = set()
@@ -109,7 +111,7 @@ def ingest(
             for made in [future.result() for future in done]:
                 if isinstance(made, _Made):
                     if home is None:
-                        home = stack.enter_context(SqliteIndex.create(folder))
+                        home = stack.enter_context(store.SqliteIndex.create(folder))
                     yield _added(home, made, __version__)
                 else:
                     yield made
@@ -130,6 +132,8 @@ def whois(
     Searches the user's index (`index`, or the default one if there is any) and the reference. Raises
     NoIndex where that leaves nothing to search.
     """
+    from lineage import ancestry
+
     with indexes(index, reference) as searched:
         if isinstance(checkpoint, CheckpointSketch):
             return ancestry.whois(checkpoint, searched)
@@ -148,6 +152,8 @@ def compare(
     watch: Watch | None = None,
 ) -> Comparison:
     """What `a` is to `b`. Each is a checkpoint, a `.sketch` file, a sketch, or an indexed model (see `find`)."""
+    from lineage import ancestry
+
     return ancestry.compare(
         find(a, index, reference=reference, depth=depth, watch=watch),
         find(b, index, reference=reference, depth=depth, watch=watch),
@@ -175,19 +181,19 @@ def find(
 def models(index: str | Path | None = None, *, reference: bool = True) -> list[Listed]:
     """Every model of the user's index, then of the reference, each ordered by name."""
     with indexes(index, reference) as searched:
-        return [Listed(record, not isinstance(one, SqliteIndex)) for one in searched for record in one.models()]
+        return [Listed(record, not isinstance(one, store.SqliteIndex)) for one in searched for record in one.models()]
 
 
 def show(model: str, index: str | Path | None = None, *, reference: bool = True) -> tuple[Listed, CheckpointSketch]:
     """Record and sketch of the model of that id, unique prefix, name or alias. Raises Unknown."""
     with indexes(index, reference) as searched:
         record, home = _find(model, searched)
-        return Listed(record, not isinstance(home, SqliteIndex)), home.load(record.id)
+        return Listed(record, not isinstance(home, store.SqliteIndex)), home.load(record.id)
 
 
 def remove(model: str, index: str | Path | None = None) -> ModelRecord:
     """Take a model out of the user's index; by id, unique prefix, name or alias. Raises Unknown, NoIndex, Locked."""
-    with SqliteIndex.open(_folder(index)) as home:
+    with store.SqliteIndex.open(_folder(index)) as home:
         record = home.find(model)
         home.remove(record.id)
         return record
@@ -195,7 +201,7 @@ def remove(model: str, index: str | Path | None = None) -> ModelRecord:
 
 def doctor(index: str | Path | None = None) -> tuple[int, list[Finding]]:
     """Number of models in the user's index, and what an examination found. Raises NoIndex, Malformed."""
-    with SqliteIndex.open(_folder(index)) as home:
+    with store.SqliteIndex.open(_folder(index)) as home:
         return len(home), store.examine(home)
 
 
@@ -212,7 +218,7 @@ def indexes(index: str | Path | None, reference: bool) -> Iterator[list[Index]]:
     with ExitStack() as stack:
         searched: list[Index] = []
         try:
-            searched.append(stack.enter_context(SqliteIndex.open(_folder(index))))
+            searched.append(stack.enter_context(store.SqliteIndex.open(_folder(index))))
         except NoIndex:
             if index is not None or not reference:
                 raise

@@ -1,13 +1,32 @@
-"""Indexes of sketched models: on disk with SQLite, or as a read-only folder of sketches."""
+"""Indexes of sketched models: on disk with SQLite, or as a read-only folder of sketches.
 
-from lineage.store.doctor import Finding, examine
-from lineage.store.folder import SketchFolder
-from lineage.store.protocol import Index, find_model
-from lineage.store.rebuild import Rebuilt, rebuild
-from lineage.store.reference import reference_index
-from lineage.store.sqlite import SqliteIndex, only_one
+Names are loaded when they are used (PEP 562): a sketch is made without waiting for SQLite.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lineage.store.doctor import Finding, examine
+    from lineage.store.folder import SketchFolder
+    from lineage.store.protocol import Index, find_model
+    from lineage.store.rebuilding import Rebuilt, rebuild
+    from lineage.store.reference import reference_index
+    from lineage.store.sqlite import SqliteIndex, only_one
 
 __all__ = [
     "Finding", "Index", "Rebuilt", "SketchFolder", "SqliteIndex",
     "examine", "find_model", "only_one", "rebuild", "reference_index",
 ]  # fmt: skip
+
+_HOMES = {
+    "Finding": "doctor", "Index": "protocol", "Rebuilt": "rebuilding", "SketchFolder": "folder",
+    "SqliteIndex": "sqlite", "examine": "doctor", "find_model": "protocol", "only_one": "sqlite",
+    "rebuild": "rebuilding", "reference_index": "reference",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"lineage.store.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
