@@ -31,7 +31,7 @@ def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
     matched = match(a, b, models)
     changes = _changes(matched)
     words = {name: component_relation(matched, name, changes) for name in matched.components}
-    role, basis = _UNDIRECTED if _same_weights(a, b) else direction(matched, changes, words.values())
+    role, basis = _UNDIRECTED if same_weights(a, b) else direction(matched, changes, words.values())
     components = tuple(_component(matched, name, word, changes, (role, basis)) for name, word in words.items())
     derived = [c for c in components if c.relation in DERIVED]
     share = sum(c.share for c in derived)
@@ -98,8 +98,9 @@ def _overall(components: Sequence[ComponentFinding], share: float) -> Relation:
     if "component-reused" in words or 0.0 < share < 0.5 or (share > 0.0 and foreign > _A_PART):
         return "component-reused"
     if share > 0.0:
-        # A detail such as a small head does not name the whole.
-        return strongest_word([c.relation for c in components if c.share > _A_DETAIL])
+        # A detail such as a small head does not name the whole, unless all the rest is equal.
+        word = strongest_word([c.relation for c in components if c.share > _A_DETAIL])
+        return strongest_word(words) if word == "identical" else word
     if "shared-init" in words:
         return "shared-init"
     return "independent" if "independent" in words else "inconclusive"
@@ -109,13 +110,13 @@ def _verdict(matched: Match, relation: Relation, share: float) -> Verdict:
     if relation == "component-reused":
         return "derived" if share >= 0.5 else "partly-derived"
     if relation in DERIVED:
-        return "identical" if _same_weights(matched.a, matched.b) else "derived"
+        return "identical" if same_weights(matched.a, matched.b) else "derived"
     if relation == "shared-init":
         return "related"
     return "independent" if relation == "independent" else "inconclusive"
 
 
-def _same_weights(a: CheckpointSketch, b: CheckpointSketch) -> bool:
+def same_weights(a: CheckpointSketch, b: CheckpointSketch) -> bool:
     """Whether the two hold the same tensors, whatever they are called; digests of one depth are compared."""
     both_full = a.depth == b.depth == "full"
 

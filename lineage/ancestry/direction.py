@@ -136,11 +136,12 @@ def common_factor(a: TensorSketch, b: TensorSketch) -> float | None:
 def _declared(a: CheckpointSketch, b: CheckpointSketch) -> tuple[Role, str] | None:
     for child, parent, role in ((a, b, "child"), (b, a, "parent")):
         for fact in child.declared:
-            if _same_name(fact.model, parent.name):
+            if same_name(fact.model, parent.name):
                 found: Role = "child" if role == "child" else "parent"
                 return found, f"declared: {fact.source} names {parent.name}"
     return None
 
 
-def _same_name(left: str, right: str) -> bool:
+def same_name(left: str, right: str) -> bool:
+    """Whether two model names agree but for the organisation before the slash and the case."""
     return bool(left) and left.rsplit("/", 1)[-1].lower() == right.rsplit("/", 1)[-1].lower()

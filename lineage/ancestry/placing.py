@@ -6,6 +6,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from threadpoolctl import threadpool_limits
+
 from lineage.ancestry.comparison import compare, generic
 from lineage.ancestry.relations import DERIVED, is_significant
 from lineage.match.values import MIN_DISTINCT
@@ -56,7 +58,8 @@ def whois(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
     models = len({record.id for index in indexes for record in index.models()})
     loaded = {model: index.load(model) for index in indexes for model in candidates(query, index)}
     searched = time.perf_counter()
-    compared = [compare(query, reference, max(1, models)) for reference in loaded.values()]
+    with threadpool_limits(limits=1, user_api="blas"):  # the products are small: threads would wait for each other
+        compared = [compare(query, reference, max(1, models)) for reference in loaded.values()]
     compared.sort(key=_rank, reverse=True)
     placed = _placed(query, compared)
     ancestors = _ancestors(compared)

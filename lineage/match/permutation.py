@@ -47,15 +47,18 @@ def permutation_test(pairs: list[tuple[NDArray[np.float32], NDArray[np.float32]]
     units = len(pairs[0][0])
     if units < MIN_UNITS:
         return None
-    left = np.concatenate([a for a, _ in pairs], axis=1).astype(np.float64)
-    right = np.concatenate([b for _, b in pairs], axis=1).astype(np.float64)
-    agreement = left @ right.T
-    centred = agreement - agreement.mean(0) - agreement.mean(1, keepdims=True) + agreement.mean()
-    sigma = math.sqrt(float((centred**2).sum()) / (units - 1))
-    if sigma == 0.0:
-        return None
+    left = np.concatenate([a for a, _ in pairs], axis=1)
+    right = np.concatenate([b for _, b in pairs], axis=1)
     alike = float((np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)).sum())
-    return PermutationTest(z=float(np.trace(centred)) / sigma, units=units, reach=alike / sigma)
+    left, right = left - left.mean(axis=0), right - right.mean(axis=0)
+    # Centring both sides centres S = a b' twice over; its norm follows from the smaller of two products.
+    trace = float(np.vdot(left, right))
+    if left.shape[1] < units:
+        square = float(np.vdot(left.T @ left, right.T @ right))
+    else:
+        square = float((np.square(left @ right.T)).sum(dtype=np.float64))
+    sigma = math.sqrt(max(0.0, square) / (units - 1))
+    return PermutationTest(trace / sigma, units, alike / sigma) if sigma > 0.0 else None
 
 
 def correlation(x: NDArray[np.floating[Any]], y: NDArray[np.floating[Any]]) -> float | None:

@@ -1,0 +1,127 @@
+"""Models of one structure as points: distances, angles and sums from the values that every sketch kept."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.sketch.projection import constant_unit
+from lineage.types import CheckpointSketch, TensorSketch
+
+_NEARLY_ONE = 0.99  # from here on the int8 rounding of unit vectors would show
+_FLOOR = 0.03  # a correlation that noise alone gives
+
+Points = NDArray[np.float64]
+Key = tuple[str, str, int | None, tuple[int, ...], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """Sketches whose matrices correspond one by one, as points of one space.
+
+    `members` are positions in the list that `cohorts` was given; `keys` says what each tensor is. Row i of `points`
+    (members, dims) float64 holds the sampled values of member i, each tensor divided by its typical deviation and
+    weighted so that the squared length of a difference is a share of all parameters: unrelated models lie about 2
+    apart (squared), a fine-tune with correlation r about 2 (1 - r). `layers` (dims,) is each coordinate's layer, -1
+    outside layers; `tensors` (dims,) numbers the tensors. `apart` (tensors, members, members) float32 is -log r tensor
+    by tensor and `sizes` (tensors,) their parameters: correlations multiply along a path of training, whether it adds
+    to the weights or lets them decay, so this distance adds up along the true tree.
+    """
+
+    members: tuple[int, ...]
+    keys: tuple[Key, ...]
+    points: Points
+    layers: NDArray[np.int64]
+    tensors: NDArray[np.int64]
+    apart: NDArray[np.float32]
+    sizes: NDArray[np.float64]
+
+    def distances(self, weights: NDArray[np.float64] | None = None) -> Points:
+        """Distance of every two members, (members, members): the mean over tensors by size, or by size times weight."""
+        share = self.sizes if weights is None else self.sizes * weights
+        return np.asarray(np.tensordot(share / share.sum(), self.apart, axes=1))
+
+
+def common_distances(left: Cohort, right: Cohort) -> Points | None:
+    """Rough -log r between members of two structures, over the matrices of both; None without any."""
+    shared = [(i, right.keys.index(key)) for i, key in enumerate(left.keys) if key in right.keys]
+    if not shared:
+        return None
+    blocks = [[_unit(c.points[:, c.tensors == pair[side]]) for pair in shared] for side, c in enumerate((left, right))]
+    mean = np.concatenate(blocks[0], axis=1) @ np.concatenate(blocks[1], axis=1).T / len(shared)
+    return np.asarray(-np.log(np.clip(mean, _FLOOR, 1.0)))
+
+
+def _unit(block: Points) -> Points:
+    centred = block - block.mean(axis=1, keepdims=True)
+    norms = np.linalg.norm(centred, axis=1, keepdims=True)
+    return np.asarray(centred / np.where(norms > 0, norms, 1.0))
+
+
+def cohorts(sketches: Sequence[CheckpointSketch]) -> list[Cohort]:
+    """Group sketches by structure (role, layer and shape of every matrix, whatever the names)."""
+    groups: dict[Hashable, list[int]] = defaultdict(list)
+    matrices = [_matrices(sketch) for sketch in sketches]
+    for i, mine in enumerate(matrices):
+        if mine:
+            groups[frozenset(mine)].append(i)
+    return [_cohort(members, [matrices[i] for i in members]) for members in groups.values()]
+
+
+def _matrices(sketch: CheckpointSketch) -> dict[Key, TensorSketch]:
+    found: dict[Key, TensorSketch] = {}
+    repeats: Counter[Hashable] = Counter()
+    for tensor in sketch.tensors:
+        part = tensor.part
+        if part.generic is None and tensor.params not in tensor.shape and len(tensor.shape) > 1:
+            key = part.component, part.role, part.layer, tensor.shape
+            found[*key, repeats[key]] = tensor
+            repeats[key] += 1
+    return found
+
+
+def _cohort(members: list[int], matrices: list[dict[Key, TensorSketch]]) -> Cohort:
+    keys = sorted(matrices[0], key=repr)
+    total = sum(matrices[0][key].params for key in keys)
+    blocks, layers, tensors = [], [], []
+    for number, key in enumerate(keys):
+        held = [m[key] for m in matrices]
+        deviation = float(np.median([t.stats.std for t in held])) or 1.0
+        block = np.stack([t.values.reshape(-1) for t in held]).astype(np.float64)
+        blocks.append(block * np.sqrt(held[0].params / total / block.shape[1]) / deviation)
+        layers.append(np.full(block.shape[1], -1 if key[2] is None else key[2]))
+        tensors.append(np.full(block.shape[1], number))
+    return Cohort(
+        tuple(members),
+        tuple(keys),
+        np.concatenate(blocks, axis=1),
+        np.concatenate(layers),
+        np.concatenate(tensors),
+        np.stack([_log_distances([m[key] for m in matrices]) for key in keys]).astype(np.float32),
+        np.array([matrices[0][key].params for key in keys], np.float64),
+    )
+
+
+def _log_distances(tensors: Sequence[TensorSketch]) -> Points:
+    """-log r of every two of corresponding tensors, from unit vectors; from exact values where r is nearly 1."""
+    units = np.stack([unit_block(tensor) for tensor in tensors])
+    by_units = _correlations(units)
+    by_values = _correlations(np.stack([t.values.reshape(-1).astype(np.float64) for t in tensors]))
+    return np.asarray(-np.log(np.clip(np.where(by_units > _NEARLY_ONE, by_values, by_units), _FLOOR, 1.0)))
+
+
+def unit_block(tensor: TensorSketch) -> Points:
+    """All sampled unit vectors of the first axis in one row, the tensor's mean taken out."""
+    units = tensor.units[0]
+    assert units is not None
+    rows = units.codes.astype(np.float64) * units.scale[:, None]
+    return np.asarray((rows - tensor.stats.mean * constant_unit(tensor.shape, 0)).reshape(-1))
+
+
+def _correlations(rows: Points) -> Points:
+    unit = _unit(rows)
+    return np.asarray(unit @ unit.T)
