@@ -1,4 +1,4 @@
-"""The library surface: sketch, ingest, whois, compare, and the care of an index."""
+"""The library surface: sketch, ingest, whois, compare, graph, trace, decompose, and the care of an index."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lineage import store
 from lineage.checkpoints import open_checkpoint
 from lineage.errors import LineageError, NoIndex, Unknown
 from lineage.sketch import is_sketch_file, read_sketch, sketch_checkpoint, write_sketch
-from lineage.types import CheckpointSketch, Comparison, Depth, ModelRecord, Whois
+from lineage.types import CheckpointSketch, Comparison, Depth, Lineage, Merge, ModelRecord, Trace, Whois
 
 if TYPE_CHECKING:
     from lineage.store import Finding, Index, Rebuilt, SqliteIndex
@@ -160,6 +160,64 @@ def compare(
     )
 
 
+def graph(
+    model: str | None = None,
+    index: str | Path | None = None,
+    *,
+    reference: bool = True,
+    family: bool = False,
+    watch: Callable[[int, int], None] | None = None,
+) -> Lineage:
+    """The ancestry graph of all models, or of one (see `find`) with its neighbours or its whole `family`.
+
+    `watch` is called with the comparisons that are done and to do. Raises Unknown, NoIndex.
+    """
+    from lineage import ancestry
+
+    with indexes(index, reference) as searched:
+        if model is None:
+            return ancestry.graph(searched, watch=watch)
+        chosen = _find(model, searched)[0].id
+        if family:
+            return ancestry.graph(searched, family_of=chosen, watch=watch)
+        return ancestry.graph(searched, around=chosen, watch=watch)
+
+
+def trace(
+    model: str,
+    index: str | Path | None = None,
+    *,
+    reference: bool = True,
+    watch: Callable[[int, int], None] | None = None,
+) -> Trace:
+    """The ancestry of an indexed model (see `find`) up to its roots. Raises Unknown, NoIndex."""
+    from lineage import ancestry
+
+    with indexes(index, reference) as searched:
+        record, home = _find(model, searched)
+        family = ancestry.graph(searched, family_of=record.id, watch=watch)
+        node = _node_of(record, family)
+        is_merge = any(edge.relation == "merged" and edge.child == node for edge in family.edges)
+        merge = ancestry.decompose(home.load(record.id), searched) if is_merge else None
+    return Trace(node, family, () if merge is None else merge.alternatives)
+
+
+def decompose(
+    checkpoint: str | Path | CheckpointSketch,
+    index: str | Path | None = None,
+    *,
+    reference: bool = True,
+    depth: Depth = "full",
+    watch: Watch | None = None,
+) -> Merge | None:
+    """The models that a checkpoint or indexed model (see `find`) is merged from; None if it is no merge."""
+    from lineage import ancestry
+
+    query = find(checkpoint, index, reference=reference, depth=depth, watch=watch)
+    with indexes(index, reference) as searched:
+        return ancestry.decompose(query, searched)
+
+
 def find(
     text: str | Path | CheckpointSketch,
     index: str | Path | None = None,
@@ -289,6 +347,14 @@ def _find(text: str, searched: Iterable[Index]) -> tuple[ModelRecord, Index]:
         if found:
             return store.only_one(text, found, "the index"), index
     raise Unknown(f"{text!r} is neither a file nor a model of the index: `lineage list` shows the models")
+
+
+def _node_of(record: ModelRecord, family: Lineage) -> str:
+    """The node that stands for a model: its own, or that of the copy into which it was folded."""
+    for node in family.nodes:
+        if node.id == record.id:
+            return node.id
+    return next(node.id for node in family.nodes if record.name in node.aliases)
 
 
 def _folder(index: str | Path | None) -> Path:

@@ -12,6 +12,8 @@
         Locked                       exit 11  another process is writing to the index
         Unknown                      exit 1   no model of that id or name
       SketchMismatch                 exit 1   two sketches of different families cannot be compared
+      UnknownEnding                  exit 2   no format goes with the ending of a name
+      MissingExtra                   exit 1   an optional part is not installed
 
 Each message is one line: what is wrong, where, and what to do about it.
 """
@@ -80,3 +82,13 @@ class Unknown(StoreError):
 
 class SketchMismatch(LineageError):
     """Two sketches were made by different families, versions or parameters."""
+
+
+class UnknownEnding(LineageError):
+    """The ending of a file's name chooses no format."""
+
+    exit_code = 2
+
+
+class MissingExtra(LineageError):
+    """An optional part of the package is not installed; the message names it."""

@@ -1,4 +1,4 @@
-"""What people do to weights, in NumPy: the operators that check_real.py applies to a real base.
+"""What people do to weights, in NumPy: operators for a real base (check_real.py) and for the trained zoo (make_zoo.py).
 
 Each takes and returns a dict of arrays by tensor name; none changes its input. Random ones are seeded.
 """
@@ -53,9 +53,7 @@ def write_shards(arrays: Mapping[str, NDArray[Any]], folder: Path, shards: int) 
 
 def matrices(change: Callable[[NDArray[Any]], NDArray[Any]]) -> Callable[[Arrays], Arrays]:
     """Apply `change` to every floating-point tensor of two axes or more."""
-    return lambda arrays: {
-        n: change(a) if a.ndim > 1 and a.dtype.kind == "f" else a for n, a in arrays.items()
-    }
+    return lambda arrays: {n: change(a) if a.ndim > 1 and a.dtype.kind == "f" else a for n, a in arrays.items()}
 
 
 def cast(dtype: str) -> Callable[[Arrays], Arrays]:
@@ -71,9 +69,7 @@ def int8_rows(a: NDArray[Any]) -> NDArray[Any]:
 
 def int4_groups(a: NDArray[Any], group: int = 32) -> NDArray[Any]:
     """Round to the nearest of 15 levels in groups of 32 along the row (rows of other lengths: a row at a time)."""
-    flat = a.reshape(a.shape[0], -1)
-    runs = flat.reshape(-1, group) if flat.shape[1] % group == 0 else flat
-    return _round_groups(runs, 7).reshape(a.shape)
+    return _round_groups(_runs(a, group), 7).reshape(a.shape)
 
 
 def _round_groups(runs: NDArray[Any], levels: int) -> NDArray[Any]:
@@ -85,6 +81,64 @@ def _round_groups(runs: NDArray[Any], levels: int) -> NDArray[Any]:
 def magnitude_pruned(a: NDArray[Any]) -> NDArray[Any]:
     """Set the half of the values of smallest magnitude to zero."""
     return np.where(np.abs(a) < np.median(np.abs(a)), np.float32(0), a)
+
+
+def pruned_2_4(a: NDArray[Any]) -> NDArray[Any]:
+    """Keep the two largest of every four neighbours along the row (rows of other lengths stay whole)."""
+    flat = a.reshape(a.shape[0], -1)
+    if flat.shape[1] % 4:
+        return a
+    fours = flat.reshape(-1, 4)
+    rank = np.argsort(np.argsort(np.abs(fours), axis=1), axis=1)
+    return np.where(rank >= 2, fours, np.float32(0)).astype(a.dtype).reshape(a.shape)
+
+
+# The 16 levels of NormalFloat4: quantiles of a normal, scaled to [-1, 1] (Dettmers et al. 2023, appendix E).
+_NF4 = np.array(
+    [
+        -1.0, -0.6961928, -0.52507305, -0.39491749, -0.28444138, -0.18477343, -0.09105004, 0.0,
+        0.0795803, 0.1609302, 0.2461123, 0.33791524, 0.44070983, 0.56261700, 0.72295684, 1.0,
+    ],
+    np.float32,
+)  # fmt: skip
+
+
+def nf4_groups(a: NDArray[Any], group: int = 64) -> NDArray[Any]:
+    """Round to the nearest of NF4's 16 levels, scaled by the largest magnitude of each run of 64 values."""
+    runs = _runs(a, group)
+    scale = np.abs(runs).max(axis=1, keepdims=True)
+    scale = np.where(scale > 0, scale, 1).astype(np.float32)
+    nearest = np.searchsorted((_NF4[1:] + _NF4[:-1]) / 2, runs / scale)
+    return np.asarray((_NF4[nearest] * scale).reshape(a.shape), np.float32)
+
+
+def q4_k(a: NDArray[Any]) -> NDArray[Any]:
+    """Quantise as GGUF's Q4_K lays it out, dequantised to float32.
+
+    Blocks of 256 values hold eight runs of 32 with 16 levels each; a run's step and offset are six-bit
+    multiples of two half-precision numbers of the block. Steps come from the run's range, not from llama.cpp's search.
+    Rows are taken one after the other; a tensor whose size is no multiple of 256 stays as it is.
+    """
+    if a.size % 256:
+        return a
+    runs = a.reshape(-1, 8, 32).astype(np.float32)
+    low = np.minimum(runs.min(axis=2), 0)
+    step = _six_bits((runs.max(axis=2) - low) / 15)[..., None]
+    offset = _six_bits(-low)[..., None]
+    levels = np.clip(np.rint((runs + offset) / np.where(step > 0, step, 1)), 0, 15)
+    return np.asarray((levels * step - offset).reshape(a.shape), np.float32)
+
+
+def _six_bits(values: NDArray[Any]) -> NDArray[Any]:
+    """Round each row to multiples (0..63) of one float16 number."""
+    unit = (values.max(axis=1, keepdims=True) / 63).astype(np.float16).astype(np.float32)
+    return np.asarray(np.clip(np.rint(values / np.where(unit > 0, unit, 1)), 0, 63) * unit, np.float32)
+
+
+def _runs(a: NDArray[Any], group: int) -> NDArray[Any]:
+    """Rows cut into runs of `group` values; rows of other lengths stay whole."""
+    flat = a.reshape(a.shape[0], -1)
+    return flat.reshape(-1, group) if flat.shape[1] % group == 0 else flat
 
 
 def noise(share: float, seed: int = 7) -> Callable[[NDArray[Any]], NDArray[Any]]:

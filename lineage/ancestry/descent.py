@@ -17,6 +17,7 @@ from lineage.ancestry.comparison import compare, same_weights
 from lineage.ancestry.declarations import declarations
 from lineage.ancestry.geometry import Cohort, cohorts
 from lineage.ancestry.merges import Mixture, find_mixtures
+from lineage.ancestry.roundings import roundings
 from lineage.store import Index
 from lineage.types import CheckpointSketch, Edge, Lineage, Node
 
@@ -25,7 +26,8 @@ Pair = tuple[int, int]
 _COMPARED = 3  # arcs into a node that are compared in full
 _CUE = 1.0  # cost of going against one cue of direction
 _DIRECTED = 0.5  # how much more often one direction must be chosen than the other
-_DRAWS = 10
+_DRAWS = 20
+_ROOT_NOISE = 0.05  # differences of cost below this say little about where a tree begins
 
 
 def graph(
@@ -46,7 +48,8 @@ def graph(
         whole = Lineage(_nodes(groups), tuple(_measured([group[0] for group in groups], watch)))
     declared, contradictions = declarations(whole, groups)
     whole = Lineage(_rooted(whole), (*whole.edges, *declared), contradictions)
-    chosen = family_of or around
+    leader = {copy.id: group[0].id for group in groups for copy in group}
+    chosen = leader.get(family_of or around or "")
     return whole if chosen is None else _part(whole, chosen, only_neighbours=around is not None)
 
 
@@ -70,6 +73,7 @@ class _Field:
 
     grouped: list[Cohort]
     first: set[int]
+    rounded: dict[int, int]
     mixtures: dict[int, Mixture]
     strangers: list[Arc]
     root_costs: dict[int, float]
@@ -82,19 +86,27 @@ class _Field:
             weights = None
             if draw is not None:
                 weights = np.maximum(draw.multinomial(count, np.full(count, 1 / count)).astype(np.float64), 1e-3)
-            arcs += within(cohort, self.first, self.mixtures, weights)
-        return arcs
+            found = within(cohort, self.first, self.mixtures, weights)
+            arcs += [arc for arc in found if arc.parent not in self.rounded and arc.child not in self.rounded]
+        # A rounded copy hangs on what it was rounded from; to all others the two are the same model.
+        return arcs + [Arc(finer, copy, 0.0) for copy, finer in self.rounded.items()]
 
 
 def _measured(sketches: list[CheckpointSketch], watch: Watch | None) -> Iterator[Edge]:
     blind = [replace(sketch, declared=()) for sketch in sketches]
     grouped = cohorts(blind)
+    rounded = {i: j for cohort in grouped for i, j in roundings(cohort, blind).items()}
     first = {i for i, sketch in enumerate(blind) if is_untrained(sketch)}
-    mixtures = {c.members[i]: _renumbered(m, c) for c in grouped for i, m in find_mixtures(c).items()}
+    mixtures = {
+        c.members[i]: _renumbered(m, c)
+        for c in grouped
+        for i, m in find_mixtures(c, [k for k, member in enumerate(c.members) if member in rounded]).items()
+    }
     pairs = Pairs(blind, watch)
     root_costs = dict.fromkeys(range(len(blind)), STRANGE) | dict.fromkeys([*first, *mixtures], 0.0)
-    field = _Field(grouped, first, mixtures, list(between(grouped, pairs, mixtures)), root_costs)
-    chosen = cheapest_forest([*_cued(_promising(field.arcs()), pairs)], root_costs)
+    strangers = [a for a in between(grouped, pairs, mixtures) if a.parent not in rounded and a.child not in rounded]
+    field = _Field(grouped, first, rounded, mixtures, strangers, root_costs)
+    chosen = cheapest_forest([*_cued(_promising(field.arcs(), first), pairs)], root_costs)
     support = _support(field, pairs)
     below = _below(first, chosen)
     structure = {member: number for number, cohort in enumerate(grouped) for member in cohort.members}
@@ -105,14 +117,18 @@ def _measured(sketches: list[CheckpointSketch], watch: Watch | None) -> Iterator
         yield from _merge_edges(child, mixture, blind)
 
 
-def _promising(arcs: Sequence[Arc]) -> list[Arc]:
-    """The cheapest few arcs into each node, and their reverses: only these are worth a full comparison."""
+def _promising(arcs: Sequence[Arc], first: set[int]) -> list[Arc]:
+    """The cheapest few arcs into each node, its reverse, and the cheapest from an initialisation.
+
+    Only these are worth a full comparison.
+    """
     into: dict[int, list[Arc]] = defaultdict(list)
     for arc in arcs:
         into[arc.child].append(arc)
-    pairs = {
-        frozenset((arc.parent, arc.child)) for found in into.values() for arc in sorted(found, key=_cost)[:_COMPARED]
-    }
+    pairs: set[frozenset[int]] = set()
+    for found in into.values():
+        begun = sorted((arc for arc in found if arc.parent in first), key=_cost)
+        pairs |= {frozenset((arc.parent, arc.child)) for arc in [*sorted(found, key=_cost)[:_COMPARED], *begun[:1]]}
     return [arc for arc in arcs if frozenset((arc.parent, arc.child)) in pairs]
 
 
@@ -134,7 +150,9 @@ def _support(field: _Field, pairs: Pairs) -> Mapping[Pair, float]:
     counts: dict[Pair, float] = defaultdict(float)
     for _ in range(_DRAWS):
         known = [arc for arc in field.arcs(generator) if pairs.is_known(arc.child, arc.parent)]
-        for arc in cheapest_forest([*_cued(known, pairs)], field.root_costs).values():
+        # Where nothing tells the ends of a tree apart, each of its nodes is as likely a root as any other.
+        roots = {node: cost + _ROOT_NOISE * generator.gumbel() for node, cost in field.root_costs.items()}
+        for arc in cheapest_forest([*_cued(known, pairs)], roots).values():
             counts[arc.parent, arc.child] += 1 / _DRAWS
     return counts
 

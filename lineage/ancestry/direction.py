@@ -8,12 +8,14 @@ import numpy as np
 
 from lineage.ancestry.changes import Change
 from lineage.match import Match
+from lineage.match.evidence import pair_correlation
 from lineage.match.values import common_values
 from lineage.types import CheckpointSketch, Relation, Role, TensorMatch, TensorSketch
 
 _MIN_ROWS = 8
 _ALONG = 0.97  # cosine of a row's movement with the row: float32 rounding over many steps takes the rest
 _ALIKE = 0.2  # how far factors may lie apart, as a share of the shrinkage
+_ALIKE_R = 0.5
 _MOST_DECAY = 0.1  # a larger factor is a rescaling, not decay
 
 
@@ -70,9 +72,9 @@ def _vocabulary(match: Match, changes: Sequence[tuple[TensorMatch, Change]]) -> 
 def _layers(match: Match, changes: Sequence[tuple[TensorMatch, Change]]) -> tuple[Role, str] | None:
     """One side's layers are a part of the other's: the fewer were kept, or the more are copies."""
     kept = [(m, c) for m, c in changes if c.kind != "unrelated" and len(m.shape) > 1 and None not in m.layers]
-    ours = _layer_digests(match.a, {m.component for m, _ in kept})
+    ours = _layer_matrices(match.a, {m.component for m, _ in kept})
     names = {m.b for m, _ in kept}
-    theirs = _layer_digests(match.b, {t.part.component for t in match.b.tensors if t.name in names})
+    theirs = _layer_matrices(match.b, {t.part.component for t in match.b.tensors if t.name in names})
     here, there = {m.layers[0] for m, _ in kept}, {m.layers[1] for m, _ in kept}
     if len(theirs) > len(ours) and here == set(ours):
         if _copies(theirs, there):
@@ -85,18 +87,35 @@ def _layers(match: Match, changes: Sequence[tuple[TensorMatch, Change]]) -> tupl
     return None
 
 
-def _layer_digests(sketch: CheckpointSketch, components: Collection[str]) -> dict[int | None, set[str]]:
-    found: dict[int | None, set[str]] = {}
+def _layer_matrices(sketch: CheckpointSketch, components: Collection[str]) -> dict[int | None, list[TensorSketch]]:
+    found: dict[int | None, list[TensorSketch]] = {}
     for t in sketch.tensors:
         if t.part.component in components and t.part.layer is not None and len(t.shape) > 1:
-            found.setdefault(t.part.layer, set()).add(t.band_digest)
+            found.setdefault(t.part.layer, []).append(t)
     return found
 
 
-def _copies(layers: dict[int | None, set[str]], matched: Collection[int | None]) -> bool:
-    """Whether some unmatched layer holds the content of a matched one."""
-    known = set().union(*(digests for layer, digests in layers.items() if layer in matched))
-    return any(digests & known for layer, digests in layers.items() if layer not in matched)
+def _copies(layers: dict[int | None, list[TensorSketch]], matched: Collection[int | None]) -> bool:
+    """Whether an unmatched layer is a matched one over again, trained since or not: half of its matrices are alike."""
+    for layer, mine in layers.items():
+        if layer in matched:
+            continue
+        for other in matched:
+            alike = [
+                _are_alike(a, b)
+                for a in mine
+                for b in layers.get(other, ())
+                if a.part.role == b.part.role and a.shape == b.shape
+            ]
+            if sum(alike) > len(alike) / 2:
+                return True
+    return False
+
+
+def _are_alike(a: TensorSketch, b: TensorSketch) -> bool:
+    """Whether two tensors of one shape are plainly alike: r over 0.5 of a few hundred values."""
+    r = pair_correlation(a, b, transposed=False)
+    return r is not None and r > _ALIKE_R
 
 
 def _shrunk_rows(match: Match) -> tuple[Role, str] | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,15 @@ EXACT = 0.02  # share of the movement that rounding and spherical interpolation 
 LEAST_WEIGHT = 0.02
 MOST_PARENTS = 8
 _RELATED = 1.0  # squared distance, half of that between unrelated models
-_SAME = 1e-9
+COPY = 1e-5  # squared distance that rounding to bfloat16 gives and training does not
 _SPIKE_WIDTH = 2e-3  # relative width in which ratios of one constant lie after float32 rounding
-_SPIKE = 0.08
+_SPIKE = 0.05
+_MIN_RATIOS = 100
+_MOST_TRIMMED = 5
+_TRIMMED = 0.55  # share of moved values that sums of whole or absent differences must give
 _MIN_SPARSE = 0.05
+_MOST_TASKS = 12
+_TASK_EXACT = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,35 +37,42 @@ class Mixture:
     method: str
 
 
-def find_mixtures(cohort: Cohort) -> dict[int, Mixture]:
-    """Every member of a cohort that is a mixture of others, by its position.
+def find_mixtures(cohort: Cohort, excluded: Collection[int] = ()) -> dict[int, Mixture]:
+    """Every member of a cohort that is a mixture of others, by its position; `excluded` members play no part.
 
-    Exact sums come first; a sum of trimmed differences is looked for among the rest, without them as parents.
+    Exact sums come first. Where a sum can be written without other mixtures it is: merges of the same parents lie in
+    each other's hull. Sums of trimmed differences and of task vectors are looked for among the rest.
     """
-    exact = {child: found for child in range(len(cohort.members)) if (found := find_mixture(cohort, child))}
-    rest = [child for child in range(len(cohort.members)) if child not in exact]
-    sparse = {child: found for child in rest if (found := _sparse(cohort, child, _near(cohort, child, exact)))}
-    return exact | sparse
+    members = [i for i in range(len(cohort.members)) if i not in excluded]
+    found = {child: one for child in members if (one := _exact(cohort, child, excluded))}
+    plain = {child: one for child in found if (one := _exact(cohort, child, {*excluded, *(found.keys() - {child})}))}
+    found |= plain
+    for kind in (_sparse, _task):
+        rest = [child for child in members if child not in found]
+        aside = {*excluded, *found}
+        found |= {child: one for child in rest if (one := kind(cohort, child, _near(cohort, child, aside)))}
+    mixed = [child for child, one in found.items() if not found.keys().isdisjoint(one.parents)]
+    return found | {c: one for c in mixed if (one := _exact(cohort, c, {*excluded, *(found.keys() - {c})}))}
 
 
-def find_mixture(cohort: Cohort, child: int) -> Mixture | None:
+def _exact(cohort: Cohort, child: int, excluded: Collection[int]) -> Mixture | None:
     """The weighted sum of other members that `child` is, or None.
 
     Weights are non-negative and sum to one, over all candidates that are related at all: nothing is named in
     advance. A mixture counts if it leaves under 2% of the squared distance to the nearest parent unexplained on
     tensors that were not fitted; the base of a star, which lies between its children, leaves 1/n.
     """
-    near = _near(cohort, child, ())
+    near = _near(cohort, child, excluded)
     return None if len(near) < 2 else _linear(cohort, child, near) or _by_layers(cohort, child, near)
 
 
-def _near(cohort: Cohort, child: int, excluded: Container[int]) -> list[int]:
+def _near(cohort: Cohort, child: int, excluded: Collection[int]) -> list[int]:
     """Related members that are no copies, the nearest first."""
     distances = ((cohort.points - cohort.points[child]) ** 2).sum(axis=1)
     return [
         int(i)
         for i in np.argsort(distances)
-        if i != child and i not in excluded and _SAME < distances[i] < _RELATED
+        if i != child and i not in excluded and COPY < distances[i] < _RELATED
     ]
 
 
@@ -89,9 +102,9 @@ def _on_support(gram: Points, support: list[int], start: NDArray[np.float64]) ->
     while True:
         target = np.linalg.lstsq(gram[np.ix_(active, active)], np.ones(len(active)), rcond=None)[0]
         total = float(target.sum())
-        if total <= 0:
+        if not np.isfinite(target).all() or total <= 1e-200:
             return current
-        target = target / total
+        target /= total
         negative = [(i, t) for i, t in zip(active, target, strict=True) if t <= 0]
         if not negative:
             result = np.zeros(len(gram))
@@ -147,7 +160,7 @@ def _by_layers(cohort: Cohort, child: int, near: list[int]) -> Mixture | None:
     chosen = [k for k in range(len(near)) if total[:, k].max() >= 0.1]
     if not 2 <= len(chosen) <= MOST_PARENTS:
         return None
-    left = movement = 0.0
+    left = nearest = 0.0
     sizes = {}
     by_layer = {}
     for section in sections:
@@ -155,16 +168,20 @@ def _by_layers(cohort: Cohort, child: int, near: list[int]) -> Mixture | None:
         weights = simplex_weights(part @ part.T)
         by_layer[int(section)] = tuple(weights)
         left += float(((weights @ part) ** 2).sum())
+        nearest += float((part**2).sum(axis=1).min())
         sizes[int(section)] = float((cohort.points[child][cohort.layers == section] ** 2).sum())
-    movement = float((offsets[chosen] ** 2).sum(axis=1).min())
-    if left > EXACT * movement:
+    # Mixing must beat taking each layer whole from one parent, unless that gives the child itself.
+    if left > max(EXACT * nearest, COPY * sum(sizes.values())):
         return None
     mean = np.average(list(by_layer.values()), axis=0, weights=[sizes[s] for s in by_layer])
     if float(mean.min()) < LEAST_WEIGHT:
         return None
     whole = all(max(w) > 0.98 for w in by_layer.values())
+    givers = {int(np.argmax(w)) for layer, w in by_layer.items() if layer >= 0}
+    if whole and len(givers) < 2:
+        return None  # two children that moved different parts would say this of their parent
     method = "passthrough" if whole else "slerp"
-    return Mixture(tuple(near[k] for k in chosen), tuple(mean), by_layer, left / movement, method)
+    return Mixture(tuple(near[k] for k in chosen), tuple(mean), by_layer, left / nearest if nearest > 0 else 0.0, method)
 
 
 def _sparse(cohort: Cohort, child: int, near: list[int]) -> Mixture | None:
@@ -185,10 +202,15 @@ def _sparse_on(cohort: Cohort, child: int, base: int, near: list[int]) -> Mixtur
     # Frozen tensors are still as a whole; trimming leaves some values of nearly every tensor.
     if ((shares > 0.02) & (shares < 0.98)).mean() < 0.5:
         return None
-    parents = _spiking(cohort, base, delta, [i for i in near if i != base])
-    if len(parents) < 2:
+    if (cohort.points[child][~zero] == 0).mean() > 0.5:
+        return None  # pruned: what moved, moved to zero
+    spikes = _spiking(cohort, base, delta, [i for i in near if i != base])
+    if len(spikes) < 2:
         return None
+    parents = list(spikes)
     directions = cohort.points[parents] - cohort.points[base]
+    if _explained(delta[~zero], [spikes[p] * d[~zero] for p, d in zip(parents, directions, strict=True)]) < _TRIMMED:
+        return None
     fitted = np.maximum(np.linalg.lstsq(directions.T, delta, rcond=None)[0], 0.0)
     kept = [k for k in range(len(parents)) if fitted[k] >= LEAST_WEIGHT * fitted.sum()]
     if len(kept) < 2:
@@ -198,28 +220,68 @@ def _sparse_on(cohort: Cohort, child: int, base: int, near: list[int]) -> Mixtur
     return Mixture(tuple(parents[k] for k in kept), weights, {}, left, "sparse task vectors (TIES or DARE)")
 
 
+def _explained(delta: NDArray[np.float64], shares: Sequence[NDArray[np.float64]]) -> float:
+    """Share of the moved values that are a sum or a mean of some of the parents' shares, each whole or left out."""
+    hit = np.zeros(len(delta), bool)
+    for size in range(1, len(shares) + 1):
+        for some in combinations(shares, size):
+            total = np.sum(some, axis=0)
+            for scale in (1.0, 1.0 / size):
+                hit |= np.abs(delta - scale * total) <= _SPIKE_WIDTH * np.abs(delta)
+    return float(hit.mean())
+
+
+def _task(cohort: Cohort, child: int, near: list[int]) -> Mixture | None:
+    """Task arithmetic: a sum with weights that add up to one, all positive but the common base's."""
+    chosen = near[:_MOST_TASKS]
+    weights: NDArray[np.float64] = np.empty(0)
+    while len(chosen) > 2:
+        offsets = cohort.points[chosen] - cohort.points[child]
+        weights, left = _affine(offsets)
+        smaller = [k for k in range(len(chosen)) if k != int(np.argmin(np.abs(weights)))]
+        if left > _TASK_EXACT * float((offsets**2).sum(axis=1).min()):
+            return None
+        lean, without = _affine(offsets[smaller])
+        if without > _TASK_EXACT * float((offsets**2).sum(axis=1).min()):
+            break
+        chosen, weights = [chosen[k] for k in smaller], lean
+    if not 3 <= len(chosen) <= MOST_PARENTS or (weights < 0).sum() > 1:
+        return None
+    return Mixture(tuple(chosen), tuple(weights), {}, 0.0, "task arithmetic")
+
+
+def _affine(offsets: Points) -> tuple[NDArray[np.float64], float]:
+    """Weights of any sign, sum 1, that bring the offsets nearest to nothing, and the squared length that is left."""
+    gram = offsets @ offsets.T
+    solved = np.linalg.lstsq(gram + np.eye(len(gram)) * 1e-13 * np.trace(gram), np.ones(len(gram)), rcond=None)[0]
+    weights = solved / solved.sum() if abs(solved.sum()) > 1e-300 else solved
+    return weights, float(((weights @ offsets) ** 2).sum())
+
+
 def _is_still(delta: NDArray[np.float64], base: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.asarray(np.abs(delta) <= 2e-7 * np.abs(base))
 
 
-def _spiking(cohort: Cohort, base: int, delta: NDArray[np.float64], others: list[int]) -> list[int]:
-    """Members whose difference to the base is one constant times the child's at many places: chance has no constant."""
-    found: list[tuple[float, int]] = []
+def _spiking(cohort: Cohort, base: int, delta: NDArray[np.float64], others: list[int]) -> dict[int, float]:
+    """Members whose difference to the base is one constant times the child's at many places, with that constant.
+
+    Chance has no constant: the ratio of unrelated differences is spread out.
+    """
+    found: dict[int, tuple[float, float]] = {}
     moved = ~_is_still(delta, cohort.points[base])
     for other in others:
         theirs = cohort.points[other] - cohort.points[base]
         usable = moved & (np.abs(theirs) > 1e-4 * np.abs(cohort.points[base]))
-        if usable.sum() < 200:
-            continue
         ratio = delta[usable] / theirs[usable]
         logs = np.sort(np.log(ratio[ratio > 0]))
-        if len(logs) < 100:
+        if len(logs) < _MIN_RATIOS:
             continue
         window = np.searchsorted(logs, logs + _SPIKE_WIDTH, "right") - np.arange(len(logs))
-        share = float(window.max()) / usable.sum()
-        if share > _SPIKE:
-            found.append((share, other))
-    return [other for _, other in sorted(found, reverse=True)[:MOST_PARENTS]]
+        at = int(np.argmax(window))
+        if window[at] > _SPIKE * usable.sum():
+            found[other] = float(window[at] / usable.sum()), float(np.exp(np.median(logs[at : at + window[at]])))
+    strongest = sorted(found, key=lambda other: -found[other][0])[:_MOST_TRIMMED]
+    return {other: found[other][1] for other in strongest}
 
 
 def _layer_weights(cohort: Cohort, child: int, parents: list[int]) -> dict[int, tuple[float, ...]]:

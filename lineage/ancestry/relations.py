@@ -15,6 +15,7 @@ from lineage.types import CheckpointSketch, Evidence, Relation, TensorMatch
 
 DERIVED: tuple[Relation, ...] = (
     "depth-changed",
+    "width-pruned",
     "vocabulary-changed",
     "continued-pretraining",
     "fine-tuned",
@@ -30,6 +31,7 @@ FINE_TUNED_R = 0.95  # lighter than noise of a third of each tensor's deviation
 CONTINUED_R = 0.80  # the lowest continued pretraining measured is 0.83
 SHARED_INIT_R = 0.70  # the highest shared initialisation measured; between the two nothing is claimed
 _FROZEN = 0.05  # share of equal parameters that tells frozen layers from coincidence
+_BY_TOKEN = ("token-embedding", "position-embedding", "head")
 _SOME = 0.01  # share of the compared parameters below which a change is a detail
 
 
@@ -53,9 +55,16 @@ def component_relation(match: Match, name: str, changes: Sequence[tuple[TensorMa
         return word
     if kept < 0.5:
         return "component-reused"
+    return _shape_word(match, name, mine) or word
+
+
+def _shape_word(match: Match, name: str, mine: Sequence[tuple[TensorMatch, Change]]) -> Relation | None:
+    """The word for a change of shape, which says more than what happened to the values."""
     if _depth_changed(match, name, mine):
         return "depth-changed"
-    return "vocabulary-changed" if _vocabulary_changed(match, mine) else word
+    if _width_changed(match, mine):
+        return "width-pruned"
+    return "vocabulary-changed" if _vocabulary_changed(match, mine) else None
 
 
 def _passes_by_z(evidence: Evidence) -> bool:
@@ -156,6 +165,14 @@ def _bare_layers(sketch: CheckpointSketch, components: Collection[str], related:
         if t.part.component in components and t.part.layer is not None and len(t.shape) > 1 and t.part.generic is None
     ]
     return {t.part.layer for t in layered} - {t.part.layer for t in layered if t.name in related}
+
+
+def _width_changed(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> bool:
+    """Related matrices of other sizes, token tables aside: units of the larger are missing in the smaller."""
+    theirs = {t.name: t.params for t in match.b.tensors}
+    ours = {t.name: t.params for t in match.a.tensors}
+    held = [m for m, c in mine if c.kind != "unrelated" and len(m.shape) > 1 and m.role not in _BY_TOKEN]
+    return sum(ours[m.a] != theirs[m.b] for m in held) > len(held) / 20
 
 
 def _vocabulary_changed(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> bool:

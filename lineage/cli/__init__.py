@@ -9,7 +9,10 @@ import click
 
 from lineage import __version__
 
-COMMANDS = ("ingest", "whois", "compare", "sketch", "list", "show", "remove", "doctor", "rebuild")
+COMMANDS = (
+    "ingest", "whois", "compare", "trace", "graph", "decompose", "sketch", "list", "show", "remove", "doctor",
+    "rebuild",
+)  # fmt: skip
 _ON_HELP = {"help_option_names": ["-h", "--help"]}
 
 
@@ -37,6 +40,7 @@ def lineage() -> None:
       lineage whois ./model             what does this descend from?
       lineage ingest ./base ./other     remember models of your own
       lineage compare ./child ./base    are these two related, and how?
+      lineage graph -o graph.svg        who descends from whom, as a picture
 
     Exit codes: 0 done (no match is still 0), 1 failure, 2 usage, 10 no index, 11 index locked,
     12 unsupported or damaged file, 130 interrupted. With LINEAGE_DEBUG=1 an unexpected failure

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,22 +31,36 @@ def progress() -> Iterator[Watch | None]:
         bars.close()
 
 
+@contextmanager
+def steps(name: str) -> Iterator[Callable[[int, int], None] | None]:
+    """Give what the library calls with steps done and to do, or None where no one sees it."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    bars = _Bars(in_bytes=False)
+    try:
+        yield lambda done, total: bars.watch(name, done, total)
+    finally:
+        bars.close()
+
+
 class _Bars:
     """Bars that appear once a second has passed; called from several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, in_bytes: bool = True) -> None:
+        self._in_bytes = in_bytes
         self._started = time.monotonic()
         self._guard = threading.Lock()
         self._drawn: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
 
     def watch(self, path: str, done: int, total: int) -> None:
-        """Show that `done` of `total` bytes of `path` are sketched."""
+        """Show that `done` of `total` bytes or steps of `path` are done."""
         if time.monotonic() - self._started < _PATIENCE_S:
             return
         with self._guard:
             if self._drawn is None:
-                self._drawn = _bars()
+                self._drawn = _bars(self._in_bytes)
                 self._drawn.start()
             if path not in self._tasks:
                 self._tasks[path] = self._drawn.add_task("", name=_short(path), total=total)
@@ -58,14 +72,14 @@ class _Bars:
             self._drawn.stop()
 
 
-def _bars() -> Progress:
+def _bars(in_bytes: bool) -> Progress:
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     return Progress(
         TextColumn("{task.fields[name]}", markup=False),
         BarColumn(),
-        DownloadColumn(),
+        DownloadColumn() if in_bytes else MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,

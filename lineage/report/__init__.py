@@ -1,5 +1,5 @@
 """Answers for people and for programs."""
 
-from lineage.report import json, listing, terminal, words
+from lineage.report import graphs, json, listing, overview, terminal, tree, words
 
-__all__ = ["json", "listing", "terminal", "words"]
+__all__ = ["graphs", "json", "listing", "overview", "terminal", "tree", "words"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from io import StringIO
 
 NARROWEST = 80
@@ -14,6 +15,16 @@ JOINT = "\ue000"
 def width_for(columns: int) -> int:
     """The width to draw at in a terminal of that many columns."""
     return min(max(columns, NARROWEST), WIDEST)
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A paragraph of a tree: a headline in bold, more text, notes on lines of their own, and what hangs below."""
+
+    head: str
+    text: str = ""
+    notes: tuple[str, ...] = ()
+    below: tuple[Branch, ...] = ()
 
 
 class Canvas:
@@ -71,6 +82,22 @@ class Canvas:
                 gap + cell if i in right else cell + gap for i, (gap, cell) in enumerate(zip(gaps, row, strict=True))
             ]
             self._console.print(Text("  ".join(cells), style=style), soft_wrap=True)
+
+    def tree(self, branch: Branch) -> None:
+        """Add a branch and all below it, with lines that show what hangs on what; text is wrapped beside them."""
+        from rich.text import Text
+        from rich.tree import Tree
+
+        def grown(one: Branch, trunk: Tree | None) -> Tree:
+            label = Text.assemble((one.head, "bold"), "   " if one.text else "", one.text)
+            for note in one.notes:
+                label.append(f"\n{note}", "dim")
+            tree = Tree(label, guide_style="dim") if trunk is None else trunk.add(label)
+            for lower in one.below:
+                grown(lower, tree)
+            return tree
+
+        self._console.print(grown(branch, None))
 
     def text(self) -> str:
         """Everything so far, without trailing blanks; a `JOINT` has done its work and is a blank."""

@@ -14,6 +14,7 @@ from lineage.types import (
     Declared,
     Evidence,
     Generic,
+    Merge,
     ModelRecord,
     TensorMatch,
     Whois,
@@ -190,6 +191,32 @@ def shown(record: ModelRecord, is_reference: bool, sketch: CheckpointSketch) -> 
             for t in sketch.tensors
         ],
     }
+
+
+def merge(sketch: CheckpointSketch, found: Merge | None) -> Json:
+    """`lineage/decompose/1`; no parts, and null, where the model is no merge of what was searched."""
+    parts = found.parts if found is not None else ()
+    return {
+        "schema": "lineage/decompose/1",
+        "checkpoint": checkpoint(sketch),
+        "parts": [
+            {
+                "model": part.model,
+                "model_name": part.model_name,
+                "weight": finite(part.weight),
+                "by_layer": [[layer, finite(weight)] for layer, weight in part.by_layer],
+            }
+            for part in parts
+        ],
+        "method": None if found is None else found.method,
+        "residual": None if found is None else finite(found.residual),
+        "alternatives": [named(*other) for other in (found.alternatives if found is not None else ())],
+    }
+
+
+def named(model_id: str, name: str) -> Json:
+    """A model by id, with its name for people."""
+    return {"model": model_id, "model_name": name}
 
 
 def finite(number: float | None) -> float | None:

@@ -10,7 +10,10 @@ import pytest
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
+from lineage import api
+from lineage.types import Merge, MergePart, Trace
 from tests.cli.conftest import Desk, Run
+from tests.hand_made import FAMILY
 
 INDEX = Path(__file__).parents[2] / "index"
 SCHEMAS = {path.name: json.loads(path.read_text()) for path in sorted((INDEX / "schema").glob("*.json"))}
@@ -71,6 +74,34 @@ def test_whois(run: Run, desk: Desk):
 def test_compare(run: Run, desk: Desk):
     for other in (desk.child, desk.stranger):
         check("compare.json", run("compare", other, desk.base, "--json").json)
+
+
+def test_graph(run: Run, desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    run("ingest", desk.base, desk.child, desk.stranger, "--index", desk.index)
+    words = ("--index", desk.index, "--no-reference", "--json")
+    check("graph.json", run("graph", *words).json)
+    check("graph.json", run("graph", "base", *words).json)
+    monkeypatch.setattr(api, "graph", lambda *_, **__: FAMILY)
+    check("graph.json", run("graph", *words).json)
+
+
+def test_trace(run: Run, desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    run("ingest", desk.base, desk.child, "--index", desk.index)
+    check("trace.json", run("trace", "child", "--index", desk.index, "--no-reference", "--json").json)
+    for node in FAMILY.nodes:
+        trace = Trace(node.id, FAMILY, (("aa", "other"),))
+        monkeypatch.setattr(api, "trace", lambda *_, trace=trace, **__: trace)
+        check("trace.json", run("trace", node.name, "--json").json)
+
+
+def test_decompose(run: Run, desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    run("ingest", desk.base, desk.stranger, "--index", desk.index)
+    words = ("decompose", desk.child, "--index", desk.index, "--no-reference", "--json")
+    check("decompose.json", run(*words).json)
+    parts = (MergePart("ab" * 8, "left", 0.7, ((0, 0.9), (1, 0.5))), MergePart("cd" * 8, "right", 0.3))
+    for found in (None, Merge(parts, "linear", 0.01, (("ef" * 8, "other"),))):
+        monkeypatch.setattr(api, "decompose", lambda *_, found=found, **__: found)
+        check("decompose.json", run(*words).json)
 
 
 def test_a_missing_key_or_an_unknown_word_is_found(run: Run, desk: Desk):

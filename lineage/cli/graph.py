@@ -1,0 +1,56 @@
+"""`lineage graph`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lineage.cli import options
+from lineage.cli.output import print_json, screen_size
+from lineage.cli.progress import steps
+
+
+@click.command("graph")
+@click.argument("model", required=False)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The file to write: .json .graphml .gexf .dot .mmd .csv .svg or .png.",
+)
+@click.option("--family", is_flag=True, help="All relatives of MODEL, not only its neighbours.")
+@options.index
+@options.reference
+@options.as_json
+def command(
+    *, model: str | None, output: Path | None, family: bool, index: Path | None, reference: bool, as_json: bool
+) -> None:
+    """Show who descends from whom, or the relatives of MODEL.
+
+    \b
+      lineage graph                           families and their founders
+      lineage graph -o graph.svg              a picture; .png needs the extra `picture`
+      lineage graph nova -o nova.graphml      MODEL with its neighbours, for other tools
+      lineage graph nova --family --json      with all its relatives
+
+    MODEL is an id, a unique prefix of one, a name or an alias. Declared edges are kept apart from measured ones.
+    """
+    from lineage import api, report
+
+    if family and model is None:
+        raise click.UsageError("--family needs a MODEL: without one, every family is shown")
+    if output is not None:
+        report.graphs.check(output)
+    with steps("comparing") as watch:
+        lineage = api.graph(model, index, reference=reference, family=family, watch=watch)
+    if output is not None:
+        report.graphs.write(lineage, output)
+    if as_json:
+        print_json(report.graphs.json.document(lineage))
+    elif output is None:
+        click.echo(report.overview.overview_screen(lineage, *screen_size()), nl=False)
+    else:
+        sizes = f"{len(lineage.nodes)} nodes, {len(lineage.edges)} edges"
+        click.echo(f"{report.words.plain(str(output))}: {sizes}")

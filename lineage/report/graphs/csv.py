@@ -1,0 +1,42 @@
+"""Edges as comma-separated values (RFC 4180, line feeds), safe to open in a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import json
+from io import StringIO
+from typing import Any
+
+from lineage.report.graphs.json import edge_value
+from lineage.report.words import plain
+from lineage.types import Lineage
+
+COLUMNS = (
+    "parent", "parent_name", "child", "child_name", "relation", "directed", "source", "component", "share", "weight",
+    "r", "z", "log10_p", "confidence", "basis", "layer_map",
+)  # fmt: skip
+_FORMULA = ("=", "+", "-", "@")
+
+
+def render(lineage: Lineage) -> bytes:
+    """A head and a line an edge; unknown is empty, lists are JSON."""
+    names = {node.id: node.name for node in lineage.nodes}
+    page = StringIO()
+    table = csv.writer(page, lineterminator="\n")
+    table.writerow(COLUMNS)
+    for edge in lineage.edges:
+        value = edge_value(edge, names)
+        table.writerow([_cell(value[column]) for column in COLUMNS])
+    return page.getvalue().encode("utf-8")
+
+
+def _cell(value: Any) -> str | float | int:
+    """A value as a cell: text that a spreadsheet would take for a formula begins with a quote."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (int, float)):
+        return value
+    text = plain(value) if isinstance(value, str) else json.dumps(value)
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text

@@ -1,0 +1,23 @@
+"""GEXF 1.2 (gexf.net), for Gephi."""
+
+from __future__ import annotations
+
+from lineage.report.graphs.network import network
+from lineage.types import Lineage
+
+
+def render(lineage: Lineage) -> bytes:
+    """The whole graph, without the date that would make equal ones differ.
+
+    All edges are typed directed, as networkx reads no mixed graph; the attribute `directed` tells.
+    """
+    from networkx.readwrite.gexf import GEXFWriter
+
+    graph = network(lineage)
+    for _, attributes in graph.nodes(data=True):
+        attributes["label"] = attributes.pop("name")
+    for _, _, attributes in graph.edges(data=True):
+        attributes["label"] = attributes["relation"]
+    writer = GEXFWriter(graph, version="1.2draft")
+    writer.xml.remove(writer.xml.find("meta"))
+    return f"<?xml version='1.0' encoding='utf-8'?>\n{writer}\n".encode()

@@ -1,0 +1,93 @@
+"""Walks over an ancestry graph: its families, and the steps that lead from one model up to its roots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from lineage.types import Edge, Lineage, Node
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One edge on the way up from a model; `generation` is 1 for its parents, 2 for theirs."""
+
+    generation: int
+    edge: Edge
+    parent: Node
+
+
+def families(lineage: Lineage) -> list[tuple[Node, ...]]:
+    """Nodes that measured edges connect, whatever their direction; the largest family first, then by name.
+
+    What is only declared connects nothing here: a card's word makes no family.
+    """
+    measured = [edge for edge in lineage.edges if edge.source == "measured"]
+    return connected(lineage.nodes, measured)
+
+
+def connected(nodes: Iterable[Node], edges: Iterable[Edge]) -> list[tuple[Node, ...]]:
+    """Nodes in sets that `edges` connect, each in the order of `nodes`; the largest first, then by name."""
+    known = {node.id: node for node in nodes}
+    leader = {node: node for node in known}
+
+    def lead(node: str) -> str:
+        while leader[node] != node:
+            leader[node] = leader[leader[node]]
+            node = leader[node]
+        return node
+
+    for edge in edges:
+        leader[lead(edge.parent)] = lead(edge.child)
+    sets: dict[str, list[Node]] = {}
+    for node in known.values():
+        sets.setdefault(lead(node.id), []).append(node)
+    return sorted(map(tuple, sets.values()), key=lambda family: (-len(family), min((n.name, n.id) for n in family)))
+
+
+def founders(family: Sequence[Node]) -> list[Node]:
+    """The roots of a family, hidden parents last; without any, its first node."""
+    roots = sorted((node for node in family if node.root), key=lambda node: (not node.observed, node.name, node.id))
+    return roots or [min(family, key=lambda node: (node.name, node.id))]
+
+
+def steps_up(lineage: Lineage, model: str) -> tuple[Step, ...]:
+    """Every measured, directed edge above `model`, nearest generation first; each edge once."""
+    nodes = {node.id: node for node in lineage.nodes}
+    above = parents(lineage)
+    found: list[Step] = []
+    reached, generation = [model], 0
+    seen = {model}
+    while reached:
+        generation += 1
+        steps = [Step(generation, edge, nodes[edge.parent]) for child in reached for edge in above.get(child, ())]
+        found.extend(steps)
+        reached = [node for node in dict.fromkeys(step.parent.id for step in steps) if node not in seen]
+        seen.update(reached)
+    return tuple(found)
+
+
+def parents(lineage: Lineage) -> Mapping[str, tuple[Edge, ...]]:
+    """The measured, directed edges that lead to each node: heaviest, then widest, first."""
+    above: dict[str, list[Edge]] = {}
+    for edge in lineage.edges:
+        if edge.directed and edge.source == "measured":
+            above.setdefault(edge.child, []).append(edge)
+    return {child: tuple(sorted(edges, key=_precedence)) for child, edges in above.items()}
+
+
+def caption(edge: Edge) -> str:
+    """What an edge is, in short: "merged 0.30", "component-reused (vision encoder)", "declared"."""
+    words = edge.relation if edge.source == "measured" else declared_word(edge)
+    weight = "" if edge.weight is None else f" {edge.weight:.2f}"
+    component = "" if edge.component is None else f" ({edge.component})"
+    return f"{words}{weight}{component}"
+
+
+def declared_word(edge: Edge) -> str:
+    """How a declared edge is named; cards often name a parent without the relation."""
+    return "declared" if edge.relation == "inconclusive" else f"declared {edge.relation}"
+
+
+def _precedence(edge: Edge) -> tuple[float, float, str, str]:
+    return -(edge.weight or 0.0), -(edge.share or 0.0), edge.component or "", edge.parent

@@ -1,0 +1,49 @@
+"""Train the zoo: small real networks with a known ancestry, into a cache folder with truth.json beside them.
+
+    python scripts/make_zoo.py --cache DIR [--only PATTERN] [--workers 2]
+    python scripts/make_zoo.py --list [--only PATTERN]
+
+Needs torch==2.13.0 (CPU), scikit-learn==1.9.1, numpy, ml_dtypes. A model whose recipe has not changed is not made
+again. PATTERN is a regular expression on ids; ancestors come along.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import time
+from pathlib import Path
+
+from zoo.building import build
+from zoo.recipes import Recipe, recipes, with_ancestors
+from zoo.truth import write_truth
+
+
+def main() -> None:
+    """Parse the arguments, then list or build."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cache", type=Path, help="folder for the models; made if missing")
+    parser.add_argument("--only", default="", metavar="PATTERN", help="build these and their ancestors")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes of one thread each")
+    parser.add_argument("--list", action="store_true", help="print the recipes and stop")
+    asked = parser.parse_args()
+    everything = recipes()
+    chosen = with_ancestors((n for n in everything if re.search(asked.only, n)), everything)
+    if asked.list:
+        print(*map(_line, chosen.values()), sep="\n")
+    elif asked.cache is None:
+        parser.error("--cache says where the models go")
+    else:
+        began = time.monotonic()
+        build(chosen, asked.cache, asked.workers, lambda line: print(line, flush=True))
+        truth = write_truth(everything, asked.cache)
+        print(f"{len(chosen)} models in {time.monotonic() - began:.0f} s; {truth}")
+
+
+def _line(recipe: Recipe) -> str:
+    args = " ".join(f"{k}={v}" for k, v in recipe.args.items())
+    return f"{recipe.half:11} {recipe.id:40} {recipe.operator:12} {','.join(recipe.parents)}  {args}".rstrip()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Ancestry graphs made by hand: every kind of node and edge, and names that try to break out of a format."""
+
+from __future__ import annotations
+
+from lineage.types import Edge, Lineage, Node
+
+HOSTILE = (
+    '"; evil -> x; "',
+    "back\\slash\\",
+    "</title><script>alert(1)</script>",
+    "&amp; & &#x0a; #quot; `code` |pipe| ]] %%{init}%% end",
+    "=HYPERLINK(0)",
+    "\t@SUM(1)",
+    "line\nbreak\x00\x1b[2J\u202eltr\ufffe",
+    "$\\frac{1}{2$",
+    "모델/노바-한국어 é",
+    "-->",
+    "",
+)
+
+
+def node(name: str, **facts: object) -> Node:
+    return Node(**({"id": name.encode().hex() or "00", "name": name, "params": 1000} | facts))  # type: ignore[arg-type]
+
+
+def edge(parent: str, child: str, relation: str = "fine-tuned", **facts: object) -> Edge:
+    ends = {"parent": parent.encode().hex() or "00", "child": child.encode().hex() or "00"}
+    return Edge(**({"relation": relation, "directed": True, "source": "measured"} | ends | facts))  # type: ignore[arg-type]
+
+
+FAMILY = Lineage(
+    (
+        node("root", root=True, licence="mit", aliases=("copy", "other copy")),
+        node("left"),
+        node("right", params=22_700_000),
+        node("soup"),
+        node("deep"),
+        node("twin"),
+        node("hidden parent", observed=False, root=True),
+        node("vision"),
+        node("claimed", root=True),
+        node("alone", root=True),
+    ),
+    (
+        edge("root", "left", r=0.99, z=120.5, log10_p=-400.0, confidence=0.98, basis=("weight decay", "zeros kept")),
+        edge("root", "right", "continued-pretraining", r=0.9, z=80.0, layer_map=((0, 0), (1, 2))),
+        edge("left", "soup", "merged", weight=0.7, confidence=0.9),
+        edge("right", "soup", "merged", weight=0.3, confidence=0.9),
+        edge("soup", "deep", "quantized", z=float("inf")),
+        edge("twin", "left", "sibling", directed=False, r=0.6),
+        edge("root", "vision", "component-reused", component="text decoder", share=0.6),
+        edge("hidden parent", "vision", "component-reused", component="vision encoder", share=0.4),
+        edge("claimed", "deep", "inconclusive", source="declared", basis=("card",)),
+        edge("right", "soup", source="declared", basis=("card",)),
+    ),
+    ("deep declares claimed; its weights descend from soup",),
+)
+STRANGERS = Lineage(
+    tuple(node(name, root=i == 0, licence=name, aliases=(name,)) for i, name in enumerate(HOSTILE)),
+    tuple(
+        edge(HOSTILE[i // 2], HOSTILE[i], component=HOSTILE[i], basis=(HOSTILE[i],), weight=0.5)
+        for i in range(1, len(HOSTILE))
+    ),
+    HOSTILE,
+)
+NOTHING = Lineage((), ())
