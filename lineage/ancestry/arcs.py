@@ -22,6 +22,9 @@ _ROUGHLY = 1.6  # -log r at r = 0.2, of the few matrices that two structures sha
 _NEAREST = 8  # candidates of the same structure
 _STRANGERS = 2  # candidates in each other structure
 _CHILD_OF_MERGE = 0.7  # a merge's child lies nearer to it than the merge to its own parents; its base does not
+_FOREIGN = 0.1  # cost of having nothing but the compared matrices in common
+_TAKEN_OUT = 0.5  # cost of being one component of a larger model that came first
+_RELATED_Z = 6.0
 _MARKOV = 2.0  # cost of a partial correlation of 1 with the initialisation
 _MARKOV_SLACK = 0.04  # partial correlation that training leaves by itself
 
@@ -105,15 +108,32 @@ def between(grouped: Sequence[Cohort], pairs: Pairs, mixed: Container[int]) -> I
             for i, j in sorted(wanted):
                 ends = sorted((left.members[i], right.members[j]), key=lambda k: pairs.sketches[k].params)
                 if rough[i, j] < _ROUGHLY:
-                    distance = _remaining(pairs.compared(*ends))
-                    if distance is not None:
-                        yield from (Arc(p, c, distance) for p, c in (ends, ends[::-1]) if c not in mixed)
+                    yield from (arc for arc in _across(ends[0], ends[1], pairs) if arc.child not in mixed)
+
+
+def _across(small: int, large: int, pairs: Pairs) -> Iterator[Arc]:
+    """Both arcs between two related models of different structure.
+
+    Of two candidates as near, the one with more in common is the likelier; and parts are put together more often
+    than taken out.
+    """
+    found = pairs.compared(small, large)
+    distance = _remaining(found)
+    if distance is None:
+        return
+    sketches = pairs.sketches[small], pairs.sketches[large]
+    related = sum(math.prod(m.shape) for m in found.tensors if m.used and (m.z or 9.0) > _RELATED_Z)
+    distance += _FOREIGN * (1.0 - related / sketches[1].params)
+    parts = [{t.part.component for t in sketch.tensors if t.part.generic is None} for sketch in sketches]
+    yield Arc(small, large, distance)
+    yield Arc(large, small, distance + (_TAKEN_OUT if parts[0] < parts[1] else 0.0))
 
 
 def _remaining(found: Comparison) -> float | None:
     """-log r over the matrices that correspond; None if the two are not related."""
     if not is_related(found):
         return None
-    sizes = [(math.prod(m.shape), m.r) for m in found.tensors if m.used and m.r is not None and (m.z or 9.0) > 6.0]
+    kept = [m for m in found.tensors if m.used and (m.z or 9.0) > _RELATED_Z]
+    sizes = [(math.prod(m.shape), m.r) for m in kept if m.r is not None]
     total = sum(size for size, _ in sizes)
     return sum(-size * math.log(min(1.0, max(r, 0.03))) for size, r in sizes) / total if total else None

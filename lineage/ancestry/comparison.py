@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from lineage.ancestry.changes import Change, change
-from lineage.ancestry.direction import direction
+from lineage.ancestry.direction import direction, experts
 from lineage.ancestry.relations import DERIVED, component_relation, layer_map, strongest_word
 from lineage.match import Match, match
 from lineage.types import (
@@ -36,6 +36,8 @@ def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
     derived = [c for c in components if c.relation in DERIVED]
     share = sum(c.share for c in derived)
     relation = _overall(components, share)
+    if relation in DERIVED and experts(a) != experts(b):
+        relation = "expert-upcycled"
     found = relation in DERIVED or relation == "component-reused"
     return Comparison(
         model=b.id,

@@ -19,7 +19,7 @@ from lineage.ancestry.geometry import Cohort, cohorts
 from lineage.ancestry.merges import Mixture, find_mixtures
 from lineage.ancestry.roundings import roundings
 from lineage.store import Index
-from lineage.types import CheckpointSketch, Edge, Lineage, Node
+from lineage.types import CheckpointSketch, Comparison, Edge, Lineage, Node
 
 Pair = tuple[int, int]
 
@@ -106,7 +106,7 @@ def _measured(sketches: list[CheckpointSketch], watch: Watch | None) -> Iterator
     root_costs = dict.fromkeys(range(len(blind)), STRANGE) | dict.fromkeys([*first, *mixtures], 0.0)
     strangers = [a for a in between(grouped, pairs, mixtures) if a.parent not in rounded and a.child not in rounded]
     field = _Field(grouped, first, rounded, mixtures, strangers, root_costs)
-    chosen = cheapest_forest([*_cued(_promising(field.arcs(), first), pairs)], root_costs)
+    chosen = cheapest_forest(_cued(_promising(field.arcs(), first), pairs), root_costs)
     support = _support(field, pairs)
     below = _below(first, chosen)
     structure = {member: number for number, cohort in enumerate(grouped) for member in cohort.members}
@@ -136,12 +136,22 @@ def _cost(arc: Arc) -> float:
     return arc.cost
 
 
-def _cued(arcs: Sequence[Arc], pairs: Pairs) -> Iterator[Arc]:
-    """Arcs between related models, dearer where a cue of direction speaks against them."""
-    for arc in arcs:
-        found = pairs.compared(arc.child, arc.parent)
-        if is_related(found):
-            yield replace(arc, cost=arc.cost + _CUE) if found.role == "parent" else arc
+def _cued(arcs: Sequence[Arc], pairs: Pairs) -> list[Arc]:
+    """Arcs between related models, dearer where a cue of direction speaks against them.
+
+    What was pruned or quantised has its parent among the models that it can be computed from.
+    """
+    found = [(arc, pairs.compared(arc.child, arc.parent)) for arc in arcs]
+    computed = {arc.child for arc, one in found if _is_computed(one)}
+    return [
+        replace(arc, cost=arc.cost + _CUE) if one.role == "parent" else arc
+        for arc, one in found
+        if is_related(one) and (arc.child not in computed or _is_computed(one))
+    ]
+
+
+def _is_computed(found: Comparison) -> bool:
+    return found.role == "child" and found.relation in ("pruned", "quantized")
 
 
 def _support(field: _Field, pairs: Pairs) -> Mapping[Pair, float]:
@@ -152,7 +162,7 @@ def _support(field: _Field, pairs: Pairs) -> Mapping[Pair, float]:
         known = [arc for arc in field.arcs(generator) if pairs.is_known(arc.child, arc.parent)]
         # Where nothing tells the ends of a tree apart, each of its nodes is as likely a root as any other.
         roots = {node: cost + _ROOT_NOISE * generator.gumbel() for node, cost in field.root_costs.items()}
-        for arc in cheapest_forest([*_cued(known, pairs)], roots).values():
+        for arc in cheapest_forest(_cued(known, pairs), roots).values():
             counts[arc.parent, arc.child] += 1 / _DRAWS
     return counts
 

@@ -26,11 +26,12 @@ def direction(
 
     `words` are the relations of the query's components: the cues of vocabulary and depth count where those changed.
 
-    In order: a change that can only be computed one way; vocabulary growth; dropped and copied layers; never-trained
-    rows shrunk by weight decay; what a card declares. A later cue never overrules an earlier one.
+    In order: a change that can only be computed one way; experts made of one MLP; vocabulary growth; dropped and copied
+    layers; never-trained rows shrunk by weight decay; what a card declares. A later cue never overrules an earlier one.
     """
     cues = (
         _computable(changes),
+        _upcycled(match),
         _vocabulary(match, changes) if "vocabulary-changed" in words else None,
         _layers(match, changes) if "depth-changed" in words else None,
         _shrunk_rows(match),
@@ -53,6 +54,19 @@ def _computable(changes: Sequence[tuple[TensorMatch, Change]]) -> tuple[Role, st
     finer, coarser = ("the reference", "this model") if role == "child" else ("this model", "the reference")
     verb = {"recast": "rounding", "pruned": "pruning", "quantized": "quantising"}[kind]
     return role, f"{coarser} can be computed from {finer} by {verb}, not the other way round"
+
+
+def experts(sketch: CheckpointSketch) -> bool:
+    """Whether a model has expert matrices."""
+    return any(t.part.role.startswith("expert") for t in sketch.tensors)
+
+
+def _upcycled(match: Match) -> tuple[Role, str] | None:
+    """One side has experts where the other has one MLP: experts are copied from it, not averaged into it."""
+    mine, theirs = experts(match.a), experts(match.b)
+    if mine == theirs:
+        return None
+    return ("child" if mine else "parent"), "experts are made of one MLP, not the other way round"
 
 
 def _vocabulary(match: Match, changes: Sequence[tuple[TensorMatch, Change]]) -> tuple[Role, str] | None:

@@ -13,6 +13,8 @@ from lineage.sketch.projection import constant_unit
 from lineage.types import CheckpointSketch, TensorSketch
 
 _NEARLY_ONE = 0.99  # from here on the int8 rounding of unit vectors would show
+_BY_TOKEN = ("token-embedding", "head")
+_TABLE = 0.1  # weight of token tables: they are reordered, rebuilt and begun afresh in models that descend all the same
 _FLOOR = 0.03  # a correlation that noise alone gives
 
 Points = NDArray[np.float64]
@@ -28,8 +30,8 @@ class Cohort:
     weighted so that the squared length of a difference is a share of all parameters: unrelated models lie about 2
     apart (squared), a fine-tune with correlation r about 2 (1 - r). `layers` (dims,) is each coordinate's layer, -1
     outside layers; `tensors` (dims,) numbers the tensors. `apart` (tensors, members, members) float32 is -log r tensor
-    by tensor and `sizes` (tensors,) their parameters: correlations multiply along a path of training, whether it adds
-    to the weights or lets them decay, so this distance adds up along the true tree.
+    by tensor and `sizes` (tensors,) their parameters, token tables for less: correlations multiply along a path of
+    training, whether it adds to the weights or lets them decay, so this distance adds up along the true tree.
     """
 
     members: tuple[int, ...]
@@ -102,7 +104,7 @@ def _cohort(members: list[int], matrices: list[dict[Key, TensorSketch]]) -> Coho
         np.concatenate(layers),
         np.concatenate(tensors),
         np.stack([_log_distances([m[key] for m in matrices]) for key in keys]).astype(np.float32),
-        np.array([matrices[0][key].params for key in keys], np.float64),
+        np.array([matrices[0][key].params * (_TABLE if key[1] in _BY_TOKEN else 1.0) for key in keys], np.float64),
     )
 
 

@@ -18,9 +18,11 @@ _RELATED = 1.0  # squared distance, half of that between unrelated models
 COPY = 1e-5  # squared distance that rounding to bfloat16 gives and training does not
 _SPIKE_WIDTH = 2e-3  # relative width in which ratios of one constant lie after float32 rounding
 _SPIKE = 0.05
+_PRUNED = 0.2
 _MIN_RATIOS = 100
 _MOST_TRIMMED = 5
 _TRIMMED = 0.55  # share of moved values that sums of whole or absent differences must give
+_EQUAL = 1e-10  # squared difference of equal float32 values, relative
 _MIN_SPARSE = 0.05
 _MOST_TASKS = 12
 _TASK_EXACT = 1e-4
@@ -148,46 +150,54 @@ def _linear(cohort: Cohort, child: int, near: list[int]) -> Mixture | None:
 
 def _by_layers(cohort: Cohort, child: int, near: list[int]) -> Mixture | None:
     """Weights that differ from layer to layer: graded interpolation, and layers taken from several models."""
-    offsets = cohort.points[near] - cohort.points[child]
-    sections = np.unique(cohort.layers)
+    sections = [np.flatnonzero(cohort.layers == layer) for layer in np.unique(cohort.layers)]
     if len(sections) < 3:
         return None
-    solved = {}
-    for section in sections:
-        part = offsets[:, cohort.layers == section]
-        solved[int(section)] = simplex_weights(part @ part.T)
-    total = np.stack(list(solved.values()))
-    chosen = [k for k in range(len(near)) if total[:, k].max() >= 0.1]
-    if not 2 <= len(chosen) <= MOST_PARENTS:
-        return None
-    left = nearest = 0.0
-    sizes = {}
-    by_layer = {}
-    for section in sections:
-        part = offsets[np.ix_(chosen, cohort.layers == section)]
-        weights = simplex_weights(part @ part.T)
-        by_layer[int(section)] = tuple(weights)
-        left += float(((weights @ part) ** 2).sum())
-        nearest += float((part**2).sum(axis=1).min())
-        sizes[int(section)] = float((cohort.points[child][cohort.layers == section] ** 2).sum())
-    # Mixing must beat taking each layer whole from one parent, unless that gives the child itself.
-    if left > max(EXACT * nearest, COPY * sum(sizes.values())):
-        return None
-    mean = np.average(list(by_layer.values()), axis=0, weights=[sizes[s] for s in by_layer])
-    if float(mean.min()) < LEAST_WEIGHT:
-        return None
-    whole = all(max(w) > 0.98 for w in by_layer.values())
-    givers = {int(np.argmax(w)) for layer, w in by_layer.items() if layer >= 0}
-    if whole and len(givers) < 2:
+    offsets = cohort.points[near] - cohort.points[child]
+    parts = [offsets[:, section] for section in sections]
+    squares = np.stack([(part**2).sum(axis=1) for part in parts])  # (sections, candidates)
+    sizes = np.array([(cohort.points[child][section] ** 2).sum() for section in sections])
+    equal = squares <= _EQUAL * sizes[:, None]
+    if equal.any(axis=1).all():
+        return _passthrough(cohort, near, equal, sizes)
+    weights = np.stack([simplex_weights(part @ part.T) for part in parts])
+    ranked = np.argsort(-np.average(weights, axis=0, weights=sizes))
+    # Mixing must beat taking each layer whole from one parent, with as few parents as will do.
+    allowed = EXACT * float(squares.min(axis=1).sum())
+    for count in range(2, MOST_PARENTS + 1):
+        chosen = ranked[:count]
+        solved = [simplex_weights(part[chosen] @ part[chosen].T) for part in parts]
+        left = float(sum(((w @ part[chosen]) ** 2).sum() for w, part in zip(solved, parts, strict=True)))
+        if left <= allowed:
+            mean = np.average(solved, axis=0, weights=sizes)
+            by_layer = {int(k): tuple(w) for k, w in zip(np.unique(cohort.layers), solved, strict=True)}
+            parents = tuple(near[k] for k in chosen)
+            return Mixture(parents, tuple(mean), by_layer, EXACT * left / allowed, "slerp")
+    return None
+
+
+def _passthrough(
+    cohort: Cohort, near: list[int], equal: NDArray[np.bool_], sizes: NDArray[np.float64]
+) -> Mixture | None:
+    """Every layer equal to that of some other model: each is taken from the one that gives most layers."""
+    order = np.argsort(-equal.sum(axis=0), kind="stable")
+    giver = [int(next(k for k in order if row[k])) for row in equal]
+    layers = np.unique(cohort.layers)
+    if len({g for g, layer in zip(giver, layers, strict=True) if layer >= 0}) < 2:
         return None  # two children that moved different parts would say this of their parent
-    method = "passthrough" if whole else "slerp"
-    return Mixture(tuple(near[k] for k in chosen), tuple(mean), by_layer, left / nearest if nearest > 0 else 0.0, method)
+    chosen = sorted(set(giver))
+    if len(chosen) > MOST_PARENTS:
+        return None
+    rows = {int(layer): tuple(float(k == g) for k in chosen) for layer, g in zip(layers, giver, strict=True)}
+    mean = np.average(list(rows.values()), axis=0, weights=sizes)
+    return Mixture(tuple(near[k] for k in chosen), tuple(mean), rows, 0.0, "passthrough")
 
 
 def _sparse(cohort: Cohort, child: int, near: list[int]) -> Mixture | None:
     """Sum of trimmed differences to a common base (TIES, DARE).
 
-    Many values are the base's, more than any other model's; others are a constant multiple of one parent's difference.
+    Many values are the base's, more than any other's; others are a constant multiple of one parent's
+    difference.
     """
     here = cohort.points[child]
     still = {base: float(_is_still(here - cohort.points[base], cohort.points[base]).mean()) for base in near}
@@ -202,8 +212,8 @@ def _sparse_on(cohort: Cohort, child: int, base: int, near: list[int]) -> Mixtur
     # Frozen tensors are still as a whole; trimming leaves some values of nearly every tensor.
     if ((shares > 0.02) & (shares < 0.98)).mean() < 0.5:
         return None
-    if (cohort.points[child][~zero] == 0).mean() > 0.5:
-        return None  # pruned: what moved, moved to zero
+    if (cohort.points[child] == 0).mean() > _PRUNED:
+        return None  # what moved, moved to zero
     spikes = _spiking(cohort, base, delta, [i for i in near if i != base])
     if len(spikes) < 2:
         return None
@@ -216,8 +226,8 @@ def _sparse_on(cohort: Cohort, child: int, base: int, near: list[int]) -> Mixtur
     if len(kept) < 2:
         return None
     left = float(((delta - fitted @ directions) ** 2).sum() / (delta**2).sum())
-    weights = tuple(_normalised(fitted[kept]))
-    return Mixture(tuple(parents[k] for k in kept), weights, {}, left, "sparse task vectors (TIES or DARE)")
+    weights = (*fitted[kept], 1.0 - float(fitted[kept].sum()))
+    return Mixture((*(parents[k] for k in kept), base), weights, {}, left, "sparse task vectors (TIES or DARE)")
 
 
 def _explained(delta: NDArray[np.float64], shares: Sequence[NDArray[np.float64]]) -> float:
@@ -245,7 +255,8 @@ def _task(cohort: Cohort, child: int, near: list[int]) -> Mixture | None:
         if without > _TASK_EXACT * float((offsets**2).sum(axis=1).min()):
             break
         chosen, weights = [chosen[k] for k in smaller], lean
-    if not 3 <= len(chosen) <= MOST_PARENTS or (weights < 0).sum() > 1:
+    # The base of such a merge is a sum too, with the merge itself at less than -1.
+    if not 3 <= len(chosen) <= MOST_PARENTS or (weights < 0).sum() > 1 or weights.min() < -1:
         return None
     return Mixture(tuple(chosen), tuple(weights), {}, 0.0, "task arithmetic")
 
@@ -263,7 +274,7 @@ def _is_still(delta: NDArray[np.float64], base: NDArray[np.float64]) -> NDArray[
 
 
 def _spiking(cohort: Cohort, base: int, delta: NDArray[np.float64], others: list[int]) -> dict[int, float]:
-    """Members whose difference to the base is one constant times the child's at many places, with that constant.
+    """Members whose difference to the base is one constant times the child's in many places, and that constant.
 
     Chance has no constant: the ratio of unrelated differences is spread out.
     """

@@ -14,6 +14,7 @@ from lineage.sketch.vectors import is_searchable
 from lineage.types import CheckpointSketch, Evidence, Relation, TensorMatch
 
 DERIVED: tuple[Relation, ...] = (
+    "expert-upcycled",
     "depth-changed",
     "width-pruned",
     "vocabulary-changed",
