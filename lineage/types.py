@@ -159,9 +159,9 @@ class Stats:
     distinct: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TensorSketch:
-    """All that is kept of one tensor. Absent families are None.
+    """All that is kept of one tensor, compared by identity. Absent families are None.
 
     `digest` covers every value in the narrowest exact dtype (full depth, and tensors of up to 2**18 values at
     either), `band_digest` the sampled rows (both depths). `values` is the grid of sampled values, float32,

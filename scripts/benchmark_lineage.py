@@ -1,6 +1,6 @@
 """Measure the ancestry graph against the zoo's truth: families, edges, directions, words, merges, layer maps.
 
-    python scripts/benchmark_lineage.py --zoo DIR [--half score] [--results docs/results.md] [--picture docs/graph.png]
+    python scripts/benchmark_lineage.py --zoo DIR [--half score] [--results docs/results.md] [--pictures docs]
 
 The models are sketched into an index of their own; names, dates and cards play no part in the graph. Thresholds are set
 on the calibration half only; `--half score` is for reporting.
@@ -25,6 +25,7 @@ from results import table, write_section
 
 from lineage import api
 from lineage.ancestry import graph
+from lineage.report import graphs
 from lineage.store import SqliteIndex
 from lineage.types import Edge, Lineage
 
@@ -213,6 +214,22 @@ def explain(found: Lineage, truth: Truth) -> Iterable[str]:
             yield f"{turned}  {named}: {true['operator']}, cosine {true['cosine']}"
 
 
+def draw(found: Lineage, truth: Truth, folder: Path) -> None:
+    """Two pictures of one family, the largest of at most 25 models: as it was found, and as it is."""
+    sizes = Counter(truth.families.values())
+    chosen = max((family for family, size in sizes.items() if size <= 25), key=lambda family: (sizes[family], -family))
+    inside = {node for node, family in truth.families.items() if family == chosen}
+    nodes = tuple(node for node in found.nodes if node.id in inside)
+    edges = tuple(edge for edge in found.edges if edge.parent in inside and edge.child in inside)
+    true = tuple(
+        Edge(parent, child, edge["relation"], directed=True, source="measured", weight=edge["weight"])
+        for (parent, child), edge in truth.edges.items()
+        if parent in inside and child in inside
+    )
+    graphs.write(Lineage(nodes, edges), folder / "graph-found.png")
+    graphs.write(Lineage(nodes, true), folder / "graph-truth.png")
+
+
 def main() -> int:
     """Build the graph of one half, print every figure, keep them where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -220,6 +237,7 @@ def main() -> int:
     parser.add_argument("--half", choices=["calibration", "score"], default="calibration")
     parser.add_argument("--index", type=Path, help="keep the index here (default: a temporary folder)")
     parser.add_argument("--results", type=Path)
+    parser.add_argument("--pictures", type=Path, help="folder for pictures of one family, found and true")
     parser.add_argument("--explain", action="store_true", help="list every wrong and missing edge")
     options = parser.parse_args()
     data = json.loads((options.zoo / "truth.json").read_text(encoding="utf-8"))
@@ -245,6 +263,8 @@ def main() -> int:
     print(text)
     if options.explain:
         print("\n".join(explain(found, truth)))
+    if options.pictures is not None:
+        draw(found, truth, options.pictures)
     if options.results is not None:
         write_section(options.results, f"benchmark_lineage {options.half}", text)
     return 0

@@ -44,7 +44,7 @@ TRANSFORMATIONS = (
     "reuse of one component",
 )
 NOT_TESTED = (
-    "merges of several parents",
+    "merges of several parents (`lineage decompose` does)",
     "whole networks permuted or rotated",
     "distillation and other functional likeness (it leaves no trace in weights)",
 )

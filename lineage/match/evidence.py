@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lineage.match.axes import facing, shared_label
 from lineage.match.containment import Containment, find_reordered, row_evidence
-from lineage.match.pairing import Pair, pair_tensors, pair_z
+from lineage.match.pairing import Pair, common_index, pair_tensors, pair_z
 from lineage.match.permutation import PermutationTest, correlation, permutation_test, standardised, unit_rows
 from lineage.match.tails import log10_factorial, log10_normal, log10_poisson, normal_quantile
 from lineage.match.values import Agreement, agreement, common_values
@@ -157,7 +157,7 @@ def _aligned(a: TensorSketch, b: TensorSketch, axis: int, transposed: bool) -> _
     left, right = a.units[axis], b.units[facing(axis, transposed)]
     if left is None or right is None:
         return None
-    common = left.index if left.index is right.index else np.intersect1d(left.index, right.index, assume_unique=True)
+    common = common_index(left, right)
     return unit_rows(left, common), unit_rows(right, common)
 
 

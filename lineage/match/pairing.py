@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lineage.match.axes import facing, shared_label
 from lineage.match.permutation import permutation_test, standardised, unit_rows
 from lineage.match.tails import normal_quantile
 from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.vectors import is_searchable, tensor_vector
-from lineage.types import CheckpointSketch, TensorSketch
+from lineage.types import CheckpointSketch, TensorSketch, Units
 
 LOG10_ALPHA = -6.0
 _TRIES = 3  # reference tensors tried for each query tensor, the nearest by vector first
@@ -49,6 +51,7 @@ def pair_tensors(a: CheckpointSketch, b: CheckpointSketch, models: int) -> list[
     return sorted({**structural, **found}.values(), key=lambda p: p.a)
 
 
+@lru_cache(maxsize=4096)  # asked for by pairing, by containment and for the report
 def pair_z(a: TensorSketch, b: TensorSketch, transposed: bool) -> float | None:
     """Permutation z of one pair of tensors: over the exchangeable axes, or over both, the one nearest to zero.
 
@@ -59,12 +62,17 @@ def pair_z(a: TensorSketch, b: TensorSketch, transposed: bool) -> float | None:
         left, right = a.units[axis], b.units[facing(axis, transposed)]
         if left is None or right is None:
             continue
-        common = np.intersect1d(left.index, right.index, assume_unique=True)
+        common = common_index(left, right)
         test = permutation_test([(standardised(unit_rows(left, common)), standardised(unit_rows(right, common)))])
         if test is not None:
             zs[axis] = test.z
     free = [z for axis, z in zs.items() if shared_label(a.part, b.part, axis, transposed) is not None]
     return min(free or zs.values(), key=abs, default=None)
+
+
+def common_index(a: Units, b: Units) -> NDArray[np.int64]:
+    """Positions that both kept, ascending."""
+    return a.index if a.index is b.index else np.intersect1d(a.index, b.index, assume_unique=True)
 
 
 def _structural(a: CheckpointSketch, b: CheckpointSketch) -> dict[int, Pair]:
