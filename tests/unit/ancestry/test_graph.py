@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from operators import cast, int8_rows, matrices
 
-from lineage.ancestry import decompose, graph
+from lineage.ancestry import compare, decompose, graph
 from lineage.ancestry.arborescence import Arc, cheapest_forest
 from lineage.sketch import write_sketch
 from lineage.store import SketchFolder
@@ -88,6 +88,13 @@ def test_merge_edges_carry_their_weights(family):
 
 def test_roots_are_the_beginnings(family):
     assert {node.name for node in family.nodes if node.root} == {"init", "stranger"}
+
+
+def test_lightly_trained_siblings_of_one_initialisation_are_not_derived():
+    left, right = (sketch(trained(INIT, seed, 0.2), name=str(seed)) for seed in (21, 22))
+    found = compare(left, right)
+    assert found.evidence.r > 0.9
+    assert (found.verdict, found.relation) == ("related", "shared-init")
 
 
 def test_without_a_cue_two_relatives_stay_undirected(tmp_path):
