@@ -123,7 +123,7 @@ def _tuned_word(match: Match, mine: Sequence[tuple[TensorMatch, Change]], share:
     # Trained weights that are equal were copied, however far the others have moved since.
     if frozen > _FROZEN:
         return "fine-tuned"
-    learned = _learned_alike(match, mine, fallback=r < FINE_TUNED_R)
+    learned = _learned_alike(match, mine)
     if learned is not None and learned < LEARNED_APART:
         return "shared-init"
     if r >= FINE_TUNED_R:
@@ -133,17 +133,17 @@ def _tuned_word(match: Match, mine: Sequence[tuple[TensorMatch, Change]], share:
     return "shared-init" if r < SHARED_INIT_R else "inconclusive"
 
 
-def _learned_alike(
-    match: Match, mine: Sequence[tuple[TensorMatch, Change]], *, fallback: bool
-) -> float | None:
-    """Median centred correlation of gains and biases; None with fewer than three.
+def _learned_alike(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> float | None:
+    """Median centred correlation of gains and biases, the component's own or those of all related components.
 
     They all start as the same constants, so what they share was learned: two models that only began alike part here
-    first, and a descendant keeps them longest. Low, they forbid a word of descent; high, they say nothing.
+    first, and a descendant keeps them longest. Low, they forbid a word of descent; high, they say nothing. None with
+    fewer than three.
     """
-    rs = _vector_correlations([m for m, _ in mine])
-    if len(rs) < _FEW_VECTORS and fallback:
-        rs = _vector_correlations(match.tensors)
+    rs = _vector_correlations(m for m, _ in mine)
+    if len(rs) < _FEW_VECTORS:
+        related = {name for name, evidence in match.components.items() if is_significant(evidence)}
+        rs = _vector_correlations(m for m in match.tensors if m.component in related)
     return median(rs) if len(rs) >= _FEW_VECTORS else None
 
 
