@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lineage.sketch.bands import DENSE, grid, runs, sampled, sampling_weights
 from lineage.sketch.family import MINHASH_SCHEME, PERMUTATIONS, SEED_MINHASH
 from lineage.sketch.identity import ValueHasher, value_digest
-from lineage.sketch.minhash import minhash, row_codes
+from lineage.sketch.minhash import as_datasketch, minhash, row_codes
 from lineage.sketch.projection import block_columns, encode_units, project_matrix, project_units
 from lineage.sketch.signs import prefix_signs, sign_bits, signs
 from lineage.types import TensorSketch
@@ -233,7 +233,9 @@ def test_whole_numbers_give_exactly_the_same_minhash_in_any_order(seed, rows):
 def test_the_minhash_is_that_of_datasketch(codes):
     theirs = MinHash(num_perm=PERMUTATIONS, seed=SEED_MINHASH, scheme=MINHASH_SCHEME, hashfunc=int)
     theirs.update_batch(sorted(codes))
-    assert np.array_equal(minhash(np.array(sorted(codes), np.uint32)), theirs.hashvalues)
+    ours = minhash(np.array(sorted(codes), np.uint32))
+    assert np.array_equal(ours, theirs.hashvalues)
+    assert as_datasketch(ours).jaccard(theirs) == 1.0
 
 
 @given(SEEDS, st.integers(1, 40), st.integers(0, 10))
