@@ -1,5 +1,6 @@
 """Matching: which tensors of two models correspond, and what their agreement is worth against chance."""
 
-from lineage.match.evidence import LOG10_ALPHA, Match, match
+from lineage.match.evidence import Match, match
+from lineage.match.pairing import LOG10_ALPHA
 
 __all__ = ["LOG10_ALPHA", "Match", "match"]

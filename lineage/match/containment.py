@@ -9,6 +9,7 @@ import numpy as np
 from lineage.match.axes import shared_label
 from lineage.match.pairing import LOG10_ALPHA, Pair, pair_z
 from lineage.match.tails import log10_poisson, normal_quantile
+from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.family import CODE_BITS, CODE_FAMILIES, PERMUTATIONS
 from lineage.types import CheckpointSketch, TensorSketch
 
@@ -50,7 +51,7 @@ def same_values(a: TensorSketch, b: TensorSketch) -> bool:
     """Whether two tensors hold the same values in some order, by their power sums (full depth on both)."""
     if a.moments is None or b.moments is None or a.params != b.params:
         return False
-    if min(a.stats.distinct, b.stats.distinct) < 0.5:
+    if min(a.stats.distinct, b.stats.distinct) < MIN_DISTINCT:
         return False
     scale = np.array([np.sqrt(a.params * a.moments[1]), a.moments[1], a.moments[1] ** 1.5, a.moments[3]])
     return bool((np.abs(a.moments - b.moments) <= _SAME_SUM * scale).all())

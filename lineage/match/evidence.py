@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lineage.match.axes import facing, shared_label
 from lineage.match.containment import Containment, find_reordered, row_evidence
-from lineage.match.pairing import Pair, common_index, pair_tensors, pair_z
+from lineage.match.pairing import LOG10_ALPHA, Pair, common_index, pair_tensors, pair_z
 from lineage.match.permutation import PermutationTest, correlation, permutation_test, standardised, unit_rows
 from lineage.match.tails import log10_factorial, log10_normal, log10_poisson, normal_quantile
 from lineage.match.values import Agreement, agreement, common_values
@@ -20,9 +20,6 @@ from lineage.sketch.bands import sampling_weights
 from lineage.sketch.family import MIN_UNITS
 from lineage.sketch.projection import constant_unit
 from lineage.types import CheckpointSketch, Evidence, TensorMatch, TensorSketch
-
-LOG10_ALPHA = -6.0
-"""Corrected significance at which common descent is said: one false word in a million searches."""
 
 _POWER_Z = 2.326  # 99% of normal draws lie above their mean less this
 _Rows = tuple[NDArray[np.float32], NDArray[np.float32]]

@@ -19,6 +19,8 @@ from lineage.sketch.vectors import is_searchable, tensor_vector
 from lineage.types import CheckpointSketch, TensorSketch, Units
 
 LOG10_ALPHA = -6.0
+"""Corrected significance at which common descent is said: one false word in a million searches."""
+
 _TRIES = 3  # reference tensors tried for each query tensor, the nearest by vector first
 _NEAR = 0.2  # cosine below which the vectors say nothing (their error is 1/16)
 _STRONG = 12.0  # a structural pair this strong needs no second search

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.sketch.family import MIN_UNITS
+from lineage.sketch.projection import decode_units
 from lineage.types import Units
 
 
@@ -24,10 +25,8 @@ class PermutationTest:
 
 def unit_rows(units: Units, index: NDArray[np.int64]) -> NDArray[np.float32]:
     """Decoded unit vectors at the positions `index` (a subset of `units.index`), float32 (n, 32)."""
-    if index is units.index:
-        return units.codes * units.scale[:, None]
-    at = np.searchsorted(units.index, index)
-    return units.codes[at].astype(np.float32) * units.scale[at, None]
+    rows = decode_units(units)
+    return rows if index is units.index else rows[np.searchsorted(units.index, index)]
 
 
 def standardised(rows: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -62,6 +62,11 @@ def encode_units(units: NDArray[np.float64], index: NDArray[np.int64]) -> Units:
     return Units(index=index, codes=codes, scale=scale)
 
 
+def decode_units(units: Units) -> NDArray[np.float32]:
+    """The unit vectors that `encode_units` rounded, float32 (n, 32)."""
+    return units.codes.astype(np.float32) * units.scale[:, None]
+
+
 def narrowed(values: AnyArray) -> NDArray[np.float32]:
     """Finite values as float32; sums beyond its range (masks filled with its lowest number) stay at its ends."""
     ends = np.finfo(np.float32)

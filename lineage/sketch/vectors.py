@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lineage.sketch.bands import sampled
 from lineage.sketch.family import MIN_UNITS, SEED_MINHASH, SEED_PROJECTION
+from lineage.sketch.projection import decode_units
 from lineage.sketch.signs import sign_bits, signs
 from lineage.types import CheckpointSketch, TensorSketch, Units
 
@@ -22,7 +23,7 @@ MODEL_DIM = _HALF * _SLOTS
 
 def unit_vectors(units: Units) -> NDArray[np.float32]:
     """Decoded and centred unit vectors, float32 (n, 32)."""
-    decoded = units.codes.astype(np.float32) * units.scale[:, None]
+    decoded = decode_units(units)
     decoded -= decoded.mean(axis=0)
     return decoded
 
