@@ -1,0 +1,54 @@
+"""Models of equal weights as one node, and the parts of a graph that one model is in."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+
+import networkx as nx
+
+from lineage.ancestry.comparison import same_weights
+from lineage.types import CheckpointSketch, Edge, Lineage, Node
+
+
+def fold(sketches: Sequence[CheckpointSketch]) -> list[list[CheckpointSketch]]:
+    """Group models of equal weights; each group is one node."""
+    groups: dict[tuple[str, ...], list[CheckpointSketch]] = defaultdict(list)
+    for sketch in sketches:
+        groups[tuple(sorted(t.band_digest for t in sketch.tensors if t.part.generic is None))].append(sketch)
+    folded = []
+    for alike in groups.values():
+        while alike:
+            same = [other for other in alike if other is alike[0] or same_weights(alike[0], other)]
+            folded.append(same)
+            alike = [other for other in alike if other not in same]  # noqa: PLW2901 - what is left of the bucket
+    return folded
+
+
+def nodes_of(groups: Sequence[Sequence[CheckpointSketch]], edges: Sequence[Edge]) -> tuple[Node, ...]:
+    """A node for each group; one that no measured edge leads to is a root."""
+    children = {edge.child for edge in edges if edge.source == "measured"}
+    return tuple(
+        Node(
+            id=group[0].id,
+            name=group[0].name,
+            params=group[0].params,
+            aliases=tuple(other.name for other in group[1:]),
+            licence=group[0].licence,
+            root=group[0].id not in children,
+        )
+        for group in groups
+    )
+
+
+def part_of(whole: Lineage, model: str, *, only_neighbours: bool) -> Lineage:
+    """The family of a model, or the model with its neighbours."""
+    joined = nx.Graph((edge.parent, edge.child) for edge in whole.edges)
+    joined.add_node(model)
+    kept = {model, *joined[model]} if only_neighbours else nx.node_connected_component(joined, model)
+    return replace(
+        whole,
+        nodes=tuple(node for node in whole.nodes if node.id in kept),
+        edges=tuple(edge for edge in whole.edges if edge.parent in kept and edge.child in kept),
+    )

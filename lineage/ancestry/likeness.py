@@ -1,0 +1,78 @@
+"""A rough look at all pairs of models at once: whose matrices are held, in some layer, by whom."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.sketch.vectors import is_searchable, tensor_vector
+from lineage.types import CheckpointSketch, TensorSketch
+
+_BLOCK = 2048  # rows of one product
+_EXPERT = "expert-"
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """How much of each component is found in each model: it suggests what to compare, it is never evidence.
+
+    `held` (components, models) float32 is the mean over a component's matrices, by size, of the best cosine that any
+    matrix of the same role and shape has in the other model, whatever its layer (its error is about 1/16 a matrix; one
+    exactly where contents are equal). `owner` (components,) and `names` say whose component it is, `sizes` its
+    parameters.
+    """
+
+    held: NDArray[np.float32]
+    owner: NDArray[np.int64]
+    names: tuple[str, ...]
+    sizes: NDArray[np.float64]
+
+    def of_models(self) -> NDArray[np.float64]:
+        """Share of each model that is found in each other, (models, models): all its components by size."""
+        count = self.held.shape[1]
+        total = np.zeros((count, count))
+        np.add.at(total, self.owner, self.held * self.sizes[:, None])
+        sizes = np.bincount(self.owner, self.sizes, count)
+        return np.asarray(total / np.maximum(sizes, 1.0)[:, None])
+
+
+def likeness(sketches: Sequence[CheckpointSketch]) -> Likeness:
+    """Hold every matrix of every model against all of its role and shape."""
+    buckets: dict[Hashable, list[tuple[int, int, TensorSketch]]] = defaultdict(list)
+    rows: dict[tuple[int, str], int] = {}
+    for model, sketch in enumerate(sketches):
+        for tensor in filter(is_searchable, sketch.tensors):
+            row = rows.setdefault((model, tensor.part.component), len(rows))
+            role = tensor.part.role.removeprefix(_EXPERT)  # experts are made of an MLP
+            buckets[role, tensor.shape[1:]].append((row, model, tensor))
+    held = np.zeros((len(rows), len(sketches)), np.float32)
+    sizes = np.zeros(len(rows))
+    for members in buckets.values():
+        if len({model for _, model, _ in members}) > 1:
+            _add(held, members)
+        np.add.at(sizes, [row for row, _, _ in members], [tensor.params for _, _, tensor in members])
+    held /= np.maximum(sizes, 1.0)[:, None].astype(np.float32)
+    owner = np.array([model for model, _ in rows], np.int64)
+    return Likeness(held, owner, tuple(name for _, name in rows), sizes)
+
+
+def _add(held: NDArray[np.float32], members: Sequence[tuple[int, int, TensorSketch]]) -> None:
+    """Add to each component, for each model, the best cosine of its matrices, times their parameters."""
+    vectors = np.stack([tensor_vector(tensor) for _, _, tensor in members])
+    codes = np.unique([tensor.band_digest for _, _, tensor in members], return_inverse=True)[1]
+    starts = np.flatnonzero(np.r_[True, np.diff([model for _, model, _ in members]) > 0])
+    models = [members[int(start)][1] for start in starts]
+    rows = np.array([row for row, _, _ in members])
+    weights = np.array([tensor.params for _, _, tensor in members], np.float32)
+    for begin in range(0, len(members), _BLOCK):
+        part = slice(begin, begin + _BLOCK)
+        cosine = vectors[part] @ vectors.T
+        cosine[codes[part, None] == codes] = 1.0
+        best = np.maximum(np.maximum.reduceat(cosine, starts, axis=1), 0.0) * weights[part, None]
+        summed = np.zeros((len(held), len(models)), np.float32)
+        np.add.at(summed, rows[part], best)
+        held[:, models] += summed

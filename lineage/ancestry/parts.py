@@ -1,0 +1,82 @@
+"""Components that a model has from elsewhere than from its parent: a transplanted tower, a decoder taken over."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import networkx as nx
+import numpy as np
+
+from lineage.ancestry.pairs import Pairs
+from lineage.ancestry.relations import is_significant
+from lineage.ancestry.search import Search, Tree
+from lineage.types import ComponentFinding, Edge
+
+_A_PART = 0.01  # share of a model below which a component is a detail
+_ROUGHLY = 0.2  # least likeness worth a comparison
+_TRIES = 3
+
+
+def part_edges(search: Search, tree: Tree) -> Iterator[Edge]:
+    """An edge for every other source of a model that has a parent which does not explain all its components.
+
+    A model of two sources was put together from them, so the edge is directed: had the source taken its part from
+    the model, the model would have that part from nowhere.
+    """
+    above: dict[int, list[int]] = {child: [arc.parent] for child, arc in tree.items()}
+    above |= {child: list(parents) for child, parents in search.merged.items()}
+    lines: nx.DiGraph[int] = nx.DiGraph((parent, child) for child, parents in above.items() for parent in parents)
+    for child, parents in sorted(above.items()):
+        found: dict[int, list[ComponentFinding]] = defaultdict(list)
+        for finding in _unexplained(search.pairs, child, parents):
+            source = _source(search, child, finding.name, {child, *nx.descendants(lines, child)})
+            if source is not None:
+                found[source].append(_component(search.pairs, child, source, finding.name))
+        for source, findings in sorted(found.items()):
+            yield _edge(search.pairs, child, source, findings)
+
+
+def _unexplained(pairs: Pairs, child: int, parents: Sequence[int]) -> list[ComponentFinding]:
+    """Components of the child that nothing relates to any of its parents."""
+    compared = [pairs.compared(child, parent) for parent in parents]
+    known = {c.name for one in compared for c in one.components if is_significant(c.evidence)}
+    return [c for c in compared[0].components if c.name not in known and c.share >= _A_PART]
+
+
+def _source(search: Search, child: int, name: str, below: set[int]) -> int | None:
+    """The model that holds most of a component, confirmed by a comparison."""
+    rows = np.flatnonzero(search.alike.owner == child)
+    row = next((int(r) for r in rows if search.alike.names[r] == name), None)
+    if row is None:
+        return None
+    held = search.alike.held[row]
+    near = [int(j) for j in np.argsort(-held, kind="stable") if int(j) not in below and held[j] > _ROUGHLY]
+    for source in near[:_TRIES]:
+        if is_significant(_component(search.pairs, child, source, name).evidence):
+            return source
+    return None
+
+
+def _component(pairs: Pairs, child: int, source: int, name: str) -> ComponentFinding:
+    return next(c for c in pairs.compared(child, source).components if c.name == name)
+
+
+def _edge(pairs: Pairs, child: int, source: int, findings: Sequence[ComponentFinding]) -> Edge:
+    largest = max(findings, key=lambda c: c.params)
+    evidence = largest.evidence
+    return Edge(
+        parent=pairs.sketches[source].id,
+        child=pairs.sketches[child].id,
+        relation="component-reused",
+        directed=True,
+        source="measured",
+        component=", ".join(c.name for c in findings),
+        share=sum(c.share for c in findings),
+        r=evidence.r,
+        z=evidence.z,
+        log10_p=evidence.log10_p,
+        confidence=largest.confidence,
+        basis=("these components come from here, the others from another model of the index",),
+        layer_map=largest.layer_map,
+    )

@@ -1,0 +1,173 @@
+"""The search for the likeliest trees: arcs from geometry, made dearer by cues as comparisons tell them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import networkx as nx
+import numpy as np
+
+from lineage.ancestry.arborescence import Arc, cheapest_forest
+from lineage.ancestry.arcs import STRANGE, across, within
+from lineage.ancestry.beginnings import is_untrained
+from lineage.ancestry.geometry import cohorts
+from lineage.ancestry.likeness import likeness
+from lineage.ancestry.merges import Mixture, find_mixtures
+from lineage.ancestry.pairs import Pairs, Watch, is_related
+from lineage.ancestry.roundings import roundings
+from lineage.ancestry.triples import lifted
+from lineage.types import CheckpointSketch, Comparison
+
+Tree = dict[int, Arc]
+
+_RUNNERS_UP = 2  # arcs into a node that are compared beside the cheapest
+_CLOSE = 1.3  # and cost at most this many times as much
+_CUE = 1.0  # cost of going against one cue of direction
+_DRAWS = 20
+_ROOT_NOISE = 0.05  # differences of cost below this say little about where a tree begins
+
+
+class Search:
+    """What the trees of one graph are drawn from; models are numbered as in `sketches`.
+
+    `first` are initialisations, `rounded` maps exact roundings to their source, `mixtures` merges to their parts.
+    """
+
+    def __init__(self, sketches: Sequence[CheckpointSketch], watch: Watch | None) -> None:
+        self.sketches = sketches
+        self.pairs = Pairs(sketches, watch)
+        self.grouped = cohorts(sketches)
+        self.rounded = {i: j for cohort in self.grouped for i, j in roundings(cohort, sketches).items()}
+        self.first = frozenset(i for i, sketch in enumerate(sketches) if is_untrained(sketch))
+        self.mixtures = {
+            cohort.members[i]: replace(mixture, parents=tuple(cohort.members[p] for p in mixture.parents))
+            for cohort in self.grouped
+            for i, mixture in self._mixtures_of(cohort.members).items()
+        }
+        self.alike = likeness(sketches)
+        self.structure = self._structure()
+        self._place = {m: (c, i) for c in self.grouped for i, m in enumerate(c.members)}
+        self._likeness = {id(c): np.exp(-c.distances()) for c in self.grouped}
+        self._root_costs = dict.fromkeys(range(len(sketches)), STRANGE)
+        self._root_costs |= dict.fromkeys([*self.first, *self.mixtures], 0.0)
+        self._banned: set[tuple[int, int]] = set()
+
+    @property
+    def merged(self) -> Mapping[int, Sequence[int]]:
+        """Parents of each merge."""
+        return {child: mixture.parents for child, mixture in self.mixtures.items()}
+
+    def tree(self) -> Tree:
+        """The likeliest arc into each node that has a parent, every one of them compared."""
+        while True:
+            tree = self._solved()
+            circle = self._circle(tree)
+            if not circle:
+                return tree
+            self._banned.add(max(circle, key=lambda ends: (tree[ends[1]].cost, ends)))
+
+    def support(self) -> Mapping[tuple[int, int], float]:
+        """How often each arc is chosen when tensors are drawn again with replacement (bootstrap, Efron 1979)."""
+        generator = np.random.default_rng(0)
+        counts: dict[tuple[int, int], float] = defaultdict(float)
+        for _ in range(_DRAWS):
+            known = [arc for arc in self._arcs(generator) if self.pairs.is_known(arc.child, arc.parent)]
+            # Where nothing tells the ends of a tree apart, each of its nodes is as likely a root as any other.
+            roots = {node: cost + _ROOT_NOISE * generator.gumbel() for node, cost in self._root_costs.items()}
+            for arc in self._lifted(cheapest_forest(self._cued(known), roots)).values():
+                counts[arc.parent, arc.child] += 1 / _DRAWS
+        return counts
+
+    def correlation(self, left: int, right: int) -> float | None:
+        """Correlation of two models of one structure over their matrices, None across structures."""
+        (cohort, i), (other, j) = self._place[left], self._place[right]
+        return float(self._likeness[id(cohort)][i, j]) if cohort is other else None
+
+    def _mixtures_of(self, members: Sequence[int]) -> dict[int, Mixture]:
+        cohort = next(c for c in self.grouped if c.members == members)
+        return find_mixtures(cohort, [k for k, member in enumerate(members) if member in self.rounded])
+
+    def _structure(self) -> list[int]:
+        numbers = [-1 - i for i in range(len(self.sketches))]
+        for number, cohort in enumerate(self.grouped):
+            for member in cohort.members:
+                numbers[member] = number
+        return numbers
+
+    def _arcs(self, draw: np.random.Generator | None = None) -> list[Arc]:
+        """Every possible descent; with `draw`, over tensors drawn again with replacement."""
+        closed = {*self.mixtures, *self.first}
+        arcs = list(across(self.alike, self.structure, self.pairs, closed))
+        for cohort in self.grouped:
+            count = len(cohort.sizes)
+            weights = None
+            if draw is not None:
+                weights = np.maximum(draw.multinomial(count, np.full(count, 1 / count)).astype(np.float64), 1e-3)
+            arcs += within(cohort, self.first, self.mixtures, weights)
+        # A rounded copy hangs on what it was rounded from; to all others the two are the same model.
+        open_arcs = [a for a in arcs if a.parent not in self.rounded and a.child not in self.rounded]
+        return open_arcs + [Arc(finer, copy, 0.0) for copy, finer in self.rounded.items()]
+
+    def _solved(self) -> Tree:
+        """The cheapest forest in which no arc that was chosen is still uncompared.
+
+        An arc costs least before it has been compared, so that comparing only what is chosen finds the same trees.
+        """
+        while True:
+            arcs = [arc for arc in self._arcs() if (arc.parent, arc.child) not in self._banned]
+            cued = self._cued(arcs)
+            tree = self._lifted(cheapest_forest(cued, self._root_costs))
+            if not self._compare(tree, cued):
+                return tree
+
+    def _compare(self, tree: Tree, arcs: Sequence[Arc]) -> bool:
+        """Compare the chosen arcs and those nearly as cheap; whether there was any to compare."""
+        into: dict[int, list[Arc]] = defaultdict(list)
+        for arc in arcs:
+            if arc.child in tree and arc.cost <= _CLOSE * tree[arc.child].cost:
+                into[arc.child].append(arc)
+        wanted = list(tree.values())
+        for found in into.values():
+            wanted += sorted(found, key=lambda arc: (arc.cost, arc.parent))[: _RUNNERS_UP + 1]
+        new = [arc for arc in wanted if not self.pairs.is_known(arc.child, arc.parent)]
+        for arc in new:
+            self.pairs.either(arc.child, arc.parent)
+        return bool(new)
+
+    def _cued(self, arcs: Sequence[Arc]) -> list[Arc]:
+        """Arcs that comparisons leave standing, dearer where a cue of direction speaks against them.
+
+        What was pruned or quantised has its parent among the models that it can be computed from.
+        """
+        known = [arc for arc in arcs if self.pairs.is_known(arc.child, arc.parent)]
+        computed = {arc.child for arc in known if self._is_computed(arc)}
+        return list(self._weighed(arcs, computed))
+
+    def _weighed(self, arcs: Sequence[Arc], computed: set[int]) -> Iterator[Arc]:
+        for arc in arcs:
+            if not self.pairs.is_known(arc.child, arc.parent):
+                yield arc
+            elif is_related(self.pairs.either(arc.child, arc.parent)[0]):
+                against = self.pairs.role(arc.child, arc.parent) == "parent"
+                if arc.child not in computed or self._is_computed(arc):
+                    yield replace(arc, cost=arc.cost + _CUE) if against else arc
+
+    def _is_computed(self, arc: Arc) -> bool:
+        found: Comparison = self.pairs.either(arc.child, arc.parent)[0]
+        return found.relation in ("pruned", "quantized") and self.pairs.role(arc.child, arc.parent) == "child"
+
+    def _lifted(self, tree: Tree) -> Tree:
+        computed = {c for c, a in tree.items() if self.pairs.is_known(c, a.parent) and self._is_computed(a)}
+        return lifted(tree, self.merged, frozenset({*self.first, *self.rounded, *computed}), self.correlation)
+
+    def _circle(self, tree: Tree) -> list[tuple[int, int]]:
+        """Tree arcs of a circle that merges close; empty without one."""
+        ends = [(arc.parent, arc.child) for arc in tree.values()]
+        ends += [(parent, child) for child, parents in self.merged.items() for parent in parents]
+        try:
+            circle = nx.find_cycle(nx.DiGraph(ends))
+        except nx.NetworkXNoCycle:
+            return []
+        return [(parent, child) for parent, child in circle if child in tree]
