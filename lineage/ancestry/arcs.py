@@ -9,17 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.ancestry.arborescence import Arc
-from lineage.ancestry.geometry import Cohort, Points
+from lineage.ancestry.geometry import BY_TOKEN, FLOOR, TABLE, Cohort, Points
 from lineage.ancestry.likeness import Likeness
 from lineage.ancestry.merges import Mixture
 from lineage.ancestry.pairs import Pairs, is_related
+from lineage.types import Comparison, TensorMatch
 
 STRANGE = 2.8  # -log r at r = 0.06; the cost of having no parent: the comparison decides, this only saves work
 _NEAREST = 12  # candidates of the same structure
 _ROUGHLY = 0.2  # least share of a model found in one of another structure
 _STRANGERS = 2  # candidates in each other structure
 _CHILD_OF_MERGE = 0.7  # a merge's child lies nearer to it than the merge to its own parents; its base does not
-_FOREIGN = 0.1  # cost of having nothing but the compared matrices in common
+_CHANGED = 0.05  # cost of a change of structure: most steps are plain training
+_FOREIGN = 0.02  # cost of having nothing but the compared matrices in common
+_UNTRAINED = 0.5  # cost of changing the structure of an initialisation: what is changed was trained before
 _TAKEN_OUT = 0.5  # cost of being one component of a larger model that came first
 _RELATED_Z = 6.0
 _MARKOV = 2.0  # cost of a partial correlation of 1 with the initialisation
@@ -85,19 +88,21 @@ def partial_correlation(between: float, left: float, right: float) -> float:
     return float((between - left * right) / spread)
 
 
-def across(alike: Likeness, structure: Sequence[int], pairs: Pairs, closed: Collection[int]) -> Iterator[Arc]:
+def across(
+    alike: Likeness, structure: Sequence[int], pairs: Pairs, first: Collection[int], mixed: Collection[int]
+) -> Iterator[Arc]:
     """Arcs between models of different structure (layers, vocabulary, width or parts changed), both ways.
 
-    `structure` numbers each model's. A pair that has not been compared yet costs what the rough likeness promises.
+    `structure` numbers each model's. A pair that has not been compared yet costs what the rough likeness promises;
+    then -log r of the matrices that correspond. Of two candidates as near, the one with more in common is the likelier;
+    and parts are put together more often than taken out.
     """
     for small, large, promised in _strangers(alike.of_models(), structure, pairs):
-        if small in closed and large in closed:
-            continue
-        cost, back = _cost_across(small, large, pairs) if pairs.is_known(small, large) else (promised, promised)
-        if cost < STRANGE and large not in closed:
-            yield Arc(small, large, cost)
-        if back < STRANGE and small not in closed:
-            yield Arc(large, small, back)
+        costs = _costs_across(small, large, pairs) if pairs.is_known(small, large) else (promised, promised)
+        for parent, child, cost in ((small, large, costs[0]), (large, small, costs[1])):
+            begun = _UNTRAINED if parent in first else 0.0
+            if cost < STRANGE and child not in first and child not in mixed:
+                yield Arc(parent, child, cost + begun)
 
 
 def _strangers(share: Points, structure: Sequence[int], pairs: Pairs) -> Iterator[tuple[int, int, float]]:
@@ -114,25 +119,34 @@ def _strangers(share: Points, structure: Sequence[int], pairs: Pairs) -> Iterato
     for i, j in sorted(wanted):
         small, large = sorted((i, j), key=lambda k: (pairs.sketches[k].params, k))
         foreign = _FOREIGN * (1.0 - share[large, small])
-        yield small, large, -math.log(min(1.0, float(mutual[i, j]))) + float(foreign)
+        yield small, large, -math.log(min(1.0, float(mutual[i, j]))) + _CHANGED + float(foreign)
 
 
-def _cost_across(small: int, large: int, pairs: Pairs) -> tuple[float, float]:
-    """What descent of the larger from the smaller costs, and the other way round; infinite without a relation.
-
-    Of two candidates as near, the one with more in common is the likelier; and parts are put together more often
-    than taken out.
-    """
+def _costs_across(small: int, large: int, pairs: Pairs) -> tuple[float, float]:
+    """What descent of the larger from the smaller costs, and the other way round; infinite without a relation."""
     found, _ = pairs.either(small, large)
-    if not is_related(found):
+    r = related_correlation(found)
+    if r is None:
         return math.inf, math.inf
-    kept = [m for m in found.tensors if m.used and (m.z or 9.0) > _RELATED_Z]
-    sizes = [(math.prod(m.shape), m.r) for m in kept if m.r is not None]
-    total = sum(size for size, _ in sizes)
-    if not total:
-        return math.inf, math.inf
-    distance = sum(-size * math.log(min(1.0, max(r, 0.03))) for size, r in sizes) / total
     sketches = pairs.sketches[small], pairs.sketches[large]
-    distance += _FOREIGN * max(0.0, 1.0 - sum(math.prod(m.shape) for m in kept) / sketches[1].params)
+    common = sum(math.prod(m.shape) for m in found.tensors if _is_alike(m)) / sketches[1].params
+    distance = -math.log(r) + _CHANGED + _FOREIGN * max(0.0, 1.0 - common)
     parts = [{t.part.component for t in sketch.tensors if t.part.generic is None} for sketch in sketches]
     return distance, distance + (_TAKEN_OUT if parts[0] < parts[1] else 0.0)
+
+
+def related_correlation(found: Comparison) -> float | None:
+    """Correlation of two compared models over the matrices that correspond; None if the two are not related.
+
+    The geometric mean by size, token tables for less, as `Cohort.distances` has it for models of one structure.
+    """
+    if not is_related(found):
+        return None
+    sizes = [(math.prod(m.shape) * (TABLE if m.role in BY_TOKEN else 1.0), m.r) for m in found.tensors if _is_alike(m)]
+    logs = [(size, math.log(min(1.0, max(r, FLOOR)))) for size, r in sizes if r is not None]
+    total = sum(size for size, _ in logs)
+    return math.exp(sum(size * value for size, value in logs) / total) if total else None
+
+
+def _is_alike(held: TensorMatch) -> bool:
+    return held.used and (held.z is None or held.z > _RELATED_Z)

@@ -13,9 +13,9 @@ from lineage.sketch.projection import constant_unit
 from lineage.types import CheckpointSketch, TensorSketch
 
 _NEARLY_ONE = 0.99  # from here on the int8 rounding of unit vectors would show
-_BY_TOKEN = ("token-embedding", "head")
-_TABLE = 0.1  # weight of token tables: they are reordered, rebuilt and begun afresh in models that descend all the same
-_FLOOR = 0.03  # a correlation that noise alone gives
+BY_TOKEN = ("token-embedding", "head")
+TABLE = 0.1  # weight of token tables: they are reordered, rebuilt and begun afresh in models that descend all the same
+FLOOR = 0.03  # a correlation that noise alone gives
 
 Points = NDArray[np.float64]
 Key = tuple[str, str, int | None, tuple[int, ...], int]
@@ -55,7 +55,7 @@ def common_distances(left: Cohort, right: Cohort) -> Points | None:
         return None
     blocks = [[_unit(c.points[:, c.tensors == pair[side]]) for pair in shared] for side, c in enumerate((left, right))]
     mean = np.concatenate(blocks[0], axis=1) @ np.concatenate(blocks[1], axis=1).T / len(shared)
-    return np.asarray(-np.log(np.clip(mean, _FLOOR, 1.0)))
+    return np.asarray(-np.log(np.clip(mean, FLOOR, 1.0)))
 
 
 def _unit(block: Points) -> Points:
@@ -104,7 +104,7 @@ def _cohort(members: list[int], matrices: list[dict[Key, TensorSketch]]) -> Coho
         np.concatenate(layers),
         np.concatenate(tensors),
         np.stack([_log_distances([m[key] for m in matrices]) for key in keys]).astype(np.float32),
-        np.array([matrices[0][key].params * (_TABLE if key[1] in _BY_TOKEN else 1.0) for key in keys], np.float64),
+        np.array([matrices[0][key].params * (TABLE if key[1] in BY_TOKEN else 1.0) for key in keys], np.float64),
     )
 
 
@@ -113,7 +113,7 @@ def _log_distances(tensors: Sequence[TensorSketch]) -> Points:
     units = np.stack([unit_block(tensor) for tensor in tensors])
     by_units = _correlations(units)
     by_values = _correlations(np.stack([t.values.reshape(-1).astype(np.float64) for t in tensors]))
-    return np.asarray(-np.log(np.clip(np.where(by_units > _NEARLY_ONE, by_values, by_units), _FLOOR, 1.0)))
+    return np.asarray(-np.log(np.clip(np.where(by_units > _NEARLY_ONE, by_values, by_units), FLOOR, 1.0)))
 
 
 def unit_block(tensor: TensorSketch) -> Points:

@@ -52,7 +52,7 @@ def _source(search: Search, child: int, name: str, below: set[int]) -> int | Non
         return None
     held = search.alike.held[row]
     near = [int(j) for j in np.argsort(-held, kind="stable") if int(j) not in below and held[j] > _ROUGHLY]
-    for source in near[:_TRIES]:
+    for source in dict.fromkeys(search.rounded.get(j, j) for j in near[:_TRIES]):
         if is_significant(_component(search.pairs, child, source, name).evidence):
             return source
     return None

@@ -10,8 +10,8 @@ import networkx as nx
 import numpy as np
 
 from lineage.ancestry.arborescence import Arc, cheapest_forest
-from lineage.ancestry.arcs import STRANGE, across, within
-from lineage.ancestry.beginnings import is_untrained
+from lineage.ancestry.arcs import STRANGE, across, related_correlation, within
+from lineage.ancestry.beginnings import beginnings
 from lineage.ancestry.geometry import cohorts
 from lineage.ancestry.likeness import likeness
 from lineage.ancestry.merges import Mixture, find_mixtures
@@ -25,6 +25,8 @@ Tree = dict[int, Arc]
 _RUNNERS_UP = 2  # arcs into a node that are compared beside the cheapest
 _CLOSE = 1.3  # and cost at most this many times as much
 _CUE = 1.0  # cost of going against one cue of direction
+_COMPUTED = ("pruned", "quantized")
+_EXACT = 0.9999  # correlation of matrices that were copied, whatever became of the others
 _DRAWS = 20
 _ROOT_NOISE = 0.05  # differences of cost below this say little about where a tree begins
 
@@ -40,13 +42,13 @@ class Search:
         self.pairs = Pairs(sketches, watch)
         self.grouped = cohorts(sketches)
         self.rounded = {i: j for cohort in self.grouped for i, j in roundings(cohort, sketches).items()}
-        self.first = frozenset(i for i, sketch in enumerate(sketches) if is_untrained(sketch))
+        self.alike = likeness(sketches)
+        self.first = beginnings(sketches, self.alike.of_models())
         self.mixtures = {
             cohort.members[i]: replace(mixture, parents=tuple(cohort.members[p] for p in mixture.parents))
             for cohort in self.grouped
             for i, mixture in self._mixtures_of(cohort.members).items()
         }
-        self.alike = likeness(sketches)
         self.structure = self._structure()
         self._place = {m: (c, i) for c in self.grouped for i, m in enumerate(c.members)}
         self._likeness = {id(c): np.exp(-c.distances()) for c in self.grouped}
@@ -81,9 +83,11 @@ class Search:
         return counts
 
     def correlation(self, left: int, right: int) -> float | None:
-        """Correlation of two models of one structure over their matrices, None across structures."""
-        (cohort, i), (other, j) = self._place[left], self._place[right]
-        return float(self._likeness[id(cohort)][i, j]) if cohort is other else None
+        """Correlation of two models over the matrices that correspond, None if they are not related."""
+        if self.structure[left] == self.structure[right]:
+            cohort, i = self._place[left]
+            return float(self._likeness[id(cohort)][i, self._place[right][1]])
+        return related_correlation(self.pairs.either(left, right)[0])
 
     def _mixtures_of(self, members: Sequence[int]) -> dict[int, Mixture]:
         cohort = next(c for c in self.grouped if c.members == members)
@@ -98,8 +102,7 @@ class Search:
 
     def _arcs(self, draw: np.random.Generator | None = None) -> list[Arc]:
         """Every possible descent; with `draw`, over tensors drawn again with replacement."""
-        closed = {*self.mixtures, *self.first}
-        arcs = list(across(self.alike, self.structure, self.pairs, closed))
+        arcs = list(across(self.alike, self.structure, self.pairs, self.first, self.mixtures))
         for cohort in self.grouped:
             count = len(cohort.sizes)
             weights = None
@@ -155,12 +158,25 @@ class Search:
                     yield replace(arc, cost=arc.cost + _CUE) if against else arc
 
     def _is_computed(self, arc: Arc) -> bool:
+        """Whether a comparison says that the child was made from this parent without training."""
         found: Comparison = self.pairs.either(arc.child, arc.parent)[0]
-        return found.relation in ("pruned", "quantized") and self.pairs.role(arc.child, arc.parent) == "child"
+        if self.pairs.role(arc.child, arc.parent) != "child":
+            return False
+        return found.relation in _COMPUTED or (related_correlation(found) or 0.0) > _EXACT
 
     def _lifted(self, tree: Tree) -> Tree:
         computed = {c for c, a in tree.items() if self.pairs.is_known(c, a.parent) and self._is_computed(a)}
-        return lifted(tree, self.merged, frozenset({*self.first, *self.rounded, *computed}), self.correlation)
+        fixed = frozenset({*self.first, *self.rounded, *computed})
+        return lifted(tree, self.merged, fixed, self._comparable)
+
+    def _comparable(self, child: int, parent: int, grandparent: int) -> tuple[float, float, float] | None:
+        """Correlations of three models if the child has not its structure from the parent alone."""
+        inherited = self.structure[child] == self.structure[parent] != self.structure[grandparent]
+        strange = len({self.structure[child], self.structure[parent], self.structure[grandparent]}) > 2
+        if inherited or strange:
+            return None
+        found = [self.correlation(*ends) for ends in ((child, parent), (child, grandparent), (parent, grandparent))]
+        return None if None in found else (found[0] or 0.0, found[1] or 0.0, found[2] or 0.0)
 
     def _circle(self, tree: Tree) -> list[tuple[int, int]]:
         """Tree arcs of a circle that merges close; empty without one."""

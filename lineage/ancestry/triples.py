@@ -15,7 +15,7 @@ _SLACK = 0.15
 _SLACK_PER_SHARED = 0.2
 _TOO_FAINT = 0.06
 
-Correlation = Callable[[int, int], float | None]
+Correlations = Callable[[int, int, int], tuple[float, float, float] | None]
 
 
 def is_chain(with_parent: float, with_grandparent: float, step: float) -> bool:
@@ -36,21 +36,21 @@ def lifted(
     tree: Mapping[int, Arc],
     merged: Mapping[int, Sequence[int]],
     fixed: frozenset[int],
-    correlation: Correlation,
+    correlations: Correlations,
 ) -> dict[int, Arc]:
     """The tree with every child that is a sibling of its supposed parent hung one or more steps higher.
 
-    `merged` gives the parents of merges, `fixed` nodes are neither moved nor moved to (initialisations, computed
-    copies). `correlation(a, b)` is None where two models cannot be compared step by step.
+    `merged` gives the parents of merges, `fixed` nodes are neither moved nor moved to, but past (initialisations,
+    computed copies). `correlations(child, parent, grandparent)` gives the arguments of `is_chain`, None where they say nothing.
     """
     found = dict(tree)
     for child in sorted(tree):
         seen = {child}
         while child not in fixed:
             arc = found[child]
-            above = [found[arc.parent].parent] if arc.parent in found else list(merged.get(arc.parent, ()))
-            higher = [a for a in above if a not in seen and a not in fixed and not _is_below(a, child, found, merged)]
-            better = next((a for a in higher if _is_sibling(child, arc.parent, a, correlation)), None)
+            above = _next_above(arc.parent, found, merged, fixed)
+            higher = [a for a in above if a not in seen and not _is_below(a, child, found, merged)]
+            better = next((a for a in higher if _is_sibling(child, arc.parent, a, correlations)), None)
             if better is None:
                 break
             seen.add(arc.parent)
@@ -58,11 +58,19 @@ def lifted(
     return found
 
 
-def _is_sibling(child: int, parent: int, grandparent: int, correlation: Correlation) -> bool:
-    near, far, step = correlation(child, parent), correlation(child, grandparent), correlation(parent, grandparent)
-    if near is None or far is None or step is None or far < _TOO_FAINT:
-        return False
-    return not is_chain(near, far, step)
+def _next_above(
+    node: int, tree: Mapping[int, Arc], merged: Mapping[int, Sequence[int]], fixed: frozenset[int]
+) -> list[int]:
+    """Parents of a node, a fixed one replaced by the next above it that is free."""
+    above = [tree[node].parent] if node in tree else list(merged.get(node, ()))
+    while len(above) == 1 and above[0] in fixed:
+        above = [tree[above[0]].parent] if above[0] in tree else []
+    return [a for a in above if a not in fixed]
+
+
+def _is_sibling(child: int, parent: int, grandparent: int, correlations: Correlations) -> bool:
+    found = correlations(child, parent, grandparent)
+    return found is not None and found[1] >= _TOO_FAINT and not is_chain(*found)
 
 
 def _is_below(node: int, ancestor: int, tree: Mapping[int, Arc], merged: Mapping[int, Sequence[int]]) -> bool:
