@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.ancestry.arborescence import Arc
-from lineage.ancestry.geometry import BY_TOKEN, FLOOR, TABLE, Cohort, Points
+from lineage.ancestry.geometry import Cohort, Points
 from lineage.ancestry.likeness import Likeness
 from lineage.ancestry.merges import Mixture
-from lineage.ancestry.pairs import Pairs, is_related
-from lineage.types import Comparison, TensorMatch
+from lineage.ancestry.pairs import Pairs
 
 STRANGE = 2.8  # -log r at r = 0.06; the cost of having no parent: the comparison decides, this only saves work
 _NEAREST = 12  # candidates of the same structure
@@ -24,7 +23,6 @@ _CHANGED = 0.05  # cost of a change of structure: most steps are plain training
 _FOREIGN = 0.02  # cost of having nothing but the compared matrices in common
 _UNTRAINED = 0.5  # cost of changing the structure of an initialisation: what is changed was trained before
 _TAKEN_OUT = 0.5  # cost of being one component of a larger model that came first
-_RELATED_Z = 6.0
 _MARKOV = 2.0  # cost of a partial correlation of 1 with the initialisation
 _MARKOV_SLACK = 0.04  # partial correlation that training leaves by itself
 _FAINT = 0.1  # a correlation with the initialisation too weak to tell anything
@@ -124,29 +122,11 @@ def _strangers(share: Points, structure: Sequence[int], pairs: Pairs) -> Iterato
 
 def _costs_across(small: int, large: int, pairs: Pairs) -> tuple[float, float]:
     """What descent of the larger from the smaller costs, and the other way round; infinite without a relation."""
-    found, _ = pairs.either(small, large)
-    r = related_correlation(found)
+    r = pairs.correlation(small, large)
     if r is None:
         return math.inf, math.inf
     sketches = pairs.sketches[small], pairs.sketches[large]
-    common = sum(math.prod(m.shape) for m in found.tensors if _is_alike(m)) / sketches[1].params
+    common = sum(t.params for t, _ in pairs.alike(small, large)) / sketches[1].params
     distance = -math.log(r) + _CHANGED + _FOREIGN * max(0.0, 1.0 - common)
     parts = [{t.part.component for t in sketch.tensors if t.part.generic is None} for sketch in sketches]
     return distance, distance + (_TAKEN_OUT if parts[0] < parts[1] else 0.0)
-
-
-def related_correlation(found: Comparison) -> float | None:
-    """Correlation of two compared models over the matrices that correspond; None if the two are not related.
-
-    The geometric mean by size, token tables for less, as `Cohort.distances` has it for models of one structure.
-    """
-    if not is_related(found):
-        return None
-    sizes = [(math.prod(m.shape) * (TABLE if m.role in BY_TOKEN else 1.0), m.r) for m in found.tensors if _is_alike(m)]
-    logs = [(size, math.log(min(1.0, max(r, FLOOR)))) for size, r in sizes if r is not None]
-    total = sum(size for size, _ in logs)
-    return math.exp(sum(size * value for size, value in logs) / total) if total else None
-
-
-def _is_alike(held: TensorMatch) -> bool:
-    return held.used and (held.z is None or held.z > _RELATED_Z)

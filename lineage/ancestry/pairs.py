@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from lineage.ancestry.comparison import compare
+from lineage.ancestry.geometry import BY_TOKEN, FLOOR, TABLE
 from lineage.ancestry.relations import is_significant
-from lineage.types import CheckpointSketch, Comparison, Role
+from lineage.types import CheckpointSketch, Comparison, Role, TensorMatch, TensorSketch
 
 Watch = Callable[[int, int], None]
 
+_RELATED_Z = 6.0
+_RELATED_R = 0.5
 _TURNED: dict[Role | None, Role | None] = {"child": "parent", "parent": "child"}
 
 
@@ -43,6 +47,38 @@ class Pairs:
         """What `left` is to `right` as far as a cue says."""
         found, straight = self.either(left, right)
         return found.role if straight else _TURNED.get(found.role, found.role)
+
+    def alike(self, left: int, right: int) -> list[tuple[TensorSketch, TensorMatch]]:
+        """Matrices that correspond, row by row and column by column, with how they do.
+
+        Where units were taken out, those that are left face others: such a pair says nothing of a distance.
+        """
+        found, straight = self.either(left, right)
+        sketches = (self.sketches[left], self.sketches[right])[:: 1 if straight else -1]
+        ours, theirs = ({t.name: t for t in sketch.tensors} for sketch in sketches)
+        return [
+            (ours[m.a], m)
+            for m in found.tensors
+            if _is_alike(m) and (m.role in BY_TOKEN or ours[m.a].params == theirs[m.b].params)
+        ]
+
+    def correlation(self, left: int, right: int) -> float | None:
+        """Correlation over the matrices that correspond; None if the two models are not related.
+
+        The geometric mean by size, token tables for less, as `Cohort.distances` has it for models of one structure.
+        """
+        if not is_related(self.either(left, right)[0]):
+            return None
+        sizes = [(t.params * (TABLE if m.role in BY_TOKEN else 1.0), m.r) for t, m in self.alike(left, right)]
+        logs = [(size, math.log(min(1.0, max(r, FLOOR)))) for size, r in sizes if r is not None]
+        total = sum(size for size, _ in logs)
+        return math.exp(sum(size * value for size, value in logs) / total) if total else None
+
+
+def _is_alike(held: TensorMatch) -> bool:
+    if held.z is None:  # too few units for a test
+        return held.used and held.r is not None and held.r > _RELATED_R
+    return held.used and held.z > _RELATED_Z
 
 
 def is_related(found: Comparison) -> bool:

@@ -10,7 +10,7 @@ import networkx as nx
 import numpy as np
 
 from lineage.ancestry.arborescence import Arc, cheapest_forest
-from lineage.ancestry.arcs import STRANGE, across, related_correlation, within
+from lineage.ancestry.arcs import STRANGE, across, within
 from lineage.ancestry.beginnings import beginnings
 from lineage.ancestry.geometry import cohorts
 from lineage.ancestry.likeness import likeness
@@ -87,7 +87,7 @@ class Search:
         if self.structure[left] == self.structure[right]:
             cohort, i = self._place[left]
             return float(self._likeness[id(cohort)][i, self._place[right][1]])
-        return related_correlation(self.pairs.either(left, right)[0])
+        return self.pairs.correlation(left, right)
 
     def _mixtures_of(self, members: Sequence[int]) -> dict[int, Mixture]:
         cohort = next(c for c in self.grouped if c.members == members)
@@ -162,7 +162,7 @@ class Search:
         found: Comparison = self.pairs.either(arc.child, arc.parent)[0]
         if self.pairs.role(arc.child, arc.parent) != "child":
             return False
-        return found.relation in _COMPUTED or (related_correlation(found) or 0.0) > _EXACT
+        return found.relation in _COMPUTED or (self.pairs.correlation(arc.child, arc.parent) or 0.0) > _EXACT
 
     def _lifted(self, tree: Tree) -> Tree:
         computed = {c for c, a in tree.items() if self.pairs.is_known(c, a.parent) and self._is_computed(a)}
