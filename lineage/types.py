@@ -34,6 +34,8 @@ Relation = Literal[
 ]
 Verdict = Literal["identical", "derived", "partly-derived", "related", "independent", "inconclusive"]
 Role = Literal["child", "parent", "undirected"]
+ExpertMap = tuple[tuple[int, int | Literal["mlp"]], ...]
+"""Expert of the query -> expert of the reference, or its one MLP."""
 
 
 # -- checkpoints -------------------------------------------------------------------------------
@@ -53,6 +55,7 @@ class TensorView:
     dtype: np.dtype[Any]
     rows: Callable[[int, int], AnyArray]
     storage: str  # equal for two views of the same bytes (tied weights)
+    encoding: str | None = None  # how the values are stored, where that is not simply the dtype
 
 
 @dataclass(slots=True)
@@ -221,9 +224,9 @@ class TensorMatch:
     """Two tensors held against each other.
 
     `a` and `b` are tensor names of the query and of the reference. `how` says which road paired them:
-    "structure" (role, layer and shape, chosen without looking at values), "content" (significant
-    alone, after correction for every pair tried) or "rows" (row codes contained, order unknown).
-    `r` is the centred correlation, `cosine` the raw one (shown, never evidence).
+    "structure" (role, layer and shape, chosen without looking at values), "content" (significant,
+    alone or with its layer or expert, after correction for every pair tried) or "rows" (row codes contained,
+    order unknown). `r` is the centred correlation, `cosine` the raw one (shown, never evidence).
     """
 
     a: str
@@ -268,6 +271,19 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Cue:
+    """One reason to take the query for the child or the parent: `ratio` are the odds that such a cue is right.
+
+    `name` is the cue's function in lineage.ancestry.cues; `text` says what was seen.
+    """
+
+    name: str
+    role: Role
+    ratio: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ComponentFinding:
     """What one component of the query is to one reference model."""
 
@@ -281,6 +297,7 @@ class ComponentFinding:
     basis: tuple[str, ...]
     layer_map: tuple[tuple[int, int], ...] | None
     scheme: str | None = None
+    expert_map: ExpertMap | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +310,7 @@ class Generic:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The query against one reference model."""
+    """The query against one reference model; `cues` speak for a direction, the strongest first."""
 
     model: str
     model_name: str
@@ -307,6 +324,7 @@ class Comparison:
     components: tuple[ComponentFinding, ...]
     tensors: tuple[TensorMatch, ...]
     generic: tuple[Generic, ...]
+    cues: tuple[Cue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,7 +409,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One content in the ancestry graph: `aliases` are the names of its copies.
+    """One content in the ancestry graph: `aliases` are the names of its copies, `copies` their ids.
 
     `observed` is False for a parent that several models need and none of the index is; `root` tells that no
     measured edge leads to it.
@@ -404,6 +422,7 @@ class Node:
     observed: bool = True
     licence: str | None = None
     root: bool = False
+    copies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

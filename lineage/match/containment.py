@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lineage.match.axes import shared_label
 from lineage.match.pairing import LOG10_ALPHA, Pair, pair_z
@@ -71,11 +74,50 @@ def find_reordered(a: CheckpointSketch, b: CheckpointSketch, pairs: list[Pair], 
         known = by_query.get(i)
         if known and (pair_z(tensor, b.tensors[known.b], known.transposed) or 0.0) > explained:
             continue
-        for j, other in enumerate(b.tensors):
-            if other.part.generic is None and _holds_the_same(tensor, other, float(alpha)):
+        for j in _suggested(tensor, _codes(b)):
+            if _holds_the_same(tensor, b.tensors[j], float(alpha)):
                 by_query[i] = Pair(i, j, "rows")
                 break
     return sorted(by_query.values(), key=lambda p: p.a)
+
+
+_Places = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Codes:
+    """Places and MinHashes (k, 128) of tensors with rows of one shape; places and power sums (k, 4) of one size."""
+
+    by_row: dict[tuple[int, ...], tuple[_Places, NDArray[np.uint32]]]
+    by_size: dict[int, tuple[_Places, NDArray[np.float64]]]
+
+
+@lru_cache(maxsize=64)
+def _codes(sketch: CheckpointSketch) -> _Codes:
+    rows: dict[tuple[int, ...], list[tuple[int, NDArray[np.uint32]]]] = defaultdict(list)
+    sizes: dict[int, list[tuple[int, NDArray[np.float64]]]] = defaultdict(list)
+    for j, tensor in enumerate(sketch.tensors):
+        if tensor.part.generic is None and tensor.minhash is not None:
+            rows[tensor.shape[1:]].append((j, tensor.minhash))
+        if tensor.part.generic is None and tensor.moments is not None:
+            sizes[tensor.params].append((j, tensor.moments))
+    return _Codes(
+        {row: (np.array([j for j, _ in found]), np.stack([h for _, h in found])) for row, found in rows.items()},
+        {size: (np.array([j for j, _ in found]), np.stack([m for _, m in found])) for size, found in sizes.items()},
+    )
+
+
+def _suggested(tensor: TensorSketch, codes: _Codes) -> list[int]:
+    """Places, in order, of the tensors that share a row code with `tensor` or have its sum of squares."""
+    found: set[int] = set()
+    if tensor.minhash is not None and tensor.shape[1:] in codes.by_row:
+        places, hashes = codes.by_row[tensor.shape[1:]]
+        found.update(places[(hashes == tensor.minhash).any(axis=1)].tolist())
+    if tensor.moments is not None and tensor.params in codes.by_size:
+        places, moments = codes.by_size[tensor.params]
+        square = float(tensor.moments[1])
+        found.update(places[np.abs(moments[:, 1] - square) <= _SAME_SUM * square].tolist())
+    return sorted(found)
 
 
 def _holds_the_same(a: TensorSketch, b: TensorSketch, alpha: float) -> bool:

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from lineage.match.axes import facing, shared_label
+from lineage.match.axes import facing
 from lineage.match.containment import Containment, find_reordered, row_evidence
-from lineage.match.pairing import LOG10_ALPHA, Pair, common_index, pair_tensors, pair_z
-from lineage.match.permutation import PermutationTest, correlation, permutation_test, standardised, unit_rows
+from lineage.match.groups import Group, Key, Sides, groups, joined
+from lineage.match.pairing import LOG10_ALPHA, Pair, pair_tensors, pair_z
+from lineage.match.permutation import PermutationTest, correlation, cosine
 from lineage.match.tails import log10_factorial, log10_normal, log10_poisson, normal_quantile
+from lineage.match.units import centred, common_centred, same_positions
 from lineage.match.values import Agreement, agreement, common_values
-from lineage.sketch.bands import sampling_weights
 from lineage.sketch.family import MIN_UNITS
-from lineage.sketch.projection import constant_unit
 from lineage.types import CheckpointSketch, Evidence, TensorMatch, TensorSketch
 
 _POWER_Z = 2.326  # 99% of normal draws lie above their mean less this
-_Rows = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,29 +47,35 @@ def match(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Match:
     """Hold query `a` against reference `b`, one of `models` that the search covers."""
     pairs = find_reordered(a, b, pair_tensors(a, b, models), models)
     measured = [_measure(a, b, pair) for pair in pairs]
-    by_component: dict[str, list[Measured]] = defaultdict(list)
+    names = list(dict.fromkeys(t.part.component for t in a.tensors if t.part.generic is None))
+    by_component: dict[str, list[Measured]] = {name: [] for name in names}
     for one in measured:
         by_component[a.tensors[one.pair.a].part.component].append(one)
-    names = list(dict.fromkeys(t.part.component for t in a.tensors if t.part.generic is None))
     hypotheses = models * max(1, len(names))
-    components = {name: gather(a, b, by_component[name], hypotheses, (name,)) for name in names}
-    overall = gather(a, b, measured, hypotheses, names)
+    tests = {name: groups(_sides(a, b, found)) for name, found in by_component.items()}
+    components = {name: _gather((a, b), by_component[name], tests[name], hypotheses, (name,)) for name in names}
+    overall = _gather((a, b), measured, joined(tests.values()), hypotheses, names)
     return Match(a, b, tuple(pairs), tuple(_describe(a, b, one) for one in measured), components, overall)
 
 
-def gather(
-    a: CheckpointSketch, b: CheckpointSketch, measured: Sequence[Measured], hypotheses: int, components: Iterable[str]
+def _gather(
+    both: tuple[CheckpointSketch, CheckpointSketch],
+    measured: Sequence[Measured],
+    grouped: Mapping[Key, Group],
+    hypotheses: int,
+    components: Iterable[str],
 ) -> Evidence:
-    """Evidence of the paired tensors of some components of the query.
+    """Evidence of the paired tensors of some components of the query, whose agreement by shared axis is `grouped`.
 
     Only matrices enter: gains and biases agree between any two networks. Tensors that share an exchangeable axis share
     one relabelling, so their agreement is added before the test; the groups' z are combined by Stouffer. Matrices whose
     rows the reference holds in another order are a third statistic.
     """
+    a, b = both
     used = [m for m in measured if m.why_not is None]
     rows = [m.rows for m in measured if m.rows is not None]
-    tests = _group_tests(a, b, [m.pair for m in used])
-    counts = [m.values for m in used if m.values is not None]
+    tests = [test for group in grouped.values() if (test := group.test()) is not None]
+    counts = _distinct_counts(a, b, used)
     covered = [m.pair for m in measured if m.why_not is None or m.rows is not None]
     names = set(components)
     params = sum(t.params for t in a.tensors if t.part.component in names and t.part.generic is None)
@@ -122,40 +123,31 @@ def why_not(a: TensorSketch, b: TensorSketch) -> str | None:
 
 def pair_correlation(a: TensorSketch, b: TensorSketch, transposed: bool) -> float | None:
     """Pearson r of two tensors: from unit vectors where there are enough, else from the sampled values."""
-    rows = _aligned(a, b, 0, transposed)
-    if rows is not None and len(rows[0]) >= MIN_UNITS:
-        mine = rows[0] - a.stats.mean * constant_unit(a.shape, 0)
-        theirs = rows[1] - b.stats.mean * constant_unit(b.shape, facing(0, transposed))
-        index = a.units[0].index if a.units[0] is not None else None
-        if index is not None and len(index) == len(mine):
-            # Rows of early positions are sampled densely: each counts for as many as it stands for.
-            root = np.sqrt(sampling_weights(a.shape[0]))[:, None]
-            mine, theirs = mine * root, theirs * root
-        return correlation(mine, theirs)
+    left, right = centred(a, 0), centred(b, facing(0, transposed))
+    if left is not None and right is not None:
+        if same_positions(left.index, right.index):
+            if len(left.index) >= MIN_UNITS:
+                return cosine(float(left.flat @ right.flat), left.norm * right.norm)
+        else:
+            rows = common_centred(a, b, facing(0, transposed))
+            if len(rows[0]) >= MIN_UNITS:
+                return correlation(*rows)
     x, y = common_values(a, b, transposed)
     return correlation(x - x.mean(), y - y.mean()) if x.size > 2 else None
 
 
-def _group_tests(a: CheckpointSketch, b: CheckpointSketch, pairs: Sequence[Pair]) -> list[PermutationTest]:
-    groups: dict[tuple[str, int], list[_Rows]] = defaultdict(list)
-    for pair in pairs:
-        left, right = a.tensors[pair.a], b.tensors[pair.b]
-        for axis in (0, 1):
-            label = shared_label(left.part, right.part, axis, pair.transposed)
-            if label is None:
-                continue
-            rows = _aligned(left, right, axis, pair.transposed)
-            if rows is not None and len(rows[0]) >= MIN_UNITS:
-                groups[label, len(rows[0])].append((standardised(rows[0]), standardised(rows[1])))
-    return [test for members in groups.values() if (test := permutation_test(members)) is not None]
+def _sides(a: CheckpointSketch, b: CheckpointSketch, measured: Sequence[Measured]) -> list[Sides]:
+    used = [m.pair for m in measured if m.why_not is None]
+    return [(a.tensors[p.a], b.tensors[p.b], p.transposed) for p in used]
 
 
-def _aligned(a: TensorSketch, b: TensorSketch, axis: int, transposed: bool) -> _Rows | None:
-    left, right = a.units[axis], b.units[facing(axis, transposed)]
-    if left is None or right is None:
-        return None
-    common = common_index(left, right)
-    return unit_rows(left, common), unit_rows(right, common)
+def _distinct_counts(a: CheckpointSketch, b: CheckpointSketch, used: Sequence[Measured]) -> list[Agreement]:
+    """Counts of equal values, those of equal tensors once: copied layers and experts repeat a coincidence."""
+    found: dict[tuple[str, str], Agreement] = {}
+    for m in used:
+        if m.values is not None:
+            found.setdefault((a.tensors[m.pair.a].band_digest, b.tensors[m.pair.b].band_digest), m.values)
+    return list(found.values())
 
 
 def _min_detectable(tests: Sequence[PermutationTest], correction: float) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -12,18 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.match.axes import facing, shared_label
-from lineage.match.permutation import permutation_test, standardised, unit_rows
+from lineage.match.blocks import Block
+from lineage.match.experts import facing_experts
+from lineage.match.layers import Facing, facing_layers
+from lineage.match.permutation import standardised_trace
+from lineage.match.structure import by_name_or_part, by_shape, orientation
 from lineage.match.tails import normal_quantile
+from lineage.match.units import both_ready
 from lineage.match.values import MIN_DISTINCT
+from lineage.sketch.family import MIN_UNITS
 from lineage.sketch.vectors import is_searchable, tensor_vector
-from lineage.types import CheckpointSketch, TensorSketch, Units
+from lineage.types import CheckpointSketch, TensorSketch
 
 LOG10_ALPHA = -6.0
 """Corrected significance at which common descent is said: one false word in a million searches."""
 
 _TRIES = 3  # reference tensors tried for each query tensor, the nearest by vector first
 _NEAR = 0.2  # cosine below which the vectors say nothing (their error is 1/16)
-_STRONG = 12.0  # a structural pair this strong needs no second search
+_STRONG = 12.0  # a pair this strong needs no second search
+_PLAINLY = 1.0  # z by which another must be better: two copies of one matrix differ in the last bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +47,21 @@ def pair_tensors(a: CheckpointSketch, b: CheckpointSketch, models: int) -> list[
     """Map the tensors of query `a` to those of reference `b`.
 
     Structural pairs (equal name; equal role and layer; equal shape in the same order) do not look at values, so
-    they cost no significance. Tensors of equal digest are paired next (chance makes no such pair). Any other
-    content pair replaces one only if its own permutation z passes at 1e-6 after correction for every pair of
+    they cost no significance. Then whole layers and experts are mapped, which moves all their tensors at once (see
+    `facing_layers` and `facing_experts`). Tensors of equal digest are paired next (chance makes no such pair). Any
+    other content pair replaces one only if its own permutation z passes at 1e-6 after correction for every pair of
     tensors of the two models and for `models` searched: choosing the best of many would otherwise make
     evidence out of noise.
     """
-    structural = _structural(a, b)
-    structural.update(_by_digest(a, b, structural))
     tried = sum(map(is_searchable, a.tensors)) * sum(map(is_searchable, b.tensors)) * models
     threshold = normal_quantile(LOG10_ALPHA - float(np.log10(max(1, 2 * tried))))
-    found = _by_content(a, b, structural, threshold)
-    return sorted({**structural, **found}.values(), key=lambda p: p.a)
+    pairs = {i: Pair(i, j, "structure", transposed) for i, j, transposed in by_name_or_part(a, b)}
+    alone = _by_layers(a, b, pairs, threshold)
+    left = by_shape(a, b, pairs.keys() | alone, {pair.b for pair in pairs.values()})
+    pairs |= {i: Pair(i, j, "structure", transposed) for i, j, transposed in left}
+    pairs |= _by_digest(a, b, pairs)
+    pairs |= _by_content(a, b, pairs, threshold)
+    return sorted(pairs.values(), key=lambda p: p.a)
 
 
 @lru_cache(maxsize=4096)  # asked for by pairing, by containment and for the report
@@ -61,41 +72,70 @@ def pair_z(a: TensorSketch, b: TensorSketch, transposed: bool) -> float | None:
     """
     zs = {}
     for axis in (0, 1):
-        left, right = a.units[axis], b.units[facing(axis, transposed)]
-        if left is None or right is None:
+        both = both_ready(a, axis, b, facing(axis, transposed))
+        if both is None or len(both[0].index) < MIN_UNITS:
             continue
-        common = common_index(left, right)
-        test = permutation_test([(standardised(unit_rows(left, common)), standardised(unit_rows(right, common)))])
+        left, right = both
+        trace, square = float(np.vdot(left.rows, right.rows)), float(np.vdot(left.gram, right.gram))
+        test = standardised_trace(trace, square, float(np.vdot(left.norms, right.norms)), len(left.index))
         if test is not None:
             zs[axis] = test.z
     free = [z for axis, z in zs.items() if shared_label(a.part, b.part, axis, transposed) is not None]
     return min(free or zs.values(), key=abs, default=None)
 
 
-def common_index(a: Units, b: Units) -> NDArray[np.int64]:
-    """Positions that both kept, ascending."""
-    return a.index if a.index is b.index else np.intersect1d(a.index, b.index, assume_unique=True)
+def _by_layers(a: CheckpointSketch, b: CheckpointSketch, pairs: dict[int, Pair], threshold: float) -> set[int]:
+    """Pair what moved with its layer in `pairs`; returns the tensors of layers without a counterpart."""
+    alone: set[int] = set()
+    for layers in facing_layers(a, b, threshold):
+        if layers.moved:
+            for i in layers.a.places():
+                pairs.pop(i, None)
+        if layers.b is None:
+            alone.update(layers.a.places())
+            continue
+        if layers.moved:
+            pairs |= _moved(a, b, layers.a, layers.b)
+        pairs |= _experts(a, b, layers, threshold, pairs)
+    return alone
 
 
-def _structural(a: CheckpointSketch, b: CheckpointSketch) -> dict[int, Pair]:
-    left = {i: t for i, t in enumerate(a.tensors) if t.part.generic is None}
-    right = {j: t for j, t in enumerate(b.tensors) if t.part.generic is None}
-    pairs: dict[int, Pair] = {}
-    for key, transposed in _KEYS:
-        queues: dict[Hashable, list[int]] = defaultdict(list)
-        for j, tensor in right.items():
-            queues[key(tensor, transposed)].append(j)
-        for i, tensor in list(left.items()):
-            queue = queues.get(key(tensor, False))
-            if queue:
-                j = queue.pop(0)
-                pairs[i] = Pair(i, j, "structure", transposed)
-                del left[i], right[j]
-    return pairs
+def _moved(a: CheckpointSketch, b: CheckpointSketch, left: Block, right: Block) -> dict[int, Pair]:
+    """Pairs of all tensors of a layer with those of its counterpart."""
+    found = [(a.tensors[i], b.tensors[j], i, j) for i, j in _facing_tensors(left, right)]
+    turned = any(orientation(mine, theirs, turned=False) for mine, theirs, _, _ in found)
+    ways = [(i, j, orientation(mine, theirs, turned)) for mine, theirs, i, j in found]
+    return {i: Pair(i, j, "content", transposed) for i, j, transposed in ways if transposed is not None}
 
 
-def _by_digest(a: CheckpointSketch, b: CheckpointSketch, structural: dict[int, Pair]) -> dict[int, Pair]:
-    """Pairs of equal content whose structural partner, if any, is another tensor."""
+def _facing_tensors(left: Block, right: Block) -> Iterator[tuple[int, int]]:
+    """Places of the tensors that two layers name alike, or that have one role and rank in both."""
+    names = {place: path for path, place in left.paths.items()}
+    taken = {right.paths[path] for path in left.paths.keys() & right.paths.keys()}
+    for role, place in left.roles.items():
+        other = right.paths.get(names[place])
+        if other is None and right.roles.get(role) not in taken:
+            other = right.roles.get(role)
+        if other is not None:
+            yield place, other
+
+
+def _experts(
+    a: CheckpointSketch, b: CheckpointSketch, layers: Facing, threshold: float, known: Mapping[int, Pair]
+) -> dict[int, Pair]:
+    """Pairs of the matrices of experts; an MLP that structure has paired (with a shared expert) keeps its partner."""
+    found: dict[int, Pair] = {}
+    for i, j, chosen in facing_experts(a, b, layers, threshold):
+        if i in known and (known[i].b == j or not chosen):
+            continue
+        transposed = orientation(a.tensors[i], b.tensors[j], turned=False)
+        if transposed is not None:
+            found[i] = Pair(i, j, "content" if chosen or layers.moved else "structure", transposed)
+    return found
+
+
+def _by_digest(a: CheckpointSketch, b: CheckpointSketch, known: dict[int, Pair]) -> dict[int, Pair]:
+    """Pairs of equal content whose partner so far, if any, is another tensor."""
     holders: dict[str, list[int]] = defaultdict(list)
     for j, tensor in enumerate(b.tensors):
         if tensor.part.generic is None and tensor.stats.distinct >= MIN_DISTINCT:
@@ -103,74 +143,51 @@ def _by_digest(a: CheckpointSketch, b: CheckpointSketch, structural: dict[int, P
     found = {}
     for i, tensor in enumerate(a.tensors):
         same = holders.get(tensor.band_digest, ()) if tensor.part.generic is None else ()
-        if same and (i not in structural or structural[i].b not in same):
+        if same and (i not in known or known[i].b not in same):
             found[i] = Pair(i, same[0], "content")
     return found
 
 
-def _facing(tensor: TensorSketch, transposed: bool) -> tuple[int, ...]:
-    return tensor.shape[::-1] if transposed and len(tensor.shape) == 2 else tensor.shape
+@dataclass(frozen=True, slots=True, eq=False)
+class _Searched:
+    """The searchable tensors of a model, by place, and their vectors as stored and turned, float32 (n, 256) each."""
+
+    places: list[int]
+    straight: NDArray[np.float32]
+    turned: NDArray[np.float32]
 
 
-def _name_and_shape(tensor: TensorSketch, transposed: bool) -> Hashable:
-    return tensor.name, _facing(tensor, transposed)
+@lru_cache(maxsize=64)
+def _searched(sketch: CheckpointSketch) -> _Searched:
+    places = [i for i, t in enumerate(sketch.tensors) if is_searchable(t)]
+    sides = [[tensor_vector(sketch.tensors[i], axis=axis) for i in places] for axis in (0, 1)]
+    empty = np.empty((0, 0), np.float32)
+    return _Searched(places, *(np.stack(side) if side else empty for side in sides))
 
 
-def _part_and_shape(tensor: TensorSketch, transposed: bool) -> Hashable:
-    part = tensor.part
-    return part.component, part.role, part.layer, _facing(tensor, transposed)
-
-
-def _name_and_width(tensor: TensorSketch, _: bool) -> Hashable:
-    return tensor.name, len(tensor.shape), tensor.shape[1:]  # another number of rows: an extended vocabulary
-
-
-def _part_and_width(tensor: TensorSketch, _: bool) -> Hashable:
-    part = tensor.part
-    return part.component, part.role, part.layer, len(tensor.shape), tensor.shape[1:]
-
-
-def _shape_alone(tensor: TensorSketch, transposed: bool) -> Hashable:
-    return _facing(tensor, transposed)
-
-
-_KEYS: tuple[tuple[Callable[[TensorSketch, bool], Hashable], bool], ...] = (
-    (_name_and_shape, False),
-    (_part_and_shape, False),
-    (_name_and_shape, True),
-    (_part_and_shape, True),
-    (_name_and_width, False),
-    (_part_and_width, False),
-    (_shape_alone, False),
-    (_shape_alone, True),
-)
-
-
-def _by_content(
-    a: CheckpointSketch, b: CheckpointSketch, structural: dict[int, Pair], threshold: float
-) -> dict[int, Pair]:
-    columns = [j for j, t in enumerate(b.tensors) if is_searchable(t)]
-    if not columns:
+def _by_content(a: CheckpointSketch, b: CheckpointSketch, known: dict[int, Pair], threshold: float) -> dict[int, Pair]:
+    held = {i: _held(a, b, known.get(i)) for i, tensor in enumerate(a.tensors) if is_searchable(tensor)}
+    open_ = [i for i, z in held.items() if z <= _STRONG]
+    if not open_:
         return {}
-    straight = np.stack([tensor_vector(b.tensors[j]) for j in columns])
-    turned = np.stack([tensor_vector(b.tensors[j], axis=1) for j in columns])
+    theirs, mine = _searched(b), _searched(a)
+    if not theirs.places:
+        return {}
+    vectors = mine.straight[np.searchsorted(mine.places, open_)]
+    scores = np.concatenate([vectors @ theirs.straight.T, vectors @ theirs.turned.T], axis=1)
     found: dict[int, Pair] = {}
-    for i, tensor in enumerate(a.tensors):
-        if not is_searchable(tensor):
-            continue
-        known = structural.get(i)
-        held = (pair_z(tensor, b.tensors[known.b], known.transposed) or 0.0) if known else 0.0
-        if held > _STRONG:
-            continue
-        vector = tensor_vector(tensor)
-        scores = np.concatenate([straight @ vector, turned @ vector])
-        for rank in np.argsort(-scores)[:_TRIES]:
-            if scores[rank] < _NEAR:
+    for i, row in zip(open_, scores, strict=True):
+        for rank in np.argsort(-row)[:_TRIES]:
+            if row[rank] < _NEAR:
                 break
-            j, transposed = columns[rank % len(columns)], bool(rank >= len(columns))
-            if transposed and (len(tensor.shape) > 2 or len(b.tensors[j].shape) > 2):
+            j, transposed = theirs.places[rank % len(theirs.places)], bool(rank >= len(theirs.places))
+            if transposed and (len(a.tensors[i].shape) > 2 or len(b.tensors[j].shape) > 2):
                 continue  # a kernel's places have no counterpart in the other orientation
-            z = pair_z(tensor, b.tensors[j], transposed)
-            if z is not None and z > max(threshold, held):
-                found[i], held = Pair(i, j, "content", transposed), z
+            z = pair_z(a.tensors[i], b.tensors[j], transposed)
+            if z is not None and z > max(threshold, held[i] + _PLAINLY):
+                found[i], held[i] = Pair(i, j, "content", transposed), z
     return found
+
+
+def _held(a: CheckpointSketch, b: CheckpointSketch, pair: Pair | None) -> float:
+    return 0.0 if pair is None else pair_z(a.tensors[pair.a], b.tensors[pair.b], pair.transposed) or 0.0

@@ -45,19 +45,22 @@ def permutation_test(pairs: list[tuple[NDArray[np.float32], NDArray[np.float32]]
     nothing, so the trace of S = sum a b' is one draw from the traces over all permutations, whose mean and
     variance are known in closed form (Hoeffding 1951). None below 32 units or without variance.
     """
-    units = len(pairs[0][0])
-    if units < MIN_UNITS:
+    if len(pairs[0][0]) < MIN_UNITS:
         return None
     left = np.concatenate([a for a, _ in pairs], axis=1)
     right = np.concatenate([b for _, b in pairs], axis=1)
     alike = float((np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)).sum())
     left, right = left - left.mean(axis=0), right - right.mean(axis=0)
     # Centring both sides centres S = a b' twice over; its norm follows from the smaller of two products.
-    trace = float(np.vdot(left, right))
-    if left.shape[1] < units:
+    if left.shape[1] < len(left):
         square = float(np.vdot(left.T @ left, right.T @ right))
     else:
         square = float((np.square(left @ right.T)).sum(dtype=np.float64))
+    return standardised_trace(float(np.vdot(left, right)), square, alike, len(left))
+
+
+def standardised_trace(trace: float, square: float, alike: float, units: int) -> PermutationTest | None:
+    """The test of a doubly centred agreement matrix of `units`: its trace, squared norm, and trace at r = 1."""
     sigma = math.sqrt(max(0.0, square) / (units - 1))
     return PermutationTest(trace / sigma, units, alike / sigma) if sigma > 0.0 else None
 
@@ -65,5 +68,9 @@ def permutation_test(pairs: list[tuple[NDArray[np.float32], NDArray[np.float32]]
 def correlation(x: NDArray[np.floating[Any]], y: NDArray[np.floating[Any]]) -> float | None:
     """Cosine of two arrays that are centred already, between -1 and 1; None where one is all zero."""
     a, b = x.astype(np.float64).reshape(-1), y.astype(np.float64).reshape(-1)
-    norm = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return max(-1.0, min(1.0, float(a @ b) / norm)) if norm > 0 else None
+    return cosine(float(a @ b), math.sqrt(float(a @ a) * float(b @ b)))
+
+
+def cosine(product: float, norms: float) -> float | None:
+    """An inner product over the product of the norms, between -1 and 1; None where that is 0."""
+    return max(-1.0, min(1.0, product / norms)) if norms > 0 else None

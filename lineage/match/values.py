@@ -28,7 +28,11 @@ def common_values(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Sampled values of both tensors at the positions that both kept, two float32 matrices of one shape."""
     b_values, b_grid = (b.values.T, b.grid[::-1]) if transposed else (b.values, b.grid)
-    (rows_a, rows_b), (cols_a, cols_b) = (_common(x, y) for x, y in zip(a.grid, b_grid, strict=True))
+    if all(_is_same(x, y) for x, y in zip(a.grid, b_grid, strict=True)):
+        return a.values, b_values
+    (rows_a, rows_b), (cols_a, cols_b) = (
+        np.intersect1d(x, y, assume_unique=True, return_indices=True)[1:] for x, y in zip(a.grid, b_grid, strict=True)
+    )
     return a.values[np.ix_(rows_a, cols_a)], b_values[np.ix_(rows_b, cols_b)]
 
 
@@ -42,16 +46,16 @@ def agreement(a: NDArray[np.float32], b: NDArray[np.float32], distinct: float) -
     with fewer than 16 values.
     """
     live = (a != 0) & (b != 0)
-    x, y = np.where(live, a, np.nan).astype(np.float64), np.where(live, b, np.nan).astype(np.float64)
     size = int(live.sum())
     if size < MIN_VALUES or distinct < MIN_DISTINCT:
         return None
-    eps = TOLERANCE * min(float(np.nanstd(x)), float(np.nanstd(y)))
+    x, y = np.where(live, a, np.nan).astype(np.float64), np.where(live, b, np.nan).astype(np.float64)
+    eps = TOLERANCE * min(float(x[live].std()), float(y[live].std()))
     if eps == 0.0:
         return None
     agreeing = int((np.abs(x - y) <= eps).sum())
-    rate = max(_anywhere(x[live], y[live], eps, agreeing), _within_rows(x, y, eps), _within_rows(x.T, y.T, eps))
-    return Agreement(agreeing, size, rate * size)
+    elsewhere = _within_rows(x, y, eps, agreeing), _within_rows(x.T, y.T, eps, agreeing)
+    return Agreement(agreeing, size, max(_anywhere(x[live], y[live], eps, agreeing), *elsewhere) * size)
 
 
 def _anywhere(x: NDArray[np.float64], y: NDArray[np.float64], eps: float, agreeing: int) -> float:
@@ -59,22 +63,21 @@ def _anywhere(x: NDArray[np.float64], y: NDArray[np.float64], eps: float, agreei
 
     A rate estimated as zero would claim certainty.
     """
-    ordered = np.sort(y)
-    near = np.searchsorted(ordered, x + eps, "right") - np.searchsorted(ordered, x - eps, "left")
+    sought, ordered = np.sort(x), np.sort(y)
+    near = np.searchsorted(ordered, sought + eps, "right") - np.searchsorted(ordered, sought - eps, "left")
     return (int(near.sum()) - agreeing + 1) / (x.size * (x.size - 1))
 
 
-def _within_rows(x: NDArray[np.float64], y: NDArray[np.float64], eps: float) -> float:
-    """The same share among pairs at different places of one row; 0 where rows hold one value each."""
-    apart = np.abs(x[:, :, None] - y[:, None, :])
-    diagonal = np.arange(x.shape[1])
-    apart[:, diagonal, diagonal] = np.nan
-    tried = int((~np.isnan(apart)).sum())
-    return (int((apart <= eps).sum()) + 1) / tried if tried else 0.0
+def _within_rows(x: NDArray[np.float64], y: NDArray[np.float64], eps: float, agreeing: int) -> float:
+    """The same share among pairs at different places of one row; 0 where rows hold one value each.
+
+    Values left out are NaN, in `x` and `y` at the same places.
+    """
+    near = int((np.abs(x[:, :, None] - y[:, None, :]) <= eps).sum()) - agreeing
+    held = np.isfinite(x).sum(axis=1)
+    tried = int((held * (held - 1)).sum())
+    return (near + 1) / tried if tried else 0.0
 
 
-def _common(a: NDArray[np.int64], b: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    if a is b or np.array_equal(a, b):
-        everything = np.arange(len(a))
-        return everything, everything
-    return np.intersect1d(a, b, assume_unique=True, return_indices=True)[1:]
+def _is_same(a: NDArray[np.int64], b: NDArray[np.int64]) -> bool:
+    return a is b or np.array_equal(a, b)

@@ -1,0 +1,95 @@
+"""Pairs of tensors by name, role, layer and shape, chosen without a look at values."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Hashable, Sequence
+
+from lineage.types import CheckpointSketch, TensorSketch
+
+Pairing = tuple[int, int, bool]
+"""Places of the query's and the reference's tensor, and whether one is stored the other way round."""
+_Key = tuple[Callable[[TensorSketch, bool], Hashable], bool]
+
+
+def by_name_or_part(a: CheckpointSketch, b: CheckpointSketch) -> list[Pairing]:
+    """Pairs of equal name, or of equal component, role and layer; shapes agree, but for the number of rows."""
+    return _paired(a, b, _NAMED, (), ())
+
+
+def by_shape(
+    a: CheckpointSketch, b: CheckpointSketch, paired: Collection[int], taken: Collection[int]
+) -> list[Pairing]:
+    """Pairs of equal shape, in order, of what is left: not `paired` in the query, not `taken` in the reference."""
+    return _paired(a, b, _SHAPED, paired, taken)
+
+
+def orientation(a: TensorSketch, b: TensorSketch, turned: bool) -> bool | None:
+    """Whether `b` is `a` stored the other way round; None if neither way fits.
+
+    Square matrices, which do not tell, follow `turned`.
+    """
+    square = len(a.shape) == 2 and a.shape[0] == a.shape[1]
+    if a.shape == b.shape:
+        return turned and square
+    if a.shape == _facing(b, True):
+        return True
+    return False if len(a.shape) == len(b.shape) and a.shape[1:] == b.shape[1:] else None
+
+
+def _paired(
+    a: CheckpointSketch, b: CheckpointSketch, keys: Sequence[_Key], paired: Collection[int], taken: Collection[int]
+) -> list[Pairing]:
+    left = {i: t for i, t in enumerate(a.tensors) if t.part.generic is None and i not in paired}
+    right = {j: t for j, t in enumerate(b.tensors) if t.part.generic is None and j not in taken}
+    pairs: list[Pairing] = []
+    for key, transposed in keys:
+        if not left or not right:
+            break
+        queues: dict[Hashable, list[int]] = defaultdict(list)
+        for j, tensor in right.items():
+            queues[key(tensor, transposed)].append(j)
+        for i, tensor in list(left.items()):
+            queue = queues.get(key(tensor, False))
+            if queue:
+                j = queue.pop(0)
+                pairs.append((i, j, transposed))
+                del left[i], right[j]
+    return pairs
+
+
+def _facing(tensor: TensorSketch, transposed: bool) -> tuple[int, ...]:
+    return tensor.shape[::-1] if transposed and len(tensor.shape) == 2 else tensor.shape
+
+
+def _name_and_shape(tensor: TensorSketch, transposed: bool) -> Hashable:
+    return tensor.name, _facing(tensor, transposed)
+
+
+def _part_and_shape(tensor: TensorSketch, transposed: bool) -> Hashable:
+    part = tensor.part
+    return part.component, part.role, part.layer, _facing(tensor, transposed)
+
+
+def _name_and_width(tensor: TensorSketch, _: bool) -> Hashable:
+    return tensor.name, len(tensor.shape), tensor.shape[1:]  # another number of rows: an extended vocabulary
+
+
+def _part_and_width(tensor: TensorSketch, _: bool) -> Hashable:
+    part = tensor.part
+    return part.component, part.role, part.layer, len(tensor.shape), tensor.shape[1:]
+
+
+def _shape_alone(tensor: TensorSketch, transposed: bool) -> Hashable:
+    return _facing(tensor, transposed)
+
+
+_NAMED: tuple[_Key, ...] = (
+    (_name_and_shape, False),
+    (_part_and_shape, False),
+    (_name_and_shape, True),
+    (_part_and_shape, True),
+    (_name_and_width, False),
+    (_part_and_width, False),
+)
+_SHAPED: tuple[_Key, ...] = ((_shape_alone, False), (_shape_alone, True))
