@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -175,12 +175,23 @@ def graph(
     from lineage import ancestry
 
     with indexes(index, reference) as searched:
-        if model is None:
-            return ancestry.graph(searched, watch=watch)
-        chosen = _find(model, searched)[0].id
-        if family:
-            return ancestry.graph(searched, family_of=chosen, watch=watch)
-        return ancestry.graph(searched, around=chosen, watch=watch)
+        chosen = None if model is None else _find(model, searched)[0].id
+        whole = _whole_graph(searched, watch)
+    return whole if chosen is None else ancestry.part_of(whole, chosen, only_neighbours=not family)
+
+
+def _whole_graph(searched: Sequence[Index], watch: Callable[[int, int], None] | None) -> Lineage:
+    """The graph of all models: the one that the user's index keeps, with what is new put in its place."""
+    from lineage import __version__, ancestry
+
+    home, *others = searched
+    key = "-".join(["all", *(other.id for other in others)])
+    version = f"{__version__} {ancestry.METHOD}"
+    known = home.kept_graph(key, version) if isinstance(home, store.SqliteIndex) else None
+    whole = ancestry.graph(searched, known=known, watch=watch)
+    if isinstance(home, store.SqliteIndex):
+        home.keep_graph(key, version, whole)
+    return whole
 
 
 def trace(
@@ -195,7 +206,7 @@ def trace(
 
     with indexes(index, reference) as searched:
         record, home = _find(model, searched)
-        family = ancestry.graph(searched, family_of=record.id, watch=watch)
+        family = ancestry.part_of(_whole_graph(searched, watch), record.id, only_neighbours=False)
         node = _node_of(record, family)
         is_merge = any(edge.relation == "merged" and edge.child == node for edge in family.edges)
         merge = ancestry.decompose(home.load(record.id), searched) if is_merge else None
@@ -351,10 +362,7 @@ def _find(text: str, searched: Iterable[Index]) -> tuple[ModelRecord, Index]:
 
 def _node_of(record: ModelRecord, family: Lineage) -> str:
     """The node that stands for a model: its own, or that of the copy into which it was folded."""
-    for node in family.nodes:
-        if node.id == record.id:
-            return node.id
-    return next(node.id for node in family.nodes if record.name in node.aliases)
+    return next(node.id for node in family.nodes if record.id in (node.id, *node.copies))
 
 
 def _folder(index: str | Path | None) -> Path:

@@ -1,8 +1,9 @@
 """Ancestry: from evidence to relations, directions, merges and a place among the known models.
 
-`graph` is loaded when it is used (PEP 562): a single question does not wait for the graph library.
+What needs the graph library is loaded when it is used (PEP 562): a single question does not wait for it.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from lineage.ancestry.comparison import compare
@@ -10,14 +11,15 @@ from lineage.ancestry.decomposing import decompose
 from lineage.ancestry.placing import whois
 
 if TYPE_CHECKING:
-    from lineage.ancestry.descent import graph
+    from lineage.ancestry.descent import METHOD, graph
+    from lineage.ancestry.folding import part_of
 
-__all__ = ["compare", "decompose", "graph", "whois"]
+__all__ = ["METHOD", "compare", "decompose", "graph", "part_of", "whois"]
+
+_HOMES = {"METHOD": "descent", "graph": "descent", "part_of": "folding"}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "graph":
-        from lineage.ancestry.descent import graph
-
-        return graph
+    if name in _HOMES:
+        return getattr(import_module(f"lineage.ancestry.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from lineage.ancestry.arborescence import Arc
 from lineage.ancestry.geometry import Cohort, Points
 from lineage.ancestry.likeness import Likeness
-from lineage.ancestry.merges import Mixture
 from lineage.ancestry.pairs import Pairs
 
 STRANGE = 2.8  # -log r at r = 0.06; the cost of having no parent: the comparison decides, this only saves work
@@ -31,7 +30,7 @@ _FAINT = 0.1  # a correlation with the initialisation too weak to tell anything
 def within(
     cohort: Cohort,
     first: Collection[int],
-    mixtures: Mapping[int, Mixture],
+    merged: Mapping[int, Sequence[int]],
     weights: NDArray[np.float64] | None = None,
 ) -> Iterator[Arc]:
     """Arcs between near members of one structure, both ways.
@@ -47,9 +46,9 @@ def within(
     starts = [i for i, member in enumerate(cohort.members) if member in first]
     for i, j in near:
         member, other = cohort.members[i], cohort.members[j]
-        if member in first or member in mixtures:
+        if member in first or member in merged:
             continue
-        sources = [place[p] for p in mixtures[other].parents] if other in mixtures else []
+        sources = [place[p] for p in merged.get(other, ()) if p in place]
         if sources and not _is_child_of_merge(distance, i, j, sources):
             continue
         straight, turned = _partial(likeness, i, j, starts), _partial(likeness, j, i, starts)

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import networkx as nx
 
-from lineage.ancestry.direction import same_name
-from lineage.types import CheckpointSketch, Edge, Lineage
+from lineage.types import Edge, Lineage, ModelRecord
 
 
 def declarations(
-    measured: Lineage, groups: Sequence[Sequence[CheckpointSketch]]
+    measured: Lineage, groups: Sequence[Sequence[ModelRecord]]
 ) -> tuple[tuple[Edge, ...], tuple[str, ...]]:
-    """Declared edges between models of the graph, and one line for each that the weights contradict.
+    """Declared edges between nodes of the graph, and one line for each that the weights contradict.
 
-    A declared parent is contradicted if no measured path joins the two, or if every path runs the other way.
+    Each group is one node, named after its first record. A declared parent is contradicted if no measured path joins
+    the two, or if every path runs the other way.
     """
     related: nx.Graph[str] = nx.Graph((e.parent, e.child) for e in measured.edges)
     directed: nx.DiGraph[str] = nx.DiGraph((e.parent, e.child) for e in measured.edges if e.directed)
-    related.add_nodes_from(n.id for n in measured.nodes)
-    directed.add_nodes_from(n.id for n in measured.nodes)
+    related.add_nodes_from(group[0].id for group in groups)
+    directed.add_nodes_from(group[0].id for group in groups)
+    named: dict[str, dict[str, None]] = defaultdict(dict)
+    for group in groups:
+        for copy in group:
+            named[_bare(copy.name)][group[0].id] = None
     edges: list[Edge] = []
     lines: list[str] = []
     for group in groups:
+        child = group[0].id
         for fact in dict.fromkeys(fact for copy in group for fact in copy.declared):
-            for other in groups:
-                if other is group or not any(same_name(fact.model, copy.name) for copy in other):
+            for parent in named.get(_bare(fact.model), ()):
+                if parent == child:
                     continue
-                parent, child = other[0].id, group[0].id
                 edges.append(Edge(parent, child, "inconclusive", True, "declared", basis=(fact.source,)))
                 said = f"{group[0].name} declares {fact.model} ({fact.source})"
                 if not nx.has_path(related, parent, child):
@@ -36,3 +41,8 @@ def declarations(
                 elif nx.has_path(directed, child, parent):
                     lines.append(f"{said}: the weights point the other way")
     return tuple(edges), tuple(lines)
+
+
+def _bare(name: str) -> str:
+    """A model's name without the organisation before the slash and without case."""
+    return name.rsplit("/", 1)[-1].lower()

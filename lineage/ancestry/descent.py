@@ -2,117 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-import networkx as nx
 from threadpoolctl import threadpool_limits
 
-from lineage.ancestry.arborescence import Arc
 from lineage.ancestry.declarations import declarations
-from lineage.ancestry.folding import fold, nodes_of, part_of
-from lineage.ancestry.merges import Mixture
-from lineage.ancestry.pairs import Pairs, Watch
-from lineage.ancestry.parts import part_edges
-from lineage.ancestry.search import Search, Tree
+from lineage.ancestry.edges import measured_edges
+from lineage.ancestry.folding import fold, nodes_of
+from lineage.ancestry.growing import grown, is_little
+from lineage.ancestry.pairs import Watch
+from lineage.ancestry.search import Search
 from lineage.store import Index
-from lineage.types import CheckpointSketch, Edge, Lineage
+from lineage.types import Edge, Lineage, ModelRecord
 
-_DIRECTED = 0.5  # how much more often one direction must be chosen than the other
+METHOD = 1
+"""Raised whenever the same sketches give another graph, so that none that was kept is used again."""
 
 
 def graph(
     indexes: Sequence[Index],
     *,
-    family_of: str | None = None,
-    around: str | None = None,
+    known: Lineage | None = None,
     watch: Watch | None = None,
 ) -> Lineage:
-    """Ancestry of every model of the indexes, of the family of one (an id), or of one with its neighbours.
+    """Ancestry of every model of the indexes.
 
     What cards declare plays no part in it; it is added as edges of its own, and held against what was measured.
-    `watch(done, total)` counts comparisons.
+    `known` is an earlier graph of these indexes: if only few models are new, each is placed among its neighbours, and
+    all else is kept. `watch(done, total)` counts comparisons.
     """
-    sketches = {record.id: index.load(record.id) for index in indexes for record in index.models()}
-    groups = fold(list(sketches.values()))
+    records = {record.id: record for index in indexes for record in index.models()}
     with threadpool_limits(limits=1, user_api="blas"):  # the products are small: threads would wait for each other
-        edges = tuple(_measured([group[0] for group in groups], watch))
-    declared, contradictions = declarations(Lineage(nodes_of(groups, edges), edges), groups)
-    whole = Lineage(nodes_of(groups, edges), (*edges, *declared), contradictions)
-    leader = {copy.id: group[0].id for group in groups for copy in group}
-    chosen = leader.get(family_of or around or "")
-    return whole if chosen is None else part_of(whole, chosen, only_neighbours=around is not None)
+        if known is not None and is_little(known, records):
+            groups, edges = grown(known, indexes, records, watch)
+        else:
+            groups, edges = _drawn(indexes, records, watch)
+    held = [[records[model] for model in group] for group in groups]
+    declared, contradictions = declarations(Lineage((), tuple(edges)), held)
+    return Lineage(nodes_of(held, edges), (*edges, *declared), contradictions)
 
 
-def _measured(sketches: list[CheckpointSketch], watch: Watch | None) -> Iterator[Edge]:
-    search = Search([replace(sketch, declared=()) for sketch in sketches], watch)
-    tree = search.tree()
-    support = search.support()
-    below = _below(search.first, tree)
-    for child, arc in sorted(tree.items()):
-        alike = search.structure[arc.parent] == search.structure[child]
-        edge = _edge(arc, search.pairs, support)
-        yield _named(edge, is_first=arc.parent in search.first, is_below=alike and child in below)
-    for child, mixture in search.mixtures.items():
-        yield from _merge_edges(child, mixture, search.pairs)
-    yield from part_edges(search, tree)
-
-
-def _below(first: frozenset[int], chosen: Tree) -> set[int]:
-    """Nodes that descend from an initialisation which is in the index."""
-    tree: nx.DiGraph[int] = nx.DiGraph((arc.parent, arc.child) for arc in chosen.values())
-    return {node for start in first if start in tree for node in nx.descendants(tree, start)}
-
-
-def _edge(arc: Arc, pairs: Pairs, support: Mapping[tuple[int, int], float]) -> Edge:
-    found = pairs.compared(arc.child, arc.parent)
-    evidence = found.evidence
-    forward, backward = (support.get(ends, 0.0) for ends in ((arc.parent, arc.child), (arc.child, arc.parent)))
-    maps = [c.layer_map for c in found.components if c.layer_map is not None]
-    return Edge(
-        parent=pairs.sketches[arc.parent].id,
-        child=pairs.sketches[arc.child].id,
-        relation=found.relation,
-        directed=forward - backward >= _DIRECTED,
-        source="measured",
-        share=found.share,
-        r=evidence.r,
-        z=evidence.z,
-        log10_p=evidence.log10_p,
-        confidence=forward,
-        basis=found.basis,
-        layer_map=maps[0] if maps else None,
-    )
-
-
-def _named(edge: Edge, *, is_first: bool, is_below: bool) -> Edge:
-    """Words that the known initialisation of a family settles.
-
-    What was trained from it shares it; two models that had nothing else in common would be joined through it, so
-    the weak likeness of two of its descendants that are neighbours is continued training.
-    """
-    if is_first:
-        return replace(edge, relation="shared-init", basis=(*edge.basis, "the parent is an untrained initialisation"))
-    if is_below and edge.relation in ("shared-init", "inconclusive", "component-reused"):
-        settled = "the family's initialisation is in the index, and these two are nearer than through it"
-        return replace(edge, relation="continued-pretraining", basis=(*edge.basis, settled))
-    return edge
-
-
-def _merge_edges(child: int, mixture: Mixture, pairs: Pairs) -> Iterator[Edge]:
-    for parent, weight in zip(mixture.parents, mixture.weights, strict=True):
-        found = pairs.compared(child, parent)
-        yield Edge(
-            parent=pairs.sketches[parent].id,
-            child=pairs.sketches[child].id,
-            relation="merged",
-            directed=True,
-            source="measured",
-            share=found.share,
-            weight=weight,
-            r=found.evidence.r,
-            z=found.evidence.z,
-            log10_p=found.evidence.log10_p,
-            confidence=1.0 - mixture.residual,
-            basis=(f"{mixture.method}: {mixture.residual:.1%} of the movement is left unexplained",),
-        )
+def _drawn(
+    indexes: Sequence[Index], records: dict[str, ModelRecord], watch: Watch | None
+) -> tuple[list[list[str]], list[Edge]]:
+    homes = {record.id: index for index in indexes for record in index.models()}
+    groups = fold([homes[model].load(model) for model in records])
+    edges = list(measured_edges(Search([replace(group[0], declared=()) for group in groups], watch)))
+    return [[sketch.id for sketch in group] for group in groups], edges

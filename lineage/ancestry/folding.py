@@ -9,7 +9,7 @@ from dataclasses import replace
 import networkx as nx
 
 from lineage.ancestry.comparison import same_weights
-from lineage.types import CheckpointSketch, Edge, Lineage, Node
+from lineage.types import CheckpointSketch, Edge, Lineage, ModelRecord, Node
 
 
 def fold(sketches: Sequence[CheckpointSketch]) -> list[list[CheckpointSketch]]:
@@ -26,7 +26,7 @@ def fold(sketches: Sequence[CheckpointSketch]) -> list[list[CheckpointSketch]]:
     return folded
 
 
-def nodes_of(groups: Sequence[Sequence[CheckpointSketch]], edges: Sequence[Edge]) -> tuple[Node, ...]:
+def nodes_of(groups: Sequence[Sequence[ModelRecord]], edges: Sequence[Edge]) -> tuple[Node, ...]:
     """A node for each group; one that no measured edge leads to is a root."""
     children = {edge.child for edge in edges if edge.source == "measured"}
     return tuple(
@@ -37,16 +37,18 @@ def nodes_of(groups: Sequence[Sequence[CheckpointSketch]], edges: Sequence[Edge]
             aliases=tuple(other.name for other in group[1:]),
             licence=group[0].licence,
             root=group[0].id not in children,
+            copies=tuple(other.id for other in group[1:]),
         )
         for group in groups
     )
 
 
 def part_of(whole: Lineage, model: str, *, only_neighbours: bool) -> Lineage:
-    """The family of a model, or the model with its neighbours."""
+    """The family of a model (an id, or that of a copy), or the model with its neighbours."""
+    node = next((node.id for node in whole.nodes if model in node.copies), model)
     joined = nx.Graph((edge.parent, edge.child) for edge in whole.edges)
-    joined.add_node(model)
-    kept = {model, *joined[model]} if only_neighbours else nx.node_connected_component(joined, model)
+    joined.add_node(node)
+    kept = {node, *joined[node]} if only_neighbours else nx.node_connected_component(joined, node)
     return replace(
         whole,
         nodes=tuple(node for node in whole.nodes if node.id in kept),

@@ -28,6 +28,8 @@ def part_edges(search: Search, tree: Tree) -> Iterator[Edge]:
     above |= {child: list(parents) for child, parents in search.merged.items()}
     lines: nx.DiGraph[int] = nx.DiGraph((parent, child) for child, parents in above.items() for parent in parents)
     for child, parents in sorted(above.items()):
+        if not search.is_open([child]):
+            continue
         found: dict[int, list[ComponentFinding]] = defaultdict(list)
         for finding in _unexplained(search.pairs, child, parents):
             source = _source(search, child, finding.name, {child, *nx.descendants(lines, child)})

@@ -12,7 +12,7 @@ import numpy as np
 from lineage.ancestry.arborescence import Arc, cheapest_forest
 from lineage.ancestry.arcs import STRANGE, across, within
 from lineage.ancestry.beginnings import beginnings
-from lineage.ancestry.geometry import cohorts
+from lineage.ancestry.geometry import Cohort, cohorts
 from lineage.ancestry.likeness import likeness
 from lineage.ancestry.merges import Mixture, find_mixtures
 from lineage.ancestry.pairs import Pairs, Watch, is_related
@@ -27,6 +27,7 @@ _CLOSE = 1.3  # and cost at most this many times as much
 _CUE = 1.0  # cost of going against one cue of direction
 _COMPUTED = ("pruned", "quantized")
 _EXACT = 0.9999  # correlation of matrices that were copied, whatever became of the others
+_KEPT = 1.0  # price of an arc that was found once and is none of the cheapest now
 _DRAWS = 20
 _ROOT_NOISE = 0.05  # differences of cost below this say little about where a tree begins
 
@@ -35,10 +36,18 @@ class Search:
     """What the trees of one graph are drawn from; models are numbered as in `sketches`.
 
     `first` are initialisations, `rounded` maps exact roundings to their source, `mixtures` merges to their parts.
+    `settled` gives the parents of models that are placed already, None if those are not here: only what joins them to
+    the others is looked for.
     """
 
-    def __init__(self, sketches: Sequence[CheckpointSketch], watch: Watch | None) -> None:
+    def __init__(
+        self,
+        sketches: Sequence[CheckpointSketch],
+        watch: Watch | None = None,
+        settled: Mapping[int, Sequence[int] | None] | None = None,
+    ) -> None:
         self.sketches = sketches
+        self._settled = settled or {}
         self.pairs = Pairs(sketches, watch)
         self.grouped = cohorts(sketches)
         self.rounded = {i: j for cohort in self.grouped for i, j in roundings(cohort, sketches).items()}
@@ -47,19 +56,21 @@ class Search:
         self.mixtures = {
             cohort.members[i]: replace(mixture, parents=tuple(cohort.members[p] for p in mixture.parents))
             for cohort in self.grouped
-            for i, mixture in self._mixtures_of(cohort.members).items()
+            for i, mixture in self._mixtures_of(cohort).items()
+            if self.is_open([cohort.members[i], *(cohort.members[p] for p in mixture.parents)])
         }
         self.structure = self._structure()
         self._place = {m: (c, i) for c in self.grouped for i, m in enumerate(c.members)}
         self._likeness = {id(c): np.exp(-c.distances()) for c in self.grouped}
         self._root_costs = dict.fromkeys(range(len(sketches)), STRANGE)
-        self._root_costs |= dict.fromkeys([*self.first, *self.mixtures], 0.0)
+        self._root_costs |= dict.fromkeys([*self.first, *self.merged, *self._elsewhere()], 0.0)
         self._banned: set[tuple[int, int]] = set()
 
     @property
     def merged(self) -> Mapping[int, Sequence[int]]:
         """Parents of each merge."""
-        return {child: mixture.parents for child, mixture in self.mixtures.items()}
+        known = {child: parents for child, parents in self._settled.items() if parents and len(parents) > 1}
+        return known | {child: mixture.parents for child, mixture in self.mixtures.items()}
 
     def tree(self) -> Tree:
         """The likeliest arc into each node that has a parent, every one of them compared."""
@@ -75,7 +86,7 @@ class Search:
         generator = np.random.default_rng(0)
         counts: dict[tuple[int, int], float] = defaultdict(float)
         for _ in range(_DRAWS):
-            known = [arc for arc in self._arcs(generator) if self.pairs.is_known(arc.child, arc.parent)]
+            known = [arc for arc in self._arcs(generator) if self._is_told(arc)]
             # Where nothing tells the ends of a tree apart, each of its nodes is as likely a root as any other.
             roots = {node: cost + _ROOT_NOISE * generator.gumbel() for node, cost in self._root_costs.items()}
             for arc in self._lifted(cheapest_forest(self._cued(known), roots)).values():
@@ -89,9 +100,15 @@ class Search:
             return float(self._likeness[id(cohort)][i, self._place[right][1]])
         return self.pairs.correlation(left, right)
 
-    def _mixtures_of(self, members: Sequence[int]) -> dict[int, Mixture]:
-        cohort = next(c for c in self.grouped if c.members == members)
-        return find_mixtures(cohort, [k for k, member in enumerate(members) if member in self.rounded])
+    def _elsewhere(self) -> list[int]:
+        return [child for child, parents in self._settled.items() if parents is None]
+
+    def is_open(self, models: Sequence[int]) -> bool:
+        """Whether one of the models has no place yet."""
+        return any(model not in self._settled for model in models)
+
+    def _mixtures_of(self, cohort: Cohort) -> dict[int, Mixture]:
+        return find_mixtures(cohort, [k for k, member in enumerate(cohort.members) if member in self.rounded])
 
     def _structure(self) -> list[int]:
         numbers = [-1 - i for i in range(len(self.sketches))]
@@ -102,16 +119,24 @@ class Search:
 
     def _arcs(self, draw: np.random.Generator | None = None) -> list[Arc]:
         """Every possible descent; with `draw`, over tensors drawn again with replacement."""
-        arcs = list(across(self.alike, self.structure, self.pairs, self.first, self.mixtures))
+        arcs = list(across(self.alike, self.structure, self.pairs, self.first, self.merged))
         for cohort in self.grouped:
             count = len(cohort.sizes)
             weights = None
             if draw is not None:
                 weights = np.maximum(draw.multinomial(count, np.full(count, 1 / count)).astype(np.float64), 1e-3)
-            arcs += within(cohort, self.first, self.mixtures, weights)
+            arcs += within(cohort, self.first, self.merged, weights)
         # A rounded copy hangs on what it was rounded from; to all others the two are the same model.
-        open_arcs = [a for a in arcs if a.parent not in self.rounded and a.child not in self.rounded]
-        return open_arcs + [Arc(finer, copy, 0.0) for copy, finer in self.rounded.items()]
+        arcs = [a for a in arcs if a.parent not in self.rounded and a.child not in self.rounded]
+        arcs += [Arc(finer, copy, 0.0) for copy, finer in self.rounded.items()]
+        return [arc for arc in arcs if self.is_open([arc.parent, arc.child])] + list(self._kept(arcs))
+
+    def _kept(self, arcs: Sequence[Arc]) -> Iterator[Arc]:
+        """The arcs of models that have their place, at the price at which they are found now."""
+        prices = {(arc.parent, arc.child): arc.cost for arc in arcs}
+        for child, parents in self._settled.items():
+            if parents and len(parents) == 1:
+                yield Arc(parents[0], child, prices.get((parents[0], child), _KEPT))
 
     def _solved(self) -> Tree:
         """The cheapest forest in which no arc that was chosen is still uncompared.
@@ -134,10 +159,14 @@ class Search:
         wanted = list(tree.values())
         for found in into.values():
             wanted += sorted(found, key=lambda arc: (arc.cost, arc.parent))[: _RUNNERS_UP + 1]
+        wanted = [arc for arc in wanted if self.is_open([arc.parent, arc.child])]
         new = [arc for arc in wanted if not self.pairs.is_known(arc.child, arc.parent)]
         for arc in new:
             self.pairs.either(arc.child, arc.parent)
         return bool(new)
+
+    def _is_told(self, arc: Arc) -> bool:
+        return self.pairs.is_known(arc.child, arc.parent) or not self.is_open([arc.parent, arc.child])
 
     def _cued(self, arcs: Sequence[Arc]) -> list[Arc]:
         """Arcs that comparisons leave standing, dearer where a cue of direction speaks against them.
@@ -166,8 +195,11 @@ class Search:
 
     def _lifted(self, tree: Tree) -> Tree:
         computed = {c for c, a in tree.items() if self.pairs.is_known(c, a.parent) and self._is_computed(a)}
-        fixed = frozenset({*self.first, *self.rounded, *computed})
+        fixed = frozenset({*self.first, *self.rounded, *computed, *self._unmoved(tree)})
         return lifted(tree, self.merged, fixed, self._comparable)
+
+    def _unmoved(self, tree: Tree) -> list[int]:
+        return [child for child, arc in tree.items() if not self.is_open([arc.parent, child])]
 
     def _comparable(self, child: int, parent: int, grandparent: int) -> tuple[float, float, float] | None:
         """Correlations of three models if the child has not its structure from the parent alone."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from lineage.sketch.bands import sampled
 from lineage.sketch.checkpoint_pass import content_id
 from lineage.sketch.family import FAMILY, PERMUTATIONS, PROJECTION_DIMS, UNIT_DIMS
 from lineage.sketch.tensor_pass import grids
+from lineage.sketch.whole_file import write_whole
 from lineage.types import Axis, CheckpointSketch, Declared, Part, Stats, TensorSketch, Units
 
 SCHEMA = "lineage/sketch/1"
@@ -44,20 +43,9 @@ def write_sketch(sketch: CheckpointSketch, path: str | Path) -> None:
     """Write `sketch` to `path` at once: a reader sees the old file or the whole new one. Raises OSError."""
     from safetensors.numpy import save
 
-    target = Path(path)
     arrays, text = _arrays(sketch), json.dumps(_header(sketch), separators=(",", ":"))
     payload = save({**arrays, _CHECKSUM: _checksum(text, arrays)}, metadata={"lineage": text})
-    handle, scratch = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(payload)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(scratch).chmod(0o644)
-        Path(scratch).replace(target)
-    except BaseException:
-        Path(scratch).unlink(missing_ok=True)
-        raise
+    write_whole(Path(path), payload)
 
 
 def read_sketch(path: str | Path) -> CheckpointSketch:

@@ -15,6 +15,7 @@ from lineage.store.database import DATABASE, open_database, plain_errors
 from lineage.store.lock import writing
 from lineage.store.rows import PARTS, Row, begin_run, insert_model, now
 from lineage.store.schema import is_current, upgrade
+from lineage.store.graphs import FOLDER as GRAPHS
 from lineage.store.sqlite import SKETCHES, VECTORS, SqliteIndex, sha256
 from lineage.store.vectors import SUFFIX
 from lineage.types import CheckpointSketch
@@ -56,7 +57,7 @@ def rebuild(folder: str | Path, version: str) -> Rebuilt:
                 _insert(db, sketch, sha256(path), run, known)
             db.table("runs").update(run, {"finished": now()})
         db.close()
-        for cache in (where / VECTORS).glob(f"*{SUFFIX}"):
+        for cache in (*(where / VECTORS).glob(f"*{SUFFIX}"), *(where / GRAPHS).glob("*.json")):
             cache.unlink()
     with SqliteIndex.open(where) as index:
         index.vectors()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 from lineage.errors import MissingExtra, UnknownEnding
+from lineage.sketch.whole_file import write_whole
 from lineage.types import Lineage
 
 ENDINGS = {
@@ -42,14 +41,4 @@ def render(lineage: Lineage, path: str | Path) -> bytes:
 
 def write(lineage: Lineage, path: str | Path) -> None:
     """Write the graph to `path`, whole or not at all. Raises UnknownEnding, MissingExtra, OSError."""
-    target = Path(path)
-    content = render(lineage, target)
-    handle, scratch = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(scratch).chmod(0o644)
-        Path(scratch).replace(target)
-    except BaseException:
-        Path(scratch).unlink(missing_ok=True)
-        raise
+    write_whole(Path(path), render(lineage, path))

@@ -33,6 +33,7 @@ def node_value(node: Node) -> dict[str, Any]:
         "observed": node.observed,
         "licence": node.licence,
         "root": node.root,
+        "copies": list(node.copies),
     }
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from operators import cast, int8_rows, matrices
 
-from lineage.ancestry import compare, decompose, graph
+from lineage.ancestry import compare, decompose, graph, part_of
 from lineage.ancestry.arborescence import Arc, cheapest_forest
 from lineage.sketch import write_sketch
 from lineage.store import SketchFolder
@@ -111,9 +111,9 @@ def test_a_part_of_the_graph(tmp_path):
     models = [sketch(arrays, name=name) for name, arrays in FAMILY.items()]
     opened = index(tmp_path, models)
     merge = next(model.id for model in models if model.name == "merge")
-    near = graph([opened], around=merge)
+    near = part_of(graph([opened]), merge, only_neighbours=True)
     assert {node.name for node in near.nodes} == {"merge", "child", "sibling"}
-    whole = graph([opened], family_of=merge)
+    whole = part_of(graph([opened]), merge, only_neighbours=False)
     assert {node.name for node in whole.nodes} == set(FAMILY) - {"stranger"}
 
 

@@ -1,0 +1,95 @@
+"""Chosen arcs and merges as edges of the graph, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import networkx as nx
+
+from lineage.ancestry.arborescence import Arc
+from lineage.ancestry.merges import Mixture
+from lineage.ancestry.pairs import Pairs
+from lineage.ancestry.parts import part_edges
+from lineage.ancestry.search import Search, Tree
+from lineage.types import Edge
+
+_DIRECTED = 0.5  # how much more often one direction must be chosen than the other
+
+
+def measured_edges(search: Search) -> Iterator[Edge]:
+    """Every edge that a search finds: of its trees, of merges, of components from elsewhere.
+
+    Edges between models that had their place before are not repeated.
+    """
+    tree = search.tree()
+    support = search.support()
+    below = _below(search.first, tree)
+    for child, arc in sorted(tree.items()):
+        if search.is_open([child, arc.parent]):
+            alike = search.structure[arc.parent] == search.structure[child]
+            edge = _edge(arc, search.pairs, support)
+            yield _named(edge, is_first=arc.parent in search.first, is_below=alike and child in below)
+    for child, mixture in search.mixtures.items():
+        yield from _merge_edges(child, mixture, search.pairs)
+    yield from part_edges(search, tree)
+
+
+def _below(first: frozenset[int], chosen: Tree) -> set[int]:
+    """Nodes that descend from an initialisation which is in the index."""
+    tree: nx.DiGraph[int] = nx.DiGraph((arc.parent, arc.child) for arc in chosen.values())
+    return {node for start in first if start in tree for node in nx.descendants(tree, start)}
+
+
+def _edge(arc: Arc, pairs: Pairs, support: Mapping[tuple[int, int], float]) -> Edge:
+    found = pairs.compared(arc.child, arc.parent)
+    evidence = found.evidence
+    forward, backward = (support.get(ends, 0.0) for ends in ((arc.parent, arc.child), (arc.child, arc.parent)))
+    maps = [c.layer_map for c in found.components if c.layer_map is not None]
+    return Edge(
+        parent=pairs.sketches[arc.parent].id,
+        child=pairs.sketches[arc.child].id,
+        relation=found.relation,
+        directed=forward - backward >= _DIRECTED,
+        source="measured",
+        share=found.share,
+        r=evidence.r,
+        z=evidence.z,
+        log10_p=evidence.log10_p,
+        confidence=forward,
+        basis=found.basis,
+        layer_map=maps[0] if maps else None,
+    )
+
+
+def _named(edge: Edge, *, is_first: bool, is_below: bool) -> Edge:
+    """Words that the known initialisation of a family settles.
+
+    What was trained from it shares it; two models that had nothing else in common would be joined through it, so
+    the weak likeness of two of its descendants that are neighbours is continued training.
+    """
+    if is_first:
+        return replace(edge, relation="shared-init", basis=(*edge.basis, "the parent is an untrained initialisation"))
+    if is_below and edge.relation in ("shared-init", "inconclusive", "component-reused"):
+        settled = "the family's initialisation is in the index, and these two are nearer than through it"
+        return replace(edge, relation="continued-pretraining", basis=(*edge.basis, settled))
+    return edge
+
+
+def _merge_edges(child: int, mixture: Mixture, pairs: Pairs) -> Iterator[Edge]:
+    for parent, weight in zip(mixture.parents, mixture.weights, strict=True):
+        found = pairs.compared(child, parent)
+        yield Edge(
+            parent=pairs.sketches[parent].id,
+            child=pairs.sketches[child].id,
+            relation="merged",
+            directed=True,
+            source="measured",
+            share=found.share,
+            weight=weight,
+            r=found.evidence.r,
+            z=found.evidence.z,
+            log10_p=found.evidence.log10_p,
+            confidence=1.0 - mixture.residual,
+            basis=(f"{mixture.method}: {mixture.residual:.1%} of the movement is left unexplained",),
+        )
