@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from hashlib import blake2b
 
 import networkx as nx
 
@@ -11,9 +12,17 @@ from lineage.ancestry.arborescence import Arc
 from lineage.ancestry.merges import Mixture
 from lineage.ancestry.pairs import Pairs
 from lineage.ancestry.parts import part_edges
+from lineage.ancestry.relations import FINE_TUNED_R
 from lineage.ancestry.search import Search, Tree
-from lineage.types import Edge
+from lineage.types import Edge, Relation
 
+UNOBSERVED = "unobserved-"
+"""How the id of a node begins that no model of the index is."""
+
+_INFERRED = (
+    "{count} models share {shared:.2f} of what they learned beyond the parent above: their own parent is not in the "
+    "index, r is estimated from them"
+)
 _DIRECTED = 0.5  # how much more often one direction must be chosen than the other
 
 
@@ -26,7 +35,9 @@ def measured_edges(search: Search) -> Iterator[Edge]:
     support = search.support()
     below = _below(search.first, tree)
     for child, arc in sorted(tree.items()):
-        if search.is_open([child, arc.parent]):
+        if child in search.missing or arc.parent in search.missing:
+            yield _missing_edge(arc, search)
+        elif search.is_open([child, arc.parent]):
             alike = search.structure[arc.parent] == search.structure[child]
             edge = _edge(arc, search.pairs, support)
             yield _named(edge, is_first=arc.parent in search.first, is_below=alike and child in below)
@@ -60,6 +71,32 @@ def _edge(arc: Arc, pairs: Pairs, support: Mapping[tuple[int, int], float]) -> E
         basis=found.basis,
         layer_map=maps[0] if maps else None,
     )
+
+
+def _missing_edge(arc: Arc, search: Search) -> Edge:
+    """An edge from or to a parent that is not in the index: its place is inferred, it was compared with nothing."""
+    missing = search.missing.get(arc.parent) or search.missing[arc.child]
+    r = search.correlation(arc.child, arc.parent)
+    begun = arc.parent in search.first
+    tuned: Relation = "fine-tuned" if (r or 0.0) >= FINE_TUNED_R else "continued-pretraining"
+    return Edge(
+        parent=_id(arc.parent, search),
+        child=_id(arc.child, search),
+        relation="shared-init" if begun else tuned,
+        directed=True,
+        source="measured",
+        r=r,
+        confidence=missing.shared,
+        basis=(_INFERRED.format(count=len(missing.children), shared=missing.shared),),
+    )
+
+
+def _id(number: int, search: Search) -> str:
+    """Id of a node; an unobserved one is named after its children."""
+    if number not in search.missing:
+        return search.sketches[number].id
+    children = "\n".join(search.sketches[child].id for child in search.missing[number].children)
+    return f"{UNOBSERVED}{blake2b(children.encode(), digest_size=8).hexdigest()}"
 
 
 def _named(edge: Edge, *, is_first: bool, is_below: bool) -> Edge:

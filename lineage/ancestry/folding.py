@@ -27,9 +27,11 @@ def fold(sketches: Sequence[CheckpointSketch]) -> list[list[CheckpointSketch]]:
 
 
 def nodes_of(groups: Sequence[Sequence[ModelRecord]], edges: Sequence[Edge]) -> tuple[Node, ...]:
-    """A node for each group; one that no measured edge leads to is a root."""
+    """A node for each group, and for each unobserved end of an edge; one that no measured edge leads to is a root."""
     children = {edge.child for edge in edges if edge.source == "measured"}
-    return tuple(
+    params = {group[0].id: group[0].params for group in groups}
+    missing = {edge.parent: params[edge.child] for edge in edges if edge.parent not in params and edge.child in params}
+    observed = tuple(
         Node(
             id=group[0].id,
             name=group[0].name,
@@ -40,6 +42,10 @@ def nodes_of(groups: Sequence[Sequence[ModelRecord]], edges: Sequence[Edge]) -> 
             copies=tuple(other.id for other in group[1:]),
         )
         for group in groups
+    )
+    return observed + tuple(
+        Node(id=node, name="not in the index", params=size, observed=False, root=node not in children)
+        for node, size in missing.items()
     )
 
 

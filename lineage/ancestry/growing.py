@@ -25,14 +25,14 @@ def is_little(known: Lineage, records: Collection[str]) -> bool:
 
 
 def _placed(known: Lineage) -> set[str]:
-    return {model for node in known.nodes for model in (node.id, *node.copies)}
+    return {model for node in known.nodes if node.observed for model in (node.id, *node.copies)}
 
 
 def grown(
     known: Lineage, indexes: Sequence[Index], records: Mapping[str, ModelRecord], watch: Watch | None
 ) -> tuple[list[list[str]], list[Edge]]:
     """Groups of equal models (ids) and measured edges, with every model of `records` that is new put in its place."""
-    groups = [[node.id, *node.copies] for node in known.nodes]
+    groups = [[node.id, *node.copies] for node in known.nodes if node.observed]
     edges = [edge for edge in known.edges if edge.source == "measured"]
     homes = {record.id: index for index in indexes for record in index.models()}
     for model in [model for model in records if model not in _placed(known)]:

@@ -24,7 +24,8 @@ def part_edges(search: Search, tree: Tree) -> Iterator[Edge]:
     A model of two sources was put together from them, so the edge is directed: had the source taken its part from
     the model, the model would have that part from nowhere.
     """
-    above: dict[int, list[int]] = {child: [arc.parent] for child, arc in tree.items()}
+    observed = {child: arc.parent for child, arc in tree.items() if not {child, arc.parent} & search.missing.keys()}
+    above: dict[int, list[int]] = {child: [parent] for child, parent in observed.items()}
     above |= {child: list(parents) for child, parents in search.merged.items()}
     lines: nx.DiGraph[int] = nx.DiGraph((parent, child) for child, parents in above.items() for parent in parents)
     for child, parents in sorted(above.items()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -12,12 +13,13 @@ import numpy as np
 from lineage.ancestry.arborescence import Arc, cheapest_forest
 from lineage.ancestry.arcs import STRANGE, across, within
 from lineage.ancestry.beginnings import beginnings
-from lineage.ancestry.geometry import Cohort, cohorts
+from lineage.ancestry.geometry import FLOOR, Cohort, cohorts
 from lineage.ancestry.likeness import likeness
 from lineage.ancestry.merges import Mixture, find_mixtures
 from lineage.ancestry.pairs import Pairs, Watch, is_related
 from lineage.ancestry.roundings import roundings
 from lineage.ancestry.triples import lifted
+from lineage.ancestry.unobserved import Unobserved, distance_to, unobserved
 from lineage.types import CheckpointSketch, Comparison
 
 Tree = dict[int, Arc]
@@ -64,6 +66,7 @@ class Search:
         self._likeness = {id(c): np.exp(-c.distances()) for c in self.grouped}
         self._root_costs = dict.fromkeys(range(len(sketches)), STRANGE)
         self._root_costs |= dict.fromkeys([*self.first, *self.merged, *self._elsewhere()], 0.0)
+        self.missing: dict[int, Unobserved] = {}
         self._banned: set[tuple[int, int]] = set()
 
     @property
@@ -73,12 +76,15 @@ class Search:
         return known | {child: mixture.parents for child, mixture in self.mixtures.items()}
 
     def tree(self) -> Tree:
-        """The likeliest arc into each node that has a parent, every one of them compared."""
+        """The likeliest arc into each node that has a parent, every one of them compared.
+
+        Nodes from `len(sketches)` on are unobserved parents, which `missing` describes.
+        """
         while True:
             tree = self._solved()
             circle = self._circle(tree)
             if not circle:
-                return tree
+                return self._with_missing(tree)
             self._banned.add(max(circle, key=lambda ends: (tree[ends[1]].cost, ends)))
 
     def support(self) -> Mapping[tuple[int, int], float]:
@@ -95,10 +101,35 @@ class Search:
 
     def correlation(self, left: int, right: int) -> float | None:
         """Correlation of two models over the matrices that correspond, None if they are not related."""
-        if self.structure[left] == self.structure[right]:
+        for model, missing in ((left, self.missing.get(right)), (right, self.missing.get(left))):
+            if missing is not None:
+                away = distance_to(model, missing, self._distance)
+                return None if away is None else math.exp(-away)
+        if self._alike(left, right):
             cohort, i = self._place[left]
             return float(self._likeness[id(cohort)][i, self._place[right][1]])
         return self.pairs.correlation(left, right)
+
+    def _distance(self, left: int, right: int) -> float | None:
+        """-log r of two models of one structure."""
+        if not self._alike(left, right):
+            return None
+        found = self.correlation(left, right)
+        return None if found is None else -math.log(max(found, FLOOR))
+
+    def _with_missing(self, tree: Tree) -> Tree:
+        """The tree with unobserved parents put in, and with what should hang on them."""
+        closed = {*self.rounded, *self._computed(tree), *self._unmoved(tree)}
+        for one in unobserved(tree, closed, lambda a, b: self.correlation(a, b) if self._alike(a, b) else None):
+            number = len(self.structure)
+            self.missing[number] = one
+            self.structure.append(self.structure[one.children[0]])
+            tree[number] = Arc(one.parent, number, 0.0)
+            tree |= {child: Arc(number, child, tree[child].cost) for child in one.children}
+        return self._lifted(tree) if self.missing else tree
+
+    def _alike(self, left: int, right: int) -> bool:
+        return self.structure[left] == self.structure[right]
 
     def _elsewhere(self) -> list[int]:
         return [child for child, parents in self._settled.items() if parents is None]
@@ -194,9 +225,11 @@ class Search:
         return found.relation in _COMPUTED or (self.pairs.correlation(arc.child, arc.parent) or 0.0) > _EXACT
 
     def _lifted(self, tree: Tree) -> Tree:
-        computed = {c for c, a in tree.items() if self.pairs.is_known(c, a.parent) and self._is_computed(a)}
-        fixed = frozenset({*self.first, *self.rounded, *computed, *self._unmoved(tree)})
+        fixed = frozenset({*self.first, *self.rounded, *self._computed(tree), *self._unmoved(tree)})
         return lifted(tree, self.merged, fixed, self._comparable)
+
+    def _computed(self, tree: Tree) -> list[int]:
+        return [c for c, arc in tree.items() if self.pairs.is_known(c, arc.parent) and self._is_computed(arc)]
 
     def _unmoved(self, tree: Tree) -> list[int]:
         return [child for child, arc in tree.items() if not self.is_open([arc.parent, child])]
