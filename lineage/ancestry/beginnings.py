@@ -19,9 +19,13 @@ def beginnings(sketches: Sequence[CheckpointSketch], share: Points) -> frozenset
     put. What was trained from an initialisation may have left matrices as they were, but the others still show it.
     """
     untrained = {i for i, sketch in enumerate(sketches) if is_untrained(sketch)}
-    trained = [(j, _contents(sketch)) for j, sketch in enumerate(sketches) if j not in untrained]
+    trained = {j: _contents(sketch) for j, sketch in enumerate(sketches) if j not in untrained} if untrained else {}
     return frozenset(
-        i for i in untrained if not any(_is_host(sketches[i], held, float(share[i, j])) for j, held in trained)
+        i
+        for i in untrained
+        if not any(
+            _is_host(sketches[i], held, float(share[i, j])) for j, held in trained.items() if share[i, j] > _TAKEN_OVER
+        )
     )
 
 

@@ -9,6 +9,7 @@ from hashlib import blake2b
 import networkx as nx
 
 from lineage.ancestry.arborescence import Arc
+from lineage.ancestry.field import Field
 from lineage.ancestry.merges import Mixture
 from lineage.ancestry.pairs import Pairs
 from lineage.ancestry.parts import part_edges
@@ -33,16 +34,16 @@ def measured_edges(search: Search) -> Iterator[Edge]:
     """
     tree = search.tree()
     support = search.support()
-    below = _below(search.first, tree)
+    below = _below(search.field.first, tree)
     for child, arc in sorted(tree.items()):
-        if child in search.missing or arc.parent in search.missing:
-            yield _missing_edge(arc, search)
+        if child in search.field.missing or arc.parent in search.field.missing:
+            yield _missing_edge(arc, search.field)
         elif search.is_open([child, arc.parent]):
-            alike = search.structure[arc.parent] == search.structure[child]
-            edge = _edge(arc, search.pairs, support)
-            yield _named(edge, is_first=arc.parent in search.first, is_below=alike and child in below)
+            alike = search.field.have_one_structure(arc.parent, child)
+            edge = _edge(arc, search.field.pairs, support)
+            yield _named(edge, is_first=arc.parent in search.field.first, is_below=alike and child in below)
     for child, mixture in search.mixtures.items():
-        yield from _merge_edges(child, mixture, search.pairs)
+        yield from _merge_edges(child, mixture, search.field.pairs)
     yield from part_edges(search, tree)
 
 
@@ -73,15 +74,15 @@ def _edge(arc: Arc, pairs: Pairs, support: Mapping[tuple[int, int], float]) -> E
     )
 
 
-def _missing_edge(arc: Arc, search: Search) -> Edge:
+def _missing_edge(arc: Arc, field: Field) -> Edge:
     """An edge from or to a parent that is not in the index: its place is inferred, it was compared with nothing."""
-    missing = search.missing.get(arc.parent) or search.missing[arc.child]
-    r = search.correlation(arc.child, arc.parent)
-    begun = arc.parent in search.first
+    missing = field.missing.get(arc.parent) or field.missing[arc.child]
+    r = field.correlation(arc.child, arc.parent)
+    begun = arc.parent in field.first
     tuned: Relation = "fine-tuned" if (r or 0.0) >= FINE_TUNED_R else "continued-pretraining"
     return Edge(
-        parent=_id(arc.parent, search),
-        child=_id(arc.child, search),
+        parent=_id(arc.parent, field),
+        child=_id(arc.child, field),
         relation="shared-init" if begun else tuned,
         directed=True,
         source="measured",
@@ -91,11 +92,11 @@ def _missing_edge(arc: Arc, search: Search) -> Edge:
     )
 
 
-def _id(number: int, search: Search) -> str:
+def _id(number: int, field: Field) -> str:
     """Id of a node; an unobserved one is named after its children."""
-    if number not in search.missing:
-        return search.sketches[number].id
-    children = "\n".join(search.sketches[child].id for child in search.missing[number].children)
+    if number not in field.missing:
+        return field.sketches[number].id
+    children = "\n".join(field.sketches[child].id for child in field.missing[number].children)
     return f"{UNOBSERVED}{blake2b(children.encode(), digest_size=8).hexdigest()}"
 
 

@@ -24,7 +24,9 @@ def part_edges(search: Search, tree: Tree) -> Iterator[Edge]:
     A model of two sources was put together from them, so the edge is directed: had the source taken its part from
     the model, the model would have that part from nowhere.
     """
-    observed = {child: arc.parent for child, arc in tree.items() if not {child, arc.parent} & search.missing.keys()}
+    observed = {
+        child: arc.parent for child, arc in tree.items() if not {child, arc.parent} & search.field.missing.keys()
+    }
     above: dict[int, list[int]] = {child: [parent] for child, parent in observed.items()}
     above |= {child: list(parents) for child, parents in search.merged.items()}
     lines: nx.DiGraph[int] = nx.DiGraph((parent, child) for child, parents in above.items() for parent in parents)
@@ -32,12 +34,12 @@ def part_edges(search: Search, tree: Tree) -> Iterator[Edge]:
         if not search.is_open([child]):
             continue
         found: dict[int, list[ComponentFinding]] = defaultdict(list)
-        for finding in _unexplained(search.pairs, child, parents):
+        for finding in _unexplained(search.field.pairs, child, parents):
             source = _source(search, child, finding.name, {child, *nx.descendants(lines, child)})
             if source is not None:
-                found[source].append(_component(search.pairs, child, source, finding.name))
+                found[source].append(_component(search.field.pairs, child, source, finding.name))
         for source, findings in sorted(found.items()):
-            yield _edge(search.pairs, child, source, findings)
+            yield _edge(search.field.pairs, child, source, findings)
 
 
 def _unexplained(pairs: Pairs, child: int, parents: Sequence[int]) -> list[ComponentFinding]:
@@ -49,14 +51,14 @@ def _unexplained(pairs: Pairs, child: int, parents: Sequence[int]) -> list[Compo
 
 def _source(search: Search, child: int, name: str, below: set[int]) -> int | None:
     """The model that holds most of a component, confirmed by a comparison."""
-    rows = np.flatnonzero(search.alike.owner == child)
-    row = next((int(r) for r in rows if search.alike.names[r] == name), None)
+    rows = np.flatnonzero(search.field.alike.owner == child)
+    row = next((int(r) for r in rows if search.field.alike.names[r] == name), None)
     if row is None:
         return None
-    held = search.alike.held[row]
+    held = search.field.alike.held[row]
     near = [int(j) for j in np.argsort(-held, kind="stable") if int(j) not in below and held[j] > _ROUGHLY]
-    for source in dict.fromkeys(search.rounded.get(j, j) for j in near[:_TRIES]):
-        if is_significant(_component(search.pairs, child, source, name).evidence):
+    for source in dict.fromkeys(search.field.rounded.get(j, j) for j in near[:_TRIES]):
+        if is_significant(_component(search.field.pairs, child, source, name).evidence):
             return source
     return None
 

@@ -12,6 +12,7 @@ from lineage.ancestry.geometry import Cohort
 from lineage.ancestry.merges import COPY
 from lineage.types import CheckpointSketch
 
+_NEAREST = 8
 _TYPES = (np.dtype(ml_dtypes.bfloat16), np.dtype(np.float16))
 
 
@@ -19,10 +20,11 @@ def roundings(cohort: Cohort, sketches: Sequence[CheckpointSketch]) -> dict[int,
     """Each model that is the exact rounding of another of its structure, with the other (positions in `sketches`)."""
     values = [_values(sketches[member]) for member in cohort.members]
     squares = (cohort.points**2).sum(axis=1)
+    squared_distances = squares[:, None] + squares - 2 * cohort.points @ cohort.points.T
     found: dict[int, int] = {}
     for i, copy in enumerate(cohort.members):
-        squared = squares + squares[i] - 2 * cohort.points @ cohort.points[i]
-        for j in np.argsort(squared):
+        squared = squared_distances[i]
+        for j in np.argsort(squared)[:_NEAREST]:
             if j == i or squared[j] > COPY:
                 continue
             if any(np.array_equal(values[i], _round(values[j], dtype)) for dtype in _TYPES):

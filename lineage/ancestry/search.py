@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -12,14 +11,12 @@ import numpy as np
 
 from lineage.ancestry.arborescence import Arc, cheapest_forest
 from lineage.ancestry.arcs import STRANGE, across, within
-from lineage.ancestry.beginnings import beginnings
-from lineage.ancestry.geometry import FLOOR, Cohort, cohorts
-from lineage.ancestry.likeness import likeness
+from lineage.ancestry.field import Field
+from lineage.ancestry.geometry import Cohort
 from lineage.ancestry.merges import Mixture, find_mixtures
-from lineage.ancestry.pairs import Pairs, Watch, is_related
-from lineage.ancestry.roundings import roundings
+from lineage.ancestry.pairs import Watch, is_related
 from lineage.ancestry.triples import lifted
-from lineage.ancestry.unobserved import Unobserved, distance_to, unobserved
+from lineage.ancestry.unobserved import unobserved
 from lineage.types import CheckpointSketch, Comparison
 
 Tree = dict[int, Arc]
@@ -35,11 +32,10 @@ _ROOT_NOISE = 0.05  # differences of cost below this say little about where a tr
 
 
 class Search:
-    """What the trees of one graph are drawn from; models are numbered as in `sketches`.
+    """The trees of one graph; models are numbered as in `field`.
 
-    `first` are initialisations, `rounded` maps exact roundings to their source, `mixtures` merges to their parts.
-    `settled` gives the parents of models that are placed already, None if those are not here: only what joins them to
-    the others is looked for.
+    `mixtures` maps merges to their parts. `settled` gives the parents of models that are placed already, None if those
+    are not here: only what joins them to the others is looked for.
     """
 
     def __init__(
@@ -48,25 +44,16 @@ class Search:
         watch: Watch | None = None,
         settled: Mapping[int, Sequence[int] | None] | None = None,
     ) -> None:
-        self.sketches = sketches
+        self.field = Field(sketches, watch)
         self._settled = settled or {}
-        self.pairs = Pairs(sketches, watch)
-        self.grouped = cohorts(sketches)
-        self.rounded = {i: j for cohort in self.grouped for i, j in roundings(cohort, sketches).items()}
-        self.alike = likeness(sketches)
-        self.first = beginnings(sketches, self.alike.of_models())
         self.mixtures = {
             cohort.members[i]: replace(mixture, parents=tuple(cohort.members[p] for p in mixture.parents))
-            for cohort in self.grouped
+            for cohort in self.field.grouped
             for i, mixture in self._mixtures_of(cohort).items()
             if self.is_open([cohort.members[i], *(cohort.members[p] for p in mixture.parents)])
         }
-        self.structure = self._structure()
-        self._place = {m: (c, i) for c in self.grouped for i, m in enumerate(c.members)}
-        self._likeness = {id(c): np.exp(-c.distances()) for c in self.grouped}
         self._root_costs = dict.fromkeys(range(len(sketches)), STRANGE)
-        self._root_costs |= dict.fromkeys([*self.first, *self.merged, *self._elsewhere()], 0.0)
-        self.missing: dict[int, Unobserved] = {}
+        self._root_costs |= dict.fromkeys([*self.field.first, *self.merged, *self._elsewhere()], 0.0)
         self._banned: set[tuple[int, int]] = set()
 
     @property
@@ -78,7 +65,7 @@ class Search:
     def tree(self) -> Tree:
         """The likeliest arc into each node that has a parent, every one of them compared.
 
-        Nodes from `len(sketches)` on are unobserved parents, which `missing` describes.
+        Numbers from `len(field.sketches)` on are unobserved parents.
         """
         while True:
             tree = self._solved()
@@ -99,37 +86,17 @@ class Search:
                 counts[arc.parent, arc.child] += 1 / _DRAWS
         return counts
 
-    def correlation(self, left: int, right: int) -> float | None:
-        """Correlation of two models over the matrices that correspond, None if they are not related."""
-        for model, missing in ((left, self.missing.get(right)), (right, self.missing.get(left))):
-            if missing is not None:
-                away = distance_to(model, missing, self._distance)
-                return None if away is None else math.exp(-away)
-        if self._alike(left, right):
-            cohort, i = self._place[left]
-            return float(self._likeness[id(cohort)][i, self._place[right][1]])
-        return self.pairs.correlation(left, right)
-
-    def _distance(self, left: int, right: int) -> float | None:
-        """-log r of two models of one structure."""
-        if not self._alike(left, right):
-            return None
-        found = self.correlation(left, right)
-        return None if found is None else -math.log(max(found, FLOOR))
-
     def _with_missing(self, tree: Tree) -> Tree:
         """The tree with unobserved parents put in, and with what should hang on them."""
-        closed = {*self.rounded, *self._computed(tree), *self._unmoved(tree)}
-        for one in unobserved(tree, closed, lambda a, b: self.correlation(a, b) if self._alike(a, b) else None):
-            number = len(self.structure)
-            self.missing[number] = one
-            self.structure.append(self.structure[one.children[0]])
+        closed = {*self.field.rounded, *self._computed(tree), *self._unmoved(tree)}
+        for one in unobserved(tree, closed, self._nearby):
+            number = self.field.add_missing(one)
             tree[number] = Arc(one.parent, number, 0.0)
             tree |= {child: Arc(number, child, tree[child].cost) for child in one.children}
-        return self._lifted(tree) if self.missing else tree
+        return self._lifted(tree) if self.field.missing else tree
 
-    def _alike(self, left: int, right: int) -> bool:
-        return self.structure[left] == self.structure[right]
+    def _nearby(self, left: int, right: int) -> float | None:
+        return self.field.correlation(left, right) if self.field.have_one_structure(left, right) else None
 
     def _elsewhere(self) -> list[int]:
         return [child for child, parents in self._settled.items() if parents is None]
@@ -139,27 +106,20 @@ class Search:
         return any(model not in self._settled for model in models)
 
     def _mixtures_of(self, cohort: Cohort) -> dict[int, Mixture]:
-        return find_mixtures(cohort, [k for k, member in enumerate(cohort.members) if member in self.rounded])
-
-    def _structure(self) -> list[int]:
-        numbers = [-1 - i for i in range(len(self.sketches))]
-        for number, cohort in enumerate(self.grouped):
-            for member in cohort.members:
-                numbers[member] = number
-        return numbers
+        return find_mixtures(cohort, [k for k, member in enumerate(cohort.members) if member in self.field.rounded])
 
     def _arcs(self, draw: np.random.Generator | None = None) -> list[Arc]:
         """Every possible descent; with `draw`, over tensors drawn again with replacement."""
-        arcs = list(across(self.alike, self.structure, self.pairs, self.first, self.merged))
-        for cohort in self.grouped:
+        arcs = list(across(self.field.alike, self.field.structure, self.field.pairs, self.field.first, self.merged))
+        for cohort in self.field.grouped:
             count = len(cohort.sizes)
             weights = None
             if draw is not None:
                 weights = np.maximum(draw.multinomial(count, np.full(count, 1 / count)).astype(np.float64), 1e-3)
-            arcs += within(cohort, self.first, self.merged, weights)
+            arcs += within(cohort, self.field.first, self.merged, weights)
         # A rounded copy hangs on what it was rounded from; to all others the two are the same model.
-        arcs = [a for a in arcs if a.parent not in self.rounded and a.child not in self.rounded]
-        arcs += [Arc(finer, copy, 0.0) for copy, finer in self.rounded.items()]
+        arcs = [a for a in arcs if a.parent not in self.field.rounded and a.child not in self.field.rounded]
+        arcs += [Arc(finer, copy, 0.0) for copy, finer in self.field.rounded.items()]
         return [arc for arc in arcs if self.is_open([arc.parent, arc.child])] + list(self._kept(arcs))
 
     def _kept(self, arcs: Sequence[Arc]) -> Iterator[Arc]:
@@ -191,56 +151,60 @@ class Search:
         for found in into.values():
             wanted += sorted(found, key=lambda arc: (arc.cost, arc.parent))[: _RUNNERS_UP + 1]
         wanted = [arc for arc in wanted if self.is_open([arc.parent, arc.child])]
-        new = [arc for arc in wanted if not self.pairs.is_known(arc.child, arc.parent)]
+        new = [arc for arc in wanted if not self.field.pairs.is_known(arc.child, arc.parent)]
         for arc in new:
-            self.pairs.either(arc.child, arc.parent)
+            self.field.pairs.either(arc.child, arc.parent)
         return bool(new)
 
     def _is_told(self, arc: Arc) -> bool:
-        return self.pairs.is_known(arc.child, arc.parent) or not self.is_open([arc.parent, arc.child])
+        return self.field.pairs.is_known(arc.child, arc.parent) or not self.is_open([arc.parent, arc.child])
 
     def _cued(self, arcs: Sequence[Arc]) -> list[Arc]:
         """Arcs that comparisons leave standing, dearer where a cue of direction speaks against them.
 
         What was pruned or quantised has its parent among the models that it can be computed from.
         """
-        known = [arc for arc in arcs if self.pairs.is_known(arc.child, arc.parent)]
+        known = [arc for arc in arcs if self.field.pairs.is_known(arc.child, arc.parent)]
         computed = {arc.child for arc in known if self._is_computed(arc)}
         return list(self._weighed(arcs, computed))
 
     def _weighed(self, arcs: Sequence[Arc], computed: set[int]) -> Iterator[Arc]:
         for arc in arcs:
-            if not self.pairs.is_known(arc.child, arc.parent):
+            if not self.field.pairs.is_known(arc.child, arc.parent):
                 yield arc
-            elif is_related(self.pairs.either(arc.child, arc.parent)[0]):
-                against = self.pairs.role(arc.child, arc.parent) == "parent"
+            elif is_related(self.field.pairs.either(arc.child, arc.parent)[0]):
+                against = self.field.pairs.role(arc.child, arc.parent) == "parent"
                 if arc.child not in computed or self._is_computed(arc):
                     yield replace(arc, cost=arc.cost + _CUE) if against else arc
 
     def _is_computed(self, arc: Arc) -> bool:
         """Whether a comparison says that the child was made from this parent without training."""
-        found: Comparison = self.pairs.either(arc.child, arc.parent)[0]
-        if self.pairs.role(arc.child, arc.parent) != "child":
+        found: Comparison = self.field.pairs.either(arc.child, arc.parent)[0]
+        if self.field.pairs.role(arc.child, arc.parent) != "child":
             return False
-        return found.relation in _COMPUTED or (self.pairs.correlation(arc.child, arc.parent) or 0.0) > _EXACT
+        return found.relation in _COMPUTED or (self.field.pairs.correlation(arc.child, arc.parent) or 0.0) > _EXACT
 
     def _lifted(self, tree: Tree) -> Tree:
-        fixed = frozenset({*self.first, *self.rounded, *self._computed(tree), *self._unmoved(tree)})
+        fixed = frozenset({*self.field.first, *self.field.rounded, *self._computed(tree), *self._unmoved(tree)})
         return lifted(tree, self.merged, fixed, self._comparable)
 
     def _computed(self, tree: Tree) -> list[int]:
-        return [c for c, arc in tree.items() if self.pairs.is_known(c, arc.parent) and self._is_computed(arc)]
+        return [c for c, arc in tree.items() if self.field.pairs.is_known(c, arc.parent) and self._is_computed(arc)]
 
     def _unmoved(self, tree: Tree) -> list[int]:
         return [child for child, arc in tree.items() if not self.is_open([arc.parent, child])]
 
     def _comparable(self, child: int, parent: int, grandparent: int) -> tuple[float, float, float] | None:
         """Correlations of three models if the child has not its structure from the parent alone."""
-        inherited = self.structure[child] == self.structure[parent] != self.structure[grandparent]
-        strange = len({self.structure[child], self.structure[parent], self.structure[grandparent]}) > 2
+        inherited = self.field.structure[child] == self.field.structure[parent] != self.field.structure[grandparent]
+        strange = (
+            len({self.field.structure[child], self.field.structure[parent], self.field.structure[grandparent]}) > 2
+        )
         if inherited or strange:
             return None
-        found = [self.correlation(*ends) for ends in ((child, parent), (child, grandparent), (parent, grandparent))]
+        found = [
+            self.field.correlation(*ends) for ends in ((child, parent), (child, grandparent), (parent, grandparent))
+        ]
         return None if None in found else (found[0] or 0.0, found[1] or 0.0, found[2] or 0.0)
 
     def _circle(self, tree: Tree) -> list[tuple[int, int]]:

@@ -1,0 +1,67 @@
+"""What is known of all models of a graph before a tree is drawn: distances, likeness, roundings, beginnings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from lineage.ancestry.beginnings import beginnings
+from lineage.ancestry.geometry import FLOOR, cohorts
+from lineage.ancestry.likeness import likeness
+from lineage.ancestry.pairs import Pairs, Watch
+from lineage.ancestry.roundings import roundings
+from lineage.ancestry.unobserved import Unobserved, distance_to
+from lineage.types import CheckpointSketch
+
+
+class Field:
+    """The models of one graph, numbered as in `sketches`; unobserved parents are numbered on from there.
+
+    `grouped` are the cohorts and `structure` the cohort of each model (one without matrices is alone), `alike` is the
+    rough likeness of all pairs, `pairs` their comparisons, `rounded` maps exact roundings to their source, `first` are
+    initialisations, `missing` unobserved parents.
+    """
+
+    def __init__(self, sketches: Sequence[CheckpointSketch], watch: Watch | None) -> None:
+        self.sketches = sketches
+        self.pairs = Pairs(sketches, watch)
+        self.grouped = cohorts(sketches)
+        self.alike = likeness(sketches)
+        self.first = beginnings(sketches, self.alike.of_models())
+        self.rounded = {i: j for cohort in self.grouped for i, j in roundings(cohort, sketches).items()}
+        self.missing: dict[int, Unobserved] = {}
+        self.structure = [-1 - i for i in range(len(sketches))]
+        for number, cohort in enumerate(self.grouped):
+            for member in cohort.members:
+                self.structure[member] = number
+        self._place = {m: i for c in self.grouped for i, m in enumerate(c.members)}
+        self._likeness = [np.exp(-c.distances()) for c in self.grouped]
+
+    def have_one_structure(self, left: int, right: int) -> bool:
+        """Whether all matrices of two models correspond by role, layer and shape."""
+        return self.structure[left] == self.structure[right]
+
+    def correlation(self, left: int, right: int) -> float | None:
+        """Correlation of two models over the matrices that correspond, None if they are not related."""
+        for model, missing in ((left, self.missing.get(right)), (right, self.missing.get(left))):
+            if missing is not None:
+                away = distance_to(model, missing, self._distance)
+                return None if away is None else math.exp(-away)
+        return self._of_one_structure(left, right) or self.pairs.correlation(left, right)
+
+    def add_missing(self, one: Unobserved) -> int:
+        """Number an unobserved parent."""
+        self.structure.append(self.structure[one.children[0]])
+        self.missing[len(self.structure) - 1] = one
+        return len(self.structure) - 1
+
+    def _of_one_structure(self, left: int, right: int) -> float | None:
+        if not self.have_one_structure(left, right):
+            return None
+        return float(self._likeness[self.structure[left]][self._place[left], self._place[right]])
+
+    def _distance(self, left: int, right: int) -> float | None:
+        found = self._of_one_structure(left, right)
+        return None if found is None else -math.log(max(found, FLOOR))
