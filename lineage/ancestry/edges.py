@@ -12,7 +12,7 @@ from lineage.ancestry.arborescence import Arc
 from lineage.ancestry.field import Field
 from lineage.ancestry.merges import Mixture
 from lineage.ancestry.pairs import Pairs
-from lineage.ancestry.parts import part_edges
+from lineage.ancestry.parts import other_sources, part_edges, without_sources
 from lineage.ancestry.relations import FINE_TUNED_R
 from lineage.ancestry.search import Search, Tree
 from lineage.types import Edge, Relation
@@ -20,6 +20,7 @@ from lineage.types import Edge, Relation
 UNOBSERVED = "unobserved-"
 """How the id of a node begins that no model of the index is."""
 
+_PUT_TOGETHER = "this model has components from two models, so that it was put together from them"
 _INFERRED = (
     "{count} models share {shared:.2f} of what they learned beyond the parent above: their own parent is not in the "
     "index, r is estimated from them"
@@ -34,6 +35,8 @@ def measured_edges(search: Search) -> Iterator[Edge]:
     """
     tree = search.tree()
     support = search.support()
+    sources = other_sources(search, tree)
+    tree = without_sources(tree, sources)
     below = _below(search.field.first, tree)
     for child, arc in sorted(tree.items()):
         if child in search.field.missing or arc.parent in search.field.missing:
@@ -41,10 +44,12 @@ def measured_edges(search: Search) -> Iterator[Edge]:
         elif search.is_open([child, arc.parent]):
             alike = search.field.have_one_structure(arc.parent, child)
             edge = _edge(arc, search.field.pairs, support)
+            if child in sources:
+                edge = replace(edge, directed=True, basis=(*edge.basis, _PUT_TOGETHER))
             yield _named(edge, is_first=arc.parent in search.field.first, is_below=alike and child in below)
     for child, mixture in search.mixtures.items():
         yield from _merge_edges(child, mixture, search.field.pairs)
-    yield from part_edges(search, tree)
+    yield from part_edges(sources, search.field.pairs)
 
 
 def _below(first: frozenset[int], chosen: Tree) -> set[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import networkx as nx
 import numpy as np
@@ -17,29 +17,51 @@ _A_PART = 0.01  # share of a model below which a component is a detail
 _ROUGHLY = 0.2  # least likeness worth a comparison
 _TRIES = 3
 
+Sources = Mapping[int, Mapping[int, Sequence[ComponentFinding]]]
 
-def part_edges(search: Search, tree: Tree) -> Iterator[Edge]:
-    """An edge for every other source of a model that has a parent which does not explain all its components.
 
-    A model of two sources was put together from them, so the edge is directed: had the source taken its part from
-    the model, the model would have that part from nowhere.
+def other_sources(search: Search, tree: Tree) -> Sources:
+    """For every model whose parent does not explain all its components: the models that the others come from.
+
+    A model of two sources was put together from them: had a source taken its part from the model, the model would have
+    that part from nowhere. So one that the tree hangs on the model as a part of it is such a source too.
     """
-    observed = {
-        child: arc.parent for child, arc in tree.items() if not {child, arc.parent} & search.field.missing.keys()
-    }
-    above: dict[int, list[int]] = {child: [parent] for child, parent in observed.items()}
+    missing = search.field.missing.keys()
+    above = {child: [arc.parent] for child, arc in tree.items() if not {child, arc.parent} & missing}
     above |= {child: list(parents) for child, parents in search.merged.items()}
     lines: nx.DiGraph[int] = nx.DiGraph((parent, child) for child, parents in above.items() for parent in parents)
+    found: dict[int, dict[int, list[ComponentFinding]]] = defaultdict(lambda: defaultdict(list))
     for child, parents in sorted(above.items()):
         if not search.is_open([child]):
             continue
-        found: dict[int, list[ComponentFinding]] = defaultdict(list)
+        below = {child, *nx.descendants(lines, child)} - _taken_out(child, lines, search.field.pairs)
         for finding in _unexplained(search.field.pairs, child, parents):
-            source = _source(search, child, finding.name, {child, *nx.descendants(lines, child)})
+            source = _source(search, child, finding.name, below)
             if source is not None:
-                found[source].append(_component(search.field.pairs, child, source, finding.name))
+                found[child][source].append(_component(search.field.pairs, child, source, finding.name))
+    return found
+
+
+def without_sources(tree: Tree, sources: Sources) -> Tree:
+    """The tree without arcs from a model to what it has a part from."""
+    return {child: arc for child, arc in tree.items() if child not in sources.get(arc.parent, ())}
+
+
+def part_edges(sources: Sources, pairs: Pairs) -> Iterator[Edge]:
+    """An edge for every other source of a model."""
+    for child, found in sources.items():
         for source, findings in sorted(found.items()):
-            yield _edge(search.field.pairs, child, source, findings)
+            yield _edge(pairs, child, source, findings)
+
+
+def _taken_out(model: int, lines: nx.DiGraph[int], pairs: Pairs) -> set[int]:
+    """Children that hold a part of the model's components and have no children of their own."""
+    own = _components(model, pairs)
+    return {child for child in lines[model] if not lines[child] and _components(child, pairs) < own}
+
+
+def _components(model: int, pairs: Pairs) -> set[str]:
+    return {t.part.component for t in pairs.sketches[model].tensors if t.part.generic is None}
 
 
 def _unexplained(pairs: Pairs, child: int, parents: Sequence[int]) -> list[ComponentFinding]:
@@ -51,11 +73,11 @@ def _unexplained(pairs: Pairs, child: int, parents: Sequence[int]) -> list[Compo
 
 def _source(search: Search, child: int, name: str, below: set[int]) -> int | None:
     """The model that holds most of a component, confirmed by a comparison."""
-    rows = np.flatnonzero(search.field.alike.owner == child)
-    row = next((int(r) for r in rows if search.field.alike.names[r] == name), None)
+    alike = search.field.alike
+    row = next((int(r) for r in np.flatnonzero(alike.owner == child) if alike.names[r] == name), None)
     if row is None:
         return None
-    held = search.field.alike.held[row]
+    held = alike.held[row]
     near = [int(j) for j in np.argsort(-held, kind="stable") if int(j) not in below and held[j] > _ROUGHLY]
     for source in dict.fromkeys(search.field.rounded.get(j, j) for j in near[:_TRIES]):
         if is_significant(_component(search.field.pairs, child, source, name).evidence):
