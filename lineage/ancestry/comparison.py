@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from lineage.ancestry.changes import Change, change
-from lineage.ancestry.direction import direction, experts
-from lineage.ancestry.relations import DERIVED, component_relation, layer_map, strongest_word
-from lineage.match import Match, match
+from lineage.ancestry.changes import change
+from lineage.ancestry.cues import Compared, experts
+from lineage.ancestry.direction import direction, heard
+from lineage.ancestry.drift import Changes, probability
+from lineage.ancestry.findings import findings
+from lineage.ancestry.relations import DERIVED, component_relation, descent_odds, layer_map, strongest_word
+from lineage.match import Match, expert_map, match
 from lineage.types import (
     CheckpointSketch,
     Comparison,
@@ -16,28 +19,28 @@ from lineage.types import (
     Generic,
     Relation,
     Role,
-    TensorMatch,
     Verdict,
 )
 
 _A_PART = 0.1  # share of foreign parameters from which a model has reused a component rather than descended whole
 _A_DETAIL = 0.01
-_UNDIRECTED: tuple[Role, tuple[str, ...]] = ("undirected", ())
-_Changes = Sequence[tuple[TensorMatch, Change]]
+_EQUAL = ("same", "recast", "reordered")
 
 
 def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Comparison:
     """What query `a` is to reference `b`, one of `models` that the search covers."""
-    matched = match(a, b, models)
-    changes = _changes(matched)
-    words = {name: component_relation(matched, name, changes) for name in matched.components}
-    role, basis = _UNDIRECTED if same_weights(a, b) else direction(matched, changes, words.values())
+    matched, changes, words = seen = examine(a, b, models)
+    cues = () if same_weights(a, b) else heard(seen)
+    role, basis = direction(cues)
     components = tuple(_component(matched, name, word, changes, (role, basis)) for name, word in words.items())
-    derived = [c for c in components if c.relation in DERIVED]
-    share = sum(c.share for c in derived)
+    share = sum(c.share for c in components if c.relation in DERIVED)
     relation = _overall(components, share)
     if relation in DERIVED and experts(a) != experts(b):
         relation = "expert-upcycled"
+    elif relation in DERIVED and _is_a_part(matched, changes):
+        relation = "component-reused"
+    elif relation == "identical" and any(c.kind not in _EQUAL for _, c in changes):
+        relation = "fine-tuned"  # of what is too small to be tested alone
     found = relation in DERIVED or relation == "component-reused"
     return Comparison(
         model=b.id,
@@ -48,11 +51,19 @@ def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
         share=share,
         evidence=matched.overall,
         confidence=_confidence(components, share),
-        basis=basis if found else (),
+        basis=(*basis, *findings(matched, changes, [c.name for c in components if c.basis or c.role])) if found else (),
         components=components,
         tensors=matched.tensors,
         generic=generic(a),
+        cues=cues if found else (),
     )
+
+
+def examine(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compared:
+    """The match of query `a` with reference `b`, what happened to each tensor, and the word for each component."""
+    matched = match(a, b, models)
+    changes = _changes(matched)
+    return Compared(matched, changes, {name: component_relation(matched, name, changes) for name in matched.components})
 
 
 def generic(sketch: CheckpointSketch) -> tuple[Generic, ...]:
@@ -60,14 +71,14 @@ def generic(sketch: CheckpointSketch) -> tuple[Generic, ...]:
     return tuple(Generic(t.name, t.part.generic) for t in sketch.tensors if t.part.generic is not None)
 
 
-def _changes(matched: Match) -> _Changes:
+def _changes(matched: Match) -> Changes:
     mine = {t.name: t for t in matched.a.tensors}
     theirs = {t.name: t for t in matched.b.tensors}
     return [(m, change(mine[m.a], theirs[m.b], m)) for m in matched.tensors if mine[m.a].part.generic is None]
 
 
 def _component(
-    matched: Match, name: str, word: Relation, changes: _Changes, pointed: tuple[Role, tuple[str, ...]]
+    matched: Match, name: str, word: Relation, changes: Changes, pointed: tuple[Role, tuple[str, ...]]
 ) -> ComponentFinding:
     own = [(m, c) for m, c in changes if m.component == name]
     params = sum(t.params for t in matched.a.tensors if t.part.component == name and t.part.generic is None)
@@ -79,19 +90,36 @@ def _component(
         relation=word,
         role=pointed[0] if found else None,
         evidence=matched.components[name],
-        confidence=_support(matched, own) if found else 0.0,
-        basis=pointed[1] if found else (),
+        confidence=_support(matched, own) * _certainty(matched, name, word, changes) if found else 0.0,
+        basis=(*pointed[1], *findings(matched, changes, (name,))) if found else (),
         layer_map=layer_map(own) if found else None,
+        expert_map=expert_map(m for m, _ in own) if found else None,
         scheme=next((c.scheme for _, c in own if c.scheme is not None), None) if found else None,
     )
 
 
-def _support(matched: Match, own: _Changes) -> float:
+def _support(matched: Match, own: Changes) -> float:
     """Share of the component's compared matrices, by size, that are related one by one."""
     sizes = {t.name: t.params for t in matched.a.tensors}
     compared = [(sizes[m.a], c.kind != "unrelated") for m, c in own if len(m.shape) > 1]
     total = sum(size for size, _ in compared)
     return sum(size for size, related in compared if related) / total if total else 0.0
+
+
+def _certainty(matched: Match, name: str, word: Relation, changes: Changes) -> float:
+    """Probability of descent where the alternative is a shared initialisation: copies leave none."""
+    own = [c for m, c in changes if m.component == name and len(m.shape) > 1]
+    if word == "adapter-merged" or any(c.kind not in {"tuned", "unrelated"} for c in own):
+        return 1.0
+    return probability(descent_odds(matched, name, changes)[0])
+
+
+def _is_a_part(matched: Match, changes: Changes) -> bool:
+    """Whether the reference has components, heads aside, of which nothing is in the query."""
+    theirs = {t.name: t for t in matched.b.tensors if t.part.generic is None}
+    met = {theirs[m.b].part.component for m, c in changes if m.b in theirs and c.kind != "unrelated"}
+    foreign = sum(t.params for t in theirs.values() if t.part.component not in {*met, "head"})
+    return foreign > _A_PART * matched.b.params
 
 
 def _overall(components: Sequence[ComponentFinding], share: float) -> Relation:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import networkx as nx
 
+from lineage.ancestry.cues import bare_name
 from lineage.types import Edge, Lineage, ModelRecord
 
 
@@ -25,13 +26,13 @@ def declarations(
     named: dict[str, dict[str, None]] = defaultdict(dict)
     for group in groups:
         for copy in group:
-            named[_bare(copy.name)][group[0].id] = None
+            named[bare_name(copy.name)][group[0].id] = None
     edges: list[Edge] = []
     lines: list[str] = []
     for group in groups:
         child = group[0].id
         for fact in dict.fromkeys(fact for copy in group for fact in copy.declared):
-            for parent in named.get(_bare(fact.model), ()):
+            for parent in named.get(bare_name(fact.model), ()):
                 if parent == child:
                     continue
                 edges.append(Edge(parent, child, "inconclusive", True, "declared", basis=(fact.source,)))
@@ -41,8 +42,3 @@ def declarations(
                 elif nx.has_path(directed, child, parent):
                     lines.append(f"{said}: the weights point the other way")
     return tuple(edges), tuple(lines)
-
-
-def _bare(name: str) -> str:
-    """A model's name without the organisation before the slash and without case."""
-    return name.rsplit("/", 1)[-1].lower()

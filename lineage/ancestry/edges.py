@@ -113,7 +113,7 @@ def _named(edge: Edge, *, is_first: bool, is_below: bool) -> Edge:
     """
     if is_first:
         return replace(edge, relation="shared-init", basis=(*edge.basis, "the parent is an untrained initialisation"))
-    if is_below and edge.relation in ("shared-init", "inconclusive", "component-reused"):
+    if is_below and edge.relation in ("shared-init", "inconclusive"):
         settled = "the family's initialisation is in the index, and these two are nearer than through it"
         return replace(edge, relation="continued-pretraining", basis=(*edge.basis, settled))
     return edge

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from statistics import median
+from collections.abc import Collection, Mapping, Sequence
 
-from lineage.ancestry.changes import Change
+from lineage.ancestry.beginnings import is_untrained
+from lineage.ancestry.calibration import Descent, calibration
+from lineage.ancestry.changes import TOKEN_ROLES, Change
+from lineage.ancestry.drift import Drift, drift, log_odds
+from lineage.ancestry.low_rank import projected_out
 from lineage.match import LOG10_ALPHA, Match
 from lineage.match.tails import log10_normal
 from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.vectors import is_searchable
-from lineage.types import CheckpointSketch, Evidence, Relation, TensorMatch
+from lineage.types import CheckpointSketch, Evidence, Relation, Role, TensorMatch
 
 DERIVED: tuple[Relation, ...] = (
     "expert-upcycled",
@@ -20,6 +23,7 @@ DERIVED: tuple[Relation, ...] = (
     "width-pruned",
     "vocabulary-changed",
     "continued-pretraining",
+    "adapter-merged",
     "fine-tuned",
     "pruned",
     "quantized",
@@ -28,17 +32,13 @@ DERIVED: tuple[Relation, ...] = (
 )
 """Words that mean inheritance, the one that says most about what was done first."""
 
-# Conventions that part the words, not thresholds of detection (that is the p-value's):
-FINE_TUNED_R = 0.95  # lighter than noise of a third of each tensor's deviation
-CONTINUED_R = 0.80  # the lowest continued pretraining measured is 0.83
-SHARED_INIT_R = 0.70  # the highest shared initialisation measured; between the two nothing is claimed
-# Median correlation of gains and biases, from the calibration half of the trained zoo: same seed and other data at most
-# 0.51, trained on from the other at least 0.68 while the matrices keep r 0.4.
-LEARNED_APART = 0.55
-_FEW_VECTORS = 3
-_VECTORS = ("norm", "bias")
+FINE_TUNED_R = calibration().fine_tuned_r
+"""Correlation of the tuned matrices from which training was light."""
+
+_SEEN_R = 0.8  # "independent" is said only where the test would have seen such a correlation
 _FROZEN = 0.05  # share of equal parameters that tells frozen layers from coincidence
-_BY_TOKEN = ("token-embedding", "position-embedding", "head")
+_BY_TOKEN = ("token-embedding", "position-embedding", "type-embedding", "head")
+_LOW_RANK = 0.9  # share of the tuned matrices, tables aside, whose difference has a low rank if adapters were merged
 _SOME = 0.01  # share of the compared parameters below which a change is a detail
 
 
@@ -52,12 +52,12 @@ def component_relation(match: Match, name: str, changes: Sequence[tuple[TensorMa
     if not is_significant(match.components[name]):
         return _not_significant(match, name)
     mine = [(m, c) for m, c in changes if m.component == name]
-    share = _shares(match, mine)
+    share = _shares(match, name, mine)
     kept = 1.0 - share["unrelated"]
     if kept < _SOME:
         # Weak everywhere is shared initialisation; one small table in common is no ancestry.
         return "shared-init" if _passes_by_z(match.components[name]) else "independent"
-    word = _tuned_word(match, mine, share) if share["tuned"] > _SOME else _exact_word(share)
+    word = _tuned_word(match, name, changes, share) if share["tuned"] > _SOME else _exact_word(share)
     if word not in DERIVED:
         return word
     if kept < 0.5:
@@ -67,9 +67,11 @@ def component_relation(match: Match, name: str, changes: Sequence[tuple[TensorMa
 
 def _shape_word(match: Match, name: str, mine: Sequence[tuple[TensorMatch, Change]]) -> Relation | None:
     """The word for a change of shape, which says more than what happened to the values."""
+    if _upcycled(match, mine):
+        return "expert-upcycled"
     if _depth_changed(match, name, mine):
         return "depth-changed"
-    if _width_changed(match, mine):
+    if width_change(match, mine) is not None:
         return "width-pruned"
     return "vocabulary-changed" if _vocabulary_changed(match, mine) else None
 
@@ -80,13 +82,16 @@ def _passes_by_z(evidence: Evidence) -> bool:
     return z > 0.0 and log10_normal(z) + math.log10(3 * evidence.hypotheses) < LOG10_ALPHA
 
 
-def _shares(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> dict[str, float]:
-    """Share of the compared parameters by kind of change. Gains and biases follow: the word is the matrices'."""
-    sizes = {t.name: t.params for t in match.a.tensors}
+def _shares(match: Match, name: str, mine: Sequence[tuple[TensorMatch, Change]]) -> dict[str, float]:
+    """Share of a component's parameters by kind of change; what faces nothing is unrelated.
+
+    Gains and biases follow: the word is the matrices'.
+    """
+    kinds = {held.a: found.kind for held, found in mine}
     weights: Counter[str] = Counter()
-    for held, found in mine:
-        if len(held.shape) > 1:
-            weights[found.kind] += sizes[held.a]
+    for tensor in match.a.tensors:
+        if tensor.part.component == name and tensor.part.generic is None and len(tensor.shape) > 1:
+            weights[kinds.get(tensor.name, "unrelated")] += tensor.params
     total = sum(weights.values())
     return defaultdict(float, {kind: weight / total for kind, weight in weights.items()})
 
@@ -102,7 +107,7 @@ def _not_significant(match: Match, name: str) -> Relation:
     if evidence.coverage < 0.5:
         return "independent" if _has_matrices(match, name) else "inconclusive"
     reach = evidence.min_detectable_r
-    return "independent" if reach is not None and reach < CONTINUED_R else "inconclusive"
+    return "independent" if reach is not None and reach < _SEEN_R else "inconclusive"
 
 
 def _has_matrices(match: Match, name: str) -> bool:
@@ -114,41 +119,47 @@ def _has_matrices(match: Match, name: str) -> bool:
     )
 
 
-def _tuned_word(match: Match, mine: Sequence[tuple[TensorMatch, Change]], share: Mapping[str, float]) -> Relation:
+def _tuned_word(
+    match: Match, name: str, changes: Sequence[tuple[TensorMatch, Change]], share: Mapping[str, float]
+) -> Relation:
     sizes = {t.name: t.params for t in match.a.tensors}
-    moved = [(sizes[m.a], m.r) for m, c in mine if c.kind == "tuned" and m.r is not None and m.used]
-    weight = sum(w for w, _ in moved)
-    r = sum(w * r for w, r in moved) / weight if weight else 0.0
-    frozen = sum(share[kind] for kind in ("same", "recast", "reordered"))
+    tuned = [(m, c, sizes[m.a]) for m, c in changes if m.component == name and c.kind == "tuned" and len(m.shape) > 1]
+    inner = [(c, size) for m, c, size in tuned if m.role not in _BY_TOKEN]
+    weight = sum(size for _, size in inner)
+    if weight and sum(size for c, size in inner if c.rank is not None) > _LOW_RANK * weight:
+        return "fine-tuned" if projected_role(match, changes) is not None else "adapter-merged"
+    moved = [(size, m.r) for m, _, size in tuned if m.r is not None and m.used]
+    total = sum(size for size, _ in moved)
+    r = sum(size * r for size, r in moved) / total if total else 0.0
+    word: Relation = "fine-tuned" if r >= FINE_TUNED_R else "continued-pretraining"
     # Trained weights that are equal were copied, however far the others have moved since.
-    if frozen > _FROZEN:
+    every = sum(size for _, _, size in tuned)
+    still = sum(c.unchanged * size for c, size in inner) / every * share["tuned"] if every else 0.0
+    if still + sum(share[kind] for kind in ("same", "recast", "reordered")) > _FROZEN:
         return "fine-tuned"
-    learned = _learned_alike(match, mine)
-    if learned is not None and learned < LEARNED_APART:
-        return "shared-init"
-    if r >= FINE_TUNED_R:
-        return "fine-tuned"
-    if r >= CONTINUED_R:
-        return "continued-pretraining"
-    return "shared-init" if r < SHARED_INIT_R else "inconclusive"
+    odds, bounds = descent_odds(match, name, changes)
+    if odds >= bounds.derived_at:
+        return word
+    begun = is_untrained(match.a) != is_untrained(match.b)
+    return "shared-init" if begun or odds <= bounds.shared_at else "inconclusive"
 
 
-def _learned_alike(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> float | None:
-    """Median centred correlation of gains and biases, the component's own or those of all related components.
+def descent_odds(match: Match, name: str, changes: Sequence[tuple[TensorMatch, Change]]) -> tuple[float, Descent]:
+    """Log-odds of descent for one component, with their bounds.
 
-    They all start as the same constants, so what they share was learned: two models that only began alike part here
-    first, and a descendant keeps them longest. Low, they forbid a word of descent; high, they say nothing. None with
-    fewer than three.
+    A component without gains of its own is judged with all that are related.
     """
-    rs = _vector_correlations(m for m, _ in mine)
-    if len(rs) < _FEW_VECTORS:
-        related = {name for name, evidence in match.components.items() if is_significant(evidence)}
-        rs = _vector_correlations(m for m in match.tensors if m.component in related)
-    return median(rs) if len(rs) >= _FEW_VECTORS else None
+    found = drift(match, changes, (name,))
+    if found is None or found.vectors is None:
+        related = [one for one, evidence in match.components.items() if is_significant(evidence)]
+        found = drift(match, changes, related) or found
+    return log_odds(found or Drift(0.0, None))
 
 
-def _vector_correlations(held: Iterable[TensorMatch]) -> list[float]:
-    return [m.r for m in held if m.r is not None and len(m.shape) == 1 and m.shape[0] >= 32 and m.role in _VECTORS]
+def projected_role(match: Match, changes: Sequence[tuple[TensorMatch, Change]]) -> Role | None:
+    """The query's role where one direction was projected out of its matrices or of the reference's."""
+    mine, theirs = ({t.name: t for t in sketch.tensors} for sketch in (match.a, match.b))
+    return projected_out([(mine[m.a], theirs[m.b], m.transposed) for m, c in changes if c.rank == 1])
 
 
 def _exact_word(share: Mapping[str, float]) -> Relation:
@@ -177,12 +188,20 @@ def layer_map(mine: Sequence[tuple[TensorMatch, Change]]) -> tuple[tuple[int, in
     return None if folded and len(set(partners)) == len(partners) else mapping or None
 
 
+def _upcycled(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> bool:
+    """Experts on one side face matrices of a plain MLP on the other, most of them."""
+    theirs = {t.name: t.part.role.startswith("expert") for t in match.b.tensors}
+    held = [m.role.startswith("expert") != theirs[m.b] for m, c in mine if c.kind != "unrelated" and len(m.shape) > 1]
+    return sum(held) > len(held) / 2
+
+
 def _depth_changed(match: Match, name: str, mine: Sequence[tuple[TensorMatch, Change]]) -> bool:
     """Whole layers were dropped, doubled or added: layers without a related matrix, or matrices with one partner."""
     held = [m for m, c in mine if c.kind != "unrelated" and len(m.shape) > 1]
     taken = Counter(m.b for m in held)
     components = {t.part.component for t in match.b.tensors if t.name in taken}
-    doubled = sum(count > 1 for count in taken.values()) > len(held) / 20
+    single = Counter(m.b for m in held if not m.role.startswith("expert"))  # one MLP serves several experts
+    doubled = sum(count > 1 for count in single.values()) > len(held) / 20
     bare = _bare_layers(match.a, {name}, {m.a for m in held}) | _bare_layers(match.b, components, taken)
     return doubled or bool(bare)
 
@@ -197,15 +216,23 @@ def _bare_layers(sketch: CheckpointSketch, components: Collection[str], related:
     return {t.part.layer for t in layered} - {t.part.layer for t in layered if t.name in related}
 
 
-def _width_changed(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> bool:
-    """Related matrices of other sizes, token tables aside: units of the larger are missing in the smaller."""
+def width_change(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> int | None:
+    """Parameters that the query's related matrices have more than the reference's; None where few differ in size.
+
+    Token tables aside, such matrices are cut: units of the larger are missing in the smaller.
+    """
     theirs = {t.name: t.params for t in match.b.tensors}
     ours = {t.name: t.params for t in match.a.tensors}
     held = [m for m, c in mine if c.kind != "unrelated" and len(m.shape) > 1 and m.role not in _BY_TOKEN]
-    return sum(ours[m.a] != theirs[m.b] for m in held) > len(held) / 20
+    more = [ours[m.a] - theirs[m.b] for m in held if ours[m.a] != theirs[m.b]]
+    return sum(more) if len(more) > len(held) / 20 else None
 
 
 def _vocabulary_changed(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> bool:
     theirs = {t.name: t.params for t in match.b.tensors}
     ours = {t.name: t.params for t in match.a.tensors}
-    return any(m.role == "token-embedding" and ours[m.a] != theirs[m.b] and c.kind != "unrelated" for m, c in mine)
+    tables = [(m, c) for m, c in mine if m.role in TOKEN_ROLES and len(m.shape) > 1]
+    numbered_anew = any(c.kind == "reordered" and not m.transposed for m, c in tables)
+    return numbered_anew or any(
+        m.role == "token-embedding" and ours[m.a] != theirs[m.b] and c.kind != "unrelated" for m, c in tables
+    )

@@ -11,6 +11,7 @@ from lineage.types import (
     CheckpointSketch,
     Comparison,
     ComponentFinding,
+    Cue,
     Declared,
     Evidence,
     Generic,
@@ -65,6 +66,7 @@ def comparison(a: CheckpointSketch, b: CheckpointSketch, found: Comparison) -> J
         **_evidence(found.evidence),
         "confidence": finite(found.confidence),
         "basis": list(found.basis),
+        "cues": [_cue(c) for c in found.cues],
         "components": [component(c, found.model, found.model_name) for c in found.components],
         "tensors": [_tensor(m) for m in found.tensors],
         "generic": [generic(g) for g in found.generic],
@@ -105,6 +107,7 @@ def component(finding: ComponentFinding, model: str | None, name: str | None) ->
         "basis": list(finding.basis),
         "scheme": finding.scheme,
         "layer_map": None if finding.layer_map is None else [list(pair) for pair in finding.layer_map],
+        "expert_map": None if finding.expert_map is None else [list(pair) for pair in finding.expert_map],
     }
 
 
@@ -232,9 +235,14 @@ def _evidence(evidence: Evidence) -> Json:
         "coverage": finite(evidence.coverage),
         "groups": evidence.groups,
         "values": {"agreeing": evidence.agreeing, "compared": evidence.compared, "expected": finite(evidence.expected)},
+        "contained": finite(evidence.contained),
         "min_detectable_r": finite(evidence.min_detectable_r),
         "hypotheses": evidence.hypotheses,
     }
+
+
+def _cue(cue: Cue) -> Json:
+    return {"name": cue.name, "role": cue.role, "ratio": finite(cue.ratio), "text": cue.text}
 
 
 def _tensor(match: TensorMatch) -> Json:

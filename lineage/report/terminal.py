@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 
 from lineage.report.canvas import JOINT, Canvas
-from lineage.report.words import correlation, p_value, percent, phrase, plain, score
+from lineage.report.words import correlation, p_value, percent, phrase, plain, runs, score
 from lineage.types import (
     CheckpointSketch,
     Comparison,
@@ -41,6 +41,7 @@ def whois_screen(answer: Whois, width: int = 100, colour: bool = False) -> str:
     canvas.table([_component_row(finding, name) for finding, _, name in answer.components], right=(1,))
     for ancestor in answer.ancestors:
         canvas.line(_direction(ancestor), indent=2)
+        _seen(canvas, ancestor)
     for other in answer.alternatives:
         canvas.line(f"also: {_named(other)}, {_figures(other.evidence)}", indent=2)
     _left_out(canvas, answer.generic, answer.left_out)
@@ -66,6 +67,7 @@ def compare_screen(
     canvas.pair(f"{plain(a.name)} and {plain(b.name)}", found.verdict.upper(), _STYLES[found.verdict])
     canvas.table([_component_row(c, found.model_name) for c in found.components], right=(1,))
     canvas.line(_direction(found), indent=2)
+    _seen(canvas, found)
     _left_out(canvas, found.generic, [f"{name}: {reason}" for name, reason in a.left_out])
     _gains(canvas, found)
     if explain:
@@ -102,12 +104,27 @@ def _direction(found: Comparison) -> str:
     other = plain(found.model_name)
     if found.relation in ("independent", "inconclusive", "shared-init", "sibling"):
         return f"direction: none to tell; {phrase(found.relation, found.role)}"
-    because = f" ({'; '.join(plain(b) for b in found.basis)})" if found.basis else ""
+    because = f" ({'; '.join(plain(b) for b in reasons)})" if (reasons := _reasons(found)) else ""
     if found.role == "child":
         return f"direction: {other} is the parent{because}"
     if found.role == "parent":
         return f"direction: {other} is the child{because}"
-    return f"direction: open between this and {other}{because}"
+    leans = f" (leaning only: {'; '.join(plain(cue.text) for cue in found.cues)})" if found.cues else ""
+    return f"direction: open between this and {other}{leans}"
+
+
+def _reasons(found: Comparison) -> list[str]:
+    """What decided the direction; the rest of the basis is what was seen to have been done."""
+    if found.role not in ("child", "parent"):
+        return []
+    return [cue.text for cue in found.cues if cue.role == found.role] or list(found.basis)
+
+
+def _seen(canvas: Canvas, found: Comparison) -> None:
+    cues = {*_reasons(found), *(cue.text for cue in found.cues)}
+    seen = [plain(text) for text in found.basis if text not in cues]
+    if seen:
+        canvas.line(f"seen: {'; '.join(seen)}", indent=2)
 
 
 def _named(found: Comparison) -> str:
@@ -155,6 +172,17 @@ def _limits(limits: Limits) -> str:
 def _explain(canvas: Canvas, found: Comparison) -> None:
     evidence = found.evidence
     canvas.line("")
+    for finding in found.components:
+        canvas.line(_described(finding, found.model_name))
+    for cue in found.cues:
+        says = "this model is the " + cue.role if cue.role != "undirected" else "no direction"
+        canvas.line(f"cue {plain(cue.name)}: {says}, {cue.ratio:.0f} to 1; {plain(cue.text)}")
+    if found.cues:
+        canvas.line(
+            "odds: how often such a cue was right against wrong on trained models of known descent. The first that"
+            " cannot be otherwise decides; one that only leans decides nothing."
+        )
+    canvas.line("")
     heads = ("tensor", "role", "shape", "r", "z", "used")
     rows = [_tensor_row(m) for m in sorted(found.tensors, key=lambda m: (m.component, not m.used))]
     if rows:
@@ -170,6 +198,21 @@ def _explain(canvas: Canvas, found: Comparison) -> None:
         f" {percent(evidence.coverage)} of the parameters tested; p is two-sided and corrected for"
         f" {evidence.hypotheses:,} hypotheses."
     )
+
+
+def _described(finding: ComponentFinding, model: str) -> str:
+    """One component: its word and how sure it is, what was done to it, which layers and experts face which."""
+    words = phrase(finding.relation, finding.role, finding.scheme)
+    parts = [f"{plain(finding.name)}: {words}" + ("" if finding.relation in _NOTHING else f" {plain(model)}")]
+    if finding.confidence > 0:
+        parts.append(f"confidence {finding.confidence:.2f}")
+    if finding.evidence.contained is not None:
+        parts.append(f"{percent(finding.evidence.contained)} of the rows of a matrix found in another order")
+    if finding.layer_map:
+        parts.append(f"layers {runs(finding.layer_map)}")
+    if finding.expert_map:
+        parts.append("experts " + ", ".join(f"{mine} = {theirs}" for mine, theirs in finding.expert_map))
+    return "; ".join(parts)
 
 
 def _tensor_row(match: TensorMatch) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Sequence
 
 from lineage.types import Relation, Role
 
@@ -80,6 +81,21 @@ def percent(share: float) -> str:
     if 0 < share < 0.001:
         return f"{share:.2%}"
     return "100%" if share >= 0.9995 else f"{share:.1%}"
+
+
+def runs(pairs: Sequence[tuple[int, int]]) -> str:
+    """Pairs of layers, neighbours put together: "0-3 = 0-3, 4-7 = 2-5"."""
+    found: list[tuple[int, int, int]] = []
+    for left, right in pairs:
+        if found and (left, right) == (found[-1][0] + found[-1][2], found[-1][1] + found[-1][2]):
+            found[-1] = (*found[-1][:2], found[-1][2] + 1)
+        else:
+            found.append((left, right, 1))
+    return ", ".join(f"{_span(left, length)} = {_span(right, length)}" for left, right, length in found)
+
+
+def _span(first: int, length: int) -> str:
+    return str(first) if length == 1 else f"{first}-{first + length - 1}"
 
 
 def count(number: int) -> str:

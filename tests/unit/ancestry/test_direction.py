@@ -7,6 +7,9 @@ import pytest
 from operators import cast, extended, int4_groups, int8_rows, layers_dropped, magnitude_pruned, matrices, noise
 
 from lineage.ancestry import compare
+from lineage.ancestry import direction as module
+from lineage.ancestry.direction import CUES as CUES_IN_ORDER
+from lineage.ancestry.direction import leaning
 from lineage.types import Declared
 from tests.synthetic import Arrays, encoder, sketch
 
@@ -117,3 +120,49 @@ def test_unrelated_models_have_no_direction():
     other = sketch(encoder(2), declared=(NAMES_BASE,))
     found = compare(other, sketch(BASE, name="base"))
     assert (found.role, found.basis) == (None, ())
+
+
+def spread(factor: float) -> Arrays:
+    """A fine-tune whose gains lie further apart."""
+    gains = [n for n in TUNED if "LayerNorm.weight" in n]
+    return {**TUNED, **{n: (1 + factor * (TUNED[n] - 1)).astype(np.float32) for n in gains}}
+
+
+def test_a_weak_cue_leans_and_decides_nothing():
+    down, up = compare(sketch(spread(1.1)), sketch(BASE)), compare(sketch(BASE), sketch(spread(1.1)))
+    assert (down.role, up.role) == ("undirected", "undirected")
+    assert [(cue.name, cue.role) for cue in (*down.cues, *up.cues)] == [
+        ("gains_spread", "child"),
+        ("gains_spread", "parent"),
+    ]
+    assert leaning(down.cues) == -leaning(up.cues) > 0
+
+
+def test_a_cue_can_be_left_out(monkeypatch):
+    rounded, base = sketch(cast("bfloat16")(BASE)), sketch(BASE)
+    assert compare(rounded, base).role == "child"
+    monkeypatch.setattr(module, "CUES", tuple(cue for cue in CUES_IN_ORDER if cue.__name__ != "computable"))
+    assert compare(rounded, base).role == "undirected"
+
+
+def test_what_cannot_be_otherwise_comes_before_what_is_likely():
+    child = sketch(layers_dropped(spread(0.9), {1}, LAYER), name="child")
+    found = compare(child, sketch(BASE))
+    assert [cue.name for cue in found.cues] == ["layers", "gains_spread"]
+    assert [cue.role for cue in found.cues] == ["child", "parent"]
+    assert found.role == "child"
+    assert len(found.basis) == 1
+
+
+def test_narrower_matrices_make_the_child():
+    def narrow(arrays: Arrays) -> Arrays:
+        cut = {}
+        for name, a in arrays.items():
+            if ".intermediate.dense" in name:
+                cut[name] = a[:96]
+            elif ".output.dense.weight" in name and "attention" not in name:
+                cut[name] = a[:, :96]
+        return {**arrays, **cut}
+
+    down, up = compare(sketch(narrow(BASE)), sketch(BASE)), compare(sketch(BASE), sketch(narrow(BASE)))
+    assert (down.relation, down.role, up.role) == ("width-pruned", "child", "parent")

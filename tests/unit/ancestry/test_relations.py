@@ -85,7 +85,7 @@ def test_the_word_does_not_hang_on_the_depth(base, name):
     assert compare(sketch(operator(BASE), "sampled"), base).relation == word
 
 
-SCHEMES = {"bf16": "bfloat16", "f16": "float16", "int8": "int8", "int4": "int4"}
+SCHEMES = {"bf16": "bfloat16", "f16": "float16", "int8": "int8", "int4": "int4, one scale for 32"}
 
 
 @pytest.mark.parametrize(("name", "scheme"), SCHEMES.items())
@@ -165,3 +165,62 @@ def test_more_models_searched_weaken_the_evidence_by_their_number(base):
     assert many.hypotheses == 1000 * one.hypotheses
     assert many.log10_p == pytest.approx(one.log10_p + 3)
     assert many.min_detectable_r > one.min_detectable_r
+
+
+def renumbered(arrays: Arrays, seed: int = 9) -> Arrays:
+    """The same model with its tokens in another order."""
+    order = np.random.default_rng(seed).permutation(len(arrays[TOKENS]))
+    return {**arrays, TOKENS: arrays[TOKENS][order]}
+
+
+@pytest.mark.parametrize("body", [dict, matrices(noise(0.02))], ids=["equal", "tuned"])
+def test_tokens_in_another_order_are_another_vocabulary(base, body):
+    found = compare(sketch(renumbered(body(BASE))), base)
+    assert (found.relation, found.role) == ("vocabulary-changed", "undirected")
+    assert "token rows stand at other places" in found.basis
+
+
+def test_a_rebuilt_vocabulary_is_another_one_without_a_direction(base):
+    table = BASE[TOKENS][:180].copy()
+    table[64:] = BASE[TOKENS][64:180][np.random.default_rng(9).permutation(116)]
+    for query, reference in ((sketch({**BASE, TOKENS: table}), base), (base, sketch({**BASE, TOKENS: table}))):
+        found = compare(query, reference)
+        assert (found.relation, found.role) == ("vocabulary-changed", "undirected")
+
+
+def test_a_fresh_token_table_is_no_new_vocabulary(base):
+    fresh = 0.05 * np.random.default_rng(9).standard_normal(BASE[TOKENS].shape)
+    found = compare(sketch({**BASE, TOKENS: fresh.astype(np.float32)}), base)
+    assert found.relation == "component-reused"
+
+
+def test_one_component_of_a_larger_model_alone_is_a_reused_part():
+    def towers(*kept: str) -> Arrays:
+        parts = {"text_model.": encoder(1), "vision_model.": encoder(3)}
+        return {p + n.removeprefix("bert."): a for p in kept for n, a in parts[p].items()}
+
+    alone, whole = (
+        sketch(towers("text_model."), config={}),
+        sketch(towers("text_model.", "vision_model."), config={}),
+    )
+    for found in (compare(alone, whole), compare(whole, alone)):
+        assert found.relation == "component-reused"
+
+
+def test_what_is_too_small_to_be_tested_alone_is_no_copy_if_it_moved(base):
+    name = "bert.embeddings.LayerNorm.weight"
+    found = compare(sketch({**BASE, name: (BASE[name] * 1.01).astype(np.float32)}), base)
+    assert (found.relation, found.verdict) == ("fine-tuned", "derived")
+
+
+def test_the_share_of_values_that_did_not_move_is_told(base):
+    random = np.random.default_rng(4)
+
+    def sparse(a: np.ndarray) -> np.ndarray:
+        moved = random.random(a.shape) < 0.4
+        return np.where(moved, a + 0.01 * random.standard_normal(a.shape), a).astype(np.float32)
+
+    found = compare(sketch(matrices(sparse)(BASE)), base)
+    assert found.relation == "fine-tuned"
+    (text,) = (text for text in found.basis if "unchanged" in text)
+    assert 0.55 < int(text.split("%")[0]) / 100 < 0.65

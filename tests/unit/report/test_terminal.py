@@ -8,6 +8,7 @@ from lineage.report.terminal import compare_screen, whois_screen
 from lineage.types import (
     Comparison,
     ComponentFinding,
+    Cue,
     Declared,
     Evidence,
     Generic,
@@ -148,6 +149,54 @@ def test_explain_shows_pairs_why_not_and_the_null():
     assert "relabelling" in screen
     assert "82 hypotheses" in screen
     assert "relabelling" not in compare_screen(SKETCH, SKETCH, ANCESTOR, explain=False)
+
+
+def test_explain_shows_maps_schemes_findings_and_cues_with_their_odds():
+    cues = (
+        Cue("computable", "child", 51.0, "computed by rounding"),
+        Cue("gains_spread", "parent", 12.4, "gains spread by 2%"),
+    )
+    evidence = replace(FOUND, contained=0.75)
+    vision = replace(
+        VISION,
+        evidence=evidence,
+        scheme="int4, one scale for 32",
+        layer_map=((0, 0), (1, 1), (2, 1), (3, 2)),
+        expert_map=((0, "mlp"), (1, 2)),
+    )
+    found = replace(
+        ANCESTOR,
+        components=(vision, TEXT, HEAD),
+        cues=cues,
+        basis=("computed by rounding", "difference of rank 4 in 14 matrices"),
+    )
+    screen = " ".join(compare_screen(SKETCH, SKETCH, found, explain=True, width=120).split())
+    for words in (
+        "fine-tuned (int4, one scale for 32) from qwen/Qwen2.5-VL-7B; confidence 0.99",
+        "75.0% of the rows of a matrix found in another order",
+        "layers 0-1 = 0-1, 2-3 = 1-2",
+        "experts 0 = mlp, 1 = 2",
+        "cue computable: this model is the child, 51 to 1; computed by rounding",
+        "cue gains_spread: this model is the parent, 12 to 1",
+        "is the parent (computed by rounding)",
+        "seen: difference of rank 4 in 14 matrices",
+    ):
+        assert words in screen
+    assert "to 1" not in compare_screen(SKETCH, SKETCH, found, explain=False)
+
+
+def test_a_direction_that_only_leans_is_open_and_says_so():
+    leaning = replace(ANCESTOR, role="undirected", basis=(), cues=(Cue("gains_spread", "child", 12.4, "gains spread"),))
+    screen = whois_screen(replace(ANSWER, ancestors=(leaning,)), 120)
+    assert "direction: open between this and qwen/Qwen2.5-VL-7B (leaning only: gains spread)" in screen
+
+
+def test_cues_and_contained_rows_are_in_the_json():
+    found = replace(ANCESTOR, evidence=replace(FOUND, contained=0.5), cues=(Cue("layers", "child", 19.0, "layers"),))
+    document = comparison_json(SKETCH, SKETCH, found)
+    assert document["cues"] == [{"name": "layers", "role": "child", "ratio": 19.0, "text": "layers"}]
+    assert document["contained"] == 0.5
+    assert [c["contained"] for c in document["components"]] == [None, None, None]
 
 
 def test_agreement_of_values_is_shown_where_units_are_few():
