@@ -12,6 +12,7 @@ from lineage.ancestry.arborescence import Arc
 from lineage.ancestry.geometry import Cohort, Points
 from lineage.ancestry.likeness import Likeness
 from lineage.ancestry.pairs import Pairs
+from lineage.types import CheckpointSketch
 
 STRANGE = 2.8  # -log r at r = 0.06; the cost of having no parent: the comparison decides, this only saves work
 _NEAREST = 12  # candidates of the same structure
@@ -85,38 +86,43 @@ def partial_correlation(between: float, left: float, right: float) -> float:
     return float((between - left * right) / spread)
 
 
-def across(
-    alike: Likeness, structure: Sequence[int], pairs: Pairs, first: Collection[int], mixed: Collection[int]
-) -> Iterator[Arc]:
-    """Arcs between models of different structure (layers, vocabulary, width or parts changed), both ways.
+def strangers(alike: Likeness, structure: Sequence[int], sketches: Sequence[CheckpointSketch]) -> list[Arc]:
+    """Pairs of models of different structure that are worth a look, the smaller as parent.
 
-    `structure` numbers each model's. A pair that has not been compared yet costs what the rough likeness promises;
-    then -log r of the matrices that correspond. Of two candidates as near, the one with more in common is the likelier;
-    and parts are put together more often than taken out.
+    `structure` numbers each model's. The cost is one that a comparison will hardly undercut.
     """
-    for small, large, promised in _strangers(alike.of_models(), structure, pairs):
-        costs = _costs_across(small, large, pairs) if pairs.is_known(small, large) else (promised, promised)
-        for parent, child, cost in ((small, large, costs[0]), (large, small, costs[1])):
-            begun = _UNTRAINED if parent in first else 0.0
-            if cost < STRANGE and child not in first and child not in mixed:
-                yield Arc(parent, child, cost + begun)
-
-
-def _strangers(share: Points, structure: Sequence[int], pairs: Pairs) -> Iterator[tuple[int, int, float]]:
-    """Pairs worth a look, the smaller model first, with a cost that they will hardly undercut."""
-    kinds = np.array(structure)
+    share, kinds = alike.of_models(), np.array(structure)
     wanted: set[tuple[int, int]] = set()
     mutual = np.maximum(share, share.T)
     for kind in np.unique(kinds):
         members = np.flatnonzero(kinds == kind)
         order = members[np.argsort(-mutual[:, members], axis=1, kind="stable")[:, :_STRANGERS]]
-        for i, found in enumerate(order):
-            if kinds[i] != kind:
-                wanted |= {(min(i, int(j)), max(i, int(j))) for j in found if mutual[i, j] > _ROUGHLY}
+        found = (mutual[np.arange(len(kinds))[:, None], order] > _ROUGHLY) & (kinds != kind)[:, None]
+        wanted |= {
+            (min(i, j), max(i, j)) for i, j in zip(np.nonzero(found)[0].tolist(), order[found].tolist(), strict=True)
+        }
+    arcs = []
     for i, j in sorted(wanted):
-        small, large = sorted((i, j), key=lambda k: (pairs.sketches[k].params, k))
-        foreign = _FOREIGN * (1.0 - share[large, small])
-        yield small, large, -math.log(min(1.0, float(mutual[i, j]))) + _CHANGED + float(foreign)
+        small, large = sorted((i, j), key=lambda k: (sketches[k].params, k))
+        foreign = _FOREIGN * (1.0 - float(share[large, small]))
+        arcs.append(Arc(small, large, -math.log(min(1.0, float(mutual[i, j]))) + _CHANGED + foreign))
+    return arcs
+
+
+def across(candidates: Sequence[Arc], pairs: Pairs, first: Collection[int], merged: Collection[int]) -> Iterator[Arc]:
+    """Arcs between models of different structure (layers, vocabulary, width or parts changed), both ways.
+
+    A pair of `strangers` that has not been compared yet costs what its rough likeness promises; then -log r of the
+    matrices that correspond. Of two candidates as near, the one with more in common is the likelier; and parts are put
+    together more often than taken out.
+    """
+    for one in candidates:
+        small, large = one.parent, one.child
+        costs = _costs_across(small, large, pairs) if pairs.is_known(small, large) else (one.cost, one.cost)
+        for parent, child, cost in ((small, large, costs[0]), (large, small, costs[1])):
+            begun = _UNTRAINED if parent in first else 0.0
+            if cost < STRANGE and child not in first and child not in merged:
+                yield Arc(parent, child, cost + begun)
 
 
 def _costs_across(small: int, large: int, pairs: Pairs) -> tuple[float, float]:

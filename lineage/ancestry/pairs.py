@@ -24,6 +24,7 @@ class Pairs:
         self.sketches = sketches
         self._watch = watch
         self._made: dict[tuple[int, int], Comparison] = {}
+        self._correlations: dict[tuple[int, int], float | None] = {}
 
     def compared(self, query: int, reference: int) -> Comparison:
         """What model `query` is to model `reference`."""
@@ -67,6 +68,12 @@ class Pairs:
 
         The geometric mean by size, token tables for less, as `Cohort.distances` has it for models of one structure.
         """
+        ends = min(left, right), max(left, right)
+        if ends not in self._correlations:
+            self._correlations[ends] = self._measured(*ends)
+        return self._correlations[ends]
+
+    def _measured(self, left: int, right: int) -> float | None:
         if not is_related(self.either(left, right)[0]):
             return None
         sizes = [(t.params * (TABLE if m.role in BY_TOKEN else 1.0), m.r) for t, m in self.alike(left, right)]

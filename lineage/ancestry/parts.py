@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import networkx as nx
 import numpy as np
 
+from lineage.ancestry.cues import experts
+from lineage.ancestry.expert_sources import expert_sources
 from lineage.ancestry.pairs import Pairs
 from lineage.ancestry.relations import is_significant
 from lineage.ancestry.search import Search, Tree
@@ -16,6 +18,7 @@ from lineage.types import ComponentFinding, Edge
 _A_PART = 0.01  # share of a model below which a component is a detail
 _ROUGHLY = 0.2  # least likeness worth a comparison
 _TRIES = 3
+_EXPERTS = "experts"
 
 Sources = Mapping[int, Mapping[int, Sequence[ComponentFinding]]]
 
@@ -39,6 +42,8 @@ def other_sources(search: Search, tree: Tree) -> Sources:
             source = _source(search, child, finding.name, below)
             if source is not None:
                 found[child][source].append(_component(search.field.pairs, child, source, finding.name))
+        for source in _of_experts(search, child, parents, below):
+            found[child][source].append(_component(search.field.pairs, child, source, _EXPERTS))
     return found
 
 
@@ -85,6 +90,17 @@ def _source(search: Search, child: int, name: str, below: set[int]) -> int | Non
     return None
 
 
+def _of_experts(search: Search, child: int, parents: Sequence[int], below: set[int]) -> list[int]:
+    """Dense models that experts of the child were made of, when its parent gave only some."""
+    if not experts(search.field.sketches[child]):
+        return []
+    share = search.field.alike.of_models()[child]
+    near = np.flatnonzero(share > _ROUGHLY).tolist()
+    dense = {i: search.field.sketches[i] for i in near if i not in below and i not in search.field.rounded}
+    dense = {i: sketch for i, sketch in dense.items() if not experts(sketch)}
+    return list(expert_sources(search.field.sketches[child], parents, dense))
+
+
 def _component(pairs: Pairs, child: int, source: int, name: str) -> ComponentFinding:
     return next(c for c in pairs.compared(child, source).components if c.name == name)
 
@@ -95,7 +111,7 @@ def _edge(pairs: Pairs, child: int, source: int, findings: Sequence[ComponentFin
     return Edge(
         parent=pairs.sketches[source].id,
         child=pairs.sketches[child].id,
-        relation="component-reused",
+        relation="expert-upcycled" if largest.name == _EXPERTS else "component-reused",
         directed=True,
         source="measured",
         component=", ".join(c.name for c in findings),

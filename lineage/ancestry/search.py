@@ -10,7 +10,7 @@ import networkx as nx
 import numpy as np
 
 from lineage.ancestry.arborescence import Arc, cheapest_forest
-from lineage.ancestry.arcs import STRANGE, across, within
+from lineage.ancestry.arcs import STRANGE, across, strangers, within
 from lineage.ancestry.field import Field
 from lineage.ancestry.geometry import Cohort
 from lineage.ancestry.merges import Mixture, find_mixtures
@@ -54,6 +54,8 @@ class Search:
         }
         self._root_costs = dict.fromkeys(range(len(sketches)), STRANGE)
         self._root_costs |= dict.fromkeys([*self.field.first, *self.merged, *self._elsewhere()], 0.0)
+        self._strangers = strangers(self.field.alike, self.field.structure, sketches)
+        self._near = self._within(None)
         self._banned: set[tuple[int, int]] = set()
 
     @property
@@ -69,10 +71,10 @@ class Search:
         """
         while True:
             tree = self._solved()
-            circle = self._circle(tree)
-            if not circle:
+            circles = self._circles(tree)
+            if not circles:
                 return self._with_missing(tree)
-            self._banned.add(max(circle, key=lambda ends: (tree[ends[1]].cost, ends)))
+            self._banned |= {max(circle, key=lambda ends: (tree[ends[1]].cost, ends)) for circle in circles}
 
     def support(self) -> Mapping[tuple[int, int], float]:
         """How often each arc is chosen when tensors are drawn again with replacement (bootstrap, Efron 1979)."""
@@ -110,17 +112,22 @@ class Search:
 
     def _arcs(self, draw: np.random.Generator | None = None) -> list[Arc]:
         """Every possible descent; with `draw`, over tensors drawn again with replacement."""
-        arcs = list(across(self.field.alike, self.field.structure, self.field.pairs, self.field.first, self.merged))
+        near = self._near if draw is None else self._within(draw)
+        arcs = [*near, *across(self._strangers, self.field.pairs, self.field.first, self.merged)]
+        # A rounded copy hangs on what it was rounded from; to all others the two are the same model.
+        arcs = [a for a in arcs if a.parent not in self.field.rounded and a.child not in self.field.rounded]
+        arcs += [Arc(finer, copy, 0.0) for copy, finer in self.field.rounded.items()]
+        return [arc for arc in arcs if self.is_open([arc.parent, arc.child])] + list(self._kept(arcs))
+
+    def _within(self, draw: np.random.Generator | None) -> list[Arc]:
+        arcs: list[Arc] = []
         for cohort in self.field.grouped:
             count = len(cohort.sizes)
             weights = None
             if draw is not None:
                 weights = np.maximum(draw.multinomial(count, np.full(count, 1 / count)).astype(np.float64), 1e-3)
             arcs += within(cohort, self.field.first, self.merged, weights)
-        # A rounded copy hangs on what it was rounded from; to all others the two are the same model.
-        arcs = [a for a in arcs if a.parent not in self.field.rounded and a.child not in self.field.rounded]
-        arcs += [Arc(finer, copy, 0.0) for copy, finer in self.field.rounded.items()]
-        return [arc for arc in arcs if self.is_open([arc.parent, arc.child])] + list(self._kept(arcs))
+        return arcs
 
     def _kept(self, arcs: Sequence[Arc]) -> Iterator[Arc]:
         """The arcs of models that have their place, at the price at which they are found now."""
@@ -148,6 +155,9 @@ class Search:
             if arc.child in tree and arc.cost <= _CLOSE * tree[arc.child].cost:
                 into[arc.child].append(arc)
         wanted = list(tree.values())
+        # What was computed from a model differs from it as little as that model does: its child may be the other's.
+        computed = {*self._computed(tree)}
+        wanted += [Arc(tree[a.parent].parent, a.child, a.cost) for a in tree.values() if a.parent in computed]
         for found in into.values():
             wanted += sorted(found, key=lambda arc: (arc.cost, arc.parent))[: _RUNNERS_UP + 1]
         wanted = [arc for arc in wanted if self.is_open([arc.parent, arc.child])]
@@ -178,11 +188,19 @@ class Search:
                     yield replace(arc, cost=arc.cost + _CUE) if against else arc
 
     def _is_computed(self, arc: Arc) -> bool:
-        """Whether a comparison says that the child was made from this parent without training."""
+        """Whether a comparison says that the child was made from this parent without training.
+
+        Experts may have had noise added when they were made of an MLP: then all else is as it was.
+        """
         found: Comparison = self.field.pairs.either(arc.child, arc.parent)[0]
         if self.field.pairs.role(arc.child, arc.parent) != "child":
             return False
-        return found.relation in _COMPUTED or (self.field.pairs.correlation(arc.child, arc.parent) or 0.0) > _EXACT
+        if found.relation in _COMPUTED or (self.field.pairs.correlation(arc.child, arc.parent) or 0.0) > _EXACT:
+            return True
+        alike = [
+            held for _, held in self.field.pairs.alike(arc.child, arc.parent) if not held.role.startswith("expert-")
+        ]
+        return found.relation == "expert-upcycled" and all((held.r or 0.0) > _EXACT for held in alike)
 
     def _lifted(self, tree: Tree) -> Tree:
         fixed = frozenset({*self.field.first, *self.field.rounded, *self._computed(tree), *self._unmoved(tree)})
@@ -207,12 +225,10 @@ class Search:
         ]
         return None if None in found else (found[0] or 0.0, found[1] or 0.0, found[2] or 0.0)
 
-    def _circle(self, tree: Tree) -> list[tuple[int, int]]:
-        """Tree arcs of a circle that merges close; empty without one."""
-        ends = [(arc.parent, arc.child) for arc in tree.values()]
-        ends += [(parent, child) for child, parents in self.merged.items() for parent in parents]
-        try:
-            circle = nx.find_cycle(nx.DiGraph(ends))
-        except nx.NetworkXNoCycle:
-            return []
-        return [(parent, child) for parent, child in circle if child in tree]
+    def _circles(self, tree: Tree) -> list[list[tuple[int, int]]]:
+        """Tree arcs of circles that merges close, one circle for each knot."""
+        lines: nx.DiGraph[int] = nx.DiGraph((arc.parent, arc.child) for arc in tree.values())
+        lines.add_edges_from((parent, child) for child, parents in self.merged.items() for parent in parents)
+        knots = [knot for knot in nx.strongly_connected_components(lines) if len(knot) > 1]
+        circles = [nx.find_cycle(lines.subgraph(knot)) for knot in knots]
+        return [[(ends[0], ends[1]) for ends in circle if ends[1] in tree] for circle in circles]

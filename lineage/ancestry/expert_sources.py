@@ -1,0 +1,45 @@
+"""The dense models that the experts of a mixture were made of, when there are several."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping
+
+from lineage.match import expert_of
+from lineage.types import CheckpointSketch
+
+_MATRICES = "expert-"
+
+
+def expert_sources(
+    child: CheckpointSketch, parents: Collection[int], dense: Mapping[int, CheckpointSketch]
+) -> dict[int, tuple[int, ...]]:
+    """Dense models beside `parents` that hold whole experts of the child exactly, with the numbers of those experts.
+
+    Each is taken from the model that gives most of those experts which no parent holds (greedy cover); of two that give
+    as many from the one that comes first.
+    """
+    held = {number: _holders(digests, dense) for number, digests in _experts(child).items()}
+    left = {number: holders for number, holders in held.items() if holders and not holders & set(parents)}
+    found: dict[int, tuple[int, ...]] = {}
+    while left:
+        gifts = Counter(model for holders in left.values() for model in holders)
+        giver = min(gifts, key=lambda model: (-gifts[model], model))
+        found[giver] = tuple(sorted(number for number, holders in left.items() if giver in holders))
+        left = {number: holders for number, holders in left.items() if giver not in holders}
+    return found
+
+
+def _experts(sketch: CheckpointSketch) -> Mapping[int, set[str]]:
+    """Digests of the matrices of each expert, over all layers; none without experts."""
+    found: dict[int, set[str]] = defaultdict(set)
+    for tensor in sketch.tensors:
+        if tensor.part.role.startswith(_MATRICES) and len(tensor.shape) > 1:
+            number = expert_of(tensor.name)
+            if number is not None:
+                found[number].add(tensor.band_digest)
+    return found
+
+
+def _holders(digests: set[str], dense: Mapping[int, CheckpointSketch]) -> set[int]:
+    return {i for i, model in dense.items() if digests <= {tensor.band_digest for tensor in model.tensors}}
