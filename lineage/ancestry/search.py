@@ -17,6 +17,7 @@ from lineage.ancestry.merges import Mixture, find_mixtures
 from lineage.ancestry.pairs import Watch, is_related
 from lineage.ancestry.triples import lifted
 from lineage.ancestry.unobserved import unobserved
+from lineage.match import expert_of
 from lineage.types import CheckpointSketch, Comparison
 
 Tree = dict[int, Arc]
@@ -197,9 +198,8 @@ class Search:
             return False
         if found.relation in _COMPUTED or (self.field.pairs.correlation(arc.child, arc.parent) or 0.0) > _EXACT:
             return True
-        alike = [
-            held for _, held in self.field.pairs.alike(arc.child, arc.parent) if not held.role.startswith("expert-")
-        ]
+        alike = [held for _, held in self.field.pairs.alike(arc.child, arc.parent)]
+        alike = [held for held in alike if expert_of(held.a) is None and expert_of(held.b) is None]
         return found.relation == "expert-upcycled" and all((held.r or 0.0) > _EXACT for held in alike)
 
     def _lifted(self, tree: Tree) -> Tree:
