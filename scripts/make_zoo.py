@@ -2,9 +2,14 @@
 
     python scripts/make_zoo.py --cache DIR [--only PATTERN] [--workers 2]
     python scripts/make_zoo.py --list [--only PATTERN]
+    python scripts/make_zoo.py --cache DIR --subset tests/fixtures/zoo
 
 Needs torch==2.13.0 (CPU), scikit-learn==1.9.1, numpy, ml_dtypes. A model whose recipe has not changed is not made
 again. PATTERN is a regular expression on ids; ancestors come along.
+
+`--subset` trains nothing and needs no torch: from a cache that is complete it writes the sketches, whole checkpoints
+and truth.json that the tests carry (zoo/subset.py says which). Run it again, and commit what it writes, whenever the
+sketch format, the sketch family or the anatomy changes: tests/unit/ancestry/test_zoo_graph.py fails until then.
 """
 
 from __future__ import annotations
@@ -16,16 +21,18 @@ from pathlib import Path
 
 from zoo.building import build
 from zoo.recipes import Recipe, recipes, with_ancestors
+from zoo.subset import write_subset
 from zoo.truth import write_truth
 
 
 def main() -> None:
-    """Parse the arguments, then list or build."""
+    """Parse the arguments, then list, build or take the subset out."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cache", type=Path, help="folder for the models; made if missing")
     parser.add_argument("--only", default="", metavar="PATTERN", help="build these and their ancestors")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes of one thread each")
     parser.add_argument("--list", action="store_true", help="print the recipes and stop")
+    parser.add_argument("--subset", type=Path, metavar="FOLDER", help="write the part that the tests carry and stop")
     asked = parser.parse_args()
     everything = recipes()
     chosen = with_ancestors((n for n in everything if re.search(asked.only, n)), everything)
@@ -33,6 +40,8 @@ def main() -> None:
         print(*map(_line, chosen.values()), sep="\n")
     elif asked.cache is None:
         parser.error("--cache says where the models go")
+    elif asked.subset is not None:
+        print(f"{write_subset(everything, asked.cache, asked.subset):,} bytes in {asked.subset}")
     else:
         began = time.monotonic()
         build(chosen, asked.cache, asked.workers, lambda line: print(line, flush=True))

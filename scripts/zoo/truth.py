@@ -76,7 +76,7 @@ def write_truth(table: Mapping[str, Recipe], cache: Path) -> Path:
     edges = [edge for recipe in there.values() for edge in _edges(recipe, cache, notes[recipe.id]["cosines"])]
     truth = {
         "nodes": [_node(r, there, notes[r.id], cache) for r in there.values()],
-        "edges": edges + _leaps(edges, {n for n, r in there.items() if r.withheld}),
+        "edges": edges + leaps(edges, {n for n, r in there.items() if r.withheld}),
         "groups": _groups(there),
     }
     path = cache / "truth.json"
@@ -210,7 +210,7 @@ def _expert_map(recipe: Recipe, place: int) -> list[list[Any]] | None:
     return [[place, "mlp"]] if recipe.operator == "mixed" else None
 
 
-def _leaps(edges: Sequence[Edge], withheld: set[str]) -> list[Edge]:
+def leaps(edges: Sequence[Edge], withheld: set[str]) -> list[Edge]:
     """Edges from the parents of withheld models to their children, typed by the word that says most."""
     above: dict[str, list[Edge]] = defaultdict(list)
     for edge in edges:
