@@ -23,9 +23,9 @@ SKETCHED = {
         "0-high.half", "1-low", "1-low.bf16", "1-low.all",
     ),
     "vit": ("0-high", "0-high.int4"),
-    "bert": ("0-code", "0-code.2-4", "0-code.rebuilt.trained"),
+    "bert": ("0-code", "0-code.2-4"),
     "gpt2": (
-        "0-init", "0-prose", "0-prose.sft", "0-prose.sft.dpo", "0-prose.sft.lora4", "0-code",
+        "0-init", "0-prose", "0-prose.sft", "0-prose.sft.dpo", "0-prose.sft.lora4", "0-code", "0-code.extended",
         "1-prose", "1-prose.width", "1-prose.dropped", "1-prose.upscaled", "1-prose.reordered",
     ),
     "llama": (
