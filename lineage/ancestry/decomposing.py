@@ -6,28 +6,46 @@ from collections.abc import Sequence
 
 from lineage.ancestry.comparison import same_weights
 from lineage.ancestry.geometry import cohorts
-from lineage.ancestry.merges import find_mixtures
+from lineage.ancestry.merges import Mixture, find_mixtures
+from lineage.ancestry.passthrough import find_stacks
+from lineage.ancestry.roundings import roundings
 from lineage.store import Index
 from lineage.types import CheckpointSketch, Merge, MergePart
 
 
 def decompose(query: CheckpointSketch, indexes: Sequence[Index]) -> Merge | None:
-    """The parents and weights of `query` if it is a merge of models of the indexes with its structure, else None.
+    """The parents and weights of `query` if it is a merge of models of the indexes, else None.
 
-    Nothing is named in advance: every model of the same structure is a candidate.
+    Nothing is named in advance: every model is a candidate for the layers of a passthrough merge, and every one of the
+    same structure for sums.
     """
     known = {record.id: index.load(record.id) for index in indexes for record in index.models()}
     sketches = [query, *(sketch for sketch in known.values() if not same_weights(sketch, query))]
+    found = find_stacks(sketches).get(0) or _summed(sketches)
+    return None if found is None else _merge(found, sketches)
+
+
+def _summed(sketches: Sequence[CheckpointSketch]) -> Mixture | None:
+    """The mixture that the first sketch is, with positions in the list."""
     cohort = next((c for c in cohorts(sketches) if 0 in c.members), None)
     if cohort is None:
         return None
-    found = find_mixtures(cohort).get(cohort.members.index(0))
-    if found is None:
-        return None
+    rounded = roundings(cohort, sketches)
+    aside = [place for place, member in enumerate(cohort.members) if member in rounded]
+    found = find_mixtures(cohort, aside).get(cohort.members.index(0))
+    return None if found is None else found.renumbered(cohort.members)
+
+
+def _merge(found: Mixture, sketches: Sequence[CheckpointSketch]) -> Merge:
     parts = []
     for k, (place, weight) in enumerate(zip(found.parents, found.weights, strict=True)):
-        parent = sketches[cohort.members[place]]
         layers = tuple((layer, float(weights[k])) for layer, weights in sorted(found.by_layer.items()) if layer >= 0)
-        parts.append(MergePart(parent.id, parent.name, float(weight), layers))
+        parts.append(MergePart(sketches[place].id, sketches[place].name, float(weight), layers))
     parts.sort(key=lambda part: -part.weight)
-    return Merge(tuple(parts), found.method, float(found.residual))
+    others = dict.fromkeys(other for _, other in found.alternatives if other not in found.parents)
+    return Merge(
+        tuple(parts),
+        found.method,
+        float(found.residual),
+        tuple((sketches[other].id, sketches[other].name) for other in others),
+    )

@@ -120,8 +120,10 @@ def _named(edge: Edge, *, is_first: bool, is_below: bool) -> Edge:
 
 
 def _merge_edges(child: int, mixture: Mixture, pairs: Pairs) -> Iterator[Edge]:
-    for parent, weight in zip(mixture.parents, mixture.weights, strict=True):
+    names = {other: pairs.sketches[other].name for _, other in mixture.alternatives}
+    for place, (parent, weight) in enumerate(zip(mixture.parents, mixture.weights, strict=True)):
         found = pairs.compared(child, parent)
+        instead = [names[other] for one, other in mixture.alternatives if one == parent]
         yield Edge(
             parent=pairs.sketches[parent].id,
             child=pairs.sketches[child].id,
@@ -134,5 +136,9 @@ def _merge_edges(child: int, mixture: Mixture, pairs: Pairs) -> Iterator[Edge]:
             z=found.evidence.z,
             log10_p=found.evidence.log10_p,
             confidence=1.0 - mixture.residual,
-            basis=(f"{mixture.method}: {mixture.residual:.1%} of the movement is left unexplained",),
+            basis=(
+                f"{mixture.method}: {mixture.residual:.1%} of the movement is left unexplained",
+                *([f"would do as well: {', '.join(instead)}"] if instead else []),
+            ),
+            layer_map=mixture.layer_maps[place] if mixture.layer_maps else None,
         )

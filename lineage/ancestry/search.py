@@ -12,9 +12,9 @@ import numpy as np
 from lineage.ancestry.arborescence import Arc, cheapest_forest
 from lineage.ancestry.arcs import STRANGE, across, strangers, within
 from lineage.ancestry.field import Field
-from lineage.ancestry.geometry import Cohort
 from lineage.ancestry.merges import Mixture, find_mixtures
 from lineage.ancestry.pairs import Watch, is_related
+from lineage.ancestry.passthrough import find_stacks
 from lineage.ancestry.triples import lifted
 from lineage.ancestry.unobserved import unobserved
 from lineage.match import expert_of
@@ -47,12 +47,7 @@ class Search:
     ) -> None:
         self.field = Field(sketches, watch)
         self._settled = settled or {}
-        self.mixtures = {
-            cohort.members[i]: replace(mixture, parents=tuple(cohort.members[p] for p in mixture.parents))
-            for cohort in self.field.grouped
-            for i, mixture in self._mixtures_of(cohort).items()
-            if self.is_open([cohort.members[i], *(cohort.members[p] for p in mixture.parents)])
-        }
+        self.mixtures = self._mixtures()
         self._root_costs = dict.fromkeys(range(len(sketches)), STRANGE)
         self._root_costs |= dict.fromkeys([*self.field.first, *self.merged, *self._elsewhere()], 0.0)
         self._strangers = strangers(self.field.alike, self.field.structure, sketches)
@@ -108,8 +103,23 @@ class Search:
         """Whether one of the models has no place yet."""
         return any(model not in self._settled for model in models)
 
-    def _mixtures_of(self, cohort: Cohort) -> dict[int, Mixture]:
-        return find_mixtures(cohort, [k for k, member in enumerate(cohort.members) if member in self.field.rounded])
+    def _mixtures(self) -> dict[int, Mixture]:
+        """Merges among all models: layers taken from several first, then sums; none makes a model its own ancestor."""
+        rounded = self.field.rounded
+        sources = [rounded.get(model, model) for model in range(len(self.field.sketches))]
+        found = [(child, one.renumbered(sources)) for child, one in find_stacks(self.field.sketches).items()]
+        for cohort in self.field.grouped:
+            aside = [k for k, member in enumerate(cohort.members) if member in rounded]
+            summed = find_mixtures(cohort, aside)
+            found += [(cohort.members[child], one.renumbered(cohort.members)) for child, one in summed.items()]
+        lines: nx.DiGraph[int] = nx.DiGraph()
+        kept: dict[int, Mixture] = {}
+        for child, one in found:
+            circular = child in lines and any(p in lines and nx.has_path(lines, child, p) for p in one.parents)
+            if not circular and child not in kept and child not in rounded and self.is_open([child, *one.parents]):
+                lines.add_edges_from((parent, child) for parent in one.parents)
+                kept[child] = one
+        return kept
 
     def _arcs(self, draw: np.random.Generator | None = None) -> list[Arc]:
         """Every possible descent; with `draw`, over tensors drawn again with replacement."""

@@ -1,0 +1,65 @@
+"""Constants among ratios: where many values of one difference are one number times those of another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float64]
+
+SINGLE, HALF, BRAIN = 2.0**-24, 2.0**-11, 2.0**-8  # largest relative rounding error of float32, float16, bfloat16
+AROUND = 3  # windows on either side from which the chance count of one is taken
+_LEAST = 8
+
+
+def grain(values: Values) -> float:
+    """Largest relative rounding error of the type that values of one tensor fit, whatever they were multiplied by.
+
+    Significands of p bits lie 2**-p apart between 0.5 and 1, and as much as half of that after a multiplication.
+    """
+    significands = np.unique(np.round(np.frexp(np.abs(values[values != 0.0]))[0], 9))
+    apart = float(np.diff(significands).min(initial=1.0))
+    return next((rounding for rounding in (BRAIN, HALF) if apart > 0.45 * rounding), SINGLE)
+
+
+def window_of(rounding: float) -> float:
+    """Width, relative, in which ratios of one constant lie after such rounding."""
+    return 25.0 * rounding if rounding > SINGLE else 500.0 * rounding
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A constant ratio: its value and how many ratios have it beyond chance."""
+
+    value: float
+    count: float
+
+
+def constant_ratio(top: Values, bottom: Values, error: Values, window: float) -> Constant | None:
+    """The positive number that `top / bottom` is most often, or None where chance would give as much.
+
+    `error` is what rounding may have moved the numerator by. Ratios of unrelated differences are spread smoothly: the
+    neighbourhood of a window says how many fall into it by chance (Poisson).
+    """
+    sharp = (error <= 0.5 * window * np.abs(top)) & (bottom != 0.0)
+    if sharp.sum() < _LEAST:
+        return None
+    ratio = top[sharp] / bottom[sharp]
+    return _peak(np.sort(np.log(ratio[ratio > 0.0])), window)
+
+
+def _peak(logs: Values, window: float) -> Constant | None:
+    if len(logs) < _LEAST:
+        return None
+    until = np.searchsorted(logs, logs + window, "right")
+    counts = until - np.arange(len(logs))
+    at = int(np.argmax(counts))
+    low, high = logs[at] - AROUND * window, logs[at] + (1 + AROUND) * window
+    around = int(np.searchsorted(logs, high, "right") - np.searchsorted(logs, low))
+    chance = max(around - int(counts[at]), 0) / (2 * AROUND)
+    excess = float(counts[at]) - chance
+    if excess < max(_LEAST + 6.0 * np.sqrt(chance), chance):
+        return None
+    return Constant(float(np.exp(np.median(logs[at : until[at]]))), excess)

@@ -1,0 +1,56 @@
+"""Least squares with weights that are shares: none negative, all adding up to one."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+def simplex_weights(gram: Floats) -> Floats:
+    """Weights w >= 0, sum 1, that minimise w' gram w, by an active set (Lawson and Hanson 1974)."""
+    count = len(gram)
+    ridge = gram + np.eye(count) * 1e-12 * max(float(np.trace(gram)), 1e-300)
+    support = [int(np.argmin(np.diag(ridge)))]
+    weights = np.zeros(count)
+    weights[support] = 1.0
+    for _ in range(8 * count):
+        gradient = ridge @ weights
+        level = float(weights @ gradient)
+        entering = int(np.argmin(gradient))
+        if gradient[entering] >= level - 1e-9 * abs(level) or entering in support:
+            break
+        support.append(entering)
+        weights = _on_support(ridge, support, weights)
+        support = [i for i in support if weights[i] > 0]
+    return weights
+
+
+def _on_support(gram: Floats, support: list[int], start: Floats) -> Floats:
+    """Minimise on the support; a weight that would turn negative leaves it, at the point where it reaches zero."""
+    current = start.copy()
+    active = list(support)
+    while True:
+        target = np.linalg.solve(gram[np.ix_(active, active)], np.ones(len(active)))
+        total = float(target.sum())
+        if not np.isfinite(target).all() or total <= 1e-200:
+            return current
+        target /= total
+        negative = [(i, t) for i, t in zip(active, target, strict=True) if t <= 0]
+        if not negative:
+            result = np.zeros(len(gram))
+            result[active] = target
+            return result
+        steps = [current[i] / (current[i] - t) for i, t in negative if current[i] > t]
+        step = min(steps, default=0.0)
+        for i, t in zip(active, target, strict=True):
+            current[i] += step * (t - current[i])
+        leaving = {i for i, t in negative if current[i] <= 1e-12} or {negative[0][0]}
+        for i in leaving:
+            current[i] = 0.0
+        active = [i for i in active if i not in leaving]
+        if len(active) == 1:
+            current[:] = 0.0
+            current[active[0]] = 1.0
+            return current
