@@ -20,8 +20,9 @@ lint: $(READY)
 real: $(READY)  ## check the answers on real checkpoints (downloads about 300 MB once)
 	$(BIN)/python scripts/check_real.py
 
-bench: $(READY)  ## time the sketches on a 2 GB checkpoint
+bench: $(READY)  ## time the sketches on a 2 GB checkpoint, on disk and at a server
 	$(BIN)/python scripts/bench_ingest.py --results docs/results.md
+	$(BIN)/python scripts/bench_remote.py --results docs/results.md
 
 clean:
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
+from lineage.ancestry.channel_scales import scaled_by_unit
 from lineage.ancestry.lattices import is_rounding, lattice
 from lineage.ancestry.low_rank import delta_rank
+from lineage.ancestry.narrow_types import SIGNIFICANDS, narrow_types, rounded
 from lineage.match.containment import containment
 from lineage.match.pairing import LOG10_ALPHA
 from lineage.match.permutation import unit_rows
@@ -23,9 +24,9 @@ Kind = Literal["same", "recast", "reordered", "pruned", "quantized", "tuned", "u
 TOKEN_ROLES = ("token-embedding", "head")
 """Roles of tables with a row for each token (or class)."""
 
-_NARROW = ("bfloat16", "float16", "float8_e4m3fn", "float8_e5m2")
 _MIN_VALUES = 16
 _RECAST_R = 0.9  # rounding to eight bits leaves 0.99; below this it need not be tried
+_ROUNDED_R = 0.8  # rounding to four bits leaves 0.98, to fewer levels less
 _TESTED_Z = 6.0  # one tensor alone: p < 2e-9
 _UNTESTED_R = 0.5  # matrices too small for z; they count only where their component is significant
 _IN_PLACE = 0.5  # median correlation of rows: 0.7 after heavy training, 0.3 between reordered rows with one mean
@@ -53,11 +54,12 @@ def change(a: TensorSketch, b: TensorSketch, match: TensorMatch) -> Change:
     if same_content(a, b):
         return Change("same")
     x, y = common_values(a, b, match.transposed)
-    if x.size and np.array_equal(x, y) and (match.transposed or a.shape != b.shape):
+    if x.size and (match.transposed or a.shape != b.shape) and np.array_equal(x, y):
         return Change("reordered" if match.transposed else "same")
     if x.size >= _MIN_VALUES:
         near = match.r is None or match.r > _RECAST_R
-        computed = (_recast(x, y) if near else None) or _pruned(a, b, x, y) or _quantized(a, b, x, y, match)
+        computed = (_recast(a, b, x, y) if near else None) or _pruned(a, b, x, y) or _quantized(a, b, x, y, match)
+        computed = computed or _rescaled(a, x, y)
         if computed is not None:
             return computed
     if has_other_rows(a, b, match):
@@ -77,8 +79,8 @@ def _tuned(
     if len(a.shape) < 2:
         return Change("tuned")
     live = (x != 0) & (y != 0)
-    unchanged = float((x[live] == y[live]).mean()) if live.any() else 0.0
-    return Change("tuned", rank=delta_rank(a, b, match.transposed), unchanged=unchanged)
+    equal = int(np.count_nonzero(live & (x == y))) / max(1, int(np.count_nonzero(live)))
+    return Change("tuned", rank=delta_rank(a, b, match.transposed), unchanged=equal)
 
 
 def has_other_rows(a: TensorSketch, b: TensorSketch, match: TensorMatch) -> bool:
@@ -102,13 +104,16 @@ def rows_in_place(a: TensorSketch, b: TensorSketch) -> NDArray[np.float64]:
     return np.asarray((x * y).sum(axis=1)[norms > 0] / norms[norms > 0])
 
 
-def _recast(x: NDArray[np.float32], y: NDArray[np.float32]) -> Change | None:
+def _recast(a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32]) -> Change | None:
     """One side's values are the other's, rounded to a narrower type."""
-    for scheme in _NARROW:
-        if np.array_equal(x, _round(y, scheme)):
-            return Change("recast", "child", scheme)
-        if np.array_equal(_round(x, scheme), y):
-            return Change("recast", "parent", scheme)
+    sides: tuple[tuple[Role, TensorSketch, NDArray[np.float32], NDArray[np.float32]], ...]
+    sides = ("child", a, x, y), ("parent", b, y, x)
+    for scheme in SIGNIFICANDS:
+        for role, tensor, coarse, fine in sides:
+            # A part of the values may be held by a type that does not hold them all.
+            held = coarse.size < tensor.values.size or scheme in narrow_types(tensor)
+            if held and np.array_equal(coarse, rounded(fine, scheme)):
+                return Change("recast", role, scheme)
     return None
 
 
@@ -117,12 +122,6 @@ def same_content(a: TensorSketch, b: TensorSketch) -> bool:
     if a.digest is not None and b.digest is not None:
         return a.digest == b.digest
     return a.band_digest == b.band_digest
-
-
-def _round(values: NDArray[np.float32], scheme: str) -> NDArray[np.float32]:
-    dtype: Any = np.float16 if scheme == "float16" else getattr(ml_dtypes, scheme)
-    with np.errstate(over="ignore", invalid="ignore"):
-        return values.astype(dtype).astype(np.float32)
 
 
 def _pruned(a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32]) -> Change | None:
@@ -141,6 +140,11 @@ def _pruned(a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray
     return Change("pruned", role, f"{abs(more):.0%} zeros")
 
 
+def _rescaled(a: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32]) -> Change | None:
+    """A batch norm was folded into one side."""
+    return Change("recast", scheme="a scale for each unit") if len(a.shape) > 1 and scaled_by_unit(x, y) else None
+
+
 def _quantized(
     a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32], match: TensorMatch
 ) -> Change | None:
@@ -148,8 +152,10 @@ def _quantized(
 
     The role is told where the coarse side is the plain rounding of this very model.
     """
+    if match.r is None or match.r < _ROUNDED_R:
+        return None
     mine, theirs = lattice(a), lattice(b)
-    if (mine is None) == (theirs is None) or match.r is None or match.r < 0.8:
+    if (mine is None) == (theirs is None):
         return None
     coarse, fine = (x, y) if mine is not None else (y, x)
     role: Role = "child" if mine is not None else "parent"

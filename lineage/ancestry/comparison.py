@@ -34,7 +34,8 @@ def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
     role, basis = direction(cues)
     components = tuple(_component(matched, name, word, changes, (role, basis)) for name, word in words.items())
     share = sum(c.share for c in components if c.relation in DERIVED)
-    relation = _overall(components, share)
+    known = share / max(sum(c.share for c in components), share, 1e-9)  # fixed tables are nobody's
+    relation = _overall(components, known)
     if relation in DERIVED and experts(a) != experts(b):
         relation = "expert-upcycled"
     elif relation in DERIVED and _is_a_part(matched, changes):
@@ -45,7 +46,7 @@ def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
     return Comparison(
         model=b.id,
         model_name=b.name,
-        verdict=_verdict(matched, relation, share),
+        verdict=_verdict(matched, relation, known),
         relation=relation,
         role=role if found else None,
         share=share,

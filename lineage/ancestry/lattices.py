@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lineage.match.remembered import remembered
 from lineage.types import TensorSketch
 
 _RUN = 16  # the first positions of an axis are all sampled: the head of a run
@@ -36,7 +35,7 @@ _CODES = {
 Values = NDArray[np.float64]
 
 
-@lru_cache(maxsize=4096)  # asked for in every comparison of a model
+@remembered
 def lattice(tensor: TensorSketch) -> str | None:
     """The few-bit scheme that a matrix's values show ("int4, one scale for 32"), None for plain floats.
 
@@ -58,18 +57,16 @@ def is_rounding(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> bool:
     In the head of a row no error is larger than half a step of its levels; levels that are not even keep the order at
     least. Training on either side, and schemes that make up for the errors of earlier columns, do neither.
     """
-    kept = []
-    for rounded, plain in zip(coarse[:, :_RUN].astype(np.float64), fine[:, :_RUN].astype(np.float64), strict=True):
-        scale = _even(rounded, _MOST_BYTE_LEVELS)
-        if scale is not None:
-            kept.append(bool(np.abs(rounded - plain).max() < _HALF * scale.step))
-        else:
-            kept.append(bool((np.diff(rounded[np.argsort(plain)]) >= 0).all()))
-    return bool(kept) and float(np.mean(kept)) > _ORDERED
+    rounded, plain = coarse[:, :_RUN].astype(np.float64), fine[:, :_RUN].astype(np.float64)
+    scales = _even(rounded, _MOST_BYTE_LEVELS)
+    near = np.abs(rounded - plain).max(axis=1, initial=0.0) < _HALF * scales.step
+    in_order = np.take_along_axis(rounded, plain.argsort(axis=1), axis=1)
+    ordered = (np.diff(in_order, axis=1) >= 0).all(axis=1)
+    return len(rounded) > 0 and float(np.where(scales.found, near, ordered).mean()) > _ORDERED
 
 
 def _runs(tensor: TensorSketch) -> Values | None:
-    """The first 16 values of every sampled row, those of nothing but zeros left out."""
+    """The first 16 values of every sampled row, (n, 16), those of nothing but zeros left out."""
     columns = tensor.grid[1]
     if len(tensor.shape) < 2 or len(columns) < _RUN or columns[_RUN - 1] != _RUN - 1:
         return None
@@ -80,79 +77,99 @@ def _runs(tensor: TensorSketch) -> Values | None:
 
 def _has_few_levels(runs: Values) -> bool:
     """Whether the non-zero values of a run repeat, as they do not in plain floats."""
-    shares = [len(np.unique(run[run != 0])) / (run != 0).sum() for run in runs]
+    live = runs != 0
+    shares = (_levels(runs) - ~live.all(axis=1)) / live.sum(axis=1)
     return len(shares) >= 2 and float(np.mean(shares)) < _FEW
 
 
-@dataclass(frozen=True, slots=True)
-class _Scale:
-    """Where the levels of one run lie: at whole steps from `origin`, or at `codes` times the step."""
+def _levels(runs: Values) -> NDArray[np.int64]:
+    """How many different values each run holds."""
+    return np.asarray(1 + (np.diff(np.sort(runs, axis=1), axis=1) > 0).sum(axis=1))
 
-    origin: float
-    step: float
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scales:
+    """Where the levels of n runs lie: at whole steps from `origin`, or at `codes` times the step; (n,) each.
+
+    A run without levels has no step (NaN).
+    """
+
+    origin: Values
+    step: Values
     codes: Values | None = None
 
+    @property
+    def found(self) -> NDArray[np.bool_]:
+        """Which runs have levels."""
+        return np.isfinite(self.step)
+
+    def of(self, runs: NDArray[np.bool_]) -> _Scales:
+        """The scales of some of the runs."""
+        return _Scales(self.origin[runs], self.step[runs], self.codes)
+
     def hits(self, values: Values) -> NDArray[np.bool_]:
-        """Which values lie on a level."""
-        places = (values - self.origin) / self.step
+        """Which values (n, m), each row on the scale of its run, lie on a level."""
+        places = (values - self.origin[:, None]) / self.step[:, None]
         if self.codes is None:
             return np.asarray(np.abs(places - np.rint(places)) < _ON_LEVEL)
-        return np.asarray(np.abs(places[:, None] - self.codes).min(axis=1) < _ON_CODE)
+        return np.asarray(np.abs(places[..., None] - self.codes).min(axis=-1) < _ON_CODE)
 
 
 def _scheme(tensor: TensorSketch, runs: Values) -> str | None:
     # Few even levels are also levels of a 4-bit float: that is said only where many are in use.
-    many = np.mean([len(np.unique(run)) for run in runs]) >= _RUN / 2
+    many = np.mean(_levels(runs)) >= _RUN / 2
     for name, codes in (*(_CODES.items() if many else ()), ("int4", None)):
-        scales = [_even(run) if codes is None else _coded(run, codes) for run in runs]
-        found = [scale for scale in scales if scale is not None]
-        if len(found) >= _FITTING * len(runs):
+        scales = _even(runs) if codes is None else _coded(runs, codes)
+        found = scales.of(scales.found)
+        if len(found.step) >= _FITTING * len(runs):
             levels = name if codes is not None or _holds_zero(found) else "4-bit with offsets"
-            if levels == "fp4" or len(found) < len(tensor.values):
+            if levels == "fp4" or len(found.step) < len(tensor.values):
                 return levels  # scales of E2M1 are powers of two: neighbouring runs share levels
             return levels + _reach(tensor, found)
     return None
 
 
-def _even(run: Values, most: int = _MOST_LEVELS) -> _Scale | None:
+def _even(runs: Values, most: int = _MOST_LEVELS) -> _Scales:
     """Even levels, at most `most` from the smallest to the largest value: the widest step that all values fit."""
-    points = np.unique(run)
-    if len(points) < 3:
-        return None
-    gaps, span = np.diff(points), points[-1] - points[0]
+    points = np.sort(runs, axis=1)
+    gaps, span = np.diff(points, axis=1), points[:, -1] - points[:, 0]
+    step = np.full(len(runs), np.nan)
+    several = (gaps > 0).sum(axis=1) >= 2
     # Half precision parts equal levels: gaps far below the narrowest step are none.
-    smallest = gaps[gaps > span / (2 * most)].min()
+    smallest = np.where(gaps > span[:, None] / (2 * most), gaps, np.inf).min(axis=1, initial=np.inf)
     for divisor in range(1, _LEAST_GAPS + 1):
-        steps = np.rint(divisor * span / smallest)
-        scale = _Scale(float(points[0]), float(span / steps))
-        if steps < most and scale.hits(points).all():
-            return scale
-    return None
+        at = np.flatnonzero(several & np.isnan(step))
+        steps = np.rint(divisor * span[at] / smallest[at])
+        scales = _Scales(points[at, 0], span[at] / steps)
+        fits = (steps < most) & scales.hits(points[at]).all(axis=1)
+        step[at[fits]] = scales.step[fits]
+    return _Scales(points[:, 0], step)
 
 
-def _coded(run: Values, codes: Values) -> _Scale | None:
-    """Levels in fixed ratios: the largest magnitude is one of them."""
-    peak = np.abs(run).max()
+def _coded(runs: Values, codes: Values) -> _Scales:
+    """Levels in fixed ratios: the largest magnitude of a run is one of them, the largest that all its values fit."""
+    peak, origin = np.abs(runs).max(axis=1), np.zeros(len(runs))
+    step = np.full(len(runs), np.nan)
     for code in np.unique(np.abs(codes[codes != 0]))[::-1]:
-        scale = _Scale(0.0, float(peak / code), codes)
-        if scale.hits(run).all():
-            return scale
-    return None
+        at = np.flatnonzero(np.isnan(step))
+        scales = _Scales(origin[at], peak[at] / code, codes)
+        fits = scales.hits(runs[at]).all(axis=1)
+        step[at[fits]] = scales.step[fits]
+    return _Scales(origin, step, codes)
 
 
-def _holds_zero(scales: Sequence[_Scale]) -> bool:
-    offsets = [scale.origin / scale.step for scale in scales]
-    return float(np.mean([abs(o - round(o)) < _ON_LEVEL for o in offsets])) > _FITTING
+def _holds_zero(scales: _Scales) -> bool:
+    offsets = scales.origin / scales.step
+    return float(np.mean(np.abs(offsets - np.rint(offsets)) < _ON_LEVEL)) > _FITTING
 
 
-def _reach(tensor: TensorSketch, scales: Sequence[_Scale]) -> str:
+def _reach(tensor: TensorSketch, scales: _Scales) -> str:
     """How many values share one scale: doubled as long as the sampled ones beyond still lie on the levels."""
     columns, width = tensor.grid[1], int(np.prod(tensor.shape[1:]))
     reach = _RUN
     while reach < width:
         beyond = (columns >= reach) & (columns < 2 * reach)
-        values = tensor.values[:, beyond].astype(np.float64)
-        if not beyond.any() or np.mean([s.hits(v).mean() for s, v in zip(scales, values, strict=True)]) < _FITTING:
+        if not beyond.any() or scales.hits(tensor.values[:, beyond].astype(np.float64)).mean() < _FITTING:
             break
         reach *= 2
     return ", one scale a row" if reach >= width else f", one scale for {reach}"

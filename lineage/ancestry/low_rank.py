@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
-import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
+from lineage.ancestry.narrow_types import SIGNIFICANDS, narrow_types
 from lineage.match.axes import facing
 from lineage.match.permutation import unit_rows
+from lineage.match.remembered import remembered
 from lineage.match.units import common_index
 from lineage.match.values import common_values
 from lineage.types import Role, TensorSketch
@@ -26,10 +26,10 @@ _EDGE = 4.0  # times the largest singular value that pure rounding has on averag
 _GAP = 5.0  # between the last singular value that counts and the next
 _STEEPER = 2.0
 _SPARE = 3  # a rank this near the size of the sample is no low rank
+_CERTAIN = 1e-13  # of the sum of squares: more than rounding makes of it
 _MATRICES = 3
 _SHARED = 0.8  # share of the directions that is one direction: v, were it not for the int8 rounding of units
 _CLEAR = 0.15  # cosine; the square root of the sampled share of v's axis in expectation
-_NARROW: tuple[tuple[Any, int], ...] = ((ml_dtypes.bfloat16, 7), (np.float16, 10))  # type, bits of the significand
 
 Values = NDArray[np.float64]
 Held = tuple[TensorSketch, TensorSketch, bool]
@@ -42,16 +42,36 @@ def delta_rank(a: TensorSketch, b: TensorSketch, transposed: bool) -> int | None
     """
     x, y = common_values(a, b, transposed)
     delta = x.astype(np.float64) - y
-    rows, columns = (delta != 0).any(axis=1).sum(), (delta != 0).any(axis=0).sum()
+    moved = delta != 0
+    rows, columns = (np.count_nonzero(moved.any(axis=axis)) for axis in (1, 0))
     if min(rows, columns) <= _SPARE:
         return None
-    sizes = np.linalg.svd(delta, compute_uv=False)
-    for noise in sorted({_rounding(a), _rounding(b)}):
-        edge = _EDGE * noise * (np.sqrt(delta.shape[0]) + np.sqrt(delta.shape[1]))
+    scale = _EDGE * (np.sqrt(delta.shape[0]) + np.sqrt(delta.shape[1]))
+    edges = sorted({scale * _rounding(a), scale * _rounding(b)})
+    if _has_full_rank(delta, edges[-1]):
+        return None
+    sizes: Values = np.linalg.svd(delta, compute_uv=False).astype(np.float64, copy=False)
+    for edge in edges:
         rank = int((sizes > edge).sum())
         if 0 < rank <= min(rows, columns) - _SPARE and _is_gap(sizes, rank):
             return rank
     return None
+
+
+def _has_full_rank(delta: Values, edge: float) -> bool:
+    """Whether too many singular values for a low rank exceed `edge` for sure: a quick look that spares the others.
+
+    Columns taken out make none larger (interlacing), and all of the rest exceed it if the squared matrix, less the
+    square of the edge, is positive definite.
+    """
+    part = (delta if delta.shape[0] >= delta.shape[1] else delta.T)[:, _SPARE - 1 :]
+    square = part.T @ part
+    square.flat[:: len(square) + 1] -= edge**2 + _CERTAIN * square.trace()
+    try:
+        np.linalg.cholesky(square)
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 def _is_gap(sizes: Values, rank: int) -> bool:
@@ -60,16 +80,13 @@ def _is_gap(sizes: Values, rank: int) -> bool:
     return bool(sizes[rank - 1] > max(_GAP, _STEEPER * before) * sizes[rank])
 
 
-@lru_cache(maxsize=4096)
+@remembered
 def _rounding(tensor: TensorSketch) -> float:
-    """Root mean square error of rounding to the narrowest type that holds a tensor's values."""
-    values = tensor.values
-    spacing = np.spacing(np.abs(values))
-    for dtype, bits in _NARROW:
-        with np.errstate(over="ignore"):
-            narrow = values.astype(dtype)
-        if np.array_equal(narrow.astype(np.float32), values):
-            spacing = spacing * np.float32(2.0 ** (23 - bits))
+    """Root mean square error of rounding to the narrowest type of 16 bits, or to float32, that holds the values."""
+    spacing = np.spacing(np.abs(tensor.values))
+    for scheme in ("bfloat16", "float16"):
+        if scheme in narrow_types(tensor):
+            spacing = spacing * np.float32(2.0 ** (23 - SIGNIFICANDS[scheme]))
             break
     return float(np.sqrt(np.mean(spacing.astype(np.float64) ** 2) / 12))
 
@@ -95,6 +112,7 @@ def projected_out(moved: Sequence[Held]) -> Role | None:
     return None
 
 
+@lru_cache(maxsize=1024)  # asked for by the cue, for the word of a component and for the report
 def _along(a: TensorSketch, b: TensorSketch, axis: int, transposed: bool) -> tuple[Values, float, float] | None:
     """Direction of the difference on the sampled units of one axis, and the cosine of each side along it with it."""
     left, right = a.units[axis], b.units[facing(axis, transposed)]

@@ -26,11 +26,12 @@ Solver = Callable[[int, Collection[int]], Mixture | None]
 
 
 def find_mixtures(cohort: Cohort, excluded: Collection[int] = ()) -> dict[int, Mixture]:
-    """Every member of a cohort that is a mixture of others, by its position; `excluded` members play no part.
+    """Every member of a cohort that is a mixture of others, by its position.
 
-    Exact sums come first, then sums of trimmed differences, then task vectors. Merges of the same parents lie in each
-    other's hull: where a model can be written with other merges and without, the fewest parents win, and at the same
-    number those that are no merges.
+    `excluded` members are no children, and parents only of trimmed differences, where a rounding of a model gives other
+    values than the model. Exact sums come first, then sums of trimmed differences, then sums that are nearly exact, and
+    task vectors where they explain far more. Merges of the same parents lie in each other's hull: where a model can
+    be written with other merges and without, the fewest parents win, and at the same number those that are no merges.
     """
     around = neighbours(cohort)
     traces = Traces(around)

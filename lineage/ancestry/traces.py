@@ -13,7 +13,8 @@ from lineage.ancestry.neighbours import Neighbours
 from lineage.ancestry.ratios import AROUND, SINGLE, grain, window_of
 
 _SAMPLE = 640  # values looked at
-_BASES, _COARSE_BASES = 6, 3  # central neighbours that are tried; every one, where values are rounded, takes long
+_BASES, _FEW_BASES = 8, 3  # central neighbours that are tried; few in a large cohort of rounded values, which take long
+_LARGE = 300
 _CANDIDATES, _MANY = 14, 40  # that are likest the child
 _NEAREST = 10  # candidates nearest to the base
 _EQUAL = 2  # bases that are tried first because most values are still theirs
@@ -41,7 +42,8 @@ class Traces:
         """
         cohort = self._around.cohort
         rounding = grain(cohort.points[child][cohort.tensors == cohort.tensors[len(cohort.tensors) // 2]])
-        for base, count in self._ranked(child, aside, _BASES if rounding == SINGLE else _COARSE_BASES).items():
+        most = _FEW_BASES if rounding > SINGLE and len(self._sample) > _LARGE else _BASES
+        for base, count in self._ranked(child, aside, most).items():
             others, cosines = self._alike(child, base, aside, count)
             if len(others) < 2:
                 continue

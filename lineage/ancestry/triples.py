@@ -41,7 +41,8 @@ def lifted(
     """The tree with every child that is a sibling of its supposed parent hung one or more steps higher.
 
     `merged` gives the parents of merges, `fixed` nodes are neither moved nor moved to, but past (initialisations,
-    computed copies). `correlations(child, parent, grandparent)` gives the arguments of `is_chain`, None where they say nothing.
+    computed copies). `correlations(child, parent, grandparent)` gives the arguments of `is_chain`, None where they say
+    nothing.
     """
     found = dict(tree)
     for child in sorted(tree):

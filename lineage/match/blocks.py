@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from lineage.anatomy.names import Path, is_number, stack_index, take_apart
+from lineage.match.remembered import remembered
 from lineage.types import CheckpointSketch, TensorSketch
 
 EXPERT = "expert-"
@@ -42,7 +42,7 @@ class Stack:
     blocks: Mapping[int, Block]
 
 
-@lru_cache(maxsize=64)
+@remembered
 def stacks(sketch: CheckpointSketch) -> tuple[Stack, ...]:
     """Every stack of a model whose layer numbers stand alone in its tensors' names, in order of first appearance."""
     kept = [i for i, t in enumerate(sketch.tensors) if t.part.generic is None]

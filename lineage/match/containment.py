@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lineage.match.axes import shared_label
 from lineage.match.pairing import LOG10_ALPHA, Pair, pair_z
+from lineage.match.remembered import remembered
 from lineage.match.tails import log10_poisson, normal_quantile
 from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.family import CODE_BITS, CODE_FAMILIES, PERMUTATIONS
@@ -92,7 +92,7 @@ class _Codes:
     by_size: dict[int, tuple[_Places, NDArray[np.float64]]]
 
 
-@lru_cache(maxsize=64)
+@remembered
 def _codes(sketch: CheckpointSketch) -> _Codes:
     rows: dict[tuple[int, ...], list[tuple[int, NDArray[np.uint32]]]] = defaultdict(list)
     sizes: dict[int, list[tuple[int, NDArray[np.float64]]]] = defaultdict(list)

@@ -12,12 +12,13 @@ from lineage.match.groups import Group, Key, Sides, groups, joined
 from lineage.match.pairing import LOG10_ALPHA, Pair, pair_tensors, pair_z
 from lineage.match.permutation import PermutationTest, correlation, cosine
 from lineage.match.tails import log10_factorial, log10_normal, log10_poisson, normal_quantile
-from lineage.match.units import centred, common_centred, same_positions
-from lineage.match.values import Agreement, agreement, common_values
+from lineage.match.units import centred, common_centred, prepare, same_positions
+from lineage.match.values import Agreement, agreements, common_values
 from lineage.sketch.family import MIN_UNITS
 from lineage.types import CheckpointSketch, Evidence, TensorMatch, TensorSketch
 
 _POWER_Z = 2.326  # 99% of normal draws lie above their mean less this
+_REORDERED = "same rows or values in another order: tested by its rows, not by z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,10 @@ class Measured:
 
 def match(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Match:
     """Hold query `a` against reference `b`, one of `models` that the search covers."""
+    for sketch in (a, b):
+        prepare(sketch)
     pairs = find_reordered(a, b, pair_tensors(a, b, models), models)
-    measured = [_measure(a, b, pair) for pair in pairs]
+    measured = _measured(a, b, pairs)
     names = list(dict.fromkeys(t.part.component for t in a.tensors if t.part.generic is None))
     by_component: dict[str, list[Measured]] = {name: [] for name in names}
     for one in measured:
@@ -159,17 +162,26 @@ def _min_detectable(tests: Sequence[PermutationTest], correction: float) -> floa
     return min(1.0, needed / reach) if reach > 0 else None
 
 
-def _measure(a: CheckpointSketch, b: CheckpointSketch, pair: Pair) -> Measured:
-    left, right = a.tensors[pair.a], b.tensors[pair.b]
-    r = pair_correlation(left, right, pair.transposed)
-    reason = why_not(left, right)
-    if reason is not None:
-        return Measured(pair, reason, r)
-    if pair.how == "rows":
-        reason = "same rows or values in another order: tested by its rows, not by z"
-        return Measured(pair, reason, r, rows=row_evidence(left, right))
-    x, y = common_values(left, right, pair.transposed)
-    return Measured(pair, None, r, values=agreement(x, y, min(left.stats.distinct, right.stats.distinct)))
+def _measured(a: CheckpointSketch, b: CheckpointSketch, pairs: Sequence[Pair]) -> list[Measured]:
+    sides = [(a.tensors[pair.a], b.tensors[pair.b]) for pair in pairs]
+    reasons = [
+        why_not(left, right) or (_REORDERED if pair.how == "rows" else None)
+        for pair, (left, right) in zip(pairs, sides, strict=True)
+    ]
+    used = [i for i, reason in enumerate(reasons) if reason is None]
+    values = [common_values(*sides[i], pairs[i].transposed) for i in used]
+    counted = agreements(values, [min(t.stats.distinct for t in sides[i]) for i in used])
+    by_place = dict(zip(used, counted, strict=True))
+    return [
+        Measured(
+            pair,
+            reason,
+            pair_correlation(left, right, pair.transposed),
+            by_place.get(i),
+            row_evidence(left, right) if reason == _REORDERED else None,
+        )
+        for i, (pair, (left, right), reason) in enumerate(zip(pairs, sides, reasons, strict=True))
+    ]
 
 
 def _describe(a: CheckpointSketch, b: CheckpointSketch, measured: Measured) -> TensorMatch:

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,8 +49,13 @@ def groups(pairs: Iterable[Sides]) -> dict[Key, Group]:
             label = shared_label(a.part, b.part, axis, transposed)
             both = None if label is None else both_ready(a, axis, b, facing(axis, transposed))
             if label is not None and both is not None and len(both[0].index) >= MIN_UNITS:
-                members[re.sub(r"\d+", "#", label), len(both[0].index)].append(both)
+                members[_unnumbered(label), len(both[0].index)].append(both)
     return {key: _added(found) for key, found in members.items()}
+
+
+@lru_cache(maxsize=4096)
+def _unnumbered(label: str) -> str:
+    return re.sub(r"\d+", "#", label)
 
 
 def joined(parts: Iterable[Mapping[Key, Group]]) -> dict[Key, Group]:

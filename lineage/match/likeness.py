@@ -63,7 +63,7 @@ def _along(
 
 
 def _flat(arrays: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    return np.stack(arrays).reshape(len(arrays), -1)
+    return np.concatenate(arrays).reshape(len(arrays), -1)
 
 
 def _ratio(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float64]:

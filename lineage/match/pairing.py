@@ -16,6 +16,7 @@ from lineage.match.blocks import Block
 from lineage.match.experts import facing_experts
 from lineage.match.layers import Facing, facing_layers
 from lineage.match.permutation import standardised_trace
+from lineage.match.remembered import remembered
 from lineage.match.structure import by_name_or_part, by_shape, orientation
 from lineage.match.tails import normal_quantile
 from lineage.match.units import both_ready
@@ -70,18 +71,20 @@ def pair_z(a: TensorSketch, b: TensorSketch, transposed: bool) -> float | None:
 
     None where no axis has enough units.
     """
-    zs = {}
-    for axis in (0, 1):
-        both = both_ready(a, axis, b, facing(axis, transposed))
-        if both is None or len(both[0].index) < MIN_UNITS:
-            continue
-        left, right = both
-        trace, square = float(np.vdot(left.rows, right.rows)), float(np.vdot(left.gram, right.gram))
-        test = standardised_trace(trace, square, float(np.vdot(left.norms, right.norms)), len(left.index))
-        if test is not None:
-            zs[axis] = test.z
-    free = [z for axis, z in zs.items() if shared_label(a.part, b.part, axis, transposed) is not None]
-    return min(free or zs.values(), key=abs, default=None)
+    free = [axis for axis in (0, 1) if shared_label(a.part, b.part, axis, transposed) is not None]
+    tested = [z for axis in free if (z := _axis_z(a, b, axis, transposed)) is not None]
+    tested = tested or [z for axis in (0, 1) if (z := _axis_z(a, b, axis, transposed)) is not None]
+    return min(tested, key=abs, default=None)
+
+
+def _axis_z(a: TensorSketch, b: TensorSketch, axis: int, transposed: bool) -> float | None:
+    both = both_ready(a, axis, b, facing(axis, transposed))
+    if both is None or len(both[0].index) < MIN_UNITS:
+        return None
+    left, right = both
+    trace, square = float(np.vdot(left.rows, right.rows)), float(np.vdot(left.gram, right.gram))
+    test = standardised_trace(trace, square, float(np.vdot(left.norms, right.norms)), len(left.index))
+    return None if test is None else test.z
 
 
 def _by_layers(a: CheckpointSketch, b: CheckpointSketch, pairs: dict[int, Pair], threshold: float) -> set[int]:
@@ -157,7 +160,7 @@ class _Searched:
     turned: NDArray[np.float32]
 
 
-@lru_cache(maxsize=64)
+@remembered
 def _searched(sketch: CheckpointSketch) -> _Searched:
     places = [i for i, t in enumerate(sketch.tensors) if is_searchable(t)]
     sides = [[tensor_vector(sketch.tensors[i], axis=axis) for i in places] for axis in (0, 1)]

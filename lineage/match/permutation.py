@@ -30,10 +30,10 @@ def unit_rows(units: Units, index: NDArray[np.int64]) -> NDArray[np.float32]:
 
 
 def standardised(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Unit vectors centred over units, each then of norm 1 (zero vectors stay zero)."""
-    centred: NDArray[np.float32] = rows - rows.mean(axis=0)
-    norms = np.linalg.norm(centred, axis=1, keepdims=True)
-    np.divide(centred, norms, out=centred, where=norms > 0)
+    """Unit vectors (..., n, k) centred over units, each then of norm 1 (zero vectors stay zero)."""
+    centred: NDArray[np.float32] = rows - rows.mean(axis=-2, keepdims=True)
+    norms = np.sqrt(np.square(centred).sum(axis=-1, keepdims=True))
+    centred /= np.where(norms > 0, norms, np.float32(1.0))
     return centred
 
 

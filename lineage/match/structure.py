@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Sequence
+from math import prod
 
 from lineage.types import CheckpointSketch, TensorSketch
 
@@ -84,6 +85,11 @@ def _shape_alone(tensor: TensorSketch, transposed: bool) -> Hashable:
     return _facing(tensor, transposed)
 
 
+def _matrix_view(tensor: TensorSketch, _: bool) -> Hashable:
+    """Units, inputs and kernel positions: one format writes (36, 1, 256) what another has as (36, 1, 1, 256)."""
+    return (*tensor.shape[:2], prod(tensor.shape[2:])) if len(tensor.shape) > 1 else tensor.shape
+
+
 _NAMED: tuple[_Key, ...] = (
     (_name_and_shape, False),
     (_part_and_shape, False),
@@ -92,4 +98,4 @@ _NAMED: tuple[_Key, ...] = (
     (_name_and_width, False),
     (_part_and_width, False),
 )
-_SHAPED: tuple[_Key, ...] = ((_shape_alone, False), (_shape_alone, True))
+_SHAPED: tuple[_Key, ...] = ((_shape_alone, False), (_shape_alone, True), (_matrix_view, False))

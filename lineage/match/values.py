@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lineage.match.units import same_positions
 from lineage.types import TensorSketch
 
 TOLERANCE = 1e-4  # of the tensor's standard deviation: light training moves values more, copying does not
 MIN_VALUES = 16
 MIN_DISTINCT = 0.5  # clipped, integer-like and quantised tensors agree by chance
+_TOGETHER = 8  # pairs compared at once: their values stay in the processor's cache
+
+Values = NDArray[np.float32]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +30,10 @@ class Agreement:
     expected: float
 
 
-def common_values(
-    a: TensorSketch, b: TensorSketch, transposed: bool
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def common_values(a: TensorSketch, b: TensorSketch, transposed: bool) -> tuple[Values, Values]:
     """Sampled values of both tensors at the positions that both kept, two float32 matrices of one shape."""
     b_values, b_grid = (b.values.T, b.grid[::-1]) if transposed else (b.values, b.grid)
-    if all(_is_same(x, y) for x, y in zip(a.grid, b_grid, strict=True)):
+    if same_positions(a.grid[0], b_grid[0]) and same_positions(a.grid[1], b_grid[1]):
         return a.values, b_values
     (rows_a, rows_b), (cols_a, cols_b) = (
         np.intersect1d(x, y, assume_unique=True, return_indices=True)[1:] for x, y in zip(a.grid, b_grid, strict=True)
@@ -36,48 +41,79 @@ def common_values(
     return a.values[np.ix_(rows_a, cols_a)], b_values[np.ix_(rows_b, cols_b)]
 
 
-def agreement(a: NDArray[np.float32], b: NDArray[np.float32], distinct: float) -> Agreement | None:
+def agreements(pairs: Sequence[tuple[Values, Values]], distinct: Sequence[float]) -> list[Agreement | None]:
     """Count agreements within 1e-4 of a standard deviation, and what unrelated positions of the same values give.
 
-    `a` and `b` are (rows, columns). The chance rate is the null of relabelling positions, taken from the two samples:
-    pairs of values at different places of one row, of one column, or anywhere, whichever agree most often (the rows
-    of unused tokens are small in every model, so only values of the same row are exchangeable with each other). Zeros
-    are left out. `distinct` is the smaller share of distinct values of the two tensors; None below half, or
-    with fewer than 16 values.
+    `pairs` are the values of two tensors at the same positions, (rows, columns) each. The chance rate is the null of
+    relabelling positions, taken from the two samples: pairs of values at different places of one row, of one column,
+    or anywhere, whichever agree most often (the rows of unused tokens are small in every model, so only values of the
+    same row are exchangeable with each other), and one more than was seen: a rate estimated as zero would claim
+    certainty. Zeros are left out. `distinct` is the smaller share of distinct values of the two tensors; None below
+    half, with fewer than 16 values, or without variance.
     """
-    live = (a != 0) & (b != 0)
-    size = int(live.sum())
-    if size < MIN_VALUES or distinct < MIN_DISTINCT:
-        return None
-    x, y = np.where(live, a, np.nan).astype(np.float64), np.where(live, b, np.nan).astype(np.float64)
-    eps = TOLERANCE * min(float(x[live].std()), float(y[live].std()))
-    if eps == 0.0:
-        return None
-    agreeing = int((np.abs(x - y) <= eps).sum())
-    elsewhere = _within_rows(x, y, eps, agreeing), _within_rows(x.T, y.T, eps, agreeing)
-    return Agreement(agreeing, size, max(_anywhere(x[live], y[live], eps, agreeing), *elsewhere) * size)
+    found: list[Agreement | None] = [None] * len(pairs)
+    alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for i, (a, _) in enumerate(pairs):
+        if distinct[i] >= MIN_DISTINCT:
+            alike[a.shape].append(i)
+    for places in alike.values():
+        for start in range(0, len(places), _TOGETHER):
+            some = places[start : start + _TOGETHER]
+            a, b = (np.stack([pairs[i][side] for i in some]) for side in (0, 1))
+            live = (a != 0) & (b != 0)
+            size = live.sum(axis=(1, 2))
+            eps = TOLERANCE * np.minimum(_spread(a, live, size), _spread(b, live, size))
+            told = np.flatnonzero((size >= MIN_VALUES) & (eps > 0))
+            for i, counted in zip(told.tolist(), _counted(a[told], b[told], live[told], eps[told]), strict=True):
+                found[some[i]] = counted
+    return found
 
 
-def _anywhere(x: NDArray[np.float64], y: NDArray[np.float64], eps: float, agreeing: int) -> float:
-    """Share of agreeing pairs among all pairs at different places; one more than was seen.
-
-    A rate estimated as zero would claim certainty.
-    """
-    sought, ordered = np.sort(x), np.sort(y)
-    near = np.searchsorted(ordered, sought + eps, "right") - np.searchsorted(ordered, sought - eps, "left")
-    return (int(near.sum()) - agreeing + 1) / (x.size * (x.size - 1))
+def _spread(values: Values, live: NDArray[np.bool_], size: NDArray[np.int64]) -> Floats:
+    """Standard deviation of the live values of each tensor, of which there are `size` (p,)."""
+    count = np.maximum(size, 1)
+    mean = values.sum(axis=(1, 2), where=live, dtype=np.float64) / count
+    off = np.where(live, values - mean[:, None, None], 0.0)
+    return np.asarray(np.sqrt(np.square(off).sum(axis=(1, 2)) / count))
 
 
-def _within_rows(x: NDArray[np.float64], y: NDArray[np.float64], eps: float, agreeing: int) -> float:
-    """The same share among pairs at different places of one row; 0 where rows hold one value each.
+def _counted(a: Values, b: Values, live: NDArray[np.bool_], eps: Floats) -> list[Agreement]:
+    """Agreements of p pairs of tensors of one shape, all (p, rows, columns); `eps` (p,) is what they may differ by."""
+    columns, count = a.shape[2], a.shape[1] * a.shape[2]
+    left, right = _near(_flat(a, live, np.inf), _flat(b, live, -np.inf), eps)
+    apart = left != right
+    agreeing = np.bincount(left[~apart] // count, minlength=len(a))
+    left, right = left[apart], right[apart]
+    size, by_row, by_column = live.sum(axis=(1, 2)), live.sum(axis=2), live.sum(axis=1)
+    rates = [
+        _rate(left // count, size * (size - 1)),
+        _rate(left[left // columns == right // columns] // count, (by_row * (by_row - 1)).sum(axis=1)),
+        _rate(left[left % columns == right % columns] // count, (by_column * (by_column - 1)).sum(axis=1)),
+    ]
+    expected = np.max(rates, axis=0) * size
+    return [Agreement(*one) for one in zip(agreeing.tolist(), size.tolist(), expected.tolist(), strict=True)]
 
-    Values left out are NaN, in `x` and `y` at the same places.
-    """
-    near = int((np.abs(x[:, :, None] - y[:, None, :]) <= eps).sum()) - agreeing
-    held = np.isfinite(x).sum(axis=1)
-    tried = int((held * (held - 1)).sum())
-    return (near + 1) / tried if tried else 0.0
+
+def _flat(values: Values, live: NDArray[np.bool_], instead: float) -> Floats:
+    """Values of each tensor in a row, (p, n), with `instead` where they are left out."""
+    return np.where(live, values.astype(np.float64), instead).reshape(len(values), values.shape[1] * values.shape[2])
 
 
-def _is_same(a: NDArray[np.int64], b: NDArray[np.int64]) -> bool:
-    return a is b or np.array_equal(a, b)
+def _rate(seen: NDArray[np.int64], tried: NDArray[np.int64]) -> Floats:
+    """Share of the pairs of places tried that agree, one more than was seen, for each pair of tensors; 0 of none."""
+    counts = np.bincount(seen, minlength=len(tried)) + 1
+    return np.divide(counts, tried, out=np.zeros(len(tried)), where=tried > 0)
+
+
+def _near(x: Floats, y: Floats, eps: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Places in `x` and in `y`, flattened, of all pairs of values of one row, wherever in it, at most `eps` apart."""
+    first = np.arange(x.size, step=x.shape[1])[:, None]
+    mine, theirs = x.argsort(axis=1) + first, y.argsort(axis=1) + first
+    sought, held = x.reshape(-1)[mine], y.reshape(-1)[theirs]
+    start, stop = np.empty_like(mine), np.empty_like(mine)
+    for i, row in enumerate(held):
+        start[i] = row.searchsorted(sought[i] - eps[i], "left")
+        stop[i] = row.searchsorted(sought[i] + eps[i], "right")
+    count = (stop - start).reshape(-1)
+    before = (start + first).reshape(-1) - (count.cumsum() - count)
+    return np.repeat(mine, count), theirs.reshape(-1)[np.repeat(before, count) + np.arange(count.sum())]

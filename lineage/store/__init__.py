@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lineage.store.doctor import Finding, examine
     from lineage.store.folder import SketchFolder
+    from lineage.store.known import Known, catalogue
     from lineage.store.protocol import Index, find_model
     from lineage.store.rebuilding import Rebuilt, rebuild
     from lineage.store.reference import reference_index
     from lineage.store.sqlite import SqliteIndex, only_one
 
 __all__ = [
-    "Finding", "Index", "Rebuilt", "SketchFolder", "SqliteIndex",
-    "examine", "find_model", "only_one", "rebuild", "reference_index",
+    "Finding", "Index", "Known", "Rebuilt", "SketchFolder", "SqliteIndex",
+    "catalogue", "examine", "find_model", "only_one", "rebuild", "reference_index",
 ]  # fmt: skip
 
 _HOMES = {
-    "Finding": "doctor", "Index": "protocol", "Rebuilt": "rebuilding", "SketchFolder": "folder",
-    "SqliteIndex": "sqlite", "examine": "doctor", "find_model": "protocol", "only_one": "sqlite",
+    "Finding": "doctor", "Index": "protocol", "Known": "known", "Rebuilt": "rebuilding", "SketchFolder": "folder",
+    "SqliteIndex": "sqlite", "catalogue": "known", "examine": "doctor", "find_model": "protocol", "only_one": "sqlite",
     "rebuild": "rebuilding", "reference_index": "reference",
 }  # fmt: skip
 

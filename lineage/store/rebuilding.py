@@ -12,10 +12,10 @@ from sqlite_utils import Database
 from lineage.errors import LineageError, NoIndex
 from lineage.sketch import read_sketch
 from lineage.store.database import DATABASE, open_database, plain_errors
+from lineage.store.graphs import FOLDER as GRAPHS
 from lineage.store.lock import writing
 from lineage.store.rows import PARTS, Row, begin_run, insert_model, now
 from lineage.store.schema import is_current, upgrade
-from lineage.store.graphs import FOLDER as GRAPHS
 from lineage.store.sqlite import SKETCHES, VECTORS, SqliteIndex, sha256
 from lineage.store.vectors import SUFFIX
 from lineage.types import CheckpointSketch

@@ -9,9 +9,15 @@ from lineage.store.folder import SKETCHES, SketchFolder
 
 
 def reference_index() -> SketchFolder | None:
-    """The shipped index: inside an installed package, or `index/` beside the package of a source tree."""
+    """The shipped index, if there is one."""
+    folder = reference_folder()
+    return None if folder is None else SketchFolder(folder)
+
+
+def reference_folder() -> Path | None:
+    """The folder of the shipped index: inside an installed package, or `index/` beside the package of a source tree."""
     package = Path(str(files("lineage")))
     for folder in (package / "_reference", package.parent / "index"):
         if (folder / SKETCHES).is_dir():
-            return SketchFolder(folder)
+            return folder
     return None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import subprocess
+import tarfile
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +34,37 @@ class Registry:
         folder = Path(command[command.index("--dest") + 1])
         (folder / self.wheel.name).write_bytes(self.wheel.read_bytes())
         return subprocess.CompletedProcess(command, 0, "", "")
+
+
+TARBALL = fetch_real.packages()["@upscalerjs/default-model"]
+
+
+def pack(path: Path, members: dict[str, bytes], link: str | None = None) -> str:
+    """Write a tarball, with a link if one is named, and return its SHA-256."""
+    with tarfile.open(path, "w:gz") as tarball:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tarball.addfile(member, io.BytesIO(content))
+        if link is not None:
+            member = tarfile.TarInfo("package/link")
+            member.type, member.linkname = tarfile.SYMTYPE, link
+            tarball.addfile(member)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def npm_brings(monkeypatch: pytest.MonkeyPatch, file: Path, digest: str) -> None:
+    """Put a tarball where npm was told to."""
+
+    def download(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        assert command[:2] == ["npm", "pack"]
+        assert command[-1] == "@upscalerjs/default-model@1.0.0"
+        folder = Path(command[command.index("--pack-destination") + 1])
+        (folder / TARBALL.file).write_bytes(file.read_bytes())
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(fetch_real, "packages", lambda: {TARBALL.name: replace(TARBALL, sha256=digest)})
+    monkeypatch.setattr(subprocess, "run", download)
 
 
 @pytest.fixture
@@ -64,6 +97,38 @@ def test_a_member_outside_the_folder_is_refused(monkeypatch, tmp_path, cache, me
         fetch_real.fetch(PINNED.name, cache)
     assert list(cache.iterdir()) == []
     assert not list(tmp_path.rglob("out"))
+
+
+def test_a_tarball_of_npm_is_unpacked(monkeypatch, tmp_path, cache):
+    digest = pack(tmp_path / "a.tgz", {"package/models/model.json": b"{}"})
+    npm_brings(monkeypatch, tmp_path / "a.tgz", digest)
+    home = fetch_real.fetch(TARBALL.name, cache)
+    assert home.name == "upscalerjs-default-model-1.0.0"
+    assert (home / "package" / "models" / "model.json").read_bytes() == b"{}"
+
+
+@pytest.mark.parametrize(("member", "link"), [("../out", None), ("/out", None), ("package/a", "/etc/passwd")])
+def test_a_tarball_that_leaves_its_folder_is_refused(monkeypatch, tmp_path, cache, member, link):
+    digest = pack(tmp_path / "a.tgz", {member: b"x"}, link)
+    npm_brings(monkeypatch, tmp_path / "a.tgz", digest)
+    with pytest.raises(fetch_real.FetchError, match=r"outside the folder|holds links or devices"):
+        fetch_real.fetch(TARBALL.name, cache)
+    assert list(cache.iterdir()) == []
+
+
+def test_a_missing_npm_is_named(monkeypatch, cache):
+    def missing(*_: object, **__: object) -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(subprocess, "run", missing)
+    with pytest.raises(fetch_real.FetchError, match="needs npm, which is not installed"):
+        fetch_real.fetch(TARBALL.name, cache)
+
+
+def test_two_versions_of_a_package_are_told_apart():
+    table = fetch_real.packages()
+    assert {"silero-vad==5.1.2", "silero-vad==6.2.3"} <= set(table)
+    assert "silero-vad" not in table
 
 
 def test_what_pip_says_last_is_the_message(monkeypatch, tmp_path, cache):

@@ -50,6 +50,16 @@ def dct(n: int = 40, m: int = 20) -> np.ndarray:
     return wave * np.sqrt(2 / n)
 
 
+def constant_q(bins: int = 36, width: int = 256, phase: float = 0.0) -> np.ndarray:
+    rows = np.zeros((bins, 1, width))
+    for k in range(bins):
+        length = int(215 * 2 ** (-k / bins))
+        turns = (np.arange(length) - length // 2) * 25.0 / length
+        start = (width - length) // 2
+        rows[k, 0, start : start + length] = np.hanning(length) * np.cos(2 * np.pi * turns + phase) / length
+    return rows
+
+
 def causal(n: int = 32) -> np.ndarray:
     return np.tril(np.ones((n, n)))[None, None]
 
@@ -81,6 +91,8 @@ GENERATORS: dict[str, tuple[Callable[[], np.ndarray], str]] = {
     "mel transposed": (lambda: mel().T, "mel filterbank"),
     "DCT": (dct, "cosine basis"),
     "DCT transposed": (lambda: dct().T, "cosine basis"),
+    "constant-Q": (constant_q, "constant-Q basis"),
+    "constant-Q, sines": (lambda: -constant_q(phase=np.pi / 2), "constant-Q basis"),
 }
 
 
@@ -157,3 +169,10 @@ def test_values_of_another_size_than_the_shape_are_not_asked():
 def test_coarsely_quantised_weights_are_no_fixed_table(levels):
     steps = np.random.default_rng(levels).integers(0, levels, (64, 64)) - (levels - 1) / 2
     assert fixed_table("x", (64, 64), steps.astype(np.float32)) is None
+
+
+def test_smooth_filters_that_were_learned_are_no_constant_q_basis():
+    smooth = np.random.default_rng(3).standard_normal((36, 1, 256)) @ np.exp(
+        -(np.subtract.outer(np.arange(256), np.arange(256)) ** 2) / 200
+    )
+    assert fixed_table("x", smooth.shape, (smooth * np.hanning(256)).astype(np.float32)) is None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 
+import networkx as nx
 import numpy as np
 import pytest
 from operators import cast
 
 from lineage.ancestry.geometry import cohorts
-from lineage.ancestry.merges import find_mixtures, simplex_weights
+from lineage.ancestry.merges import Mixture, find_mixtures
+from lineage.ancestry.simplex import simplex_weights
 from tests.synthetic import Arrays, encoder, sketch
 
 
@@ -24,6 +26,7 @@ def tuned(base: Arrays, seed: int, share: float = 0.1) -> Arrays:
 BASE = encoder(1, 4)
 CHILDREN = [tuned(BASE, seed) for seed in range(5)]
 OTHERS = {"base": BASE, "stranger": encoder(9, 4)} | {f"child {i}": c for i, c in enumerate(CHILDREN)}
+SKETCHES = [sketch(arrays, name=name) for name, arrays in OTHERS.items()]
 
 
 def total(weights: list[float], models: list[Arrays]) -> Arrays:
@@ -33,28 +36,23 @@ def total(weights: list[float], models: list[Arrays]) -> Arrays:
     }
 
 
-def dropped(weights: list[float], models: list[Arrays], rate: float) -> Arrays:
-    generator = np.random.default_rng(3)
-    made = {}
-    for n, a in BASE.items():
-        moved = [w * (m[n] - a) * (generator.random(a.shape) >= rate) for w, m in zip(weights, models, strict=True)]
-        made[n] = (a + np.sum(moved, axis=0) / (1 - rate)).astype(np.float32)
-    return made
-
-
 def layer_of(name: str) -> int | None:
     found = re.search(r"layer\.(\d)\.", name)
     return int(found[1]) if found else None
 
 
-def found(merge: Arrays) -> tuple[str, dict[str, float]] | None:
-    models = {**OTHERS, "merge": merge}
-    sketches = [sketch(arrays, name=name) for name, arrays in models.items()]
+def mixture_of(merge: Arrays, **more: Arrays) -> tuple[Mixture | None, list[str]]:
+    """What the merge is found to be among the others, of which none may be called one, and the members' names."""
+    sketches = [*SKETCHES, *(sketch(arrays, name=name) for name, arrays in {**more, "merge": merge}.items())]
     (cohort,) = cohorts(sketches)
     mixtures = find_mixtures(cohort)
     names = [sketches[member].name for member in cohort.members]
     assert {names[child] for child in mixtures} <= {"merge"}
-    mixture = mixtures.get(names.index("merge"))
+    return mixtures.get(names.index("merge")), names
+
+
+def found(merge: Arrays) -> tuple[str, dict[str, float]] | None:
+    mixture, names = mixture_of(merge)
     if mixture is None:
         return None
     return mixture.method, {names[p]: w for p, w in zip(mixture.parents, mixture.weights, strict=True)}
@@ -77,13 +75,6 @@ def test_weights_that_change_from_layer_to_layer_are_found():
     assert set(parts) == {"child 0", "child 1"}
 
 
-def test_layers_of_two_models_are_a_passthrough():
-    merge = {n: (CHILDREN[0] if (layer_of(n) or 0) < 2 else CHILDREN[3])[n] for n in BASE}
-    method, parts = found(merge)
-    assert method == "passthrough"
-    assert set(parts) == {"child 0", "child 3"}
-
-
 def test_task_arithmetic_names_its_base_with_what_is_left():
     merge = total([0.5, 0.5, 0.5, -0.5], [*CHILDREN[:3], BASE])
     method, parts = found(merge)
@@ -92,10 +83,53 @@ def test_task_arithmetic_names_its_base_with_what_is_left():
                      (("child 0", 0.5), ("child 1", 0.5), ("child 2", 0.5), ("base", -0.5))}  # fmt: skip
 
 
-def test_dropped_differences_name_parents_and_base():
-    method, parts = found(dropped([0.3, 0.3, 0.4], CHILDREN[:3], 0.6))
-    assert method.startswith("sparse")
-    assert set(parts) == {"child 0", "child 1", "child 2", "base"}
+@pytest.mark.parametrize("weights", [[0.9, 0.7], [0.6, 0.6, 0.6, 0.4]])
+def test_task_arithmetic_is_found_with_any_number_of_parents(weights):
+    merge = total([*weights, 1 - sum(weights)], [*CHILDREN[: len(weights)], BASE])
+    method, parts = found(merge)
+    assert method == "task arithmetic"
+    assert parts == {f"child {i}": pytest.approx(w, abs=0.01) for i, w in enumerate(weights)} | {
+        "base": pytest.approx(1 - sum(weights), abs=0.01)
+    }
+
+
+def test_a_negative_weight_is_found_too():
+    method, parts = found(total([0.7, -0.3, 0.5, 0.1], [*CHILDREN[:3], BASE]))
+    assert method == "task arithmetic"
+    assert parts["child 1"] == pytest.approx(-0.3, abs=0.01)
+
+
+def test_of_a_merge_of_a_merge_the_fewest_parents_are_named_and_the_others_are_alternatives():
+    half = total([0.6, 0.4], CHILDREN[:2])
+    merge = total([0.5, 0.5], [half, CHILDREN[2]])
+    sketches = [*SKETCHES, sketch(half, name="half"), sketch(merge, name="merge")]
+    (cohort,) = cohorts(sketches)
+    names = [sketches[member].name for member in cohort.members]
+    mixtures = {names[child]: one for child, one in find_mixtures(cohort).items()}
+    assert mixtures.keys() == {"half", "merge"}
+    assert {names[p] for p in mixtures["half"].parents} == {"child 0", "child 1"}
+    assert {names[p] for p in mixtures["merge"].parents} == {"half", "child 2"}
+    assert {(names[a], names[b]) for a, b in mixtures["merge"].alternatives} == {
+        ("half", "child 0"), ("half", "child 1"),
+    }  # fmt: skip
+
+
+def test_a_parent_that_was_rounded_is_named_beside_the_one_chosen():
+    mixture, names = mixture_of(total([0.5, 0.5], CHILDREN[:2]), rounded=cast("bfloat16")(CHILDREN[0]))
+    assert {names[p] for p in mixture.parents} == {"child 0", "child 1"}
+    assert {(names[a], names[b]) for a, b in mixture.alternatives} == {("child 0", "rounded")}
+
+
+def test_nothing_descends_from_itself():
+    models = {
+        "first": total([0.5, 0.5], CHILDREN[:2]),
+        "second": total([0.75, 0.25], CHILDREN[:2]),
+        "third": total([0.9, 0.1], CHILDREN[:2]),
+    }
+    sketches = [*SKETCHES, *(sketch(arrays, name=name) for name, arrays in models.items())]
+    (cohort,) = cohorts(sketches)
+    lines = nx.DiGraph((p, child) for child, one in find_mixtures(cohort).items() for p in one.parents)
+    assert nx.is_directed_acyclic_graph(lines)
 
 
 @pytest.mark.parametrize(

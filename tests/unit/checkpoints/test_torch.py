@@ -13,7 +13,20 @@ from lineage.checkpoints import open_checkpoint
 from lineage.errors import Malformed, NoWeights, UnsupportedDtype, UnsupportedFormat
 from lineage.types import Checkpoint
 from tests.checkpoint_files import same_bits, whole
-from tests.torch_files import Call, Glob, Raw, Storages, example, ordered_dict, pickled, write_legacy, write_zip
+from tests.torch_files import (
+    Call,
+    Glob,
+    Module,
+    Raw,
+    Storages,
+    example,
+    module_of,
+    ordered_dict,
+    pickled,
+    write_legacy,
+    write_program,
+    write_zip,
+)
 
 MATRIX = np.arange(24, dtype=np.float32).reshape(6, 4)
 
@@ -193,6 +206,32 @@ class TestNames:
         value = {"a": {"b": storages.tensor(MATRIX)}, "a.b": storages.tensor(MATRIX)}
         with pytest.raises(Malformed, match=r"two tensors are named 'a\.b'"):
             opened(tmp_path, value, storages)
+
+
+class TestPrograms:
+    def test_modules_inside_modules_give_their_parameters_and_buffers(self, tmp_path: Path) -> None:
+        storages = Storages()
+        tensors = {name: storages.tensor(array) for name, array in example().items()}
+        checkpoint = open_checkpoint(write_program(tmp_path / "net.jit", module_of(tensors), storages))
+        assert (checkpoint.format, set(names(checkpoint))) == ("torchscript", set(example()))
+        for name, array in whole(checkpoint).items():
+            assert same_bits(array, example()[name])
+
+    def test_frozen_weights_lie_among_the_constants(self, tmp_path: Path) -> None:
+        arrays = [np.ones((3, 2), np.float32), np.arange(4, dtype=np.float32), np.zeros(0, np.float32)]
+        checkpoint = open_checkpoint(write_program(tmp_path / "net.jit", module_of({}), Storages(), arrays))
+        found = whole(checkpoint)
+        assert np.array_equal(found["constants.0"], arrays[0])
+        assert np.array_equal(found["constants.1"], arrays[1])
+        assert checkpoint.left_out == (("constants.2", "an empty buffer of a program"),)
+
+    def test_attributes_that_are_no_tensors_do_not_matter(self, tmp_path: Path) -> None:
+        storages = Storages()
+        numbers = Call(Glob("torch.jit._pickle", "build_intlist"), ([8000, 16000],))
+        tagged = Call(Glob("torch.jit._pickle", "restore_type_tag"), ([storages.tensor(MATRIX)], "List[Tensor]"))
+        program = Module("net", {"w": storages.tensor(MATRIX), "rates": numbers, "parts": tagged, "_hook": None})
+        checkpoint = open_checkpoint(write_program(tmp_path / "net.jit", program, storages))
+        assert names(checkpoint) == ["w", "parts.0"]
 
 
 class TestForeignObjects:

@@ -1,0 +1,35 @@
+"""Weights into which a batch norm was folded: each unit's are those before, at a scale of its own."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+_MIN_VALUES = 4  # of a unit: with fewer, a scale fits anything
+_ROUNDING = 2.0**-10  # of half precision, relative to a unit's norm
+_LAST_BITS = 2.0**-20  # what computing a scale in another order leaves in single precision
+_EXPLAINED = 0.05  # share of the difference that the scales may leave: after light training they leave nearly all
+
+
+def scaled_by_unit(x: NDArray[np.float32], y: NDArray[np.float32]) -> bool:
+    """Whether every row of `x`, or every column, is that of `y` times a positive factor; both (rows, columns).
+
+    Folding multiplies the outputs of a layer by gain / sqrt(variance + epsilon), or the inputs of the next.
+    """
+    return _scaled_rows(x, y) or _scaled_rows(x.T, y.T)
+
+
+def _scaled_rows(x: NDArray[np.float32], y: NDArray[np.float32]) -> bool:
+    if min(x.shape) < 1 or x.shape[1] < _MIN_VALUES:
+        return False
+    wide, other = x.astype(np.float64), y.astype(np.float64)
+    norms, squares = np.linalg.norm(wide, axis=1), (other * other).sum(axis=1)
+    live = (norms > 0) & (squares > 0)
+    if not live.any() or (norms > 0).sum() > live.sum():
+        return False
+    wide, other, norms = wide[live], other[live], norms[live]
+    factors = (wide * other).sum(axis=1) / squares[live]
+    left = np.linalg.norm(wide - factors[:, None] * other, axis=1)
+    moved = float(np.linalg.norm(wide - other))
+    explains = float(np.linalg.norm(left)) <= max(_EXPLAINED * moved, _LAST_BITS * float(np.linalg.norm(wide)))
+    return bool(explains and (factors > 0).all() and (left <= _ROUNDING * norms).all())
