@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -14,7 +15,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Literal
 
 from lineage import store
-from lineage.checkpoints import open_checkpoint
+from lineage.checkpoints import is_remote, open_checkpoint, require_hub, shown
 from lineage.errors import LineageError, NoIndex, Unknown
 from lineage.sketch import is_sketch_file, read_sketch, sketch_checkpoint, write_sketch
 from lineage.types import CheckpointSketch, Comparison, Depth, Lineage, Merge, ModelRecord, Trace, Whois
@@ -61,8 +62,12 @@ def default_index() -> Path:
     return user_data_path("lineage", appauthor=False)
 
 
-def sketch(source: str | Path, depth: Depth = "full", watch: Watch | None = None) -> CheckpointSketch:
-    """Sketch a checkpoint (file or folder), or read a `.sketch` file. Raises CheckpointError, SketchMismatch."""
+def sketch(source: str | Path, depth: Depth | None = None, watch: Watch | None = None) -> CheckpointSketch:
+    """Sketch a checkpoint (file, folder or address), or read a `.sketch` file.
+
+    Without `depth`, files on disk are read in full and those at a server sampled, here and below. Raises
+    CheckpointError, SketchMismatch.
+    """
     return _timed_sketch(source, depth, watch)[0]
 
 
@@ -75,7 +80,7 @@ def ingest(
     paths: Iterable[str | Path],
     index: str | Path | None = None,
     *,
-    depth: Depth = "full",
+    depth: Depth | None = None,
     workers: int = 2,
     watch: Watch | None = None,
 ) -> Iterator[Ingested]:
@@ -119,12 +124,36 @@ def ingest(
             home.finish_run()
 
 
+def fill(
+    index: str | Path | None = None,
+    *,
+    family: str | None = None,
+    depth: Depth | None = None,
+    workers: int = 2,
+    watch: Watch | None = None,
+) -> Iterator[Ingested]:
+    """Ingest the public models of the catalogue, or of one family of it, that the index does not hold yet.
+
+    They are read from the hub, as `ingest` reads `hf:org/name`. Raises Unknown for a family that the catalogue does
+    not have, Unreachable where the hub does not answer.
+    """
+    sources = [model.source for model in store.catalogue(family)]
+    folder = _folder(index)
+    if store.SqliteIndex.is_in(folder):
+        with store.SqliteIndex.open(folder) as home:
+            held = {_without_commit(place) for one in home.models() for place in (one.source, *one.aliases)}
+        sources = [source for source in sources if source not in held]
+    if sources:
+        require_hub()
+    yield from ingest(sources, index, depth=depth, workers=workers, watch=watch)
+
+
 def whois(
     checkpoint: str | Path | CheckpointSketch,
     index: str | Path | None = None,
     *,
     reference: bool = True,
-    depth: Depth = "full",
+    depth: Depth | None = None,
     watch: Watch | None = None,
 ) -> Whois:
     """Say what a checkpoint, a `.sketch` file or a sketch descends from, component by component.
@@ -148,7 +177,7 @@ def compare(
     index: str | Path | None = None,
     *,
     reference: bool = True,
-    depth: Depth = "full",
+    depth: Depth | None = None,
     watch: Watch | None = None,
 ) -> Comparison:
     """What `a` is to `b`. Each is a checkpoint, a `.sketch` file, a sketch, or an indexed model (see `find`)."""
@@ -218,7 +247,7 @@ def decompose(
     index: str | Path | None = None,
     *,
     reference: bool = True,
-    depth: Depth = "full",
+    depth: Depth | None = None,
     watch: Watch | None = None,
 ) -> Merge | None:
     """The models that a checkpoint or indexed model (see `find`) is merged from; None if it is no merge."""
@@ -234,13 +263,13 @@ def find(
     index: str | Path | None = None,
     *,
     reference: bool = True,
-    depth: Depth = "full",
+    depth: Depth | None = None,
     watch: Watch | None = None,
 ) -> CheckpointSketch:
-    """The sketch of a path that exists, or of the indexed model of that id, unique prefix, name or alias."""
+    """The sketch of an address, an existing path, or the indexed model of that id, unique prefix, name or alias."""
     if isinstance(text, CheckpointSketch):
         return text
-    if Path(text).exists():
+    if is_remote(text) or Path(text).exists():
         return sketch(text, depth, watch)
     with indexes(index, reference) as searched:
         held = _find(str(text), searched)
@@ -308,22 +337,23 @@ class _Made:
     seconds: float
 
 
-def _make(path: str, depth: Depth, threads: int, watch: Watch) -> Ingested | _Made:
+def _make(path: str, depth: Depth | None, threads: int, watch: Watch) -> Ingested | _Made:
     """Sketch one path in a worker thread; whatever goes wrong there is that path's failure alone."""
-    started = time.perf_counter()
+    started, name = time.perf_counter(), shown(path)
     try:
         made, _, _ = _timed_sketch(path, depth, watch, threads)
     except LineageError as error:
-        return Ingested("failed", path, error=str(error), exit_code=error.exit_code)
+        return Ingested("failed", name, error=str(error), exit_code=error.exit_code)
     except OSError as error:
-        return Ingested("failed", path, error=f"{path}: {error.strerror or error}", exit_code=1)
+        return Ingested("failed", name, error=f"{name}: {error.strerror or error}", exit_code=1)
     except Exception as error:  # one bad file must not stop the others
-        return Ingested("failed", path, error=f"{path}: {type(error).__name__}: {error}", exit_code=1)
-    return _Made(path, made, time.perf_counter() - started)
+        return Ingested("failed", name, error=f"{name}: {type(error).__name__}: {error}", exit_code=1)
+    return _Made(name, made, time.perf_counter() - started)
 
 
 def _added(home: SqliteIndex, made: _Made, version: str) -> Ingested:
-    is_new = home.add(replace(made.sketch, path=str(Path(made.path).absolute())), version)
+    source = made.sketch.path if is_remote(made.path) else str(Path(made.path).absolute())
+    is_new = home.add(replace(made.sketch, path=source), version)
     return Ingested(
         "ingested" if is_new else "unchanged",
         made.path,
@@ -337,7 +367,7 @@ def _added(home: SqliteIndex, made: _Made, version: str) -> Ingested:
 
 
 def _timed_sketch(
-    source: str | Path, depth: Depth, watch: Watch | None, threads: int | None = None
+    source: str | Path, depth: Depth | None, watch: Watch | None, threads: int | None = None
 ) -> tuple[CheckpointSketch, float, float]:
     """A sketch with the seconds spent on opening and on sketching."""
     started = time.perf_counter()
@@ -346,9 +376,15 @@ def _timed_sketch(
         return made, time.perf_counter() - started, 0.0
     checkpoint = open_checkpoint(source)
     opened = time.perf_counter()
-    step = None if watch is None else lambda done, total: watch(str(source), done, total)
+    step = None if watch is None else lambda done, total: watch(shown(str(source)), done, total)
+    depth = depth or ("sampled" if is_remote(source) else "full")
     made = sketch_checkpoint(checkpoint, depth, threads=threads or os.cpu_count() or 1, watch=step)
     return made, opened - started, time.perf_counter() - opened
+
+
+def _without_commit(source: str) -> str:
+    """`hf:org/name` of `hf:org/name@commit`."""
+    return re.sub("@[0-9a-f]{40,64}", "", source)
 
 
 def _find(text: str, searched: Iterable[Index]) -> tuple[ModelRecord, Index]:

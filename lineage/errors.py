@@ -7,6 +7,7 @@
         UnsupportedDtype                      it holds values of a type that this version cannot read
         UnsupportedFormat                     nothing here reads such a file
         NoWeights                             it holds no model weights (an adapter alone, an empty folder)
+        Unreachable                           a server does not give it: gated, missing, changed, no answer
       StoreError                     exit 1
         NoIndex                      exit 10  the folder holds no index
         Locked                       exit 11  another process is writing to the index
@@ -58,6 +59,17 @@ class UnsupportedFormat(CheckpointError):
 
 class NoWeights(CheckpointError):
     """The file or folder holds no model weights."""
+
+
+class Unreachable(CheckpointError):
+    """A server does not give the file: gated, missing, changed while it was read, or no answer.
+
+    `status` is the HTTP status where that is the reason.
+    """
+
+    def __init__(self, path: str | Path, problem: str, status: int | None = None) -> None:
+        super().__init__(path, problem)
+        self.status = status
 
 
 class StoreError(LineageError):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +74,21 @@ class Declared:
     source: str
 
 
+class ReadAhead(Protocol):
+    """What a checkpoint at a server wants to be told: what will be read soon, and that nothing more will be.
+
+    `connections` threads may read at a time.
+    """
+
+    connections: int
+
+    def expect(self, bands: Iterable[tuple[TensorView, int, int]]) -> None:
+        """Hear of the bands (view, start, stop) that will be read, roughly in this order."""
+
+    def stop(self) -> None:
+        """Give up every read that still waits; it raises CheckpointError."""
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """An opened model: its tensors in a stable order and what its side files say.
@@ -92,6 +107,7 @@ class Checkpoint:
     licence: str | None = None
     declared: tuple[Declared, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
+    ahead: ReadAhead | None = None  # where the bytes come from a server
 
 
 # -- anatomy -----------------------------------------------------------------------------------
@@ -162,7 +178,7 @@ class Stats:
     distinct: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class TensorSketch:
     """All that is kept of one tensor, compared by identity. Absent families are None.
 
@@ -189,7 +205,7 @@ class TensorSketch:
     moments: NDArray[np.float64] | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class CheckpointSketch:
     """The sketch of a whole model; `id` is made from content digests, never from float bytes.
 

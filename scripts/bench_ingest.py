@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -76,10 +76,11 @@ def shapes() -> dict[str, tuple[int, ...]]:
     return {"model.embed_tokens.weight": (vocabulary, HIDDEN), **names, "model.norm.weight": (HIDDEN,)}
 
 
-def write_checkpoint(path: Path) -> None:
-    """Write the safetensors file chunk by chunk: 0.02-scaled normal values, gains near one, seeded."""
+def write_checkpoint(path: Path, named: Mapping[str, tuple[int, ...]] | None = None) -> None:
+    """Write a safetensors file of `named` shapes chunk by chunk: 0.02-scaled normal values, gains near one, seeded."""
+    named = shapes() if named is None else named
     header, offset = {}, 0
-    for name, shape in shapes().items():
+    for name, shape in named.items():
         end = offset + 2 * int(np.prod(shape))
         header[name] = {"dtype": "BF16", "shape": list(shape), "data_offsets": [offset, end]}
         offset = end
@@ -88,7 +89,7 @@ def write_checkpoint(path: Path) -> None:
     generator = np.random.default_rng(SEED)
     with path.open("wb") as stream:
         stream.write(len(text).to_bytes(8, "little") + text)
-        for shape in shapes().values():
+        for shape in named.values():
             for chunk in _bfloat16(generator, shape):
                 stream.write(chunk)
 

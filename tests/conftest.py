@@ -1,24 +1,31 @@
-"""What holds in every test: no network, and nothing of the user's own folders is read or written."""
+"""What holds in every test: no network but the test's own servers, and nothing of the user's own folders is touched."""
 
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from hub_server import Hub, serving
 
 
 @pytest.fixture(autouse=True)
-def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+def own_servers(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, int]]:
+    """Addresses (host, port) that this test may connect to: servers that it has started."""
     connect = socket.socket.connect
+    own: set[tuple[str, int]] = set()
 
     def refuse(self: socket.socket, address: Any) -> None:
-        if self.family != getattr(socket, "AF_UNIX", None):
+        if self.family != getattr(socket, "AF_UNIX", None) and address not in own:
             pytest.fail(f"a test reached for the network: {address}")
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
+    return own
 
 
 @pytest.fixture(autouse=True)
@@ -28,3 +35,21 @@ def own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPa
     for variable in ("HOME", "USERPROFILE", "LOCALAPPDATA", "XDG_DATA_HOME", "XDG_CACHE_HOME", "LINEAGE_CACHE"):
         monkeypatch.setenv(variable, str(home))
     return home
+
+
+@pytest.fixture
+def hub(own_servers: set[tuple[str, int]], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Hub]]:
+    """`hub({"org/name": folder}, ranges=False)`: a hub of the test's own, which HF_ENDPOINT names; no pause is long."""
+    monkeypatch.setattr("lineage.checkpoints.remote.session.FIRST_PAUSE_S", 0.001)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    with ExitStack() as stack:
+
+        def start(repos: dict[str, Path], **settings: Any) -> Hub:
+            started = stack.enter_context(serving(Hub(repos, **settings)))
+            for url in (started.url, started.store):
+                parts = urlsplit(url)
+                own_servers.add((str(parts.hostname), int(parts.port or 0)))
+            monkeypatch.setenv("HF_ENDPOINT", started.url)
+            return started
+
+        yield start

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,14 @@ class Persistent:
     """A persistent id: a storage."""
 
     identity: tuple[Any, ...]
+
+
+@dataclass
+class Module:
+    """A module of a TorchScript program: an object of a class of the program, and its attributes."""
+
+    name: str
+    attributes: dict[str, Any]
 
 
 @dataclass
@@ -142,6 +150,9 @@ class _Encoder:
             case Call():
                 state = b"" if value.state is None else self.encode(value.state) + b"b"
                 return self.encode(value.function) + self.encode(value.arguments) + b"R" + state
+            case Module():
+                made = b"c__torch__\n" + value.name.encode() + b"\n)\x81"
+                return made + self.encode(value.attributes) + b"b"
             case Persistent():
                 return self.encode(value.identity) + b"Q"
             case Raw():
@@ -166,6 +177,32 @@ def write_zip(path: Path, value: Any, storages: Storages, *, big_endian: bool = 
             archive.writestr(f"archive/data/{key}", swapped(array).tobytes() if big_endian else array.tobytes())
         archive.writestr("archive/version", "3\n")
     return path
+
+
+def write_program(path: Path, value: Any, storages: Storages, constants: Sequence[np.ndarray] = ()) -> Path:
+    """Write a TorchScript program, whose code does nothing, with constants beside its modules."""
+    write_zip(path, value, storages)
+    held = Storages()
+    pickle = pickled(tuple(held.tensor(array) for array in constants))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("archive/code/__torch__.py", "class Net(Module):\n  __parameters__ = []\n")
+        archive.writestr("archive/constants.pkl", pickle)
+        for key, array in held.arrays.items():
+            archive.writestr(f"archive/constants/{key}", array.tobytes())
+    return path
+
+
+def module_of(tensors: Mapping[str, Any], name: str = "Net") -> Module:
+    """Modules inside each other as the dots of the names say."""
+    inner: dict[str, dict[str, Any]] = {}
+    attributes: dict[str, Any] = {"training": False}
+    for key, value in tensors.items():
+        head, dot, rest = key.partition(".")
+        if dot:
+            inner.setdefault(head, {})[rest] = value
+        else:
+            attributes[key] = value
+    return Module(name, attributes | {key: module_of(below, "Net") for key, below in inner.items()})
 
 
 def swapped(array: np.ndarray) -> np.ndarray:

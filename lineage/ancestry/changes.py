@@ -148,15 +148,22 @@ def _rescaled(a: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32]) -
 def _quantized(
     a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32], match: TensorMatch
 ) -> Change | None:
-    """One side lies on a lattice of few levels, the other does not, and they agree.
+    """One side is stored by a scheme or lies on a lattice of few levels, the other does not, and they agree.
 
     The role is told where the coarse side is the plain rounding of this very model.
     """
     if match.r is None or match.r < _ROUNDED_R:
         return None
-    mine, theirs = lattice(a), lattice(b)
+    mine, theirs = _encoding(a), _encoding(b)
+    if mine is None and theirs is None:
+        mine, theirs = lattice(a), lattice(b)
     if (mine is None) == (theirs is None):
         return None
     coarse, fine = (x, y) if mine is not None else (y, x)
     role: Role = "child" if mine is not None else "parent"
     return Change("quantized", role if is_rounding(coarse, fine) else None, mine or theirs)
+
+
+def _encoding(tensor: TensorSketch) -> str | None:
+    """How a tensor was stored where that is a scheme of several words ("gguf q8_0") and not simply a data type."""
+    return tensor.dtype if " " in tensor.dtype else None

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from lineage.checkpoints.opening import open_checkpoint
+from lineage.checkpoints.remote import is_remote, require_hub, shown
 
-__all__ = ["open_checkpoint"]
+__all__ = ["is_remote", "open_checkpoint", "require_hub", "shown"]

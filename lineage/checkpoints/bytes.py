@@ -1,4 +1,4 @@
-"""Positioned reads from a regular file, counted, never mapped.
+"""Positioned reads from a regular file, counted, never mapped; and the folder that it lies in.
 
 A mapped file that is cut while it is read kills the process with SIGBUS, and its pages count as resident
 memory; `preadv` into a fresh buffer does neither and gives a short count instead.
@@ -11,12 +11,15 @@ import os
 import stat
 import threading
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from lineage.errors import CheckpointError, Malformed, Truncated
+from lineage.checkpoints.inside import inside
+from lineage.errors import CheckpointError, Malformed, Truncated, UnsupportedFormat
 from lineage.types import Meter
 
+MAX_ENTRIES = 100_000  # files looked at in one folder
 _counting = threading.Lock()
 
 
@@ -28,6 +31,25 @@ class ByteSource(Protocol):
 
     def fill(self, offset: int, buffer: memoryview) -> None:
         """Fill `buffer` (bytes) with the bytes from `offset` on; raises CheckpointError if there are too few."""
+
+
+class Folder(Protocol):
+    """Files beside each other, on disk or at a server, by their names; `path` is what messages call it."""
+
+    path: Path
+    meter: Meter
+
+    def files(self) -> list[str]:
+        """Names of the files, in order, hidden ones left out. Raises CheckpointError where they cannot be listed."""
+
+    def folders(self) -> Sequence[Folder]:
+        """Folders in this one, in the order of names."""
+
+    def holds(self, name: str) -> bool:
+        """Whether there is such a file, here or below. Raises Malformed for a name that leads out of the folder."""
+
+    def open(self, name: str) -> PositionedFile:
+        """Open a file, here or below. Raises Malformed for a name that leads out of the folder, CheckpointError."""
 
 
 def read(source: ByteSource, offset: int, length: int) -> bytes:
@@ -58,6 +80,11 @@ class PositionedFile:
             need = offset + len(buffer)
             raise Truncated(self.path, f"bytes up to {need:,} are needed, the file ends before: download it again")
 
+    @property
+    def folder(self) -> Folder:
+        """The folder that the file lies in, for the files that it names."""
+        return DiskFolder(self.path.parent, self.meter)
+
     def head(self, length: int) -> bytes:
         """Read the first `length` bytes, fewer if the file is shorter."""
         return read(self, 0, min(length, self.size))
@@ -72,9 +99,46 @@ class PositionedFile:
                 done += got
         except OSError as error:
             raise CheckpointError(self.path, f"cannot be read at byte {offset + done:,}: {error.strerror}") from error
+        self._count(done)
+        return done
+
+    def _count(self, done: int) -> None:
         with _counting:
             self.meter.bytes_read += done
-        return done
+
+
+class DiskFolder:
+    """A folder on disk."""
+
+    def __init__(self, path: Path, meter: Meter) -> None:
+        self.path = path
+        self.meter = meter
+
+    def files(self) -> list[str]:
+        """Names of the files, in order, without hidden ones. Raises CheckpointError, UnsupportedFormat for too many."""
+        return [entry.name for entry in self._entries() if entry.is_file()]
+
+    def folders(self) -> list[DiskFolder]:
+        """Folders in this one, links left out."""
+        found = (entry for entry in self._entries() if entry.is_dir() and not entry.is_symlink())
+        return [DiskFolder(entry, self.meter) for entry in found]
+
+    def holds(self, name: str) -> bool:
+        """Whether there is such a file. Raises Malformed for a name that leads out of the folder."""
+        return inside(self.path, name).exists()
+
+    def open(self, name: str) -> PositionedFile:
+        """Open a file. Raises Malformed for a name that leads out of the folder, CheckpointError."""
+        return PositionedFile(inside(self.path, name), self.meter)
+
+    def _entries(self) -> list[Path]:
+        try:
+            found = sorted(self.path.iterdir())
+        except OSError as error:
+            raise CheckpointError(self.path, f"cannot be listed: {error.strerror}") from error
+        if len(found) > MAX_ENTRIES:
+            raise UnsupportedFormat(self.path, f"holds {len(found):,} files: name the checkpoint itself")
+        return [entry for entry in found if not entry.name.startswith(".")]
 
 
 class Window:

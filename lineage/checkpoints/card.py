@@ -16,13 +16,18 @@ MAX_PARENTS = 64
 _KEY = re.compile(r"([A-Za-z_][\w-]*)\s*:(?:\s+(.*))?$")
 _ITEM = re.compile(r"\s*-\s+(.*)$")
 _IDENTIFIER = re.compile(r"[\w.\-]+(/[\w.\-]+)?")
-_FILE_ENDING = re.compile(r"(\.(safetensors|bin|pt|pth|ckpt|npz|npy|tar|index|json))+$", re.IGNORECASE)
+_FILE_ENDING = re.compile(
+    r"(\.(safetensors|gguf|onnx|tflite|keras|h5|hdf5|jit|bin|pb|pt|pth|ckpt|npz|npy|tar|index|json|msgpack"
+    r"|mlmodel|mlpackage|pdiparams|pdparams|param|nnf|joblib|lz4|pkl|pickle))+$",
+    re.IGNORECASE,
+)
 _SHARD = re.compile(r"-\d{5}-of-\d{5}$")
 _SAYS_NOTHING = frozenset(
     {
         "model", "models", "weights", "model_weights", "pytorch_model", "checkpoint", "checkpoints", "ckpt", "ckpts",
         "pretrained", "assets", "data", "output", "final", "best", "latest", "main", "snapshots", "params", "src",
-        "diffusion_pytorch_model", "state_dict",
+        "diffusion_pytorch_model", "state_dict", "saved_model", "variables", "tf_model", "package",
+        "flax_model", "inference", "networks", "com.apple.coreml", "__params__",
         "sentencetransformer", "crossencoder", "sparseencoder", "readme",
     }
 )  # fmt: skip
@@ -73,7 +78,9 @@ def declared_parents(card: Card, config: Mapping[str, Any], name: str) -> tuple[
 
 def human_name(path: Path, card: Card) -> str:
     """Name a model after its file or folder, or, where that says nothing, after its card or a folder above."""
-    stem = _SHARD.sub("", _FILE_ENDING.sub("", path.name)) if not path.is_dir() else path.name
+    stem = (
+        _SHARD.sub("", _FILE_ENDING.sub("", path.name)) if not path.is_dir() else path.name.removesuffix(".mlpackage")
+    )
     if path.parent.name == "snapshots" and path.parent.parent.name.startswith("models--"):
         return path.parent.parent.name.removeprefix("models--").replace("--", "/")
     if stem and stem.lower() not in _SAYS_NOTHING:

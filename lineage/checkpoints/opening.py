@@ -2,119 +2,149 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lineage.checkpoints import strict_json
 from lineage.checkpoints.adapters import CONFIG as ADAPTER_CONFIG
 from lineage.checkpoints.adapters import adapter_alone, is_adapter
-from lineage.checkpoints.bytes import PositionedFile, read
+from lineage.checkpoints.bytes import DiskFolder, Folder, PositionedFile, read
 from lineage.checkpoints.card import MAX_CARD, Card, declared_parents, human_name, parse_card
-from lineage.checkpoints.folder import Weights, find_weights
+from lineage.checkpoints.decoding import decoded
+from lineage.checkpoints.folder import find_weights
 from lineage.checkpoints.formats import read_file
-from lineage.checkpoints.reader import Contents
-from lineage.checkpoints.shards import inside, read_index, read_shards
+from lineage.checkpoints.reader import Contents, Facts
+from lineage.checkpoints.remote import is_remote, locate
+from lineage.checkpoints.shards import read_index, read_shards, split_beside
 from lineage.errors import CheckpointError, Malformed, NoWeights
 from lineage.types import Checkpoint, Meter
 
 MAX_CONFIG = 16 << 20  # bytes
 # Files of these names are the weights of the folder they lie in, so that its config and card speak of them.
-_MODEL_FILES = frozenset({"model.safetensors", "pytorch_model.bin", "diffusion_pytorch_model.safetensors"})
+_MODEL_FILES = frozenset(
+    {
+        "model.safetensors", "pytorch_model.bin", "diffusion_pytorch_model.safetensors", "tf_model.h5", "model.onnx",
+        "saved_model.pb", "model.bin", "flax_model.msgpack", "inference.pdiparams",
+    }
+)  # fmt: skip
 
 
 def open_checkpoint(path: str | Path) -> Checkpoint:
-    """Open a checkpoint: a safetensors, PyTorch or NumPy file, an index of shards, or a model folder.
+    """Open a checkpoint: a file of any format in `formats.READERS`, an index of shards, a model folder, or an address.
 
     Headers are read and checked, values are not; nothing in the file is executed. Tensors come in the order of the
     file, shards in the order of their names. `nbytes` is the size of the files that hold the weights; `meter` counts
     what is read of them and of their side files. Raises CheckpointError: Truncated, Malformed, UnsupportedDtype,
-    UnsupportedFormat, NoWeights.
+    UnsupportedFormat, NoWeights, Unreachable.
     """
+    if is_remote(path):
+        return _open_remote(str(path))
     place = Path(path)
     try:
-        return _open(place, Meter())
+        if place.is_dir():
+            return _open_folder(place, DiskFolder(place, Meter()), _absolute(place))
+        return _open_file(place, PositionedFile(place, Meter()), _absolute(place))
     except OSError as error:
         raise CheckpointError(place, f"cannot be opened: {error.strerror}") from error
 
 
-def _open(place: Path, meter: Meter) -> Checkpoint:
-    if place.is_dir():
-        return _open_folder(place, meter)
+def _open_remote(text: str) -> Checkpoint:
+    located = locate(text)
+    place = located.place
+    if isinstance(place, PositionedFile):
+        opened = _open_file(place.path, place, located.naming)
+    else:
+        opened = _open_folder(place.path, place, located.naming)
+    return replace(opened, ahead=located.ahead)
+
+
+def _open_file(place: Path, file: PositionedFile, naming: Path) -> Checkpoint:
     if place.name.endswith(".index.json"):
-        return _open_weights(place, place.parent, Weights((), place), meter)
-    folder = place.parent if place.name in _MODEL_FILES else None
-    return _open_weights(place, folder, Weights((place,)), meter)
+        return _open_weights(place, file.folder, _indexed(file), naming)
+    return _open_weights(place, file.folder, _joined(split_beside(file)), naming, of_folder=place.name in _MODEL_FILES)
 
 
-def _open_folder(folder: Path, meter: Meter) -> Checkpoint:
+def _open_folder(place: Path, folder: Folder, naming: Path) -> Checkpoint:
     try:
         weights = find_weights(folder)
     except NoWeights as error:
-        if (folder / ADAPTER_CONFIG).exists() or any(folder.glob("adapter_model.*")):
-            raise adapter_alone(folder, _adapter_base(folder, meter)) from error
+        if folder.holds(ADAPTER_CONFIG) or any(name.startswith("adapter_model.") for name in folder.files()):
+            raise adapter_alone(place, _adapter_base(folder)) from error
         raise
-    return _open_weights(folder, weights.folder, weights, meter)
+    home = weights.folder
+    if weights.index is not None:
+        return _open_weights(place, home, _indexed(home.open(weights.index)), naming)
+    return _open_weights(place, home, _joined([home.open(name) for name in weights.files]), naming)
 
 
-def _open_weights(place: Path, folder: Path | None, weights: Weights, meter: Meter) -> Checkpoint:
-    """Read the headers of the weights, and the side files of `folder` if it is the folder of this model."""
-    contents, nbytes = _contents(weights, meter)
+def _open_weights(
+    place: Path, folder: Folder, weights: tuple[Contents, int], naming: Path, *, of_folder: bool = True
+) -> Checkpoint:
+    """Add to the tensors what the side files say, if the weights are those `of_folder`, the model in the folder."""
+    contents, nbytes = weights
     if is_adapter(view.name for view in contents.tensors):
-        raise adapter_alone(place, _adapter_base(folder or place.parent, meter))
+        raise adapter_alone(place, _adapter_base(folder))
     if not contents.tensors:
         reason = f"; {len(contents.left_out)} left out ({contents.left_out[0][1]})" if contents.left_out else ""
         raise NoWeights(place, f"holds no weights{reason}")
-    config = _side_object(folder, "config.json", meter) if folder else {}
-    card = _side_card(folder, meter) if folder else Card({})
-    name = human_name(_absolute(place), card)
+    facts = contents.facts or Facts({})
+    config = _side_object(folder, "config.json") if of_folder else {}
+    contents = decoded(place, contents, config)
+    config = config or facts.config
+    card = _side_card(folder) if of_folder else Card({})
+    name = human_name(naming, card)
     return Checkpoint(
         name=name,
         path=str(place),
         format=contents.format,
         tensors=contents.tensors,
         nbytes=nbytes,
-        meter=meter,
+        meter=folder.meter,
         config=config,
-        licence=card.first("license"),
-        declared=declared_parents(card, config, name),
+        licence=card.first("license") or facts.licence,
+        declared=(*declared_parents(card, config, name), *facts.declared),
         left_out=contents.left_out,
     )
 
 
-def _contents(weights: Weights, meter: Meter) -> tuple[Contents, int]:
-    if weights.index is not None:
-        weight_map, shards = read_index(weights.index, meter)
-        files = [PositionedFile(shard, meter) for shard in shards]
-        return read_shards(weights.index.parent, files, weight_map), sum(file.size for file in files)
-    files = [PositionedFile(path, meter) for path in weights.files]
+def _indexed(index: PositionedFile) -> tuple[Contents, int]:
+    """The tensors of the shards that an index names, and the size of these files."""
+    weight_map, files = read_index(index)
+    return read_shards(index.path.parent, files, weight_map), sum(file.size for file in files)
+
+
+def _joined(files: Sequence[PositionedFile]) -> tuple[Contents, int]:
+    """The tensors of all files, and their size."""
     if len(files) == 1:
-        return read_file(files[0]), files[0].size
-    return read_shards(weights.files[0].parent, files, None), sum(file.size for file in files)
+        contents = read_file(files[0])
+        return contents, files[0].size + contents.beside
+    return read_shards(files[0].path.parent, files, None), sum(file.size for file in files)
 
 
 def _absolute(place: Path) -> Path:
     return Path(place.absolute().parent.resolve(), place.name) if place.name not in {"", "."} else place.resolve()
 
 
-def _side_object(folder: Path, name: str, meter: Meter) -> Mapping[str, Any]:
+def _side_object(folder: Folder, name: str) -> Mapping[str, Any]:
     """Parse a JSON side file, empty without one. Raises Malformed for a broken one: it would change the answer."""
-    if not (folder / name).is_file():
+    if not folder.holds(name):
         return {}
-    return strict_json.read_object(PositionedFile(inside(folder, name), meter), MAX_CONFIG)
+    return strict_json.read_object(folder.open(name), MAX_CONFIG)
 
 
-def _side_card(folder: Path, meter: Meter) -> Card:
-    if not (folder / "README.md").is_file():
+def _side_card(folder: Folder) -> Card:
+    if not folder.holds("README.md"):
         return Card({})
-    file = PositionedFile(inside(folder, "README.md"), meter)
+    file = folder.open("README.md")
     return parse_card(read(file, 0, min(file.size, MAX_CARD)).decode("utf-8", "replace"))
 
 
-def _adapter_base(folder: Path, meter: Meter) -> str | None:
+def _adapter_base(folder: Folder) -> str | None:
     """Name the base that an adapter declares, if it does."""
     try:
-        base = _side_object(folder, ADAPTER_CONFIG, meter).get("base_model_name_or_path")
+        base = _side_object(folder, ADAPTER_CONFIG).get("base_model_name_or_path")
     except Malformed:
         return None
     return base if isinstance(base, str) and base.isprintable() and len(base) <= 200 else None

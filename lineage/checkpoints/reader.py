@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from lineage.checkpoints.bytes import PositionedFile
-from lineage.types import TensorView
+from lineage.types import Declared, TensorView
 
 HEAD = 64  # bytes that a reader sees before it says yes or no
 
 
 @dataclass(frozen=True, slots=True)
+class Facts:
+    """What a file says of its model, where other formats have a config.json and a card beside them."""
+
+    config: Mapping[str, Any]
+    licence: str | None = None
+    declared: tuple[Declared, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Contents:
-    """The tensors of one file, and (name, reason) of those that are not weights."""
+    """The tensors of one file, and (name, reason) of those that are not weights.
+
+    `beside` is the size in bytes of further files that the tensors lie in.
+    """
 
     format: str
     tensors: tuple[TensorView, ...]
     left_out: tuple[tuple[str, str], ...] = ()
+    facts: Facts | None = None
+    beside: int = 0
 
 
 class Reader(Protocol):

@@ -22,6 +22,7 @@ from lineage.types import TensorView
 # of a million tensors, twice what the largest public mixtures of experts have, and parsed it stays under 1 GB.
 MAX_HEADER = 32 << 20
 PREFIX = 8
+MLX = "mlx"  # what MLX writes for `format` in the metadata
 
 
 class SafetensorsReader:
@@ -35,11 +36,11 @@ class SafetensorsReader:
         """List the tensors in the order of their bytes."""
         length = _header_length(file)
         header = strict_json.parse_object(file.path, read(file, PREFIX, length), "its header")
-        _check_metadata(file, header.pop("__metadata__", {}))
+        metadata = _checked_metadata(file, header.pop("__metadata__", {}))
         entries = sorted((_Entry(file, name, fields) for name, fields in header.items()), key=lambda e: e.offsets)
         _check_cover(file, entries, file.size - PREFIX - length)
         tensors, left_out = set_aside([entry.view(PREFIX + length) for entry in entries])
-        return Contents("safetensors", tensors, left_out)
+        return Contents(MLX if metadata.get("format") == MLX else "safetensors", tensors, left_out)
 
 
 class _Entry:
@@ -88,9 +89,10 @@ def _header_length(file: PositionedFile) -> int:
     return length
 
 
-def _check_metadata(file: PositionedFile, metadata: Any) -> None:
+def _checked_metadata(file: PositionedFile, metadata: Any) -> dict[str, str]:
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise Malformed(file.path, "__metadata__ of its header must map strings to strings")
+    return metadata
 
 
 def _stored_type(file: PositionedFile, name: str, dtype: Any) -> StoredType:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lineage.checkpoints.optimizer import why_left_out
+from lineage.checkpoints.optimizer import AVERAGED, why_left_out
 from lineage.checkpoints.torch_tensors import Tensor, Unread
-from lineage.checkpoints.unpickler import Foreign
+from lineage.checkpoints.unpickler import SCRIPTED, Foreign, Stateful
 from lineage.checkpoints.views import check_name
 from lineage.checkpoints.wording import quoted
 from lineage.errors import Malformed
@@ -16,7 +16,6 @@ from lineage.errors import Malformed
 MAX_DEPTH = 64  # levels of nesting
 MAX_VISITS = 2_000_000  # objects looked at: the same object counts again wherever it is mentioned
 MAX_TENSORS = 400_000  # so that their names fit in memory
-AVERAGED = "a moving average of the weights beside it"
 
 _WRAPPERS = frozenset(
     {
@@ -75,6 +74,8 @@ class _Walk:
         self._visits += 1 + _length(value)
         if depth > MAX_DEPTH or self._visits > MAX_VISITS:
             raise Malformed(self._path, "nests its objects without end")
+        if isinstance(value, Stateful):
+            value = value.meaning
         if isinstance(value, Tensor | Unread):
             yield where or ("tensor",), value
             return
@@ -84,16 +85,21 @@ class _Walk:
 
 def _length(value: Any) -> int:
     """How many things looking into a value looks at."""
-    inner = value.items if isinstance(value, Foreign) else value
+    inner = (value.items or value.state) if isinstance(value, Foreign) else value
     return len(inner) if isinstance(inner, dict | list | tuple) else 0
 
 
 def _children(value: Any) -> Iterator[tuple[Where, Any]]:
-    """Name what lies directly in a container; a pickled module gives its parameters, buffers and modules."""
+    """Name what lies directly in a container; a pickled module gives its parameters, buffers and modules.
+
+    The state of a module of a TorchScript program is simply its attributes.
+    """
     if isinstance(value, dict):
         yield from (((str(key),), inner) for key, inner in value.items() if isinstance(key, str | int))
     elif isinstance(value, list | tuple):
         yield from (((str(i),), inner) for i, inner in enumerate(value) if not isinstance(inner, str | int | float))
+    elif isinstance(value, Foreign) and value.name.startswith(SCRIPTED):
+        yield from _children(value.state)
     elif isinstance(value, Foreign):
         yield from _children(value.items)
         state = value.state if isinstance(value.state, dict) else {}

@@ -1,8 +1,12 @@
-"""PyTorch checkpoints since version 1.6: a zip of a pickle and one member a storage."""
+"""PyTorch checkpoints since version 1.6, and TorchScript programs: a zip of pickles and one member a storage.
+
+A program has code and constants besides; the code is not looked at.
+"""
 
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 from lineage.checkpoints.archive import Archive
@@ -21,10 +25,12 @@ from lineage.checkpoints.torch_tensors import (
 )
 from lineage.checkpoints.unpickler import MAX_PICKLE, Unpickler
 from lineage.checkpoints.wording import quoted
-from lineage.errors import Malformed, Truncated, UnsupportedFormat
+from lineage.errors import Malformed, Truncated
 from lineage.types import TensorView
 
 PICKLE = "data.pkl"
+CONSTANTS = "constants.pkl"
+EMPTY = "an empty buffer of a program"
 
 
 def root_of(archive: Archive) -> str | None:
@@ -37,30 +43,44 @@ def root_of(archive: Archive) -> str | None:
 
 
 def read_torch_zip(archive: Archive, root: str) -> Contents:
-    """List the tensors of a checkpoint. Raises UnsupportedFormat for a TorchScript program."""
+    """List the tensors of a checkpoint, or the parameters, buffers and constants of a TorchScript program."""
+    is_program = f"{root}{CONSTANTS}" in archive or any(name.startswith(f"{root}code/") for name in archive.names)
+    tensors, left_out = _read_pickle(archive, root, PICKLE, "data", is_program)
+    if f"{root}{CONSTANTS}" in archive:
+        constants, others = _read_pickle(archive, root, CONSTANTS, "constants", is_program)
+        tensors += [replace(view, name=f"constants.{view.name}") for view in constants]
+        left_out += [(f"constants.{name}", reason) for name, reason in others]
+    return Contents("torchscript" if is_program else "torch", tuple(tensors), tuple(left_out))
+
+
+def _read_pickle(
+    archive: Archive, root: str, pickle: str, folder: str, is_program: bool
+) -> tuple[list[TensorView], list[tuple[str, str]]]:
+    """List the tensors of one pickle, whose storages lie in a folder of the archive, and what is no weight."""
     path = archive.file.path
-    if f"{root}constants.pkl" in archive or any(name.startswith(f"{root}code/") for name in archive.names):
-        raise UnsupportedFormat(path, "is a TorchScript program, not a checkpoint: save its state_dict() instead")
-    pickled = archive.read(root + PICKLE, MAX_PICKLE)
+    pickled = archive.read(root + pickle, MAX_PICKLE)
     named = name_tensors(path, Unpickler(path, io.BytesIO(pickled), CONSTRUCTORS, storage_from_id).load())
-    storages = _Storages(archive, root)
+    storages = _Storages(archive, root, folder)
     tensors: list[TensorView] = []
     left_out = named.left_out
     for name, tensor in named.tensors.items():
+        if is_program and tensor.shape == (0,):
+            left_out.append((name, EMPTY))
+            continue
         view = storages.view(name, tensor)
         if isinstance(view, Unread):
             left_out.append((name, view.reason))
         else:
             tensors.append(view)
-    return Contents("torch", tuple(tensors), tuple(left_out))
+    return tensors, left_out
 
 
 class _Storages:
-    """The storages of an archive, each found once."""
+    """The storages in one folder of an archive, each found once."""
 
-    def __init__(self, archive: Archive, root: str) -> None:
+    def __init__(self, archive: Archive, root: str, folder: str) -> None:
         self._archive = archive
-        self._root = root
+        self._folder = f"{root}{folder}/"
         self._located: dict[str, Located] = {}
         order = archive.read(f"{root}byteorder", 16) if f"{root}byteorder" in archive else b"little"
         if order not in {b"little", b"big"}:
@@ -80,7 +100,7 @@ class _Storages:
         return located
 
     def _source(self, key: str) -> Any:
-        member = f"{self._root}data/{key}"
+        member = f"{self._folder}{key}"
         if member not in self._archive:
             raise Truncated(self._archive.file.path, f"storage {quoted(key)} is missing: download it again")
         return self._archive.source(member)

@@ -11,8 +11,8 @@ The rule for a global:
 1. A name in the table `constructors` builds data of this project.
 2. A name of the standard library that is neither there nor in `INERT` refuses the file at sight. Nothing in a
    checkpoint needs `os.system`, `builtins.eval` or `subprocess.Popen`.
-3. A class of another package (its last name begins with a capital, as PEP 8 has it) or a name in `INERT` becomes
-   a `Foreign` placeholder that swallows arguments and state.
+3. A class of another package (its last name begins with a capital, as PEP 8 has it), a class of a TorchScript program
+   or a name in `INERT` becomes a `Foreign` placeholder that swallows arguments and state.
 4. Any other name is taken for a function: a mention is harmless, a call refuses the file.
 """
 
@@ -30,6 +30,8 @@ from lineage.errors import CheckpointError, Malformed
 
 MAX_PICKLE = 64 << 20  # bytes; a state dict takes about 200 a tensor
 MAX_OPCODES = 4_000_000  # about 30 a tensor
+MAX_COPIED = 4 * MAX_PICKLE  # bytes handed to constructors, which may keep a copy
+SCRIPTED = "__torch__."  # the package of the classes of a TorchScript program
 _CLASS = re.compile(r"_*[A-Z]\w*")
 _PYTHON_2 = frozenset({"__builtin__", "copy_reg", "commands", "exceptions", "popen2"})
 
@@ -70,6 +72,16 @@ class Foreign:
         self.name = name
         self.items: dict[Any, Any] = {}
         self.state: Any = None
+
+
+class Stateful:
+    """Stands for an object that only its pickled state makes complete; then `meaning` is what it is."""
+
+    meaning: object = None
+
+    def set_state(self, state: Any) -> None:
+        """Take the state. Raises ValueError or TypeError for one that is not of its kind."""
+        raise NotImplementedError
 
 
 class Stream(Protocol):
@@ -135,6 +147,7 @@ class _Machine:
         self._stack: list[Any] = []
         self._marks: list[list[Any]] = []
         self._memo: dict[int, Any] = {}
+        self._copied = 0
 
     def step(self, opcode: str, argument: Any) -> None:
         """Run one opcode."""
@@ -271,17 +284,29 @@ class _Machine:
         if not isinstance(target, Global) or not isinstance(arguments, tuple):
             raise TypeError("it calls something that is no global")
         if target.name in self._constructors:
+            self._afford(arguments)
             return self._constructors[target.name](*arguments)
-        if target.name in INERT or _CLASS.fullmatch(target.name.rpartition(".")[2]):
+        is_class = target.name.startswith(SCRIPTED) or _CLASS.fullmatch(target.name.rpartition(".")[2])
+        if target.name in INERT or is_class:
             named = arguments[0] if target.name.endswith("._reconstructor") and arguments else None
             return Foreign(named.name if isinstance(named, Global) else target.name)
         raise self._refusal(target.name)
 
+    def _afford(self, arguments: tuple[Any, ...]) -> None:
+        """Count what a constructor may copy: one large object can be handed to a million of them."""
+        self._copied += sum(len(a) for a in arguments if isinstance(a, str | bytes | bytearray))
+        self._copied += 8 * sum(len(a) for a in arguments if isinstance(a, list | tuple | dict))
+        if self._copied > MAX_COPIED:
+            raise ValueError("it copies its objects without end")
+
     def build(self, _: Any) -> None:
-        """Give a placeholder its state; of what is rebuilt here (a dictionary's `_metadata`) it is dropped."""
+        """Give an object its state; what is rebuilt here and no Stateful drops it (a dictionary's `_metadata`)."""
         state, target = self._stack.pop(), self._stack[-1]
         if isinstance(target, Foreign):
             target.state = state
+        elif isinstance(target, Stateful):
+            self._afford(state if isinstance(state, tuple) else (state,))
+            target.set_state(state)
         elif isinstance(target, Global):
             raise TypeError("it sets the state of a class or function")
 

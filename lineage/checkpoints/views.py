@@ -68,18 +68,25 @@ class Place:
         return (stop - start, *self.shape[1:])
 
 
-def dense(name: str, place: Place, storage: str) -> TensorView:
-    """View a tensor whose elements lie in row-major order without gaps: a band is one read."""
-    row_bytes = place.row_elements * place.dtype.itemsize
-    native = place.dtype.newbyteorder("=")
+@dataclass(frozen=True, slots=True)
+class DenseRows:
+    """Reads bands of a tensor whose elements lie at `place` in row-major order; who knows it can read columns, too."""
 
-    def rows(start: int, stop: int) -> AnyArray:
+    place: Place
+
+    def __call__(self, start: int, stop: int) -> AnyArray:
+        """Read rows [start, stop): one read."""
+        place = self.place
         shape = place.band_shape(start, stop)
+        row_bytes = place.row_elements * place.dtype.itemsize
         raw = np.empty((stop - start) * row_bytes, np.uint8)
         place.source.fill(place.start + start * row_bytes, raw.data)
-        return raw.view(place.dtype).reshape(shape).astype(native, copy=False)
+        return raw.view(place.dtype).reshape(shape).astype(place.dtype.newbyteorder("="), copy=False)
 
-    return TensorView(name, place.shape, native, rows, storage)
+
+def dense(name: str, place: Place, storage: str) -> TensorView:
+    """View a tensor whose elements lie in row-major order without gaps: a band is one read."""
+    return TensorView(name, place.shape, place.dtype.newbyteorder("="), DenseRows(place), storage)
 
 
 def packed(name: str, place: Place, bits: int, storage: str) -> TensorView:

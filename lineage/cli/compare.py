@@ -18,17 +18,23 @@ if TYPE_CHECKING:
 @click.command("compare")
 @click.argument("a", metavar="A", type=click.Path())
 @click.argument("b", metavar="B", type=click.Path())
-@click.option("--explain", is_flag=True, help="Show every tensor pair with its r and z, and the null behind them.")
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Show layer maps, what was done, the cues with their odds, every tensor pair, the null.",
+)
 @options.index
 @options.reference
 @options.depth
 @options.as_json
-def command(*, a: str, b: str, explain: bool, index: Path | None, reference: bool, depth: Depth, as_json: bool) -> None:
+def command(
+    *, a: str, b: str, explain: bool, index: Path | None, reference: bool, depth: Depth | None, as_json: bool
+) -> None:
     """Say what A is to B, component by component.
 
     \b
       lineage compare ./child ./base
-      lineage compare ./child ./base --explain     tensor by tensor, with the null
+      lineage compare ./child ./base --explain     layers, cues, tensor by tensor, with the null
       lineage compare upload.sketch 3f9a           a sketch against a model of the index, by prefix of its id
       lineage compare ./child all-MiniLM-L6-v2     or by its name
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @options.reference
 @options.depth
 @options.as_json
-def command(*, model: str, index: Path | None, reference: bool, depth: Depth, as_json: bool) -> None:
+def command(*, model: str, index: Path | None, reference: bool, depth: Depth | None, as_json: bool) -> None:
     """Take a merged model apart: its parents and their weights.
 
     \b

@@ -19,14 +19,24 @@ if TYPE_CHECKING:
 
 
 @click.command("ingest")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path())
+@click.argument("paths", metavar="PATH...", nargs=-1, type=click.Path())
 @options.index
 @options.depth
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Files sketched at a time.")
+@click.option("--catalogue", is_flag=True, help="Add the public models of the catalogue that you do not have yet.")
+@click.option("--family", metavar="NAME", help="With --catalogue: only the models of this family, such as llama.")
 @options.as_json
 @click.pass_context
 def command(
-    ctx: click.Context, *, paths: tuple[str, ...], index: Path | None, depth: Depth, workers: int, as_json: bool
+    ctx: click.Context,
+    *,
+    paths: tuple[str, ...],
+    index: Path | None,
+    depth: Depth | None,
+    workers: int,
+    catalogue: bool,
+    family: str | None,
+    as_json: bool,
 ) -> None:
     """Add checkpoints, or sketches of them, to your index.
 
@@ -35,16 +45,26 @@ def command(
       lineage ingest a.safetensors b.pt c.npz    several at once
       lineage ingest handed-over.sketch          a sketch that someone else made
       lineage ingest --depth sampled ./huge      reads a few percent of the bytes
+      lineage ingest hf:org/name@main            read by ranges, not downloaded; so is https://host/file
+      lineage ingest --catalogue --family bert   public base models, from the hub
 
     A file that fails never stops the others; the exit code tells that there was one (12 if all of them were
     unsupported or damaged). What is there already stays unchanged, so an interrupted ingest can be repeated.
-    With --json, one object a line.
+    A hub's own address is taken from HF_ENDPOINT, a token for it from HF_TOKEN. With --json, one object a line.
     """
     from lineage import api
 
+    if catalogue == bool(paths):
+        raise click.UsageError("give one PATH or more, or --catalogue")
+    if family is not None and not catalogue:
+        raise click.UsageError("--family goes with --catalogue")
     failures: set[int] = set()
     with progress() as watch:
-        for done in api.ingest(paths, index, depth=depth, workers=workers, watch=watch):
+        if catalogue:
+            work = api.fill(index, family=family, depth=depth, workers=workers, watch=watch)
+        else:
+            work = api.ingest(paths, index, depth=depth, workers=workers, watch=watch)
+        for done in work:
             if as_json:
                 print_json({key: value for key, value in asdict(done).items() if key != "exit_code"}, one_line=True)
             else:

@@ -25,8 +25,7 @@ reference = click.option(
 depth = click.option(
     "--depth",
     type=click.Choice(["full", "sampled"]),
-    default="full",
-    show_default=True,
-    help="full reads every byte and finds exact copies and reordered rows; sampled reads a few percent.",
+    help="full reads every byte and finds exact copies and reordered rows; sampled reads a few percent. Without it:"
+    " full, or sampled for what is read from a server.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output, nothing else.")

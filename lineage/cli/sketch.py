@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 )
 @options.depth
 @options.as_json
-def command(*, checkpoint: str, output: Path, depth: Depth, as_json: bool) -> None:
+def command(*, checkpoint: str, output: Path, depth: Depth | None, as_json: bool) -> None:
     """Write the portable sketch of CHECKPOINT, without an index.
 
     \b

@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 @options.reference
 @options.depth
 @options.as_json
-def command(*, checkpoint: str, index: Path | None, reference: bool, depth: Depth, as_json: bool) -> None:
+def command(*, checkpoint: str, index: Path | None, reference: bool, depth: Depth | None, as_json: bool) -> None:
     """Say what CHECKPOINT descends from, component by component.
 
     \b
       lineage whois ./model                    a folder, a file or a .sketch
       lineage whois model.safetensors --json   for a script
       lineage whois big.pt --depth sampled     an answer from a few percent of the bytes
+      lineage whois hf:org/name@main           read by ranges, not downloaded; so is https://host/file
 
     Your index is searched and the reference index that comes with lineage. No match is a result too: it
     says how weak a relation would still have been seen. A match refutes "from scratch"; none never proves it.

@@ -13,7 +13,7 @@ from lineage.anatomy import describe
 from lineage.errors import NoWeights
 from lineage.sketch.family import FAMILY
 from lineage.sketch.identity import DIGEST_BYTES
-from lineage.sketch.tensor_pass import sketch_tensor
+from lineage.sketch.tensor_pass import bands_read, sketch_tensor
 from lineage.types import Checkpoint, CheckpointSketch, Depth, TensorSketch, TensorView
 
 Watch = Callable[[int, int], None]
@@ -26,14 +26,19 @@ def sketch_checkpoint(
 
     `sampled` reads a few percent of the bytes; `full` reads all and adds digests, power sums and row codes;
     every figure that both have is the same. `watch(done, total)` is called with bytes as tensors finish.
-    Memory is bounded by `threads`, not by the model. Raises CheckpointError for damaged bytes, NaN and
-    infinite values, and NoWeights if there is no tensor.
+    Memory is bounded by `threads`, not by the model; a model at a server is read by as many as it takes connections.
+    Raises CheckpointError for damaged bytes, NaN and infinite values, and NoWeights if there is no tensor.
     """
     views = _untied(checkpoint)
     if not views:
         raise NoWeights(checkpoint.path, "holds no tensors")
     anatomy = describe([(v.name, v.shape) for v in views], checkpoint.config)
     jobs = sorted(range(len(views)), key=lambda i: -_nbytes(views[i].shape, views[i].dtype.itemsize))
+    ahead = checkpoint.ahead
+    if ahead is not None:
+        jobs.sort()  # neighbours are fetched together
+        ahead.expect((views[i], start, stop) for i in jobs for start, stop in bands_read(views[i], depth))
+        threads = ahead.connections
     total = sum(_nbytes(v.shape, v.dtype.itemsize) for v in views)
     done = 0
     finished: dict[int, TensorSketch] = {}
@@ -48,6 +53,8 @@ def sketch_checkpoint(
                 if watch is not None:
                     watch(done, total)
         except BaseException:
+            if ahead is not None:
+                ahead.stop()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
     tensors = tuple(finished[i] for i in range(len(views)))

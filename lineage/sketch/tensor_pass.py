@@ -42,7 +42,8 @@ def sketch_tensor(view: TensorView, part: Part, depth: Depth, path: str) -> Tens
     if view.dtype.kind in "biu":
         part = replace(part, generic=part.generic or "integers, not weights that this version reads")
     if depth == "full" and params > WHOLE:
-        full, band = _read_every_row(view, shape, rows, path)
+        blocks = (view.rows(a, b) for a, b in bands_read(view, depth))
+        full, band = _feed(blocks, shape, rows, view, path, codes=True)
     elif params <= WHOLE:
         whole = view.rows(0, shape[0])
         full, _ = _feed([whole], shape, rows, view, path, codes=depth == "full")
@@ -50,7 +51,7 @@ def sketch_tensor(view: TensorView, part: Part, depth: Depth, path: str) -> Tens
         table = fixed_table(view.name, shape, _as_float32(whole))
         part = replace(part, generic=part.generic or table)
     else:
-        band = np.concatenate([view.rows(a, b) for a, b in runs(rows)])
+        band = np.concatenate([view.rows(a, b) for a, b in bands_read(view, depth)])
     flat = _as_float32(band).reshape(len(rows), -1)
     _require_finite(flat, view, path)
     row_grid, col_grid = grids(shape)
@@ -66,7 +67,7 @@ def sketch_tensor(view: TensorView, part: Part, depth: Depth, path: str) -> Tens
     return TensorSketch(
         name=view.name,
         shape=view.shape,
-        dtype=view.dtype.name,
+        dtype=view.encoding or view.dtype.name,
         part=part,
         params=params,
         stats=band_stats(block, flat, values),
@@ -81,6 +82,18 @@ def sketch_tensor(view: TensorView, part: Part, depth: Depth, path: str) -> Tens
     )
 
 
+def bands_read(view: TensorView, depth: Depth) -> list[tuple[int, int]]:
+    """The bands [start, stop) of rows that `sketch_tensor` reads at `depth`, in its order."""
+    length, *rest = view.shape or (1,)
+    width = int(np.prod(rest, dtype=np.int64))
+    if length * width <= WHOLE:
+        return [(0, length)]
+    if depth == "sampled":
+        return runs(sampled(length))
+    step = max(1, BLOCK // width)
+    return [(start, min(start + step, length)) for start in range(0, length, step)]
+
+
 def grids(shape: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Positions of the kept values: about 26 x 26 of a matrix, thinner in channels where there is a kernel."""
     if len(shape) == 1:
@@ -91,15 +104,6 @@ def grids(shape: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]
     places = grid(kernel, 8, 1)[:9]
     cols = (grid(shape[1], 8, 1)[:, None] * kernel + places[None, :]).reshape(-1)
     return grid(shape[0], 8, 1), cols
-
-
-def _read_every_row(
-    view: TensorView, shape: tuple[int, ...], rows: NDArray[np.int64], path: str
-) -> tuple[FullPass, NDArray[Any]]:
-    width = int(np.prod(shape[1:], dtype=np.int64))
-    step = max(1, BLOCK // width)
-    blocks = (view.rows(start, min(start + step, shape[0])) for start in range(0, shape[0], step))
-    return _feed(blocks, shape, rows, view, path, codes=True)
 
 
 def _feed(

@@ -112,6 +112,6 @@ def test_a_missing_key_or_an_unknown_word_is_found(run: Run, desk: Desk):
     assert undocumented(SCHEMAS["compare.json"], answer | {"mood": "good"}) == {"$.mood"}
 
 
-@pytest.mark.parametrize("record", sorted((INDEX / "catalogue").glob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("record", sorted((INDEX / "catalogue").rglob("*.json")), ids=lambda path: path.stem)
 def test_every_catalogue_record(record):
     check("catalogue.json", json.loads(record.read_text()))

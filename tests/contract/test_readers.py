@@ -10,7 +10,9 @@ import pytest
 
 from lineage.checkpoints import open_checkpoint
 from lineage.errors import CheckpointError, Malformed, Truncated
-from tests.checkpoint_files import IN_PLACE, SINGLE_FILE, WRITERS, Write, same_bits, whole
+from tests.checkpoint_files import IN_MEMORY, IN_PLACE, SINGLE_FILE, WRITERS, Write, lacks, same_bits, whole
+from tests.coreml_files import write_mlmodel
+from tests.tflite_files import write_tflite
 
 every_reader = pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS.keys())
 every_file = pytest.mark.parametrize("write", SINGLE_FILE.values(), ids=SINGLE_FILE.keys())
@@ -18,9 +20,10 @@ in_place = pytest.mark.parametrize("write", IN_PLACE.values(), ids=IN_PLACE.keys
 
 
 @pytest.fixture
-def trained() -> dict[str, np.ndarray]:
+def trained(write: Write) -> dict[str, np.ndarray]:
+    """Arrays of every kind that the format has."""
     rng = np.random.default_rng(3)
-    return {
+    arrays = {
         "wte.weight": rng.standard_normal((300, 64)).astype(np.float32),
         "h.0.conv.weight": rng.standard_normal((12, 5, 3)).astype(np.float16),
         "h.0.norm.weight": rng.standard_normal(64),
@@ -28,6 +31,7 @@ def trained() -> dict[str, np.ndarray]:
         "h.0.mask": rng.integers(0, 2, (5, 5)).astype(bool),
         "scale": np.array(0.25, np.float32),
     }
+    return {name: array for name, array in arrays.items() if not lacks(write, array)}
 
 
 @every_reader
@@ -52,7 +56,8 @@ class TestEveryReader:
     def test_rows_outside_the_tensor_are_refused(
         self, write: Write, trained: dict[str, np.ndarray], tmp_path: Path
     ) -> None:
-        view = open_checkpoint(write(tmp_path, trained)).tensors[0]
+        checkpoint = open_checkpoint(write(tmp_path, trained))
+        view = next(view for view in checkpoint.tensors if view.name == "wte.weight")
         for start, stop in ((-1, 1), (2, 1), (0, view.shape[0] + 1)):
             with pytest.raises(IndexError):
                 view.rows(start, stop)
@@ -67,7 +72,7 @@ class TestEveryReader:
             bands = list(pool.map(lambda job: job[0].rows(job[1], job[1] + 1), jobs))
         for (view, row), band in zip(jobs, bands, strict=True):
             assert same_bits(band, trained[view.name][row : row + 1])
-        assert checkpoint.meter.bytes_read > before
+        assert checkpoint.meter.bytes_read > before or write in IN_MEMORY
 
     def test_two_openings_agree_in_order_and_storage(
         self, write: Write, trained: dict[str, np.ndarray], tmp_path: Path
@@ -120,7 +125,9 @@ class TestEveryFile:
             open_checkpoint(path)
 
     def test_a_file_cut_while_it_is_read_raises_truncated(self, write: Write, tmp_path: Path) -> None:
-        path = write(tmp_path, {"w": np.random.default_rng(0).standard_normal((400, 100))})
+        if write in IN_MEMORY:
+            pytest.skip("values lie in what opening reads")
+        path = write(tmp_path, {"w": np.random.default_rng(0).standard_normal((400, 100)).astype(np.float32)})
         view = open_checkpoint(path).tensors[0]
         with path.open("r+b") as file:
             file.truncate(path.stat().st_size // 2)
@@ -128,6 +135,8 @@ class TestEveryFile:
             view.rows(0, 400)
 
     def test_a_weight_without_elements_is_refused(self, write: Write, tmp_path: Path) -> None:
+        if write in {write_tflite, write_mlmodel}:
+            pytest.skip("a tensor without values is one that the graph computes, or that a layer does without")
         path = write(tmp_path, {"w": np.ones((3, 2), np.float32), "empty": np.zeros((0, 4), np.float32)})
         with pytest.raises(Malformed, match="'empty' has no elements"):
             open_checkpoint(path)

@@ -17,7 +17,17 @@ import pytest
 from lineage.checkpoints import open_checkpoint
 from lineage.errors import CheckpointError, Malformed, NoWeights, Truncated, UnsupportedFormat
 from tests.checkpoint_files import header_file, safetensors_bytes
-from tests.torch_files import Call, Glob, Raw, Storages, ordered_dict, write_legacy, write_zip
+from tests.torch_files import (
+    Call,
+    Glob,
+    Raw,
+    Storages,
+    module_of,
+    pickled,
+    write_legacy,
+    write_program,
+    write_zip,
+)
 
 WEIGHT = np.ones((2, 2), np.float32)
 FLOAT = '"dtype":"F32","shape":[2,2]'
@@ -163,11 +173,26 @@ class TestPickles:
         storages.arrays.clear()
         refused(write_zip(tmp_path / "a.pt", {"w": tensor}, storages), Truncated, "storage '0' is missing")
 
-    def test_a_torchscript_program_is_not_read(self, tmp_path: Path) -> None:
-        path = write_zip(tmp_path / "a.pt", ordered_dict(), Storages())
+    def test_the_code_of_a_torchscript_program_is_not_looked_at(self, tmp_path: Path) -> None:
+        storages = Storages()
+        path = write_program(tmp_path / "a.pt", module_of({"w": storages.tensor(WEIGHT)}), storages)
         with zipfile.ZipFile(path, "a") as archive:
-            archive.writestr("archive/constants.pkl", b"")
-        refused(path, UnsupportedFormat, "is a TorchScript program")
+            archive.writestr("archive/code/__torch__/evil.py", "import os; os.system('touch hacked')")
+        assert [view.name for view in open_checkpoint(path).tensors] == ["w"]
+
+    def test_a_call_among_the_constants_of_a_program(self, tmp_path: Path) -> None:
+        path = write_program(tmp_path / "a.pt", module_of({}), Storages())
+        content = path.read_bytes()
+        with zipfile.ZipFile(tmp_path / "b.pt", "w") as archive, zipfile.ZipFile(path) as old:
+            for name in old.namelist():
+                evil = pickled(Call(Glob("os", "system"), ("touch hacked",)))
+                archive.writestr(name, evil if name.endswith("constants.pkl") else old.read(name))
+        assert content != (tmp_path / "b.pt").read_bytes()
+        refused(tmp_path / "b.pt", Malformed, r"asks to call os\.system: refused, nothing was run")
+
+    def test_a_module_of_a_program_that_holds_itself(self, tmp_path: Path) -> None:
+        loop = Raw(b"c__torch__\nNet\n)\x81q\x63}(X\x04\x00\x00\x00selfh\x63ub")
+        refused(write_program(tmp_path / "a.pt", loop, Storages()), Malformed, "nests its objects without end")
 
     def test_code_in_a_tensor_subclass_is_refused(self, tmp_path: Path) -> None:
         arguments = (Glob("shutil", "rmtree"), Glob("a", "B"), (), None)

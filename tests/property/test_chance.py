@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lineage.match.permutation import permutation_test, standardised, unit_rows
 from lineage.match.tails import log10_factorial, log10_normal, log10_poisson, normal_quantile
-from lineage.match.values import agreement
+from lineage.match.values import Agreement, agreements
 from lineage.sketch.projection import encode_units
 from lineage.types import Units
 from tests.synthetic import tensor
@@ -125,7 +125,12 @@ def test_units_are_read_back_at_the_positions_asked_for(seed):
 # -- agreement of values -----------------------------------------------------------------------
 
 
-def agreements(shape: tuple[int, int], scale: np.ndarray | float = 1.0) -> tuple[int, float]:
+def agreement(x: np.ndarray, y: np.ndarray, distinct: float) -> Agreement | None:
+    (found,) = agreements([(x, y)], [distinct])
+    return found
+
+
+def agreements_by_chance(shape: tuple[int, int], scale: np.ndarray | float = 1.0) -> tuple[int, float]:
     """Agreements and their expectation over 400 pairs of independent normal matrices."""
     agreeing, expected = 0, 0.0
     for seed in range(400):
@@ -139,14 +144,14 @@ def agreements(shape: tuple[int, int], scale: np.ndarray | float = 1.0) -> tuple
 
 def test_independent_values_agree_about_as_often_as_expected():
     # the density of a difference of normals at 0 is 0.282: 400 * 400 * 2e-4 * 0.282 = 9.0 agreements
-    agreeing, expected = agreements((400, 1))
+    agreeing, expected = agreements_by_chance((400, 1))
     assert 2 <= agreeing <= 20
     # each pair's count of chances has one added, which makes 400 / 399 more
     assert 7 < expected < 14
 
 
 def test_the_expectation_is_on_the_safe_side_for_a_matrix():
-    agreeing, expected = agreements((20, 20))
+    agreeing, expected = agreements_by_chance((20, 20))
     assert 2 <= agreeing <= 20
     assert 9 < expected < 80
 
@@ -154,7 +159,7 @@ def test_the_expectation_is_on_the_safe_side_for_a_matrix():
 def test_rows_or_columns_that_are_small_in_every_model_raise_the_expectation_with_the_count():
     small = np.where(np.arange(20) < 10, 1e-3, 1.0)
     for scale in (small[:, None], small):
-        agreeing, expected = agreements((20, 20), scale)
+        agreeing, expected = agreements_by_chance((20, 20), scale)
         assert agreeing > 1000
         assert agreeing < 1.1 * expected < 1.5 * agreeing
 

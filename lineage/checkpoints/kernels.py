@@ -1,0 +1,85 @@
+"""Convolution kernels of the TensorFlow family, brought to the order of torch by their names.
+
+TensorFlow, Keras and tfjs keep a kernel as (height, width, in, out), a transposed one as (height, width, out, in),
+where torch has (out, in, height, width) and (in, out, height, width): the same rearrangement. A depthwise kernel is
+(height, width, channels, multiplier), torch's (channels times multiplier, 1, height, width). Matrices stay as they are.
+Sources: tf.nn.conv2d, tf.nn.depthwise_conv2d, tf.keras.layers.SeparableConv2D; torch.nn.Conv2d.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lineage.checkpoints.rearranged import row_major
+
+Shape = tuple[int, ...]
+_SEPARATOR = re.compile(r"[/.]")
+_KERNEL = re.compile(r"(?:pointwise_)?(?:kernels?|weights?|filters?|w)|pointwise_\w+|\w*conv\w*", re.IGNORECASE)
+_NAME = re.compile(r"(?:kernels?|weights?|filters?)$", re.IGNORECASE)
+_DEPTHWISE = re.compile(r"depthwise|depth_wise|(?:^|[_/])dw(?:_|/|conv|\d|$)", re.IGNORECASE)
+_CONVOLUTION = re.compile(r"conv|tcn|pointwise|depthwise", re.IGNORECASE)
+
+_LARGEST_KERNEL = 11  # on a side
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How torch would have a tensor: its name and shape, and strides in elements over the values as they lie."""
+
+    name: str
+    shape: Shape
+    strides: Shape
+
+
+def torch_layout(name: str, shape: Shape, shapes: Mapping[str, Shape]) -> Layout:
+    """The layout in torch of a tensor of the TensorFlow family; a kernel that is turned is called a weight.
+
+    `shapes` are those of all tensors by name: the bias of a layer tells how many units it makes.
+    """
+    strides = row_major(shape)
+    as_is = Layout(name, shape, strides)
+    parts = _SEPARATOR.split(name)
+    owner, leaf = "/".join(parts[-2:]), parts[-1]
+    if len(shape) not in {3, 4, 5} or not (_KERNEL.fullmatch(leaf) or _DEPTHWISE.search(leaf)):
+        return as_is
+    if len(shape) == 3 and not _CONVOLUTION.search(owner):
+        return as_is  # the kernel of an attention layer: (width, heads, width of a head)
+    places, steps = shape[:-2], strides[:-2]
+    turned = _NAME.sub("weight", name)
+    if _is_depthwise(owner, leaf, shape, _units(name, leaf, shapes)):
+        return Layout(turned, (shape[-2] * shape[-1], 1, *places), (1, 1, *steps))
+    return Layout(turned, (shape[-1], shape[-2], *places), (1, shape[-1], *steps))
+
+
+def _units(name: str, leaf: str, shapes: Mapping[str, Shape]) -> int | None:
+    """How many units the layer of a kernel makes, if it has a bias."""
+    module = name[: len(name) - len(leaf)]
+    bias = next((shapes[module + other] for other in ("bias", "biases") if module + other in shapes), ())
+    return bias[0] if len(bias) == 1 else None
+
+
+def unnamed_layout(shape: Shape, strides: Shape) -> Layout:
+    """The layout in torch of a tensor without a name, told by its shape alone.
+
+    Four axes that begin with two equal sides of a small kernel and end with more channels, as Keras lists them, are
+    taken for (height, width, in, out); one axis with others of length one for a vector.
+    """
+    wide = [axis for axis, side in enumerate(shape) if side > 1]
+    if len(wide) == 1:
+        return Layout("", (shape[wide[0]],), (strides[wide[0]],))
+    if len(shape) != 4 or shape[0] != shape[1] or shape[0] > _LARGEST_KERNEL or shape[2] == shape[3] <= _LARGEST_KERNEL:
+        return Layout("", shape, strides)
+    if shape[0] > 1 and shape[3] <= max(shape[0], 4):
+        return Layout("", shape, strides)
+    order = (3, 2, 0, 1)
+    return Layout("", tuple(shape[axis] for axis in order), tuple(strides[axis] for axis in order))
+
+
+def _is_depthwise(owner: str, leaf: str, shape: Shape, units: int | None) -> bool:
+    if leaf.lower().startswith("pointwise"):
+        return False
+    if _DEPTHWISE.search(owner) is not None:
+        return True
+    return units == shape[-2] * shape[-1] and units != shape[-1]

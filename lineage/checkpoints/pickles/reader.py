@@ -1,0 +1,95 @@
+"""Pickles of NumPy arrays: joblib files, compressed or not, .pdparams, and .pkl files of dictionaries and lists.
+
+The pickle runs in `Unpickler`, which executes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from lineage.checkpoints.bytes import ByteSource, PositionedFile
+from lineage.checkpoints.kernels import unnamed_layout
+from lineage.checkpoints.pickles.arrays import Arrays, Held
+from lineage.checkpoints.pickles.compressed import inflate, is_compressed
+from lineage.checkpoints.pickles.stream import PickleStream
+from lineage.checkpoints.reader import Contents
+from lineage.checkpoints.torch_state import name_tensors
+from lineage.checkpoints.torch_tensors import Tensor, Unread, tensor_view
+from lineage.checkpoints.unpickler import Unpickler
+from lineage.errors import UnsupportedFormat
+from lineage.types import TensorView
+
+_TORCH = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # the magic number of torch's older format, as any protocol writes it
+_PROTOCOLS = range(2, 6)
+
+
+class PickleReader:
+    """A pickle that torch did not write."""
+
+    def recognises(self, head: bytes) -> bool:
+        """A pickle of protocol 2 or later without torch's magic number."""
+        return len(head) > 1 and head[0] == 0x80 and head[1] in _PROTOCOLS and _TORCH not in head
+
+    def read(self, file: PositionedFile) -> Contents:
+        """List the arrays. Raises UnsupportedFormat without any."""
+        return _arrays(file, "pickle")
+
+
+class CompressedPickleReader:
+    """What joblib compresses: zlib, gzip, bzip2, xz, lzma or lz4 around a pickle."""
+
+    def recognises(self, head: bytes) -> bool:
+        """Each compression has a magic string."""
+        return is_compressed(head)
+
+    def read(self, file: PositionedFile) -> Contents:
+        """List the arrays. Raises UnsupportedFormat for anything else that was compressed."""
+        content = inflate(file)
+        if not PickleReader().recognises(content[:64]):
+            raise UnsupportedFormat(file.path, "is compressed, and no pickle of arrays is inside: decompress it first")
+        return _arrays(Held(file.path, content), "joblib")
+
+
+def _arrays(source: ByteSource, format_: str) -> Contents:
+    stream = PickleStream(source)
+    arrays = Arrays(stream)
+    loaded = Unpickler(source.path, stream, arrays.constructors, _no_storage).load()
+    named = name_tensors(source.path, loaded)
+    listed = _listed(named.tensors)
+    tensors: list[TensorView] = []
+    for name, tensor in (listed or named.tensors).items():
+        key = tensor.storage.key
+        view = tensor_view(source.path, name, tensor, arrays.located[key], big_endian=key in arrays.big_endian)
+        if isinstance(view, Unread):
+            named.left_out.append((name, view.reason))
+        else:
+            tensors.append(view)
+    if not tensors and not named.left_out:
+        raise UnsupportedFormat(
+            source.path, "is a pickle, but not one that torch.save wrote, and without arrays: save it as safetensors"
+        )
+    return Contents(format_, tuple(tensors), tuple(named.left_out))
+
+
+def _listed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Names and layouts for the arrays of a plain list, as Keras gives the weights of a model; empty for any other.
+
+    A layer begins with a matrix or kernel; the vectors behind it are its own.
+    """
+    if not all(name.isdigit() for name in tensors):
+        return {}
+    found: dict[str, Tensor] = {}
+    layer = behind = 0
+    for tensor in tensors.values():
+        layout = unnamed_layout(tensor.shape, tensor.strides)
+        if len(layout.shape) > 1:
+            layer, behind = layer + 1, 0
+        leaf = ("weight", "bias")[behind] if behind < 2 else f"vector{behind}"
+        behind += 1
+        found[f"layers.{max(layer - 1, 0)}.{leaf}"] = replace(tensor, shape=layout.shape, strides=layout.strides)
+    return found if len(found) == len(tensors) else {}
+
+
+def _no_storage(_: object) -> object:
+    raise ValueError("it names values outside of itself")

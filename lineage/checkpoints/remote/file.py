@@ -1,0 +1,132 @@
+"""A remote file that is read as one on disk is: by position, from any thread."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_right
+from collections.abc import Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from lineage.checkpoints.bytes import Folder, PositionedFile
+from lineage.checkpoints.remote.held import Held
+from lineage.checkpoints.remote.kept import Kept
+from lineage.checkpoints.remote.ranges import Extent, Span
+from lineage.checkpoints.remote.source import Source
+
+BLOCK = 128 << 10  # what is read at once where nothing is expected
+LARGEST = 4 << 20  # ... once it is read from front to back
+
+
+class Foreseen(BaseException):
+    """Raised instead of reading, to learn which bytes a band begins with; no reader catches it."""
+
+    def __init__(self, file: RemoteFile, span: Span) -> None:
+        self.file = file
+        self.span = span
+
+
+foreseeing: ContextVar[bool] = ContextVar("foreseeing", default=False)
+
+
+@dataclass(slots=True)
+class Fetch:
+    """Spans of a file that are fetched together, at the first need of one of them, by whoever needs it."""
+
+    spans: Sequence[Span]
+    guard: threading.Lock = field(default_factory=threading.Lock)
+    done: bool = False
+
+
+class RemoteFile(PositionedFile):
+    """A file at a server; `meter` counts the bytes that readers asked for, not what the network carried.
+
+    `number` tells it from the other files of `held`.
+    """
+
+    def __init__(
+        self, source: Source, folder: Folder, *, size: int, held: Held, number: int, kept: Kept | None
+    ) -> None:
+        self.path = source.path
+        self.meter = folder.meter
+        self.size = size
+        self._source = source
+        self._folder = folder
+        self._held = held
+        self._number = number
+        self._kept = kept
+        self._fetches: list[Fetch] = []
+        self._spans: list[tuple[Span, Fetch]] = []
+        self._unforeseen = threading.Lock()
+        self._front = (0, BLOCK)  # where the last unforeseen read ended, and how much the next one takes
+
+    @property
+    def folder(self) -> Folder:
+        """The folder that the file lies in, for the files that it names."""
+        return self._folder
+
+    def expect(self, fetches: Sequence[Fetch]) -> None:
+        """Take over which spans are to be fetched together; no two of them overlap."""
+        self._spans = sorted(((span, fetch) for fetch in fetches for span in fetch.spans), key=lambda pair: pair[0])
+
+    def _read(self, offset: int, buffer: memoryview) -> int:
+        if foreseeing.get():
+            raise Foreseen(self, Span(offset, min(offset + len(buffer), self.size)))
+        done, length = 0, min(len(buffer), self.size - offset)
+        while done < length:
+            at = offset + done
+            extent = self._known(at) or self._fetched(Span(at, offset + length))
+            part = memoryview(extent.content)[at - extent.start : offset + length - extent.start]
+            buffer[done : done + len(part)] = part
+            done += len(part)
+        self._count(done)
+        return done
+
+    def _known(self, at: int) -> Extent | None:
+        """The extent that holds byte `at`, from memory or from disk."""
+        extent = self._held.find(self._number, at)
+        if extent is None and self._kept is not None:
+            extent = self._kept.find(at)
+            if extent is not None:
+                self._held.add(self._number, extent)
+        return extent
+
+    def _fetched(self, wanted: Span) -> Extent:
+        """The extent that holds the first byte of `wanted`, from the server."""
+        place = bisect_right(self._spans, wanted.start, key=lambda pair: pair[0].start) - 1
+        span, fetch = self._spans[place] if place >= 0 else (Span(0, 0), Fetch(()))
+        if wanted.start < span.stop and not fetch.done:
+            with fetch.guard:
+                if not fetch.done:
+                    self._obtain(fetch.spans)
+                    fetch.done = True
+        else:
+            with self._unforeseen:
+                if self._held.find(self._number, wanted.start) is None:
+                    self._obtain([self._block(wanted)])
+        extent = self._known(wanted.start)
+        return extent if extent is not None else self._alone(wanted)
+
+    def _obtain(self, spans: Sequence[Span]) -> None:
+        missing = [span for span in spans if self._kept is None or not self._kept.covers(span)]
+        for extent in self._source.ask(missing) if missing else ():
+            self._held.add(self._number, extent)
+            if self._kept is not None:
+                self._kept.add(extent)
+
+    def _alone(self, wanted: Span) -> Extent:
+        """What was fetched and let go again before it was used, or damaged on disk."""
+        span = Span(wanted.start, min(wanted.stop, wanted.start + LARGEST))
+        found = self._source.ask([span])[0]
+        self._held.add(self._number, found)
+        return found
+
+    def _block(self, wanted: Span) -> Span:
+        """What to read for bytes that nobody foresaw: whole blocks, more of them from front to back."""
+        front, ahead = self._front
+        ahead = min(2 * ahead, LARGEST) if wanted.start == front else BLOCK
+        start = wanted.start // BLOCK * BLOCK if wanted.start != front else front
+        stop = min(max(wanted.stop, start + ahead), start + 2 * LARGEST)
+        stop = min(-(-stop // BLOCK) * BLOCK, self.size)
+        self._front = (stop, ahead)
+        return Span(start, stop)

@@ -1,0 +1,96 @@
+"""Small files that the formats' own libraries wrote: coremltools 8, flax, thinc 9, CTranslate2 4, joblib.
+
+All hold the same weights, which `tiny_formats_truth.npz` keeps as torch would have them, gates of the LSTM excepted:
+they are in the order of Core ML.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lineage.checkpoints import open_checkpoint
+from tests.checkpoint_files import whole
+
+FOLDER = Path(__file__).parent / "checkpoints"
+TRUTH = dict(np.load(FOLDER / "tiny_formats_truth.npz"))
+
+
+def in_torch_order(gates: np.ndarray) -> np.ndarray:
+    """Input, forget, output, cell as input, forget, cell, output."""
+    return gates.reshape(4, -1, *gates.shape[1:])[[0, 1, 3, 2]].reshape(gates.shape)
+
+
+DENSE, BIAS, KERNEL = TRUTH["dense"], TRUTH["bias"], TRUTH["kernel"]
+CORE_ML = {
+    "conv.weight": KERNEL,
+    "dense.weight": DENSE,
+    "dense.bias": BIAS,
+    "rnn.weight_ih": in_torch_order(TRUTH["weight_ih"]),
+    "rnn.weight_hh": in_torch_order(TRUTH["weight_hh"]),
+    "rnn.bias": in_torch_order(TRUTH["rnn_bias"]),
+}
+EXACT = {
+    "tiny.msgpack": {
+        "Conv_0.weight": KERNEL, "Dense_0.weight": DENSE, "Dense_0.bias": BIAS, "LayerNorm_0.weight": BIAS,
+    },
+    "tiny.thinc": {name.removeprefix("thinc."): array for name, array in TRUTH.items() if name.startswith("thinc.")},
+    "tiny_ctranslate2.bin": {"layer.0.weight": DENSE, "layer.0.bias": BIAS},
+    "tiny.joblib": {"layers.0.weight": KERNEL, "layers.0.bias": BIAS[:6], "layers.1.weight": DENSE.T},
+    "tiny_lz4.joblib": {"layers.0.weight": KERNEL, "layers.0.bias": BIAS[:6], "layers.1.weight": DENSE.T},
+    "tiny_zlib.joblib": {"a": DENSE, "b": BIAS},
+    "tiny.mlmodel": {
+        **{name.replace("_ih", "_ih_l0").replace("_hh", "_hh_l0"): array for name, array in CORE_ML.items()},
+        "prod.weight": DENSE,
+    },
+}  # fmt: skip
+EXACT["tiny.mlmodel"]["rnn.bias_l0"] = EXACT["tiny.mlmodel"].pop("rnn.bias")
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_exact_values_read_back(name: str) -> None:
+    found = {key: array for key, array in whole(open_checkpoint(FOLDER / name)).items() if "initial" not in key}
+    assert found.keys() == EXACT[name].keys()
+    for key, array in EXACT[name].items():
+        assert np.array_equal(found[key], array), key
+
+
+def test_a_program_in_half_precision_reads_back() -> None:
+    found = whole(open_checkpoint(FOLDER / "tiny.mlpackage"))
+    for name, array in {**CORE_ML, "product": DENSE}.items():
+        wide = found[name].dtype == np.float32
+        assert np.array_equal(found[name], array if wide else array.astype(np.float16)), name
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme", "least"),
+    [
+        ("tiny_int4.mlpackage", "coreml int4 groups of 2", 0.99),
+        ("tiny_palette.mlpackage", "coreml palette of 3 bits", 0.97),
+    ],
+)
+def test_a_compressed_program_is_decoded(name: str, scheme: str, least: float) -> None:
+    checkpoint = open_checkpoint(FOLDER / name)
+    found = whole(checkpoint)
+    assert {view.encoding for view in checkpoint.tensors} == {scheme, None}
+    assert checkpoint.left_out == ()
+    for key, array in {**CORE_ML, "product": DENSE.T}.items():
+        assert np.corrcoef(found[key].astype(np.float64).ravel(), array.ravel())[0, 1] > least, key
+
+
+def test_a_compressed_network_is_decoded_but_for_its_recurrent_layer() -> None:
+    checkpoint = open_checkpoint(FOLDER / "tiny_palette.mlmodel")
+    found = whole(checkpoint)
+    for key, array in {"conv.weight": KERNEL, "dense.weight": DENSE, "prod.weight": DENSE}.items():
+        assert np.corrcoef(found[key].ravel(), array.ravel())[0, 1] > 0.97, key
+    assert [name for name, _ in checkpoint.left_out] == ["rnn.weight_ih_l0", "rnn.weight_hh_l0", "rnn.bias_l0"]
+
+
+def test_integers_of_ctranslate2_are_divided_by_their_scales() -> None:
+    checkpoint = open_checkpoint(FOLDER / "tiny_ctranslate2_int8.bin")
+    found = whole(checkpoint)["layer.0.weight"]
+    rounding = np.abs(DENSE).max(axis=1, keepdims=True) / 127 / 2
+    assert (np.abs(found - DENSE) <= 1.01 * rounding).all()
+    assert {view.encoding for view in checkpoint.tensors} == {None, "ctranslate2 int8 per-channel"}

@@ -1,0 +1,23 @@
+"""What a hostile file has to meet: one clear line, little memory, nothing outside its folder."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import pytest
+
+from lineage.checkpoints import open_checkpoint
+from lineage.errors import CheckpointError
+from tests.checkpoint_files import whole
+
+SPARE = 60_000  # KiB
+
+
+def refused(path: Path, kind: type[CheckpointError], said: str) -> None:
+    """Opening, or reading all values, ends in an error of that kind, in one printable line and in bounded memory."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(kind, match=said) as error:
+        whole(open_checkpoint(path))
+    assert str(error.value).isprintable()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < SPARE
