@@ -24,6 +24,7 @@ from lineage.errors import (
     StoreError,
     Truncated,
     Unknown,
+    Unreachable,
     UnsupportedDtype,
     UnsupportedFormat,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "StoreError",
     "Truncated",
     "Unknown",
+    "Unreachable",
     "UnsupportedDtype",
     "UnsupportedFormat",
     "__version__",
