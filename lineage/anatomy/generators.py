@@ -6,6 +6,7 @@ test asks thousands of numbers, or an exact pattern, to agree.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from lineage.types import FloatArray
 
 _ROUNDING = 0.005
+_WAVE_ROUNDING = 0.02  # three values divided by their window
 _MIN_SIDE = 8
 _LARGEST = 1e18  # squares beyond this leave float32
 
@@ -177,6 +179,33 @@ def _is_hill(row: FloatArray, peak: int) -> bool:
     return bool(contiguous and (np.diff(row[: peak + 1]) >= 0).all() and (np.diff(row[peak:]) <= 0).all())
 
 
+def _is_constant_q_basis(m: FloatArray) -> bool:
+    """Waves of ascending frequency, each under a Hann window of its own length (constant-Q, Gabor)."""
+    if len(m) < _MIN_SIDE or _frequency(m[-1]) is None:
+        return False
+    found = [frequency for row in m if (frequency := _frequency(row)) is not None]
+    steps = np.diff(found)
+    return len(found) == len(m) and bool((steps > 0).all() or (steps < 0).all())
+
+
+def _frequency(row: FloatArray) -> float | None:
+    """The angle a sample of a wave under a Hann window, None for anything else.
+
+    A wave without its window follows x[i-1] + x[i+1] = 2 cos(angle) x[i] (Prony 1795).
+    """
+    support = np.flatnonzero(row)
+    if support.size < 2 * _MIN_SIDE:
+        return None
+    held = row[support[0] : support[-1] + 1].astype(np.float64)
+    window = np.hanning(held.size + 2)[1:-1]
+    wave = (held / window)[window > 0.2]
+    inner, beside = wave[1:-1], wave[:-2] + wave[2:]
+    double_cosine = float(inner @ beside) / float(inner @ inner)
+    left = np.linalg.norm(beside - double_cosine * inner)
+    fits = left <= _WAVE_ROUNDING * np.linalg.norm(inner) and abs(double_cosine) < 2
+    return math.acos(double_cosine / 2) if fits else None
+
+
 def _either_way(test: Callable[[FloatArray], bool]) -> Callable[[FloatArray], bool]:
     return lambda m: test(m) or test(m.T)
 
@@ -195,4 +224,5 @@ _MATRIX: tuple[tuple[str, Callable[[FloatArray], bool]], ...] = (
     ("STFT basis", _either_way(_is_fourier_basis)),
     ("cosine basis", _either_way(_is_cosine_basis)),
     ("mel filterbank", _either_way(_is_filterbank)),
+    ("constant-Q basis", _is_constant_q_basis),
 )

@@ -22,11 +22,13 @@ Arrays = dict[str, np.ndarray]
 LAYERS = 3
 
 
-def mlp(seed: int) -> Arrays:
+def decoder(seed: int) -> Arrays:
     rng = np.random.default_rng(seed)
-    shapes = {"up": (256, 64), "down": (64, 256)}
-    return {
-        f"encoder.layer.{i}.{part}.weight": (rng.standard_normal(shape) * rng.uniform(0.5, 2, (shape[0], 1))).astype(
+    shapes = {"mlp.gate_proj": (256, 96), "mlp.up_proj": (256, 96), "mlp.down_proj": (96, 256)}
+    shapes |= {f"self_attn.{part}_proj": (96, 96) for part in "qkvo"}
+    embedded = {"model.embed_tokens.weight": rng.standard_normal((300, 96)).astype("f4")}
+    return embedded | {
+        f"model.layers.{i}.{part}.weight": (rng.standard_normal(shape) * rng.uniform(0.5, 2, (shape[0], 1))).astype(
             "f4"
         )
         for i in range(LAYERS)
@@ -34,7 +36,7 @@ def mlp(seed: int) -> Arrays:
     }
 
 
-BASE = mlp(1)
+BASE = decoder(1)
 
 
 def sketched(path: Path) -> CheckpointSketch:
@@ -58,7 +60,7 @@ def test_full_precision_is_identical(write: Write, base: CheckpointSketch, tmp_p
 
 @pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS.keys())
 def test_other_weights_are_not_related(write: Write, base: CheckpointSketch, tmp_path: Path) -> None:
-    found = compare(sketched(write(tmp_path, mlp(2))), base)
+    found = compare(sketched(write(tmp_path, decoder(2))), base)
     assert found.relation in {"independent", "inconclusive"}
     assert found.evidence.log10_p > -3
 
