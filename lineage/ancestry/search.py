@@ -18,7 +18,7 @@ from lineage.ancestry.passthrough import find_stacks
 from lineage.ancestry.triples import lifted
 from lineage.ancestry.unobserved import unobserved
 from lineage.match import expert_of
-from lineage.types import CheckpointSketch, Comparison
+from lineage.types import CheckpointSketch
 
 Tree = dict[int, Arc]
 
@@ -53,6 +53,7 @@ class Search:
         self._strangers = strangers(self.field.alike, self.field.structure, sketches)
         self._near = self._within(None)
         self._banned: set[tuple[int, int]] = set()
+        self._made_without_training: dict[tuple[int, int], bool] = {}
 
     @property
     def merged(self) -> Mapping[int, Sequence[int]]:
@@ -67,10 +68,10 @@ class Search:
         """
         while True:
             tree = self._solved()
-            circles = self._circles(tree)
-            if not circles:
+            circling = self._circling(tree)
+            if not circling:
                 return self._with_missing(tree)
-            self._banned |= {max(circle, key=lambda ends: (tree[ends[1]].cost, ends)) for circle in circles}
+            self._banned |= circling
 
     def support(self) -> Mapping[tuple[int, int], float]:
         """How often each arc is chosen when tensors are drawn again with replacement (bootstrap, Efron 1979)."""
@@ -199,18 +200,25 @@ class Search:
                     yield replace(arc, cost=arc.cost + _CUE) if against else arc
 
     def _is_computed(self, arc: Arc) -> bool:
-        """Whether a comparison says that the child was made from this parent without training.
+        """Whether a comparison, made before, says that the child was made from this parent without training."""
+        ends = arc.child, arc.parent
+        if ends not in self._made_without_training:
+            self._made_without_training[ends] = self._is_made_without_training(*ends)
+        return self._made_without_training[ends]
 
-        Experts may have had noise added when they were made of an MLP: then all else is as it was.
-        """
-        found: Comparison = self.field.pairs.either(arc.child, arc.parent)[0]
-        if self.field.pairs.role(arc.child, arc.parent) != "child":
+    def _is_made_without_training(self, child: int, parent: int) -> bool:
+        pairs = self.field.pairs
+        relation = pairs.either(child, parent)[0].relation
+        if pairs.role(child, parent) != "child":
             return False
-        if found.relation in _COMPUTED or (self.field.pairs.correlation(arc.child, arc.parent) or 0.0) > _EXACT:
+        if relation in _COMPUTED or (pairs.correlation(child, parent) or 0.0) > _EXACT:
             return True
-        alike = [held for _, held in self.field.pairs.alike(arc.child, arc.parent)]
-        alike = [held for held in alike if expert_of(held.a) is None and expert_of(held.b) is None]
-        return found.relation == "expert-upcycled" and all((held.r or 0.0) > _EXACT for held in alike)
+        if relation != "expert-upcycled":
+            return False
+        # Experts may have had noise added when they were made of an MLP: then all else is as it was.
+        alike = (held for _, held in pairs.alike(child, parent))
+        others = [held for held in alike if expert_of(held.a) is None and expert_of(held.b) is None]
+        return all((held.r or 0.0) > _EXACT for held in others)
 
     def _lifted(self, tree: Tree) -> Tree:
         fixed = frozenset({*self.field.first, *self.field.rounded, *self._computed(tree), *self._unmoved(tree)})
@@ -235,10 +243,16 @@ class Search:
         ]
         return None if None in found else (found[0] or 0.0, found[1] or 0.0, found[2] or 0.0)
 
-    def _circles(self, tree: Tree) -> list[list[tuple[int, int]]]:
-        """Tree arcs of circles that merges close, one circle for each knot."""
+    def _circling(self, tree: Tree) -> set[tuple[int, int]]:
+        """Tree arcs without which merges close no circle: the dearest of each circle."""
         lines: nx.DiGraph[int] = nx.DiGraph((arc.parent, arc.child) for arc in tree.values())
         lines.add_edges_from((parent, child) for child, parents in self.merged.items() for parent in parents)
-        knots = [knot for knot in nx.strongly_connected_components(lines) if len(knot) > 1]
-        circles = [nx.find_cycle(lines.subgraph(knot)) for knot in knots]
-        return [[(ends[0], ends[1]) for ends in circle if ends[1] in tree] for circle in circles]
+        found: set[tuple[int, int]] = set()
+        for knot in [knot for knot in nx.strongly_connected_components(lines) if len(knot) > 1]:
+            tangle: nx.DiGraph[int] = nx.DiGraph(lines.subgraph(knot))
+            while not nx.is_directed_acyclic_graph(tangle):
+                circle = [(ends[0], ends[1]) for ends in nx.find_cycle(tangle) if ends[1] in tree]
+                dearest = max(circle, key=lambda ends: (tree[ends[1]].cost, ends))
+                tangle.remove_edge(*dearest)
+                found.add(dearest)
+        return found
