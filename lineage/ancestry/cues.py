@@ -16,6 +16,7 @@ from lineage.match.evidence import pair_correlation
 from lineage.types import CheckpointSketch, Relation, Role, TensorSketch
 
 _UNANIMOUS = 0.8  # share of the computable changes that must point one way
+_A_FEW = 0.05  # share of trained matrices that do not make a rounding a fine-tune
 _ALIKE_R = 0.5
 _KEPT_ROWS = 0.9  # share of token rows that stay in place where tokens were only added
 _FEW = 3
@@ -44,8 +45,18 @@ def computable(of: Compared) -> Said | None:
     if role is None:
         return None
     kind = next(c.kind for _, c in of.changes if c.role == role)
+    # Rounded values beside trained ones: the coarse side is no ancestor, but it may be a sibling as well as a child.
+    if kind == "recast" and _tuned_share(of) > _A_FEW:
+        return None
     verb = {"recast": "rounding", "pruned": "pruning", "quantized": "quantising"}[kind]
     return Said(role, _by(role, verb))
+
+
+def _tuned_share(of: Compared) -> float:
+    """Share of the compared matrices, by size, that were trained."""
+    sizes = {t.name: t.params for t in of.match.a.tensors if len(t.shape) > 1}
+    held = [(sizes.get(m.a, 0), c.kind == "tuned") for m, c in of.changes]
+    return sum(size for size, tuned in held if tuned) / max(1, sum(size for size, _ in held))
 
 
 def projected_out(of: Compared) -> Said | None:

@@ -31,6 +31,7 @@ Loaded = Mapping[str, CheckpointSketch]
 NEAREST_MODELS = 16
 NEAREST_TENSORS = 8
 MOST_ALTERNATIVES = 5
+_SAME_VALUES = ("identical", "re-encoded")
 _SUGGESTIVE = 0.3  # cosine of tensor vectors, whose error is 1/16: a suggestion to look, not evidence
 
 TRANSFORMATIONS = (
@@ -105,9 +106,10 @@ def _tells(tensor: TensorSketch) -> bool:
     return tensor.part.generic is None and tensor.stats.distinct >= MIN_DISTINCT
 
 
-def _rank(comparison: Comparison) -> tuple[bool, float, float, float]:
-    evidence = comparison.evidence
-    return is_ancestry(comparison), round(comparison.share, 2), evidence.r or 0.0, -evidence.log10_p
+def _rank(comparison: Comparison) -> tuple[bool, float, float, bool, float, float]:
+    evidence, exact = comparison.evidence, comparison.relation in _SAME_VALUES
+    r = evidence.r or 0.0
+    return is_ancestry(comparison), round(comparison.share, 2), round(r, 4), exact, r, -evidence.log10_p
 
 
 def is_ancestry(comparison: Comparison) -> bool:
@@ -125,13 +127,14 @@ def _ancestors(compared: Sequence[Comparison]) -> tuple[Comparison, ...]:
 def _best(name: str, compared: Sequence[Comparison]) -> Comparison | None:
     """The comparison that speaks best for one component: inheritance first, then the strongest evidence."""
 
-    def strength(comparison: Comparison) -> tuple[bool, bool, float, float, float]:
+    def strength(comparison: Comparison) -> tuple[bool, bool, float, bool, float, float]:
         finding = _finding(name, comparison)
         evidence = finding.evidence
         found = is_significant(evidence)
         # Without a finding the comparison to show is the one that tested most.
         likeness = round(evidence.r or 0.0, 4) if found else evidence.coverage
-        return finding.relation in DERIVED, found, likeness, comparison.share, -evidence.log10_p
+        exact = finding.relation in _SAME_VALUES
+        return finding.relation in DERIVED, found, likeness, exact, comparison.share, -evidence.log10_p
 
     return max(compared, key=strength, default=None)
 
