@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from lineage.checkpoints.bytes import ByteSource, read
 from lineage.errors import Malformed, Truncated
 
-MAX_ITEMS = 500_000  # of all containers together
+MAX_ITEMS = 200_000  # of all containers together
 MAX_DEPTH = 64
 MAX_TEXT = 1 << 16  # bytes of one text that is kept; longer ones are places
 AHEAD = 1 << 14  # bytes read at a time
