@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from threadpoolctl import threadpool_limits
@@ -14,7 +14,7 @@ from lineage.ancestry.growing import grown, is_little
 from lineage.ancestry.pairs import Watch
 from lineage.ancestry.search import Search
 from lineage.store import Index
-from lineage.types import Edge, Lineage, ModelRecord
+from lineage.types import Edge, Lineage
 
 METHOD = 1
 """Raised whenever the same sketches give another graph, so that none that was kept is used again."""
@@ -32,21 +32,20 @@ def graph(
     `known` is an earlier graph of these indexes: if only few models are new, each is placed among its neighbours, and
     all else is kept. `watch(done, total)` counts comparisons.
     """
-    records = {record.id: record for index in indexes for record in index.models()}
+    listed = [(record, index) for index in indexes for record in index.models()]
+    records = {record.id: record for record, _ in listed}
+    homes = {record.id: index for record, index in listed}
     with threadpool_limits(limits=1, user_api="blas"):  # the products are small: threads would wait for each other
         if known is not None and is_little(known, records):
-            groups, edges = grown(known, indexes, records, watch)
+            groups, edges = grown(known, indexes, homes, watch)
         else:
-            groups, edges = _drawn(indexes, records, watch)
+            groups, edges = _drawn(homes, watch)
     held = [[records[model] for model in group] for group in groups]
     declared, contradictions = declarations(Lineage((), tuple(edges)), held)
     return Lineage(nodes_of(held, edges), (*edges, *declared), contradictions)
 
 
-def _drawn(
-    indexes: Sequence[Index], records: dict[str, ModelRecord], watch: Watch | None
-) -> tuple[list[list[str]], list[Edge]]:
-    homes = {record.id: index for index in indexes for record in index.models()}
-    groups = fold([homes[model].load(model) for model in records])
+def _drawn(homes: Mapping[str, Index], watch: Watch | None) -> tuple[list[list[str]], list[Edge]]:
+    groups = fold([index.load(model) for model, index in homes.items()])
     edges = list(measured_edges(Search([replace(group[0], declared=()) for group in groups], watch)))
     return [[sketch.id for sketch in group] for group in groups], edges

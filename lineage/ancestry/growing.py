@@ -12,7 +12,7 @@ from lineage.ancestry.pairs import Watch
 from lineage.ancestry.placing import candidates
 from lineage.ancestry.search import Search
 from lineage.store import Index
-from lineage.types import CheckpointSketch, Edge, Lineage, ModelRecord
+from lineage.types import CheckpointSketch, Edge, Lineage
 
 _FEW = 20  # new models, from which on it is better to draw the whole graph again
 _MOST_NEIGHBOURS = 64
@@ -29,17 +29,21 @@ def _placed(known: Lineage) -> set[str]:
 
 
 def grown(
-    known: Lineage, indexes: Sequence[Index], records: Mapping[str, ModelRecord], watch: Watch | None
+    known: Lineage, indexes: Sequence[Index], homes: Mapping[str, Index], watch: Watch | None
 ) -> tuple[list[list[str]], list[Edge]]:
-    """Groups of equal models (ids) and measured edges, with every model of `records` that is new put in its place."""
+    """Groups of equal models (ids) and measured edges, with every model that is new put in its place.
+
+    `homes` gives the index that holds each model.
+    """
     groups = [[node.id, *node.copies] for node in known.nodes if node.observed]
     edges = [edge for edge in known.edges if edge.source == "measured"]
-    homes = {record.id: index for index in indexes for record in index.models()}
-    for model in [model for model in records if model not in _placed(known)]:
+    placed = _placed(known)
+    for model in [model for model in homes if model not in placed]:
         sketch = homes[model].load(model)
         leaders = {copy: group[0] for group in groups for copy in group}
         near = [leaders[m] for index in indexes for m in candidates(sketch, index) if m in leaders]
-        around = {m: homes[m].load(m) for m in _neighbourhood(dict.fromkeys(near), edges)}
+        # An unobserved parent stands between models of the index and is none itself.
+        around = {m: homes[m].load(m) for m in _neighbourhood(dict.fromkeys(near), edges) if m in homes}
         twin = next((m for m, other in around.items() if same_weights(sketch, other)), None)
         if twin is not None:
             next(group for group in groups if group[0] == twin).append(model)
@@ -58,7 +62,7 @@ def _neighbourhood(near: Collection[str], edges: Sequence[Edge]) -> list[str]:
         beside[edge.child].append(edge.parent)
         beside[edge.parent].append(edge.child)
     chosen = dict.fromkeys(near)
-    roots = dict.fromkeys(root for model in near if (root := _root(model, above)) is not None)
+    roots = dict.fromkeys(_root(model, above) for model in near)
     chosen |= roots | dict.fromkeys(other for model in near for other in beside[model])
     return list(chosen)[:_MOST_NEIGHBOURS]
 

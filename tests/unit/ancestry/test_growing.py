@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from lineage.ancestry import graph
 from lineage.sketch import write_sketch
 from lineage.store import SketchFolder
-from lineage.types import CheckpointSketch, Lineage
+from lineage.types import CheckpointSketch, Edge, Lineage, Node
 from tests.synthetic import encoder, sketch
 from tests.unit.ancestry.test_graph import FAMILY, arrows, trained
 
@@ -53,6 +54,20 @@ def test_a_model_that_comes_late_finds_the_same_place(tmp_path, late):
     assert edges(after) == edges(whole)
     assert {(n.name, n.root) for n in after.nodes} == {(n.name, n.root) for n in whole.nodes}
     assert len(asked) < 2 * len(FAMILY)
+
+
+def test_an_unobserved_parent_among_the_neighbours_is_left_in_place(tmp_path):
+    before = graph([folder(tmp_path / "before", [name for name in FAMILY if name != "grandchild"])])
+    missing = Node("unobserved-1", "not in the index", 1, observed=False)
+    ids = {node.name: node.id for node in before.nodes}
+    edges = [e for e in before.edges if (e.parent, e.child) != (ids["root"], ids["child"])]
+    steps = [(ids["root"], missing.id), (missing.id, ids["child"])]
+    inferred = [Edge(parent, child, "fine-tuned", True, "measured") for parent, child in steps]
+    known = replace(before, nodes=(*before.nodes, missing), edges=(*edges, *inferred))
+    after = graph([folder(tmp_path / "after", FAMILY)], known=known)
+    found = {(edge.parent, edge.child) for edge in after.edges}
+    late = next(node.id for node in after.nodes if node.name == "grandchild")
+    assert {*steps, (ids["child"], late)} <= found
 
 
 def test_a_copy_joins_its_node(tmp_path):
