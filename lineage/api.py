@@ -216,10 +216,11 @@ def _whole_graph(searched: Sequence[Index], watch: Callable[[int, int], None] | 
     home, *others = searched
     key = "-".join(["all", *(other.id for other in others)])
     version = f"{__version__} {ancestry.METHOD}"
-    known = home.kept_graph(key, version) if isinstance(home, store.SqliteIndex) else None
+    folder = home.folder if isinstance(home, store.SqliteIndex) else None
+    known = None if folder is None else store.kept_graph(folder, key, version)
     whole = ancestry.graph(searched, known=known, watch=watch)
-    if isinstance(home, store.SqliteIndex):
-        home.keep_graph(key, version, whole)
+    if folder is not None and (known is None or known.nodes != whole.nodes):
+        store.keep_graph(folder, key, version, whole)
     return whole
 
 

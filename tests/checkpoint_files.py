@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from safetensors import TensorSpec, serialize
 
+from lineage.checkpoints import open_checkpoint
+from lineage.errors import CheckpointError
 from lineage.types import Checkpoint
 from tests.coreml_files import write_mlmodel, write_mlpackage
 from tests.described_files import write_ncnn, write_raw
@@ -186,6 +188,17 @@ def whole(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
     return {
         view.name: view.rows(0, view.shape[0] if view.shape else 1).reshape(view.shape) for view in checkpoint.tensors
     }
+
+
+def opens_or_is_refused(path: Path) -> None:
+    """A damaged model reads to its end, or is refused with a CheckpointError of one printable line."""
+    try:
+        whole(open_checkpoint(path))
+    except CheckpointError as error:
+        message = str(error)
+    else:
+        return
+    assert message.isprintable()
 
 
 def same_bits(a: np.ndarray, b: np.ndarray) -> bool:

@@ -21,3 +21,10 @@ def refused(path: Path, kind: type[CheckpointError], said: str) -> None:
         whole(open_checkpoint(path))
     assert str(error.value).isprintable()
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < SPARE
+
+
+def refused_at_opening(path: Path, kind: type[CheckpointError], said: str) -> None:
+    """Opening alone ends in an error of that kind, in one printable line."""
+    with pytest.raises(kind, match=said) as error:
+        open_checkpoint(path)
+    assert str(error.value).isprintable()

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from lineage.ancestry.arborescence import Arc
 from lineage.ancestry.geometry import Cohort, Points
-from lineage.ancestry.likeness import Likeness
 from lineage.ancestry.pairs import Pairs
 from lineage.types import CheckpointSketch
 
@@ -86,12 +85,13 @@ def partial_correlation(between: float, left: float, right: float) -> float:
     return float((between - left * right) / spread)
 
 
-def strangers(alike: Likeness, structure: Sequence[int], sketches: Sequence[CheckpointSketch]) -> list[Arc]:
+def strangers(share: Points, structure: Sequence[int], sketches: Sequence[CheckpointSketch]) -> list[Arc]:
     """Pairs of models of different structure that are worth a look, the smaller as parent.
 
-    `structure` numbers each model's. The cost is one that a comparison will hardly undercut.
+    `share` is `Likeness.of_models`, `structure` numbers each model's. The cost is one that a comparison will hardly
+    undercut.
     """
-    share, kinds = alike.of_models(), np.array(structure)
+    kinds = np.array(structure)
     wanted: set[tuple[int, int]] = set()
     mutual = np.maximum(share, share.T)
     for kind in np.unique(kinds):
@@ -130,8 +130,7 @@ def _costs_across(small: int, large: int, pairs: Pairs) -> tuple[float, float]:
     r = pairs.correlation(small, large)
     if r is None:
         return math.inf, math.inf
-    sketches = pairs.sketches[small], pairs.sketches[large]
-    common = sum(t.params for t, _ in pairs.alike(small, large)) / sketches[1].params
+    common = sum(t.params for t, _ in pairs.alike(small, large)) / pairs.sketches[large].params
     distance = -math.log(r) + _CHANGED + _FOREIGN * max(0.0, 1.0 - common)
-    parts = [{t.part.component for t in sketch.tensors if t.part.generic is None} for sketch in sketches]
-    return distance, distance + (_TAKEN_OUT if parts[0] < parts[1] else 0.0)
+    is_part = pairs.components(small) < pairs.components(large)
+    return distance, distance + (_TAKEN_OUT if is_part else 0.0)

@@ -17,9 +17,7 @@ from lineage.ancestry.relations import FINE_TUNED_R
 from lineage.ancestry.search import Search, Tree
 from lineage.types import Edge, Relation
 
-UNOBSERVED = "unobserved-"
-"""How the id of a node begins that no model of the index is."""
-
+_UNOBSERVED = "unobserved-"  # how the id of a node begins that no model of the index is
 _PUT_TOGETHER = "this model has components from two models, so that it was put together from them"
 _INFERRED = (
     "{count} models share {shared:.2f} of what they learned beyond the parent above: their own parent is not in the "
@@ -102,7 +100,7 @@ def _id(number: int, field: Field) -> str:
     if number not in field.missing:
         return field.sketches[number].id
     children = "\n".join(field.sketches[child].id for child in field.missing[number].children)
-    return f"{UNOBSERVED}{blake2b(children.encode(), digest_size=8).hexdigest()}"
+    return f"{_UNOBSERVED}{blake2b(children.encode(), digest_size=8).hexdigest()}"
 
 
 def _named(edge: Edge, *, is_first: bool, is_below: bool) -> Edge:

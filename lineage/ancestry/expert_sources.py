@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 
-from lineage.match import expert_of
+from lineage.match import EXPERT, expert_of
 from lineage.types import CheckpointSketch
-
-_MATRICES = "expert-"
 
 
 def expert_sources(
@@ -34,7 +32,7 @@ def _experts(sketch: CheckpointSketch) -> Mapping[int, set[str]]:
     """Digests of the matrices of each expert, over all layers; none without experts."""
     found: dict[int, set[str]] = defaultdict(set)
     for tensor in sketch.tensors:
-        if tensor.part.role.startswith(_MATRICES) and len(tensor.shape) > 1:
+        if tensor.part.role.startswith(EXPERT) and len(tensor.shape) > 1:
             number = expert_of(tensor.name)
             if number is not None:
                 found[number].add(tensor.band_digest)

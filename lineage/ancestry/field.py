@@ -21,7 +21,8 @@ class Field:
 
     `grouped` are the cohorts and `structure` the cohort of each model (one without matrices is alone), `alike` is the
     rough likeness of all pairs, `pairs` their comparisons, `rounded` maps exact roundings to their source, `first` are
-    initialisations, `missing` unobserved parents.
+    initialisations, `missing` unobserved parents. `share` (models, models) is how much of each model is found in each
+    other.
     """
 
     def __init__(self, sketches: Sequence[CheckpointSketch], watch: Watch | None) -> None:
@@ -29,7 +30,8 @@ class Field:
         self.pairs = Pairs(sketches, watch)
         self.grouped = cohorts(sketches)
         self.alike = likeness(sketches)
-        self.first = beginnings(sketches, self.alike.of_models())
+        self.share = self.alike.of_models()
+        self.first = beginnings(sketches, self.share)
         self.rounded = {i: j for cohort in self.grouped for i, j in roundings(cohort, sketches).items()}
         self.missing: dict[int, Unobserved] = {}
         self.structure = [-1 - i for i in range(len(sketches))]

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lineage.match import EXPERT
 from lineage.sketch.vectors import is_searchable, tensor_vector
 from lineage.types import CheckpointSketch, TensorSketch
 
 _BLOCK = 2048  # rows of one product
-_EXPERT = "expert-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def likeness(sketches: Sequence[CheckpointSketch]) -> Likeness:
     for model, sketch in enumerate(sketches):
         for tensor in filter(is_searchable, sketch.tensors):
             row = rows.setdefault((model, tensor.part.component), len(rows))
-            role = tensor.part.role.removeprefix(_EXPERT)  # experts are made of an MLP
+            role = tensor.part.role.removeprefix(EXPERT)  # experts are made of an MLP
             buckets[role, tensor.shape[1:]].append((row, model, tensor))
     held = np.zeros((len(rows), len(sketches)), np.float32)
     sizes = np.zeros(len(rows))

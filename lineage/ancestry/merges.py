@@ -16,7 +16,7 @@ from lineage.ancestry.tasks import task_mixture
 from lineage.ancestry.traces import Traces
 from lineage.ancestry.trimmed import trimmed_mixture
 
-__all__ = ["COPY", "Mixture", "find_mixtures"]
+__all__ = ["COPY", "Mixture", "closes_circle", "find_mixtures"]
 
 _WHOLE = 1e-6  # share of moved values left, of a mixture that needs no better one
 _BETTER = 10.0  # how much less task vectors must leave than a sum that is not exact
@@ -97,6 +97,11 @@ def _trimmed(around: Neighbours, traces: Traces, child: int, aside: Collection[i
     return min(alike, key=lambda one: (len(one.parents), one.residual), default=None)
 
 
+def closes_circle(lines: nx.DiGraph[int], child: int, parents: Sequence[int]) -> bool:
+    """Whether arcs from `parents` to `child` would make a model of `lines` its own ancestor."""
+    return child in lines and any(p in lines and nx.has_path(lines, child, p) for p in parents)
+
+
 def _without_circles(around: Neighbours, found: dict[int, Mixture]) -> dict[int, Mixture]:
     """Leave out what would make a model its own ancestor.
 
@@ -106,7 +111,7 @@ def _without_circles(around: Neighbours, found: dict[int, Mixture]) -> dict[int,
     lines: nx.DiGraph[int] = nx.DiGraph()
     kept = {}
     for child, one in sorted(found.items(), key=lambda item: _doubt(around, item[1])):
-        if child in lines and any(p in lines and nx.has_path(lines, child, p) for p in one.parents):
+        if closes_circle(lines, child, one.parents):
             continue
         lines.add_edges_from((parent, child) for parent in one.parents)
         kept[child] = one

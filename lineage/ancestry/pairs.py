@@ -25,6 +25,7 @@ class Pairs:
         self._watch = watch
         self._made: dict[tuple[int, int], Comparison] = {}
         self._correlations: dict[tuple[int, int], float | None] = {}
+        self._alike: dict[tuple[int, int], list[tuple[TensorSketch, TensorMatch]]] = {}
 
     def compared(self, query: int, reference: int) -> Comparison:
         """What model `query` is to model `reference`."""
@@ -54,6 +55,16 @@ class Pairs:
 
         Where units were taken out, those that are left face others: such a pair says nothing of a distance.
         """
+        ends = min(left, right), max(left, right)
+        if ends not in self._alike:
+            self._alike[ends] = self._corresponding(left, right)
+        return self._alike[ends]
+
+    def components(self, model: int) -> set[str]:
+        """The components of a model that hold weights of its own."""
+        return {t.part.component for t in self.sketches[model].tensors if t.part.generic is None}
+
+    def _corresponding(self, left: int, right: int) -> list[tuple[TensorSketch, TensorMatch]]:
         found, straight = self.either(left, right)
         sketches = (self.sketches[left], self.sketches[right])[:: 1 if straight else -1]
         ours, theirs = ({t.name: t for t in sketch.tensors} for sketch in sketches)

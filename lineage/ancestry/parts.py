@@ -61,12 +61,8 @@ def part_edges(sources: Sources, pairs: Pairs) -> Iterator[Edge]:
 
 def _taken_out(model: int, lines: nx.DiGraph[int], pairs: Pairs) -> set[int]:
     """Children that hold a part of the model's components and have no children of their own."""
-    own = _components(model, pairs)
-    return {child for child in lines[model] if not lines[child] and _components(child, pairs) < own}
-
-
-def _components(model: int, pairs: Pairs) -> set[str]:
-    return {t.part.component for t in pairs.sketches[model].tensors if t.part.generic is None}
+    own = pairs.components(model)
+    return {child for child in lines[model] if not lines[child] and pairs.components(child) < own}
 
 
 def _unexplained(pairs: Pairs, child: int, parents: Sequence[int]) -> list[ComponentFinding]:
@@ -94,8 +90,7 @@ def _of_experts(search: Search, child: int, parents: Sequence[int], below: set[i
     """Dense models that experts of the child were made of, when its parent gave only some."""
     if not experts(search.field.sketches[child]):
         return []
-    share = search.field.alike.of_models()[child]
-    near = np.flatnonzero(share > _ROUGHLY).tolist()
+    near = np.flatnonzero(search.field.share[child] > _ROUGHLY).tolist()
     dense = {i: search.field.sketches[i] for i in near if i not in below and i not in search.field.rounded}
     dense = {i: sketch for i, sketch in dense.items() if not experts(sketch)}
     return list(expert_sources(search.field.sketches[child], parents, dense))

@@ -12,7 +12,7 @@ import numpy as np
 from lineage.ancestry.arborescence import Arc, cheapest_forest
 from lineage.ancestry.arcs import STRANGE, across, strangers, within
 from lineage.ancestry.field import Field
-from lineage.ancestry.merges import Mixture, find_mixtures
+from lineage.ancestry.merges import Mixture, closes_circle, find_mixtures
 from lineage.ancestry.pairs import Watch, is_related
 from lineage.ancestry.passthrough import find_stacks
 from lineage.ancestry.triples import lifted
@@ -35,8 +35,8 @@ _ROOT_NOISE = 0.05  # differences of cost below this say little about where a tr
 class Search:
     """The trees of one graph; models are numbered as in `field`.
 
-    `mixtures` maps merges to their parts. `settled` gives the parents of models that are placed already, None if those
-    are not here: only what joins them to the others is looked for.
+    `mixtures` maps merges to their parts, `merged` to their parents. `settled` gives the parents of models that are
+    placed already, None if those are not here: only what joins them to the others is looked for.
     """
 
     def __init__(
@@ -48,18 +48,14 @@ class Search:
         self.field = Field(sketches, watch)
         self._settled = settled or {}
         self.mixtures = self._mixtures()
+        known = {child: parents for child, parents in self._settled.items() if parents and len(parents) > 1}
+        self.merged: dict[int, Sequence[int]] = known | {child: one.parents for child, one in self.mixtures.items()}
         self._root_costs = dict.fromkeys(range(len(sketches)), STRANGE)
         self._root_costs |= dict.fromkeys([*self.field.first, *self.merged, *self._elsewhere()], 0.0)
-        self._strangers = strangers(self.field.alike, self.field.structure, sketches)
+        self._strangers = strangers(self.field.share, self.field.structure, sketches)
         self._near = self._within(None)
         self._banned: set[tuple[int, int]] = set()
         self._made_without_training: dict[tuple[int, int], bool] = {}
-
-    @property
-    def merged(self) -> Mapping[int, Sequence[int]]:
-        """Parents of each merge."""
-        known = {child: parents for child, parents in self._settled.items() if parents and len(parents) > 1}
-        return known | {child: mixture.parents for child, mixture in self.mixtures.items()}
 
     def tree(self) -> Tree:
         """The likeliest arc into each node that has a parent, every one of them compared.
@@ -116,7 +112,7 @@ class Search:
         lines: nx.DiGraph[int] = nx.DiGraph()
         kept: dict[int, Mixture] = {}
         for child, one in found:
-            circular = child in lines and any(p in lines and nx.has_path(lines, child, p) for p in one.parents)
+            circular = closes_circle(lines, child, one.parents)
             if not circular and child not in kept and child not in rounded and self.is_open([child, *one.parents]):
                 lines.add_edges_from((parent, child) for parent in one.parents)
                 kept[child] = one
@@ -232,16 +228,13 @@ class Search:
 
     def _comparable(self, child: int, parent: int, grandparent: int) -> tuple[float, float, float] | None:
         """Correlations of three models if the child has not its structure from the parent alone."""
-        inherited = self.field.structure[child] == self.field.structure[parent] != self.field.structure[grandparent]
-        strange = (
-            len({self.field.structure[child], self.field.structure[parent], self.field.structure[grandparent]}) > 2
-        )
-        if inherited or strange:
+        field = self.field
+        own, above, top = (field.structure[model] for model in (child, parent, grandparent))
+        if own == above != top or len({own, above, top}) > 2:
             return None
-        found = [
-            self.field.correlation(*ends) for ends in ((child, parent), (child, grandparent), (parent, grandparent))
-        ]
-        return None if None in found else (found[0] or 0.0, found[1] or 0.0, found[2] or 0.0)
+        near, far = field.correlation(child, parent), field.correlation(child, grandparent)
+        step = field.correlation(parent, grandparent)
+        return None if near is None or far is None or step is None else (near, far, step)
 
     def _circling(self, tree: Tree) -> set[tuple[int, int]]:
         """Tree arcs without which merges close no circle: the dearest of each circle."""

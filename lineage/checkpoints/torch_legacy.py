@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from lineage.checkpoints.bytes import PositionedFile, read
+from lineage.checkpoints.pickle_stream import PickleStream
 from lineage.checkpoints.reader import Contents
 from lineage.checkpoints.torch_state import name_tensors
 from lineage.checkpoints.torch_tensors import (
@@ -28,7 +29,6 @@ from lineage.types import TensorView
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
-BLOCK = 1 << 14  # bytes read ahead
 
 
 class LegacyTorchReader:
@@ -40,7 +40,7 @@ class LegacyTorchReader:
 
     def read(self, file: PositionedFile) -> Contents:
         """List the tensors. Raises UnsupportedFormat for a pickle that torch did not write."""
-        cursor = _Cursor(file)
+        cursor = _Pickles(file)
         seen: dict[str, Storage] = {}
 
         def storage(identity: Any) -> Storage:
@@ -93,36 +93,11 @@ def _locate(file: PositionedFile, position: int, keys: Any, seen: dict[str, Stor
     return located
 
 
-class _Cursor:
-    """The file as a stream for the pickles at its beginning, read ahead by small blocks."""
+class _Pickles(PickleStream):
+    """The pickles at the beginning of the file."""
 
-    def __init__(self, file: PositionedFile) -> None:
-        self._file = file
-        self._position = 0
-        self._block = b""
-        self._block_start = 0
+    def _too_large(self, size: int) -> Malformed:
+        return Malformed(self.source.path, f"its pickle holds a value of {size:,} bytes, more than {MAX_PICKLE:,}")
 
-    def tell(self) -> int:
-        return self._position
-
-    def read(self, size: int, /) -> bytes:
-        """Read exactly `size` bytes. Raises Truncated at the end of the file."""
-        if size > MAX_PICKLE:
-            raise Malformed(self._file.path, f"its pickle holds a value of {size:,} bytes, more than {MAX_PICKLE:,}")
-        start = self._position - self._block_start
-        if start + size > len(self._block):
-            if self._position + size > self._file.size:
-                raise Truncated(self._file.path, "ends inside its pickles: download it again")
-            length = min(max(size, BLOCK), self._file.size - self._position)
-            self._block, self._block_start, start = read(self._file, self._position, length), self._position, 0
-        self._position += size
-        return self._block[start : start + size]
-
-    def readline(self) -> bytes:
-        """Read up to and with the next line feed."""
-        line = bytearray()
-        while not line.endswith(b"\n"):
-            line += self.read(1)
-            if len(line) > BLOCK:
-                raise Malformed(self._file.path, "its pickle holds an endless line")
-        return bytes(line)
+    def _cut(self, need: int) -> Truncated:  # noqa: ARG002 - how far a damaged pickle would read says nothing
+        return Truncated(self.source.path, "ends inside its pickles: download it again")

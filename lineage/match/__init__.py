@@ -1,8 +1,8 @@
 """Matching: which tensors of two models correspond, and what their agreement is worth against chance."""
 
-from lineage.match.blocks import expert_of
+from lineage.match.blocks import EXPERT, expert_of
 from lineage.match.evidence import Match, match
 from lineage.match.experts import expert_map
 from lineage.match.pairing import LOG10_ALPHA
 
-__all__ = ["LOG10_ALPHA", "Match", "expert_map", "expert_of", "match"]
+__all__ = ["EXPERT", "LOG10_ALPHA", "Match", "expert_map", "expert_of", "match"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lineage.store.doctor import Finding, examine
     from lineage.store.folder import SketchFolder
+    from lineage.store.graphs import keep_graph, kept_graph
     from lineage.store.known import Known, catalogue
     from lineage.store.protocol import Index, find_model
     from lineage.store.rebuilding import Rebuilt, rebuild
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Finding", "Index", "Known", "Rebuilt", "SketchFolder", "SqliteIndex",
-    "catalogue", "examine", "find_model", "only_one", "rebuild", "reference_index",
+    "catalogue", "examine", "find_model", "keep_graph", "kept_graph", "only_one", "rebuild", "reference_index",
 ]  # fmt: skip
 
 _HOMES = {
     "Finding": "doctor", "Index": "protocol", "Known": "known", "Rebuilt": "rebuilding", "SketchFolder": "folder",
-    "SqliteIndex": "sqlite", "catalogue": "known", "examine": "doctor", "find_model": "protocol", "only_one": "sqlite",
-    "rebuild": "rebuilding", "reference_index": "reference",
+    "SqliteIndex": "sqlite", "catalogue": "known", "examine": "doctor", "find_model": "protocol",
+    "keep_graph": "graphs", "kept_graph": "graphs", "only_one": "sqlite", "rebuild": "rebuilding",
+    "reference_index": "reference",
 }  # fmt: skip
 
 

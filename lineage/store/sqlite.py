@@ -22,13 +22,12 @@ from lineage.errors import Malformed, NoIndex, StoreError, Unknown
 from lineage.sketch import FAMILY, read_sketch, write_sketch
 from lineage.store.database import DATABASE, open_database, plain_errors
 from lineage.store.graphs import FOLDER as GRAPHS
-from lineage.store.graphs import keep_graph, kept_graph
 from lineage.store.lock import HOLDER, LOCK, writing
 from lineage.store.protocol import find_model, set_id
 from lineage.store.rows import begin_run, delete_model, insert_model, now, records, storable
 from lineage.store.schema import is_current, upgrade
 from lineage.store.vectors import Vectors, cached_vectors
-from lineage.types import CheckpointSketch, Hit, Lineage, ModelRecord
+from lineage.types import CheckpointSketch, Hit, ModelRecord
 
 SKETCHES = "sketches"
 VECTORS = "vectors"
@@ -161,14 +160,6 @@ class SqliteIndex:
         if self._held is None or set(self._held.models) != set(counts):
             self._held = cached_vectors(self.folder / VECTORS, counts, self.load)
         return self._held
-
-    def kept_graph(self, key: str, version: str) -> Lineage | None:
-        """The measured graph that was last kept under `key` by the same version; None without one."""
-        return kept_graph(self.folder, key, version)
-
-    def keep_graph(self, key: str, version: str, lineage: Lineage) -> None:
-        """Keep what was measured of a graph until it is asked for again."""
-        keep_graph(self.folder, key, version, lineage)
 
     def sketch_file(self, model: str) -> Path:
         """Where the sketch of that id lies. Raises Malformed for an id that could lead out of the folder."""

@@ -10,9 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lineage.checkpoints import open_checkpoint
-from lineage.errors import CheckpointError
-from tests.checkpoint_files import SINGLE_FILE, lacks, whole
+from tests.checkpoint_files import SINGLE_FILE, lacks, opens_or_is_refused
 from tests.torch_files import pickled
 
 
@@ -30,16 +28,6 @@ def _contents() -> dict[str, tuple[str, bytes]]:
 
 CONTENTS = _contents()
 damages = st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8)
-
-
-def opens_or_is_refused(path: Path) -> None:
-    try:
-        whole(open_checkpoint(path))
-    except CheckpointError as error:
-        message = str(error)
-    else:
-        return
-    assert message.isprintable()
 
 
 @pytest.mark.parametrize("format_", CONTENTS)

@@ -11,9 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lineage.checkpoints import open_checkpoint
-from lineage.errors import CheckpointError
-from tests.checkpoint_files import SINGLE_FILE, WRITERS, Write, lacks, whole
+from tests.checkpoint_files import SINGLE_FILE, WRITERS, Write, lacks, opens_or_is_refused
 
 SEVERAL = {name: write for name, write in WRITERS.items() if name not in SINGLE_FILE}
 ARRAYS = {
@@ -29,16 +27,6 @@ def folder_of(write: Write) -> dict[str, bytes]:
         write(Path(folder), {k: a for k, a in ARRAYS.items() if not lacks(write, a)})
         files = [path for path in Path(folder).rglob("*") if path.is_file()]
         return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(files)}
-
-
-def opens_or_is_refused(path: Path) -> None:
-    try:
-        whole(open_checkpoint(path))
-    except CheckpointError as error:
-        message = str(error)
-    else:
-        return
-    assert message.isprintable()
 
 
 CONTENTS = {name: folder_of(write) for name, write in SEVERAL.items()}

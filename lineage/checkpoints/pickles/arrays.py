@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from lineage.checkpoints.bytes import ByteSource, Window
-from lineage.checkpoints.pickles.stream import PickleStream
+from lineage.checkpoints.pickle_stream import PickleStream
 from lineage.checkpoints.torch_tensors import CONSTRUCTORS, Located, Storage, Tensor, Unread
 from lineage.checkpoints.unpickler import Stateful
 

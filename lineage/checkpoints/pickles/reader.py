@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from lineage.checkpoints.bytes import ByteSource, PositionedFile
 from lineage.checkpoints.kernels import unnamed_layout
+from lineage.checkpoints.pickle_stream import PickleStream
 from lineage.checkpoints.pickles.arrays import Arrays, Held
 from lineage.checkpoints.pickles.compressed import inflate, is_compressed
-from lineage.checkpoints.pickles.stream import PickleStream
 from lineage.checkpoints.reader import Contents
 from lineage.checkpoints.torch_state import name_tensors
 from lineage.checkpoints.torch_tensors import Tensor, Unread, tensor_view

@@ -10,14 +10,9 @@ import pytest
 
 from lineage.checkpoints import open_checkpoint
 from lineage.checkpoints.keras import hdf5
-from lineage.errors import CheckpointError, Malformed, Truncated, UnsupportedFormat
+from lineage.errors import Malformed, Truncated, UnsupportedFormat
+from tests.hostile_files import refused_at_opening as refused
 from tests.tensorflow_files import hdf5_bytes
-
-
-def refused(path: Path, kind: type[CheckpointError], text: str) -> None:
-    with pytest.raises(kind, match=text) as error:
-        open_checkpoint(path)
-    assert str(error.value).isprintable()
 
 
 def test_values_in_another_file(tmp_path: Path) -> None:

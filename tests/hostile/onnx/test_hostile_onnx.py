@@ -10,16 +10,10 @@ import pytest
 
 from lineage.checkpoints import open_checkpoint, protobuf
 from lineage.errors import CheckpointError, Malformed, Truncated
-from tests.checkpoint_files import whole
+from tests.hostile_files import refused
 from tests.onnx_files import field, graph, model, node, save, tensor, varint
 
 WEIGHT = np.ones((2, 2), np.float32)
-
-
-def refused(path: Path, kind: type[CheckpointError], text: str) -> None:
-    with pytest.raises(kind, match=text) as error:
-        whole(open_checkpoint(path))
-    assert str(error.value).isprintable()
 
 
 def written(path: Path, content: bytes) -> Path:

@@ -11,16 +11,11 @@ import pytest
 from lineage.checkpoints import open_checkpoint
 from lineage.checkpoints.tf import sstable as tables
 from lineage.errors import CheckpointError, Malformed, NoWeights, Truncated, UnsupportedFormat
+from tests.hostile_files import refused_at_opening as refused
 from tests.onnx_files import field, varint
 from tests.tensorflow_files import block, bundle, entry, header, sstable
 
 WEIGHT = np.ones((2, 2), np.float32)
-
-
-def refused(path: Path, kind: type[CheckpointError], text: str) -> None:
-    with pytest.raises(kind, match=text) as error:
-        open_checkpoint(path)
-    assert str(error.value).isprintable()
 
 
 def index(folder: Path, lines: dict[bytes, bytes], **options: int) -> Path:

@@ -35,10 +35,7 @@ class PickleStream:
     def read(self, size: int, /) -> bytes:
         """Read exactly `size` bytes. Raises Truncated at the end of the source."""
         if size > MAX_PICKLE:
-            raise Malformed(
-                self.source.path,
-                f"its pickle holds a value of {size:,} bytes, more than {MAX_PICKLE:,}: save it as npz",
-            )
+            raise self._too_large(size)
         if self.position + size > self.source.size:
             raise self._cut(self.position + size)
         start = self.position - self._block_start
@@ -56,6 +53,12 @@ class PickleStream:
             if len(line) > BLOCK:
                 raise Malformed(self.source.path, "its pickle holds an endless line")
         return bytes(line)
+
+    def _too_large(self, size: int) -> Malformed:
+        return Malformed(
+            self.source.path,
+            f"its pickle holds a value of {size:,} bytes, more than {MAX_PICKLE:,}: save it as npz",
+        )
 
     def _cut(self, need: int) -> Truncated:
         return Truncated(
