@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 Integers = NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Arc:
-    """A possible descent: `cost` grows with the distance and with what speaks against this direction."""
-
-    parent: int
-    child: int
-    cost: float
+Points = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +23,24 @@ class _Level:
     in_cycle: NDArray[np.bool_]
 
 
-def cheapest_forest(arcs: Sequence[Arc], root_costs: Mapping[int, float]) -> dict[int, Arc]:
-    """For each node that is no root its arc, so that the sum of all costs and root costs is least.
+def cheapest_forest(parents: Integers, children: Integers, costs: Points, roots: Points) -> list[int]:
+    """Positions of the arcs, one into each node that is no root, so that all costs and root costs sum to the least.
 
-    Minimum arborescence by contraction (Chu and Liu 1965, Edmonds 1967) from a virtual root, whose arc to a node costs
-    what being a root does. All nodes must be in `root_costs`. Ties go to the lower parent.
+    Arcs (arcs,) lead between nodes 0..n-1 at `costs`; `roots` (n,) is what it costs each to be one. Minimum
+    arborescence by contraction (Chu and Liu 1965, Edmonds 1967) from a virtual root. Ties go to the lower parent.
     """
-    nodes = sorted(root_costs)
-    place = {node: i for i, node in enumerate(nodes)}
-    root = len(nodes)
-    worth = [arc for arc in arcs if arc.cost < root_costs[arc.child]]
-    parent = np.array([*(place[arc.parent] for arc in worth), *[root] * root], np.int64)
-    child = np.array([*(place[arc.child] for arc in worth), *range(root)], np.int64)
-    cost = np.array([*(arc.cost for arc in worth), *(root_costs[node] for node in nodes)], np.float64)
-    chosen = _arborescence(parent, child, cost, root)
-    return {worth[k].child: worth[k] for k in chosen if k < len(worth)}
+    root = len(roots)
+    worth = np.flatnonzero(costs < roots[children])
+    chosen = _arborescence(
+        np.append(parents[worth], np.full(root, root)),
+        np.append(children[worth], np.arange(root)),
+        np.append(costs[worth], roots),
+        root,
+    )
+    return [int(worth[k]) for k in chosen if k < len(worth)]
 
 
-def _arborescence(parent: Integers, child: Integers, cost: NDArray[np.float64], root: int) -> list[int]:
+def _arborescence(parent: Integers, child: Integers, cost: Points, root: int) -> list[int]:
     """Positions of the arcs of the cheapest arborescence, one into each node but `root` (the highest number)."""
     name = np.arange(len(parent))
     levels: list[_Level] = []
@@ -72,10 +63,17 @@ def _arborescence(parent: Integers, child: Integers, cost: NDArray[np.float64], 
     return sorted(chosen)
 
 
-def _cheapest_into(parent: Integers, child: Integers, cost: NDArray[np.float64], root: int) -> Integers:
-    order = np.lexsort((parent, cost, child))
-    first = np.searchsorted(child[order], np.arange(root))
-    return np.asarray(order[first])
+def _cheapest_into(parent: Integers, child: Integers, cost: Points, root: int) -> Integers:
+    """The cheapest arc into each node; of several the one from the lowest parent, then the first."""
+    least = np.full(root, np.inf)
+    np.minimum.at(least, child, cost)
+    tied = np.flatnonzero(cost == least[child])
+    lowest = np.full(root, len(least) + 1)
+    np.minimum.at(lowest, child[tied], parent[tied])
+    chosen = tied[parent[tied] == lowest[child[tied]]][::-1]
+    best = np.zeros(root, np.int64)
+    best[child[chosen]] = chosen
+    return best
 
 
 def _cycles(above: Integers, root: int) -> Integers:

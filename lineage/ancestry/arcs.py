@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.ancestry.arborescence import Arc
+from lineage.ancestry.arborescence import Integers
 from lineage.ancestry.geometry import Cohort, Points
 from lineage.ancestry.pairs import Pairs
 from lineage.types import CheckpointSketch
+
+Real = TypeVar("Real", float, Points)
 
 STRANGE = 2.8  # -log r at r = 0.06; the cost of having no parent: the comparison decides, this only saves work
 _NEAREST = 12  # candidates of the same structure
@@ -27,6 +31,15 @@ _MARKOV_SLACK = 0.04  # partial correlation that training leaves by itself
 _FAINT = 0.1  # a correlation with the initialisation too weak to tell anything
 
 
+@dataclass(frozen=True, slots=True)
+class Arc:
+    """A possible descent: `cost` grows with the distance and with what speaks against this direction."""
+
+    parent: int
+    child: int
+    cost: float
+
+
 def within(
     cohort: Cohort,
     first: Collection[int],
@@ -40,23 +53,22 @@ def within(
     arc is dearer by how much worse it explains than the turned one.
     """
     distance = cohort.distances(weights)
-    near = _neighbours(distance, [i for i, member in enumerate(cohort.members) if member in first])
-    likeness = np.exp(-distance)
-    place = {member: i for i, member in enumerate(cohort.members)}
     starts = [i for i, member in enumerate(cohort.members) if member in first]
-    for i, j in near:
+    children, parents = _neighbours(distance, starts)
+    likeness = np.exp(-distance)
+    straight, turned = (_partial(likeness, *ends, starts) for ends in ((children, parents), (parents, children)))
+    costs = distance[children, parents] + _MARKOV * np.maximum(0.0, straight - np.maximum(turned, _MARKOV_SLACK))
+    place = {member: i for i, member in enumerate(cohort.members)}
+    for i, j, cost in zip(children.tolist(), parents.tolist(), costs.tolist(), strict=True):
         member, other = cohort.members[i], cohort.members[j]
         if member in first or member in merged:
             continue
         sources = [place[p] for p in merged.get(other, ()) if p in place]
-        if sources and not _is_child_of_merge(distance, i, j, sources):
-            continue
-        straight, turned = _partial(likeness, i, j, starts), _partial(likeness, j, i, starts)
-        penalty = _MARKOV * max(0.0, straight - max(turned, _MARKOV_SLACK))
-        yield Arc(other, member, float(distance[i, j]) + penalty)
+        if not sources or _is_child_of_merge(distance, i, j, sources):
+            yield Arc(other, member, cost)
 
 
-def _neighbours(distance: Points, starts: Sequence[int]) -> list[tuple[int, int]]:
+def _neighbours(distance: Points, starts: Sequence[int]) -> tuple[Integers, Integers]:
     """Ordered pairs of members that are near, or of which one is an initialisation."""
     apart = distance + np.where(np.eye(len(distance), dtype=bool), np.inf, 0.0)
     chosen = np.zeros(distance.shape, bool)
@@ -64,25 +76,31 @@ def _neighbours(distance: Points, starts: Sequence[int]) -> list[tuple[int, int]
     np.put_along_axis(chosen, order, True, axis=1)
     chosen[:, starts] = True
     chosen |= chosen.T
-    return [(int(i), int(j)) for i, j in np.argwhere(chosen & (apart < STRANGE))]
+    first, second = np.nonzero(chosen & (apart < STRANGE))
+    return first, second
 
 
 def _is_child_of_merge(distance: Points, child: int, merge: int, parents: Sequence[int]) -> bool:
     return child not in parents and distance[child, merge] < _CHILD_OF_MERGE * min(distance[merge, p] for p in parents)
 
 
-def _partial(likeness: Points, child: int, parent: int, starts: Sequence[int]) -> float:
-    """Partial correlation of the child with the nearest initialisation, the parent held fixed; 0 without one."""
-    near = max((s for s in starts if s not in (parent, child)), key=lambda s: likeness[child, s], default=None)
-    if near is None or likeness[child, near] < _FAINT or likeness[parent, near] < _FAINT:
-        return 0.0
-    return partial_correlation(likeness[child, near], likeness[child, parent], likeness[parent, near])
+def _partial(likeness: Points, children: Integers, parents: Integers, starts: Sequence[int]) -> Points:
+    """Partial correlation of each child with the nearest initialisation, its parent held fixed; 0 without one."""
+    if not starts:
+        return np.zeros(len(children))
+    begun = np.array(starts)
+    rows = likeness[np.ix_(np.arange(len(likeness)), begun)][children]
+    rows[(begun == children[:, None]) | (begun == parents[:, None])] = 0.0
+    nearest = begun[rows.argmax(axis=1)]
+    own, above = rows.max(axis=1), likeness[parents, nearest]
+    found = partial_correlation(own, likeness[children, parents], above)
+    return np.where((own < _FAINT) | (above < _FAINT), 0.0, found)
 
 
-def partial_correlation(between: float, left: float, right: float) -> float:
+def partial_correlation(between: Real, left: Real, right: Real) -> Real:
     """Correlation of two models given a third: `between` the two, `left` and `right` of each with the third."""
-    spread = math.sqrt(max(1e-12, (1 - left**2) * (1 - right**2)))
-    return float((between - left * right) / spread)
+    spread = np.sqrt(np.maximum(1e-12, (1 - left**2) * (1 - right**2)))
+    return (between - left * right) / spread  # type: ignore[no-any-return]
 
 
 def strangers(share: Points, structure: Sequence[int], sketches: Sequence[CheckpointSketch]) -> list[Arc]:
@@ -109,7 +127,7 @@ def strangers(share: Points, structure: Sequence[int], sketches: Sequence[Checkp
     return arcs
 
 
-def across(candidates: Sequence[Arc], pairs: Pairs, first: Collection[int], merged: Collection[int]) -> Iterator[Arc]:
+def across(candidates: Iterable[Arc], pairs: Pairs, first: Collection[int], merged: Collection[int]) -> Iterator[Arc]:
     """Arcs between models of different structure (layers, vocabulary, width or parts changed), both ways.
 
     A pair of `strangers` that has not been compared yet costs what its rough likeness promises; then -log r of the

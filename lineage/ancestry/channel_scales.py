@@ -19,8 +19,15 @@ def scaled_by_unit(x: NDArray[np.float32], y: NDArray[np.float32]) -> bool:
     return _scaled_rows(x, y) or _scaled_rows(x.T, y.T)
 
 
+def _is_bent(x: NDArray[np.float32], y: NDArray[np.float32]) -> bool:
+    """Whether one row is no multiple of the other beyond doubt: a quick look that spares the others."""
+    wide, other = x.astype(np.float64), y.astype(np.float64)
+    square, across, least = float(wide @ wide), float(wide @ other), float(other @ other)
+    return square > 0 and least > 0 and square - across * across / least > (2 * _ROUNDING) ** 2 * square
+
+
 def _scaled_rows(x: NDArray[np.float32], y: NDArray[np.float32]) -> bool:
-    if min(x.shape) < 1 or x.shape[1] < _MIN_VALUES:
+    if min(x.shape) < 1 or x.shape[1] < _MIN_VALUES or _is_bent(x[0], y[0]):
         return False
     wide, other = x.astype(np.float64), y.astype(np.float64)
     norms, squares = np.linalg.norm(wide, axis=1), (other * other).sum(axis=1)

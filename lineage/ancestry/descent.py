@@ -16,7 +16,7 @@ from lineage.ancestry.search import Search
 from lineage.store import Index
 from lineage.types import Edge, Lineage
 
-METHOD = 1
+METHOD = 2
 """Raised whenever the same sketches give another graph, so that none that was kept is used again."""
 
 

@@ -8,13 +8,14 @@ from hashlib import blake2b
 
 import networkx as nx
 
-from lineage.ancestry.arborescence import Arc
+from lineage.ancestry.arcs import Arc
 from lineage.ancestry.field import Field
 from lineage.ancestry.merges import Mixture
 from lineage.ancestry.pairs import Pairs
 from lineage.ancestry.parts import other_sources, part_edges, without_sources
+from lineage.ancestry.prices import Tree
 from lineage.ancestry.relations import FINE_TUNED_R
-from lineage.ancestry.search import Search, Tree
+from lineage.ancestry.search import Search
 from lineage.types import Edge, Relation
 
 _UNOBSERVED = "unobserved-"  # how the id of a node begins that no model of the index is
@@ -39,7 +40,7 @@ def measured_edges(search: Search) -> Iterator[Edge]:
     for child, arc in sorted(tree.items()):
         if child in search.field.missing or arc.parent in search.field.missing:
             yield _missing_edge(arc, search.field)
-        elif search.is_open([child, arc.parent]):
+        elif search.field.is_open([child, arc.parent]):
             alike = search.field.have_one_structure(arc.parent, child)
             edge = _edge(arc, search.field.pairs, support)
             if child in sources:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -22,11 +22,17 @@ class Field:
     `grouped` are the cohorts and `structure` the cohort of each model (one without matrices is alone), `alike` is the
     rough likeness of all pairs, `pairs` their comparisons, `rounded` maps exact roundings to their source, `first` are
     initialisations, `missing` unobserved parents. `share` (models, models) is how much of each model is found in each
-    other.
+    other. `settled` gives the parents of models that have their place already, None if those are not here.
     """
 
-    def __init__(self, sketches: Sequence[CheckpointSketch], watch: Watch | None) -> None:
+    def __init__(
+        self,
+        sketches: Sequence[CheckpointSketch],
+        watch: Watch | None,
+        settled: Mapping[int, Sequence[int] | None] | None = None,
+    ) -> None:
         self.sketches = sketches
+        self.settled = settled or {}
         self.pairs = Pairs(sketches, watch)
         self.grouped = cohorts(sketches)
         self.alike = likeness(sketches)
@@ -40,6 +46,10 @@ class Field:
                 self.structure[member] = number
         self._place = {m: i for c in self.grouped for i, m in enumerate(c.members)}
         self._likeness = [np.exp(-c.distances()) for c in self.grouped]
+
+    def is_open(self, models: Sequence[int]) -> bool:
+        """Whether one of the models has no place yet."""
+        return any(model not in self.settled for model in models)
 
     def have_one_structure(self, left: int, right: int) -> bool:
         """Whether all matrices of two models correspond by role, layer and shape."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Hashable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,16 @@ class Cohort:
         """Distance of every two members, (members, members): the mean over tensors by size, or by size times weight."""
         share = self.sizes if weights is None else self.sizes * weights
         return np.asarray(np.tensordot(share / share.sum(), self.apart, axes=1))
+
+    def among(self, members: Collection[int]) -> Cohort:
+        """The same with those of `members` only."""
+        kept = [i for i, member in enumerate(self.members) if member in members]
+        return replace(
+            self,
+            members=tuple(self.members[i] for i in kept),
+            points=self.points[kept],
+            apart=self.apart[:, kept][:, :, kept],
+        )
 
 
 def common_distances(left: Cohort, right: Cohort) -> Points | None:

@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.ancestry.narrow_types import SIGNIFICANDS, narrow_types
+from lineage.ancestry.narrow_types import number_spacing
 from lineage.match.axes import facing
 from lineage.match.permutation import unit_rows
 from lineage.match.remembered import remembered
@@ -83,12 +83,7 @@ def _is_gap(sizes: Values, rank: int) -> bool:
 @remembered
 def _rounding(tensor: TensorSketch) -> float:
     """Root mean square error of rounding to the narrowest type of 16 bits, or to float32, that holds the values."""
-    spacing = np.spacing(np.abs(tensor.values))
-    for scheme in ("bfloat16", "float16"):
-        if scheme in narrow_types(tensor):
-            spacing = spacing * np.float32(2.0 ** (23 - SIGNIFICANDS[scheme]))
-            break
-    return float(np.sqrt(np.mean(spacing.astype(np.float64) ** 2) / 12))
+    return float(np.sqrt(np.mean(number_spacing(tensor).astype(np.float64) ** 2) / 12))
 
 
 def projected_out(moved: Sequence[Held]) -> Role | None:

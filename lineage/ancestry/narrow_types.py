@@ -16,6 +16,7 @@ SIGNIFICANDS = {"bfloat16": 7, "float16": 10, "float8_e4m3fn": 3, "float8_e5m2":
 
 
 _SIGNIFICAND = 23  # of float32
+_LEAST_SPACING = {"bfloat16": 0.0, "float16": 2.0**-24}  # among the smallest numbers, which float32 holds as others
 
 
 def rounded(values: NDArray[np.float32], scheme: str) -> NDArray[np.float32]:
@@ -32,3 +33,12 @@ def narrow_types(tensor: TensorSketch) -> tuple[str, ...]:
     used = int(np.bitwise_or.reduce(tensor.values.view(np.uint32), axis=None))
     short = [scheme for scheme, bits in SIGNIFICANDS.items() if used % (1 << (_SIGNIFICAND - bits)) == 0]
     return tuple(scheme for scheme in short if np.array_equal(tensor.values, rounded(tensor.values, scheme)))
+
+
+def number_spacing(tensor: TensorSketch) -> NDArray[np.float32]:
+    """How far each sampled value lies from the next in the narrowest type, of 16 bits or float32, that holds all."""
+    spacing = np.spacing(np.abs(tensor.values))
+    for scheme, least in _LEAST_SPACING.items():
+        if scheme in narrow_types(tensor):
+            return np.maximum(spacing * np.float32(2.0 ** (_SIGNIFICAND - SIGNIFICANDS[scheme])), np.float32(least))
+    return spacing

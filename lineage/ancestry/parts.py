@@ -11,8 +11,9 @@ import numpy as np
 from lineage.ancestry.cues import experts
 from lineage.ancestry.expert_sources import expert_sources
 from lineage.ancestry.pairs import Pairs
+from lineage.ancestry.prices import Tree
 from lineage.ancestry.relations import is_significant
-from lineage.ancestry.search import Search, Tree
+from lineage.ancestry.search import Search
 from lineage.types import ComponentFinding, Edge
 
 _A_PART = 0.01  # share of a model below which a component is a detail
@@ -35,7 +36,7 @@ def other_sources(search: Search, tree: Tree) -> Sources:
     lines: nx.DiGraph[int] = nx.DiGraph((parent, child) for child, parents in above.items() for parent in parents)
     found: dict[int, dict[int, list[ComponentFinding]]] = defaultdict(lambda: defaultdict(list))
     for child, parents in sorted(above.items()):
-        if not search.is_open([child]):
+        if not search.field.is_open([child]):
             continue
         below = {child, *nx.descendants(lines, child)} - _taken_out(child, lines, search.field.pairs)
         for finding in _unexplained(search.field.pairs, child, parents):

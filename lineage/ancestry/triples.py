@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from lineage.ancestry.arborescence import Arc
-from lineage.ancestry.arcs import partial_correlation
+from lineage.ancestry.arcs import Arc, partial_correlation
 
 # From the calibration half of the trained zoo (72 chains, 124 pairs of siblings): what siblings share beyond
 # their parent because they were trained on like data reaches 0.55, what a child keeps of its parent's own movement

@@ -10,8 +10,7 @@ from statistics import median
 
 import networkx as nx
 
-from lineage.ancestry.arborescence import Arc
-from lineage.ancestry.arcs import partial_correlation
+from lineage.ancestry.arcs import Arc, partial_correlation
 
 # Children of one parent share what like data taught them: in the calibration half of the trained zoo a partial
 # correlation of at most 0.55 given the parent (0.28 given an initialisation). Children of a withheld model share more

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import networkx as nx
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lineage.ancestry.arborescence import Arc, cheapest_forest
+from lineage.ancestry.arborescence import cheapest_forest
 
 COSTS = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.5000001, 1.0, 2.0, 2.8])
 
@@ -17,26 +18,32 @@ def problems(draw):
     size = draw(st.integers(1, 9))
     ends = [(a, b) for a in range(size) for b in range(size) if a != b]
     chosen = draw(st.lists(st.sampled_from(ends), unique=True)) if ends else []
-    return [Arc(a, b, draw(COSTS)) for a, b in chosen], {node: draw(COSTS) for node in range(size)}
+    return [(a, b, draw(COSTS)) for a, b in chosen], [draw(COSTS) for _ in range(size)]
 
 
-def least(arcs: list[Arc], roots: dict[int, float]) -> float:
+def forest(arcs, roots):
+    """The chosen arc into each node that is no root."""
+    parents, children = (np.array([arc[side] for arc in arcs], np.int64) for side in (0, 1))
+    chosen = cheapest_forest(parents, children, np.array([arc[2] for arc in arcs]), np.array(roots))
+    return {arcs[row][1]: arcs[row] for row in chosen}
+
+
+def least(arcs, roots) -> float:
     graph = nx.DiGraph()
-    for node, cost in roots.items():
+    for node, cost in enumerate(roots):
         graph.add_edge("root", node, weight=cost)
-    for arc in arcs:
-        graph.add_edge(arc.parent, arc.child, weight=arc.cost)
+    for parent, child, cost in arcs:
+        graph.add_edge(parent, child, weight=cost)
     return sum(data["weight"] for *_, data in nx.minimum_spanning_arborescence(graph).edges(data=True))
 
 
 @given(problems())
 def test_no_forest_is_cheaper_and_it_is_one(problem):
     arcs, roots = problem
-    forest = cheapest_forest(arcs, roots)
-    total = sum(arc.cost for arc in forest.values()) + sum(c for node, c in roots.items() if node not in forest)
+    found = forest(arcs, roots)
+    total = sum(arc[2] for arc in found.values()) + sum(c for node, c in enumerate(roots) if node not in found)
     assert total == pytest.approx(least(arcs, roots))
-    assert all(child == arc.child for child, arc in forest.items())
-    assert nx.is_directed_acyclic_graph(nx.DiGraph((arc.parent, arc.child) for arc in forest.values()))
+    assert nx.is_directed_acyclic_graph(nx.DiGraph(arc[:2] for arc in found.values()))
 
 
 @given(problems(), st.randoms())
@@ -44,4 +51,13 @@ def test_the_order_of_the_arcs_does_not_matter(problem, random):
     arcs, roots = problem
     shuffled = list(arcs)
     random.shuffle(shuffled)
-    assert cheapest_forest(arcs, roots) == cheapest_forest(shuffled, roots)
+    assert forest(arcs, roots) == forest(shuffled, roots)
+
+
+def test_cycles_are_broken_at_the_least_cost():
+    arcs = [(0, 1, 1.0), (1, 0, 1.0), (1, 2, 2.0), (2, 1, 0.5), (0, 2, 5.0)]
+    assert {arc[:2] for arc in forest(arcs, [3.0, 9.0, 9.0]).values()} == {(0, 1), (1, 2)}
+
+
+def test_a_dear_arc_is_no_parent():
+    assert forest([(0, 1, 4.0)], [3.0, 3.0]) == {}

@@ -7,7 +7,6 @@ import pytest
 from operators import cast, int8_rows, matrices
 
 from lineage.ancestry import compare, decompose, graph, part_of
-from lineage.ancestry.arborescence import Arc, cheapest_forest
 from lineage.sketch import write_sketch
 from lineage.store import SketchFolder
 from lineage.types import CheckpointSketch, Declared, Lineage
@@ -131,13 +130,3 @@ def test_decompose_names_the_parts_of_a_merge_and_of_nothing_else(tmp_path):
     assert merge is not None
     assert [(part.model_name, round(part.weight, 2)) for part in merge.parts] == [("sibling", 0.7), ("child", 0.3)]
     assert decompose(sketch(FAMILY["grandchild"], name="x"), [opened]) is None
-
-
-def test_the_cheapest_forest_breaks_cycles_at_the_least_cost():
-    arcs = [Arc(0, 1, 1.0), Arc(1, 0, 1.0), Arc(1, 2, 2.0), Arc(2, 1, 0.5), Arc(0, 2, 5.0)]
-    chosen = cheapest_forest(arcs, {0: 3.0, 1: 9.0, 2: 9.0})
-    assert {(arc.parent, arc.child) for arc in chosen.values()} == {(0, 1), (1, 2)}
-
-
-def test_a_dear_arc_is_no_parent():
-    assert cheapest_forest([Arc(0, 1, 4.0)], {0: 3.0, 1: 3.0}) == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from operators import (
 )
 
 from lineage.ancestry import compare
+from lineage.ancestry.folding import fold
 from lineage.ancestry.relations import DERIVED
 from tests.synthetic import Arrays, encoder, sketch
 
@@ -76,6 +78,22 @@ def test_what_was_done_has_its_word(base, name):
     assert found.evidence.log10_p < -100
     assert found.evidence.coverage > 0.8
     assert found.share == pytest.approx(1.0)
+
+
+def test_equal_values_in_another_format_are_re_encoded(base):
+    copy = replace(sketch(renamed(BASE)), format="onnx")
+    found = compare(copy, base)
+    assert (found.relation, found.verdict, found.role) == ("re-encoded", "identical", "undirected")
+    assert {c.relation for c in found.components} == {"re-encoded"}
+    assert [len(group) for group in fold([base, copy])] == [2]  # a graph has one node for both
+
+
+def test_another_format_hides_no_change(base):
+    head = {name: array for name, array in BASE.items() if name.endswith("LayerNorm.bias")}
+    assert head
+    tuned = replace(sketch({**BASE, **{name: array + np.float32(0.1) for name, array in head.items()}}), format="onnx")
+    found = compare(tuned, base)
+    assert (found.relation, found.verdict) == ("fine-tuned", "derived")
 
 
 @pytest.mark.parametrize("name", ["copy", "bf16", "int8", "pruned", "noise 10%", "transposed"])

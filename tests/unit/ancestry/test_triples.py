@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lineage.ancestry.arborescence import Arc
+from lineage.ancestry.arcs import Arc
 from lineage.ancestry.triples import is_chain, lifted
 from lineage.ancestry.unobserved import Unobserved, distance_to, unobserved
 
