@@ -77,21 +77,14 @@ def _cheapest_into(parent: Integers, child: Integers, cost: Points, root: int) -
 
 
 def _cycles(above: Integers, root: int) -> Integers:
-    """For each node a node that names the cycle on which it lies by following `above`, -1 off all cycles."""
-    seen = np.full(root + 1, -1)
-    seen[root] = root
-    cycle = np.full(root, -1)
-    for start in range(root):
-        node = start
-        while seen[node] < 0:
-            seen[node] = start
-            node = int(above[node])
-        if node != root and seen[node] == start and cycle[node] < 0:
-            number = node
-            while cycle[node] < 0:
-                cycle[node] = number
-                node = int(above[node])
-    return cycle
+    """For each node the lowest node of the cycle on which it lies by following `above`, -1 off all cycles."""
+    ahead, lowest = np.append(above, root), np.arange(root + 1)
+    for _ in range(root.bit_length()):  # twice as many steps each time: after all nodes, what is met lies on a cycle
+        lowest = np.minimum(lowest, lowest[ahead])
+        ahead = ahead[ahead]
+    cycle = np.full(root + 1, -1)
+    cycle[ahead] = lowest[ahead]
+    return cycle[:root]
 
 
 def _renumbered(cycle: Integers) -> Integers:

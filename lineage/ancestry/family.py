@@ -23,7 +23,7 @@ _ROOT_NOISE = 0.05  # differences of cost below this say little about where a tr
 class Family:
     """Models that possible descents or merges join, numbered as in `field`, and the likeliest tree among them.
 
-    `merged` maps every merge of the graph to its parents, `foreign` are the members' `strangers`.
+    `merged` maps every merge of the graph to its parents, the main one first, `foreign` are the members' `strangers`.
     """
 
     def __init__(
@@ -35,7 +35,8 @@ class Family:
         self._pairs = field.pairs
         self._merged = {child: parents for child, parents in merged.items() if child in here}
         self._root_costs = dict.fromkeys(sorted(here), STRANGE)
-        self._root_costs |= {node: 0.0 for node in (*field.first, *self._merged, *elsewhere) if node in here}
+        self._root_costs |= {node: 0.0 for node in (*field.first, *elsewhere) if node in here}
+        self._root_costs |= dict.fromkeys(self._merged, np.inf)
         self._cohorts = [part for cohort in field.grouped if len((part := cohort.among(here)).members) > 1]
         self._prices = Prices(field, self._root_costs, self._merged, self._within(None), foreign)
         self._correlations = cache(self._of_three)
@@ -99,12 +100,21 @@ class Family:
         """
         while True:
             self._prices.hear()
-            tree = self._lifted(self._prices.cheapest(self._root_costs))
-            # What was computed from a model differs from it as little as that model does: its child may be the other's.
-            computed = {*self._computed(tree)}
-            through = [(tree[arc.parent].parent, arc.child) for arc in tree.values() if arc.parent in computed]
-            if not self._compare([*_ends(tree), *through, *self._prices.nearest()]):
+            tree = self._prices.cheapest(self._root_costs)
+            if self._compare([*_ends(tree), *self._prices.nearest()]):
+                continue
+            tree = self._lifted(tree)
+            through = [(tree[arc.parent].parent, arc.child) for arc in self._uncertain(tree)]
+            if not self._compare([*_ends(tree), *through]):
                 return tree
+
+    def _uncertain(self, tree: Tree) -> list[Arc]:
+        """Arcs whose child may as well be the grandparent's: both look alike, or only roughly."""
+        # What was computed from a model differs from it as little as that model does. What has another structure than
+        # the parent is priced by a rough look until it is compared.
+        computed = {*self._computed(tree)}
+        below = [arc for arc in tree.values() if arc.parent in tree]
+        return [a for a in below if a.parent in computed or not self._field.have_one_structure(a.parent, a.child)]
 
     def _compare(self, arcs: Iterable[tuple[int, int]]) -> bool:
         """Compare the ends of arcs (parent, child); whether there was any to compare."""

@@ -50,6 +50,8 @@ class Prices:
         arcs += [Arc(finer, copy, 0.0) for copy, finer in field.rounded.items() if copy in roots]
         arcs = [arc for arc in arcs if field.is_open([arc.parent, arc.child])]
         arcs += self._kept({(arc.parent, arc.child): arc.cost for arc in found})
+        # A merge hangs on its first parent, so that nothing above that can hang on the merge.
+        arcs += [Arc(parents[0], child, 0.0) for child, parents in merged.items()]
         self._rows = {(arc.parent, arc.child): row for row, arc in enumerate(arcs)}
         self._ends = [(arc.parent, arc.child) for arc in arcs]
         self._parents, self._children = (
@@ -57,7 +59,7 @@ class Prices:
         )
         self._found = np.array([arc.cost for arc in arcs])
         self._surcharges = np.zeros(len(arcs))
-        self._is_told = np.array([not field.is_open(ends) for ends in self._ends], bool)
+        self._is_told = np.array([ends[1] in merged or not field.is_open(ends) for ends in self._ends], bool)
         self._is_computed = np.zeros(len(arcs), bool)
         self._is_near = np.zeros(len(arcs), bool)
         self._is_near[[self._rows[ends] for arc in near if (ends := (arc.parent, arc.child)) in self._rows]] = True
@@ -66,7 +68,8 @@ class Prices:
         """The cheapest forest at what is known now; with `drawn`, at other prices within structures."""
         costs = self._costs(self._found if drawn is None else np.where(self._is_near, drawn, self._found))
         chosen = cheapest_forest(self._parents, self._children, costs, np.array([roots[m] for m in self._place]))
-        return {child: Arc(parent, child, float(costs[row])) for row in chosen for parent, child in [self._ends[row]]}
+        arcs = [Arc(*self._ends[row], float(costs[row])) for row in chosen]
+        return {arc.child: arc for arc in arcs if arc.child not in self._merged}
 
     def nearest(self) -> list[tuple[int, int]]:
         """The cheapest arc into each member that any leads to, be it part of a forest or not."""
@@ -95,7 +98,7 @@ class Prices:
         costs = {(arc.parent, arc.child): arc.cost for arc in self._across([foreign])} if foreign else {}
         for parent, child in ((left, right), (right, left)):
             row = self._rows.get((parent, child))
-            if row is None or not self._field.is_open([parent, child]):
+            if row is None or child in self._merged or not self._field.is_open([parent, child]):
                 continue
             self._is_told[row] = True
             if foreign and np.isfinite(self._found[row]):

@@ -21,8 +21,9 @@ from lineage.types import CheckpointSketch
 class Search:
     """The trees of one graph; models are numbered as in `field`.
 
-    `mixtures` maps merges to their parts, `merged` to their parents. `settled` gives the parents of models that are
-    placed already, None if those are not here: only what joins them to the others is looked for.
+    `mixtures` maps merges to their parts, `merged` to their parents, the one of most weight first. `settled` gives the
+    parents of models that are placed already, None if those are not here: only what joins them to the others is
+    looked for.
     """
 
     def __init__(
@@ -34,7 +35,7 @@ class Search:
         self.field = Field(sketches, watch, settled)
         self.mixtures = self._mixtures()
         known = {child: parents for child, parents in self.field.settled.items() if parents and len(parents) > 1}
-        self.merged: dict[int, Sequence[int]] = known | {child: one.parents for child, one in self.mixtures.items()}
+        self.merged: dict[int, Sequence[int]] = known | {child: _by_weight(one) for child, one in self.mixtures.items()}
         self._families = self._split()
 
     def tree(self) -> Tree:
@@ -89,3 +90,9 @@ class Search:
         for arc in foreign:
             across[home[arc.child]].append(arc)
         return [Family(self.field, group, self.merged, across[number]) for number, group in enumerate(groups)]
+
+
+def _by_weight(one: Mixture) -> tuple[int, ...]:
+    return tuple(
+        parent for _, parent in sorted(zip(one.weights, one.parents, strict=True), key=lambda p: (-p[0], p[1]))
+    )
