@@ -100,8 +100,10 @@ class Family:
         """
         while True:
             self._prices.hear()
+            while self._compare(self._prices.nearest()):
+                pass
             tree = self._prices.cheapest(self._root_costs)
-            if self._compare([*_ends(tree), *self._prices.nearest()]):
+            if self._compare(_ends(tree)):
                 continue
             tree = self._lifted(tree)
             through = [(tree[arc.parent].parent, arc.child) for arc in self._uncertain(tree)]
