@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from hashlib import file_digest
 from pathlib import Path
@@ -209,11 +209,13 @@ class SqliteIndex:
         return not is_intact
 
     def finish_run(self) -> None:
-        """Record that the run of additions, if there was any, came to its end."""
+        """Record that the run of additions, if there was any, came to its end; the first search need not wait."""
         if self._run is not None:
             with self.writing():
                 self.db.table("runs").update(self._run, {"finished": now()})
             self._run = None
+            with suppress(Malformed):  # a damaged sketch of another run is for the search, and for `doctor`, to tell
+                self.vectors()
 
     def remove(self, model: str) -> None:
         """Take the model of that id out. Raises Unknown."""
