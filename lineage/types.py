@@ -94,7 +94,8 @@ class Checkpoint:
     """An opened model: its tensors in a stable order and what its side files say.
 
     `left_out` names tensors that are not weights (optimizer state, training counters) with the reason.
-    `config` is the parsed config.json of the folder, empty without one.
+    `config` is the parsed config.json of the folder, empty without one. `files` are the paths of the files that
+    were opened for weights; files that these refer to are not among them, but count in `nbytes`.
     """
 
     name: str
@@ -108,6 +109,7 @@ class Checkpoint:
     declared: tuple[Declared, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
     ahead: ReadAhead | None = None  # where the bytes come from a server
+    files: tuple[str, ...] = ()
 
 
 # -- anatomy -----------------------------------------------------------------------------------
@@ -365,10 +367,97 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
+class UnrelatedComponent:
+    """One component of the query against a model that came out unrelated: what chance gave."""
+
+    component: str
+    model: str
+    model_name: str
+    r: float | None
+    z: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Relabelled:
+    """`z` of one component after random relabellings of the reference's units; `reach` is the z of r = 1."""
+
+    component: str
+    model: str
+    model_name: str
+    z: tuple[float, ...]
+    reach: float
+
+
+@dataclass(frozen=True, slots=True)
+class Null:
+    """What chance looks like beside the figures of one query.
+
+    `models` compared models came out unrelated; `unrelated` are the components that could be tested against them,
+    `matrices` (r, z) of the single matrices among those. `relabelled` follows the exact null by construction.
+    """
+
+    models: int = 0
+    unrelated: tuple[UnrelatedComponent, ...] = ()
+    matrices: tuple[tuple[float | None, float | None], ...] = ()
+    relabelled: tuple[Relabelled, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How many of the tensors that an adapter changes a model has; `declared` tells the base that the adapter names."""
+
+    model: str
+    model_name: str
+    fitting: int
+    declared: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """An adapter found in the difference of two known models: `child` - `base` is `weight` times the adapter.
+
+    "merged" is said where base and adapter predict the child's values as its type rounds them (`predicted`, a share of
+    the sampled values that moved); "alike" where they do not: merged and changed since, or another training that moved
+    alike. `r` is the correlation of adapter and difference, `log10_p` is corrected for every pair of models tried.
+    """
+
+    word: Literal["merged", "alike"]
+    child: str
+    child_name: str
+    base: str
+    base_name: str
+    r: float
+    z: float
+    log10_p: float
+    weight: float
+    predicted: float
+
+
+@dataclass(frozen=True, slots=True)
+class Adapted:
+    """What an adapter is to the known models: `fits` are those that it can be put on, and the base that it declares.
+
+    `ranks` are the smallest and the largest; `tensors` are changed, `wholes` replace the base's. Of `possible` models
+    `opened` were tried for their shapes; `pairs` of models of fitting shapes were tried for `additions`.
+    """
+
+    ranks: tuple[int, int]
+    tensors: int
+    wholes: int
+    fits: tuple[Fit, ...]
+    additions: tuple[Addition, ...]
+    opened: int
+    possible: int
+    pairs: int
+
+
+@dataclass(frozen=True, slots=True)
 class Whois:
     """The answer of `whois`: the best comparison for each component, alternatives, limits.
 
-    `nearest` is the comparison that found or, failing that, tested most; None where nothing was compared.
+    `nearest` is the comparison that found or, failing that, tested most; None where nothing was compared. `null` is
+    what chance looks like beside these figures. The components of an adapter are held against other adapters only;
+    `adapted` says what it is to the models.
     """
 
     sketch: CheckpointSketch
@@ -381,6 +470,8 @@ class Whois:
     limits: Limits
     timings: Timings
     nearest: Comparison | None = None
+    null: Null = Null()
+    adapted: Adapted | None = None
 
 
 # -- index -------------------------------------------------------------------------------------
@@ -428,7 +519,9 @@ class Node:
     """One content in the ancestry graph: `aliases` are the names of its copies, `copies` their ids.
 
     `observed` is False for a parent that several models need and none of the index is; `root` tells that no
-    measured edge leads to it.
+    measured edge leads to it. `address` is where anyone can read it (`hf:org/name@commit`, `pypi:name==1.0`,
+    `https://host/file`), None for a path; `files` are (name, SHA-256) of the files that hold the weights, where they
+    were read again for this answer.
     """
 
     id: str
@@ -439,6 +532,8 @@ class Node:
     licence: str | None = None
     root: bool = False
     copies: tuple[str, ...] = ()
+    address: str | None = None
+    files: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -467,11 +562,15 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """An ancestry graph; `contradictions` say in one line each where a declared edge disagrees with the weights."""
+    """An ancestry graph; `contradictions` say in one line each where a declared edge disagrees with the weights.
+
+    `about` is the node that was asked for, where the graph is the answer about one model.
+    """
 
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
     contradictions: tuple[str, ...] = ()
+    about: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -505,3 +604,132 @@ class Trace:
     model: str
     lineage: Lineage
     alternatives: tuple[tuple[str, str], ...] = ()
+
+
+# -- policies and claims -----------------------------------------------------------------------
+
+Certainty = Literal["measured", "possible", "declared"]
+"""How an ancestor is known: by directed edges, by an edge whose direction is open or weak, by a card alone."""
+Standing = Literal["violated", "due", "met", "possible", "inconclusive", "noted", "bound"]
+PolicyVerdict = Literal["violated", "inconclusive", "nothing-found"]
+Outcome = Literal["consistent", "contradicted", "unsupported"]
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What lies beside the weights: file names, the first 64 KiB of the card, whether the config asks for own code."""
+
+    files: tuple[str, ...]
+    card: str
+    own_code: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What a policy judges: the answer about a model, and the graph of its relatives, in which `node` is its node.
+
+    `parents` compares the model with each neighbour in that graph, component by component; `indexed` tells every
+    model of the index (id, name), for claims that name one.
+    """
+
+    answer: Whois
+    lineage: Lineage
+    node: str
+    parents: tuple[Comparison, ...] = ()
+    beside: Beside | None = None
+    indexed: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Descent:
+    """One ancestor of one component (None: of the whole), and how surely it is one.
+
+    `relation`, `share` (of the model's parameters), `r`, `z` and `log10_p` are those of the first step; `through` names
+    the models between, the nearest first; `confidence` is the product over the steps.
+    """
+
+    ancestor: str
+    ancestor_name: str
+    licence: str | None
+    component: str | None
+    share: float | None
+    relation: Relation
+    certainty: Certainty
+    confidence: float
+    through: tuple[str, ...] = ()
+    basis: tuple[str, ...] = ()
+    r: float | None = None
+    z: float | None = None
+    log10_p: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFinding:
+    """What one rule says of one ancestor, component or model; `certainty` is None where no ancestor is meant.
+
+    `says` is what the rule would say if all were certain; `standing` is what it comes to.
+    """
+
+    rule: str
+    says: Standing
+    standing: Standing
+    text: str
+    advice: str | None = None
+    source: str | None = None
+    ancestor: str | None = None
+    ancestor_name: str | None = None
+    licence: str | None = None
+    components: tuple[str, ...] = ()
+    share: float | None = None
+    certainty: Certainty | None = None
+    confidence: float | None = None
+    bound: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What a policy says of a model: every finding, the lines of descent behind them, and what it does not say.
+
+    `bound` is the T-Class that the model can have at most, `possible_bound` the one if every open direction were
+    against it; both are None for other policies.
+    """
+
+    policy: str
+    answer: Whois
+    verdict: PolicyVerdict
+    headline: str
+    findings: tuple[PolicyFinding, ...]
+    descents: tuple[Descent, ...]
+    notes: tuple[str, ...]
+    sources: tuple[str, ...] = ()
+    bound: str | None = None
+    possible_bound: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One statement of a card or claims file: its kind, its value as text, its words and line there."""
+
+    kind: Literal["base-model", "relation", "licence", "parameters", "from-scratch", "quantisation"]
+    value: str
+    words: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A claim held against the weights: the outcome, and the evidence in one sentence."""
+
+    claim: Claim
+    outcome: Outcome
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Every claim of one file about one model."""
+
+    answer: Whois
+    source: str
+    checked: tuple[Checked, ...]
+    notes: tuple[str, ...]

@@ -6,6 +6,7 @@ What needs the graph library is loaded when it is used (PEP 562): a single quest
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from lineage.ancestry.adapters import compare_adapters
 from lineage.ancestry.comparison import compare
 from lineage.ancestry.decomposing import decompose
 from lineage.ancestry.placing import whois
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from lineage.ancestry.descent import METHOD, graph
     from lineage.ancestry.folding import part_of
 
-__all__ = ["METHOD", "compare", "decompose", "graph", "part_of", "whois"]
+__all__ = ["METHOD", "compare", "compare_adapters", "decompose", "graph", "part_of", "whois"]
 
 _HOMES = {"METHOD": "descent", "graph": "descent", "part_of": "folding"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from lineage.ancestry.changes import change
 from lineage.ancestry.cues import Compared, experts
@@ -42,6 +43,8 @@ def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
         relation = "component-reused"
     elif relation == "identical" and any(c.kind not in _EQUAL for _, c in changes):
         relation = "fine-tuned"  # of what is too small to be tested alone
+    components = tuple(replace(c, relation=_by_format(c.relation, a, b)) for c in components)
+    relation = _by_format(relation, a, b)
     found = relation in DERIVED or relation == "component-reused"
     return Comparison(
         model=b.id,
@@ -135,6 +138,11 @@ def _overall(components: Sequence[ComponentFinding], share: float) -> Relation:
     if "shared-init" in words:
         return "shared-init"
     return "independent" if "independent" in words else "inconclusive"
+
+
+def _by_format(word: Relation, a: CheckpointSketch, b: CheckpointSketch) -> Relation:
+    """The word for equal values: in files of two formats, one of which was written from the other, they are encoded."""
+    return "re-encoded" if word == "identical" and a.format != b.format else word
 
 
 def _verdict(matched: Match, relation: Relation, share: float) -> Verdict:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import networkx as nx
 
 from lineage.ancestry.cues import bare_name
+from lineage.sketch.adapters import is_adapter
 from lineage.types import Edge, Lineage, ModelRecord
 
 
@@ -27,6 +28,7 @@ def declarations(
     for group in groups:
         for copy in group:
             named[bare_name(copy.name)][group[0].id] = None
+    adapters = {group[0].id for group in groups if is_adapter(group[0])}
     edges: list[Edge] = []
     lines: list[str] = []
     for group in groups:
@@ -36,6 +38,8 @@ def declarations(
                 if parent == child:
                     continue
                 edges.append(Edge(parent, child, "inconclusive", True, "declared", basis=(fact.source,)))
+                if adapters & {parent, child}:
+                    continue  # these have no place among weights that could contradict it
                 said = f"{group[0].name} declares {fact.model} ({fact.source})"
                 if not nx.has_path(related, parent, child):
                     lines.append(f"{said}: the weights show no relation")

@@ -9,6 +9,7 @@ from lineage.ancestry.geometry import cohorts
 from lineage.ancestry.merges import Mixture, find_mixtures
 from lineage.ancestry.passthrough import find_stacks
 from lineage.ancestry.roundings import roundings
+from lineage.sketch.adapters import is_adapter
 from lineage.store import Index
 from lineage.types import CheckpointSketch, Merge, MergePart
 
@@ -19,7 +20,7 @@ def decompose(query: CheckpointSketch, indexes: Sequence[Index]) -> Merge | None
     Nothing is named in advance: every model is a candidate for the layers of a passthrough merge, and every one of the
     same structure for sums.
     """
-    known = {record.id: index.load(record.id) for index in indexes for record in index.models()}
+    known = {r.id: index.load(r.id) for index in indexes for r in index.models() if not is_adapter(r)}
     sketches = [query, *(sketch for sketch in known.values() if not same_weights(sketch, query))]
     found = find_stacks(sketches).get(0) or _summed(sketches)
     return None if found is None else _merge(found, sketches)

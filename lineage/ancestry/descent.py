@@ -13,8 +13,9 @@ from lineage.ancestry.folding import fold, nodes_of
 from lineage.ancestry.growing import grown, is_little
 from lineage.ancestry.pairs import Watch
 from lineage.ancestry.search import Search
+from lineage.sketch.adapters import is_adapter
 from lineage.store import Index
-from lineage.types import Edge, Lineage
+from lineage.types import Edge, Lineage, ModelRecord
 
 METHOD = 2
 """Raised whenever the same sketches give another graph, so that none that was kept is used again."""
@@ -28,21 +29,29 @@ def graph(
 ) -> Lineage:
     """Ancestry of every model of the indexes.
 
-    What cards declare plays no part in it; it is added as edges of its own, and held against what was measured.
-    `known` is an earlier graph of these indexes: if only few models are new, each is placed among its neighbours, and
-    all else is kept. `watch(done, total)` counts comparisons.
+    What cards declare plays no part in it; it is added as edges of its own, and held against what was measured. An
+    adapter is no model: only declared edges lead to it. `known` is an earlier graph of these indexes: if only few
+    models are new, each is placed among its neighbours, and all else is kept. `watch(done, total)` counts comparisons.
     """
     listed = [(record, index) for index in indexes for record in index.models()]
     records = {record.id: record for record, _ in listed}
-    homes = {record.id: index for record, index in listed}
+    homes = {record.id: index for record, index in listed if not is_adapter(record)}
+    known = None if known is None else _of_models(known, records)
     with threadpool_limits(limits=1, user_api="blas"):  # the products are small: threads would wait for each other
-        if known is not None and is_little(known, records):
+        if known is not None and is_little(known, homes):
             groups, edges = grown(known, indexes, homes, watch)
         else:
             groups, edges = _drawn(homes, watch)
-    held = [[records[model] for model in group] for group in groups]
+    alone = [[record.id] for record in records.values() if is_adapter(record)]
+    held = [[records[model] for model in group] for group in (*groups, *alone)]
     declared, contradictions = declarations(Lineage((), tuple(edges)), held)
     return Lineage(nodes_of(held, edges), (*edges, *declared), contradictions)
+
+
+def _of_models(known: Lineage, records: Mapping[str, ModelRecord]) -> Lineage:
+    """An earlier graph without its adapters; what is gone stays, so that it is seen to be gone."""
+    nodes = (n for n in known.nodes if n.id not in records or not is_adapter(records[n.id]))
+    return replace(known, nodes=tuple(nodes))
 
 
 def _drawn(homes: Mapping[str, Index], watch: Watch | None) -> tuple[list[list[str]], list[Edge]]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import networkx as nx
 
 from lineage.ancestry.comparison import same_weights
+from lineage.sketch.adapters import is_adapter
 from lineage.types import CheckpointSketch, Edge, Lineage, ModelRecord, Node
 
 
@@ -27,7 +28,10 @@ def fold(sketches: Sequence[CheckpointSketch]) -> list[list[CheckpointSketch]]:
 
 
 def nodes_of(groups: Sequence[Sequence[ModelRecord]], edges: Sequence[Edge]) -> tuple[Node, ...]:
-    """A node for each group, and for each unobserved end of an edge; one that no measured edge leads to is a root."""
+    """A node for each group, and for each unobserved end of an edge.
+
+    One that no measured edge leads to is a root, unless it is an adapter.
+    """
     children = {edge.child for edge in edges if edge.source == "measured"}
     params = {group[0].id: group[0].params for group in groups}
     missing = {edge.parent: params[edge.child] for edge in edges if edge.parent not in params and edge.child in params}
@@ -38,7 +42,7 @@ def nodes_of(groups: Sequence[Sequence[ModelRecord]], edges: Sequence[Edge]) -> 
             params=group[0].params,
             aliases=tuple(other.name for other in group[1:]),
             licence=group[0].licence,
-            root=group[0].id not in children,
+            root=group[0].id not in children and not is_adapter(group[0]),
             copies=tuple(other.id for other in group[1:]),
         )
         for group in groups

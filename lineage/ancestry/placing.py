@@ -8,9 +8,11 @@ from dataclasses import replace
 
 from threadpoolctl import threadpool_limits
 
+from lineage.ancestry.chance import null
 from lineage.ancestry.comparison import compare, generic
 from lineage.ancestry.relations import DERIVED, is_significant
 from lineage.match.values import MIN_DISTINCT
+from lineage.sketch.adapters import is_adapter
 from lineage.sketch.family import FAMILY
 from lineage.sketch.vectors import model_vector, query_vectors
 from lineage.store import Index
@@ -30,8 +32,9 @@ Loaded = Mapping[str, CheckpointSketch]
 
 NEAREST_MODELS = 16
 NEAREST_TENSORS = 8
+_MOST_STRANGE = 64  # adapters asked for beyond these where a model is sought, and models where an adapter is
 MOST_ALTERNATIVES = 5
-_SAME_VALUES = ("identical", "re-encoded")
+_EXACTNESS = {"identical": 2, "re-encoded": 1}
 _SUGGESTIVE = 0.3  # cosine of tensor vectors, whose error is 1/16: a suggestion to look, not evidence
 
 TRANSFORMATIONS = (
@@ -54,9 +57,13 @@ _NOTHING = CheckpointSketch("", FAMILY, "full", "", "", "", "", 0, 0, ())
 
 
 def whois(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
-    """Say what `query` descends from among the models of `indexes`."""
+    """Say what `query` descends from among the models of `indexes`; of an adapter, what it is to them."""
+    if is_adapter(query):
+        from lineage.ancestry.adapters import whois_adapter  # which looks for candidates as this module does
+
+        return whois_adapter(query, indexes)
     started = time.perf_counter()
-    models = len({record.id for index in indexes for record in index.models()})
+    models = len({record.id for index in indexes for record in index.models() if not is_adapter(record)})
     loaded = {model: index.load(model) for index in indexes for model in candidates(query, index)}
     searched = time.perf_counter()
     with threadpool_limits(limits=1, user_api="blas"):  # the products are small: threads would wait for each other
@@ -64,6 +71,7 @@ def whois(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
     compared.sort(key=_rank, reverse=True)
     placed = _placed(query, compared)
     ancestors = _ancestors(compared)
+    nearest = max(compared, key=lambda c: (is_ancestry(c), c.share, c.evidence.coverage), default=None)
     reaches = [c.evidence.min_detectable_r for c in compared if c.evidence.min_detectable_r is not None]
     return Whois(
         sketch=query,
@@ -81,24 +89,31 @@ def whois(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
             not_tested=NOT_TESTED,
         ),
         timings=Timings(0.0, 0.0, searched - started, time.perf_counter() - searched),
-        nearest=max(compared, key=lambda c: (is_ancestry(c), c.share, c.evidence.coverage), default=None),
+        nearest=nearest,
+        null=null(query, compared, loaded, _shown(placed, compared, nearest)),
     )
 
 
 def candidates(query: CheckpointSketch, index: Index) -> list[str]:
-    """Model ids worth a full comparison: holders of equal content, of near tensors, and the nearest models."""
+    """Model ids worth a full comparison: holders of equal content, of near tensors, and the nearest models.
+
+    Adapters are candidates for adapters, models for models.
+    """
+    strange = {record.id for record in index.models() if is_adapter(record) != is_adapter(query)}
+    spare = min(len(strange), _MOST_STRANGE)
     votes: dict[str, float] = {}
     digests = {d for t in query.tensors for d in (t.band_digest, t.digest) if d is not None and _tells(t)}
     for holders in index.same_digests(digests).values():
         for model, _ in holders:
             votes[model] = votes.get(model, 0.0) + 1.0
-    for hits in index.nearest_tensors(query_vectors(query), NEAREST_TENSORS):
-        for hit in hits:
+    for hits in index.nearest_tensors(query_vectors(query), NEAREST_TENSORS + spare):
+        for hit in [hit for hit in hits if hit.model_id not in strange][:NEAREST_TENSORS]:
             if hit.score > _SUGGESTIVE:
                 votes[hit.model_id] = votes.get(hit.model_id, 0.0) + hit.score
-    by_vote = sorted(votes, key=lambda model: -votes[model])[:NEAREST_MODELS]
-    nearest = [model for model, _ in index.nearest_models(model_vector(query), NEAREST_MODELS)]
-    return list(dict.fromkeys([*by_vote, *nearest]))
+    by_vote = [model for model in sorted(votes, key=lambda model: -votes[model]) if model not in strange]
+    found = index.nearest_models(model_vector(query), NEAREST_MODELS + spare)
+    nearest = [model for model, _ in found if model not in strange]
+    return list(dict.fromkeys([*by_vote[:NEAREST_MODELS], *nearest[:NEAREST_MODELS]]))
 
 
 def _tells(tensor: TensorSketch) -> bool:
@@ -106,8 +121,8 @@ def _tells(tensor: TensorSketch) -> bool:
     return tensor.part.generic is None and tensor.stats.distinct >= MIN_DISTINCT
 
 
-def _rank(comparison: Comparison) -> tuple[bool, float, float, bool, float, float]:
-    evidence, exact = comparison.evidence, comparison.relation in _SAME_VALUES
+def _rank(comparison: Comparison) -> tuple[bool, float, float, int, float, float]:
+    evidence, exact = comparison.evidence, _EXACTNESS.get(comparison.relation, 0)
     r = evidence.r or 0.0
     return is_ancestry(comparison), round(comparison.share, 2), round(r, 4), exact, r, -evidence.log10_p
 
@@ -127,13 +142,13 @@ def _ancestors(compared: Sequence[Comparison]) -> tuple[Comparison, ...]:
 def _best(name: str, compared: Sequence[Comparison]) -> Comparison | None:
     """The comparison that speaks best for one component: inheritance first, then the strongest evidence."""
 
-    def strength(comparison: Comparison) -> tuple[bool, bool, float, bool, float, float]:
+    def strength(comparison: Comparison) -> tuple[bool, bool, float, int, float, float]:
         finding = _finding(name, comparison)
         evidence = finding.evidence
         found = is_significant(evidence)
         # Without a finding the comparison to show is the one that tested most.
         likeness = round(evidence.r or 0.0, 4) if found else evidence.coverage
-        exact = finding.relation in _SAME_VALUES
+        exact = _EXACTNESS.get(finding.relation, 0)
         return finding.relation in DERIVED, found, likeness, exact, comparison.share, -evidence.log10_p
 
     return max(compared, key=strength, default=None)
@@ -155,6 +170,15 @@ def _placed(query: CheckpointSketch, compared: Sequence[Comparison]) -> tuple[Pl
         known = is_significant(chosen.evidence)
         placed.append((chosen, best.model if known else None, best.model_name if known else None))
     return tuple(placed)
+
+
+def _shown(
+    placed: Sequence[Placed], compared: Sequence[Comparison], nearest: Comparison | None
+) -> Mapping[str, Comparison]:
+    """For each component the comparison whose figures are shown: with its model or, without one, the nearest."""
+    by_model = {comparison.model: comparison for comparison in compared}
+    shown = {finding.name: by_model.get(model or "", nearest) for finding, model, _ in placed}
+    return {name: comparison for name, comparison in shown.items() if comparison is not None}
 
 
 def _alternatives(compared: Sequence[Comparison], ancestors: Sequence[Comparison], loaded: Loaded) -> list[Comparison]:

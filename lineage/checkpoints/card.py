@@ -28,7 +28,7 @@ _SAYS_NOTHING = frozenset(
         "pretrained", "assets", "data", "output", "final", "best", "latest", "main", "snapshots", "params", "src",
         "diffusion_pytorch_model", "state_dict", "saved_model", "variables", "tf_model", "package",
         "flax_model", "inference", "networks", "com.apple.coreml", "__params__",
-        "sentencetransformer", "crossencoder", "sparseencoder", "readme",
+        "sentencetransformer", "crossencoder", "sparseencoder", "readme", "adapter_model",
     }
 )  # fmt: skip
 
@@ -64,6 +64,12 @@ def parse_card(text: str) -> Card:
         elif key is not None and (match := _ITEM.match(line)) and len(fields[key]) < MAX_PARENTS:
             fields[key] += tuple(value for value in (_scalar(match[1]),) if value and ": " not in value)
     return Card({}, None)
+
+
+def stated_licence(card: Card) -> str | None:
+    """The licence that a card states: `license`, or where that says "other" the `license_name` beside it."""
+    licence = card.first("license")
+    return card.first("license_name") or licence if licence in (None, "other", "unknown") else licence
 
 
 def declared_parents(card: Card, config: Mapping[str, Any], name: str) -> tuple[Declared, ...]:
@@ -114,7 +120,7 @@ def _scalar(text: str) -> str:
     if text[:1] in {"'", '"'} and text[:1] == text[-1:] and len(text) > 1:
         text = text[1:-1]
     else:
-        text = re.sub(r"\s+#.*$", "", text)
+        text = re.sub(r"(?<=\s)#.*$", "", text)
     text = "".join(character for character in text if character.isprintable())[:200].strip()
     return "" if text in {"null", "~", "[]", "{}", "|", ">"} else text
 

@@ -47,15 +47,17 @@ _BESIDE = re.compile(
     r"|group\d+-shard\d+of).*",
     re.IGNORECASE,
 )
+ADAPTER_FILES = ("adapter_model.safetensors", "adapter_model.bin")
+"""What PEFT calls an adapter, the preferred first."""
 _INDEX = re.compile(r".*\.(safetensors|bin)\.index\.json")
 
 
 def find_weights(folder: Folder) -> Weights:
-    """Choose the weights of a folder, or of its only sub-folder that has any.
+    """Choose the weights of a folder, an adapter if it has no others, or those of its only sub-folder that has any.
 
     Raises NoWeights without any, UnsupportedFormat when it holds several models and none has the usual name.
     """
-    found = _choose(folder)
+    found = _choose(folder) or _adapter(folder)
     if found is not None:
         return found
     below = [weights for child in folder.folders() if (weights := _choose(child)) is not None]
@@ -79,6 +81,10 @@ def _choose(folder: Folder) -> Weights | None:
         if chosen is not None:
             return chosen
     return None
+
+
+def _adapter(folder: Folder) -> Weights | None:
+    return next((Weights(folder, (name,)) for name in ADAPTER_FILES if folder.holds(name)), None)
 
 
 def _choose_encoding(

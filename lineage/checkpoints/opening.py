@@ -9,16 +9,16 @@ from typing import Any
 
 from lineage.checkpoints import strict_json
 from lineage.checkpoints.adapters import CONFIG as ADAPTER_CONFIG
-from lineage.checkpoints.adapters import adapter_alone, is_adapter
+from lineage.checkpoints.adapters import is_adapter, merged, read_adapter
 from lineage.checkpoints.bytes import DiskFolder, Folder, PositionedFile, read
-from lineage.checkpoints.card import MAX_CARD, Card, declared_parents, human_name, parse_card
+from lineage.checkpoints.card import MAX_CARD, Card, declared_parents, human_name, parse_card, stated_licence
 from lineage.checkpoints.decoding import decoded
-from lineage.checkpoints.folder import find_weights
+from lineage.checkpoints.folder import ADAPTER_FILES, find_weights
 from lineage.checkpoints.formats import read_file
 from lineage.checkpoints.reader import Contents, Facts
 from lineage.checkpoints.remote import is_remote, locate
 from lineage.checkpoints.shards import read_index, read_shards, split_beside
-from lineage.errors import CheckpointError, Malformed, NoWeights
+from lineage.errors import CheckpointError, NoWeights
 from lineage.types import Checkpoint, Meter
 
 MAX_CONFIG = 16 << 20  # bytes
@@ -26,9 +26,12 @@ MAX_CONFIG = 16 << 20  # bytes
 _MODEL_FILES = frozenset(
     {
         "model.safetensors", "pytorch_model.bin", "diffusion_pytorch_model.safetensors", "tf_model.h5", "model.onnx",
-        "saved_model.pb", "model.bin", "flax_model.msgpack", "inference.pdiparams",
+        "saved_model.pb", "model.bin", "flax_model.msgpack", "inference.pdiparams", *ADAPTER_FILES,
     }
 )  # fmt: skip
+
+_Weights = tuple[Contents, int, tuple[str, ...]]
+"""The tensors of some files, the size of these and of files beside them, and their paths."""
 
 
 def open_checkpoint(path: str | Path) -> Checkpoint:
@@ -50,6 +53,14 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
         raise CheckpointError(place, f"cannot be opened: {error.strerror}") from error
 
 
+def open_merged(path: str | Path, adapter: str | Path) -> Checkpoint:
+    """Open a model with a LoRA or DoRA adapter merged onto it; each is what `open_checkpoint` takes.
+
+    The sums are made while they are read. Raises UnsupportedFormat where the two do not fit.
+    """
+    return merged(open_checkpoint(path), open_checkpoint(adapter))
+
+
 def _open_remote(text: str) -> Checkpoint:
     located = locate(text)
     place = located.place
@@ -67,12 +78,7 @@ def _open_file(place: Path, file: PositionedFile, naming: Path) -> Checkpoint:
 
 
 def _open_folder(place: Path, folder: Folder, naming: Path) -> Checkpoint:
-    try:
-        weights = find_weights(folder)
-    except NoWeights as error:
-        if folder.holds(ADAPTER_CONFIG) or any(name.startswith("adapter_model.") for name in folder.files()):
-            raise adapter_alone(place, _adapter_base(folder)) from error
-        raise
+    weights = find_weights(folder)
     home = weights.folder
     if weights.index is not None:
         return _open_weights(place, home, _indexed(home.open(weights.index)), naming)
@@ -80,18 +86,19 @@ def _open_folder(place: Path, folder: Folder, naming: Path) -> Checkpoint:
 
 
 def _open_weights(
-    place: Path, folder: Folder, weights: tuple[Contents, int], naming: Path, *, of_folder: bool = True
+    place: Path, folder: Folder, weights: _Weights, naming: Path, *, of_folder: bool = True
 ) -> Checkpoint:
     """Add to the tensors what the side files say, if the weights are those `of_folder`, the model in the folder."""
-    contents, nbytes = weights
-    if is_adapter(view.name for view in contents.tensors):
-        raise adapter_alone(place, _adapter_base(folder))
+    contents, nbytes, files = weights
+    adapts = is_adapter(view.name for view in contents.tensors) or Path(files[0]).name in ADAPTER_FILES
+    if adapts:
+        contents = _read_adapter(place, folder, contents)
     if not contents.tensors:
         reason = f"; {len(contents.left_out)} left out ({contents.left_out[0][1]})" if contents.left_out else ""
         raise NoWeights(place, f"holds no weights{reason}")
     facts = contents.facts or Facts({})
-    config = _side_object(folder, "config.json") if of_folder else {}
-    contents = decoded(place, contents, config)
+    config = _side_object(folder, "config.json") if of_folder and not adapts else {}
+    contents = contents if adapts else decoded(place, contents, config)
     config = config or facts.config
     card = _side_card(folder) if of_folder else Card({})
     name = human_name(naming, card)
@@ -103,24 +110,30 @@ def _open_weights(
         nbytes=nbytes,
         meter=folder.meter,
         config=config,
-        licence=card.first("license") or facts.licence,
+        licence=stated_licence(card) or facts.licence,
         declared=(*declared_parents(card, config, name), *facts.declared),
         left_out=contents.left_out,
+        files=files,
     )
 
 
-def _indexed(index: PositionedFile) -> tuple[Contents, int]:
-    """The tensors of the shards that an index names, and the size of these files."""
+def _indexed(index: PositionedFile) -> _Weights:
+    """The tensors of the shards that an index names."""
     weight_map, files = read_index(index)
-    return read_shards(index.path.parent, files, weight_map), sum(file.size for file in files)
+    return read_shards(index.path.parent, files, weight_map), *_size_and_paths(files)
 
 
-def _joined(files: Sequence[PositionedFile]) -> tuple[Contents, int]:
-    """The tensors of all files, and their size."""
+def _joined(files: Sequence[PositionedFile]) -> _Weights:
+    """The tensors of all files."""
+    size, paths = _size_and_paths(files)
     if len(files) == 1:
         contents = read_file(files[0])
-        return contents, files[0].size + contents.beside
-    return read_shards(files[0].path.parent, files, None), sum(file.size for file in files)
+        return contents, size + contents.beside, paths
+    return read_shards(files[0].path.parent, files, None), size, paths
+
+
+def _size_and_paths(files: Sequence[PositionedFile]) -> tuple[int, tuple[str, ...]]:
+    return sum(file.size for file in files), tuple(str(file.path) for file in files)
 
 
 def _absolute(place: Path) -> Path:
@@ -141,10 +154,11 @@ def _side_card(folder: Folder) -> Card:
     return parse_card(read(file, 0, min(file.size, MAX_CARD)).decode("utf-8", "replace"))
 
 
-def _adapter_base(folder: Folder) -> str | None:
-    """Name the base that an adapter declares, if it does."""
-    try:
-        base = _side_object(folder, ADAPTER_CONFIG).get("base_model_name_or_path")
-    except Malformed:
-        return None
-    return base if isinstance(base, str) and base.isprintable() and len(base) <= 200 else None
+def _read_adapter(place: Path, folder: Folder, contents: Contents) -> Contents:
+    if not folder.holds(ADAPTER_CONFIG):
+        raise NoWeights(
+            place,
+            f"holds an adapter alone, without the {ADAPTER_CONFIG} that says how it is scaled: put that beside it, or"
+            " merge the adapter into its base first",
+        )
+    return read_adapter(place, contents, _side_object(folder, ADAPTER_CONFIG))

@@ -11,6 +11,8 @@ from lineage.checkpoints.bytes import PositionedFile, read
 from lineage.checkpoints.wording import quoted, reason
 from lineage.errors import Malformed
 
+_LARGEST = 3.4028234663852886e38  # of float32
+
 
 def parse_object(path: Path, text: bytes, what: str) -> dict[str, Any]:
     """Parse a JSON object. Raises Malformed for anything else, and for a name that comes twice in one object."""
@@ -29,6 +31,12 @@ def read_object(file: PositionedFile, limit: int) -> dict[str, Any]:
     if file.size > limit:
         raise Malformed(file.path, f"is {file.size:,} bytes long, more than the {limit:,} allowed for it")
     return parse_object(file.path, read(file, 0, file.size), "this file")
+
+
+def as_float32(value: Any) -> float | None:
+    """A parsed number as a float; None for what is no number, or none that float32 holds."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and abs(value) <= _LARGEST else None
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

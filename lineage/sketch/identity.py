@@ -62,7 +62,7 @@ def _rungs(dtype: np.dtype[Any]) -> tuple[np.dtype[Any], ...]:
 
 
 def _cast(values: NDArray[Any], rung: np.dtype[Any]) -> NDArray[Any]:
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # a signalling NaN is a value, too, until values are checked
         return np.ascontiguousarray(values).astype(rung)
 
 

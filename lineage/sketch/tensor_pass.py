@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lineage.anatomy import fixed_table
 from lineage.errors import Malformed
+from lineage.sketch.adapters import is_change
 from lineage.sketch.bands import grid, runs, sampled
 from lineage.sketch.identity import ValueHasher, value_digest
 from lineage.sketch.minhash import RowProjector, has_row_codes
@@ -48,7 +49,8 @@ def sketch_tensor(view: TensorView, part: Part, depth: Depth, path: str) -> Tens
         whole = view.rows(0, shape[0])
         full, _ = _feed([whole], shape, rows, view, path, codes=depth == "full")
         band = whole[rows]
-        table = fixed_table(view.name, shape, _as_float32(whole))
+        # A product of rank one looks like a table of an outer product.
+        table = fixed_table(view.name, shape, None if is_change(view.encoding) else _as_float32(whole))
         part = replace(part, generic=part.generic or table)
     else:
         band = np.concatenate([view.rows(a, b) for a, b in bands_read(view, depth)])
@@ -152,8 +154,8 @@ def _power_sums(x: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
             ones = np.ones(part.shape[1], np.float32)
             sums = part @ ones, square @ ones, np.vecdot(square, part), np.vecdot(square, square)
             total += [s.sum(dtype=np.float64) for s in sums]
-    overflown = x.dtype == np.float32 and not np.isfinite(total).all()
-    return _power_sums(x.astype(np.float64)) if overflown else total
+        overflown = x.dtype == np.float32 and not np.isfinite(total).all()
+        return _power_sums(x.astype(np.float64)) if overflown else total
 
 
 def _require_finite(values: NDArray[np.float32], view: TensorView, path: str) -> None:

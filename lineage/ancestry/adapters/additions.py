@@ -3,7 +3,7 @@
 The pairs to look at are found by one correlation for all of them. What chance gives is told by a permutation null. It
 does not tell a merge from another adapter of the same base that was trained on like data: such products have
 correlations of 0.1 to 0.4, and up to 0.993 if they began with the same first factors. So a merge is only said where
-base and product predict the values of the child, to the last bit of its type.
+base and product predict the values of the child, within the rounding of its type and of the merge.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.ancestry.cues import bare_name
-from lineage.match.structure import by_name_or_part
+from lineage.match.structure import by_name_or_part, orientation
 from lineage.match.values import common_values
 from lineage.sketch.adapters import is_adapter
 from lineage.store import Index
@@ -66,11 +66,17 @@ def fits(adapter: CheckpointSketch, indexes: Sequence[Index]) -> Fits:
 
 
 def places(adapter: CheckpointSketch, model: CheckpointSketch) -> Iterator[Place]:
-    """The tensor that each product changes, in the order of the products; nothing for those that have no place."""
-    for i, j, turned in sorted(by_name_or_part(adapter, model)):
+    """The tensor that each product changes, in the order of the products; nothing for those that have no place.
+
+    Square matrices, which do not tell, lie as the others do.
+    """
+    pairs = sorted(by_name_or_part(adapter, model))
+    turned = any(transposed for _, _, transposed in pairs)
+    for i, j, _ in pairs:
+        transposed = orientation(adapter.tensors[i], model.tensors[j], turned)
         shape = model.tensors[j].shape
-        if adapter.tensors[i].shape == (shape[::-1] if turned else shape):
-            yield i, j, turned
+        if transposed is not None and adapter.tensors[i].shape == (shape[::-1] if transposed else shape):
+            yield i, j, transposed
 
 
 def is_declared(adapter: CheckpointSketch, record: ModelRecord) -> bool:

@@ -99,11 +99,12 @@ def _rank(comparison: Comparison) -> tuple[int, float, float]:
 def _components(
     changes: CheckpointSketch, nearest: Comparison | None
 ) -> tuple[tuple[ComponentFinding, str | None, str | None], ...]:
-    shown = nearest or compare_products(changes, _NOTHING)
-    known = [is_significant(finding.evidence) for finding in shown.components]
+    if nearest is None:
+        return tuple((finding, None, None) for finding in compare_products(changes, _NOTHING).components)
+    known = [is_significant(finding.evidence) for finding in nearest.components]
     return tuple(
-        (finding, shown.model if is_known else None, shown.model_name if is_known else None)
-        for finding, is_known in zip(shown.components, known, strict=True)
+        (finding, nearest.model if is_known else None, nearest.model_name if is_known else None)
+        for finding, is_known in zip(nearest.components, known, strict=True)
     )
 
 

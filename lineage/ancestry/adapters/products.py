@@ -94,11 +94,13 @@ def _basis(relation: Relation) -> tuple[str, ...]:
 
 
 def _word(matched: Match, names: Sequence[str], evidence: Evidence) -> Relation:
+    if not (matched.a.tensors and matched.b.tensors):
+        return "inconclusive"
     if not is_significant(evidence):
         tested = evidence.coverage >= _LEAST_COVERED and (evidence.min_detectable_r or 1.0) < _SEEN_R
         return "independent" if tested or evidence.coverage == 0.0 else "inconclusive"
     pairs = list(_pairs(matched, names))
-    if evidence.coverage > 1.0 - 1e-9:
+    if pairs and evidence.coverage > 1.0 - 1e-9:
         if all(same_content(x, y) for x, y, _ in pairs):
             return "identical"
         if all(_is_multiple(*one) for one in pairs):

@@ -1,0 +1,10 @@
+"""Low-rank adapters: a change to a model, no model of their own; what they add, and what they make of their base."""
+
+from __future__ import annotations
+
+from lineage.checkpoints.adapters.config import CONFIG
+from lineage.checkpoints.adapters.merging import merged
+from lineage.checkpoints.adapters.names import is_adapter
+from lineage.checkpoints.adapters.reading import read_adapter
+
+__all__ = ["CONFIG", "is_adapter", "merged", "read_adapter"]

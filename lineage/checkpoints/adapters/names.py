@@ -1,0 +1,76 @@
+"""The names that PEFT gives to the tensors of an adapter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["A", "B", "magnitude", "whole", "beside"]
+
+MAGNITUDE = "DoRA's magnitude: it scales rows of the base, which is not here"
+_BIAS = "a bias that the adapter adds to the module's own"
+_TOKENS = "rows of single tokens"
+_ORIGINAL = "a copy of the base's weight"
+
+_FACTOR = re.compile(
+    r"(^|[._])(lora_(A|B|a|b|up|down|embedding_A|embedding_B|magnitude_vector)|hada_w\d_[ab]|lokr_w\d(_[ab])?|ia3_l)($|[._])"
+)
+_BESIDE = re.compile(r"^base_model\.model\.|(^|\.)(alpha|dora_scale|modules_to_save\..*)$")
+_PREFIX = "base_model.model."
+# `lora_A.weight` as it is saved, `lora_A.default.weight` as it is in memory; embeddings have no leaf.
+_LORA = re.compile(
+    r"(?P<module>.+)\.(?P<part>lora_A|lora_B|lora_embedding_A|lora_embedding_B|lora_magnitude_vector)"
+    r"(?:\.(?!weight$|bias$)[^.]+)?(?P<leaf>\.weight|\.bias)?"
+)
+_SAVED = re.compile(r"\.modules_to_save\.[^.]+(?=\.)")
+_ORIGINAL_OF = ".original_module."
+_WRAPPED = ".base_layer."
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a tensor of an adapter is for.
+
+    `target` is the base's tensor that it changes or replaces; `reason` says why it is left out ("beside", "magnitude").
+    """
+
+    kind: Kind
+    target: str
+    is_embedding: bool = False
+    reason: str | None = None
+
+
+def is_adapter(names: Iterable[str]) -> bool:
+    """Whether these tensors are the factors of an adapter and nothing else."""
+    beside, factors = [], 0
+    for name in names:
+        if _FACTOR.search(name):
+            factors += 1
+        else:
+            beside.append(name)
+    return factors > 0 and all(_BESIDE.search(name) for name in beside)
+
+
+def named(name: str) -> Named | None:
+    """Take the name of one tensor apart; None for a factor that is not one of PEFT's LoRA."""
+    bare = name.removeprefix(_PREFIX)
+    match = _LORA.fullmatch(bare)
+    if match is None:
+        return None if _FACTOR.search(bare) else _whole(bare)
+    target, part = f"{match['module']}.weight", match["part"]
+    if part == "lora_magnitude_vector":
+        return Named("magnitude", target, reason=MAGNITUDE)
+    if match["leaf"] == ".bias":
+        return Named("beside", target, reason=_BIAS)
+    return Named("A" if part.endswith("A") else "B", target, is_embedding="embedding" in part)
+
+
+def _whole(name: str) -> Named:
+    """A tensor that replaces the base's own (modules_to_save, biases, resized embeddings)."""
+    if ".trainable_tokens_" in name:
+        return Named("beside", name, reason=_TOKENS)
+    if _ORIGINAL_OF in name:
+        return Named("beside", name, reason=_ORIGINAL)
+    return Named("whole", _SAVED.sub("", name).replace(_WRAPPED, "."))

@@ -1,0 +1,60 @@
+"""Sketches of adapters, told from those of models: what they hold is added to weights, and compares with none."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from math import prod
+
+from lineage.errors import SketchMismatch
+from lineage.types import Checkpoint, CheckpointSketch, ModelRecord, TensorSketch
+
+_FORMAT = "peft-"  # how the format of an adapter begins, see lineage.checkpoints.adapters
+_LARGE = 1 << 29  # weights, which take about ten seconds
+_PRODUCT = re.compile(r"(?:lora|dora)-r([1-9]\d{0,5})(-turned)?")
+
+
+def is_adapter(one: CheckpointSketch | ModelRecord) -> bool:
+    """Whether this is an adapter alone."""
+    return one.format.startswith(_FORMAT)
+
+
+def is_large(checkpoint: Checkpoint) -> bool:
+    """Whether an adapter changes so many weights that reading all of its products takes long, small as its file is."""
+    return checkpoint.format.startswith(_FORMAT) and sum(prod(view.shape) for view in checkpoint.tensors) > _LARGE
+
+
+def is_change(encoding: str | None) -> bool:
+    """Whether this is the encoding of the product of an adapter, which is no weight."""
+    return encoding is not None and _PRODUCT.fullmatch(encoding) is not None
+
+
+def rank_of(tensor: TensorSketch) -> int | None:
+    """Rank of the product that a tensor of an adapter is, None for a whole tensor that replaces the base's."""
+    found = _PRODUCT.fullmatch(tensor.dtype)
+    return int(found[1]) if found else None
+
+
+def is_turned(tensor: TensorSketch) -> bool:
+    """Whether the factor that begins as random numbers spans the columns of a product, not its rows."""
+    found = _PRODUCT.fullmatch(tensor.dtype)
+    return found is not None and found[2] is not None
+
+
+def products(adapter: CheckpointSketch) -> CheckpointSketch:
+    """The changes that an adapter makes, without its whole tensors and without what it leaves as it is.
+
+    Row codes are taken out: rows of a low rank share them by nature.
+    """
+    changes = (t for t in adapter.tensors if rank_of(t) is not None and t.stats.std > 0.0)
+    kept = (replace(t, minhash=None, moments=None) for t in changes)
+    return replace(adapter, tensors=tuple(kept))
+
+
+def require_model(one: CheckpointSketch) -> None:
+    """Raise SketchMismatch for an adapter."""
+    if is_adapter(one):
+        raise SketchMismatch(
+            f"{one.name} is an adapter, not a model: `lineage whois` says what it is to the known models, and"
+            " `--adapter` merges it onto its base"
+        )
