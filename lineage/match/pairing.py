@@ -52,7 +52,7 @@ def pair_tensors(a: CheckpointSketch, b: CheckpointSketch, models: int) -> list[
     `facing_layers` and `facing_experts`). Tensors of equal digest are paired next (chance makes no such pair). Any
     other content pair replaces one only if its own permutation z passes at 1e-6 after correction for every pair of
     tensors of the two models and for `models` searched: choosing the best of many would otherwise make
-    evidence out of noise.
+    evidence out of noise. Vectors, which are no evidence, follow the matrix of their module at last.
     """
     tried = sum(map(is_searchable, a.tensors)) * sum(map(is_searchable, b.tensors)) * models
     threshold = normal_quantile(LOG10_ALPHA - float(np.log10(max(1, 2 * tried))))
@@ -62,6 +62,7 @@ def pair_tensors(a: CheckpointSketch, b: CheckpointSketch, models: int) -> list[
     pairs |= {i: Pair(i, j, "structure", transposed) for i, j, transposed in left}
     pairs |= _by_digest(a, b, pairs)
     pairs |= _by_content(a, b, pairs, threshold)
+    pairs |= _beside_matrices(a, b, pairs)
     return sorted(pairs.values(), key=lambda p: p.a)
 
 
@@ -190,6 +191,36 @@ def _by_content(a: CheckpointSketch, b: CheckpointSketch, known: dict[int, Pair]
             if z is not None and z > max(threshold, held[i] + _PLAINLY):
                 found[i], held[i] = Pair(i, j, "content", transposed), z
     return found
+
+
+def _beside_matrices(a: CheckpointSketch, b: CheckpointSketch, known: Mapping[int, Pair]) -> dict[int, Pair]:
+    """Vectors that structure paired with another module than their matrix's, each with the one of that module.
+
+    `conv1.bias` goes where `conv1.weight` went, and not to layer 1 of a model that counts from 0. What a vector holds
+    is not looked at.
+    """
+    theirs = {tensor.name: j for j, tensor in enumerate(b.tensors)}
+    modules = {
+        _module(a.tensors[i]): _module(b.tensors[pair.b]) for i, pair in known.items() if _is_matrix(a.tensors[i])
+    }
+    found = {}
+    for i, tensor in enumerate(a.tensors):
+        module = modules.get(_module(tensor)) if len(tensor.shape) == 1 and tensor.part.generic is None else None
+        pair = known.get(i)
+        if module is None or (pair is not None and (pair.how != "structure" or _module(b.tensors[pair.b]) == module)):
+            continue
+        j = theirs.get(f"{module}.{tensor.name.rpartition('.')[2]}")
+        if j is not None and b.tensors[j].shape == tensor.shape and b.tensors[j].part.generic is None:
+            found[i] = Pair(i, j, "structure")
+    return found
+
+
+def _module(tensor: TensorSketch) -> str:
+    return tensor.name.rpartition(".")[0]
+
+
+def _is_matrix(tensor: TensorSketch) -> bool:
+    return len(tensor.shape) > 1 and "." in tensor.name
 
 
 def _held(a: CheckpointSketch, b: CheckpointSketch, pair: Pair | None) -> float:

@@ -1,0 +1,172 @@
+"""The sections in words: directions, alternatives, what was declared, left out and not tested, the method."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from statistics import median
+
+from lineage.report.html.document import section, table
+from lineage.report.html.markup import Markup, between, joined, tag
+from lineage.report.html.texts import Texts
+from lineage.report.html.wording import NONE, direction, model, p_figure, r_figure, reasons, relation, z_figure
+from lineage.types import Comparison, Whois
+
+_FEW = 6  # tensors named before the rest is counted
+
+
+def directions(say: Texts, answer: Whois) -> Markup | None:
+    """For each ancestor which of the two came first, and every cue with its odds."""
+    if not answer.ancestors:
+        return None
+    return section("direction", say("head.direction"), tag("p", say("direction.intro")), *_ways(say, answer))
+
+
+def alternatives(say: Texts, answer: Whois) -> Markup:
+    """Other models with significant evidence."""
+    rows: list[list[str]] = [
+        [
+            model(one.model_name),
+            relation(say, one.relation),
+            direction(say, one.relation, one.role),
+            r_figure(one.evidence.r),
+            z_figure(one.evidence.z),
+            p_figure(one.evidence.log10_p),
+        ]
+        for one in answer.alternatives
+    ]
+    heads = [say(f"shares.{key}") for key in ("origin", "relation", "direction")]
+    shown = table(say("alternatives.caption"), [*heads, "r", "z", "p"], rows, (3, 4, 5)) if rows else ""
+    text = say("alternatives.intro") if rows else say("alternatives.none")
+    return section("alternatives", say("head.alternatives"), tag("p", text), shown)
+
+
+def declared(say: Texts, answer: Whois) -> Markup:
+    """What the model's own papers say, apart from what was measured."""
+    found = {_bare(one.model_name) for one in (*answer.ancestors, *answer.alternatives)}
+    rows: list[list[str]] = [
+        [
+            model(one.model),
+            say.word("relation", one.relation) if one.relation else NONE,
+            tag("bdi", one.source),
+            say("declared.found") if _bare(one.model) in found else say("declared.not_found"),
+        ]
+        for one in answer.sketch.declared
+    ]
+    heads = [say(f"declared.{key}") for key in ("model", "relation", "source", "measured")]
+    shown = table(say("declared.caption"), heads, rows) if rows else tag("p", say("declared.none"))
+    licence = answer.sketch.licence
+    stated = say("declared.licence", licence=tag("bdi", licence)) if licence else say("declared.no_licence")
+    return section("declared", say("head.declared"), tag("p", say("declared.intro")), shown, tag("p", stated))
+
+
+def limits(say: Texts, answer: Whois) -> Markup:
+    """What was left out and why, what was looked for, what was not tested."""
+    reach = answer.limits.min_detectable_r
+    items = [tag("li", reason, ": ", names) for reason, names in _left_out(say, answer).items()]
+    gains = _gains(say, answer)
+    if gains is not None:
+        items.append(tag("li", gains))
+    seen = say("limits.reach", r=f"{reach:.2f}") if reach is not None else say("limits.no_reach")
+    return section(
+        "limits",
+        say("head.limits"),
+        tag("p", say("limits.intro", models=answer.limits.models_searched), " ", seen),
+        tag("h3", say("limits.not_tested")),
+        tag("ul", *(tag("li", say.phrase(text)) for text in answer.limits.not_tested)),
+        tag("h3", say("limits.looked_for")),
+        tag("ul", *(tag("li", say.phrase(text)) for text in answer.limits.transformations)),
+        tag("h3", say("limits.left_out")),
+        tag("ul", *items) if items else tag("p", say("limits.nothing")),
+    )
+
+
+def method(say: Texts, answer: Whois, version: str) -> Markup:
+    """How the figures are made, and the commands that make them again."""
+    sketch = answer.sketch
+    facts = {
+        "version": f"lineage {version}",
+        "index": tag("code", answer.limits.index_id),
+        "models": f"{answer.limits.models_searched:,}",
+        "sketch": tag("code", sketch.id),
+        "family": tag("code", sketch.family),
+        "depth": say(f"depth.{sketch.depth}"),
+    }
+    listed = [tag("div", tag("dt", say(f"method.{key}")), tag("dd", value)) for key, value in facts.items()]
+    words = [tag("div", tag("dt", key), tag("dd", say(f"glossary.{key}"))) for key in ("r", "z", "p")]
+    words += [
+        tag("div", tag("dt", say(f"shares.{key}")), tag("dd", say(f"glossary.{key}")))
+        for key in ("coverage", "confidence")
+    ]
+    place = shlex.quote(sketch.path or sketch.name)
+    commands = (
+        f"lineage whois {place} --depth {sketch.depth} --report report.html --lang {say.language}\n"
+        f"lineage whois {place} --depth {sketch.depth} --json"
+    )
+    block = Markup("\n".join(tag("code", line) for line in commands.split("\n")))
+    return section(
+        "method",
+        say("head.method"),
+        tag("dl", listed, class_="facts"),
+        tag("p", say("method.null")),
+        tag("dl", words, class_="glossary"),
+        tag("p", say("method.again")),
+        tag("pre", block, tabindex=0),
+        tag("p", say("method.words")),
+    )
+
+
+def _ways(say: Texts, answer: Whois) -> Iterator[Markup]:
+    for one in answer.ancestors:
+        yield tag("h3", model(one.model_name))
+        yield tag("p", _way(say, one))
+        rows: list[list[str]] = [
+            [say.phrase(cue.text), say(f"direction.{cue.role}"), say("direction.odds", ratio=f"{cue.ratio:.0f}")]
+            for cue in one.cues
+        ]
+        if rows:
+            heads = [say("direction.cue"), say("direction.says"), say("direction.ratio")]
+            yield table(say("direction.caption"), heads, rows, figures=(2,))
+        seen = [text for text in one.basis if text not in {cue.text for cue in one.cues}]
+        if seen:
+            yield tag("p", say("direction.seen"), " ", between("; ", [say.phrase(text) for text in seen]))
+
+
+def _way(say: Texts, one: Comparison) -> Markup:
+    if one.verdict == "identical":
+        return say("direction.same")
+    if one.role not in ("child", "parent"):
+        return say("direction.open", relation=relation(say, one.relation))
+    because = reasons(say, one.role, one.basis, one.cues)
+    return say(f"direction.is_{one.role}", relation=relation(say, one.relation), because=because)
+
+
+def _left_out(say: Texts, answer: Whois) -> Mapping[Markup, Markup]:
+    reasons_: dict[Markup, list[str]] = {}
+    for one in answer.generic:
+        reasons_.setdefault(say.phrase(one.reason), []).append(one.tensor)
+    for text in answer.left_out:
+        name, _, reason = text.rpartition(": ")
+        reasons_.setdefault(say.phrase(reason), []).append(name or reason)
+    return {reason: _names(say, names) for reason, names in reasons_.items()}
+
+
+def _names(say: Texts, names: list[str]) -> Markup:
+    shown = between(", ", [tag("code", name) for name in names[:_FEW]])
+    return shown if len(names) <= _FEW else joined(shown, " ", say("limits.more", count=len(names) - _FEW))
+
+
+def _gains(say: Texts, answer: Whois) -> Markup | None:
+    """The figure that has misled others, beside its z, with the reason that it does not count."""
+    if answer.nearest is None:
+        return None
+    vectors = [m for m in answer.nearest.tensors if m.role == "norm" and m.cosine is not None and m.z is not None]
+    if not vectors:
+        return None
+    cosine, z = median([m.cosine or 0.0 for m in vectors]), median([m.z or 0.0 for m in vectors])
+    name = model(answer.nearest.model_name)
+    return say("limits.gains", count=len(vectors), cosine=f"{cosine:.2f}", z=f"{z:.1f}", model=name)
+
+
+def _bare(name: str) -> str:
+    return name.rsplit("/", 1)[-1].lower()

@@ -1,0 +1,103 @@
+"""The answer in one plain paragraph: what was found, how sure it is, which way it goes, what it does not say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lineage.report.html.markup import Markup, between, joined, tag
+from lineage.report.html.palette import Piece
+from lineage.report.html.texts import Texts
+from lineage.report.html.wording import model, p_figure, r_figure, relation, z_figure
+from lineage.report.words import percent
+from lineage.types import Comparison, Whois
+
+_MARKS = {
+    "identical": "●", "derived": "●", "partly-derived": "◐", "related": "◇", "independent": "○", "inconclusive": "?",
+}  # fmt: skip
+
+
+def badge(say: Texts, answer: Whois) -> Markup:
+    """The verdict as a word with a mark of its own."""
+    mark = tag("span", _MARKS[answer.verdict], aria_hidden="true")
+    return tag("p", mark, " ", say.word("verdict", answer.verdict), class_=f"verdict {answer.verdict}")
+
+
+def paragraph(say: Texts, answer: Whois, pieces: tuple[Piece, ...]) -> Markup:
+    """The verdict in sentences."""
+    return tag("p", between(" ", _sentences(say, answer, pieces)), class_="plain")
+
+
+def _sentences(say: Texts, answer: Whois, pieces: tuple[Piece, ...]) -> Iterator[Markup]:
+    query = model(answer.sketch.name)
+    found = [piece for piece in pieces if piece.model is not None]
+    yield say(f"verdict_sentence.{answer.verdict.replace('-', '_')}", name=query)
+    for ancestor in answer.ancestors:
+        own = [piece for piece in found if piece.model == ancestor.model]
+        if own:
+            yield _found(say, ancestor, own)
+    for piece in found:
+        if piece.model not in {one.model for one in answer.ancestors}:
+            yield _other(say, piece)
+    for ancestor in answer.ancestors:
+        yield _direction(say, ancestor, alone=len(answer.ancestors) == 1)
+    missing = [piece for piece in pieces if piece.finding.relation == "independent"]
+    if found and missing:
+        named = between(", ", [say.word("component", piece.finding.name) for piece in missing])
+        share = percent(sum(piece.finding.share for piece in missing))
+        yield say("verdict_sentence.rest", components=named, share=share)
+    yield _meaning(say, answer)
+
+
+def _found(say: Texts, ancestor: Comparison, own: list[Piece]) -> Markup:
+    share = percent(sum(piece.finding.share for piece in own))
+    words = between(", ", dict.fromkeys(relation(say, p.finding.relation, p.finding.scheme) for p in own))
+    whole = len(own) == len(ancestor.components)
+    evidence = ancestor.evidence if whole else max(own, key=lambda piece: piece.finding.share).finding.evidence
+    figures = joined("r ", r_figure(evidence.r), ", z ", z_figure(evidence.z))
+    return say(
+        "verdict_sentence.found",
+        share=tag("strong", share),
+        model=model(ancestor.model_name),
+        words=words,
+        figures=figures,
+        p=_p(evidence.log10_p),
+        hypotheses=evidence.hypotheses,
+    )
+
+
+def _other(say: Texts, piece: Piece) -> Markup:
+    finding = piece.finding
+    return say(
+        "verdict_sentence.other",
+        component=say.word("component", finding.name),
+        model=model(piece.model_name or ""),
+        words=relation(say, finding.relation),
+        p=_p(finding.evidence.log10_p),
+    )
+
+
+def _p(log10_p: float) -> Markup:
+    figure = p_figure(log10_p)
+    sign = "p " if figure.startswith("&lt;") else "p = "
+    return tag("span", sign, figure, class_="whole")
+
+
+def _direction(say: Texts, ancestor: Comparison, alone: bool) -> Markup:
+    key = {"child": "child", "parent": "parent"}.get(ancestor.role or "", "open")
+    if ancestor.verdict == "identical":
+        key = "same"
+    other = say("verdict_sentence.it") if alone else model(ancestor.model_name)
+    if key in ("open", "same"):
+        return say(f"verdict_sentence.{key}", model=other)
+    ratios = [cue.ratio for cue in ancestor.cues if cue.role == key]
+    odds = say("verdict_sentence.odds", ratio=f"{max(ratios):.0f}") if ratios else ""
+    return say(f"verdict_sentence.{key}", model=other, odds=odds)
+
+
+def _meaning(say: Texts, answer: Whois) -> Markup:
+    """What it means for a claim of training from scratch."""
+    if any(one.role == "child" for one in answer.ancestors):
+        return say("verdict_sentence.refutes")
+    if answer.ancestors:
+        return say("verdict_sentence.refutes_one")
+    return say("verdict_sentence.never_certifies")

@@ -1,0 +1,97 @@
+"""The report of one answer, as a page that stands alone."""
+
+from __future__ import annotations
+
+from lineage.report import json
+from lineage.report.html import findings
+from lineage.report.html.ancestry import ancestry
+from lineage.report.html.chance import r_picture, sources, unrelated_table, z_picture
+from lineage.report.html.document import document, section
+from lineage.report.html.heat import heat_map, scale, shown
+from lineage.report.html.markup import Markup, joined, script_json, tag
+from lineage.report.html.palette import Piece, pieces
+from lineage.report.html.shares import component_table, share_bar
+from lineage.report.html.texts import Language, texts
+from lineage.report.html.texts import Texts as Say
+from lineage.report.html.verdict import badge, paragraph
+from lineage.report.html.wording import NONE, model
+from lineage.report.words import count, plain
+from lineage.types import Lineage, Whois
+
+_SECTIONS = ("shares", "ancestry", "layers", "direction", "alternatives", "declared", "limits", "method", "data")
+
+
+def whois_page(answer: Whois, version: str, relatives: Lineage | None = None, language: Language = "en") -> bytes:
+    """One self-contained HTML file, the same bytes for the same answer.
+
+    `relatives` is the part of an index's graph around the model or its ancestors, drawn with it; `version` that of
+    this program. Nothing is fetched when the page is opened, and nothing from a model's files is read as HTML.
+    """
+    say = texts(language)
+    parts = pieces(answer)
+    sections = [
+        section("shares", say("head.shares"), share_bar(say, parts), component_table(say, parts)),
+        ancestry(say, answer, relatives),
+        _layers(say, answer, parts),
+        findings.directions(say, answer),
+        findings.alternatives(say, answer),
+        findings.declared(say, answer),
+        findings.limits(say, answer),
+        findings.method(say, answer, version),
+        _data(say),
+    ]
+    present = [key for key, made in zip(_SECTIONS, sections, strict=True) if made is not None]
+    links = [tag("li", tag("a", say(f"head.{key}"), href=f"#{key}")) for key in present]
+    body = joined(
+        tag("header", _head(say, answer), badge(say, answer), paragraph(say, answer, parts), _facts(say, answer)),
+        tag("nav", tag("ul", links), aria_label=say("page.contents")),
+        tag("main", [made for made in sections if made is not None], id="content", tabindex=-1),
+        tag("footer", tag("p", say("page.footer", version=version))),
+    )
+    title = joined(say("page.report"), ": ", plain(answer.sketch.name))
+    return document(say, title, body, "report.js", script_json(json.whois(answer)))
+
+
+def _head(say: Say, answer: Whois) -> Markup:
+    return joined(tag("p", say("page.report"), class_="kind"), tag("h1", model(answer.sketch.name)))
+
+
+def _facts(say: Say, answer: Whois) -> Markup:
+    sketch = answer.sketch
+    facts = {
+        "params": count(sketch.params),
+        "tensors": f"{len(sketch.tensors):,}",
+        "format": sketch.format,
+        "architecture": sketch.architecture or NONE,
+        "licence": sketch.licence or say("facts.no_licence"),
+        "searched": f"{answer.limits.models_searched:,}",
+    }
+    listed = [tag("div", tag("dt", say(f"facts.{key}")), tag("dd", value)) for key, value in facts.items()]
+    return tag("dl", listed, class_="facts")
+
+
+def _layers(say: Say, answer: Whois, parts: tuple[Piece, ...]) -> Markup:
+    maps = shown(answer, parts)
+    if not maps:
+        return section("layers", say("head.layers"), tag("p", say("heat.none")))
+    pictures = [
+        tag("figure", tag("figcaption", say(f"chance.{key}")), made)
+        for key, made in (("z", z_picture(say, answer.null, maps)), ("r", r_picture(say, answer.null, maps)))
+        if made is not None
+    ]
+    return section(
+        "layers",
+        say("head.layers"),
+        tag("p", say("chance.intro")),
+        *pictures,
+        sources(say, answer),
+        unrelated_table(say, answer.null) or "",
+        tag("p", say("heat.intro")),
+        scale(say),
+        *(heat_map(say, one) for one in maps),
+    )
+
+
+def _data(say: Say) -> Markup:
+    button = tag("button", say("data.save"), type="button", id="save", hidden=True)
+    return section("data", say("head.data"), tag("p", say("data.text")), button)

@@ -1,0 +1,57 @@
+"""Findings as they stand in a sentence or a cell of a page."""
+
+from __future__ import annotations
+
+from lineage.report.html.markup import Markup, between, escaped, joined, tag
+from lineage.report.html.texts import Texts
+from lineage.report.words import correlation, p_value, score
+from lineage.types import Cue, Relation, Role
+
+NONE, MINUS, TIMES = "\N{EN DASH}", "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
+WITHOUT_DIRECTION: frozenset[Relation] = frozenset(
+    ("identical", "shared-init", "sibling", "independent", "inconclusive")
+)
+
+
+def model(name: str) -> Markup:
+    """A model's name, set off from the sentence and from its direction of writing."""
+    return tag("bdi", name, class_="model")
+
+
+def r_figure(r: float | None) -> Markup:
+    """A correlation without its letter."""
+    return escaped(correlation(r)[2:].replace("-", NONE if r is None else MINUS))
+
+
+def z_figure(z: float | None) -> Markup:
+    """A z without its letter."""
+    return escaped(score(z)[2:].replace("-0.0", "0.0").replace("-", NONE if z is None else MINUS))
+
+
+def p_figure(log10_p: float) -> Markup:
+    """A p-value without its letter, the power of ten raised."""
+    text = p_value(log10_p)[2:]
+    front, found, exponent = text.partition("e")
+    if not found:
+        return escaped(text)
+    digit = front.replace("< 1", "< ")
+    times = "" if digit.endswith("< ") else f" {TIMES} "
+    return joined(digit, f"{times}10", tag("sup", exponent.replace("-", MINUS)))
+
+
+def relation(say: Texts, word: Relation, scheme: str | None = None) -> Markup:
+    """The word for a relation, with the scheme of a quantisation."""
+    return say.word("relation", word) if scheme is None else joined(say.word("relation", word), f" ({scheme})")
+
+
+def direction(say: Texts, word: Relation, role: Role | None) -> Markup:
+    """Which end the query is, in short."""
+    if word in WITHOUT_DIRECTION or role is None:
+        return say("direction.none")
+    return say(f"direction.{role}")
+
+
+def reasons(say: Texts, role: Role | None, basis: tuple[str, ...], cues: tuple[Cue, ...]) -> Markup:
+    """What decided the direction."""
+    decided = [cue.text for cue in cues if cue.role == role] or list(basis)
+    return between("; ", [say.phrase(text) for text in decided])

@@ -1,0 +1,135 @@
+"""The tables of the two languages say the same things."""
+
+from __future__ import annotations
+
+import re
+import string
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from lineage.anatomy import fixed, generators
+from lineage.ancestry.placing import NOT_TESTED, TRANSFORMATIONS
+from lineage.checkpoints import optimizer
+from lineage.report.html.texts import LANGUAGES, texts
+from lineage.types import Relation, Verdict
+
+ROOM = Path(str(files("lineage.report.html")))
+ENGLISH, KOREAN = texts("en"), texts("ko")
+KEYS = [(section, key) for section, table in ENGLISH.table.items() for key in table]
+
+
+def blanks(text: str) -> set[str | None]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+
+
+def test_both_languages_have_the_same_keys_in_the_same_order():
+    assert [(section, key) for section, table in KOREAN.table.items() for key in table] == KEYS
+
+
+@pytest.mark.parametrize(("section", "key"), KEYS)
+def test_both_languages_fill_the_same_blanks(section, key):
+    assert blanks(ENGLISH.table[section][key]) == blanks(KOREAN.table[section][key])
+
+
+def test_korean_is_korean():
+    same = {"\N{EN DASH}"}
+    latin = [
+        (section, key)
+        for section, table in KOREAN.table.items()
+        for key, text in table.items()
+        if not re.search("[가-힣]", text) and text not in same
+    ]
+    assert latin == []
+
+
+def test_no_particle_that_depends_on_a_final_sound_follows_a_blank():
+    bound = re.compile(
+        r"\{(?:name|model|component|words|names|founders|relation)\}(?:은|는|이|가|을|를|와|과|로|으로)(?![가-힣])"
+    )
+    texts_ = [text for table in KOREAN.table.values() for text in table.values()]
+    assert [text for text in texts_ if bound.search(text)] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_verdict_and_relation_has_a_word(language):
+    table = texts(language).table
+    assert set(table["verdict"]) == set(get_args(Verdict))
+    assert set(table["verdict_sentence"]) > {word.replace("-", "_") for word in get_args(Verdict)}
+    assert set(table["relation"]) == set(get_args(Relation))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_report_accuses_no_one_and_certifies_nothing(language):
+    words = " ".join(text for table in texts(language).table.values() for text in table.values()).lower()
+    for word in ("stolen", "theft", "plagiar", "copied without", "guilty", "도용", "표절", "훔", "무단", "베끼"):
+        assert word not in words
+
+
+def test_no_text_is_missing_that_a_page_asks_for_by_name():
+    code = "\n".join(path.read_text(encoding="utf-8") for path in ROOM.glob("*.py"))
+    asked = {tuple(key.split(".")) for key in re.findall(r'say\(\s*"(\w+\.\w+)"', code)}
+    assert len(asked) > 80
+    assert asked - set(KEYS) == set()
+
+
+def test_no_text_is_left_that_no_page_asks_for():
+    code = "\n".join(path.read_text(encoding="utf-8") for path in ROOM.glob("*.py"))
+    by_word = {"verdict", "verdict_sentence", "relation", "component", "tensor", "line", "facts", "glossary", "depth"}
+    unused = [
+        (section, key)
+        for section, key in KEYS
+        if section not in by_word
+        and f"{section}.{key}" not in code
+        and not re.search(rf'"{key}"', code)
+        and not key.startswith("is_")
+    ]
+    assert unused == []
+
+
+SAID = {
+    *TRANSFORMATIONS,
+    *NOT_TESTED,
+    *(reason for _, reason in fixed._BY_NAME),
+    *(reason for reason, _ in (*generators._VECTOR, *generators._MATRIX)),
+    *(optimizer.OPTIMIZER, optimizer.COUNTER, optimizer.METRIC, optimizer.AVERAGED, optimizer.RANDOM),
+    "constant",
+    "causal mask",
+}
+SEEN = {
+    "1 of 40 matrices equal": "행렬 40개 가운데 1개가 같음",
+    "difference of rank 8 in 12 matrices (up to 16 in 14 matrices)": None,
+    "rows of unseen tokens are scaled by 0.999906 in this model (weight decay)": None,
+    "token table of 1,200 values against 1,000: vocabularies grow": None,
+    "gains spread by 1.2% more in the reference, as after more training": None,
+    "this model can be computed from the reference by rounding, not the other way round": None,
+    "4 of the reference's 6 layers are here and no other": "상대의 층 6개 가운데 4개만 있고 다른 층은 없음",
+}
+
+
+@pytest.mark.parametrize("english", sorted({*SAID, *SEEN}))
+def test_what_other_rooms_say_is_said_in_korean(english):
+    korean = KOREAN.phrase(english)
+    assert re.search("[가-힣]", korean)
+    assert SEEN.get(english) in (None, korean)
+
+
+def test_a_phrase_without_a_translation_stays_and_is_marked_as_english():
+    assert KOREAN.phrase("no one <knows>") == '<span lang="en">no one &lt;knows&gt;</span>'
+    assert ENGLISH.phrase("no one <knows>") == "no one &lt;knows&gt;"
+
+
+def test_phrases_are_toml_with_unique_patterns():
+    table = tomllib.loads((ROOM / "texts" / "phrases.toml").read_text(encoding="utf-8"))
+    assert set(table) == set(LANGUAGES) - {"en"}
+    for english, korean in table["ko"].items():
+        places = english.count("{}")
+        assert len(re.findall(r"\{\d?\}", korean)) <= places
+
+
+def test_a_numbered_component_keeps_its_number_and_an_unknown_word_stays():
+    assert KOREAN.word("component", "text decoder 2") == "텍스트 디코더 2"
+    assert ENGLISH.word("component", "<new> thing") == "&lt;new&gt; thing"
