@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lineage.types import Edge, Lineage, Node
 
@@ -65,6 +65,30 @@ def steps_up(lineage: Lineage, model: str) -> tuple[Step, ...]:
         reached = [node for node in dict.fromkeys(step.parent.id for step in steps) if node not in seen]
         seen.update(reached)
     return tuple(found)
+
+
+def up_to_roots(lineage: Lineage) -> Lineage:
+    """The model that `lineage` is about, all above it (measured or declared), and its relatives without direction.
+
+    A graph that is about no model stays whole.
+    """
+    import networkx as nx
+
+    about = lineage.about
+    if about is None:
+        return lineage
+    descent: nx.DiGraph[str] = nx.DiGraph((edge.parent, edge.child) for edge in lineage.edges if edge.directed)
+    descent.add_node(about)
+    undirected = [{edge.parent, edge.child} for edge in lineage.edges if not edge.directed]
+    kept = {about}.union(nx.ancestors(descent, about), *(ends for ends in undirected if about in ends))
+    nodes = tuple(node for node in lineage.nodes if node.id in kept)
+    speakers = tuple(f"{node.name} declares " for node in nodes)
+    return replace(
+        lineage,
+        nodes=nodes,
+        edges=tuple(edge for edge in lineage.edges if edge.parent in kept and edge.child in kept),
+        contradictions=tuple(line for line in lineage.contradictions if line.startswith(speakers)),
+    )
 
 
 def parents(lineage: Lineage) -> Mapping[str, tuple[Edge, ...]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from lineage.types import Relation, Role
 
@@ -47,6 +48,15 @@ def phrase(relation: Relation, role: Role | None, scheme: str | None = None) -> 
 def plain(text: str) -> str:
     """`text` with every character escaped that could move a cursor, colour a screen or reorder a line."""
     return "".join(_escaped(c) if unicodedata.category(c) in _LETTERLESS else c for c in text)
+
+
+def each_text(value: Any, change: Callable[[str], str]) -> Any:
+    """A JSON value with every text in it changed; keys are ours and stay."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [each_text(one, change) for one in value]
+    return {key: each_text(one, change) for key, one in value.items()} if isinstance(value, dict) else value
 
 
 def p_value(log10_p: float) -> str:

@@ -11,34 +11,54 @@ from lineage.sketch.whole_file import write_whole
 from lineage.types import Lineage
 
 ENDINGS = {
-    ".json": "json",
-    ".graphml": "graphml",
-    ".gexf": "gexf",
-    ".dot": "dot",
-    ".mmd": "mermaid",
-    ".csv": "csv",
-    ".svg": "svg",
-    ".png": "png",
+    ".json": ".json:render",
+    ".graphml": ".graphml:render",
+    ".gexf": ".gexf:render",
+    ".dot": ".dot:render",
+    ".mmd": ".mermaid:render",
+    ".csv": ".csv:render",
+    ".svg": ".svg:render",
+    ".png": ".png:render",
+    ".html": "..html.families:render",
+    ".ko.html": "..html.families:render_ko",
+    ".cdx.json": "..bom.cyclonedx:render_1_6",
+    ".1.7.cdx.json": "..bom.cyclonedx:render_1_7",
+    ".spdx.json": "..bom.spdx:render",
+    ".prov.json": "..bom.prov:render",
+    ".intoto.json": "..bom.intoto:render",
+    ".card.yaml": "..bom.card:render",
 }
-"""Each ending with the module here that renders it; every such module has `render(lineage) -> bytes`."""
+"""Each ending with the function that renders it, as module:function seen from here: `render(lineage) -> bytes`.
+
+The longest ending that fits is meant.
+"""
+
+STATEMENTS = frozenset({".cdx.json", ".1.7.cdx.json", ".spdx.json", ".prov.json", ".intoto.json"})
+"""Endings of formats that are handed on: about one model, they lead up to its roots and name its files by SHA-256."""
 
 
 def check(path: str | Path) -> str:
-    """The module for a file of that name. Raises UnknownEnding, MissingExtra, both before any work is done."""
-    name = ENDINGS.get(Path(path).suffix.lower())
-    if name is None:
+    """The ending of a file of that name. Raises UnknownEnding, MissingExtra, both before any work is done."""
+    name = Path(path).name.lower()
+    endings = [ending for ending in ENDINGS if name.endswith(ending)]
+    if not endings or name in ENDINGS:
         raise UnknownEnding(f"{path}: the name must end in one of {' '.join(ENDINGS)}, which chooses the format")
-    if name == "png" and find_spec("matplotlib") is None:
+    ending = max(endings, key=len)
+    if ending == ".png" and find_spec("matplotlib") is None:
         raise MissingExtra(f"{path}: needs matplotlib: pip install 'weight-lineage[picture]', or choose .svg")
-    return name
+    return ending
 
 
 def render(lineage: Lineage, path: str | Path) -> bytes:
-    """The content of a file of that name; equal graphs give equal bytes. Raises UnknownEnding, MissingExtra."""
-    made: bytes = import_module(f"{__name__}.{check(path)}").render(lineage)
+    """The content of a file of that name; equal graphs give equal bytes.
+
+    Raises UnknownEnding, MissingExtra, and LineageError where a format cannot say what the graph is.
+    """
+    module, _, function = ENDINGS[check(path)].partition(":")
+    made: bytes = getattr(import_module(module, __name__), function)(lineage)
     return made
 
 
 def write(lineage: Lineage, path: str | Path) -> None:
-    """Write the graph to `path`, whole or not at all. Raises UnknownEnding, MissingExtra, OSError."""
+    """Write the graph to `path`, whole or not at all. Raises as `render` does, and OSError."""
     write_whole(Path(path), render(lineage, path))

@@ -75,13 +75,13 @@ def _swept(columns: Columns, neighbours: Neighbours, reverse: bool) -> Columns:
 
 
 def _crossings(columns: Columns, after: Neighbours) -> int:
-    """Pairs of links that cross, column by column: inversions among the places of their right ends."""
+    """Pairs of links that cross between neighbouring columns: inversions among the places of their right ends."""
     total = 0
     for left, right in pairwise(columns):
         place = {slot: k for k, slot in enumerate(right)}
         passed: list[int] = []
         for slot in left:
-            ends = sorted(place[end] for end in after.get(slot, ()))
+            ends = sorted(place[end] for end in after.get(slot, ()) if end in place)
             total += sum(len(passed) - bisect(passed, end) for end in ends)
             for end in ends:
                 insort(passed, end)

@@ -30,7 +30,7 @@ def _node(node: Node) -> str:
 
 
 def _edge(edge: Edge) -> str:
-    attributes = [f"label={quoted(caption(edge))}"]
+    attributes = [f"label={quoted(caption(edge))}", f"class={edge.source}"]
     if not edge.directed:
         attributes += ["dir=none", "style=dotted", "constraint=false"]
     elif edge.source == "declared":

@@ -17,6 +17,7 @@ def document(lineage: Lineage) -> dict[str, Any]:
     family = {node.id: number for number, nodes in enumerate(families(lineage), 1) for node in nodes}
     return {
         "schema": "lineage/graph/1",
+        "about": lineage.about,
         "nodes": [{**node_value(node), "family": family[node.id]} for node in lineage.nodes],
         "edges": [edge_value(edge, names) for edge in lineage.edges],
         "contradictions": list(lineage.contradictions),
@@ -34,6 +35,8 @@ def node_value(node: Node) -> dict[str, Any]:
         "licence": node.licence,
         "root": node.root,
         "copies": list(node.copies),
+        "address": node.address,
+        "files": [{"name": name, "sha256": digest} for name, digest in node.files],
     }
 
 
@@ -48,15 +51,21 @@ def edge_value(edge: Edge, names: Mapping[str, str]) -> dict[str, Any]:
         "directed": edge.directed,
         "source": edge.source,
         "component": edge.component,
-        "share": finite(edge.share),
+        "share": _share(edge.share),
         "weight": finite(edge.weight),
         "r": finite(edge.r),
         "z": finite(edge.z),
         "log10_p": finite(edge.log10_p),
-        "confidence": finite(edge.confidence),
+        "confidence": _share(edge.confidence),
         "basis": list(edge.basis),
         "layer_map": None if edge.layer_map is None else [list(pair) for pair in edge.layer_map],
     }
+
+
+def _share(value: float | None) -> float | None:
+    """A number from 0 to 1, however the sums behind it were rounded."""
+    known = finite(value)
+    return None if known is None else min(1.0, max(0.0, known))
 
 
 def render(lineage: Lineage) -> bytes:

@@ -10,7 +10,7 @@ _PLAIN = frozenset(" -_./()+,")
 
 
 def render(lineage: Lineage) -> bytes:
-    """A chart from left to right; declared edges broken and named so, undirected ones without a head."""
+    """A chart from left to right; each edge is named measured or declared, undirected ones have no head."""
     key = {node.id: f"n{i}" for i, node in enumerate(lineage.nodes)}
     lines = ["flowchart LR", "  classDef root stroke-width:3px", "  classDef hidden fill:none,stroke-dasharray:4 3"]
     lines += [f"  {key[node.id]}{_node(node)}" for node in lineage.nodes]
@@ -36,4 +36,5 @@ def _line(edge: Edge) -> str:
         line = "-.-"
     else:
         line = "==>" if edge.relation == "merged" else "-->"
-    return f"{line}|{quoted(caption(edge))}|"
+    label = caption(edge) if edge.source == "declared" else f"measured {caption(edge)}"
+    return f"{line}|{quoted(label)}|"

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from lineage.report.graphs.json import document
-from lineage.report.words import plain
+from lineage.report.words import each_text, plain
 from lineage.types import Lineage
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ def _attributes(value: dict[str, Any]) -> dict[str, str | int | float | bool]:
 
 def _attribute(value: Any) -> str | int | float | bool:
     if isinstance(value, list):
-        parts = [xml_text(one) if isinstance(one, str) else one for one in value]
-        return json.dumps(parts, ensure_ascii=False)
+        return json.dumps(each_text(value, xml_text), ensure_ascii=False)
     if isinstance(value, str):
         return xml_text(value)
     assert isinstance(value, (bool, int, float))

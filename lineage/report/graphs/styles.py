@@ -97,7 +97,8 @@ def shortened(text: str, size: float, widest: float) -> str:
     """`text`, or its beginning and end where it is wider than `widest`: versions stand at the end of names."""
     if text_width(text, size) <= widest:
         return text
-    head, tail = len(text) * 3 // 5, len(text) * 2 // 5
+    most = int(widest / (0.37 * size))  # letters that fit where all are narrow: a name may have thousands
+    head, tail = min(len(text) * 3 // 5, most), min(len(text) * 2 // 5, most)
     while head + tail > 1 and text_width(short := f"{text[:head]}…{text[len(text) - tail :]}", size) > widest:
         head, tail = (head - 1, tail) if head * 2 > tail * 3 else (head, tail - 1)
     return short

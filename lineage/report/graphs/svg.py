@@ -57,7 +57,7 @@ def _edge(drawn: DrawnEdge) -> Iterable[str]:
     edge, route = drawn.edge, drawn.route
     yield (
         f'<g class="edge" data-parent={_quoted(edge.parent)} data-child={_quoted(edge.child)}'
-        f' data-relation="{edge.relation}"><title>{_text(drawn.title)}</title>'
+        f' data-relation="{edge.relation}" data-source="{edge.source}"><title>{_text(drawn.title)}</title>'
     )
     yield from _line(_path(route, to_tip=not drawn.has_head), drawn.line, drawn.colour)
     if drawn.has_head:

@@ -162,3 +162,11 @@ class TestStyles:
         of = styles.colours(FAMILY)
         ids = {n.name: n.id for n in FAMILY.nodes}
         assert of[ids["root"]] == of[ids["deep"]] != of[ids["alone"]] == of[ids["claimed"]]
+
+
+def test_long_edges_without_stops_are_drawn(monkeypatch):
+    monkeypatch.setattr(layers, "_MOST_STOPS", 0)
+    names = [f"m{i}" for i in range(6)]
+    edges = (*(edge(a, b) for a, b in pairwise(names)), edge("m0", "m5"), edge("m1", "m4"))
+    page = ET.fromstring(graphs.render(Lineage(tuple(map(node, names)), edges), "graph.svg"))
+    assert sum(group.get("class") == "edge" for group in page.iter("{http://www.w3.org/2000/svg}g")) == len(edges)

@@ -1,0 +1,46 @@
+"""An in-toto Statement v1 (github.com/in-toto/attestation): whose weights they are, to be signed by whoever made it.
+
+Subjects are files with their SHA-256 where these were read for this answer. A model that is known by its sketch alone
+is a subject by its content id, under a digest name of our own: such a subject can be told from a file's.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from lineage import __version__
+from lineage.errors import LineageError
+from lineage.report.bom import packages
+from lineage.report.bom.statement import NAMESPACE, rendered, statement
+from lineage.types import Lineage
+
+Json = dict[str, Any]
+CONTENT = "lineageContent"
+PREDICATE = f"{NAMESPACE}graph:1"
+
+
+def render(lineage: Lineage) -> bytes:
+    """The statement, unsigned; its predicate is `lineage/graph/1`. Raises LineageError for a graph without models."""
+    said = statement(lineage)
+    about = said["about"]
+    subjects = [node for node in said["nodes"] if node["observed"] and about in (None, node["id"])]
+    if not subjects:
+        raise LineageError("an in-toto statement needs a subject: this graph has no model of the index")
+    names = Counter(node["name"] for node in subjects)
+    return rendered(
+        {
+            "_type": "https://in-toto.io/Statement/v1",
+            "subject": [subject for node in subjects for subject in _subjects(node, names[node["name"]] > 1)],
+            "predicateType": PREDICATE,
+            "predicate": said | {"tool": {"name": "lineage", "version": __version__}},
+        }
+    )
+
+
+def _subjects(node: Json, is_namesake: bool) -> list[Json]:
+    if node["files"]:
+        return [{"name": file["name"], "digest": {"sha256": file["sha256"]}} for file in node["files"]]
+    name = f"{node['name']} {node['id']}" if is_namesake or not node["name"] else node["name"]
+    package = packages.purl(node["address"])
+    return [{"name": name, "digest": {CONTENT: node["id"]}} | ({"uri": package} if package else {})]

@@ -1,0 +1,67 @@
+"""What a public address and a licence's name mean to those who read bills of materials."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+from urllib.parse import quote
+
+from lineage.report.words import plain
+
+_HUB = re.compile(r"hf:(?P<name>[^@/]+(?:/[^@/]+)?)(?:@(?P<revision>refs/[^/@]+/[^/@]+|[^/@]+))?(?:/(?P<path>.+))?")
+_PYPI = re.compile(r"pypi:(?P<name>[\w.\-]+)==(?P<version>[\w.+!]+)")
+_COMMIT = re.compile(r"[0-9a-f]{40,64}")
+_URL = re.compile(r"https?://[A-Za-z0-9\-._~:/?#@!$&'()*+,;=%]+")
+_LONGEST_LICENCE = 200  # characters: no expression of SPDX that a card names is longer
+
+
+def purl(address: str | None) -> str | None:
+    """The package URL (github.com/package-url/purl-spec, types huggingface and pypi) of an address, if it has one.
+
+    A branch or tag is left out: it is no version.
+    """
+    hub, package = _HUB.fullmatch(address or ""), _PYPI.fullmatch(address or "")
+    if hub is not None:
+        name = "/".join(map(_quoted, hub["name"].split("/")))
+        path = f"#{'/'.join(map(_quoted, hub['path'].split('/')))}" if hub["path"] else ""
+        commit = version(address)
+        return f"pkg:huggingface/{name}{f'@{commit}' if commit else ''}{path}"
+    if package is not None:
+        return f"pkg:pypi/{re.sub(r'[-_.]+', '-', package['name']).lower()}@{_quoted(package['version'])}"
+    return None
+
+
+def version(address: str | None) -> str | None:
+    """The commit or release that an address names."""
+    hub, package = _HUB.fullmatch(address or ""), _PYPI.fullmatch(address or "")
+    if hub is not None and hub["revision"] and _COMMIT.fullmatch(hub["revision"]):
+        return hub["revision"]
+    return None if package is None else package["version"]
+
+
+def url(address: str | None) -> str | None:
+    """An address that is a URL, if it is written as one (RFC 3986)."""
+    return address if address and _URL.fullmatch(address) else None
+
+
+def repository(address: str | None) -> str | None:
+    """`org/name` of an address at the hub."""
+    hub = _HUB.fullmatch(address or "")
+    return None if hub is None else hub["name"]
+
+
+def licence(text: str) -> tuple[Literal["id", "expression", "name"], str]:
+    """A card's licence as an SPDX id or expression in SPDX's own spelling; a name where it is neither."""
+    from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
+    if len(text) > _LONGEST_LICENCE or "licenseref-" in text.lower():
+        return "name", text
+    try:
+        known = str(canonicalize_license_expression(text))
+    except InvalidLicenseExpression:
+        return "name", text
+    return ("id", known) if re.fullmatch(r"[\w.\-]+", known) else ("expression", known)
+
+
+def _quoted(text: str) -> str:
+    return quote(plain(text), safe="")
