@@ -10,8 +10,8 @@ import click
 from lineage import __version__
 
 COMMANDS = (
-    "ingest", "whois", "compare", "trace", "graph", "decompose", "sketch", "list", "show", "remove", "doctor",
-    "rebuild",
+    "ingest", "whois", "compare", "trace", "graph", "decompose", "audit", "verify", "sketch", "list", "show", "remove",
+    "doctor", "rebuild",
 )  # fmt: skip
 _ON_HELP = {"help_option_names": ["-h", "--help"]}
 
@@ -43,8 +43,8 @@ def lineage() -> None:
       lineage graph -o graph.svg        who descends from whom, as a picture
 
     Exit codes: 0 done (no match is still 0), 1 failure, 2 usage, 10 no index, 11 index locked,
-    12 unsupported or damaged file, 130 interrupted. With LINEAGE_DEBUG=1 an unexpected failure
-    shows its traceback.
+    12 unsupported or damaged file, 130 interrupted; with --gate 20 policy violated, 21 claim contradicted,
+    30 inconclusive. With LINEAGE_DEBUG=1 an unexpected failure shows its traceback.
     """
 
 

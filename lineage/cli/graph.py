@@ -18,7 +18,7 @@ from lineage.cli.progress import steps
     "--output",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The file to write: .json .graphml .gexf .dot .mmd .csv .svg or .png.",
+    help="The file to write; its ending chooses the format.",
 )
 @click.option("--family", is_flag=True, help="All relatives of MODEL, not only its neighbours.")
 @options.index
@@ -34,6 +34,16 @@ def command(
       lineage graph -o graph.svg              a picture; .png needs the extra `picture`
       lineage graph nova -o nova.graphml      MODEL with its neighbours, for other tools
       lineage graph nova --family --json      with all its relatives
+      lineage graph nova -o nova.cdx.json     MODEL and its ancestors as a bill of materials
+
+    \b
+    Endings: .svg .png .html .ko.html         pictures; a page to search in, in English or Korean
+             .json .graphml .gexf .csv        for other tools
+             .dot .mmd                        Graphviz, Mermaid
+             .cdx.json .1.7.cdx.json          CycloneDX 1.6, 1.7
+             .spdx.json .prov.json            SPDX 3.0.1, W3C PROV
+             .intoto.json                     an in-toto statement, to be signed
+             .card.yaml                       a patch for the card of MODEL
 
     MODEL is an id, a unique prefix of one, a name or an alias. Declared edges are kept apart from measured ones.
     """
@@ -41,10 +51,12 @@ def command(
 
     if family and model is None:
         raise click.UsageError("--family needs a MODEL: without one, every family is shown")
-    if output is not None:
-        report.graphs.check(output)
+    is_statement = output is not None and report.graphs.check(output) in report.graphs.STATEMENTS
+    whole = family or is_statement
     with steps("comparing") as watch:
-        lineage = api.graph(model, index, reference=reference, family=family, watch=watch)
+        lineage = api.graph(model, index, reference=reference, family=whole, files=is_statement, watch=watch)
+    if is_statement and not family:
+        lineage = report.kinship.up_to_roots(lineage)
     if output is not None:
         report.graphs.write(lineage, output)
     if as_json:

@@ -29,3 +29,10 @@ depth = click.option(
     " full, or sampled for what is read from a server.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output, nothing else.")
+gate = click.option("--gate", is_flag=True, help="Let the exit code tell the outcome, for a pipeline.")
+adapter = click.option(
+    "--adapter",
+    metavar="LORA",
+    type=click.Path(),
+    help="Merge this LoRA or DoRA adapter onto CHECKPOINT while it is read, and take the result.",
+)

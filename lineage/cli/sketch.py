@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 @click.option(
     "-o", "--output", required=True, metavar="FILE.sketch", type=click.Path(path_type=Path), help="The file to write."
 )
+@options.adapter
 @options.depth
 @options.as_json
-def command(*, checkpoint: str, output: Path, depth: Depth | None, as_json: bool) -> None:
+def command(*, checkpoint: str, output: Path, adapter: str | None, depth: Depth | None, as_json: bool) -> None:
     """Write the portable sketch of CHECKPOINT, without an index.
 
     \b
       lineage sketch ./model -o model.sketch
       lineage whois model.sketch               anywhere, without the weights
+      lineage sketch ./base --adapter ./lora -o tuned.sketch
 
     A sketch is small, is made locally, and is all that a question needs: hand it over instead of weights.
     """
@@ -36,7 +38,7 @@ def command(*, checkpoint: str, output: Path, depth: Depth | None, as_json: bool
     if output.suffix != ".sketch":
         raise click.BadParameter("the name must end in .sketch, by which it is known later", param_hint="-o")
     with progress() as watch:
-        made = api.sketch(checkpoint, depth, watch)
+        made = api.sketch(checkpoint, depth, watch, adapter)
     api.save_sketch(made, output)
     size = output.stat().st_size
     if as_json:

@@ -1,5 +1,5 @@
 """Answers for people and for programs."""
 
-from lineage.report import graphs, json, listing, overview, terminal, tree, words
+from lineage.report import audit, claims, graphs, html, json, kinship, listing, overview, terminal, tree, words
 
-__all__ = ["graphs", "json", "listing", "overview", "terminal", "tree", "words"]
+__all__ = ["audit", "claims", "graphs", "html", "json", "kinship", "listing", "overview", "terminal", "tree", "words"]

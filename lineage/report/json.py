@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import fmean, pstdev
 from typing import Any
 
 from lineage.match.tails import log10_normal
+from lineage.report.adapters import adapter_value
 from lineage.types import (
     CheckpointSketch,
     Comparison,
@@ -17,6 +19,7 @@ from lineage.types import (
     Generic,
     Merge,
     ModelRecord,
+    Null,
     TensorMatch,
     Whois,
 )
@@ -44,6 +47,8 @@ def whois(answer: Whois) -> Json:
             "transformations": list(limits.transformations),
             "not_tested": list(limits.not_tested),
         },
+        "null": _null(answer.null),
+        "adapter": adapter_value(answer.adapted),
         "timings": {
             "read_s": finite(timings.read_s),
             "sketch_s": finite(timings.sketch_s),
@@ -238,6 +243,31 @@ def _evidence(evidence: Evidence) -> Json:
         "contained": finite(evidence.contained),
         "min_detectable_r": finite(evidence.min_detectable_r),
         "hypotheses": evidence.hypotheses,
+    }
+
+
+def _null(null: Null) -> Json:
+    """What chance gave; the draws themselves are told by their mean, spread and ends."""
+    return {
+        "models": null.models,
+        "matrices": len(null.matrices),
+        "unrelated": [
+            {"component": u.component, **named(u.model, u.model_name), "r": finite(u.r), "z": finite(u.z)}
+            for u in null.unrelated
+        ],
+        "relabelled": [
+            {
+                "component": one.component,
+                **named(one.model, one.model_name),
+                "draws": len(one.z),
+                "mean": finite(fmean(one.z)),
+                "sd": finite(pstdev(one.z)),
+                "least": finite(min(one.z)),
+                "most": finite(max(one.z)),
+                "reach": finite(one.reach),
+            }
+            for one in null.relabelled
+        ],
     }
 
 

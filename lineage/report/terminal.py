@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import median
 
+from lineage.report.adapters import adapter_lines, searched
 from lineage.report.canvas import JOINT, Canvas
 from lineage.report.words import correlation, p_value, percent, phrase, plain, runs, score
 from lineage.types import (
@@ -14,7 +15,6 @@ from lineage.types import (
     Declared,
     Evidence,
     Generic,
-    Limits,
     Relation,
     TensorMatch,
     Verdict,
@@ -39,7 +39,9 @@ def whois_screen(answer: Whois, width: int = 100, colour: bool = False) -> str:
     sketch = answer.sketch
     canvas.pair(plain(sketch.name), answer.verdict.upper(), _STYLES[answer.verdict])
     canvas.table([_component_row(finding, name) for finding, _, name in answer.components], right=(1,))
-    for ancestor in answer.ancestors:
+    for text in () if answer.adapted is None else adapter_lines(answer, answer.adapted):
+        canvas.line(text, indent=2)
+    for ancestor in answer.ancestors if answer.adapted is None else ():
         canvas.line(_direction(ancestor), indent=2)
         _seen(canvas, ancestor)
     for other in answer.alternatives:
@@ -47,7 +49,7 @@ def whois_screen(answer: Whois, width: int = 100, colour: bool = False) -> str:
     _left_out(canvas, answer.generic, answer.left_out)
     _gains(canvas, answer.nearest)
     canvas.line(_declared(sketch.declared, sketch.licence), indent=2)
-    canvas.line(_limits(answer.limits), indent=2)
+    canvas.line(_limits(answer), indent=2)
     if answer.limits.not_tested:
         canvas.line(f"not tested: {'; '.join(answer.limits.not_tested)}", indent=2)
     return canvas.text()
@@ -163,8 +165,11 @@ def _declared(declared: Sequence[Declared], licence: str | None) -> str:
     return f"declared: {'; '.join(parents) or 'no parent'}; licence {plain(licence) if licence else 'none'}"
 
 
-def _limits(limits: Limits) -> str:
+def _limits(answer: Whois) -> str:
+    limits = answer.limits
     models = f"{limits.models_searched:,} model{'' if limits.models_searched == 1 else 's'}"
+    if answer.adapted is not None:
+        models = searched(answer.adapted, limits.models_searched)
     reach = f"; would have seen r >= {limits.min_detectable_r:.2f}" if limits.min_detectable_r is not None else ""
     return f"searched: {models} (index {limits.index_id}), p corrected for all of them{reach}"
 

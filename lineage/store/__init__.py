@@ -8,24 +8,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lineage.store.doctor import Finding, examine
-    from lineage.store.folder import SketchFolder
+    from lineage.store.folder import SKETCHES, SketchFolder
     from lineage.store.graphs import keep_graph, kept_graph
     from lineage.store.known import Known, catalogue
+    from lineage.store.places import addresses
     from lineage.store.protocol import Index, find_model
     from lineage.store.rebuilding import Rebuilt, rebuild
     from lineage.store.reference import reference_index
     from lineage.store.sqlite import SqliteIndex, only_one
+    from lineage.store.without import Without
 
 __all__ = [
-    "Finding", "Index", "Known", "Rebuilt", "SketchFolder", "SqliteIndex",
-    "catalogue", "examine", "find_model", "keep_graph", "kept_graph", "only_one", "rebuild", "reference_index",
+    "SKETCHES", "Finding", "Index", "Known", "Rebuilt", "SketchFolder", "SqliteIndex", "Without",
+    "addresses", "catalogue", "examine", "find_model", "keep_graph", "kept_graph", "only_one", "rebuild",
+    "reference_index",
 ]  # fmt: skip
 
 _HOMES = {
     "Finding": "doctor", "Index": "protocol", "Known": "known", "Rebuilt": "rebuilding", "SketchFolder": "folder",
-    "SqliteIndex": "sqlite", "catalogue": "known", "examine": "doctor", "find_model": "protocol",
-    "keep_graph": "graphs", "kept_graph": "graphs", "only_one": "sqlite", "rebuild": "rebuilding",
-    "reference_index": "reference",
+    "SKETCHES": "folder", "SqliteIndex": "sqlite", "Without": "without",
+    "addresses": "places", "catalogue": "known", "examine": "doctor",
+    "find_model": "protocol", "keep_graph": "graphs", "kept_graph": "graphs", "only_one": "sqlite",
+    "rebuild": "rebuilding", "reference_index": "reference",
 }  # fmt: skip
 
 

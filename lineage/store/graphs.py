@@ -43,7 +43,8 @@ def keep_graph(folder: Path, key: str, version: str, lineage: Lineage) -> None:
 
 
 def _node(fields: dict[str, Any]) -> Node:
-    return Node(**{**fields, "aliases": tuple(fields["aliases"]), "copies": tuple(fields["copies"])})
+    read: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in fields.items()}
+    return Node(**read)
 
 
 def _edge(fields: dict[str, Any]) -> Edge:

@@ -44,6 +44,7 @@ def model(folder: Path, weights: dict[str, np.ndarray]) -> None:
     save_file(weights, folder / "model.safetensors")
     config = {"model_type": "llama", "hidden_size": 64, "num_hidden_layers": 2, "vocab_size": 96}
     (folder / "config.json").write_text(json.dumps(config))
+    (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
 
 
 @pytest.fixture

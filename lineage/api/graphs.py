@@ -1,0 +1,121 @@
+"""Questions about all models: their graph, what it says around an answer, the way up from one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lineage import store
+from lineage.api.holdings import held, indexes
+from lineage.sketch import file_digests
+from lineage.types import Lineage, ModelRecord, Trace, Whois
+
+if TYPE_CHECKING:
+    from lineage.store import Index
+
+_SOON_PLACED = 64  # models that have no place in a graph yet and are put there for the sake of a report
+
+
+def graph(
+    model: str | None = None,
+    index: str | Path | None = None,
+    *,
+    reference: bool = True,
+    family: bool = False,
+    files: bool = False,
+    watch: Callable[[int, int], None] | None = None,
+) -> Lineage:
+    """The ancestry graph of all models, or of one (see `find`) with its neighbours or its whole `family`.
+
+    With `files`, the node of `model` has the SHA-256 of its files (see `file_digests`), which are read for it. `watch`
+    is called with the comparisons that are done and to do. Raises Unknown, NoIndex.
+    """
+    from lineage import ancestry
+
+    with indexes(index, reference) as searched:
+        chosen = None if model is None else held(model, searched)[0]
+        addresses = store.addresses(searched)
+        whole = whole_graph(searched, watch)
+    whole = replace(whole, nodes=tuple(replace(node, address=addresses.get(node.id)) for node in whole.nodes))
+    if chosen is None:
+        return whole
+    part = ancestry.part_of(whole, chosen.id, only_neighbours=not family)
+    about = _node_of(chosen, part)
+    digests = file_digests(chosen.source, chosen.id, chosen.depth) if files else ()
+    nodes = tuple(replace(node, files=digests) if node.id == about else node for node in part.nodes)
+    return replace(part, nodes=nodes, about=about)
+
+
+def relatives(answer: Whois, index: str | Path | None = None, *, reference: bool = True) -> Lineage:
+    """What the graph of the indexes says around an answer: the model's neighbours, or those of its ancestors.
+
+    Empty where many models have no place in the graph yet: putting them there takes its time (`graph`). Raises NoIndex.
+    """
+    from lineage import ancestry
+
+    with indexes(index, reference) as searched:
+        known = _kept_graph(searched)
+        placed = {model for node in known.nodes for model in (node.id, *node.copies)} if known is not None else set()
+        if sum(record.id not in placed for one in searched for record in one.models()) > _SOON_PLACED:
+            return Lineage((), ())
+        whole = whole_graph(searched, None)
+    there = {copy for node in whole.nodes for copy in (node.id, *node.copies)}
+    asked = [answer.sketch.id] if answer.sketch.id in there else [one.model for one in answer.ancestors]
+    parts = [ancestry.part_of(whole, model, only_neighbours=False) for model in asked if model in there]
+    nodes = {node.id: node for part in parts for node in part.nodes}
+    edges = dict.fromkeys(edge for part in parts for edge in part.edges)
+    against = dict.fromkeys(text for part in parts for text in part.contradictions)
+    return Lineage(tuple(nodes.values()), tuple(edges), tuple(against))
+
+
+def trace(
+    model: str,
+    index: str | Path | None = None,
+    *,
+    reference: bool = True,
+    watch: Callable[[int, int], None] | None = None,
+) -> Trace:
+    """The ancestry of an indexed model (see `find`) up to its roots. Raises Unknown, NoIndex."""
+    from lineage import ancestry
+
+    with indexes(index, reference) as searched:
+        record, home = held(model, searched)
+        family = ancestry.part_of(whole_graph(searched, watch), record.id, only_neighbours=False)
+        node = _node_of(record, family)
+        is_merge = any(edge.relation == "merged" and edge.child == node for edge in family.edges)
+        merge = ancestry.decompose(home.load(record.id), searched) if is_merge else None
+    return Trace(node, family, () if merge is None else merge.alternatives)
+
+
+def whole_graph(searched: Sequence[Index], watch: Callable[[int, int], None] | None) -> Lineage:
+    """The graph of all models: the one that the user's index keeps, with what is new put in its place."""
+    from lineage import ancestry
+
+    known = _kept_graph(searched)
+    whole = ancestry.graph(searched, known=known, watch=watch)
+    place = _place_of_graph(searched)
+    if place is not None and (known is None or known.nodes != whole.nodes):
+        store.keep_graph(*place, whole)
+    return whole
+
+
+def _kept_graph(searched: Sequence[Index]) -> Lineage | None:
+    """The last graph of these indexes, or None."""
+    place = _place_of_graph(searched)
+    return None if place is None else store.kept_graph(*place)
+
+
+def _place_of_graph(searched: Sequence[Index]) -> tuple[Path, str, str] | None:
+    """Where the user's index keeps the graph of these indexes: folder, key and version; None without such an index."""
+    from lineage import __version__, ancestry
+
+    home, *others = searched
+    key = "-".join(["all", *(other.id for other in others)])
+    return (home.folder, key, f"{__version__} {ancestry.METHOD}") if isinstance(home, store.SqliteIndex) else None
+
+
+def _node_of(record: ModelRecord, family: Lineage) -> str:
+    """The node that stands for a model: its own, or that of the copy into which it was folded."""
+    return next(node.id for node in family.nodes if record.id in (node.id, *node.copies))

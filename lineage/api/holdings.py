@@ -1,0 +1,119 @@
+"""The indexes and the models that they hold: which are searched, which one is meant, the care of the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lineage import store
+from lineage.api.sketching import Watch, sketch
+from lineage.checkpoints import is_remote
+from lineage.errors import NoIndex, Unknown
+from lineage.types import CheckpointSketch, Depth, ModelRecord
+
+if TYPE_CHECKING:
+    from lineage.store import Finding, Index, Rebuilt
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One model of the indexes, and whether it is part of the shipped reference."""
+
+    record: ModelRecord
+    is_reference: bool
+
+
+def default_index() -> Path:
+    """The folder of the user's own index."""
+    from platformdirs import user_data_path
+
+    return user_data_path("lineage", appauthor=False)
+
+
+@contextmanager
+def indexes(index: str | Path | None, reference: bool) -> Iterator[list[Index]]:
+    """The indexes to search: the user's, which must exist if it is named, then the reference."""
+    with ExitStack() as stack:
+        searched: list[Index] = []
+        try:
+            searched.append(stack.enter_context(store.SqliteIndex.open(folder_of(index))))
+        except NoIndex:
+            if index is not None or not reference:
+                raise
+        shipped = store.reference_index() if reference else None
+        if shipped is not None:
+            searched.append(shipped)
+        if not searched:
+            raise NoIndex(
+                f"{folder_of(index)}: holds no index, and this copy has no reference: `lineage ingest` makes one"
+            )
+        yield searched
+
+
+def find(
+    text: str | Path | CheckpointSketch,
+    index: str | Path | None = None,
+    *,
+    reference: bool = True,
+    depth: Depth | None = None,
+    watch: Watch | None = None,
+) -> CheckpointSketch:
+    """The sketch of an address, an existing path, or the indexed model of that id, unique prefix, name or alias."""
+    if isinstance(text, CheckpointSketch):
+        return text
+    if is_remote(text) or Path(text).exists():
+        return sketch(text, depth, watch)
+    with indexes(index, reference) as searched:
+        record, home = held(str(text), searched)
+        return home.load(record.id)
+
+
+def models(index: str | Path | None = None, *, reference: bool = True) -> list[Listed]:
+    """Every model of the user's index, then of the reference, each ordered by name."""
+    with indexes(index, reference) as searched:
+        return [Listed(record, not isinstance(one, store.SqliteIndex)) for one in searched for record in one.models()]
+
+
+def show(model: str, index: str | Path | None = None, *, reference: bool = True) -> tuple[Listed, CheckpointSketch]:
+    """Record and sketch of the model of that id, unique prefix, name or alias. Raises Unknown."""
+    with indexes(index, reference) as searched:
+        record, home = held(model, searched)
+        return Listed(record, not isinstance(home, store.SqliteIndex)), home.load(record.id)
+
+
+def remove(model: str, index: str | Path | None = None) -> ModelRecord:
+    """Take a model out of the user's index; by id, unique prefix, name or alias. Raises Unknown, NoIndex, Locked."""
+    with store.SqliteIndex.open(folder_of(index)) as home:
+        record = home.find(model)
+        home.remove(record.id)
+        return record
+
+
+def doctor(index: str | Path | None = None) -> tuple[int, list[Finding]]:
+    """Number of models in the user's index, and what an examination found. Raises NoIndex, Malformed."""
+    with store.SqliteIndex.open(folder_of(index)) as home:
+        return len(home), store.examine(home)
+
+
+def rebuild(index: str | Path | None = None) -> Rebuilt:
+    """Make the tables and the cache of the user's index again from its sketch files. Raises NoIndex, Locked."""
+    from lineage import __version__
+
+    return store.rebuild(folder_of(index), __version__)
+
+
+def held(text: str, searched: Iterable[Index]) -> tuple[ModelRecord, Index]:
+    """The one model that `text` means, the user's own index first."""
+    for index in searched:
+        found = store.find_model(text, index.models())
+        if found:
+            return store.only_one(text, found, "the index"), index
+    raise Unknown(f"{text!r} is neither a file nor a model of the index: `lineage list` shows the models")
+
+
+def folder_of(index: str | Path | None) -> Path:
+    """The folder of the index that is named, or of the default one."""
+    return default_index() if index is None else Path(index)

@@ -1,0 +1,158 @@
+"""Adding models to an index: several at a time, each whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Literal
+
+from lineage import store
+from lineage.api.holdings import folder_of
+from lineage.api.sketching import Watch, timed_sketch
+from lineage.checkpoints import is_remote, require_hub, shown
+from lineage.errors import LineageError
+from lineage.types import CheckpointSketch, Depth
+
+if TYPE_CHECKING:
+    from lineage.store import SqliteIndex
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What became of one path: `error` and `exit_code` say why it failed; `id` is None where nothing was sketched."""
+
+    event: Literal["ingested", "unchanged", "failed"]
+    path: str
+    id: str | None = None
+    name: str | None = None
+    params: int | None = None
+    tensors: int | None = None
+    bytes_read: int | None = None
+    seconds: float | None = None
+    error: str | None = None
+    exit_code: int = 0
+
+
+class Interrupted(Exception):
+    """Raised in a sketching thread once the caller has stopped listening."""
+
+
+def ingest(
+    paths: Iterable[str | Path],
+    index: str | Path | None = None,
+    *,
+    depth: Depth | None = None,
+    workers: int = 2,
+    watch: Watch | None = None,
+) -> Iterator[Ingested]:
+    """Add checkpoints and sketches to an index, `workers` at a time, and tell of each as it is done.
+
+    A path that fails never stops the others; an index that cannot be written stops all (Locked, StoreError).
+    Each model is added whole or not at all; repeating an ingest changes nothing, and the index is made
+    when there is a first model to put into it.
+    """
+    from lineage import __version__
+
+    folder = folder_of(index)
+    stop = Event()
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    pending = iter(dict.fromkeys(str(path) for path in paths))
+
+    def listen(path: str, done: int, total: int) -> None:
+        if stop.is_set():
+            raise Interrupted
+        if watch is not None:
+            watch(path, done, total)
+
+    with ExitStack() as stack:
+        home = stack.enter_context(store.SqliteIndex.open(folder)) if store.SqliteIndex.is_in(folder) else None
+        pool = stack.enter_context(ThreadPoolExecutor(max_workers=workers))
+        stack.callback(stop.set)  # called before the pool waits for its threads
+        running: set[Future[Ingested | _Made]] = set()
+        while True:
+            running |= {pool.submit(_make, p, depth, threads, listen) for p in islice(pending, workers - len(running))}
+            if not running:
+                break
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for made in [future.result() for future in done]:
+                if isinstance(made, _Made):
+                    if home is None:
+                        home = stack.enter_context(store.SqliteIndex.create(folder))
+                    yield _added(home, made, __version__)
+                else:
+                    yield made
+        if home is not None:
+            home.finish_run()
+
+
+def fill(
+    index: str | Path | None = None,
+    *,
+    family: str | None = None,
+    depth: Depth | None = None,
+    workers: int = 2,
+    watch: Watch | None = None,
+) -> Iterator[Ingested]:
+    """Ingest the public models of the catalogue, or of one family of it, that the index does not hold yet.
+
+    They are read from the hub, as `ingest` reads `hf:org/name`. Raises Unknown for a family that the catalogue does
+    not have, Unreachable where the hub does not answer.
+    """
+    sources = [model.source for model in store.catalogue(family)]
+    folder = folder_of(index)
+    if store.SqliteIndex.is_in(folder):
+        with store.SqliteIndex.open(folder) as home:
+            held = {_without_commit(place) for one in home.models() for place in (one.source, *one.aliases)}
+        sources = [source for source in sources if source not in held]
+    if sources:
+        require_hub()
+    yield from ingest(sources, index, depth=depth, workers=workers, watch=watch)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    path: str
+    sketch: CheckpointSketch
+    seconds: float
+
+
+def _make(path: str, depth: Depth | None, threads: int, watch: Watch) -> Ingested | _Made:
+    """Sketch one path in a worker thread; whatever goes wrong there is that path's failure alone."""
+    started, name = time.perf_counter(), shown(path)
+    try:
+        made, _, _ = timed_sketch(path, depth, watch, threads)
+    except LineageError as error:
+        return Ingested("failed", name, error=str(error), exit_code=error.exit_code)
+    except OSError as error:
+        return Ingested("failed", name, error=f"{name}: {error.strerror or error}", exit_code=1)
+    except Exception as error:  # one bad file must not stop the others
+        return Ingested("failed", name, error=f"{name}: {type(error).__name__}: {error}", exit_code=1)
+    return _Made(name, made, time.perf_counter() - started)
+
+
+def _added(home: SqliteIndex, made: _Made, version: str) -> Ingested:
+    source = made.sketch.path if is_remote(made.path) else str(Path(made.path).absolute())
+    is_new = home.add(replace(made.sketch, path=source), version)
+    return Ingested(
+        "ingested" if is_new else "unchanged",
+        made.path,
+        id=made.sketch.id,
+        name=made.sketch.name,
+        params=made.sketch.params,
+        tensors=len(made.sketch.tensors),
+        bytes_read=made.sketch.bytes_read,
+        seconds=round(made.seconds, 3),
+    )
+
+
+def _without_commit(source: str) -> str:
+    """`hf:org/name` of `hf:org/name@commit`."""
+    return re.sub("@[0-9a-f]{40,64}", "", source)

@@ -1,0 +1,59 @@
+"""A sketch of whatever a path or an address means."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from lineage.checkpoints import is_remote, open_checkpoint, open_merged, shown
+from lineage.errors import UnsupportedFormat
+from lineage.sketch import is_sketch_file, read_sketch, sketch_checkpoint, write_sketch
+from lineage.sketch.adapters import is_large
+from lineage.types import CheckpointSketch, Depth
+
+Watch = Callable[[str, int, int], None]
+"""Called with a path, the bytes sketched and the bytes to sketch; an exception from it stops the work."""
+
+NO_WEIGHTS = "is a sketch: an adapter is merged onto weights, so give the checkpoint"
+
+
+def sketch(
+    source: str | Path, depth: Depth | None = None, watch: Watch | None = None, adapter: str | Path | None = None
+) -> CheckpointSketch:
+    """Sketch a checkpoint (file, folder or address), or read a `.sketch` file.
+
+    Without `depth`, files on disk are read in full, those at a server and the products of large adapters sampled, here
+    and below. With `adapter`, a LoRA or DoRA, the sketch is that of the model that it makes of the checkpoint. Raises
+    CheckpointError, SketchMismatch.
+    """
+    return timed_sketch(source, depth, watch, adapter=adapter)[0]
+
+
+def save_sketch(made: CheckpointSketch, path: str | Path) -> None:
+    """Write a portable sketch file, whole or not at all. Raises OSError."""
+    write_sketch(made, path)
+
+
+def timed_sketch(
+    source: str | Path,
+    depth: Depth | None,
+    watch: Watch | None,
+    threads: int | None = None,
+    adapter: str | Path | None = None,
+) -> tuple[CheckpointSketch, float, float]:
+    """A sketch with the seconds spent on opening and on sketching."""
+    started = time.perf_counter()
+    if is_sketch_file(source):
+        if adapter is not None:
+            raise UnsupportedFormat(source, NO_WEIGHTS)
+        made = replace(read_sketch(source), path=str(source))
+        return made, time.perf_counter() - started, 0.0
+    checkpoint = open_checkpoint(source) if adapter is None else open_merged(source, adapter)
+    opened = time.perf_counter()
+    step = None if watch is None else lambda done, total: watch(shown(str(source)), done, total)
+    depth = depth or ("sampled" if is_remote(source) or is_large(checkpoint) else "full")
+    made = sketch_checkpoint(checkpoint, depth, threads=threads or os.cpu_count() or 1, watch=step)
+    return made, opened - started, time.perf_counter() - opened

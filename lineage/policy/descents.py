@@ -1,0 +1,227 @@
+"""Lines of descent: every ancestor of a model, by component, and how surely it is one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from heapq import heapify, heappop, heappush
+from itertools import count
+from typing import get_args
+
+from lineage.types import Case, Certainty, Comparison, ComponentFinding, Descent, Edge, Lineage, Node, Relation
+
+INHERITED: frozenset[Relation] = frozenset(
+    {
+        "identical", "re-encoded", "quantized", "pruned", "fine-tuned", "adapter-merged", "continued-pretraining",
+        "vocabulary-changed", "depth-changed", "width-pruned", "expert-upcycled", "merged", "component-reused",
+        "disguised",
+    }
+)  # fmt: skip
+"""Relations that pass weights on; a shared initialisation, a sibling and what could not be told do not."""
+
+CERTAIN = 0.9
+"""Confidence from which a directed edge counts as measured; below it an ancestor is possible."""
+
+_RANK: dict[Certainty, int] = {word: i for i, word in enumerate(get_args(Certainty))}
+_UNOBSERVED = "not in the index"
+Key = tuple[str, str | None]
+
+
+def descents(case: Case) -> tuple[Descent, ...]:
+    """Every ancestor of the model of `case`, once a component; the surest line to each, the surest first.
+
+    A line is as sure as its weakest step. Descendants of the model are no ancestors, whatever an undirected edge says.
+    """
+    nodes = {node.id: node for node in case.lineage.nodes}
+    below = _descendants(case.lineage, case.node)
+    above = _steps(case.lineage, below)
+    found: dict[Key, Descent] = {}
+    first = [*_first_steps(case, above.get(case.node, ()), nodes), *_same_weights(case, nodes)]
+    first += _only_asked(case, {line.component for line in first}, nodes)
+    order = count()
+    waiting = [(surety(line), next(order), line) for line in first]
+    heapify(waiting)
+    while waiting:
+        _, _, line = heappop(waiting)
+        if (line.ancestor, line.component) in found:
+            continue
+        found[line.ancestor, line.component] = line
+        for parent, certainty, edge in above.get(line.ancestor, ()):
+            component = edge.component if line.component is None else line.component
+            if parent != case.node and edge.component in (None, component):
+                further = _further(line, nodes[parent], component, certainty, edge)
+                heappush(waiting, (surety(further), next(order), further))
+    return tuple(
+        sorted(_without_repeats(found.values()), key=lambda d: (surety(d), -(d.share or 0.0), d.ancestor_name))
+    )
+
+
+def surety(line: Descent) -> tuple[int, float, int]:
+    """Sorts the surest first: measured before possible before declared, then by confidence, then the nearest."""
+    return _RANK[line.certainty], -line.confidence, len(line.through)
+
+
+def weaker(one: Certainty, other: Certainty) -> Certainty:
+    """The less sure of two."""
+    return max(one, other, key=_RANK.__getitem__)
+
+
+def inherited_share(case: Case, lines: Sequence[Descent], certainty: Certainty = "measured") -> float:
+    """Share of the model's parameters that have an ancestor at least as sure as `certainty`."""
+    sure = [line for line in lines if _RANK[line.certainty] <= _RANK[certainty] and line.relation in INHERITED]
+    names = {line.component for line in sure}
+    if None in names:
+        whole = max(line.share if line.share is not None else 1.0 for line in sure if line.component is None)
+        return min(1.0, max(whole, _share(case, names)))
+    return min(1.0, _share(case, names))
+
+
+def _share(case: Case, names: set[str | None]) -> float:
+    return sum(finding.share for finding, _, _ in case.answer.components if finding.name in names)
+
+
+def _descendants(lineage: Lineage, model: str) -> set[str]:
+    """Nodes below `model` on measured, directed edges."""
+    children: dict[str, list[str]] = defaultdict(list)
+    for edge in lineage.edges:
+        if edge.source == "measured" and edge.directed:
+            children[edge.parent].append(edge.child)
+    reached, waiting = set(), [model]
+    while waiting:
+        for child in children[waiting.pop()]:
+            if child not in reached and child != model:
+                reached.add(child)
+                waiting.append(child)
+    return reached
+
+
+Step = tuple[str, Certainty, Edge]
+
+
+def _steps(lineage: Lineage, below: set[str]) -> Mapping[str, Sequence[Step]]:
+    """The steps up from each node: to parents, and to either end of what has no direction."""
+    found: dict[str, list[Step]] = defaultdict(list)
+    for edge in lineage.edges:
+        if edge.source == "declared":
+            found[edge.child].append((edge.parent, "declared", edge))
+        elif edge.relation in INHERITED and edge.directed:
+            found[edge.child].append((edge.parent, "measured" if _is_certain(edge) else "possible", edge))
+        elif edge.relation in INHERITED:
+            found[edge.child].append((edge.parent, "possible", edge))
+            found[edge.parent].append((edge.child, "possible", edge))
+    return {node: [step for step in steps if step[0] not in below] for node, steps in found.items()}
+
+
+def _is_certain(edge: Edge) -> bool:
+    """Whether a directed edge is sure enough to hold against a model.
+
+    A part that is in two models alike was taken out of one or put into the other: without a reason that is open.
+    """
+    tells = bool(edge.basis) or edge.relation not in ("component-reused", "identical")
+    return tells and edge.confidence is not None and edge.confidence >= CERTAIN
+
+
+def _first_steps(case: Case, steps: Sequence[Step], nodes: Mapping[str, Node]) -> Iterator[Descent]:
+    """The steps from the model itself, one a component where the comparison with the parent tells them apart."""
+    for parent, certainty, edge in steps:
+        node = nodes[parent]
+        line = _line(node, edge, certainty)
+        compared = next((c for c in case.parents if c.model in (node.id, *node.copies)), None)
+        parts = [] if compared is None or certainty == "declared" else list(_parts(compared, edge))
+        yield from (_of_component(line, part, edge) for part in parts)
+        if not parts:
+            yield line
+
+
+def _line(node: Node, edge: Edge, certainty: Certainty) -> Descent:
+    return Descent(
+        ancestor=node.id,
+        ancestor_name=_name(node),
+        licence=node.licence,
+        component=edge.component,
+        share=edge.share,
+        relation=edge.relation,
+        certainty=certainty,
+        confidence=edge.confidence if edge.confidence is not None else 0.0,
+        basis=edge.basis,
+        r=edge.r,
+        z=edge.z,
+        log10_p=edge.log10_p,
+    )
+
+
+def _name(node: Node) -> str:
+    return "a parent that is not in the index" if not node.observed and node.name == _UNOBSERVED else node.name
+
+
+def _parts(compared: Comparison, edge: Edge) -> Iterator[ComponentFinding]:
+    for part in compared.components:
+        if part.relation in INHERITED and edge.component in (None, part.name):
+            yield part
+
+
+def _of_component(line: Descent, part: ComponentFinding, edge: Edge) -> Descent:
+    """`line`, told of one component: its own figures, and its own word unless the whole is a merge."""
+    return replace(
+        line,
+        component=part.name,
+        share=part.share,
+        relation="merged" if edge.relation == "merged" else part.relation,
+        r=part.evidence.r,
+        z=part.evidence.z,
+        log10_p=part.evidence.log10_p,
+    )
+
+
+def _same_weights(case: Case, nodes: Mapping[str, Node]) -> Iterator[Descent]:
+    """The node itself, where it stands for another model of the same weights: which of them is the copy is open."""
+    node = nodes.get(case.node)
+    if node is not None and case.answer.sketch.id != node.id:
+        same = Edge(node.id, case.answer.sketch.id, "identical", False, "measured", share=1.0, confidence=1.0)
+        yield _line(node, same, "possible")
+
+
+def _only_asked(case: Case, known: set[str | None], nodes: Mapping[str, Node]) -> Iterator[Descent]:
+    """What the answer found for components of which the graph knows no ancestor, in models that the graph has not."""
+    placed = {model for node in nodes.values() for model in (node.id, *node.copies)}
+    for part, model, name in case.answer.components:
+        if model is None or model in placed or part.relation not in INHERITED or part.role == "parent":
+            continue
+        if known & {None, part.name}:
+            continue
+        sure = part.role == "child" and part.confidence >= CERTAIN
+        found = next((c for c in case.answer.ancestors if c.model == model), None)
+        edge = Edge(
+            model, case.node, part.relation, sure, "measured", part.name, part.share, None, part.evidence.r,
+            part.evidence.z, part.evidence.log10_p, part.confidence, found.basis if found is not None else part.basis,
+        )  # fmt: skip
+        yield _line(Node(model, name or model, 0), edge, "measured" if sure else "possible")
+
+
+def _further(line: Descent, node: Node, component: str | None, certainty: Certainty, edge: Edge) -> Descent:
+    """One step further up: as sure as the weakest step, the figures still those of the first."""
+    return replace(
+        line,
+        ancestor=node.id,
+        ancestor_name=_name(node),
+        licence=node.licence,
+        component=component,
+        certainty=weaker(line.certainty, certainty),
+        confidence=line.confidence * (edge.confidence if edge.confidence is not None else 0.0),
+        through=(*line.through, line.ancestor_name),
+    )
+
+
+def _without_repeats(lines: Iterable[Descent]) -> list[Descent]:
+    """Lines of the whole go where the same ancestor is known by component at least as surely."""
+    kept = list(lines)
+    best: dict[str, int] = {}
+    for line in kept:
+        if line.component is not None:
+            best[line.ancestor] = min(best.get(line.ancestor, len(_RANK)), _RANK[line.certainty])
+    return [
+        line
+        for line in kept
+        if line.component is not None or _RANK[line.certainty] < best.get(line.ancestor, len(_RANK))
+    ]

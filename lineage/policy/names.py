@@ -1,0 +1,15 @@
+"""Names of models as cards write them: `organisation/name`, or the name alone."""
+
+from __future__ import annotations
+
+
+def bare(name: str) -> str:
+    """A name without its organisation and without case."""
+    return name.rstrip("/").rpartition("/")[2].lower()
+
+
+def may_be_same(one: str, other: str) -> bool:
+    """Whether two names can mean one model: equal, or equal but for an organisation that one of them leaves out."""
+    if one.lower() == other.lower():
+        return True
+    return bare(one) == bare(other) and ("/" not in one or "/" not in other)

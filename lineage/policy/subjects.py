@@ -1,0 +1,113 @@
+"""What rules are asked of: the model with its licence, its ancestors, its components and their state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lineage.policy.descents import inherited_share, surety
+from lineage.policy.licences import Licence, Table
+from lineage.policy.vocabulary import Architecture, State
+from lineage.types import Case, Certainty, ComponentFinding, Descent
+
+_SAME_LAYOUT = 0.99  # share of the parameters that must stand, tensor by tensor, where another model has them
+_STATES: Mapping[Certainty, State] = {"measured": "inherited", "possible": "possible", "declared": "declared"}
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The model under audit: what its card states, and what is known of its architecture."""
+
+    name: str
+    licence_text: str | None
+    licence: Licence | None
+    ancestors: tuple[Ancestor, ...]
+    inherited: float
+    architecture: Architecture
+    architecture_name: str
+    nearest: str
+    models: int
+    reach: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ancestor:
+    """One ancestor with every line to it; `licence` is None where it is not known."""
+
+    lines: tuple[Descent, ...]
+    licence: Licence | None
+
+    @property
+    def surest(self) -> Descent:
+        """The line that is known best."""
+        return self.lines[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One component, its state, and the line that decides it."""
+
+    name: str
+    share: float
+    state: State
+    line: Descent | None
+
+
+def model_of(case: Case, lines: Sequence[Descent], table: Table, architectures: Sequence[str]) -> Model:
+    """The model of a case, its ancestors the surest first."""
+    sketch, nearest = case.answer.sketch, case.answer.nearest
+    grouped: dict[str, list[Descent]] = {}
+    for line in sorted(lines, key=surety):
+        grouped.setdefault(line.ancestor, []).append(line)
+    return Model(
+        name=sketch.name,
+        licence_text=sketch.licence,
+        licence=table.find(sketch.licence),
+        ancestors=tuple(Ancestor(tuple(one), table.find(one[0].licence)) for one in grouped.values()),
+        inherited=inherited_share(case, lines),
+        architecture=_architecture(case, architectures),
+        architecture_name=sketch.architecture,
+        nearest="nothing" if nearest is None else nearest.model_name,
+        models=case.answer.limits.models_searched,
+        reach=case.answer.limits.min_detectable_r,
+    )
+
+
+def components_of(case: Case, lines: Sequence[Descent]) -> tuple[Component, ...]:
+    """Every component with its state, which the surest of its nearest lines decides."""
+    return tuple(_component(finding, lines) for finding, _, _ in case.answer.components)
+
+
+def _component(finding: ComponentFinding, lines: Sequence[Descent]) -> Component:
+    mine = sorted((line for line in lines if line.component in (None, finding.name)), key=surety)
+    nearest = [line for line in mine if not line.through] or mine
+    line = nearest[0] if nearest else None
+    state = _unrelated(finding)
+    if line is not None and (line.certainty != "declared" or state == "nothing"):
+        state = _STATES[line.certainty]
+    return Component(finding.name, finding.share, state, line)
+
+
+def _unrelated(finding: ComponentFinding) -> State:
+    """The state of a component without an ancestor; one whose only relatives descend from it has none."""
+    if finding.relation == "shared-init":
+        return "shared-init"
+    return "untested" if finding.relation == "inconclusive" else "nothing"
+
+
+def _architecture(case: Case, published: Sequence[str]) -> Architecture:
+    """What the architecture is; another model's layout counts only where the config asks for no code of its own."""
+    if case.answer.sketch.architecture not in published:
+        return "unknown"
+    plain = case.beside is not None and not case.beside.own_code
+    return "same-layout" if plain and _like_nearest(case) >= _SAME_LAYOUT else "published"
+
+
+def _like_nearest(case: Case) -> float:
+    """Share of the parameters whose tensor has the role, layer and shape of one of the nearest model."""
+    nearest, sketch = case.answer.nearest, case.answer.sketch
+    if nearest is None:
+        return 0.0
+    placed = {match.a for match in nearest.tensors if match.how == "structure" and not match.transposed}
+    weights = [t for t in sketch.tensors if t.part.generic is None and len(t.shape) > 1]
+    return sum(t.params for t in weights if t.name in placed) / max(1, sum(t.params for t in weights))

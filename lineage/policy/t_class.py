@@ -1,0 +1,74 @@
+"""The T-Class that a model can have at most: the bounds of its components put together.
+
+T-Class 2.0 is by Seung Hyun Lee (2026), CC BY-SA 4.0: https://github.com/epoko77-ai/sovereign-ai-tclass-2.0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple, cast
+
+from lineage.policy.judging import about_components
+from lineage.policy.rule_files import Rule
+from lineage.policy.subjects import Component, Model
+from lineage.policy.vocabulary import CLASSES, TClass
+from lineage.types import PolicyFinding
+
+_INHERITED = ("T2", "T3")
+_WHOLE = 0.99  # share of the parameters from which the rest is a new head or a few new tokens, no part of a new model
+
+
+class Bounds(NamedTuple):
+    """What the components allow at most, what they would allow if every open direction were against them, and why."""
+
+    bound: TClass
+    possible: TClass
+    reasons: tuple[PolicyFinding, ...]
+
+
+def bounds(rules: Sequence[Rule], model: Model, components: Sequence[Component]) -> Bounds:
+    """The class of the model at most; what is only possible or declared lowers no bound, it is told apart."""
+    sure = _lowest(rules, model, [_taken(one, inherited=False) for one in components])
+    perhaps = _lowest(rules, model, [_taken(one, inherited=True) for one in components])
+    told = [
+        replace(other, standing="possible", certainty="possible") if other.bound != one.bound else one
+        for one, other in zip(sure, perhaps, strict=True)
+    ]
+    rest = about_components([rule for rule in rules if rule.says != "bound"], model, components)
+    return Bounds(_together(sure), _together(perhaps), (*told, *rest))
+
+
+def _taken(component: Component, *, inherited: bool) -> Component:
+    """A component whose ancestry is open, taken one way or the other."""
+    if component.state == "possible":
+        return replace(component, state="inherited" if inherited else "nothing")
+    return replace(component, state="nothing") if component.state == "declared" else component
+
+
+def _lowest(rules: Sequence[Rule], model: Model, components: Sequence[Component]) -> list[PolicyFinding]:
+    """The lowest bound of each component that has any."""
+    bounding = [rule for rule in rules if rule.says == "bound"]
+    found = []
+    for component in components:
+        said = list(about_components(bounding, model, [component]))
+        if said:
+            found.append(min(said, key=_level))
+    return found
+
+
+def _together(found: Sequence[PolicyFinding]) -> TClass:
+    """T2 if the whole was inherited in one piece, T3 if a part was, else the least that a component allows."""
+    if not found:
+        return CLASSES[-1]
+    inherited = {one.bound for one in found} & set(_INHERITED)
+    if inherited:
+        kept = sum(one.share or 0.0 for one in found if one.bound == "T2")
+        sources = {one.ancestor for one in found if one.bound == "T2"}
+        return "T2" if kept >= _WHOLE and len(sources) == 1 else "T3"
+    tested = [one for one in found if one.bound != CLASSES[-1]] or found
+    return cast(TClass, min(tested, key=_level).bound)
+
+
+def _level(finding: PolicyFinding) -> int:
+    return CLASSES.index(cast(TClass, finding.bound))
