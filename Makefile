@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test lint real bench clean
+.PHONY: demo test lint real bench fuzz clean
 
 demo: $(READY)  ## ask what a public fine-tune descends from
 	model=$$($(BIN)/python scripts/fetch_real.py sre-embedding-model) && $(BIN)/lineage whois "$$model"
@@ -23,9 +23,13 @@ real: $(READY)  ## check the answers on real checkpoints (downloads about 300 MB
 bench: $(READY)  ## time the sketches on a 2 GB checkpoint, on disk and at a server
 	$(BIN)/python scripts/bench_ingest.py --results docs/results.md
 	$(BIN)/python scripts/bench_remote.py --results docs/results.md
+	$(BIN)/python scripts/bench_report.py --results docs/results.md
+
+fuzz: $(READY)  ## read damaged files of every format, a minute each
+	$(BIN)/python scripts/fuzz.py --seconds 60
 
 clean:
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache fuzz-failures
 
 # The stamp is newer than pyproject.toml once the environment holds what it asks for.
 $(READY): pyproject.toml
