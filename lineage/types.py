@@ -292,7 +292,7 @@ class Evidence:
 class Cue:
     """One reason to take the query for the child or the parent: `ratio` are the odds that such a cue is right.
 
-    `name` is the cue's function in lineage.ancestry.cues; `text` says what was seen.
+    `name` is the cue's function in lineage.ancestry.pairwise.cues; `text` says what was seen.
     """
 
     name: str

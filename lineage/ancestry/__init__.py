@@ -7,8 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from lineage.ancestry.adapters import compare_adapters
-from lineage.ancestry.comparison import compare
 from lineage.ancestry.decomposing import decompose
+from lineage.ancestry.pairwise.comparison import compare
 from lineage.ancestry.placing import whois
 
 if TYPE_CHECKING:

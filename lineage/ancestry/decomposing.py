@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lineage.ancestry.comparison import same_weights
 from lineage.ancestry.geometry import cohorts
-from lineage.ancestry.merges import Mixture, find_mixtures
-from lineage.ancestry.passthrough import find_stacks
-from lineage.ancestry.roundings import roundings
+from lineage.ancestry.merges.mixtures import Mixture, find_mixtures
+from lineage.ancestry.merges.passthrough import find_stacks
+from lineage.ancestry.pairwise.comparison import same_weights
+from lineage.ancestry.trees.roundings import roundings
 from lineage.sketch.adapters import is_adapter
 from lineage.store import Index
 from lineage.types import CheckpointSketch, Merge, MergePart

@@ -8,11 +8,11 @@ from dataclasses import replace
 from threadpoolctl import threadpool_limits
 
 from lineage.ancestry.declarations import declarations
-from lineage.ancestry.edges import measured_edges
 from lineage.ancestry.folding import fold, nodes_of
 from lineage.ancestry.growing import grown, is_little
-from lineage.ancestry.pairs import Watch
-from lineage.ancestry.search import Search
+from lineage.ancestry.trees.edges import measured_edges
+from lineage.ancestry.trees.pairs import Watch
+from lineage.ancestry.trees.search import Search
 from lineage.sketch.adapters import is_adapter
 from lineage.store import Index
 from lineage.types import Edge, Lineage, ModelRecord

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import networkx as nx
 
-from lineage.ancestry.comparison import same_weights
+from lineage.ancestry.pairwise.comparison import same_weights
 from lineage.sketch.adapters import is_adapter
 from lineage.types import CheckpointSketch, Edge, Lineage, ModelRecord, Node
 

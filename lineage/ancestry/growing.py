@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from lineage.ancestry.comparison import same_weights
-from lineage.ancestry.edges import measured_edges
-from lineage.ancestry.pairs import Watch
+from lineage.ancestry.pairwise.comparison import same_weights
 from lineage.ancestry.placing import candidates
-from lineage.ancestry.search import Search
+from lineage.ancestry.trees.edges import measured_edges
+from lineage.ancestry.trees.pairs import Watch
+from lineage.ancestry.trees.search import Search
 from lineage.store import Index
 from lineage.types import CheckpointSketch, Edge, Lineage
 

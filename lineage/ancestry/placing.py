@@ -9,8 +9,8 @@ from dataclasses import replace
 from threadpoolctl import threadpool_limits
 
 from lineage.ancestry.chance import null
-from lineage.ancestry.comparison import compare, generic
-from lineage.ancestry.relations import DERIVED, is_significant
+from lineage.ancestry.pairwise.comparison import compare, generic
+from lineage.ancestry.pairwise.relations import DERIVED, is_significant
 from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.adapters import is_adapter
 from lineage.sketch.family import FAMILY

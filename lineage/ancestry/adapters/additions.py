@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.ancestry.adapters.fitting import Fitted, places
-from lineage.ancestry.narrow_types import number_spacing
+from lineage.ancestry.pairwise.narrow_types import number_spacing
 from lineage.match import LOG10_ALPHA
 from lineage.match.permutation import standardised_trace
 from lineage.match.tails import log10_factorial, log10_normal

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.ancestry.cues import bare_name
+from lineage.ancestry.pairwise.cues import bare_name
 from lineage.match.structure import by_name_or_part, orientation
 from lineage.match.values import common_values
 from lineage.sketch.adapters import is_adapter

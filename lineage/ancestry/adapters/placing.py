@@ -10,9 +10,9 @@ from threadpoolctl import threadpool_limits
 from lineage.ancestry.adapters.additions import additions
 from lineage.ancestry.adapters.fitting import Fits, fits
 from lineage.ancestry.adapters.products import compare_products
-from lineage.ancestry.comparison import generic
+from lineage.ancestry.pairwise.comparison import generic
+from lineage.ancestry.pairwise.relations import is_significant
 from lineage.ancestry.placing import MOST_ALTERNATIVES, candidates
-from lineage.ancestry.relations import is_significant
 from lineage.errors import SketchMismatch
 from lineage.sketch.adapters import is_adapter, products, rank_of
 from lineage.sketch.family import FAMILY

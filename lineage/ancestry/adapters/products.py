@@ -14,9 +14,9 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.ancestry.changes import same_content
-from lineage.ancestry.comparison import generic, same_weights
-from lineage.ancestry.relations import is_significant
+from lineage.ancestry.pairwise.changes import same_content
+from lineage.ancestry.pairwise.comparison import generic, same_weights
+from lineage.ancestry.pairwise.relations import is_significant
 from lineage.match import Match, match
 from lineage.match.values import common_values
 from lineage.sketch.adapters import is_turned, rank_of

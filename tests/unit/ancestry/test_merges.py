@@ -10,8 +10,8 @@ import pytest
 from operators import cast
 
 from lineage.ancestry.geometry import cohorts
-from lineage.ancestry.merges import Mixture, find_mixtures
-from lineage.ancestry.simplex import simplex_weights
+from lineage.ancestry.merges.mixtures import Mixture, find_mixtures
+from lineage.ancestry.merges.simplex import simplex_weights
 from tests.synthetic import Arrays, encoder, sketch
 
 

@@ -25,7 +25,7 @@ from operators import (
 
 from lineage.ancestry import compare
 from lineage.ancestry.folding import fold
-from lineage.ancestry.relations import DERIVED
+from lineage.ancestry.pairwise.relations import DERIVED
 from tests.synthetic import Arrays, encoder, sketch
 
 TOKENS = "bert.embeddings.word_embeddings.weight"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lineage.ancestry.arcs import Arc
-from lineage.ancestry.triples import is_chain, lifted
-from lineage.ancestry.unobserved import Unobserved, distance_to, unobserved
+from lineage.ancestry.trees.arcs import Arc
+from lineage.ancestry.trees.triples import is_chain, lifted
+from lineage.ancestry.trees.unobserved import Unobserved, distance_to, unobserved
 
 LENGTH = 40_000
 

@@ -1,0 +1,170 @@
+"""A query against one reference, put into words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lineage.ancestry.pairwise.changes import change
+from lineage.ancestry.pairwise.cues import Compared, experts
+from lineage.ancestry.pairwise.direction import direction, heard
+from lineage.ancestry.pairwise.drift import Changes, probability
+from lineage.ancestry.pairwise.findings import findings
+from lineage.ancestry.pairwise.relations import DERIVED, component_relation, descent_odds, layer_map, strongest_word
+from lineage.match import Match, expert_map, match
+from lineage.types import (
+    CheckpointSketch,
+    Comparison,
+    ComponentFinding,
+    Generic,
+    Relation,
+    Role,
+    Verdict,
+)
+
+_A_PART = 0.1  # share of foreign parameters from which a model has reused a component rather than descended whole
+_A_DETAIL = 0.01
+_EQUAL = ("same", "recast", "reordered")
+
+
+def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Comparison:
+    """What query `a` is to reference `b`, one of `models` that the search covers."""
+    matched, changes, words = seen = examine(a, b, models)
+    cues = () if same_weights(a, b) else heard(seen)
+    role, basis = direction(cues)
+    components = tuple(_component(matched, name, word, changes, (role, basis)) for name, word in words.items())
+    share = sum(c.share for c in components if c.relation in DERIVED)
+    known = share / max(sum(c.share for c in components), share, 1e-9)  # fixed tables are nobody's
+    relation = _overall(components, known)
+    if relation in DERIVED and experts(a) != experts(b):
+        relation = "expert-upcycled"
+    elif relation in DERIVED and _is_a_part(matched, changes):
+        relation = "component-reused"
+    elif relation == "identical" and any(c.kind not in _EQUAL for _, c in changes):
+        relation = "fine-tuned"  # of what is too small to be tested alone
+    components = tuple(replace(c, relation=_by_format(c.relation, a, b)) for c in components)
+    relation = _by_format(relation, a, b)
+    found = relation in DERIVED or relation == "component-reused"
+    return Comparison(
+        model=b.id,
+        model_name=b.name,
+        verdict=_verdict(matched, relation, known),
+        relation=relation,
+        role=role if found else None,
+        share=share,
+        evidence=matched.overall,
+        confidence=_confidence(components, share),
+        basis=(*basis, *findings(matched, changes, [c.name for c in components if c.basis or c.role])) if found else (),
+        components=components,
+        tensors=matched.tensors,
+        generic=generic(a),
+        cues=cues if found else (),
+    )
+
+
+def examine(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compared:
+    """The match of query `a` with reference `b`, what happened to each tensor, and the word for each component."""
+    matched = match(a, b, models)
+    changes = _changes(matched)
+    return Compared(matched, changes, {name: component_relation(matched, name, changes) for name in matched.components})
+
+
+def generic(sketch: CheckpointSketch) -> tuple[Generic, ...]:
+    """The tensors of a model that are no evidence, with the reason."""
+    return tuple(Generic(t.name, t.part.generic) for t in sketch.tensors if t.part.generic is not None)
+
+
+def _changes(matched: Match) -> Changes:
+    mine = {t.name: t for t in matched.a.tensors}
+    theirs = {t.name: t for t in matched.b.tensors}
+    return [(m, change(mine[m.a], theirs[m.b], m)) for m in matched.tensors if mine[m.a].part.generic is None]
+
+
+def _component(
+    matched: Match, name: str, word: Relation, changes: Changes, pointed: tuple[Role, tuple[str, ...]]
+) -> ComponentFinding:
+    own = [(m, c) for m, c in changes if m.component == name]
+    params = sum(t.params for t in matched.a.tensors if t.part.component == name and t.part.generic is None)
+    found = word in DERIVED or word == "component-reused"
+    return ComponentFinding(
+        name=name,
+        params=params,
+        share=params / matched.a.params,
+        relation=word,
+        role=pointed[0] if found else None,
+        evidence=matched.components[name],
+        confidence=_support(matched, own) * _certainty(matched, name, word, changes) if found else 0.0,
+        basis=(*pointed[1], *findings(matched, changes, (name,))) if found else (),
+        layer_map=layer_map(own) if found else None,
+        expert_map=expert_map(m for m, _ in own) if found else None,
+        scheme=next((c.scheme for _, c in own if c.scheme is not None), None) if found else None,
+    )
+
+
+def _support(matched: Match, own: Changes) -> float:
+    """Share of the component's compared matrices, by size, that are related one by one."""
+    sizes = {t.name: t.params for t in matched.a.tensors}
+    compared = [(sizes[m.a], c.kind != "unrelated") for m, c in own if len(m.shape) > 1]
+    total = sum(size for size, _ in compared)
+    return sum(size for size, related in compared if related) / total if total else 0.0
+
+
+def _certainty(matched: Match, name: str, word: Relation, changes: Changes) -> float:
+    """Probability of descent where the alternative is a shared initialisation: copies leave none."""
+    own = [c for m, c in changes if m.component == name and len(m.shape) > 1]
+    if word == "adapter-merged" or any(c.kind not in {"tuned", "unrelated"} for c in own):
+        return 1.0
+    return probability(descent_odds(matched, name, changes)[0])
+
+
+def _is_a_part(matched: Match, changes: Changes) -> bool:
+    """Whether the reference has components, heads aside, of which nothing is in the query."""
+    theirs = {t.name: t for t in matched.b.tensors if t.part.generic is None}
+    met = {theirs[m.b].part.component for m, c in changes if m.b in theirs and c.kind != "unrelated"}
+    foreign = sum(t.params for t in theirs.values() if t.part.component not in {*met, "head"})
+    return foreign > _A_PART * matched.b.params
+
+
+def _overall(components: Sequence[ComponentFinding], share: float) -> Relation:
+    words = [c.relation for c in components]
+    foreign = sum(c.share for c in components if c.relation == "independent")
+    if "component-reused" in words or 0.0 < share < 0.5 or (share > 0.0 and foreign > _A_PART):
+        return "component-reused"
+    if share > 0.0:
+        # A detail such as a small head does not name the whole, unless all the rest is equal.
+        word = strongest_word([c.relation for c in components if c.share > _A_DETAIL])
+        return strongest_word(words) if word == "identical" else word
+    if "shared-init" in words:
+        return "shared-init"
+    return "independent" if "independent" in words else "inconclusive"
+
+
+def _by_format(word: Relation, a: CheckpointSketch, b: CheckpointSketch) -> Relation:
+    """The word for equal values: in files of two formats, one of which was written from the other, they are encoded."""
+    return "re-encoded" if word == "identical" and a.format != b.format else word
+
+
+def _verdict(matched: Match, relation: Relation, share: float) -> Verdict:
+    if relation == "component-reused":
+        return "derived" if share >= 0.5 else "partly-derived"
+    if relation in DERIVED:
+        return "identical" if same_weights(matched.a, matched.b) else "derived"
+    if relation == "shared-init":
+        return "related"
+    return "independent" if relation == "independent" else "inconclusive"
+
+
+def same_weights(a: CheckpointSketch, b: CheckpointSketch) -> bool:
+    """Whether the two hold the same tensors, whatever they are called; digests of one depth are compared."""
+    both_full = a.depth == b.depth == "full"
+
+    def contents(sketch: CheckpointSketch) -> Counter[str | None]:
+        return Counter(t.digest if both_full else t.band_digest for t in sketch.tensors if t.part.generic is None)
+
+    return contents(a) == contents(b)
+
+
+def _confidence(components: Sequence[ComponentFinding], share: float) -> float:
+    derived = [c for c in components if c.relation in DERIVED]
+    return sum(c.share * c.confidence for c in derived) / share if share else 0.0

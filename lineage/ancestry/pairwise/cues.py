@@ -1,0 +1,216 @@
+"""Cues of direction: what one model has that it can have from the other only, or is likelier to have from it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from lineage.ancestry.pairwise.changes import rows_in_place
+from lineage.ancestry.pairwise.decay import common_factor
+from lineage.ancestry.pairwise.drift import Changes
+from lineage.ancestry.pairwise.relations import projected_role, width_change
+from lineage.match import Match
+from lineage.match.evidence import pair_correlation
+from lineage.types import CheckpointSketch, Relation, Role, TensorSketch
+
+_UNANIMOUS = 0.8  # share of the computable changes that must point one way
+_A_FEW = 0.05  # share of trained matrices that do not make a rounding a fine-tune
+_ALIKE_R = 0.5
+_KEPT_ROWS = 0.9  # share of token rows that stay in place where tokens were only added
+_FEW = 3
+_SPREAD = 0.005  # relative growth that rounding and chance do not give
+
+
+class Compared(NamedTuple):
+    """A query held against a reference: the match, what happened to the tensors, the components' words."""
+
+    match: Match
+    changes: Changes
+    words: Mapping[str, Relation]
+
+
+class Said(NamedTuple):
+    """The query's role by one cue, and why."""
+
+    role: Role
+    text: str
+
+
+def computable(of: Compared) -> Said | None:
+    """One side is the exact rounding, pruning or quantisation of the other."""
+    roles = [c.role for _, c in of.changes if c.role is not None]
+    role: Role | None = next((r for r in ("child", "parent") if roles.count(r) > _UNANIMOUS * len(roles)), None)
+    if role is None:
+        return None
+    kind = next(c.kind for _, c in of.changes if c.role == role)
+    # Rounded values beside trained ones: the coarse side is no ancestor, but it may be a sibling as well as a child.
+    if kind == "recast" and _tuned_share(of) > _A_FEW:
+        return None
+    verb = {"recast": "rounding", "pruned": "pruning", "quantized": "quantising"}[kind]
+    return Said(role, _by(role, verb))
+
+
+def _tuned_share(of: Compared) -> float:
+    """Share of the compared matrices, by size, that were trained."""
+    sizes = {t.name: t.params for t in of.match.a.tensors if len(t.shape) > 1}
+    held = [(sizes.get(m.a, 0), c.kind == "tuned") for m, c in of.changes]
+    return sum(size for size, tuned in held if tuned) / max(1, sum(size for size, _ in held))
+
+
+def projected_out(of: Compared) -> Said | None:
+    """One side is the other with one direction projected out of its matrices, which no one can undo."""
+    role = projected_role(of.match, of.changes)
+    return None if role is None else Said(role, _by(role, "projecting one direction out"))
+
+
+def _by(role: Role, verb: str) -> str:
+    finer, coarser = ("the reference", "this model") if role == "child" else ("this model", "the reference")
+    return f"{coarser} can be computed from {finer} by {verb}, not the other way round"
+
+
+def upcycled(of: Compared) -> Said | None:
+    """One side has experts where the other has one MLP: experts are copied from it, not averaged into it."""
+    mine, theirs = experts(of.match.a), experts(of.match.b)
+    if mine == theirs:
+        return None
+    return Said("child" if mine else "parent", "experts are made of one MLP, not the other way round")
+
+
+def experts(sketch: CheckpointSketch) -> bool:
+    """Whether a model has expert matrices."""
+    return any(t.part.role.startswith("expert") for t in sketch.tensors)
+
+
+def narrower(of: Compared) -> Said | None:
+    """Related matrices are smaller on one side: units are left out more often than added."""
+    if "width-pruned" not in of.words.values():
+        return None
+    less = width_change(of.match, of.changes)
+    if less is None:
+        return None
+    role: Role = "child" if less < 0 else "parent"
+    fewer, more = ("this model", "the reference") if role == "child" else ("the reference", "this model")
+    return Said(role, f"the units of {fewer} are some of those of {more}")
+
+
+def vocabulary_grown(of: Compared) -> Said | None:
+    """Token tables of two lengths whose common rows are in place: tokens are added more often than removed."""
+    if "vocabulary-changed" not in of.words.values():
+        return None
+    ours, theirs = _tensors(of.match.a), _tensors(of.match.b)
+    for held, found in of.changes:
+        if held.role != "token-embedding" or found.kind not in ("same", "recast", "tuned"):
+            continue
+        mine, other = ours[held.a], theirs[held.b]
+        places = rows_in_place(mine, other)
+        if mine.params != other.params and len(places) and (places > _ALIKE_R).mean() > _KEPT_ROWS:
+            role: Role = "child" if mine.params > other.params else "parent"
+            text = f"token table of {mine.params:,} values against {other.params:,}: vocabularies grow"
+            return Said(role, text)
+    return None
+
+
+def layers(of: Compared) -> Said | None:
+    """One side's layers are a part of the other's: the fewer were kept, or the more are copies."""
+    if "depth-changed" not in of.words.values():
+        return None
+    match = of.match
+    kept = [(m, c) for m, c in of.changes if c.kind != "unrelated" and len(m.shape) > 1 and None not in m.layers]
+    ours = _layer_matrices(match.a, {m.component for m, _ in kept})
+    names = {m.b for m, _ in kept}
+    theirs = _layer_matrices(match.b, {t.part.component for t in match.b.tensors if t.name in names})
+    here, there = {m.layers[0] for m, _ in kept}, {m.layers[1] for m, _ in kept}
+    if len(theirs) > len(ours) and here == set(ours):
+        if _copies(theirs, there):
+            return Said("parent", "the reference holds copies of this model's layers")
+        return Said("child", f"{len(ours)} of the reference's {len(theirs)} layers are here and no other")
+    if len(ours) > len(theirs) and there == set(theirs):
+        if len(names) < len(kept) or _copies(ours, here):
+            return Said("child", "this model holds copies of the reference's layers")
+        return Said("parent", f"{len(theirs)} of this model's {len(ours)} layers are in the reference and no other")
+    return None
+
+
+def _layer_matrices(sketch: CheckpointSketch, components: Collection[str]) -> dict[int | None, list[TensorSketch]]:
+    found: dict[int | None, list[TensorSketch]] = {}
+    for t in sketch.tensors:
+        if t.part.component in components and t.part.layer is not None and len(t.shape) > 1:
+            found.setdefault(t.part.layer, []).append(t)
+    return found
+
+
+def _copies(layers: dict[int | None, list[TensorSketch]], matched: Collection[int | None]) -> bool:
+    """Whether an unmatched layer is a matched one over again, trained since or not: half of its matrices are alike."""
+    for layer, mine in layers.items():
+        if layer in matched:
+            continue
+        for other in matched:
+            alike = [
+                _are_alike(a, b)
+                for a in mine
+                for b in layers.get(other, ())
+                if a.part.role == b.part.role and a.shape == b.shape
+            ]
+            if sum(alike) > len(alike) / 2:
+                return True
+    return False
+
+
+def _are_alike(a: TensorSketch, b: TensorSketch) -> bool:
+    """Whether two tensors of one shape are plainly alike: r over 0.5 of a few hundred values."""
+    r = pair_correlation(a, b, transposed=False)
+    return r is not None and r > _ALIKE_R
+
+
+def shrunk_rows(of: Compared) -> Said | None:
+    """Rows of unseen tokens receive no gradient; weight decay scales them all by one factor below 1 in the child."""
+    for pair in of.match.pairs:
+        a, b = of.match.a.tensors[pair.a], of.match.b.tensors[pair.b]
+        if a.part.role != "token-embedding" or pair.transposed or pair.how == "rows":
+            continue
+        factor = common_factor(a, b)
+        if factor is not None:
+            role: Role = "child" if factor < 1.0 else "parent"
+            side = "this model" if role == "child" else "the reference"
+            text = f"rows of unseen tokens are scaled by {min(factor, 1 / factor):.6f} in {side} (weight decay)"
+            return Said(role, text)
+    return None
+
+
+def gains_spread(of: Compared) -> Said | None:
+    """Gains start as one constant and spread as training goes on."""
+    ours, theirs = _tensors(of.match.a), _tensors(of.match.b)
+    growth = [
+        float(np.log(ours[m.a].stats.std / theirs[m.b].stats.std))
+        for m, c in of.changes
+        if m.role == "norm" and len(m.shape) == 1 and c.kind == "tuned"
+        if ours[m.a].stats.std > 0 and theirs[m.b].stats.std > 0
+    ]
+    mean = float(np.mean(growth)) if len(growth) >= _FEW else 0.0
+    if abs(mean) < _SPREAD:
+        return None
+    role: Role = "child" if mean > 0 else "parent"
+    side = "this model" if role == "child" else "the reference"
+    return Said(role, f"gains spread by {abs(mean):.1%} more in {side}, as after more training")
+
+
+def _tensors(sketch: CheckpointSketch) -> dict[str, TensorSketch]:
+    return {t.name: t for t in sketch.tensors}
+
+
+def declared(of: Compared) -> Said | None:
+    """A card or config names the other model as its parent: a prior, not a measurement."""
+    a, b = of.match.a, of.match.b
+    sides: tuple[tuple[CheckpointSketch, CheckpointSketch, Role], ...] = ((a, b, "child"), (b, a, "parent"))
+    for child, parent, role in sides:
+        for fact in child.declared:
+            if fact.model and bare_name(fact.model) == bare_name(parent.name):
+                return Said(role, f"declared: {fact.source} names {parent.name}")
+    return None
+
+
+def bare_name(name: str) -> str:
+    """A model's name without the organisation before the slash and without case."""
+    return name.rsplit("/", 1)[-1].lower()

@@ -1,0 +1,154 @@
+"""Possible descents between models, with what each direction costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.ancestry.geometry import Cohort, Points
+from lineage.ancestry.trees.arborescence import Integers
+from lineage.ancestry.trees.pairs import Pairs
+from lineage.types import CheckpointSketch
+
+Real = TypeVar("Real", float, Points)
+
+STRANGE = 2.8  # -log r at r = 0.06; the cost of having no parent: the comparison decides, this only saves work
+_NEAREST = 12  # candidates of the same structure
+_ROUGHLY = 0.2  # least share of a model found in one of another structure
+_STRANGERS = 2  # candidates in each other structure
+_CHILD_OF_MERGE = 0.7  # a merge's child lies nearer to it than the merge to its own parents; its base does not
+_CHANGED = 0.05  # cost of a change of structure: most steps are plain training
+_FOREIGN = 0.02  # cost of having nothing but the compared matrices in common
+_UNTRAINED = 0.5  # cost of changing the structure of an initialisation: what is changed was trained before
+_TAKEN_OUT = 0.5  # cost of being one component of a larger model that came first
+_MARKOV = 2.0  # cost of a partial correlation of 1 with the initialisation
+_MARKOV_SLACK = 0.04  # partial correlation that training leaves by itself
+_FAINT = 0.1  # a correlation with the initialisation too weak to tell anything
+
+
+@dataclass(frozen=True, slots=True)
+class Arc:
+    """A possible descent: `cost` grows with the distance and with what speaks against this direction."""
+
+    parent: int
+    child: int
+    cost: float
+
+
+def within(
+    cohort: Cohort,
+    first: Collection[int],
+    merged: Mapping[int, Sequence[int]],
+    weights: NDArray[np.float64] | None = None,
+) -> Iterator[Arc]:
+    """Arcs between near members of one structure, both ways.
+
+    Given its parent, a model is independent of the initialisation (Markov property of the tree): where the
+    partial correlation with a known initialisation stays positive, the supposed parent is a sibling or a child, and the
+    arc is dearer by how much worse it explains than the turned one.
+    """
+    distance = cohort.distances(weights)
+    starts = [i for i, member in enumerate(cohort.members) if member in first]
+    children, parents = _neighbours(distance, starts)
+    likeness = np.exp(-distance)
+    straight, turned = (_partial(likeness, *ends, starts) for ends in ((children, parents), (parents, children)))
+    costs = distance[children, parents] + _MARKOV * np.maximum(0.0, straight - np.maximum(turned, _MARKOV_SLACK))
+    place = {member: i for i, member in enumerate(cohort.members)}
+    for i, j, cost in zip(children.tolist(), parents.tolist(), costs.tolist(), strict=True):
+        member, other = cohort.members[i], cohort.members[j]
+        if member in first or member in merged:
+            continue
+        sources = [place[p] for p in merged.get(other, ()) if p in place]
+        if not sources or _is_child_of_merge(distance, i, j, sources):
+            yield Arc(other, member, cost)
+
+
+def _neighbours(distance: Points, starts: Sequence[int]) -> tuple[Integers, Integers]:
+    """Ordered pairs of members that are near, or of which one is an initialisation."""
+    apart = distance + np.where(np.eye(len(distance), dtype=bool), np.inf, 0.0)
+    chosen = np.zeros(distance.shape, bool)
+    order = np.argsort(apart, axis=1, kind="stable")[:, :_NEAREST]
+    np.put_along_axis(chosen, order, True, axis=1)
+    chosen[:, starts] = True
+    chosen |= chosen.T
+    first, second = np.nonzero(chosen & (apart < STRANGE))
+    return first, second
+
+
+def _is_child_of_merge(distance: Points, child: int, merge: int, parents: Sequence[int]) -> bool:
+    return child not in parents and distance[child, merge] < _CHILD_OF_MERGE * min(distance[merge, p] for p in parents)
+
+
+def _partial(likeness: Points, children: Integers, parents: Integers, starts: Sequence[int]) -> Points:
+    """Partial correlation of each child with the nearest initialisation, its parent held fixed; 0 without one."""
+    if not starts:
+        return np.zeros(len(children))
+    begun = np.array(starts)
+    rows = likeness[np.ix_(np.arange(len(likeness)), begun)][children]
+    rows[(begun == children[:, None]) | (begun == parents[:, None])] = 0.0
+    nearest = begun[rows.argmax(axis=1)]
+    own, above = rows.max(axis=1), likeness[parents, nearest]
+    found = partial_correlation(own, likeness[children, parents], above)
+    return np.where((own < _FAINT) | (above < _FAINT), 0.0, found)
+
+
+def partial_correlation(between: Real, left: Real, right: Real) -> Real:
+    """Correlation of two models given a third: `between` the two, `left` and `right` of each with the third."""
+    spread = np.sqrt(np.maximum(1e-12, (1 - left**2) * (1 - right**2)))
+    return (between - left * right) / spread  # type: ignore[no-any-return]
+
+
+def strangers(share: Points, structure: Sequence[int], sketches: Sequence[CheckpointSketch]) -> list[Arc]:
+    """Pairs of models of different structure that are worth a look, the smaller as parent.
+
+    `share` is `Likeness.of_models`, `structure` numbers each model's. The cost is one that a comparison will hardly
+    undercut.
+    """
+    kinds = np.array(structure)
+    wanted: set[tuple[int, int]] = set()
+    mutual = np.maximum(share, share.T)
+    for kind in np.unique(kinds):
+        members = np.flatnonzero(kinds == kind)
+        order = members[np.argsort(-mutual[:, members], axis=1, kind="stable")[:, :_STRANGERS]]
+        found = (mutual[np.arange(len(kinds))[:, None], order] > _ROUGHLY) & (kinds != kind)[:, None]
+        wanted |= {
+            (min(i, j), max(i, j)) for i, j in zip(np.nonzero(found)[0].tolist(), order[found].tolist(), strict=True)
+        }
+    arcs = []
+    for i, j in sorted(wanted):
+        small, large = sorted((i, j), key=lambda k: (sketches[k].params, k))
+        foreign = _FOREIGN * (1.0 - float(share[large, small]))
+        arcs.append(Arc(small, large, -math.log(min(1.0, float(mutual[i, j]))) + _CHANGED + foreign))
+    return arcs
+
+
+def across(candidates: Iterable[Arc], pairs: Pairs, first: Collection[int], merged: Collection[int]) -> Iterator[Arc]:
+    """Arcs between models of different structure (layers, vocabulary, width or parts changed), both ways.
+
+    A pair of `strangers` that has not been compared yet costs what its rough likeness promises; then -log r of the
+    matrices that correspond. Of two candidates as near, the one with more in common is the likelier; and parts are put
+    together more often than taken out.
+    """
+    for one in candidates:
+        small, large = one.parent, one.child
+        costs = _costs_across(small, large, pairs) if pairs.is_known(small, large) else (one.cost, one.cost)
+        for parent, child, cost in ((small, large, costs[0]), (large, small, costs[1])):
+            begun = _UNTRAINED if parent in first else 0.0
+            if cost < STRANGE and child not in first and child not in merged:
+                yield Arc(parent, child, cost + begun)
+
+
+def _costs_across(small: int, large: int, pairs: Pairs) -> tuple[float, float]:
+    """What descent of the larger from the smaller costs, and the other way round; infinite without a relation."""
+    r = pairs.correlation(small, large)
+    if r is None:
+        return math.inf, math.inf
+    common = sum(t.params for t, _ in pairs.alike(small, large)) / pairs.sketches[large].params
+    distance = -math.log(r) + _CHANGED + _FOREIGN * max(0.0, 1.0 - common)
+    is_part = pairs.components(small) < pairs.components(large)
+    return distance, distance + (_TAKEN_OUT if is_part else 0.0)

@@ -1,0 +1,143 @@
+"""Chosen arcs and merges as edges of the graph, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from hashlib import blake2b
+
+import networkx as nx
+
+from lineage.ancestry.merges.mixtures import Mixture
+from lineage.ancestry.pairwise.relations import FINE_TUNED_R
+from lineage.ancestry.trees.arcs import Arc
+from lineage.ancestry.trees.field import Field
+from lineage.ancestry.trees.pairs import Pairs
+from lineage.ancestry.trees.parts import other_sources, part_edges, without_sources
+from lineage.ancestry.trees.prices import Tree
+from lineage.ancestry.trees.search import Search
+from lineage.types import Edge, Relation
+
+_UNOBSERVED = "unobserved-"  # how the id of a node begins that no model of the index is
+_PUT_TOGETHER = "this model has components from two models, so that it was put together from them"
+_INFERRED = (
+    "{count} models share {shared:.2f} of what they learned beyond the parent above: their own parent is not in the "
+    "index, r is estimated from them"
+)
+_DIRECTED = 0.5  # how much more often one direction must be chosen than the other
+
+
+def measured_edges(search: Search) -> Iterator[Edge]:
+    """Every edge that a search finds: of its trees, of merges, of components from elsewhere.
+
+    Edges between models that had their place before are not repeated.
+    """
+    tree = search.tree()
+    support = search.support()
+    sources = other_sources(search, tree)
+    tree = without_sources(tree, sources)
+    below = _below(search.field.first, tree)
+    for child, arc in sorted(tree.items()):
+        if child in search.field.missing or arc.parent in search.field.missing:
+            yield _missing_edge(arc, search.field)
+        elif search.field.is_open([child, arc.parent]):
+            alike = search.field.have_one_structure(arc.parent, child)
+            edge = _edge(arc, search.field.pairs, support)
+            if child in sources:
+                edge = replace(edge, directed=True, basis=(*edge.basis, _PUT_TOGETHER))
+            yield _named(edge, is_first=arc.parent in search.field.first, is_below=alike and child in below)
+    for child, mixture in search.mixtures.items():
+        yield from _merge_edges(child, mixture, search.field.pairs)
+    yield from part_edges(sources, search.field.pairs)
+
+
+def _below(first: frozenset[int], chosen: Tree) -> set[int]:
+    """Nodes that descend from an initialisation which is in the index."""
+    tree: nx.DiGraph[int] = nx.DiGraph((arc.parent, arc.child) for arc in chosen.values())
+    return {node for start in first if start in tree for node in nx.descendants(tree, start)}
+
+
+def _edge(arc: Arc, pairs: Pairs, support: Mapping[tuple[int, int], float]) -> Edge:
+    found = pairs.compared(arc.child, arc.parent)
+    evidence = found.evidence
+    forward, backward = (support.get(ends, 0.0) for ends in ((arc.parent, arc.child), (arc.child, arc.parent)))
+    maps = [c.layer_map for c in found.components if c.layer_map is not None]
+    return Edge(
+        parent=pairs.sketches[arc.parent].id,
+        child=pairs.sketches[arc.child].id,
+        relation=found.relation,
+        directed=forward - backward >= _DIRECTED,
+        source="measured",
+        share=found.share,
+        r=evidence.r,
+        z=evidence.z,
+        log10_p=evidence.log10_p,
+        confidence=forward,
+        basis=found.basis,
+        layer_map=maps[0] if maps else None,
+    )
+
+
+def _missing_edge(arc: Arc, field: Field) -> Edge:
+    """An edge from or to a parent that is not in the index: its place is inferred, it was compared with nothing."""
+    missing = field.missing.get(arc.parent) or field.missing[arc.child]
+    r = field.correlation(arc.child, arc.parent)
+    begun = arc.parent in field.first
+    tuned: Relation = "fine-tuned" if (r or 0.0) >= FINE_TUNED_R else "continued-pretraining"
+    return Edge(
+        parent=_id(arc.parent, field),
+        child=_id(arc.child, field),
+        relation="shared-init" if begun else tuned,
+        directed=True,
+        source="measured",
+        r=r,
+        confidence=missing.shared,
+        basis=(_INFERRED.format(count=len(missing.children), shared=missing.shared),),
+    )
+
+
+def _id(number: int, field: Field) -> str:
+    """Id of a node; an unobserved one is named after its children."""
+    if number not in field.missing:
+        return field.sketches[number].id
+    children = "\n".join(field.sketches[child].id for child in field.missing[number].children)
+    return f"{_UNOBSERVED}{blake2b(children.encode(), digest_size=8).hexdigest()}"
+
+
+def _named(edge: Edge, *, is_first: bool, is_below: bool) -> Edge:
+    """Words that the known initialisation of a family settles.
+
+    What was trained from it shares it; two models that had nothing else in common would be joined through it, so
+    the weak likeness of two of its descendants that are neighbours is continued training.
+    """
+    if is_first:
+        return replace(edge, relation="shared-init", basis=(*edge.basis, "the parent is an untrained initialisation"))
+    if is_below and edge.relation in ("shared-init", "inconclusive"):
+        settled = "the family's initialisation is in the index, and these two are nearer than through it"
+        return replace(edge, relation="continued-pretraining", basis=(*edge.basis, settled))
+    return edge
+
+
+def _merge_edges(child: int, mixture: Mixture, pairs: Pairs) -> Iterator[Edge]:
+    names = {other: pairs.sketches[other].name for _, other in mixture.alternatives}
+    for place, (parent, weight) in enumerate(zip(mixture.parents, mixture.weights, strict=True)):
+        found = pairs.compared(child, parent)
+        instead = [names[other] for one, other in mixture.alternatives if one == parent]
+        yield Edge(
+            parent=pairs.sketches[parent].id,
+            child=pairs.sketches[child].id,
+            relation="merged",
+            directed=True,
+            source="measured",
+            share=found.share,
+            weight=weight,
+            r=found.evidence.r,
+            z=found.evidence.z,
+            log10_p=found.evidence.log10_p,
+            confidence=1.0 - mixture.residual,
+            basis=(
+                f"{mixture.method}: {mixture.residual:.1%} of the movement is left unexplained",
+                *([f"would do as well: {', '.join(instead)}"] if instead else []),
+            ),
+            layer_map=mixture.layer_maps[place] if mixture.layer_maps else None,
+        )

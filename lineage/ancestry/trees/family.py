@@ -1,0 +1,169 @@
+"""The likeliest tree of one family: the cheapest at prices that comparisons raise, mended by threes and circles."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+
+import networkx as nx
+import numpy as np
+
+from lineage.ancestry.geometry import Points
+from lineage.ancestry.trees.arcs import STRANGE, Arc, within
+from lineage.ancestry.trees.field import Field
+from lineage.ancestry.trees.prices import Prices, Tree
+from lineage.ancestry.trees.triples import lifted
+from lineage.ancestry.trees.unobserved import unobserved
+
+_DRAWS = 20
+_ROOT_NOISE = 0.05  # differences of cost below this say little about where a tree begins
+
+
+class Family:
+    """Models that possible descents or merges join, numbered as in `field`, and the likeliest tree among them.
+
+    `merged` maps every merge of the graph to its parents, the main one first, `foreign` are the members' `strangers`.
+    """
+
+    def __init__(
+        self, field: Field, members: Sequence[int], merged: Mapping[int, Sequence[int]], foreign: Sequence[Arc]
+    ) -> None:
+        here = frozenset(members)
+        elsewhere = [child for child, parents in field.settled.items() if parents is None]
+        self._field = field
+        self._pairs = field.pairs
+        self._merged = {child: parents for child, parents in merged.items() if child in here}
+        self._root_costs = dict.fromkeys(sorted(here), STRANGE)
+        self._root_costs |= {node: 0.0 for node in (*field.first, *elsewhere) if node in here}
+        self._root_costs |= dict.fromkeys(self._merged, np.inf)
+        self._cohorts = [part for cohort in field.grouped if len((part := cohort.among(here)).members) > 1]
+        self._prices = Prices(field, self._root_costs, self._merged, self._within(None), foreign)
+        self._correlations = cache(self._of_three)
+        generator = np.random.default_rng(0)
+        self._draws = [self._draw(generator) for _ in range(_DRAWS)]
+
+    def tree(self) -> Tree:
+        """The likeliest arc into each node that has a parent, every one of them compared.
+
+        Numbers from `len(field.sketches)` on are unobserved parents.
+        """
+        while True:
+            tree = self._solved()
+            circling = self._circling(tree)
+            self._prices.ban(circling)
+            if not circling and not self._compare(ends for forest in self._redrawn() for ends in _ends(forest)):
+                return self._with_missing(tree)
+
+    def support(self) -> Mapping[tuple[int, int], float]:
+        """How often each arc is chosen when tensors are drawn again with replacement (bootstrap, Efron 1979)."""
+        counts = Counter(ends for forest in self._redrawn() for ends in _ends(self._lifted(forest)))
+        return {ends: count / _DRAWS for ends, count in counts.items()}
+
+    def _redrawn(self) -> list[Tree]:
+        """The cheapest forests over tensors drawn again."""
+        return [self._prices.cheapest(roots, drawn) for roots, drawn in self._draws]
+
+    def _with_missing(self, tree: Tree) -> Tree:
+        """The tree with unobserved parents put in, and with what should hang on them."""
+        closed = {*self._field.rounded, *self._computed(tree), *self._unmoved(tree)}
+        missing = unobserved(tree, closed, self._nearby)
+        for one in missing:
+            number = self._field.add_missing(one)
+            tree[number] = Arc(one.parent, number, 0.0)
+            tree |= {child: Arc(number, child, tree[child].cost) for child in one.children}
+        return self._lifted(tree) if missing else tree
+
+    def _nearby(self, left: int, right: int) -> float | None:
+        return self._field.correlation(left, right) if self._field.have_one_structure(left, right) else None
+
+    def _draw(self, generator: np.random.Generator) -> tuple[dict[int, float], Points]:
+        """Costs of having no parent and prices within structures, over tensors drawn again."""
+        # Where nothing tells the ends of a tree apart, each of its nodes is as likely a root as any other.
+        roots = {node: cost + _ROOT_NOISE * generator.gumbel() for node, cost in self._root_costs.items()}
+        return roots, self._prices.drawn(self._within(generator))
+
+    def _within(self, draw: np.random.Generator | None) -> list[Arc]:
+        arcs: list[Arc] = []
+        for cohort in self._cohorts:
+            count = len(cohort.sizes)
+            weights = None
+            if draw is not None:
+                weights = np.maximum(draw.multinomial(count, np.full(count, 1 / count)).astype(np.float64), 1e-3)
+            arcs += within(cohort, self._field.first, self._merged, weights)
+        return arcs
+
+    def _solved(self) -> Tree:
+        """The cheapest forest in which no arc that was chosen is still uncompared.
+
+        An arc costs least before it has been compared, so that comparing only what is chosen finds the same trees.
+        """
+        while True:
+            self._prices.hear()
+            while self._compare(self._prices.nearest()):
+                pass
+            tree = self._prices.cheapest(self._root_costs)
+            if self._compare(_ends(tree)):
+                continue
+            tree = self._lifted(tree)
+            through = [(tree[arc.parent].parent, arc.child) for arc in self._uncertain(tree)]
+            if not self._compare([*_ends(tree), *through]):
+                return tree
+
+    def _uncertain(self, tree: Tree) -> list[Arc]:
+        """Arcs whose child may as well be the grandparent's: both look alike, or only roughly."""
+        # What was computed from a model differs from it as little as that model does. What has another structure than
+        # the parent is priced by a rough look until it is compared.
+        computed = {*self._computed(tree)}
+        below = [arc for arc in tree.values() if arc.parent in tree]
+        return [a for a in below if a.parent in computed or not self._field.have_one_structure(a.parent, a.child)]
+
+    def _compare(self, arcs: Iterable[tuple[int, int]]) -> bool:
+        """Compare the ends of arcs (parent, child); whether there was any to compare."""
+        new = [ends for ends in dict.fromkeys(arcs) if self._field.is_open(ends) and not self._prices.is_told(*ends)]
+        for parent, child in sorted(new):  # what is made ready of a parent serves all its children
+            self._pairs.either(child, parent)
+            self._prices.tell(parent, child)
+        return bool(new)
+
+    def _lifted(self, tree: Tree) -> Tree:
+        fixed = frozenset({*self._field.first, *self._field.rounded, *self._computed(tree), *self._unmoved(tree)})
+        return lifted(tree, self._merged, fixed, self._correlations)
+
+    def _computed(self, tree: Tree) -> list[int]:
+        return [
+            c
+            for c, arc in tree.items()
+            if self._pairs.is_known(c, arc.parent) and self._prices.is_computed(c, arc.parent)
+        ]
+
+    def _unmoved(self, tree: Tree) -> list[int]:
+        return [child for child, arc in tree.items() if not self._field.is_open([arc.parent, child])]
+
+    def _of_three(self, child: int, parent: int, grandparent: int) -> tuple[float, float, float] | None:
+        """Correlations of three models if the child has not its structure from the parent alone."""
+        field = self._field
+        own, above, top = (field.structure[model] for model in (child, parent, grandparent))
+        if own == above != top or len({own, above, top}) > 2:
+            return None
+        near, far = field.correlation(child, parent), field.correlation(child, grandparent)
+        step = field.correlation(parent, grandparent)
+        return None if near is None or far is None or step is None else (near, far, step)
+
+    def _circling(self, tree: Tree) -> set[tuple[int, int]]:
+        """Tree arcs without which merges close no circle: the dearest of each circle."""
+        lines: nx.DiGraph[int] = nx.DiGraph((arc.parent, arc.child) for arc in tree.values())
+        lines.add_edges_from((parent, child) for child, parents in self._merged.items() for parent in parents)
+        found: set[tuple[int, int]] = set()
+        for knot in [knot for knot in nx.strongly_connected_components(lines) if len(knot) > 1]:
+            tangle: nx.DiGraph[int] = nx.DiGraph(lines.subgraph(knot))
+            while not nx.is_directed_acyclic_graph(tangle):
+                circle = [(ends[0], ends[1]) for ends in nx.find_cycle(tangle) if ends[1] in tree]
+                dearest = max(circle, key=lambda ends: (tree[ends[1]].cost, ends))
+                tangle.remove_edge(*dearest)
+                found.add(dearest)
+        return found
+
+
+def _ends(tree: Tree) -> list[tuple[int, int]]:
+    return [(arc.parent, arc.child) for arc in tree.values()]

@@ -1,0 +1,79 @@
+"""What is known of all models of a graph before a tree is drawn: distances, likeness, roundings, beginnings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from lineage.ancestry.geometry import FLOOR, cohorts
+from lineage.ancestry.trees.beginnings import beginnings
+from lineage.ancestry.trees.likeness import likeness
+from lineage.ancestry.trees.pairs import Pairs, Watch
+from lineage.ancestry.trees.roundings import roundings
+from lineage.ancestry.trees.unobserved import Unobserved, distance_to
+from lineage.types import CheckpointSketch
+
+
+class Field:
+    """The models of one graph, numbered as in `sketches`; unobserved parents are numbered on from there.
+
+    `grouped` are the cohorts and `structure` the cohort of each model (one without matrices is alone), `alike` is the
+    rough likeness of all pairs, `pairs` their comparisons, `rounded` maps exact roundings to their source, `first` are
+    initialisations, `missing` unobserved parents. `share` (models, models) is how much of each model is found in each
+    other. `settled` gives the parents of models that have their place already, None if those are not here.
+    """
+
+    def __init__(
+        self,
+        sketches: Sequence[CheckpointSketch],
+        watch: Watch | None,
+        settled: Mapping[int, Sequence[int] | None] | None = None,
+    ) -> None:
+        self.sketches = sketches
+        self.settled = settled or {}
+        self.pairs = Pairs(sketches, watch)
+        self.grouped = cohorts(sketches)
+        self.alike = likeness(sketches)
+        self.share = self.alike.of_models()
+        self.first = beginnings(sketches, self.share)
+        self.rounded = {i: j for cohort in self.grouped for i, j in roundings(cohort, sketches).items()}
+        self.missing: dict[int, Unobserved] = {}
+        self.structure = [-1 - i for i in range(len(sketches))]
+        for number, cohort in enumerate(self.grouped):
+            for member in cohort.members:
+                self.structure[member] = number
+        self._place = {m: i for c in self.grouped for i, m in enumerate(c.members)}
+        self._likeness = [np.exp(-c.distances()) for c in self.grouped]
+
+    def is_open(self, models: Sequence[int]) -> bool:
+        """Whether one of the models has no place yet."""
+        return any(model not in self.settled for model in models)
+
+    def have_one_structure(self, left: int, right: int) -> bool:
+        """Whether all matrices of two models correspond by role, layer and shape."""
+        return self.structure[left] == self.structure[right]
+
+    def correlation(self, left: int, right: int) -> float | None:
+        """Correlation of two models over the matrices that correspond, None if they are not related."""
+        for model, missing in ((left, self.missing.get(right)), (right, self.missing.get(left))):
+            if missing is not None:
+                away = distance_to(model, missing, self._distance)
+                return None if away is None else math.exp(-away)
+        return self._of_one_structure(left, right) or self.pairs.correlation(left, right)
+
+    def add_missing(self, one: Unobserved) -> int:
+        """Number an unobserved parent."""
+        self.structure.append(self.structure[one.children[0]])
+        self.missing[len(self.structure) - 1] = one
+        return len(self.structure) - 1
+
+    def _of_one_structure(self, left: int, right: int) -> float | None:
+        if not self.have_one_structure(left, right):
+            return None
+        return float(self._likeness[self.structure[left]][self._place[left], self._place[right]])
+
+    def _distance(self, left: int, right: int) -> float | None:
+        found = self._of_one_structure(left, right)
+        return None if found is None else -math.log(max(found, FLOOR))

@@ -1,0 +1,104 @@
+"""Full comparisons between the models of one graph, each made once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from lineage.ancestry.geometry import BY_TOKEN, FLOOR, TABLE
+from lineage.ancestry.pairwise.comparison import compare
+from lineage.ancestry.pairwise.relations import is_significant
+from lineage.types import CheckpointSketch, Comparison, Role, TensorMatch, TensorSketch
+
+Watch = Callable[[int, int], None]
+
+_RELATED_Z = 6.0
+_RELATED_R = 0.5
+_TURNED: dict[Role | None, Role | None] = {"child": "parent", "parent": "child"}
+
+
+class Pairs:
+    """Comparisons of numbered models. What one says of two models holds both ways, but for its shares."""
+
+    def __init__(self, sketches: Sequence[CheckpointSketch], watch: Watch | None) -> None:
+        self.sketches = sketches
+        self._watch = watch
+        self._made: dict[tuple[int, int], Comparison] = {}
+        self._correlations: dict[tuple[int, int], float | None] = {}
+        self._alike: dict[tuple[int, int], list[tuple[TensorSketch, TensorMatch]]] = {}
+
+    def compared(self, query: int, reference: int) -> Comparison:
+        """What model `query` is to model `reference`."""
+        if (query, reference) not in self._made:
+            self._made[query, reference] = compare(self.sketches[query], self.sketches[reference])
+            if self._watch is not None:
+                self._watch(len(self._made), max(len(self._made), 2 * len(self.sketches)))
+        return self._made[query, reference]
+
+    def either(self, left: int, right: int) -> tuple[Comparison, bool]:
+        """The comparison of two models, made already or made now with `left` as the query; whether `left` is it."""
+        if (left, right) not in self._made and (right, left) in self._made:
+            return self._made[right, left], False
+        return self.compared(left, right), True
+
+    def is_known(self, left: int, right: int) -> bool:
+        """Whether these two have been compared, either way."""
+        return (left, right) in self._made or (right, left) in self._made
+
+    def role(self, left: int, right: int) -> Role | None:
+        """What `left` is to `right` as far as a cue says."""
+        found, straight = self.either(left, right)
+        return found.role if straight else _TURNED.get(found.role, found.role)
+
+    def alike(self, left: int, right: int) -> list[tuple[TensorSketch, TensorMatch]]:
+        """Matrices that correspond, row by row and column by column, with how they do.
+
+        Where units were taken out, those that are left face others: such a pair says nothing of a distance.
+        """
+        ends = min(left, right), max(left, right)
+        if ends not in self._alike:
+            self._alike[ends] = self._corresponding(left, right)
+        return self._alike[ends]
+
+    def components(self, model: int) -> set[str]:
+        """The components of a model that hold weights of its own."""
+        return {t.part.component for t in self.sketches[model].tensors if t.part.generic is None}
+
+    def _corresponding(self, left: int, right: int) -> list[tuple[TensorSketch, TensorMatch]]:
+        found, straight = self.either(left, right)
+        sketches = (self.sketches[left], self.sketches[right])[:: 1 if straight else -1]
+        ours, theirs = ({t.name: t for t in sketch.tensors} for sketch in sketches)
+        return [
+            (ours[m.a], m)
+            for m in found.tensors
+            if _is_alike(m) and (m.role in BY_TOKEN or ours[m.a].params == theirs[m.b].params)
+        ]
+
+    def correlation(self, left: int, right: int) -> float | None:
+        """Correlation over the matrices that correspond; None if the two models are not related.
+
+        The geometric mean by size, token tables for less, as `Cohort.distances` has it for models of one structure.
+        """
+        ends = min(left, right), max(left, right)
+        if ends not in self._correlations:
+            self._correlations[ends] = self._measured(*ends)
+        return self._correlations[ends]
+
+    def _measured(self, left: int, right: int) -> float | None:
+        if not is_related(self.either(left, right)[0]):
+            return None
+        sizes = [(t.params * (TABLE if m.role in BY_TOKEN else 1.0), m.r) for t, m in self.alike(left, right)]
+        logs = [(size, math.log(min(1.0, max(r, FLOOR)))) for size, r in sizes if r is not None]
+        total = sum(size for size, _ in logs)
+        return math.exp(sum(size * value for size, value in logs) / total) if total else None
+
+
+def _is_alike(held: TensorMatch) -> bool:
+    if held.z is None:  # too few units for a test
+        return held.used and held.r is not None and held.r > _RELATED_R
+    return held.used and held.z > _RELATED_Z
+
+
+def is_related(found: Comparison) -> bool:
+    """Whether a comparison found common descent of any kind, be its word in doubt."""
+    return is_significant(found.evidence) and found.relation != "independent"

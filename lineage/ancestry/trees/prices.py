@@ -1,0 +1,154 @@
+"""What every possible descent in a family costs: cheap at first, dearer as comparisons tell more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from lineage.ancestry.geometry import Points
+from lineage.ancestry.trees.arborescence import cheapest_forest
+from lineage.ancestry.trees.arcs import Arc, across
+from lineage.ancestry.trees.field import Field
+from lineage.ancestry.trees.pairs import is_related
+from lineage.match import expert_of
+
+Tree = dict[int, Arc]
+
+_CUE = 1.0  # cost of going against one cue of direction
+_KEPT = 1.0  # price of an arc that was found once and is none of the cheapest now
+_COMPUTED = ("pruned", "quantized")
+_EXACT = 0.9999  # correlation of matrices that were copied, whatever became of the others
+
+
+class Prices:
+    """All arcs of a family as rows of one table, repriced pair by pair.
+
+    `near` are arcs within structures, `foreign` candidates of `across`; `roots` is what it costs each member to have
+    no parent. An arc costs least before its ends have been compared; then it is dearer by the cue of direction that
+    speaks against it, or impossible. What was pruned or quantised has its parent among the models that it can be
+    computed from. Between models that have their place no arc is possible but the one that was found.
+    """
+
+    def __init__(
+        self,
+        field: Field,
+        roots: Mapping[int, float],
+        merged: Mapping[int, Sequence[int]],
+        near: Iterable[Arc],
+        foreign: Sequence[Arc],
+    ) -> None:
+        self._field = field
+        self._pairs = field.pairs
+        self._merged = merged
+        self._place = {member: i for i, member in enumerate(sorted(roots))}
+        self._foreign = {(arc.parent, arc.child): arc for arc in foreign}
+        near = list(near)
+        found = [*near, *self._across(foreign)]
+        arcs = [arc for arc in found if self._is_open(arc)]
+        # A rounded copy hangs on what it was rounded from; to all others the two are the same model.
+        arcs += [Arc(finer, copy, 0.0) for copy, finer in field.rounded.items() if copy in roots]
+        arcs = [arc for arc in arcs if field.is_open([arc.parent, arc.child])]
+        arcs += self._kept({(arc.parent, arc.child): arc.cost for arc in found})
+        # A merge hangs on its first parent, so that nothing above that can hang on the merge.
+        arcs += [Arc(parents[0], child, 0.0) for child, parents in merged.items()]
+        self._rows = {(arc.parent, arc.child): row for row, arc in enumerate(arcs)}
+        self._ends = [(arc.parent, arc.child) for arc in arcs]
+        self._parents, self._children = (
+            np.array([self._place[ends[side]] for ends in self._ends], np.int64) for side in (0, 1)
+        )
+        self._found = np.array([arc.cost for arc in arcs])
+        self._surcharges = np.zeros(len(arcs))
+        self._is_told = np.array([ends[1] in merged or not field.is_open(ends) for ends in self._ends], bool)
+        self._is_computed = np.zeros(len(arcs), bool)
+        self._is_near = np.zeros(len(arcs), bool)
+        self._is_near[[self._rows[ends] for arc in near if (ends := (arc.parent, arc.child)) in self._rows]] = True
+
+    def cheapest(self, roots: Mapping[int, float], drawn: Points | None = None) -> Tree:
+        """The cheapest forest at what is known now; with `drawn`, at other prices within structures."""
+        costs = self._costs(self._found if drawn is None else np.where(self._is_near, drawn, self._found))
+        chosen = cheapest_forest(self._parents, self._children, costs, np.array([roots[m] for m in self._place]))
+        arcs = [Arc(*self._ends[row], float(costs[row])) for row in chosen]
+        return {arc.child: arc for arc in arcs if arc.child not in self._merged}
+
+    def nearest(self) -> list[tuple[int, int]]:
+        """The cheapest arc into each member that any leads to, be it part of a forest or not."""
+        costs = self._costs(self._found)
+        order = np.lexsort((self._parents, costs, self._children))
+        _, first = np.unique(self._children[order], return_index=True)
+        return [self._ends[row] for row in order[first].tolist() if np.isfinite(costs[row])]
+
+    def drawn(self, near: Iterable[Arc]) -> Points:
+        """Prices within structures as they are in `near`, by row; infinite for arcs that it does not have."""
+        found = np.full(len(self._ends), np.inf)
+        for arc in near:
+            row = self._rows.get((arc.parent, arc.child))
+            if row is not None:
+                found[row] = arc.cost
+        return found
+
+    def ban(self, arcs: Iterable[tuple[int, int]]) -> None:
+        """Make arcs (parent, child) impossible."""
+        self._found[[self._rows[ends] for ends in arcs if ends in self._rows]] = np.inf
+
+    def tell(self, left: int, right: int) -> None:
+        """Reprice the arcs between two models that have been compared."""
+        found, _ = self._pairs.either(left, right)
+        foreign = self._foreign.get((left, right)) or self._foreign.get((right, left))
+        costs = {(arc.parent, arc.child): arc.cost for arc in self._across([foreign])} if foreign else {}
+        for parent, child in ((left, right), (right, left)):
+            row = self._rows.get((parent, child))
+            if row is None or child in self._merged or not self._field.is_open([parent, child]):
+                continue
+            self._is_told[row] = True
+            if foreign and np.isfinite(self._found[row]):
+                self._found[row] = costs.get((parent, child), np.inf)
+            against = _CUE if self._pairs.role(child, parent) == "parent" else 0.0
+            self._surcharges[row] = against if is_related(found) else np.inf
+            self._is_computed[row] = self.is_computed(child, parent)
+
+    def hear(self) -> None:
+        """Take in what comparisons that were made for another reason said of candidates across structures."""
+        for small, large in self._foreign:
+            if self._pairs.is_known(large, small) and not self.is_told(small, large):
+                self.tell(small, large)
+
+    def is_told(self, parent: int, child: int) -> bool:
+        """Whether what a comparison of the two said is in the prices."""
+        row = self._rows.get((parent, child))
+        return self._pairs.is_known(child, parent) if row is None else bool(self._is_told[row])
+
+    def is_computed(self, child: int, parent: int) -> bool:
+        """Whether a comparison, made before, says that the child was made from this parent without training."""
+        pairs = self._pairs
+        relation = pairs.either(child, parent)[0].relation
+        if pairs.role(child, parent) != "child":
+            return False
+        if relation in _COMPUTED or (pairs.correlation(child, parent) or 0.0) > _EXACT:
+            return True
+        if relation != "expert-upcycled":
+            return False
+        # Experts may have had noise added when they were made of an MLP: then all else is as it was.
+        alike = (held for _, held in pairs.alike(child, parent))
+        others = [held for held in alike if expert_of(held.a) is None and expert_of(held.b) is None]
+        return all((held.r or 0.0) > _EXACT for held in others)
+
+    def _is_open(self, arc: Arc) -> bool:
+        return arc.parent not in self._field.rounded and arc.child not in self._field.rounded
+
+    def _across(self, foreign: Iterable[Arc]) -> list[Arc]:
+        return list(across(foreign, self._pairs, self._field.first, self._merged))
+
+    def _kept(self, prices: Mapping[tuple[int, int], float]) -> list[Arc]:
+        """The arcs of models that have their place, at the price at which they are found now."""
+        settled = {child: parents for child, parents in self._field.settled.items() if child in self._place}
+        single = [(parents[0], child) for child, parents in settled.items() if parents and len(parents) == 1]
+        return [Arc(*ends, prices.get(ends, _KEPT)) for ends in single]
+
+    def _costs(self, found: Points) -> Points:
+        costs = found + self._surcharges
+        computed = self._is_computed & np.isfinite(costs)
+        has_computed = np.zeros(len(self._place), bool)
+        has_computed[self._children[computed]] = True
+        costs[self._is_told & ~computed & has_computed[self._children]] = np.inf
+        return costs
