@@ -22,8 +22,8 @@ real: $(READY)  ## check the answers on real checkpoints (downloads about 300 MB
 
 bench: $(READY)  ## time the sketches on a 2 GB checkpoint, on disk and at a server
 	$(BIN)/python scripts/bench_ingest.py --results docs/results.md
-	$(BIN)/python scripts/bench_remote.py --results docs/results.md
 	$(BIN)/python scripts/bench_report.py --results docs/results.md
+	$(BIN)/python scripts/bench_remote.py --results docs/results.md
 
 fuzz: $(READY)  ## read damaged files of every format, a minute each
 	$(BIN)/python scripts/fuzz.py --seconds 60

@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import random
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from pathlib import Path
 from shutil import rmtree
 
@@ -27,6 +29,9 @@ import bench_ingest
 from bench_ingest import LINEAGE, Bar, run, write_checkpoint
 from hub_server import COMMIT, Asked, Hub, serving
 from results import table, write_section
+
+from lineage.sketch.bands import runs, sampled
+from lineage.sketch.tensor_pass import WHOLE
 
 LATENCY_S = 0.03
 FAILING = 0.05
@@ -121,14 +126,28 @@ def differing(repos: dict[str, Path], folder: Path, cache: Path) -> tuple[int, i
     return wrong, requests
 
 
+def fewest_requests(named: Mapping[str, tuple[int, ...]]) -> int:
+    """The fewest single ranges that hold every sampled row and less than a tenth of the file: by the shortest gaps."""
+    spans, at = [], 0
+    for shape in named.values():
+        row = 2 * math.prod(shape[1:])
+        whole = math.prod(shape) <= WHOLE
+        spans += [(at + row * a, at + row * b) for a, b in ([(0, shape[0])] if whole else runs(sampled(shape[0])))]
+        at += row * shape[0]
+    left = max(0.0, MOST_SHARE / 100 * at - sum(stop - start for start, stop in spans))
+    gaps = sorted(after - before for (_, before), (after, _) in pairwise(spans))
+    return len(spans) - sum(total <= left for total in accumulate(gaps))
+
+
 def bars(found: list[Reading], wrong: int) -> list[Bar]:
-    """Hold every figure against its promise; a store of single ranges is asked more often, and promised less."""
+    """Hold every figure against its promise."""
     kept = []
     for model in MODELS:
-        asked = max(each.requests for each in found if each.model == model and each.several)
+        asked = {s: max(e.requests for e in found if e.model == model and e.several == s) for s in (True, False)}
         share = max(each.share for each in found if each.model == model)
         kept += [
-            Bar(f"requests, {model}, several ranges an answer", asked, MOST_REQUESTS, ""),
+            Bar(f"requests, {model}, several ranges an answer", asked[True], MOST_REQUESTS, ""),
+            Bar(f"requests, {model}, one range an answer", asked[False], MOST_REQUESTS, ""),
             Bar(f"bytes read, {model}, either kind", share, MOST_SHARE, "%"),
         ]
     return [*kept, Bar("sketches that differ with 5% of the requests failing", wrong, 0, "of 4")]
@@ -153,7 +172,7 @@ def report(found: list[Reading], kept: list[Bar], requests: int) -> str:
         [
             [
                 bar.what,
-                f"{bar.figure:.3g} {bar.unit}".strip(),
+                f"{bar.figure:.4g} {bar.unit}".strip(),
                 f"{bar.limit:g} {bar.unit}".strip(),
                 "kept" if bar.is_kept else "MISSED",
             ]
@@ -165,8 +184,9 @@ def report(found: list[Reading], kept: list[Bar], requests: int) -> str:
 
 One run of `scripts/bench_remote.py`: `lineage whois hf:...`, sampled, from a hub on this machine ({software})."""
     note = f"""With 5% of {requests:,} requests failing (429, 503, cut connections, half answers) the sketches were held
-against those of the folders on disk. A store of single ranges is asked more often: the sampled rows of 112 small
-matrices lie apart, and fewer requests would read over 10% of the bytes."""
+against those of the folders on disk. A store of single ranges is asked more often, and gaps between sampled rows are
+read over, the shortest first, while that stays under 10% of the bytes. No choice of gaps reads llama-1b so in under
+{fewest_requests(bench_ingest.shapes()):,} requests: its 112 matrices are small, and their sampled rows lie apart."""
     return f"{title}\n\n{measured}\n\n{note}\n\n{promises}\n"
 
 

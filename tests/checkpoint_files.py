@@ -11,7 +11,8 @@ from safetensors import TensorSpec, serialize
 
 from lineage.checkpoints import open_checkpoint
 from lineage.errors import CheckpointError
-from lineage.types import Checkpoint
+from lineage.sketch import sketch_checkpoint
+from lineage.types import Checkpoint, CheckpointSketch
 from tests.coreml_files import write_mlmodel, write_mlpackage
 from tests.described_files import write_ncnn, write_raw
 from tests.gguf_files import write_gguf, write_gguf_split
@@ -188,6 +189,11 @@ def whole(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
     return {
         view.name: view.rows(0, view.shape[0] if view.shape else 1).reshape(view.shape) for view in checkpoint.tensors
     }
+
+
+def sketched(path: Path) -> CheckpointSketch:
+    """The sketch of a file, all of it read."""
+    return sketch_checkpoint(open_checkpoint(path), threads=1)
 
 
 def opens_or_is_refused(path: Path) -> None:

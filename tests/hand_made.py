@@ -64,3 +64,37 @@ STRANGERS = Lineage(
     HOSTILE,
 )
 NOTHING = Lineage((), ())
+HANDED_ON = Lineage(
+    (
+        node("base", root=True, licence="apache-2.0", address=f"hf:acme/base@{'c0ffee' * 6}c0ff"),
+        node("vision tower", root=True, licence="llama3.1", address="pypi:Vision_Tower==1.0.2"),
+        node(
+            "nova",
+            licence="mit or apache-2.0",
+            aliases=("nova copy",),
+            files=(("model-00001-of-00002.safetensors", "0f" * 32), ("model-00002-of-00002.safetensors", "1e" * 32)),
+        ),
+        node("hidden parent", observed=False, root=True),
+        node("cousin", licence="my own terms, see LICENSE", address="https://host.example/cousin.safetensors"),
+        node("claimed", root=True),
+    ),
+    (
+        edge(
+            "base", "nova", "merged", weight=0.6, r=0.97, z=88.25, log10_p=-310.5, confidence=0.94, basis=("odds 40",)
+        ),
+        edge("hidden parent", "nova", "merged", weight=0.4, confidence=0.6),
+        edge(
+            "vision tower",
+            "nova",
+            "component-reused",
+            component="vision encoder",
+            share=0.25,
+            layer_map=((0, 0), (1, 2)),
+        ),
+        edge("cousin", "nova", "shared-init", directed=False, r=0.21, z=9.5, confidence=0.99),
+        edge("claimed", "nova", "inconclusive", source="declared", basis=("card",)),
+    ),
+    ("nova declares claimed (card): the weights show no relation",),
+    about=b"nova".hex(),
+)
+"""A model to hand on with its ancestors: files, packages, licences of each kind, a hidden parent, a wrong card."""

@@ -102,6 +102,14 @@ def quantization(scale: Sequence[float], zero: Sequence[int], axis: int = 0) -> 
     return Table({2: numbers("f", scale), 3: numbers("q", zero), 6: ("i", axis)})
 
 
+def dimension(size: int | None = None, segments: list[int] | None = None, indices: list[int] | None = None) -> Table:
+    """A dense axis of that size, or a sparse one."""
+    if size is not None:
+        return Table({0: ("b", 0), 1: ("i", size)})
+    lists = [Table({0: numbers("i", values)}) for values in (segments or [], indices or [])]
+    return Table({0: ("b", 1), 2: ("B", 1), 3: lists[0], 4: ("B", 1), 5: lists[1]})
+
+
 def operator(code: int, inputs: Sequence[int], outputs: Sequence[int]) -> Table:
     """An Operator; `code` is a place in the list of operator codes."""
     return Table({0: ("I", code), 1: numbers("i", inputs), 2: numbers("i", outputs)})

@@ -15,6 +15,7 @@ from lineage.anatomy.names import Named, Path, stack_index, take_apart
 from lineage.anatomy.networks import Network, layer_number, survey
 from lineage.anatomy.roles import in_head, is_expert, is_projector, role_of
 from lineage.anatomy.towers import Tower, component_by_word, find_towers, tower_of
+from lineage.anatomy.twins import twins
 from lineage.types import Part
 
 _EMBEDDINGS = frozenset({"token-embedding", "type-embedding", "position-embedding", "class-embedding"})
@@ -66,12 +67,28 @@ def _fixed_part(tensor: Named, reason: str) -> Part:
 
 
 def _in_network(tensors: Sequence[Named]) -> dict[str, Part]:
-    network = survey(tensors, by_length=True)
-    return {t.name: _network_part(t, "network", network) for t in tensors}
+    networks = twins(tensors)
+    if len(networks) == 1:
+        network = survey(tensors, by_length=True)
+        return {t.name: _network_part(t, t.module, network) for t in tensors}
+    parts: dict[str, Part] = {}
+    for number, members in enumerate(networks, start=1):
+        network = survey(members, by_length=True)
+        for name, tensor in network.tensors.items():
+            part = _network_part(tensor, tensor.module, network)
+            parts[name] = part if number == 1 else _of_another(part, f"network {number}")
+    return parts
 
 
-def _network_part(tensor: Named, component: str, network: Network) -> Part:
-    return Part(component, network.kinds[tensor.name], layer_number(tensor.module), network.axes(tensor.name))
+def _network_part(tensor: Named, module: Path, network: Network) -> Part:
+    return Part("network", network.kinds[tensor.name], layer_number(module), network.axes(tensor.name))
+
+
+def _of_another(part: Part, component: str) -> Part:
+    """A part of a further network, whose units are relabelled on their own."""
+    axes = (replace(axis, label=f"{axis.label} of {component}") if axis.exchangeable else axis for axis in part.axes)
+    first, second = axes
+    return replace(part, component=component, axes=(first, second))
 
 
 def _in_towers(tensors: Sequence[Named], roles: Mapping[str, str], towers: Sequence[Tower]) -> dict[str, Part]:

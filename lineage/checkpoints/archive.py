@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import io
 import struct
-import threading
 import zipfile
 import zlib
-from collections import OrderedDict
+from functools import partial
 from pathlib import Path
 from typing import IO, cast
 
 from lineage.checkpoints.bytes import ByteSource, PositionedFile, Window, read
+from lineage.checkpoints.sources import MAX_DECODED, Decoded, Recent
 from lineage.checkpoints.wording import quoted, reason
 from lineage.errors import Malformed, Truncated, UnsupportedFormat
 
 MAX_DIRECTORY = 16 << 20  # bytes of the list of members: 100,000 members, several hundred MB once parsed
-MAX_MEMBER = 2 << 30  # bytes that one compressed member may take in memory
 # Weights do not compress; a constant tensor does, a thousandfold, so that small archives get a free allowance.
 MAX_RATIO = 100
 ALLOWANCE = 64 << 20
 CHUNK = 1 << 20
-KEPT = 4  # inflated members held at a time: one a thread, for the usual number of threads
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 
@@ -35,8 +33,7 @@ class Archive:
 
     def __init__(self, file: PositionedFile) -> None:
         self.file = file
-        self._inflated: OrderedDict[str, bytes] = OrderedDict()
-        self._lock = threading.Lock()
+        self._recent = Recent()
         self._members = {info.filename: info for info in _directory(file) if not info.is_dir()}
         _refuse_bomb(file, list(self._members.values()))
 
@@ -53,7 +50,7 @@ class Archive:
         info = self._members[name]
         if info.compress_type == zipfile.ZIP_STORED:
             return self._packed(info)
-        return _Inflated(self, name, info.file_size)
+        return Decoded(self.file.path, info.file_size, name, partial(self._inflate, info), self._recent)
 
     def read(self, name: str, limit: int) -> bytes:
         """Read a whole member of at most `limit` bytes."""
@@ -76,16 +73,6 @@ class Archive:
             return zlib.decompressobj(-zlib.MAX_WBITS).decompress(start, max(length, 1))
         except zlib.error as error:
             raise Malformed(self.file.path, f"member {quoted(name)} is damaged: {reason(error)}") from error
-
-    def inflated(self, name: str) -> bytes:
-        """Inflate a member, or take it from the few that are held."""
-        with self._lock:
-            if name not in self._inflated:
-                self._inflated[name] = self._inflate(self._members[name])
-                if len(self._inflated) > KEPT:
-                    self._inflated.popitem(last=False)
-            self._inflated.move_to_end(name)
-            return self._inflated[name]
 
     def _packed(self, info: zipfile.ZipInfo) -> Window:
         """The bytes of a member as they lie in the file, found through its local header."""
@@ -121,23 +108,6 @@ class Archive:
         if size != info.file_size or zlib.crc32(whole) != info.CRC:
             raise Malformed(self.file.path, f"member {quoted(info.filename)} is damaged: its checksum does not agree")
         return whole
-
-
-class _Inflated:
-    """A compressed member as a source of bytes."""
-
-    def __init__(self, archive: Archive, name: str, size: int) -> None:
-        self.path = archive.file.path
-        self.size = size
-        self._archive = archive
-        self._name = name
-
-    def fill(self, offset: int, buffer: memoryview) -> None:
-        """Fill `buffer` from `offset` on. Raises Truncated beyond the member."""
-        if offset < 0 or offset + len(buffer) > self.size:
-            raise Truncated(self.path, f"member {quoted(self._name)} ends before byte {offset + len(buffer):,}")
-        whole = memoryview(self._archive.inflated(self._name))
-        buffer[:] = whole[offset : offset + len(buffer)]
 
 
 class _Stream(io.RawIOBase):
@@ -206,7 +176,7 @@ def _refuse_bomb(file: PositionedFile, members: list[zipfile.ZipInfo]) -> None:
     sizes = [info.file_size for info in members if info.compress_type != zipfile.ZIP_STORED]
     if sum(sizes) > ALLOWANCE + MAX_RATIO * file.size:
         raise Malformed(file.path, f"a zip bomb: {file.size:,} bytes that claim to inflate to {sum(sizes):,}: refused")
-    if sizes and max(sizes) > MAX_MEMBER:
+    if sizes and max(sizes) > MAX_DECODED:
         raise Malformed(
             file.path, f"a compressed member of {max(sizes):,} bytes does not fit in memory: save it uncompressed"
         )

@@ -20,6 +20,7 @@ from lineage.checkpoints.optimizer import set_aside
 from lineage.checkpoints.reader import Contents
 from lineage.checkpoints.rearranged import turned
 from lineage.checkpoints.sources import Joined, Recent
+from lineage.checkpoints.strict_json import as_float32
 from lineage.checkpoints.views import Place, check_name, count_elements
 from lineage.checkpoints.wording import quoted
 from lineage.errors import Malformed, NoWeights, Truncated, UnsupportedDtype, UnsupportedFormat
@@ -132,16 +133,17 @@ def _weight(file: PositionedFile, entry: Any) -> _Weight:
 
 
 def _number(file: PositionedFile, name: str, codes: Mapping[str, Any], key: str) -> float:
-    value = codes.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    value = as_float32(codes.get(key))
+    if value is None:
         raise Malformed(file.path, f"weight {quoted(name)} is quantised without {key}")
-    return float(value)
+    return value
 
 
 def _decoded(codes: TensorView, scale: float, least: float, kind: str) -> TensorView:
     """Codes as numbers: `code * scale + least`."""
 
     def rows(start: int, stop: int) -> AnyArray:
-        return codes.rows(start, stop).astype(np.float32) * np.float32(scale) + np.float32(least)
+        with np.errstate(over="ignore", invalid="ignore"):  # the sketch refuses what is not finite
+            return codes.rows(start, stop).astype(np.float32) * np.float32(scale) + np.float32(least)
 
     return replace(codes, dtype=np.dtype(np.float32), rows=rows, encoding=f"tfjs {kind} per-tensor")

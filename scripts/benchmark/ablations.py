@@ -20,20 +20,20 @@ _ROOM = "lineage.ancestry"
 
 # What is left out: the module that has it, its name there, what stands in its place.
 _LEFT_OUT: dict[str, tuple[str, str, Any]] = {
-    "all cues of direction": ("direction", "CUES", ()),
-    "initialisations recognised": ("beginnings", "beginnings", lambda *_: frozenset()),
-    "independence of the initialisation given the parent": ("arcs", "_MARKOV", 0.0),
-    "chains of three told from siblings": ("triples", "lifted", lambda tree, *_: tree),
-    "parents of pruned and quantised models computed": ("search.Search", "_is_computed", lambda *_: False),
-    "exact roundings": ("roundings", "roundings", lambda *_: {}),
-    "merges that are sums": ("merges", "find_mixtures", lambda *_: {}),
-    "merges that are stacks": ("passthrough", "find_stacks", lambda *_: {}),
-    "experts of several models": ("expert_sources", "expert_sources", lambda *_: {}),
-    "models of other structures": ("arcs", "across", lambda *_: ()),
-    "components from elsewhere": ("parts", "part_edges", lambda *_: ()),
-    "unobserved parents": ("unobserved", "unobserved", lambda *_: ()),
-    "what gains and biases learned": ("drift", "_VECTORS", ()),
-    "rank of differences": ("low_rank", "delta_rank", lambda *_: None),
+    "all cues of direction": ("pairwise.direction", "CUES", ()),
+    "initialisations recognised": ("trees.beginnings", "beginnings", lambda *_: frozenset()),
+    "independence of the initialisation given the parent": ("trees.arcs", "_MARKOV", 0.0),
+    "chains of three told from siblings": ("trees.triples", "lifted", lambda tree, *_: tree),
+    "parents of pruned and quantised models computed": ("trees.prices.Prices", "is_computed", lambda *_: False),
+    "exact roundings": ("trees.roundings", "roundings", lambda *_: {}),
+    "merges that are sums": ("merges.mixtures", "find_mixtures", lambda *_: {}),
+    "merges that are stacks": ("merges.passthrough", "find_stacks", lambda *_: {}),
+    "experts of several models": ("trees.expert_sources", "expert_sources", lambda *_: {}),
+    "models of other structures": ("trees.arcs", "across", lambda *_: ()),
+    "components from elsewhere": ("trees.parts", "part_edges", lambda *_: ()),
+    "unobserved parents": ("trees.unobserved", "unobserved", lambda *_: ()),
+    "what gains and biases learned": ("pairwise.drift", "_VECTORS", ()),
+    "rank of differences": ("pairwise.low_rank", "delta_rank", lambda *_: None),
 }
 
 
@@ -59,7 +59,7 @@ class LeftOut:
 
 def ablations() -> dict[str, LeftOut]:
     """Every cue that can be left out."""
-    direction = _owner("direction")
+    direction = _owner("pairwise.direction")
     found = {}
     for cue in direction.CUES:
         rest = tuple(other for other in direction.CUES if other is not cue)
@@ -68,9 +68,9 @@ def ablations() -> dict[str, LeftOut]:
 
 
 def _owner(place: str) -> Any:
-    module, _, inside = place.partition(".")
-    owner: Any = import_module(f"{_ROOM}.{module}")
-    return getattr(owner, inside) if inside else owner
+    room, module, *inside = place.split(".")
+    owner: Any = import_module(f"{_ROOM}.{room}.{module}")
+    return getattr(owner, *inside) if inside else owner
 
 
 def ablation_rows(zoo: Zoo, whole: Lineage, build: Callable[[], Lineage]) -> Iterator[list[str]]:

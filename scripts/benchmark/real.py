@@ -18,7 +18,7 @@ from lineage.sketch import write_sketch
 from lineage.store import Index, SketchFolder, reference_index
 from lineage.types import Lineage
 
-_SAME = "identical"
+_SAME = ("identical", "re-encoded")  # what a graph has one node for
 _MISSED = "missed"
 
 
@@ -73,7 +73,7 @@ def _relations(found: Lineage, ids: Mapping[str, str]) -> Iterator[list[str]]:
         ends = node_of[parent], node_of[child]
         edge = said.get(ends) or said.get((ends[1], ends[0]))
         if ends[0] == ends[1]:
-            yield [child, parent, word, _SAME, "one node", ""]
+            yield [child, parent, word, word if word in _SAME else "one node", "one node", ""]
         elif edge is None:
             yield [child, parent, word, _MISSED, "", ""]
         else:

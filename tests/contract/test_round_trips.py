@@ -10,10 +10,8 @@ import numpy as np
 import pytest
 
 from lineage.ancestry import compare
-from lineage.checkpoints import open_checkpoint
-from lineage.sketch import sketch_checkpoint
 from lineage.types import CheckpointSketch
-from tests.checkpoint_files import safetensors_bytes
+from tests.checkpoint_files import sketched
 from tests.gguf_files import gguf_bytes, line, q4_0, q8_0
 from tests.quantized_files import SCHEMES, write
 
@@ -59,15 +57,7 @@ def llama(seed: int) -> Arrays:
     return arrays | {"model.norm.weight": gain(), "lm_head.weight": normal(VOCAB, HIDDEN)}
 
 
-def sketched(path: Path) -> CheckpointSketch:
-    return sketch_checkpoint(open_checkpoint(path), "full", threads=1)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> CheckpointSketch:
-    path = tmp_path_factory.mktemp("base") / "base.safetensors"
-    path.write_bytes(safetensors_bytes(llama(1)))
-    return sketched(path)
+BASE = llama(1)
 
 
 def as_gguf(path: Path, arrays: Arrays, store: Callable[[str, np.ndarray], object]) -> Path:
@@ -88,22 +78,24 @@ def as_gguf(path: Path, arrays: Arrays, store: Callable[[str, np.ndarray], objec
 class TestGguf:
     @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
     def test_a_narrower_file_is_re_encoded(self, dtype: type, base: CheckpointSketch, tmp_path: Path) -> None:
-        path = as_gguf(tmp_path / "net.gguf", llama(1), lambda name, array: line(name, array.astype(dtype)))
+        path = as_gguf(tmp_path / "net.gguf", BASE, lambda name, array: line(name, array.astype(dtype)))
         found = compare(sketched(path), base)
         assert (found.relation, found.verdict) == ("re-encoded", "derived")
         assert (found.evidence.r or 0) >= 0.999
 
-    def test_a_float32_file_is_identical(self, base: CheckpointSketch, tmp_path: Path) -> None:
-        found = sketched(as_gguf(tmp_path / "net.gguf", llama(1), line))
-        assert found.id == base.id
-        assert compare(found, base).relation == "identical"
+    def test_a_float32_file_holds_the_same_weights_re_encoded(self, base: CheckpointSketch, tmp_path: Path) -> None:
+        child = sketched(as_gguf(tmp_path / "net.gguf", BASE, line))
+        assert child.id == base.id
+        found = compare(child, base)
+        assert (found.relation, found.verdict) == ("re-encoded", "identical")
+        assert {component.relation for component in found.components} == {"re-encoded"}
 
     @pytest.mark.parametrize(("store", "least", "encoding"), [(q8_0, EIGHT_BITS, "q8_0"), (q4_0, FOUR_BITS, "q4_0")])
     def test_a_file_of_blocks_is_quantised(
         self, store: Callable[[str, np.ndarray], object], least: float, encoding: str, base: CheckpointSketch,
         tmp_path: Path,
     ) -> None:  # fmt: skip
-        child = sketched(as_gguf(tmp_path / "net.gguf", llama(1), store))
+        child = sketched(as_gguf(tmp_path / "net.gguf", BASE, store))
         found = compare(child, base)
         assert (found.evidence.r or 0) >= least
         assert found.verdict == "derived"
@@ -136,11 +128,11 @@ class TestGguf:
     ],
 )
 def test_a_quantised_folder_is_quantised(name: str, least: float, base: CheckpointSketch, tmp_path: Path) -> None:
-    arrays, scheme = llama(1), SCHEMES[name]
+    scheme = SCHEMES[name]
     matrices = {
-        key.removesuffix(".weight"): array for key, array in arrays.items() if ".layers." in key and array.ndim > 1
+        key.removesuffix(".weight"): array for key, array in BASE.items() if ".layers." in key and array.ndim > 1
     }
-    plain = {key: array for key, array in arrays.items() if key.removesuffix(".weight") not in matrices}
+    plain = {key: array for key, array in BASE.items() if key.removesuffix(".weight") not in matrices}
     child = sketched(write(tmp_path / "m", scheme, matrices, plain))
     assert {t.dtype for t in child.tensors if t.name.removesuffix(".weight") in matrices} == {scheme.encoding}
     found = compare(child, base)

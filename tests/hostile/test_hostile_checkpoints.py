@@ -16,6 +16,7 @@ import pytest
 
 from lineage.checkpoints import open_checkpoint
 from lineage.errors import CheckpointError, Malformed, NoWeights, Truncated, UnsupportedFormat
+from lineage.sketch import sketch_checkpoint
 from tests.checkpoint_files import header_file, safetensors_bytes
 from tests.torch_files import (
     Call,
@@ -243,6 +244,20 @@ class TestArchives:
         refused(tmp_path / "a.npz", UnsupportedFormat, "without a torch pickle or NumPy arrays")
 
 
+@pytest.mark.parametrize(
+    ("bits", "dtype"), [(0x7FA00000, "u4"), (0xFFA00000, "u4"), (0x7FF4000000000000, "u8"), (0x7D00, "u2")]
+)
+@pytest.mark.parametrize("rows", [4, 5000])
+def test_a_signalling_nan_is_one_line_and_no_warning(bits: int, dtype: str, rows: int, tmp_path: Path) -> None:
+    held = np.ones((rows, 64), dtype.replace("u", "f"))
+    held.view(dtype)[1, 2] = bits
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(safetensors_bytes({"w": held}))
+    for depth in ("sampled", "full"):
+        with pytest.raises(Malformed, match="'w' holds 1 NaN or infinite values"):
+            sketch_checkpoint(open_checkpoint(path), depth)
+
+
 class TestPlaces:
     def test_an_empty_file(self, tmp_path: Path) -> None:
         for name in ("a.safetensors", "a.pt", "a.npz", "a"):
@@ -269,34 +284,6 @@ class TestPlaces:
     def test_a_pointer_of_git_lfs(self, tmp_path: Path) -> None:
         (tmp_path / "a.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n")
         refused(tmp_path / "a.safetensors", UnsupportedFormat, "git lfs pull")
-
-
-class TestAdapters:
-    FACTORS = ("base_model.model.q.lora_A.weight", "base_model.model.q.lora_B.weight")
-
-    def test_an_adapter_folder_names_its_base(self, tmp_path: Path) -> None:
-        (tmp_path / "adapter_model.safetensors").write_bytes(safetensors_bytes(dict.fromkeys(self.FACTORS, WEIGHT)))
-        refused(tmp_path, NoWeights, "holds an adapter alone, no model: merge it into its base first")
-        (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "acme/Nova-9B"}')
-        refused(tmp_path, NoWeights, "holds an adapter alone of acme/Nova-9B")
-        refused(tmp_path / "adapter_model.safetensors", NoWeights, "holds an adapter alone of acme/Nova-9B")
-
-    @pytest.mark.parametrize(
-        "names",
-        [
-            (*FACTORS, "base_model.model.lm_head.weight"),
-            ("lora_unet_q.lora_up.weight", "lora_unet_q.lora_down.weight", "lora_unet_q.alpha"),
-        ],
-    )
-    def test_an_adapter_under_another_name(self, tmp_path: Path, names: tuple[str, ...]) -> None:
-        (tmp_path / "net.safetensors").write_bytes(safetensors_bytes(dict.fromkeys(names, WEIGHT)))
-        refused(tmp_path / "net.safetensors", NoWeights, "holds an adapter alone")
-
-    def test_a_base_with_an_adapter_beside_it_is_a_model(self, tmp_path: Path) -> None:
-        (tmp_path / "adapter_config.json").write_text("{}")
-        (tmp_path / "adapter_model.safetensors").write_bytes(safetensors_bytes(dict.fromkeys(self.FACTORS, WEIGHT)))
-        (tmp_path / "model.safetensors").write_bytes(safetensors_bytes({"q.weight": WEIGHT}))
-        assert [view.name for view in open_checkpoint(tmp_path).tensors] == ["q.weight"]
 
 
 def _write_member(path: Path, name: str, raw: bytes, claimed: int) -> None:

@@ -256,7 +256,7 @@ def test_a_supposed_parent_of_models_without_a_common_withheld_one_is_wrong():
 def test_the_graph_of_the_reference_index_holds_every_bar(tmp_path):
     text = real.real_section(*real.real_index(None, tmp_path))
     assert "**no**" not in text
-    assert "9 of 9" in text
+    assert "11 of 11" in text
 
 
 def test_one_figure_shows_what_was_found_above_the_truth(tmp_path):

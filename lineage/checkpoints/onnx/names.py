@@ -33,7 +33,7 @@ def scope_of(node: Node) -> str:
     segments = node.name.split("/")[1:-1]
     kept = [
         segment
-        for segment, behind in zip(segments, [*segments[1:], ""], strict=True)
+        for segment, behind in zip(segments, [*segments, ""][1:], strict=True)
         if segment and not behind.startswith(f"{segment}.")
     ]
     return ".".join(kept)

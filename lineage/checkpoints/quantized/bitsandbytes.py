@@ -64,10 +64,12 @@ def _scales(stored: Stored, name: str, absmax: TensorView, state: dict[str, Any]
         return lambda start, stop: elements(absmax, start, stop).astype(np.float32)
     size = _size(stored, name, state, "nested_blocksize")
     outer, table = stored.need(f"{name}.nested_absmax", name), stored.need(f"{name}.nested_quant_map", name)
-    offset = state.get("nested_offset", 0.0)
+    offset = strict_json.as_float32(state.get("nested_offset", 0.0))
     count = math.prod(absmax.shape)
-    if absmax.dtype != np.uint8 or math.prod(outer.shape) != -(-count // size) or not isinstance(offset, int | float):
+    if absmax.dtype != np.uint8 or math.prod(outer.shape) != -(-count // size):
         stored.refuse(name, f"has {math.prod(outer.shape):,} nested scales for {count:,} scales")
+    if offset is None:
+        stored.refuse(name, "has a nested_offset that is no number")
     if math.prod(table.shape) != MAX_NESTED_MAP:
         stored.refuse(name, f"has a nested_quant_map of {math.prod(table.shape):,} levels, not {MAX_NESTED_MAP}")
     levels = cache(lambda: whole(table).astype(np.float32).reshape(-1))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from lineage.checkpoints.remote.file import Fetch, Foreseen, RemoteFile, foreseeing
 from lineage.checkpoints.remote.ranges import Span, joined
 from lineage.checkpoints.remote.session import CONNECTIONS, Session
-from lineage.checkpoints.remote.source import NEAR
+from lineage.checkpoints.remote.thrift import read_over, runs
 from lineage.types import TensorView
 
 MOST_BYTES = 4 << 20  # fetched together: what one thread holds
 MOST_SPANS = 24
+NEAR = 16 << 10  # ranges this close are one even where an answer may hold several
 
 
 class Ahead:
@@ -34,24 +35,27 @@ class Ahead:
                     wanted.setdefault(found.file, []).append(found.span)
         finally:
             foreseeing.reset(token)
-        for file, spans in wanted.items():
-            file.expect([Fetch(together) for together in _groups(joined(spans, NEAR))])
+        pieces = [list(_cut(joined(spans, NEAR))) for spans in wanted.values()]
+        over = read_over(pieces, sum(file.size for file in wanted))
+        for file, spans, short in zip(wanted, pieces, over, strict=True):
+            file.expect([Fetch(together) for together in _groups(runs(spans, short, MOST_SPANS, MOST_BYTES))])
 
     def stop(self) -> None:
         """Give up every read that still waits."""
         self._session.stop()
 
 
-def _groups(spans: Sequence[Span]) -> Iterator[list[Span]]:
-    """Neighbouring spans, as many as fit one fetch; longer ones are cut."""
-    group: list[Span] = []
-    size = 0
-    for span in _cut(spans):
-        if group and (len(group) == MOST_SPANS or size + span.stop - span.start > MOST_BYTES):
+def _groups(runs_of_file: Iterable[list[Span]]) -> Iterator[list[list[Span]]]:
+    """Neighbouring runs, as many as fit one fetch."""
+    group: list[list[Span]] = []
+    count = size = 0
+    for run in runs_of_file:
+        length = run[-1].stop - run[0].start
+        if group and (count + len(run) > MOST_SPANS or size + length > MOST_BYTES):
             yield group
-            group, size = [], 0
-        group.append(span)
-        size += span.stop - span.start
+            group, count, size = [], 0, 0
+        group.append(run)
+        count, size = count + len(run), size + length
     if group:
         yield group
 

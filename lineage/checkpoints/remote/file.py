@@ -31,9 +31,12 @@ foreseeing: ContextVar[bool] = ContextVar("foreseeing", default=False)
 
 @dataclass(slots=True)
 class Fetch:
-    """Spans of a file that are fetched together, at the first need of one of them, by whoever needs it."""
+    """Spans of a file that are fetched together, at the first need of one of them, by whoever needs it.
 
-    spans: Sequence[Span]
+    The gaps within a run are read over where each range takes a request.
+    """
+
+    runs: Sequence[Sequence[Span]]
     guard: threading.Lock = field(default_factory=threading.Lock)
     done: bool = False
 
@@ -67,7 +70,8 @@ class RemoteFile(PositionedFile):
 
     def expect(self, fetches: Sequence[Fetch]) -> None:
         """Take over which spans are to be fetched together; no two of them overlap."""
-        self._spans = sorted(((span, fetch) for fetch in fetches for span in fetch.spans), key=lambda pair: pair[0])
+        spans = ((span, fetch) for fetch in fetches for run in fetch.runs for span in run)
+        self._spans = sorted(spans, key=lambda pair: pair[0])
 
     def _read(self, offset: int, buffer: memoryview) -> int:
         if foreseeing.get():
@@ -98,17 +102,18 @@ class RemoteFile(PositionedFile):
         if wanted.start < span.stop and not fetch.done:
             with fetch.guard:
                 if not fetch.done:
-                    self._obtain(fetch.spans)
+                    self._obtain(fetch.runs)
                     fetch.done = True
         else:
             with self._unforeseen:
                 if self._held.find(self._number, wanted.start) is None:
-                    self._obtain([self._block(wanted)])
+                    self._obtain([[self._block(wanted)]])
         extent = self._known(wanted.start)
         return extent if extent is not None else self._alone(wanted)
 
-    def _obtain(self, spans: Sequence[Span]) -> None:
-        missing = [span for span in spans if self._kept is None or not self._kept.covers(span)]
+    def _obtain(self, runs: Sequence[Sequence[Span]]) -> None:
+        missing = [[span for span in run if self._kept is None or not self._kept.covers(span)] for run in runs]
+        missing = [run for run in missing if run]
         for extent in self._source.ask(missing) if missing else ():
             self._held.add(self._number, extent)
             if self._kept is not None:
@@ -117,7 +122,7 @@ class RemoteFile(PositionedFile):
     def _alone(self, wanted: Span) -> Extent:
         """What was fetched and let go again before it was used, or damaged on disk."""
         span = Span(wanted.start, min(wanted.stop, wanted.start + LARGEST))
-        found = self._source.ask([span])[0]
+        found = self._source.ask([[span]])[0]
         self._held.add(self._number, found)
         return found
 

@@ -82,7 +82,8 @@ class Session:
         self._guard = threading.Lock()
         self._stopped = threading.Event()
         self._resume_at = 0.0
-        self.one_range_only: set[str] = set()  # hosts that do not give several ranges in one answer
+        self.gives_several: dict[str, bool] = {}  # by host, whether it gives several ranges in one answer
+        self.probing = threading.Lock()  # held to find that out
 
     def stop(self) -> None:
         """Give up every request that waits for its next try."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from lineage.checkpoints.remote.ranges import Extent, Span, boundary, content_range, covered, header, joined, parts
+from lineage.checkpoints.remote.ranges import Extent, Span, boundary, content_range, covered, header, parts
 from lineage.checkpoints.remote.refusals import refusal
 from lineage.checkpoints.remote.session import Broken, Reply, Session
 from lineage.errors import Unreachable
 
-NEAR = 16 << 10  # ranges this close are one even where an answer may hold several
-GAP = 128 << 10  # ranges this close are one where each takes a request: about what a request costs in bytes
 WHOLE = 64 << 20  # a file up to this size is read whole from a server that gives no ranges
 _FOR_PARTS = 1024  # bytes around each range of an answer with several
 _ANEW = frozenset({400, 401, 403, 404, 410})  # what an address that has expired answers
@@ -42,15 +41,33 @@ class Source:
         """The strong ETag of the file, known after the first answer."""
         return self._validator if self._validator and self._validator.startswith('"') else None
 
-    def ask(self, spans: Sequence[Span]) -> list[Extent]:
-        """Fetch at least these spans, in one request where the server can. Spans beyond the end are cut."""
-        near = joined(spans, NEAR)
-        if len(near) > 1 and urlsplit(self._location).netloc not in self._session.one_range_only:
+    def ask(self, runs: Sequence[Sequence[Span]]) -> list[Extent]:
+        """Fetch at least these spans, all in one request where the server can, else each run of them from end to end.
+
+        Spans are in order and apart. Those beyond the end of the file are cut.
+        """
+        spans = [span for run in runs for span in run]
+        found = self._together(spans) if len(spans) > 1 else None
+        if found is not None:
+            return found
+        return [extent for run in runs for extent in self._request([Span(run[0].start, run[-1].stop)])]
+
+    def _together(self, spans: Sequence[Span]) -> list[Extent] | None:
+        """All spans by one request; None where the server gives one range at a time, which one thread finds out."""
+        gives_several = self._session.gives_several
+        with nullcontext() if self._host in gives_several else self._session.probing:
+            if not gives_several.get(self._host, True):
+                return None
             try:
-                return self._request(near)
-            except _NoParts:
-                self._session.one_range_only.add(urlsplit(self._location).netloc)
-        return [extent for span in joined(near, GAP) for extent in self._request([span])]
+                found = self._request(spans)
+            except _NoParts:  # what it sent instead was given up, but may have been megabytes
+                found = None
+            gives_several[self._host] = found is not None
+            return found
+
+    @property
+    def _host(self) -> str:
+        return urlsplit(self._location).netloc
 
     def _request(self, spans: Sequence[Span]) -> list[Extent]:
         headers = {"Range": header(spans), **({"If-Range": self.tag} if self.tag else {})}

@@ -118,6 +118,13 @@ def test_a_name_that_cannot_be_shown(name: str, tmp_path: Path) -> None:
     refused(save(tmp_path / "a.onnx", (), [tensor(name, WEIGHT)]), Malformed, "too long, or with control characters")
 
 
+@pytest.mark.parametrize("name", ["/", "//", "/MatMul", "///MatMul", "/a//MatMul"])
+def test_a_node_whose_name_has_no_scope(name: str, tmp_path: Path) -> None:
+    nodes = [node("MatMul", ["x", "onnx::MatMul_7"], ["y"], name=name)]
+    [view] = open_checkpoint(save(tmp_path / "a.onnx", nodes, [tensor("onnx::MatMul_7", WEIGHT)])).tensors
+    assert view.name == ("a.weight" if "a" in name[1:2] else "onnx::MatMul_7")
+
+
 def test_a_matrix_of_blocks_that_overflows(tmp_path: Path) -> None:
     nodes = [node("MatMulNBits", ["x", "w", "s"], ["y"], K=1 << 62, N=1 << 62, bits=4, block_size=32)]
     constants = [tensor("w", np.ones((2, 1, 16), np.uint8)), tensor("s", np.ones(2, np.float32))]

@@ -59,7 +59,9 @@ HOSTILE: dict[str, tuple[Arrays, dict[str, Any], str]] = {
     "blocks of another size": (state(blocksize=128), {}, "scales for blocks of 128"),
     "nested blocks of nothing": (state(nested_blocksize=0), {}, "has no nested_blocksize"),
     "nested blocks of another size": (state(nested_blocksize=8), {}, "1 nested scales for 256 scales"),
-    "an offset of words": (state(nested_offset="x"), {}, "nested scales"),
+    "an offset of words": (state(nested_offset="x"), {}, "a nested_offset that is no number"),
+    "an offset of four hundred digits": (state(nested_offset=10**400), {}, "a nested_offset that is no number"),
+    "an offset beyond every float": (state(nested_offset=-1e300), {}, "a nested_offset that is no number"),
     "a map of too few levels": (
         state() | {"a.weight.nested_quant_map": np.zeros(8, np.float32)}, {}, "nested_quant_map of 8 levels",
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -137,7 +138,8 @@ class OneAnswer:
     """A session that gives one answer to everything, and does not ask again."""
 
     def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
-        self.one_range_only: set[str] = set()
+        self.gives_several: dict[str, bool] = {}
+        self.probing = threading.Lock()
         self._answer = status, headers, body
 
     def get(self, shown: object, url: str, headers: object, take: Callable[[Reply], Any]) -> Any:
@@ -177,7 +179,7 @@ def test_an_answer_that_is_not_what_was_asked_for(
     asked: Any = OneAnswer(status, headers, body)
     source = Source(asked, Path("net"), "http://host/net", 100_000)
     with pytest.raises((Unreachable, Broken)):
-        source.ask(spans)
+        source.ask([spans])
     assert source.size == 100_000
 
 
@@ -185,7 +187,7 @@ def test_an_answer_with_more_ranges_than_asked_for() -> None:
     body = b"".join(PART % (a, a + 9, bytes([a]) * 10) for a in (40, 80, 0)) + b"\r\n--b--\r\n"
     asked: Any = OneAnswer(206, {"Content-Type": MULTIPART}, body)
     source = Source(asked, Path("net"), "http://host/net", 100_000)
-    assert sorted(source.ask([Span(0, 10)])) == [Extent(a, bytes([a]) * 10) for a in (0, 40, 80)]
+    assert sorted(source.ask([[Span(0, 10)]])) == [Extent(a, bytes([a]) * 10) for a in (0, 40, 80)]
 
 
 def test_an_answer_that_drips(monkeypatch: pytest.MonkeyPatch) -> None:

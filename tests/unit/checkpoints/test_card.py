@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lineage.checkpoints.card import Card, declared_parents, human_name, parse_card
+from lineage.checkpoints.card import Card, declared_parents, human_name, parse_card, stated_licence
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,23 @@ def test_models_are_named_after_what_says_something(path: str, heading: str | No
 
 def test_a_file_without_card_is_named_after_itself() -> None:
     assert human_name(Path("/x/full.pth"), Card({})) == "full"
+
+
+@pytest.mark.parametrize(
+    ("front", "licence"),
+    [
+        ("license: mit", "mit"),
+        ("license: mit\nlicense_name: acme-1", "mit"),
+        ("license: other\nlicense_name: llama3.1-community", "llama3.1-community"),
+        ("license: other", "other"),
+        ("license_name: acme-1", "acme-1"),
+        ("tags: [x]", None),
+    ],
+)
+def test_the_licence_that_a_card_states(front: str, licence: str | None) -> None:
+    assert stated_licence(parse_card(f"---\n{front}\n---\n")) == licence
+
+
+def test_a_value_full_of_blanks_is_read_at_once() -> None:
+    card = parse_card(f"---\nlicense: a{' ' * 60_000}b\nname: mit  # a comment\n---\n")
+    assert (card.first("license"), card.first("name")) == ("a", "mit")

@@ -11,7 +11,18 @@ from lineage.checkpoints import open_checkpoint
 from lineage.errors import Malformed
 from lineage.types import TensorView
 from tests.checkpoint_files import whole
-from tests.tflite_files import TYPES, Numbers, Table, Tables, numbers, operator, quantization, tensor, tflite
+from tests.tflite_files import (
+    TYPES,
+    Numbers,
+    Table,
+    Tables,
+    dimension,
+    numbers,
+    operator,
+    quantization,
+    tensor,
+    tflite,
+)
 
 RNG = np.random.default_rng(12)
 CONV, DEPTHWISE, DEQUANTIZE, FULLY_CONNECTED, TRANSPOSED, CONV_3D = 3, 4, 6, 9, 67, 132
@@ -127,14 +138,6 @@ class TestWhatIsAWeight:
         content = built(len(built(place)))
         (tmp_path / "a.tflite").write_bytes(content + weight.tobytes())
         assert np.array_equal(whole(open_checkpoint(tmp_path / "a.tflite"))["w"], weight)
-
-
-def dimension(size: int | None = None, segments: list[int] | None = None, indices: list[int] | None = None) -> Table:
-    """A dense axis of that size, or a sparse one."""
-    if size is not None:
-        return Table({0: ("b", 0), 1: ("i", size)})
-    lists = [Table({0: numbers("i", values)}) for values in (segments or [], indices or [])]
-    return Table({0: ("b", 1), 2: ("B", 1), 3: lists[0], 4: ("B", 1), 5: lists[1]})
 
 
 class TestSparseTensors:

