@@ -11,6 +11,7 @@ from lineage.ancestry.declarations import declarations
 from lineage.ancestry.folding import fold, nodes_of
 from lineage.ancestry.growing import grown, is_little
 from lineage.ancestry.trees.edges import measured_edges
+from lineage.ancestry.trees.forked import cores
 from lineage.ancestry.trees.pairs import Watch
 from lineage.ancestry.trees.search import Search
 from lineage.sketch.adapters import is_adapter
@@ -20,18 +21,23 @@ from lineage.types import Edge, Lineage, ModelRecord
 METHOD = 2
 """Raised whenever the same sketches give another graph, so that none that was kept is used again."""
 
+_MANY = 200  # models that are worth several processes
+
 
 def graph(
     indexes: Sequence[Index],
     *,
     known: Lineage | None = None,
     watch: Watch | None = None,
+    processes: int | None = None,
 ) -> Lineage:
     """Ancestry of every model of the indexes.
 
     What cards declare plays no part in it; it is added as edges of its own, and held against what was measured. An
     adapter is no model: only declared edges lead to it. `known` is an earlier graph of these indexes: if only few
     models are new, each is placed among its neighbours, and all else is kept. `watch(done, total)` counts comparisons.
+    `processes` share the work; by default one, and of many models one for each core, where processes can be forked.
+    Raises ChildProcessError if one was killed.
     """
     listed = [(record, index) for index in indexes for record in index.models()]
     records = {record.id: record for record, _ in listed}
@@ -41,7 +47,7 @@ def graph(
         if known is not None and is_little(known, homes):
             groups, edges = grown(known, indexes, homes, watch)
         else:
-            groups, edges = _drawn(homes, watch)
+            groups, edges = _drawn(homes, watch, processes)
     alone = [[record.id] for record in records.values() if is_adapter(record)]
     held = [[records[model] for model in group] for group in (*groups, *alone)]
     declared, contradictions = declarations(Lineage((), tuple(edges)), held)
@@ -54,7 +60,11 @@ def _of_models(known: Lineage, records: Mapping[str, ModelRecord]) -> Lineage:
     return replace(known, nodes=tuple(nodes))
 
 
-def _drawn(homes: Mapping[str, Index], watch: Watch | None) -> tuple[list[list[str]], list[Edge]]:
+def _drawn(
+    homes: Mapping[str, Index], watch: Watch | None, processes: int | None
+) -> tuple[list[list[str]], list[Edge]]:
     groups = fold([index.load(model) for model, index in homes.items()])
-    edges = list(measured_edges(Search([replace(group[0], declared=()) for group in groups], watch)))
+    sketches = [replace(group[0], declared=()) for group in groups]
+    count = processes or (cores() if len(sketches) >= _MANY else 1)
+    edges = list(measured_edges(Search(sketches, watch, processes=count)))
     return [[sketch.id for sketch in group] for group in groups], edges

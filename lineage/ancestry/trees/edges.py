@@ -32,8 +32,7 @@ def measured_edges(search: Search) -> Iterator[Edge]:
 
     Edges between models that had their place before are not repeated.
     """
-    tree = search.tree()
-    support = search.support()
+    tree, support = search.forest()
     sources = other_sources(search, tree)
     tree = without_sources(tree, sources)
     below = _below(search.field.first, tree)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from lineage.ancestry.geometry import BY_TOKEN, FLOOR, TABLE
 from lineage.ancestry.pairwise.comparison import compare
@@ -30,10 +30,18 @@ class Pairs:
     def compared(self, query: int, reference: int) -> Comparison:
         """What model `query` is to model `reference`."""
         if (query, reference) not in self._made:
-            self._made[query, reference] = compare(self.sketches[query], self.sketches[reference])
-            if self._watch is not None:
-                self._watch(len(self._made), max(len(self._made), 2 * len(self.sketches)))
+            self.keep({(query, reference): compare(self.sketches[query], self.sketches[reference])})
         return self._made[query, reference]
+
+    def keep(self, made: Mapping[tuple[int, int], Comparison]) -> None:
+        """Take over comparisons (query, reference) that were made elsewhere."""
+        self._made |= made
+        if self._watch is not None:
+            self._watch(len(self._made), max(len(self._made), 2 * len(self.sketches)))
+
+    def made_among(self, models: Collection[int]) -> dict[tuple[int, int], Comparison]:
+        """The comparisons of these models that have been made."""
+        return {ends: found for ends, found in self._made.items() if ends[0] in models}
 
     def either(self, left: int, right: int) -> tuple[Comparison, bool]:
         """The comparison of two models, made already or made now with `left` as the query; whether `left` is it."""

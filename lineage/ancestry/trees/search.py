@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import networkx as nx
 import numpy as np
@@ -13,9 +13,14 @@ from lineage.ancestry.merges.passthrough import find_stacks
 from lineage.ancestry.trees.arcs import STRANGE, Arc, strangers
 from lineage.ancestry.trees.family import Family
 from lineage.ancestry.trees.field import Field
+from lineage.ancestry.trees.forked import shared_out
 from lineage.ancestry.trees.pairs import Watch
 from lineage.ancestry.trees.prices import Tree
-from lineage.types import CheckpointSketch
+from lineage.ancestry.trees.unobserved import Unobserved
+from lineage.types import CheckpointSketch, Comparison
+
+Support = Mapping[tuple[int, int], float]
+_Members = tuple[list[int], list[Arc]]  # models of one family and the candidates across structures among them
 
 
 class Search:
@@ -23,7 +28,7 @@ class Search:
 
     `mixtures` maps merges to their parts, `merged` to their parents, the one of most weight first. `settled` gives the
     parents of models that are placed already, None if those are not here: only what joins them to the others is
-    looked for.
+    looked for. The work is shared out among so many `processes`.
     """
 
     def __init__(
@@ -31,32 +36,55 @@ class Search:
         sketches: Sequence[CheckpointSketch],
         watch: Watch | None = None,
         settled: Mapping[int, Sequence[int] | None] | None = None,
+        processes: int = 1,
     ) -> None:
         self.field = Field(sketches, watch, settled)
+        self._processes = processes
         self.mixtures = self._mixtures()
         known = {child: parents for child, parents in self.field.settled.items() if parents and len(parents) > 1}
         self.merged: dict[int, Sequence[int]] = known | {child: _by_weight(one) for child, one in self.mixtures.items()}
-        self._families = self._split()
 
-    def tree(self) -> Tree:
-        """The likeliest arc into each node that has a parent, every one of them compared.
+    def forest(self) -> tuple[Tree, Support]:
+        """The likeliest arc into each node that has a parent, every one compared; how often each is chosen.
 
-        Numbers from `len(field.sketches)` on are unobserved parents.
+        Numbers from `len(field.sketches)` on are unobserved parents. The second is a bootstrap over tensors.
         """
-        return {child: arc for family in self._families for child, arc in family.tree().items()}
+        families = self._split()
+        tree: Tree = {}
+        support: dict[tuple[int, int], float] = {}
+        for own, chosen in self._searched(families) if self._processes == 1 else self._shared(families):
+            tree |= own
+            support |= chosen
+        return tree, support
 
-    def support(self) -> Mapping[tuple[int, int], float]:
-        """How often each arc is chosen when tensors are drawn again with replacement (bootstrap, Efron 1979)."""
-        return {ends: share for family in self._families for ends, share in family.support().items()}
+    def _searched(self, families: Sequence[_Members]) -> Iterator[tuple[Tree, Support]]:
+        for family in (Family(self.field, models, self.merged, foreign) for models, foreign in families):
+            yield family.tree(), family.support()
+
+    def _shared(self, families: Sequence[_Members]) -> Iterator[tuple[Tree, Support]]:
+        """The same by several processes, which tell what they compared and which parents they miss."""
+
+        def work(number: int) -> tuple[Tree, Support, dict[int, Unobserved], dict[tuple[int, int], Comparison]]:
+            (tree, support), models = next(self._searched(families[number : number + 1])), families[number][0]
+            missing = {node: one for node, one in self.field.missing.items() if node in tree}
+            return tree, support, missing, self.field.pairs.made_among(frozenset(models))
+
+        found = {}
+        for portion in shared_out(work, [len(models) for models, _ in families], self._processes):
+            for number, (tree, support, missing, made) in portion:
+                self.field.pairs.keep(made)
+                found[number] = tree, support, missing
+        for _, (tree, support, missing) in sorted(found.items()):
+            here = {node: self.field.add_missing(one) for node, one in missing.items()}
+            arcs = (Arc(here.get(a.parent, a.parent), here.get(a.child, a.child), a.cost) for a in tree.values())
+            yield {arc.child: arc for arc in arcs}, support
 
     def _mixtures(self) -> dict[int, Mixture]:
         """Merges among all models: layers taken from several first, then sums; none makes a model its own ancestor."""
         rounded = self.field.rounded
         sources = [rounded.get(model, model) for model in range(len(self.field.sketches))]
         found = [(child, one.renumbered(sources)) for child, one in find_stacks(self.field.sketches).items()]
-        for cohort in self.field.grouped:
-            aside = [k for k, member in enumerate(cohort.members) if member in rounded]
-            summed = find_mixtures(cohort, aside)
+        for cohort, summed in zip(self.field.grouped, self._sums(), strict=True):
             found += [(cohort.members[child], one.renumbered(cohort.members)) for child, one in summed.items()]
         lines: nx.DiGraph[int] = nx.DiGraph()
         kept: dict[int, Mixture] = {}
@@ -72,7 +100,20 @@ class Search:
                 kept[child] = one
         return kept
 
-    def _split(self) -> list[Family]:
+    def _sums(self) -> list[dict[int, Mixture]]:
+        """The mixtures of each cohort."""
+
+        def work(number: int) -> dict[int, Mixture]:
+            cohort = self.field.grouped[number]
+            return find_mixtures(cohort, [k for k, member in enumerate(cohort.members) if member in self.field.rounded])
+
+        if self._processes == 1:
+            return [work(number) for number in range(len(self.field.grouped))]
+        sizes = [len(cohort.members) for cohort in self.field.grouped]
+        found = dict(one for portion in shared_out(work, sizes, self._processes) for one in portion)
+        return [found[number] for number in range(len(sizes))]
+
+    def _split(self) -> list[_Members]:
         """The models that a possible descent or a merge joins, group by group: nothing in one tells of another."""
         foreign = strangers(self.field.share, self.field.structure, self.field.sketches)
         joined: nx.Graph[int] = nx.Graph()
@@ -89,7 +130,7 @@ class Search:
         across: dict[int, list[Arc]] = defaultdict(list)
         for arc in foreign:
             across[home[arc.child]].append(arc)
-        return [Family(self.field, group, self.merged, across[number]) for number, group in enumerate(groups)]
+        return [(group, across[number]) for number, group in enumerate(groups)]
 
 
 def _by_weight(one: Mixture) -> tuple[int, ...]:
