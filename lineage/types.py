@@ -599,11 +599,15 @@ class Merge:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """The ancestry of one model (a node id): its family, and (id, name) of parents that would do as well."""
+    """The ancestry of one model (a node id): its family, and (id, name) of parents that would do as well.
+
+    `bases` are what an adapter declares that it was made for; None for a model.
+    """
 
     model: str
     lineage: Lineage
     alternatives: tuple[tuple[str, str], ...] = ()
+    bases: tuple[Declared, ...] | None = None
 
 
 # -- policies and claims -----------------------------------------------------------------------
@@ -629,7 +633,7 @@ class Case:
     """What a policy judges: the answer about a model, and the graph of its relatives, in which `node` is its node.
 
     `parents` compares the model with each neighbour in that graph, component by component; `indexed` tells every
-    model of the index (id, name), for claims that name one.
+    model of the index (id, name), for claims that name one; `components` are those of each model, as far as known.
     """
 
     answer: Whois
@@ -638,6 +642,7 @@ class Case:
     parents: tuple[Comparison, ...] = ()
     beside: Beside | None = None
     indexed: tuple[tuple[str, str], ...] = ()
+    components: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ def case_of(
     said = {one.id: records[one.id].declared for one in family.nodes if one.id in records} | {node: query.declared}
     return replace(
         case,
+        components={one.id: frozenset(one.components) for one in records.values()},
         lineage=with_declared(family, said, names, _published()),
         parents=tuple(ancestry.compare(query, homes[m].load(m)) for m in wanted if m in homes and m != query.id),
     )

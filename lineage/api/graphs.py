@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from lineage import store
 from lineage.api.holdings import held, indexes
 from lineage.sketch import file_digests
-from lineage.types import Lineage, ModelRecord, Trace, Whois
+from lineage.sketch.adapters import is_adapter
+from lineage.types import Lineage, ModelRecord, Node, Trace, Whois
 
 if TYPE_CHECKING:
     from lineage.store import Index
@@ -49,25 +50,31 @@ def graph(
 
 
 def relatives(answer: Whois, index: str | Path | None = None, *, reference: bool = True) -> Lineage:
-    """What the graph of the indexes says around an answer: the model's neighbours, or those of its ancestors.
+    """What the indexes say around an answer: the family of its model or of the models it names, and these themselves.
 
-    Empty where many models have no place in the graph yet: putting them there takes its time (`graph`). Raises NoIndex.
+    Families are left out where many models have no place in the graph yet: putting them there takes its time (`graph`).
+    Raises NoIndex.
     """
     from lineage import ancestry
 
     with indexes(index, reference) as searched:
-        known = _kept_graph(searched)
-        placed = {model for node in known.nodes for model in (node.id, *node.copies)} if known is not None else set()
-        if sum(record.id not in placed for one in searched for record in one.models()) > _SOON_PLACED:
-            return Lineage((), ())
-        whole = whole_graph(searched, None)
-    there = {copy for node in whole.nodes for copy in (node.id, *node.copies)}
-    asked = [answer.sketch.id] if answer.sketch.id in there else [one.model for one in answer.ancestors]
+        records = {record.id: record for one in reversed(searched) for record in one.models()}
+        addresses = store.addresses(searched)
+        known = _kept_graph(searched) or Lineage((), ())
+        placed = {model for node in known.nodes for model in (node.id, *node.copies)}
+        is_soon = len(records.keys() - placed) <= _SOON_PLACED
+        whole = whole_graph(searched, None) if is_soon else Lineage((), ())
+    there = {copy: node for node in whole.nodes for copy in (node.id, *node.copies)}
+    own, descended = answer.sketch.id, _descended(answer)
+    asked = [own] if own in there and answer.adapted is None else [own, *descended]
     parts = [ancestry.part_of(whole, model, only_neighbours=False) for model in asked if model in there]
-    nodes = {node.id: node for part in parts for node in part.nodes}
+    named = {*descended, *(one.model for one in answer.alternatives)} - {own}
+    apart = [there.get(model) or _alone(records[model]) for model in sorted(named & records.keys())]
+    nodes = {node.id: node for node in (*(node for part in parts for node in part.nodes), *apart)}
     edges = dict.fromkeys(edge for part in parts for edge in part.edges)
     against = dict.fromkeys(text for part in parts for text in part.contradictions)
-    return Lineage(tuple(nodes.values()), tuple(edges), tuple(against))
+    located = (replace(node, address=addresses.get(node.id)) for node in nodes.values())
+    return Lineage(tuple(located), tuple(edges), tuple(against))
 
 
 def trace(
@@ -86,7 +93,8 @@ def trace(
         node = _node_of(record, family)
         is_merge = any(edge.relation == "merged" and edge.child == node for edge in family.edges)
         merge = ancestry.decompose(home.load(record.id), searched) if is_merge else None
-    return Trace(node, family, () if merge is None else merge.alternatives)
+    bases = tuple(said for said in record.declared if said.relation == "adapter") if is_adapter(record) else None
+    return Trace(node, family, () if merge is None else merge.alternatives, bases)
 
 
 def whole_graph(searched: Sequence[Index], watch: Callable[[int, int], None] | None) -> Lineage:
@@ -114,6 +122,20 @@ def _place_of_graph(searched: Sequence[Index]) -> tuple[Path, str, str] | None:
     home, *others = searched
     key = "-".join(["all", *(other.id for other in others)])
     return (home.folder, key, f"{__version__} {ancestry.METHOD}") if isinstance(home, store.SqliteIndex) else None
+
+
+def _descended(answer: Whois) -> list[str]:
+    """The models whose families an answer is about: its ancestors; an adapter's base, and models that hold it."""
+    named = [one.model for one in answer.ancestors]
+    if answer.adapted is not None:
+        named += [fit.model for fit in answer.adapted.fits if fit.declared]
+        named += [model for one in answer.adapted.additions if one.word == "merged" for model in (one.base, one.child)]
+    return named
+
+
+def _alone(record: ModelRecord) -> Node:
+    """A model without its place in a graph."""
+    return Node(record.id, record.name, record.params, licence=record.licence)
 
 
 def _node_of(record: ModelRecord, family: Lineage) -> str:

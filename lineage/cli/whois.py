@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,11 +11,12 @@ import click
 from lineage.cli import options
 from lineage.cli.output import print_json, screen_size
 from lineage.cli.progress import progress
-from lineage.errors import UnknownEnding
 
 if TYPE_CHECKING:
     from lineage.report.html import Language
-    from lineage.types import Depth
+    from lineage.types import Depth, Lineage, Whois
+
+_PAGES: dict[str, Language] = {".html": "en", ".ko.html": "ko"}
 
 
 @click.command("whois")
@@ -24,9 +26,10 @@ if TYPE_CHECKING:
     "target",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the answer as a page that stands alone (.html), to read, print and hand on.",
+    help="Write the answer as a page that stands alone (.html), to read, print and hand on; or its graph, with any"
+    " ending of `lineage graph -o`.",
 )
-@click.option("--lang", type=click.Choice(["en", "ko"]), default="en", help="Language of the page: English or Korean.")
+@click.option("--lang", type=click.Choice(["en", "ko"]), help="Language of the page: English or Korean.")
 @options.adapter
 @options.index
 @options.reference
@@ -36,7 +39,7 @@ def command(
     *,
     checkpoint: str,
     target: Path | None,
-    lang: Language,
+    lang: Language | None,
     adapter: str | None,
     index: Path | None,
     reference: bool,
@@ -53,21 +56,47 @@ def command(
       lineage whois ./lora                     an adapter alone: its base, what it fits, what it was merged into
       lineage whois ./base --adapter ./lora    the model that an adapter makes of its base
       lineage whois ./model --report out.html  a page with figures, their null and the graph; --lang ko
+      lineage whois ./model --report m.cdx.json  the model and its ancestors as a bill of materials
 
+    Every ending of `lineage graph -o` will do for --report; what is read need not be in an index.
     Your index is searched and the reference index that comes with lineage. No match is a result too: it
     says how weak a relation would still have been seen. A match refutes "from scratch"; none never proves it.
     """
-    from lineage import __version__, api, report
-    from lineage.sketch.whole_file import write_whole
+    from lineage import api, report
 
-    if target is not None and target.suffix.lower() != ".html":
-        raise UnknownEnding(f"{target}: a report is a page: the name must end in .html")
+    ending = "" if target is None else report.graphs.check(target)
+    if lang is not None and ending not in _PAGES:
+        raise click.UsageError("--lang is the language of a page: it needs --report FILE.html")
     with progress() as watch:
         answer = api.whois(checkpoint, index, reference=reference, depth=depth, watch=watch, adapter=adapter)
     if target is not None:
-        relatives = api.relatives(answer, index, reference=reference)
-        write_whole(target, report.html.whois_page(answer, __version__, relatives, lang))
+        _write(answer, api.relatives(answer, index, reference=reference), target, ending, lang)
     if as_json:
         print_json(report.json.whois(answer))
     else:
         click.echo(report.terminal.whois_screen(answer, *screen_size()), nl=False)
+
+
+def _write(answer: Whois, relatives: Lineage, target: Path, ending: str, lang: Language | None) -> None:
+    from lineage import __version__, report
+    from lineage.sketch.whole_file import write_whole
+
+    if ending in _PAGES:
+        write_whole(target, report.html.whois_page(answer, __version__, relatives, lang or _PAGES[ending]))
+        return
+    lineage = report.answered.lineage_of(answer, relatives)
+    if ending in report.graphs.STATEMENTS:
+        lineage = report.kinship.up_to_roots(_with_files(lineage, answer))
+    else:
+        lineage = report.kinship.neighbours(lineage)
+    report.graphs.write(lineage, target)
+
+
+def _with_files(lineage: Lineage, answer: Whois) -> Lineage:
+    """The node of the model with the SHA-256 of its files, which are read for it."""
+    from lineage.sketch import file_digests
+
+    asked = answer.sketch
+    digests = file_digests(asked.path, asked.id, asked.depth)
+    nodes = (replace(node, files=digests) if node.id == lineage.about else node for node in lineage.nodes)
+    return replace(lineage, nodes=tuple(nodes))

@@ -49,7 +49,7 @@ def descents(case: Case) -> tuple[Descent, ...]:
         found[line.ancestor, line.component] = line
         for parent, certainty, edge in above.get(line.ancestor, ()):
             component = edge.component if line.component is None else line.component
-            if parent != case.node and edge.component in (None, component):
+            if parent != case.node and edge.component in (None, component) and _can_give(case, edge, parent, component):
                 further = _further(line, nodes[parent], component, certainty, edge)
                 heappush(waiting, (surety(further), next(order), further))
     return tuple(
@@ -197,6 +197,12 @@ def _only_asked(case: Case, known: set[str | None], nodes: Mapping[str, Node]) -
             part.evidence.z, part.evidence.log10_p, part.confidence, found.basis if found is not None else part.basis,
         )  # fmt: skip
         yield _line(Node(model, name or model, 0), edge, "measured" if sure else "possible")
+
+
+def _can_give(case: Case, edge: Edge, parent: str, component: str | None) -> bool:
+    """Whether a step of some part may be of this component: a model that is known to have none has not passed it on."""
+    has = case.components.get(parent)
+    return component is None or edge.relation != "component-reused" or has is None or component in has
 
 
 def _further(line: Descent, node: Node, component: str | None, certainty: Certainty, edge: Edge) -> Descent:

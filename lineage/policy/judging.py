@@ -120,6 +120,7 @@ def _of_pairs(rule: Rule, model: Model) -> Iterator[PolicyFinding]:
 def _of_component(rule: Rule, model: Model, component: Component) -> PolicyFinding:
     line = component.line
     words = _words(model) | {"component": component.name, "share": percent(component.share), "bound": rule.bound or ""}
+    words["reach"] = f"{component.reach:.2f}" if component.reach is not None else "1 (no other part to test it against)"
     if line is not None:
         words |= {"ancestor": line.ancestor_name, "relation": line.relation, "licence": line.licence or "none stated"}
     related = line if component.state in ("inherited", "possible", "declared") else None

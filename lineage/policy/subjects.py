@@ -45,12 +45,13 @@ class Ancestor:
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """One component, its state, and the line that decides it."""
+    """One component, its state, the line that decides it, and the smallest r that would have been seen in it."""
 
     name: str
     share: float
     state: State
     line: Descent | None
+    reach: float | None
 
 
 def model_of(case: Case, lines: Sequence[Descent], table: Table, architectures: Sequence[str]) -> Model:
@@ -85,7 +86,7 @@ def _component(finding: ComponentFinding, lines: Sequence[Descent]) -> Component
     state = _unrelated(finding)
     if line is not None and (line.certainty != "declared" or state == "nothing"):
         state = _STATES[line.certainty]
-    return Component(finding.name, finding.share, state, line)
+    return Component(finding.name, finding.share, state, line, finding.evidence.min_detectable_r)
 
 
 def _unrelated(finding: ComponentFinding) -> State:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from lineage.types import Edge, Lineage, Node
@@ -80,7 +80,19 @@ def up_to_roots(lineage: Lineage) -> Lineage:
     descent: nx.DiGraph[str] = nx.DiGraph((edge.parent, edge.child) for edge in lineage.edges if edge.directed)
     descent.add_node(about)
     undirected = [{edge.parent, edge.child} for edge in lineage.edges if not edge.directed]
-    kept = {about}.union(nx.ancestors(descent, about), *(ends for ends in undirected if about in ends))
+    return _part(lineage, {about}.union(nx.ancestors(descent, about), *(ends for ends in undirected if about in ends)))
+
+
+def neighbours(lineage: Lineage) -> Lineage:
+    """The model that `lineage` is about and all that an edge joins to it; the whole graph if it is about no model."""
+    if lineage.about is None:
+        return lineage
+    joined = [{edge.parent, edge.child} for edge in lineage.edges]
+    return _part(lineage, {lineage.about}.union(*(ends for ends in joined if lineage.about in ends)))
+
+
+def _part(lineage: Lineage, kept: Set[str]) -> Lineage:
+    """Those nodes, the edges among them, and what their cards say against the weights."""
     nodes = tuple(node for node in lineage.nodes if node.id in kept)
     speakers = tuple(f"{node.name} declares " for node in nodes)
     return replace(

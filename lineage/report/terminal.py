@@ -108,9 +108,9 @@ def _direction(found: Comparison) -> str:
         return f"direction: none to tell; {phrase(found.relation, found.role)}"
     because = f" ({'; '.join(plain(b) for b in reasons)})" if (reasons := _reasons(found)) else ""
     if found.role == "child":
-        return f"direction: {other} is the parent{because}"
+        return f"direction: {other} is the parent, unless both come from one not known here{because}"
     if found.role == "parent":
-        return f"direction: {other} is the child{because}"
+        return f"direction: {other} is the child, unless both come from one not known here{because}"
     leans = f" (leaning only: {'; '.join(plain(cue.text) for cue in found.cues)})" if found.cues else ""
     return f"direction: open between this and {other}{leans}"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from lineage.report.canvas import JOINT, Branch, Canvas
 from lineage.report.graphs.json import edge_value, node_value
-from lineage.report.json import named
+from lineage.report.json import declared, named
 from lineage.report.kinship import declared_word, parents, steps_up
 from lineage.report.words import correlation, count, percent, phrase, plain, score
 from lineage.types import CheckpointSketch, Edge, Merge, Node, Trace
@@ -21,7 +21,7 @@ def trace_screen(trace: Trace, width: int = 100, colour: bool = False) -> str:
     nodes = {node.id: node for node in trace.lineage.nodes}
     me = nodes[trace.model]
     above = parents(trace.lineage)
-    lone = () if me.id in above else ("  no parent found: a root among the models searched",)
+    lone = () if me.id in above else _alone(trace)
     canvas.tree(Branch(plain(me.name), _facts(me), lone, _branches(me.id, above, nodes, {me.id})))
     _related(canvas, trace, nodes)
     _declared(canvas, trace, nodes)
@@ -51,6 +51,7 @@ def trace_value(trace: Trace) -> dict[str, Any]:
         "related": [edge_value(edge, names) for edge in _undirected(trace)],
         "declared": [edge_value(edge, names) for edge in _said(trace)],
         "alternatives": [named(*other) for other in trace.alternatives],
+        "adapter": None if trace.bases is None else {"declared_bases": [declared(said) for said in trace.bases]},
         "contradictions": _contradictions(trace, nodes[trace.model]),
     }
 
@@ -70,6 +71,18 @@ def merge_screen(sketch: CheckpointSketch, found: Merge | None, width: int = 100
         names = ", ".join(plain(name) for _, name in found.alternatives)
         canvas.line(f"alternatives: {names} would explain it as well as a parent named above", indent=2)
     return canvas.text()
+
+
+def _alone(trace: Trace) -> tuple[str, ...]:
+    """What there is to say of a model without measured parents, and of an adapter, which never has any."""
+    if trace.bases is None:
+        return ("  no parent found: a root among the models searched",)
+    bases = [f"declared to be {plain(said.model)} ({plain(said.source)}), not measured" for said in trace.bases]
+    return (
+        "  an adapter: it adds to weights and descends from none",
+        f"  base: {'; '.join(bases) or 'none declared'}",
+        "  `lineage whois` of its files tells the models that it fits and those that it was merged into",
+    )
 
 
 def _branches(

@@ -10,6 +10,7 @@ from bench_report import answer, family_graph
 from lineage.report import json as report_json
 from lineage.report.html import LANGUAGES, whois_page
 from lineage.report.html.families import graph_page
+from tests.adapter_answers import CHILD, MERGED, asked, hostile
 from tests.browser.conftest import Show, Shown
 from tests.hand_made import FAMILY, STRANGERS
 from tests.html_pages import NAMES, brief, named
@@ -17,7 +18,9 @@ from tests.html_pages import NAMES, brief, named
 WHOLE = whois_page(answer(), "1.2.3", family_graph(60))
 REPORT = {language: whois_page(brief(answer()), "1.2.3", family_graph(12), language) for language in LANGUAGES}
 GRAPH = {language: graph_page(FAMILY, language) for language in LANGUAGES}
+ADAPTER = {language: whois_page(asked(MERGED), "1.2.3", None, language) for language in LANGUAGES}
 PAGES = {**{f"report {key}": page for key, page in REPORT.items()}, **{f"graph {k}": page for k, page in GRAPH.items()}}
+PAGES |= {f"adapter {key}": page for key, page in ADAPTER.items()}
 WIDTHS = (320, 390, 1100)
 
 
@@ -116,6 +119,23 @@ class TestReport:
     def test_a_hostile_name_stays_text(self, show, name):
         shown = show(whois_page(named(name), "1.2.3"), width=390)
         assert shown.page.locator("h1").inner_text().strip()[:20] or name == ""
+        assert shown.page.evaluate("document.scripts.length") == 2
+        assert shown.page.evaluate("document.documentElement.scrollWidth") <= 390
+        is_quiet(shown)
+
+
+class TestAdapter:
+    def test_is_joined_to_its_base_by_a_declared_line_and_to_the_sum_by_a_measured_one(self, show):
+        shown = show(ADAPTER["en"])
+        assert shown.page.locator("#adapter").get_by_text(CHILD, exact=True).first.is_visible()
+        assert shown.page.locator("svg.graph a.node").count() == 3
+        assert shown.page.locator("svg.graph g.edge").count() == 2
+        assert shown.page.locator("svg.graph g.edge.declared").count() == 1
+        is_quiet(shown)
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_a_hostile_name_stays_text(self, show, name):
+        shown = show(whois_page(hostile(name), "1.2.3"), width=390)
         assert shown.page.evaluate("document.scripts.length") == 2
         assert shown.page.evaluate("document.documentElement.scrollWidth") <= 390
         is_quiet(shown)

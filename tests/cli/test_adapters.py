@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +96,51 @@ def test_in_the_graph_it_is_joined_to_its_declared_base_alone(run: Run, words: t
     assert [edge for edge in graph["edges"] if edge["source"] == "measured"] == measured
     (own,) = [edge for edge in graph["edges"] if "lora" in (edge["parent_name"], edge["child_name"])]
     assert (own["source"], own["parent_name"], own["child_name"]) == ("declared", "base", "lora")
-    for command in (("graph", "lora"), ("trace", "lora"), ("graph", "-o", desk.folder / "graph.svg")):
+    for command in (("graph", "lora"), ("graph", "-o", desk.folder / "graph.svg")):
         done = run(*command, *words)
         assert done.code == 0, done.err
+
+
+def test_its_trace_says_what_it_is_and_what_it_declares(run: Run, words: tuple[Any, ...], lora: Path, desk: Desk):
+    run("ingest", lora, "--index", desk.index)
+    done = run("trace", "lora", *words)
+    assert done.code == 0, done.err
+    assert "no parent found" not in done.out
+    assert "an adapter: it adds to weights and descends from none" in done.out
+    assert "base: declared to be org/base (adapter_config.json base_model_name_or_path), not measured" in done.out
+    answer = run("trace", "lora", *words, "--json").json
+    check("trace.json", answer)
+    (base,) = answer["adapter"]["declared_bases"]
+    assert (base["model"], base["relation"]) == ("org/base", "adapter")
+    assert run("trace", "base", *words, "--json").json["adapter"] is None
+
+
+@pytest.mark.parametrize("is_indexed", [False, True], ids=["new", "indexed"])
+def test_its_report_joins_it_to_base_and_child(
+    run: Run, words: tuple[Any, ...], lora: Path, desk: Desk, is_indexed: bool
+):
+    if is_indexed:
+        run("ingest", lora, "--index", desk.index)
+    target = desk.folder / "answer.json"
+    assert run("whois", lora, *words, "--report", target).code == 0
+    graph = json.loads(target.read_text())
+    check("graph.json", graph)
+    own = [edge for edge in graph["edges"] if "lora" in (edge["parent_name"], edge["child_name"])]
+    assert [(e["source"], e["relation"], e["directed"], {e["parent_name"], e["child_name"]}) for e in own] == [
+        ("declared", "inconclusive", True, {"base", "lora"}),
+        ("measured", "adapter-merged", False, {"merged", "lora"}),
+    ]
+
+
+def test_a_statement_about_it_names_its_file_and_the_child(run: Run, words: tuple[Any, ...], lora: Path, desk: Desk):
+    target = desk.folder / "lora.intoto.json"
+    assert run("whois", lora, *words, "--report", target).code == 0
+    statement = json.loads(target.read_text())
+    weights = (lora / "adapter_model.safetensors").read_bytes()
+    assert statement["subject"] == [
+        {"name": "adapter_model.safetensors", "digest": {"sha256": sha256(weights).hexdigest()}}
+    ]
+    assert {node["name"] for node in statement["predicate"]["nodes"]} == {"lora", "base", "merged"}
 
 
 def test_two_adapters_are_compared_and_an_adapter_and_a_model_are_not(run: Run, lora: Path, desk: Desk):

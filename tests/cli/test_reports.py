@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from hashlib import sha256
+
 import pytest
 
 from lineage import api
+from lineage.report import graphs
 from lineage.report import json as report_json
-from lineage.types import Lineage
 from tests.cli.conftest import Desk, Run
 from tests.html_pages import parsed, plain_answer
+from tests.standards import CHECKS, SOURCES
 
 
 @pytest.fixture
@@ -44,16 +48,77 @@ class TestReport:
         assert {one["model_name"] for one in value["unrelated"]} == {"stranger"}
         assert {one["model_name"] for one in value["relabelled"]} == {"base"}
 
+    @pytest.mark.parametrize(("words", "language"), [((), "ko"), (("--lang", "en"), "en")])
+    def test_the_ending_may_say_the_language(self, run, desk, at_home, words, language):
+        target = desk.folder / "out.ko.html"
+        assert run("whois", desk.child, *at_home, "--report", target, *words).code == 0
+        assert parsed(target.read_bytes()).attributes[0] == ("html", {"lang": language})
+
     def test_another_ending_or_language_is_a_usage_error_before_any_work(self, run, desk, monkeypatch):
         monkeypatch.setattr(api, "whois", lambda *_, **__: pytest.fail("worked for nothing"))
-        assert run("whois", desk.child, "--report", desk.folder / "out.pdf").code == 2
+        target = desk.folder / "out.pdf"
+        done = run("whois", desk.child, "--report", target)
+        assert (done.code, done.err) == (2, run("graph", "-o", target).err)
         assert run("whois", desk.child, "--report", desk.folder / "out.html", "--lang", "xx").code == 2
+        for words in (("--report", desk.folder / "out.cdx.json"), ()):
+            done = run("whois", desk.child, *words, "--lang", "ko")
+            assert (done.code, "--lang is the language of a page" in done.err) == (2, True)
 
     def test_a_folder_that_is_not_there_fails_in_one_line_and_leaves_nothing(self, run, desk, at_home):
         done = run("whois", desk.child, *at_home, "--report", desk.folder / "no" / "out.html")
         assert done.code == 1
         assert len(done.err.splitlines()) == 1
         assert not (desk.folder / "no").exists()
+
+
+class TestExports:
+    """`--report` with the endings of `graph -o`, about a model that no index holds."""
+
+    @pytest.mark.parametrize("ending", sorted(set(graphs.ENDINGS) - {".html", ".ko.html"}))
+    def test_every_ending_is_taken_and_names_model_and_ancestor(self, run, desk, at_home, ending):
+        target = desk.folder / f"child-1{ending}"
+        done = run("whois", desk.child, *at_home, "--report", target)
+        assert (done.code, done.err) == (0, "")
+        assert "DERIVED" in done.out
+        made = target.read_bytes()
+        if ending in CHECKS:
+            CHECKS[ending](made)
+        if ending in SOURCES:
+            assert SOURCES[ending](made) == ["measured"]
+        if ending != ".png":
+            assert b"child" in made
+            assert (b"base" in made) == (ending != ".card.yaml")  # whose direction is open, so no card names it
+            assert str(desk.folder) not in made.decode()
+
+    @pytest.mark.parametrize("ending", sorted(graphs.STATEMENTS))
+    def test_a_statement_names_the_file_that_was_read_and_no_other(self, run, desk, at_home, ending):
+        target = desk.folder / f"child{ending}"
+        assert run("whois", desk.child, *at_home, "--report", target).code == 0
+        page = target.read_text()
+        assert sha256(desk.child.read_bytes()).hexdigest() in page
+        assert sha256(desk.base.read_bytes()).hexdigest() not in page
+
+    def test_an_in_toto_statement_is_about_the_file(self, run, desk, at_home):
+        target = desk.folder / "child.intoto.json"
+        run("whois", desk.child, *at_home, "--depth", "sampled", "--report", target)
+        assert json.loads(target.read_text())["subject"] == [
+            {"name": desk.child.name, "digest": {"sha256": sha256(desk.child.read_bytes()).hexdigest()}}
+        ]
+
+    def test_a_sketch_is_vouched_for_by_its_content_alone(self, run, desk, at_home):
+        sketch, target = desk.folder / "child.sketch", desk.folder / "child.intoto.json"
+        assert run("sketch", desk.child, "-o", sketch).code == 0
+        assert run("whois", sketch, *at_home, "--report", target).code == 0
+        (subject,) = json.loads(target.read_text())["subject"]
+        assert list(subject["digest"]) == ["lineageContent"]
+
+    def test_an_indexed_model_is_told_as_graph_tells_it(self, run, desk, at_home):
+        assert run("ingest", desk.child, "--index", desk.index).code == 0
+        for ending in (".cdx.json", ".csv", ".graphml"):
+            ours, theirs = desk.folder / f"whois{ending}", desk.folder / f"graph{ending}"
+            assert run("whois", desk.child, *at_home, "--report", ours).code == 0
+            assert run("graph", "child", *at_home, "-o", theirs).code == 0
+            assert ours.read_bytes() == theirs.read_bytes()
 
 
 class TestRelatives:
@@ -69,10 +134,18 @@ class TestRelatives:
 
     def test_are_not_waited_for_where_many_models_have_no_place_yet(self, desk, at_home, monkeypatch):
         answer = api.whois(desk.child, desk.index, reference=False)
-        monkeypatch.setattr(api, "_SOON_PLACED", 1)
-        assert api.relatives(answer, desk.index, reference=False) == Lineage((), ())
-        api.graph(index=desk.index, reference=False)
-        assert [node.name for node in api.relatives(answer, desk.index, reference=False).nodes] == ["base"]
+        monkeypatch.setattr("lineage.api.graphs._SOON_PLACED", 1)
+        monkeypatch.setattr("lineage.api.graphs.whole_graph", lambda *_: pytest.fail("waited"))
+        (base,) = api.relatives(answer, desk.index, reference=False).nodes
+        assert (base.name, base.params, base.copies) == ("base", answer.sketch.params, ())
+
+    def test_of_an_indexed_model_without_a_place_are_its_ancestors_alone(self, run, desk, at_home, monkeypatch):
+        assert run("ingest", desk.child, "--index", desk.index).code == 0
+        monkeypatch.setattr("lineage.api.graphs._SOON_PLACED", 1)
+        answer = api.whois(desk.child, desk.index, reference=False)
+        found = api.relatives(answer, desk.index, reference=False)
+        assert answer.sketch.id not in {node.id for node in found.nodes}
+        assert found.edges == ()
 
 
 def test_an_answer_without_a_null_is_json_all_the_same():

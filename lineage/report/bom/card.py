@@ -1,7 +1,7 @@
 """A patch for the front matter of a model card (huggingface.co/docs/hub/model-cards): what the weights say of parents.
 
-Only direct, measured, directed parents are `base_model`; what is declared stands in a comment. No node of a graph is an
-adapter alone, so `base_model_relation` is merge, quantized or finetune, or left out for want of a word.
+Only direct, measured, directed parents are `base_model`; what is declared stands in a comment. An adapter alone has no
+such parent, so `base_model_relation` is merge, quantized or finetune, or left out for want of a word.
 """
 
 from __future__ import annotations

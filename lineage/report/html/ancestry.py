@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lineage.report.html.document import scrolling, section, table
+from lineage.report.html.document import folded, scrolling, section, table
 from lineage.report.html.kin import kin
 from lineage.report.html.markup import Markup, tag
 from lineage.report.html.picture import Painted, edge_rows, legend, painted, picture
@@ -11,14 +11,11 @@ from lineage.report.html.wording import NONE, model
 from lineage.report.words import count
 from lineage.types import Lineage, Node, Whois
 
-_LONG = 12  # rows of a table that lies open
-
 
 def ancestry(say: Texts, answer: Whois, relatives: Lineage | None) -> Markup:
     """The models around an answer; `relatives` as for `kin`."""
     lineage, omitted = kin(answer, relatives)
-    me = next(node.id for node in lineage.nodes if answer.sketch.id in (node.id, *node.copies))
-    graph = painted(lineage, {node.id: f"model-{i}" for i, node in enumerate(lineage.nodes)}, me)
+    graph = painted(lineage, {node.id: f"model-{i}" for i, node in enumerate(lineage.nodes)}, lineage.about)
     drawn = picture(say, graph, say("graph.label", count=len(lineage.nodes)))
     disagreements = [tag("li", say.phrase(text)) for text in lineage.contradictions]
     return section(
@@ -41,7 +38,7 @@ def _edges(say: Texts, graph: Painted) -> Markup:
     rows = edge_rows(say, graph)
     caption = say("edge.caption")
     shown = table(caption, [*heads, "r", "z", say("shares.confidence"), say("edge.basis")], rows, (5, 6, 7), (8,))
-    return _fold(caption, shown, len(rows))
+    return folded(caption, shown, len(rows))
 
 
 def _nodes(say: Texts, graph: Painted) -> Markup:
@@ -55,15 +52,10 @@ def _nodes(say: Texts, graph: Painted) -> Markup:
         for node in graph.lineage.nodes
     ]
     heads = [say(f"graph.{key}") for key in ("model", "size", "licence_head", "where")]
-    return _fold(say("graph.table"), table(say("graph.table"), heads, rows), len(rows))
+    return folded(say("graph.table"), table(say("graph.table"), heads, rows), len(rows))
 
 
 def _place(say: Texts, node: Node, me: str | None) -> Markup:
     if node.id == me:
         return say("line.me")
     return say("graph.present") if node.observed else say("graph.absent")
-
-
-def _fold(name: Markup, shown: Markup, rows: int) -> Markup:
-    """A long table folded; paper shows it unfolded."""
-    return shown if rows <= _LONG else tag("details", tag("summary", name, f" ({rows})"), shown)

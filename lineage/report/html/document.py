@@ -12,6 +12,7 @@ from lineage.report.html.markup import Markup, joined, tag
 from lineage.report.html.texts import Texts
 
 _ASSETS = "lineage.report.html.assets"
+_LONG = 12  # rows of a table that lies open
 
 
 def document(say: Texts, title: str, body: Markup, script: str, data: Markup | None = None) -> bytes:
@@ -68,6 +69,11 @@ def table(
 def scrolling(wide: str, name: str) -> Markup:
     """Something wide in a region that scrolls by itself, by keyboard too."""
     return tag("div", wide, class_="scroll", role="region", tabindex=0, aria_label=name)
+
+
+def folded(name: Markup, shown: Markup, rows: int) -> Markup:
+    """A long table folded; paper shows it unfolded."""
+    return shown if rows <= _LONG else tag("details", tag("summary", name, f" ({rows})"), shown)
 
 
 @lru_cache

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
 from lineage.report.html.document import section, table
 from lineage.report.html.markup import Markup, between, joined, tag
 from lineage.report.html.texts import Texts
 from lineage.report.html.wording import NONE, direction, model, p_figure, r_figure, reasons, relation, z_figure
-from lineage.types import Comparison, Whois
+from lineage.types import Comparison, Declared, Whois
 
 _FEW = 6  # tensors named before the rest is counted
 
@@ -24,6 +24,14 @@ def directions(say: Texts, answer: Whois) -> Markup | None:
 
 def alternatives(say: Texts, answer: Whois) -> Markup:
     """Other models with significant evidence."""
+    found = answer.alternatives
+    shown = other_models(say, found, say("alternatives.caption")) if found else ""
+    text = say("alternatives.intro") if found else say("alternatives.none")
+    return section("alternatives", say("head.alternatives"), tag("p", text), shown)
+
+
+def other_models(say: Texts, found: Sequence[Comparison], caption: str) -> Markup:
+    """A table with what each of some models is to this one."""
     rows: list[list[str]] = [
         [
             model(one.model_name),
@@ -33,23 +41,20 @@ def alternatives(say: Texts, answer: Whois) -> Markup:
             z_figure(one.evidence.z),
             p_figure(one.evidence.log10_p),
         ]
-        for one in answer.alternatives
+        for one in found
     ]
     heads = [say(f"shares.{key}") for key in ("origin", "relation", "direction")]
-    shown = table(say("alternatives.caption"), [*heads, "r", "z", "p"], rows, (3, 4, 5)) if rows else ""
-    text = say("alternatives.intro") if rows else say("alternatives.none")
-    return section("alternatives", say("head.alternatives"), tag("p", text), shown)
+    return table(caption, [*heads, "r", "z", "p"], rows, (3, 4, 5))
 
 
 def declared(say: Texts, answer: Whois) -> Markup:
     """What the model's own papers say, apart from what was measured."""
-    found = {_bare(one.model_name) for one in (*answer.ancestors, *answer.alternatives)}
     rows: list[list[str]] = [
         [
             model(one.model),
             say.word("relation", one.relation) if one.relation else NONE,
             tag("bdi", one.source),
-            say("declared.found") if _bare(one.model) in found else say("declared.not_found"),
+            _confirmed(say, answer, one),
         ]
         for one in answer.sketch.declared
     ]
@@ -62,16 +67,14 @@ def declared(say: Texts, answer: Whois) -> Markup:
 
 def limits(say: Texts, answer: Whois) -> Markup:
     """What was left out and why, what was looked for, what was not tested."""
-    reach = answer.limits.min_detectable_r
     items = [tag("li", reason, ": ", names) for reason, names in _left_out(say, answer).items()]
     gains = _gains(say, answer)
     if gains is not None:
         items.append(tag("li", gains))
-    seen = say("limits.reach", r=f"{reach:.2f}") if reach is not None else say("limits.no_reach")
     return section(
         "limits",
         say("head.limits"),
-        tag("p", say("limits.intro", models=answer.limits.models_searched), " ", seen),
+        tag("p", between(" ", _searched(say, answer))),
         tag("h3", say("limits.not_tested")),
         tag("ul", *(tag("li", say.phrase(text)) for text in answer.limits.not_tested)),
         tag("h3", say("limits.looked_for")),
@@ -87,7 +90,7 @@ def method(say: Texts, answer: Whois, version: str) -> Markup:
     facts = {
         "version": f"lineage {version}",
         "index": tag("code", answer.limits.index_id),
-        "models": f"{answer.limits.models_searched:,}",
+        "models" if answer.adapted is None else "adapters": f"{answer.limits.models_searched:,}",
         "sketch": tag("code", sketch.id),
         "family": tag("code", sketch.family),
         "depth": say(f"depth.{sketch.depth}"),
@@ -114,6 +117,27 @@ def method(say: Texts, answer: Whois, version: str) -> Markup:
         tag("pre", block, tabindex=0),
         tag("p", say("method.words")),
     )
+
+
+def _confirmed(say: Texts, answer: Whois, said: Declared) -> Markup:
+    """What the weights say to one declared parent."""
+    if answer.adapted is not None and said.relation == "adapter":
+        return say("declared.base")
+    found = {_bare(one.model_name) for one in (*answer.ancestors, *answer.alternatives)}
+    return say("declared.found") if _bare(said.model) in found else say("declared.not_found")
+
+
+def _searched(say: Texts, answer: Whois) -> Iterator[Markup]:
+    """What was searched, and how small a trace would have been seen there."""
+    reach, adapted = answer.limits.min_detectable_r, answer.adapted
+    if adapted is None:
+        yield say("limits.intro", models=answer.limits.models_searched)
+    else:
+        yield say("limits.adapter_intro", adapters=answer.limits.models_searched, pairs=adapted.pairs)
+    if reach is not None:
+        yield say("limits.reach", r=f"{reach:.2f}")
+    elif adapted is None:
+        yield say("limits.no_reach")
 
 
 def _ways(say: Texts, answer: Whois) -> Iterator[Markup]:

@@ -9,7 +9,9 @@ from lineage.report.html.palette import Piece
 from lineage.report.html.texts import Texts
 from lineage.report.html.wording import model, p_figure, r_figure, relation, z_figure
 from lineage.report.words import percent
-from lineage.types import Comparison, Whois
+from lineage.types import Adapted, Comparison, Whois
+
+_FEW = 3  # models named before the rest is counted
 
 _MARKS = {
     "identical": "●", "derived": "●", "partly-derived": "◐", "related": "◇", "independent": "○", "inconclusive": "?",
@@ -28,9 +30,11 @@ def paragraph(say: Texts, answer: Whois, pieces: tuple[Piece, ...]) -> Markup:
 
 
 def _sentences(say: Texts, answer: Whois, pieces: tuple[Piece, ...]) -> Iterator[Markup]:
-    query = model(answer.sketch.name)
+    if answer.adapted is None:
+        yield say(f"verdict_sentence.{answer.verdict.replace('-', '_')}", name=model(answer.sketch.name))
+    else:
+        yield from _of_adapter(say, answer, answer.adapted)
     found = [piece for piece in pieces if piece.model is not None]
-    yield say(f"verdict_sentence.{answer.verdict.replace('-', '_')}", name=query)
     for ancestor in answer.ancestors:
         own = [piece for piece in found if piece.model == ancestor.model]
         if own:
@@ -46,6 +50,29 @@ def _sentences(say: Texts, answer: Whois, pieces: tuple[Piece, ...]) -> Iterator
         share = percent(sum(piece.finding.share for piece in missing))
         yield say("verdict_sentence.rest", components=named, share=share)
     yield _meaning(say, answer)
+
+
+def _of_adapter(say: Texts, answer: Whois, adapted: Adapted) -> Iterator[Markup]:
+    """What it is to other adapters, and the models whose difference holds it."""
+    query = model(answer.sketch.name)
+    is_related_by_models = answer.verdict == "related" and not answer.alternatives
+    if not is_related_by_models:
+        yield say(f"adapter_sentence.{answer.verdict}", name=query)
+    for one in adapted.additions[:_FEW]:
+        yield say(
+            f"adapter_sentence.{one.word}",
+            name=query,
+            child=model(one.child_name),
+            base=model(one.base_name),
+            share=percent(one.predicted),
+            figures=joined("r ", r_figure(one.r), ", z ", z_figure(one.z)),
+            p=_p(one.log10_p),
+            pairs=adapted.pairs,
+        )
+    if len(adapted.additions) > _FEW:
+        yield say("adapter_sentence.more", count=len(adapted.additions) - _FEW)
+    if any(one.word == "merged" for one in adapted.additions):
+        yield say("adapter_sentence.history")
 
 
 def _found(say: Texts, ancestor: Comparison, own: list[Piece]) -> Markup:
@@ -96,6 +123,8 @@ def _direction(say: Texts, ancestor: Comparison, alone: bool) -> Markup:
 
 def _meaning(say: Texts, answer: Whois) -> Markup:
     """What it means for a claim of training from scratch."""
+    if answer.adapted is not None:
+        return say("adapter_sentence.meaning")
     if any(one.role == "child" for one in answer.ancestors):
         return say("verdict_sentence.refutes")
     if answer.ancestors:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lineage.report import json
 from lineage.report.html import findings
+from lineage.report.html.adapter import adapter
 from lineage.report.html.ancestry import ancestry
 from lineage.report.html.chance import r_picture, sources, unrelated_table, z_picture
 from lineage.report.html.document import document, section
@@ -18,8 +19,6 @@ from lineage.report.html.wording import NONE, model
 from lineage.report.words import count, plain
 from lineage.types import Lineage, Whois
 
-_SECTIONS = ("shares", "ancestry", "layers", "direction", "alternatives", "declared", "limits", "method", "data")
-
 
 def whois_page(answer: Whois, version: str, relatives: Lineage | None = None, language: Language = "en") -> bytes:
     """One self-contained HTML file, the same bytes for the same answer.
@@ -29,23 +28,26 @@ def whois_page(answer: Whois, version: str, relatives: Lineage | None = None, la
     """
     say = texts(language)
     parts = pieces(answer)
-    sections = [
-        section("shares", say("head.shares"), share_bar(say, parts), component_table(say, parts)),
-        ancestry(say, answer, relatives),
-        _layers(say, answer, parts),
-        findings.directions(say, answer),
-        findings.alternatives(say, answer),
-        findings.declared(say, answer),
-        findings.limits(say, answer),
-        findings.method(say, answer, version),
-        _data(say),
-    ]
-    present = [key for key, made in zip(_SECTIONS, sections, strict=True) if made is not None]
+    adapted = answer.adapted
+    is_compared = adapted is None or answer.nearest is not None
+    sections = {
+        "adapter": adapter(say, answer, adapted) if adapted is not None else None,
+        "shares": _shares(say, parts) if is_compared else None,
+        "ancestry": ancestry(say, answer, relatives),
+        "layers": _layers(say, answer, parts) if is_compared else None,
+        "direction": findings.directions(say, answer),
+        "alternatives": findings.alternatives(say, answer) if adapted is None else None,
+        "declared": findings.declared(say, answer),
+        "limits": findings.limits(say, answer),
+        "method": findings.method(say, answer, version),
+        "data": _data(say),
+    }
+    present = {key: made for key, made in sections.items() if made is not None}
     links = [tag("li", tag("a", say(f"head.{key}"), href=f"#{key}")) for key in present]
     body = joined(
         tag("header", _head(say, answer), badge(say, answer), paragraph(say, answer, parts), _facts(say, answer)),
         tag("nav", tag("ul", links), aria_label=say("page.contents")),
-        tag("main", [made for made in sections if made is not None], id="content", tabindex=-1),
+        tag("main", present.values(), id="content", tabindex=-1),
         tag("footer", tag("p", say("page.footer", version=version))),
     )
     title = joined(say("page.report"), ": ", plain(answer.sketch.name))
@@ -64,10 +66,14 @@ def _facts(say: Say, answer: Whois) -> Markup:
         "format": sketch.format,
         "architecture": sketch.architecture or NONE,
         "licence": sketch.licence or say("facts.no_licence"),
-        "searched": f"{answer.limits.models_searched:,}",
+        "searched" if answer.adapted is None else "adapters": f"{answer.limits.models_searched:,}",
     }
     listed = [tag("div", tag("dt", say(f"facts.{key}")), tag("dd", value)) for key, value in facts.items()]
     return tag("dl", listed, class_="facts")
+
+
+def _shares(say: Say, parts: tuple[Piece, ...]) -> Markup:
+    return section("shares", say("head.shares"), share_bar(say, parts), component_table(say, parts))
 
 
 def _layers(say: Say, answer: Whois, parts: tuple[Piece, ...]) -> Markup:

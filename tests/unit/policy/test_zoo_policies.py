@@ -103,3 +103,13 @@ def test_a_model_is_asked_about_as_if_the_index_did_not_hold_it(cases):
     case = cases["cnn-1-low.bf16"]
     assert case.answer.limits.models_searched == len(cases) - 1
     assert case.answer.sketch.id not in {model for _, model, _ in case.answer.components}
+
+
+def test_what_would_have_been_seen_is_told_of_each_component_by_itself(cases):
+    case = cases["bert-0-code"]
+    reach = {part.name: part.evidence.min_detectable_r for part, _, _ in case.answer.components}
+    said = {one.components[0]: one.text for one in audit(case, "from-scratch").findings if one.rule == "nothing-found"}
+    assert len(set(reach.values())) > 1
+    assert said
+    for name, text in said.items():
+        assert f"would have seen r >= {'1 (' if reach[name] is None else format(reach[name], '.2f')}" in text

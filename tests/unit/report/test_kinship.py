@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lineage.report.kinship import up_to_roots
+from lineage.report.kinship import neighbours, up_to_roots
 from lineage.types import Lineage
 from tests.hand_made import FAMILY
 
@@ -26,6 +26,13 @@ def test_relatives_without_direction_are_those_of_the_model_alone():
     assert names(about("left")) == {"left", "root", "twin"}
     assert names(about("twin")) == {"twin", "left"}
     assert "twin" not in names(about("soup"))
+
+
+def test_neighbours_are_what_an_edge_joins_to_the_model_whatever_its_direction():
+    found = neighbours(replace(FAMILY, about=b"left".hex()))
+    assert names(found) == {"left", "root", "soup", "twin"}
+    assert len(found.edges) == 3
+    assert neighbours(FAMILY) == FAMILY
 
 
 def test_every_edge_among_them_is_kept_and_no_end_is_missing():

@@ -81,7 +81,7 @@ def test_the_screen_says_all_that_a_reader_needs():
     assert "would have seen r >= 0.06" in text
     assert "too little to tell" in head
     for words in (
-        "direction: qwen/Qwen2.5-VL-7B is the parent (B rounds to A)",
+        "direction: qwen/Qwen2.5-VL-7B is the parent, unless both come from one not known here (B rounds to A)",
         "also: sibling of other",
         "left out: rotary.0, rotary.1, rotary.2 and 2 more (fixed table)",
         "left out: step (training counter)",
@@ -178,7 +178,7 @@ def test_explain_shows_maps_schemes_findings_and_cues_with_their_odds():
         "experts 0 = mlp, 1 = 2",
         "cue computable: this model is the child, 51 to 1; computed by rounding",
         "cue gains_spread: this model is the parent, 12 to 1",
-        "is the parent (computed by rounding)",
+        "is the parent, unless both come from one not known here (computed by rounding)",
         "seen: difference of rank 4 in 14 matrices",
     ):
         assert words in screen

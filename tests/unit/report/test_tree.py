@@ -5,7 +5,7 @@ import pytest
 from lineage.report.kinship import families, founders, steps_up
 from lineage.report.overview import overview_screen
 from lineage.report.tree import merge_screen, trace_screen, trace_value
-from lineage.types import Lineage, Merge, MergePart, Trace
+from lineage.types import Declared, Lineage, Merge, MergePart, Trace
 from tests.hand_made import FAMILY, HOSTILE, NOTHING, STRANGERS, edge, node
 from tests.small_models import sketched, trained
 
@@ -49,6 +49,17 @@ class TestTrace:
     def test_says_that_a_root_has_no_parent(self):
         assert "no parent found" in screen("root")
         assert "no parent found" not in screen("left")
+
+    def test_an_adapter_is_no_root_and_its_base_is_declared(self):
+        said = Declared("org/base\x1b[2J", "adapter", "adapter_config.json base_model_name_or_path")
+        shown = screen("root", bases=(said,))
+        assert "no parent found" not in shown
+        assert "an adapter: it adds to weights and descends from none" in shown
+        assert (
+            "base: declared to be org/base\\x1b[2J (adapter_config.json base_model_name_or_path), not measured" in shown
+        )
+        assert "`lineage whois` of its files" in shown
+        assert "base: none declared" in screen("root", bases=())
 
     def test_an_ancestor_that_is_met_twice_is_unfolded_once(self):
         grand = node("grand", root=True)
