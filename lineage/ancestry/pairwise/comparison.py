@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from lineage.ancestry.pairwise.changes import change
@@ -67,7 +67,19 @@ def examine(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
     """The match of query `a` with reference `b`, what happened to each tensor, and the word for each component."""
     matched = match(a, b, models)
     changes = _changes(matched)
-    return Compared(matched, changes, {name: component_relation(matched, name, changes) for name in matched.components})
+    words = {name: component_relation(matched, name, changes) for name in matched.components}
+    return Compared(matched, changes, _of_one_beginning(words, a))
+
+
+def _of_one_beginning(words: Mapping[str, Relation], a: CheckpointSketch) -> dict[str, Relation]:
+    """The words, without descent where a large component shares its initialisation only.
+
+    Two networks begun from one seed have what neither trained in common: that is no reuse.
+    """
+    begun = sum(t.params for t in a.tensors if t.part.generic is None and words[t.part.component] == "shared-init")
+    if begun <= _A_PART * a.params:
+        return dict(words)
+    return {name: "shared-init" if word in DERIVED else word for name, word in words.items()}
 
 
 def generic(sketch: CheckpointSketch) -> tuple[Generic, ...]:

@@ -59,7 +59,7 @@ class Pairs:
         return found.role if straight else _TURNED.get(found.role, found.role)
 
     def alike(self, left: int, right: int) -> list[tuple[TensorSketch, TensorMatch]]:
-        """Matrices that correspond, row by row and column by column, with how they do.
+        """Matrices that correspond, row by row and column by column, with how they do: of two the smaller.
 
         Where units were taken out, those that are left face others: such a pair says nothing of a distance.
         """
@@ -77,7 +77,7 @@ class Pairs:
         sketches = (self.sketches[left], self.sketches[right])[:: 1 if straight else -1]
         ours, theirs = ({t.name: t for t in sketch.tensors} for sketch in sketches)
         return [
-            (ours[m.a], m)
+            (min(ours[m.a], theirs[m.b], key=lambda tensor: tensor.params), m)
             for m in found.tensors
             if _is_alike(m) and (m.role in BY_TOKEN or ours[m.a].params == theirs[m.b].params)
         ]

@@ -17,6 +17,8 @@ Tree = dict[int, Arc]
 
 _CUE = 1.0  # cost of going against one cue of direction
 _KEPT = 1.0  # price of an arc that was found once and is none of the cheapest now
+_RUNNERS_UP = 2  # arcs across structures that are compared beside the cheapest: they were priced by a rough look
+_CLOSE = 1.3  # if they cost at most this many times as much
 _COMPUTED = ("pruned", "quantized")
 _EXACT = 0.9999  # correlation of matrices that were copied, whatever became of the others
 
@@ -72,11 +74,19 @@ class Prices:
         return {arc.child: arc for arc in arcs if arc.child not in self._merged}
 
     def nearest(self) -> list[tuple[int, int]]:
-        """The cheapest arc into each member that any leads to, be it part of a forest or not."""
+        """The cheapest arc into each member, be it in a forest or not, and those that a rough look found as near."""
         costs = self._costs(self._found)
         order = np.lexsort((self._parents, costs, self._children))
-        _, first = np.unique(self._children[order], return_index=True)
-        return [self._ends[row] for row in order[first].tolist() if np.isfinite(costs[row])]
+        order = order[np.isfinite(costs[order])]
+        _, first, counts = np.unique(self._children[order], return_index=True, return_counts=True)
+        wanted: list[int] = []
+        for start, count in zip(first.tolist(), counts.tolist(), strict=True):
+            cheapest, *others = order[start : start + count].tolist()
+            wanted.append(cheapest)
+            if not self._is_near[cheapest]:
+                close = [row for row in others[:_RUNNERS_UP] if costs[row] <= _CLOSE * costs[cheapest]]
+                wanted += [row for row in close if not self._is_near[row]]
+        return [self._ends[row] for row in wanted]
 
     def drawn(self, near: Iterable[Arc]) -> Points:
         """Prices within structures as they are in `near`, by row; infinite for arcs that it does not have."""
