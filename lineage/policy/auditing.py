@@ -13,14 +13,17 @@ from lineage.policy.t_class import bounds
 from lineage.policy.vocabulary import Policy
 from lineage.types import Audit, Case, PolicyFinding, PolicyVerdict, Standing
 
+_ONE_PARENT = "two children of one parent that is not known here look like parent and child"
 _NOTES: Mapping[Policy, tuple[str, ...]] = {
     "licence": (
         "this compares what cards state with what licences ask; it is no legal advice, and owners may agree otherwise",
         "licences of data, code and tokenizers are not looked at",
+        _ONE_PARENT,
     ),
     "from-scratch": (
         "a finding refutes; none certifies that a model was trained from scratch",
         "a parent by the same maker does not refute it: ask the same of the parent",
+        _ONE_PARENT,
     ),
     "t-class": (
         "T-Class 2.0 by Seung Hyun Lee (2026), CC BY-SA 4.0; the bound is what weights show at most, no rating",

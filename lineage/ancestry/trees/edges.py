@@ -16,7 +16,7 @@ from lineage.ancestry.trees.pairs import Pairs
 from lineage.ancestry.trees.parts import other_sources, part_edges, without_sources
 from lineage.ancestry.trees.prices import Tree
 from lineage.ancestry.trees.search import Search
-from lineage.types import Edge, Relation
+from lineage.types import Comparison, Edge, Relation
 
 _UNOBSERVED = "unobserved-"  # how the id of a node begins that no model of the index is
 _PUT_TOGETHER = "this model has components from two models, so that it was put together from them"
@@ -65,7 +65,7 @@ def _edge(arc: Arc, pairs: Pairs, support: Mapping[tuple[int, int], float]) -> E
         parent=pairs.sketches[arc.parent].id,
         child=pairs.sketches[arc.child].id,
         relation=found.relation,
-        directed=forward - backward >= _DIRECTED,
+        directed=forward - backward >= _DIRECTED and not _is_open(found),
         source="measured",
         share=found.share,
         r=evidence.r,
@@ -75,6 +75,11 @@ def _edge(arc: Arc, pairs: Pairs, support: Mapping[tuple[int, int], float]) -> E
         basis=found.basis,
         layer_map=maps[0] if maps else None,
     )
+
+
+def _is_open(found: Comparison) -> bool:
+    """Whether nothing but the shape of the tree tells a direction, where only a part of one model is in the other."""
+    return found.relation == "component-reused" and found.role not in ("child", "parent")
 
 
 def _missing_edge(arc: Arc, field: Field) -> Edge:
