@@ -145,6 +145,13 @@ def test_a_shared_initialisation_is_related_never_derived(base, r):
     assert found.evidence.r == pytest.approx(r, abs=0.03)
 
 
+def test_what_two_networks_of_one_beginning_never_trained_is_no_reuse(base):
+    frozen = spliced(mixed(0.4, seed=21), BASE, "bert.embeddings.")
+    found = compare(sketch(frozen), base)
+    assert (found.relation, found.verdict, found.role) == ("shared-init", "related", None)
+    assert {c.relation for c in found.components} == {"shared-init"}
+
+
 def test_between_shared_initialisation_and_training_nothing_is_claimed(base):
     assert compare(sketch(mixed(0.75, seed=21)), base).verdict == "inconclusive"
 
