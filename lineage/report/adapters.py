@@ -96,7 +96,8 @@ def _fits(adapted: Adapted) -> str:
 def _merged(one: Addition) -> str:
     ends = f"{plain(one.child_name)} on top of {plain(one.base_name)}"
     exact = f"base and adapter give {percent(one.predicted)} of the values that moved, within rounding"
-    return f"merged into {ends}: {_figures(one)}, weight {one.weight:.2f}; {exact}"
+    either = "an adapter that was taken out of their difference would too"
+    return f"merged into {ends}: {_figures(one)}, weight {one.weight:.2f}; {exact}; {either}"
 
 
 def _alike(one: Addition) -> str:

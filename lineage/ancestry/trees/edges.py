@@ -138,7 +138,7 @@ def _merge_edges(child: int, mixture: Mixture, pairs: Pairs) -> Iterator[Edge]:
             r=found.evidence.r,
             z=found.evidence.z,
             log10_p=found.evidence.log10_p,
-            confidence=1.0 - mixture.residual,
+            confidence=min(1.0, 1.0 - mixture.residual),
             basis=(
                 f"{mixture.method}: {mixture.residual:.1%} of the movement is left unexplained",
                 *([f"would do as well: {', '.join(instead)}"] if instead else []),

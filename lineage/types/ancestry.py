@@ -1,0 +1,105 @@
+"""The ancestry graph, merges, and the way up from one model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lineage.types.checkpoints import Declared
+from lineage.types.words import Relation
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One content in the ancestry graph: `aliases` are the names of its copies, `copies` their ids.
+
+    `observed` is False for a parent that several models need and none of the index is; `root` tells that no
+    measured edge leads to it. `address` is where anyone can read it (`hf:org/name@commit`, `pypi:name==1.0`,
+    `https://host/file`), None for a path; `files` are (name, SHA-256) of the files that hold the weights, where they
+    were read again for this answer.
+    """
+
+    id: str
+    name: str
+    params: int
+    aliases: tuple[str, ...] = ()
+    observed: bool = True
+    licence: str | None = None
+    root: bool = False
+    copies: tuple[str, ...] = ()
+    address: str | None = None
+    files: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Descent of `child` from `parent` (node ids), as a whole or of one component.
+
+    Where `directed` is False the two ends are only related and their order says nothing. `source` tells
+    measured edges from declared ones; `weight` is a merge's share of this parent. `layer_map` is (child, parent).
+    """
+
+    parent: str
+    child: str
+    relation: Relation
+    directed: bool
+    source: Literal["measured", "declared"]
+    component: str | None = None
+    share: float | None = None
+    weight: float | None = None
+    r: float | None = None
+    z: float | None = None
+    log10_p: float | None = None
+    confidence: float | None = None
+    basis: tuple[str, ...] = ()
+    layer_map: tuple[tuple[int, int], ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """An ancestry graph; `contradictions` say in one line each where a declared edge disagrees with the weights.
+
+    `about` is the node that was asked for, where the graph is the answer about one model.
+    """
+
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+    contradictions: tuple[str, ...] = ()
+    about: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MergePart:
+    """One parent of a merge: its weight over all compared parameters, and by layer where the layers differ."""
+
+    model: str
+    model_name: str
+    weight: float
+    by_layer: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """A model as a weighted sum of others.
+
+    `residual` is the share of the model's movement away from its nearest parent that the sum leaves unexplained,
+    on tensors that were not fitted; `alternatives` name parents that are collinear with a chosen one.
+    """
+
+    parts: tuple[MergePart, ...]
+    method: str
+    residual: float
+    alternatives: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The ancestry of one model (a node id): its family, and (id, name) of parents that would do as well.
+
+    `bases` are what an adapter declares that it was made for; None for a model.
+    """
+
+    model: str
+    lineage: Lineage
+    alternatives: tuple[tuple[str, str], ...] = ()
+    bases: tuple[Declared, ...] | None = None

@@ -1,0 +1,139 @@
+"""What `whois` says of a model or of an adapter, beside what chance gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lineage.types.evidence import Comparison, ComponentFinding, Generic
+from lineage.types.sketch import CheckpointSketch
+from lineage.types.words import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a search could have seen."""
+
+    models_searched: int
+    index_id: str
+    min_detectable_r: float | None
+    transformations: tuple[str, ...]
+    not_tested: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Wall-clock seconds of each stage."""
+
+    read_s: float
+    sketch_s: float
+    search_s: float
+    match_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class UnrelatedComponent:
+    """One component of the query against a model that came out unrelated: what chance gave."""
+
+    component: str
+    model: str
+    model_name: str
+    r: float | None
+    z: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Relabelled:
+    """`z` of one component after random relabellings of the reference's units; `reach` is the z of r = 1."""
+
+    component: str
+    model: str
+    model_name: str
+    z: tuple[float, ...]
+    reach: float
+
+
+@dataclass(frozen=True, slots=True)
+class Null:
+    """What chance looks like beside the figures of one query.
+
+    `models` compared models came out unrelated; `unrelated` are the components that could be tested against them,
+    `matrices` (r, z) of the single matrices among those. `relabelled` follows the exact null by construction.
+    """
+
+    models: int = 0
+    unrelated: tuple[UnrelatedComponent, ...] = ()
+    matrices: tuple[tuple[float | None, float | None], ...] = ()
+    relabelled: tuple[Relabelled, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How many of the tensors that an adapter changes a model has; `declared` tells the base that the adapter names."""
+
+    model: str
+    model_name: str
+    fitting: int
+    declared: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """An adapter found in the difference of two known models: `child` - `base` is `weight` times the adapter.
+
+    "merged" is said where base and adapter predict the child's values as its type rounds them (`predicted`, a share of
+    the sampled values that moved); "alike" where they do not: merged and changed since, or another training that moved
+    alike. `r` is the correlation of adapter and difference, `log10_p` is corrected for every pair of models tried.
+    """
+
+    word: Literal["merged", "alike"]
+    child: str
+    child_name: str
+    base: str
+    base_name: str
+    r: float
+    z: float
+    log10_p: float
+    weight: float
+    predicted: float
+
+
+@dataclass(frozen=True, slots=True)
+class Adapted:
+    """What an adapter is to the known models: `fits` are those that it can be put on, and the base that it declares.
+
+    `ranks` are the smallest and the largest; `tensors` are changed, `wholes` replace the base's. Of `possible` models
+    `opened` were tried for their shapes; `pairs` of models of fitting shapes were tried for `additions`.
+    """
+
+    ranks: tuple[int, int]
+    tensors: int
+    wholes: int
+    fits: tuple[Fit, ...]
+    additions: tuple[Addition, ...]
+    opened: int
+    possible: int
+    pairs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Whois:
+    """The answer of `whois`: the best comparison for each component, alternatives, limits.
+
+    `nearest` is the comparison that found or, failing that, tested most; None where nothing was compared. `null` is
+    what chance looks like beside these figures. The components of an adapter are held against other adapters only;
+    `adapted` says what it is to the models.
+    """
+
+    sketch: CheckpointSketch
+    verdict: Verdict
+    components: tuple[tuple[ComponentFinding, str | None, str | None], ...]  # finding, model id, model name
+    ancestors: tuple[Comparison, ...]
+    alternatives: tuple[Comparison, ...]
+    generic: tuple[Generic, ...]
+    left_out: tuple[str, ...]
+    limits: Limits
+    timings: Timings
+    nearest: Comparison | None = None
+    null: Null = Null()
+    adapted: Adapted | None = None

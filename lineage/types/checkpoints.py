@@ -1,0 +1,82 @@
+"""An opened checkpoint: tensors that are not yet read, and what its files declare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from lineage.types.words import AnyArray
+
+
+@dataclass(frozen=True, slots=True)
+class TensorView:
+    """One tensor of a checkpoint, not yet read.
+
+    `rows(start, stop)` reads the band `[start, stop)` of the first axis and returns it in the storage
+    dtype (ml_dtypes for bf16, fp8, fp6 and fp4), shape `(stop - start, *shape[1:])`; a scalar has one row.
+    It may be called from several threads and raises CheckpointError for damaged bytes.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    rows: Callable[[int, int], AnyArray]
+    storage: str  # equal for two views of the same bytes (tied weights)
+    encoding: str | None = None  # how the values are stored, where that is not simply the dtype
+
+
+@dataclass(slots=True)
+class Meter:
+    """How many bytes have been read from disk or network so far."""
+
+    bytes_read: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What a card, config or catalogue says about ancestry: a fact about the text, never evidence."""
+
+    model: str
+    relation: str | None
+    source: str
+
+
+class ReadAhead(Protocol):
+    """What a checkpoint at a server wants to be told: what will be read soon, and that nothing more will be.
+
+    `connections` threads may read at a time.
+    """
+
+    connections: int
+
+    def expect(self, bands: Iterable[tuple[TensorView, int, int]]) -> None:
+        """Hear of the bands (view, start, stop) that will be read, roughly in this order."""
+
+    def stop(self) -> None:
+        """Give up every read that still waits; it raises CheckpointError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """An opened model: its tensors in a stable order and what its side files say.
+
+    `left_out` names tensors that are not weights (optimizer state, training counters) with the reason.
+    `config` is the parsed config.json of the folder, empty without one. `files` are the paths of the files that
+    were opened for weights; files that these refer to are not among them, but count in `nbytes`.
+    """
+
+    name: str
+    path: str
+    format: str
+    tensors: tuple[TensorView, ...]
+    nbytes: int
+    meter: Meter
+    config: Mapping[str, Any] = field(default_factory=dict)
+    licence: str | None = None
+    declared: tuple[Declared, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
+    ahead: ReadAhead | None = None  # where the bytes come from a server
+    files: tuple[str, ...] = ()

@@ -1,0 +1,116 @@
+"""Two models held against each other: tensors, statistics, findings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lineage.types.words import ExpertMap, Relation, Role, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class TensorMatch:
+    """Two tensors held against each other.
+
+    `a` and `b` are tensor names of the query and of the reference. `how` says which road paired them:
+    "structure" (role, layer and shape, chosen without looking at values), "content" (significant,
+    alone or with its layer or expert, after correction for every pair tried) or "rows" (row codes contained,
+    order unknown). `r` is the centred correlation, `cosine` the raw one (shown, never evidence).
+    """
+
+    a: str
+    b: str
+    role: str
+    component: str
+    layers: tuple[int | None, int | None]
+    shape: tuple[int, ...]
+    how: Literal["structure", "content", "rows"]
+    transposed: bool
+    r: float | None
+    cosine: float | None
+    z: float | None
+    used: bool
+    why_not: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """How strongly two sets of tensors speak for common descent, and how much of them was tested.
+
+    `r` is the centred correlation over the covered parameters, weighted by size. `z` is the
+    permutation z, independent groups combined by Stouffer; `agreeing` of `compared` sampled values
+    are equal where chance would give `expected`; `contained` is the largest share of a matrix's rows that
+    the reference holds in another order, None where no such matrix was found. `log10_p` is the best of the three
+    statistics, corrected for the three of them and for `hypotheses` (models times components).
+    `coverage` is the share of the component's parameters that entered; `min_detectable_r` the
+    smallest r that the permutation test would have found with 99% power.
+    """
+
+    r: float | None
+    z: float | None
+    groups: int
+    agreeing: int
+    compared: int
+    expected: float
+    log10_p: float
+    coverage: float
+    min_detectable_r: float | None
+    hypotheses: int
+    contained: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """One reason to take the query for the child or the parent: `ratio` are the odds that such a cue is right.
+
+    `name` is the cue's function in lineage.ancestry.pairwise.cues; `text` says what was seen.
+    """
+
+    name: str
+    role: Role
+    ratio: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentFinding:
+    """What one component of the query is to one reference model."""
+
+    name: str
+    params: int
+    share: float
+    relation: Relation
+    role: Role | None
+    evidence: Evidence
+    confidence: float
+    basis: tuple[str, ...]
+    layer_map: tuple[tuple[int, int], ...] | None
+    scheme: str | None = None
+    expert_map: ExpertMap | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Generic:
+    """A tensor that was left out, and why."""
+
+    tensor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The query against one reference model; `cues` speak for a direction, the strongest first."""
+
+    model: str
+    model_name: str
+    verdict: Verdict
+    relation: Relation
+    role: Role | None
+    share: float
+    evidence: Evidence
+    confidence: float
+    basis: tuple[str, ...]
+    components: tuple[ComponentFinding, ...]
+    tensors: tuple[TensorMatch, ...]
+    generic: tuple[Generic, ...]
+    cues: tuple[Cue, ...] = ()

@@ -1,0 +1,139 @@
+"""A model held against a policy or against its card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from lineage.types.ancestry import Lineage
+from lineage.types.answers import Whois
+from lineage.types.evidence import Comparison
+from lineage.types.words import Relation
+
+Certainty = Literal["measured", "possible", "declared"]
+"""How an ancestor is known: by directed edges, by an edge whose direction is open or weak, by a card alone."""
+Standing = Literal["violated", "due", "met", "possible", "inconclusive", "noted", "bound"]
+PolicyVerdict = Literal["violated", "inconclusive", "nothing-found"]
+Outcome = Literal["consistent", "contradicted", "unsupported"]
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What lies beside the weights: file names, the first 64 KiB of the card, whether the config asks for own code."""
+
+    files: tuple[str, ...]
+    card: str
+    own_code: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What a policy judges: the answer about a model, and the graph of its relatives, in which `node` is its node.
+
+    `parents` compares the model with each neighbour in that graph, component by component; `indexed` tells every
+    model of the index (id, name), for claims that name one; `components` are those of each model, as far as known.
+    """
+
+    answer: Whois
+    lineage: Lineage
+    node: str
+    parents: tuple[Comparison, ...] = ()
+    beside: Beside | None = None
+    indexed: tuple[tuple[str, str], ...] = ()
+    components: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Descent:
+    """One ancestor of one component (None: of the whole), and how surely it is one.
+
+    `relation`, `share` (of the model's parameters), `r`, `z` and `log10_p` are those of the first step; `through` names
+    the models between, the nearest first; `confidence` is the product over the steps.
+    """
+
+    ancestor: str
+    ancestor_name: str
+    licence: str | None
+    component: str | None
+    share: float | None
+    relation: Relation
+    certainty: Certainty
+    confidence: float
+    through: tuple[str, ...] = ()
+    basis: tuple[str, ...] = ()
+    r: float | None = None
+    z: float | None = None
+    log10_p: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFinding:
+    """What one rule says of one ancestor, component or model; `certainty` is None where no ancestor is meant.
+
+    `says` is what the rule would say if all were certain; `standing` is what it comes to.
+    """
+
+    rule: str
+    says: Standing
+    standing: Standing
+    text: str
+    advice: str | None = None
+    source: str | None = None
+    ancestor: str | None = None
+    ancestor_name: str | None = None
+    licence: str | None = None
+    components: tuple[str, ...] = ()
+    share: float | None = None
+    certainty: Certainty | None = None
+    confidence: float | None = None
+    bound: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What a policy says of a model: every finding, the lines of descent behind them, and what it does not say.
+
+    `bound` is the T-Class that the model can have at most, `possible_bound` the one if every open direction were
+    against it; both are None for other policies.
+    """
+
+    policy: str
+    answer: Whois
+    verdict: PolicyVerdict
+    headline: str
+    findings: tuple[PolicyFinding, ...]
+    descents: tuple[Descent, ...]
+    notes: tuple[str, ...]
+    sources: tuple[str, ...] = ()
+    bound: str | None = None
+    possible_bound: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One statement of a card or claims file: its kind, its value as text, its words and line there."""
+
+    kind: Literal["base-model", "relation", "licence", "parameters", "from-scratch", "quantisation"]
+    value: str
+    words: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A claim held against the weights: the outcome, and the evidence in one sentence."""
+
+    claim: Claim
+    outcome: Outcome
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Every claim of one file about one model."""
+
+    answer: Whois
+    source: str
+    checked: tuple[Checked, ...]
+    notes: tuple[str, ...]

@@ -1,0 +1,98 @@
+"""What is kept of a tensor and of a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.types.anatomy import Part
+from lineage.types.checkpoints import Declared
+from lineage.types.words import Depth
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """Sampled units of one axis, each projected to a few numbers: int8 codes and one scale a unit.
+
+    `index` (n,) int64 are positions on the axis, ascending; `codes` (n, 32) int8; `scale` (n,) float32.
+    The projected unit is `codes * scale[:, None]`.
+    """
+
+    index: NDArray[np.int64]
+    codes: NDArray[np.int8]
+    scale: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Moments and lattice of the sampled band of one tensor.
+
+    `mean`, `std`, `kurtosis` and `zeros` (share) are over the sampled rows, at either depth;
+    `levels_row` and `levels_group` are the median counts of equally spaced levels that a row and a
+    run of 32 values lie on, 0 where they lie on no lattice; `distinct` is the share of the sampled
+    values that no other sampled value equals.
+    """
+
+    mean: float
+    std: float
+    kurtosis: float
+    zeros: float
+    levels_row: int
+    levels_group: int
+    distinct: float
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class TensorSketch:
+    """All that is kept of one tensor, compared by identity. Absent families are None.
+
+    `digest` covers every value in the narrowest exact dtype (full depth, and tensors of up to 2**18 values at
+    either), `band_digest` the sampled rows (both depths). `values` is the grid of sampled values, float32,
+    shape (len(grid[0]), len(grid[1])): `grid` holds row positions and positions in the flattened rest of the
+    shape. `projection` is (24, 24) float32. `moments` (4,) float64, the raw power sums over every element
+    (which no reordering changes), exist where `digest` does, `minhash` (128,) uint32 at full depth only.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    part: Part
+    params: int
+    stats: Stats
+    band_digest: str
+    digest: str | None
+    grid: tuple[NDArray[np.int64], NDArray[np.int64]]
+    values: NDArray[np.float32]
+    projection: NDArray[np.float32] | None
+    units: tuple[Units | None, Units | None]
+    minhash: NDArray[np.uint32] | None
+    moments: NDArray[np.float64] | None
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class CheckpointSketch:
+    """The sketch of a whole model; `id` is made from content digests, never from float bytes.
+
+    `family` names the sketch scheme with every parameter that must agree before two are compared.
+    """
+
+    id: str
+    family: str
+    depth: Depth
+    name: str
+    path: str
+    format: str
+    architecture: str
+    nbytes: int
+    bytes_read: int
+    tensors: tuple[TensorSketch, ...]
+    licence: str | None = None
+    declared: tuple[Declared, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def params(self) -> int:
+        """Number of weights, generic tensors included."""
+        return sum(t.params for t in self.tensors)

@@ -1,0 +1,36 @@
+"""The words and arrays that every room shares."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.floating[Any]]
+AnyArray = NDArray[Any]
+Depth = Literal["sampled", "full"]
+Relation = Literal[
+    "identical",
+    "re-encoded",
+    "quantized",
+    "pruned",
+    "fine-tuned",
+    "adapter-merged",
+    "continued-pretraining",
+    "vocabulary-changed",
+    "depth-changed",
+    "width-pruned",
+    "expert-upcycled",
+    "merged",
+    "component-reused",
+    "disguised",
+    "shared-init",
+    "sibling",
+    "independent",
+    "inconclusive",
+]
+Verdict = Literal["identical", "derived", "partly-derived", "related", "independent", "inconclusive"]
+Role = Literal["child", "parent", "undirected"]
+ExpertMap = tuple[tuple[int, int | Literal["mlp"]], ...]
+"""Expert of the query -> expert of the reference, or its one MLP."""
