@@ -25,4 +25,6 @@ def write_whole(target: Path, payload: bytes) -> None:
             Path(scratch).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise OSError(error.errno, error.strerror, str(target)) from error
+        if error.errno is not None:
+            error.filename, error.filename2 = str(target), None
+        raise
