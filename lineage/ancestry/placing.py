@@ -21,6 +21,8 @@ from lineage.types import (
     Comparison,
     ComponentFinding,
     Limits,
+    Place,
+    Relative,
     TensorSketch,
     Timings,
     Verdict,
@@ -72,15 +74,19 @@ def whois(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
         compared = [compare(query, reference, max(1, models)) for reference in loaded.values()]
     compared.sort(key=_rank, reverse=True)
     placed = _placed(query, compared)
-    ancestors = _ancestors(compared)
+    found = _ancestors(compared)
+    others = tuple(_alternatives(compared, found, loaded))
+    place = _place([*found, *others])
+    up = {relative.model for relative in (*place.copies, *place.parents)}
+    ancestors = tuple(one for one in found if one.model in up)
     nearest = max(compared, key=lambda c: (is_ancestry(c), c.share, c.evidence.coverage), default=None)
     reaches = [c.evidence.min_detectable_r for c in compared if c.evidence.min_detectable_r is not None]
     return Whois(
         sketch=query,
-        verdict=_verdict(placed, ancestors),
+        verdict=_verdict(placed, place),
         components=placed,
         ancestors=ancestors,
-        alternatives=tuple(_alternatives(compared, ancestors, loaded)),
+        alternatives=tuple(one for one in (*found, *others) if one not in ancestors),
         generic=generic(query),
         left_out=tuple(f"{name}: {reason}" for name, reason in query.left_out),
         limits=Limits(
@@ -93,6 +99,7 @@ def whois(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
         timings=Timings(0.0, 0.0, searched - started, time.perf_counter() - searched),
         nearest=nearest,
         null=null(query, compared, loaded, _shown(placed, compared, nearest)),
+        place=place,
     )
 
 
@@ -211,15 +218,35 @@ def _sibling(other: Comparison, ancestor: Comparison, theirs: Comparison) -> Com
     return replace(other, relation="sibling", verdict="related", role=None, basis=theirs.basis)
 
 
-def _verdict(placed: Sequence[Placed], ancestors: Sequence[Comparison]) -> Verdict:
-    if any(a.verdict == "identical" for a in ancestors):
+def _place(related: Sequence[Comparison]) -> Place:
+    """The relatives by what the pairwise comparisons say of each alone."""
+    lists: dict[str, list[Relative]] = {name: [] for name in ("copies", "parents", "descendants", "siblings", "open")}
+    for one in related:
+        lists[_list_of(one)].append(
+            Relative(one.model, one.model_name, one.relation, one.confidence or 0.5, basis=one.basis)
+        )
+    return Place(**{name: tuple(found) for name, found in lists.items()})
+
+
+def _list_of(one: Comparison) -> str:
+    if one.verdict == "identical":
+        return "copies"
+    if one.relation in ("sibling", "shared-init"):
+        return "siblings"
+    return {"child": "parents", "parent": "descendants"}.get(one.role or "", "open")
+
+
+def _verdict(placed: Sequence[Placed], place: Place) -> Verdict:
+    """The word for the place: `derived` is said only of a model with an ancestor."""
+    if place.copies:
         return "identical"
-    derived = sum(finding.share for finding, _, _ in placed if finding.relation in DERIVED)
-    if derived >= 0.5:
-        return "derived"
-    words = {finding.relation for finding, _, _ in placed}
-    if derived > 0.0 or "component-reused" in words:
-        return "partly-derived"
-    if "shared-init" in words:
+    parents = {relative.model for relative in place.parents}
+    derived = sum(finding.share for finding, model, _ in placed if finding.relation in DERIVED and model in parents)
+    if parents:
+        return "derived" if derived >= 0.5 else "partly-derived"
+    if place.open or place.siblings:
         return "related"
+    if place.descendants:
+        return "origin"
+    words = {finding.relation for finding, _, _ in placed}
     return "independent" if "independent" in words else "inconclusive"

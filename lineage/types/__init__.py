@@ -6,6 +6,7 @@ from lineage.types.answers import Adapted, Addition, Fit, Limits, Null, Relabell
 from lineage.types.checkpoints import Checkpoint, Declared, Meter, ReadAhead, TensorView
 from lineage.types.evidence import Comparison, ComponentFinding, Cue, Evidence, Generic, TensorMatch
 from lineage.types.index import Hit, ModelRecord
+from lineage.types.places import Between, Place, Relative
 from lineage.types.policies import (
     Audit,
     Beside,
@@ -30,6 +31,7 @@ __all__ = [
     "Audit",
     "Axis",
     "Beside",
+    "Between",
     "Case",
     "Certainty",
     "Checked",
@@ -59,11 +61,13 @@ __all__ = [
     "Null",
     "Outcome",
     "Part",
+    "Place",
     "PolicyFinding",
     "PolicyVerdict",
     "ReadAhead",
     "Relabelled",
     "Relation",
+    "Relative",
     "Role",
     "Standing",
     "Stats",

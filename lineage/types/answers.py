@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lineage.types.evidence import Comparison, ComponentFinding, Generic
+from lineage.types.places import Place
 from lineage.types.sketch import CheckpointSketch
 from lineage.types.words import Verdict
 
@@ -121,7 +122,8 @@ class Whois:
     """The answer of `whois`: the best comparison for each component, alternatives, limits.
 
     `nearest` is the comparison that found or, failing that, tested most; None where nothing was compared. `null` is
-    what chance looks like beside these figures. The components of an adapter are held against other adapters only;
+    what chance looks like beside these figures. `place` is where the model stands among its relatives: `ancestors` are
+    the comparisons with its parents there, and with its copies. The components of an adapter are held against other adapters only;
     `adapted` says what it is to the models.
     """
 
@@ -137,3 +139,4 @@ class Whois:
     nearest: Comparison | None = None
     null: Null = Null()
     adapted: Adapted | None = None
+    place: Place = Place()

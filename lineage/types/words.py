@@ -30,7 +30,7 @@ Relation = Literal[
     "independent",
     "inconclusive",
 ]
-Verdict = Literal["identical", "derived", "partly-derived", "related", "independent", "inconclusive"]
+Verdict = Literal["identical", "derived", "partly-derived", "origin", "related", "independent", "inconclusive"]
 Role = Literal["child", "parent", "undirected"]
 ExpertMap = tuple[tuple[int, int | Literal["mlp"]], ...]
 """Expert of the query -> expert of the reference, or its one MLP."""
