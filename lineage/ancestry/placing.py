@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -220,12 +221,13 @@ def _sibling(other: Comparison, ancestor: Comparison, theirs: Comparison) -> Com
 
 def _place(related: Sequence[Comparison]) -> Place:
     """The relatives by what the pairwise comparisons say of each alone."""
-    lists: dict[str, list[Relative]] = {name: [] for name in ("copies", "parents", "descendants", "siblings", "open")}
+    lists: dict[str, list[Relative]] = defaultdict(list)
     for one in related:
         lists[_list_of(one)].append(
             Relative(one.model, one.model_name, one.relation, one.confidence or 0.5, basis=one.basis)
         )
-    return Place(**{name: tuple(found) for name, found in lists.items()})
+    found = {name: tuple(relatives) for name, relatives in lists.items()}
+    return replace(Place(), **found)  # type: ignore[arg-type]
 
 
 def _list_of(one: Comparison) -> str:

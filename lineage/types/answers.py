@@ -123,8 +123,8 @@ class Whois:
 
     `nearest` is the comparison that found or, failing that, tested most; None where nothing was compared. `null` is
     what chance looks like beside these figures. `place` is where the model stands among its relatives: `ancestors` are
-    the comparisons with its parents there, and with its copies. The components of an adapter are held against other adapters only;
-    `adapted` says what it is to the models.
+    the comparisons with its parents there, and with its copies. The components of an adapter are held against other
+    adapters only; `adapted` says what it is to the models.
     """
 
     sketch: CheckpointSketch
@@ -139,4 +139,4 @@ class Whois:
     nearest: Comparison | None = None
     null: Null = Null()
     adapted: Adapted | None = None
-    place: Place = Place()
+    place: Place = Place()  # noqa: RUF009 - frozen
