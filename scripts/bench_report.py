@@ -40,8 +40,10 @@ from lineage.types import (
     Node,
     Null,
     Part,
+    Place,
     Relabelled,
     Relation,
+    Relative,
     Stats,
     TensorMatch,
     TensorSketch,
@@ -114,6 +116,10 @@ def answer() -> Whois:
         Timings(0.0, 0.0, 0.0, 0.0),
         parent,
         _null(tuple(params), draw),
+        place=Place(
+            parents=(Relative(parent.model, parent.model_name, "fine-tuned", 0.99, ("vision encoder",)),),
+            open=tuple(Relative(one.model, one.model_name, one.relation, 0.5) for one in others),
+        ),
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from bench_report import answer
 
-from lineage.types import Comparison, Cue, Declared, Generic, Null, Whois
+from lineage.types import Comparison, Cue, Declared, Generic, Null, Place, Relative, Whois
 
 VOID = frozenset({"meta", "link", "input", "br"})
 NAMES = (
@@ -67,21 +67,31 @@ def plain_answer(verdict: str) -> Whois:
     """A small answer of each verdict."""
     asked = answer()
     (parent,) = asked.ancestors
+    at = Relative(parent.model, parent.model_name, "fine-tuned", 0.97, basis=parent.basis)
+    if verdict == "origin":
+        found = replace(parent, role="parent")
+        components = tuple((f, parent.model, parent.model_name) for f, _, _ in asked.components)
+        place = Place(descendants=(at,))
+        return replace(
+            asked, verdict=verdict, components=components, ancestors=(), alternatives=(found,), place=place
+        )
     if verdict in ("independent", "inconclusive"):
         nothing = tuple(
             (replace(f, relation=verdict, role=None, confidence=0.0, basis=()), None, None)
             for f, _, _ in asked.components
         )
-        return replace(asked, verdict=verdict, components=nothing, ancestors=(), alternatives=(), null=Null())
+        return replace(asked, verdict=verdict, components=nothing, ancestors=(), alternatives=(), null=Null(), place=Place())
     if verdict == "related":
         kin = tuple(
             (replace(f, relation="shared-init", role=None), parent.model, "twin") for f, _, _ in asked.components
         )
-        return replace(asked, verdict=verdict, components=kin, ancestors=(), alternatives=(parent,))
+        place = Place(siblings=(replace(at, relation="shared-init"),))
+        return replace(asked, verdict=verdict, components=kin, ancestors=(), alternatives=(parent,), place=place)
     word = "identical" if verdict == "identical" else "fine-tuned"
     found: Comparison = replace(parent, verdict=verdict, relation=word)
     components = tuple((replace(f, relation=word), found.model, found.model_name) for f, _, _ in asked.components)
-    return replace(asked, verdict=verdict, components=components, ancestors=(found,), alternatives=())
+    place = Place(copies=(at,)) if verdict == "identical" else Place(parents=(at,))
+    return replace(asked, verdict=verdict, components=components, ancestors=(found,), alternatives=(), place=place)
 
 
 @dataclass

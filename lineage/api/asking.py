@@ -61,6 +61,13 @@ def compare(
     return ancestry.compare(ours, theirs)
 
 
+def not_tested(a: CheckpointSketch, b: CheckpointSketch) -> tuple[str, ...]:
+    """What a comparison of two models does not see; nothing is listed for adapters, which have no such list yet."""
+    from lineage.ancestry.placing import NOT_TESTED, unsampled
+
+    return () if is_adapter(a) else (*NOT_TESTED, *unsampled((a, b)))
+
+
 def decompose(
     checkpoint: str | Path | CheckpointSketch,
     index: str | Path | None = None,

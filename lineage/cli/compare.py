@@ -46,9 +46,12 @@ def command(
         ours = api.find(a, index, reference=reference, depth=depth, watch=watch)
         theirs = api.find(b, index, reference=reference, depth=depth, watch=watch)
     found = api.compare(ours, theirs)
+    limits = api.not_tested(ours, theirs)
     if as_json:
-        print_json(report.json.comparison(ours, theirs, found))
+        print_json(report.json.comparison(ours, theirs, found, limits))
     else:
         width, colour = screen_size()
-        screen = report.terminal.compare_screen(ours, theirs, found, explain=explain, width=width, colour=colour)
+        screen = report.terminal.compare_screen(
+            ours, theirs, found, explain=explain, not_tested=limits, width=width, colour=colour
+        )
         click.echo(screen, nl=False)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import fmean, pstdev
 from typing import Any
 
 from lineage.match.tails import log10_normal
 from lineage.report.adapters import adapter_value
+from lineage.report.places import pair_verdict, placed_role, would_settle
 from lineage.types import (
     CheckpointSketch,
     Comparison,
@@ -20,6 +22,7 @@ from lineage.types import (
     Merge,
     ModelRecord,
     Null,
+    Relative,
     TensorMatch,
     Whois,
 )
@@ -28,14 +31,20 @@ Json = dict[str, Any]
 
 
 def whois(answer: Whois) -> Json:
-    """`lineage/whois/1`."""
+    """`lineage/whois/2`; the role of a component is that of its model in the place."""
     limits, timings = answer.limits, answer.timings
+    weights = {parent.model: parent.weight for parent in answer.place.parents}
+    placed = [
+        (replace(found, role=placed_role(answer, model, found.role)), model, name)
+        for found, model, name in answer.components
+    ]
     return {
-        "schema": "lineage/whois/1",
+        "schema": "lineage/whois/2",
         "checkpoint": checkpoint(answer.sketch),
         "verdict": answer.verdict,
-        "components": [component(finding, model, name) for finding, model, name in answer.components],
-        "ancestors": [ancestor(c) for c in answer.ancestors],
+        "place": _place(answer),
+        "components": [component(*one) for one in placed],
+        "ancestors": [ancestor(c, weights.get(c.model)) for c in answer.ancestors],
         "alternatives": [alternative(c) for c in answer.alternatives],
         "generic": [generic(g) for g in answer.generic],
         "left_out": list(answer.left_out),
@@ -58,13 +67,13 @@ def whois(answer: Whois) -> Json:
     }
 
 
-def comparison(a: CheckpointSketch, b: CheckpointSketch, found: Comparison) -> Json:
+def comparison(a: CheckpointSketch, b: CheckpointSketch, found: Comparison, not_tested: Sequence[str] = ()) -> Json:
     """`lineage/compare/1`."""
     return {
         "schema": "lineage/compare/1",
         "a": checkpoint(a),
         "b": checkpoint(b),
-        "verdict": found.verdict,
+        "verdict": pair_verdict(found),
         "relation": found.relation,
         "role": found.role,
         "share": finite(found.share),
@@ -75,6 +84,10 @@ def comparison(a: CheckpointSketch, b: CheckpointSketch, found: Comparison) -> J
         "components": [component(c, found.model, found.model_name) for c in found.components],
         "tensors": [_tensor(m) for m in found.tensors],
         "generic": [generic(g) for g in found.generic],
+        "limits": {
+            "min_detectable_r": finite(found.evidence.min_detectable_r),
+            "not_tested": list(not_tested),
+        },
     }
 
 
@@ -116,8 +129,8 @@ def component(finding: ComponentFinding, model: str | None, name: str | None) ->
     }
 
 
-def ancestor(found: Comparison) -> Json:
-    """One ancestor or descendant; `weight` is that of a merge's parent, null where no merge was found."""
+def ancestor(found: Comparison, weight: float | None) -> Json:
+    """One parent or copy; `weight` is that of a merge's parent, null where no merge was found."""
     return {
         "model": found.model,
         "model_name": found.model_name,
@@ -127,7 +140,7 @@ def ancestor(found: Comparison) -> Json:
         **_evidence(found.evidence),
         "confidence": finite(found.confidence),
         "basis": list(found.basis),
-        "weight": None,
+        "weight": finite(weight),
     }
 
 
@@ -230,6 +243,49 @@ def named(model_id: str, name: str) -> Json:
 def finite(number: float | None) -> float | None:
     """`number`, or None where it is not finite: JSON has no word for infinity."""
     return number if number is not None and math.isfinite(number) else None
+
+
+def _place(answer: Whois) -> Json:
+    """Where the model stands; facts have no ids of their own yet, so each is a text under "basis"."""
+    place = answer.place
+    return {
+        "parents": [
+            {
+                **_relative(one),
+                "components": list(one.components),
+                "weight": finite(one.weight),
+                "facts": [{"id": "basis", "values": {}, "text": text} for text in one.basis],
+            }
+            for one in place.parents
+        ],
+        "ancestors": [
+            {**named(one.model, one.model_name), "through": one.through, "probability": finite(one.probability)}
+            for one in place.ancestors
+        ],
+        "descendants": [{**_relative(one), "through": one.through} for one in place.descendants],
+        "siblings": [{**_relative(one), "through": one.through} for one in place.siblings],
+        "copies": [_relative(one) for one in place.copies],
+        "open": [
+            {
+                **named(one.model, one.model_name),
+                "relation": one.relation,
+                "probability_parent": finite(one.probability),
+                "would_settle": would_settle(answer),
+            }
+            for one in place.open
+        ],
+        "unobserved": [
+            {"between": list(hidden.between), "probability": finite(hidden.probability)} for hidden in place.unobserved
+        ],
+    }
+
+
+def _relative(one: Relative) -> Json:
+    return {
+        **named(one.model, one.model_name),
+        "relation": one.relation,
+        "probability": finite(one.probability),
+    }
 
 
 def _evidence(evidence: Evidence) -> Json:

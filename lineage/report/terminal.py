@@ -7,6 +7,17 @@ from statistics import median
 
 from lineage.report.adapters import adapter_lines, searched
 from lineage.report.canvas import JOINT, Canvas
+from lineage.report.places import (
+    comparison_of,
+    component_words,
+    headline,
+    in_common,
+    lines,
+    pair_headline,
+    pair_stand,
+    pair_verdict,
+    unfound,
+)
 from lineage.report.words import correlation, p_value, percent, phrase, plain, runs, score
 from lineage.types import (
     CheckpointSketch,
@@ -16,6 +27,7 @@ from lineage.types import (
     Evidence,
     Generic,
     Relation,
+    Role,
     TensorMatch,
     Verdict,
     Whois,
@@ -25,6 +37,7 @@ _STYLES: dict[Verdict, str] = {
     "identical": "bold magenta",
     "derived": "bold magenta",
     "partly-derived": "bold magenta",
+    "origin": "bold green",
     "related": "bold cyan",
     "independent": "bold green",
     "inconclusive": "bold yellow",
@@ -34,18 +47,22 @@ _FEW = 3  # names spelled out before the rest is counted
 
 
 def whois_screen(answer: Whois, width: int = 100, colour: bool = False) -> str:
-    """One screen: the verdict, a line a component, direction, what was left out, what was declared, the limits."""
+    """One screen: its place in a line, a line a component, directions, its relatives, what was left out, the limits."""
     canvas = Canvas(width, colour)
     sketch = answer.sketch
-    canvas.pair(plain(sketch.name), answer.verdict.upper(), _STYLES[answer.verdict])
-    canvas.table([_component_row(finding, name) for finding, _, name in answer.components], right=(1,))
+    canvas.pair(plain(sketch.name), headline(answer).text, _STYLES[answer.verdict])
+    canvas.table([_placed_row(answer, *placed) for placed in answer.components], right=(1,))
     for text in () if answer.adapted is None else adapter_lines(answer, answer.adapted):
         canvas.line(text, indent=2)
-    for ancestor in answer.ancestors if answer.adapted is None else ():
-        canvas.line(_direction(ancestor), indent=2)
-        _seen(canvas, ancestor)
+    for parent in answer.place.parents:
+        compared = comparison_of(answer, parent.model)
+        if compared is not None:
+            canvas.line(_direction(compared, "child"), indent=2)
+            _seen(canvas, compared)
+    for text in lines(answer):
+        canvas.line(text, indent=2)
     for other in answer.alternatives:
-        canvas.line(f"also: {_named(other)}, {_figures(other.evidence)}", indent=2)
+        canvas.line(f"compared: {plain(other.model_name)}, {_figures(other.evidence)}", indent=2)
     _left_out(canvas, answer.generic, answer.left_out)
     _gains(canvas, answer.nearest)
     canvas.line(_declared(sketch.declared, sketch.licence), indent=2)
@@ -61,33 +78,46 @@ def compare_screen(
     found: Comparison,
     *,
     explain: bool,
+    not_tested: Sequence[str] = (),
     width: int = 100,
     colour: bool = False,
 ) -> str:
-    """What `a` is to `b`; with `explain` every tensor pair and the null behind the numbers."""
+    """What `a` is to `b`, and what was not tested; with `explain` every tensor pair and the null behind the numbers."""
     canvas = Canvas(width, colour)
-    canvas.pair(f"{plain(a.name)} and {plain(b.name)}", found.verdict.upper(), _STYLES[found.verdict])
-    canvas.table([_component_row(c, found.model_name) for c in found.components], right=(1,))
-    canvas.line(_direction(found), indent=2)
+    verdict = pair_verdict(found)
+    said = pair_headline(found, plain(a.name)).text
+    canvas.pair(f"{plain(a.name)} and {plain(b.name)}", said, _STYLES[verdict])
+    canvas.table([_pair_row(c, found) for c in found.components], right=(1,))
+    canvas.line(_direction(found, found.role), indent=2)
     _seen(canvas, found)
     _left_out(canvas, found.generic, [f"{name}: {reason}" for name, reason in a.left_out])
     _gains(canvas, found)
+    canvas.line(_compared(found), indent=2)
+    if not_tested:
+        canvas.line(f"not tested: {'; '.join(not_tested)}", indent=2)
     if explain:
         _explain(canvas, found)
     return canvas.text()
 
 
-def _component_row(finding: ComponentFinding, model: str | None) -> list[str]:
-    words = phrase(finding.relation, finding.role, finding.scheme)
-    share = percent(finding.share)
-    if finding.relation in _NOTHING or model is None:
-        reach = finding.evidence.min_detectable_r
-        seen = f"(would have seen r >= {reach:.2f})" if reach is not None else "(nothing could be tested)"
-        return [f"  {plain(finding.name)}", share, words, seen]
-    tested = f"{percent(finding.evidence.coverage)}{JOINT}tested"
-    return [
-        f"  {plain(finding.name)}", share, f"{words} {plain(model)}", f"{_figures(finding.evidence)}  {tested}"
-    ]  # fmt: skip
+def _placed_row(answer: Whois, finding: ComponentFinding, model: str | None, name: str | None) -> list[str]:
+    return _row(finding, component_words(answer, finding, model, name), name is not None)
+
+
+def _pair_row(finding: ComponentFinding, found: Comparison) -> list[str]:
+    """One component of two models; a direction is that of the whole comparison."""
+    if finding.relation in _NOTHING:
+        return _row(finding, unfound(finding), False)
+    return _row(finding, in_common(finding, pair_stand(found), found.model_name), True)
+
+
+def _row(finding: ComponentFinding, words: str, is_known: bool) -> list[str]:
+    evidence = finding.evidence
+    start = [f"  {plain(finding.name)}", percent(finding.share), words]
+    if finding.relation == "independent" or not is_known:
+        reach = evidence.min_detectable_r
+        return [*start, f"(would have seen r >= {reach:.2f})" if reach is not None else "(nothing to test it with)"]
+    return [*start, f"{_figures(evidence)}  {percent(evidence.coverage)}{JOINT}tested"]
 
 
 def _figures(evidence: Evidence) -> str:
@@ -102,14 +132,16 @@ def _values_speak(evidence: Evidence) -> bool:
     return evidence.agreeing > 10 * max(1.0, evidence.expected) and (evidence.z is None or evidence.z < 15)
 
 
-def _direction(found: Comparison) -> str:
+def _direction(found: Comparison, role: Role | None) -> str:
     other = plain(found.model_name)
+    if found.verdict == "identical":
+        return "direction: none to tell; equal weights do not say which copy came first"
     if found.relation in ("independent", "inconclusive", "shared-init", "sibling"):
         return f"direction: none to tell; {phrase(found.relation, found.role)}"
     because = f" ({'; '.join(plain(b) for b in reasons)})" if (reasons := _reasons(found)) else ""
-    if found.role == "child":
+    if role == "child":
         return f"direction: {other} is the parent, unless both come from one not known here{because}"
-    if found.role == "parent":
+    if role == "parent":
         return f"direction: {other} is the child, unless both come from one not known here{because}"
     leans = f" (leaning only: {'; '.join(plain(cue.text) for cue in found.cues)})" if found.cues else ""
     return f"direction: open between this and {other}{leans}"
@@ -127,10 +159,6 @@ def _seen(canvas: Canvas, found: Comparison) -> None:
     seen = [plain(text) for text in found.basis if text not in cues]
     if seen:
         canvas.line(f"seen: {'; '.join(seen)}", indent=2)
-
-
-def _named(found: Comparison) -> str:
-    return f"{phrase(found.relation, found.role)} {plain(found.model_name)}"
 
 
 def _left_out(canvas: Canvas, generic: Sequence[Generic], left_out: Iterable[str]) -> None:
@@ -174,11 +202,18 @@ def _limits(answer: Whois) -> str:
     return f"searched: {models} (index {limits.index_id}), p corrected for all of them{reach}"
 
 
+def _compared(found: Comparison) -> str:
+    """How much of the two was held against each other, and how small a trace would have been seen there."""
+    reach = found.evidence.min_detectable_r
+    seen = "" if reach is None else f"; there r >= {reach:.2f} would have been seen"
+    return f"compared: {percent(found.evidence.coverage)} of the parameters tested{seen}"
+
+
 def _explain(canvas: Canvas, found: Comparison) -> None:
     evidence = found.evidence
     canvas.line("")
     for finding in found.components:
-        canvas.line(_described(finding, found.model_name))
+        canvas.line(_described(finding, found))
     for cue in found.cues:
         says = "this model is the " + cue.role if cue.role != "undirected" else "no direction"
         canvas.line(f"cue {plain(cue.name)}: {says}, {cue.ratio:.0f} to 1; {plain(cue.text)}")
@@ -205,10 +240,11 @@ def _explain(canvas: Canvas, found: Comparison) -> None:
     )
 
 
-def _described(finding: ComponentFinding, model: str) -> str:
+def _described(finding: ComponentFinding, found: Comparison) -> str:
     """One component: its word and how sure it is, what was done to it, which layers and experts face which."""
-    words = phrase(finding.relation, finding.role, finding.scheme)
-    parts = [f"{plain(finding.name)}: {words}" + ("" if finding.relation in _NOTHING else f" {plain(model)}")]
+    is_found = finding.relation not in _NOTHING
+    words = in_common(finding, pair_stand(found), found.model_name) if is_found else unfound(finding)
+    parts = [f"{plain(finding.name)}: {words}"]
     if finding.confidence > 0:
         parts.append(f"confidence {finding.confidence:.2f}")
     if finding.evidence.contained is not None:

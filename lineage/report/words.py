@@ -36,13 +36,21 @@ _ENDINGS: dict[Role | None, str] = {
     None: "from or into",
 }
 _WITHOUT_DIRECTION = ("identical", "shared-init", "sibling", "independent", "inconclusive")
+_BARE: dict[Relation, str] = {"identical": "identical", "shared-init": "same initialisation", "sibling": "sibling"}
 _LETTERLESS = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
-def phrase(relation: Relation, role: Role | None, scheme: str | None = None) -> str:
-    """The relation as it stands before the other model's name: "fine-tuned from", "reused into"."""
+def phrase(relation: Relation, role: Role | None, scheme: str | None = None, *, bare: bool = False) -> str:
+    """The relation as it stands before the other model's name: "fine-tuned from", "reused into"; `bare` without it."""
     words = _PHRASES[relation] if scheme is None else f"{_PHRASES[relation]} ({plain(scheme)})"
+    if bare:
+        return _BARE.get(relation, words)
     return words if relation in _WITHOUT_DIRECTION else f"{words} {_ENDINGS[role]}"
+
+
+def probability(value: float) -> str:
+    """A probability, never rounded up to 1: "0.97", "> 0.99"."""
+    return "> 0.99" if value > 0.99 else f"{value:.2f}"
 
 
 def plain(text: str) -> str:

@@ -107,6 +107,6 @@ def _like(say: Texts, answer: Whois) -> Markup:
     ]
     return joined(
         tag("p", say("adapter.like")),
-        other_models(say, others, say("adapter.like_head")),
+        other_models(say, answer, others, say("adapter.like_head")),
         tag("ul", reasons) if reasons else "",
     )

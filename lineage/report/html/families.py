@@ -40,7 +40,7 @@ def graph_page(lineage: Lineage, language: Language = "en") -> bytes:
     edges = _edges_of(related, lineage.edges)
     is_open = len(lineage.nodes) <= _UNFOLDED
     folds = [
-        _family(say, number, Lineage(group, tuple(own)), is_open)
+        _family(say, number, Lineage(group, tuple(own)), is_open or number == 1)
         for number, (group, own) in enumerate(zip(related, edges, strict=True), 1)
     ]
     if alone:

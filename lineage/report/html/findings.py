@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from statistics import median
 
 from lineage.report.html.document import section, table
 from lineage.report.html.markup import Markup, between, joined, tag
 from lineage.report.html.texts import Texts
 from lineage.report.html.wording import NONE, direction, model, p_figure, r_figure, reasons, relation, z_figure
+from lineage.report.places import placed_role
 from lineage.types import Comparison, Declared, Whois
 
 _FEW = 6  # tensors named before the rest is counted
@@ -25,18 +27,18 @@ def directions(say: Texts, answer: Whois) -> Markup | None:
 def alternatives(say: Texts, answer: Whois) -> Markup:
     """Other models with significant evidence."""
     found = answer.alternatives
-    shown = other_models(say, found, say("alternatives.caption")) if found else ""
+    shown = other_models(say, answer, found, say("alternatives.caption")) if found else ""
     text = say("alternatives.intro") if found else say("alternatives.none")
     return section("alternatives", say("head.alternatives"), tag("p", text), shown)
 
 
-def other_models(say: Texts, found: Sequence[Comparison], caption: str) -> Markup:
+def other_models(say: Texts, answer: Whois, found: Sequence[Comparison], caption: str) -> Markup:
     """A table with what each of some models is to this one."""
     rows: list[list[str]] = [
         [
             model(one.model_name),
             relation(say, one.relation),
-            direction(say, one.relation, one.role),
+            direction(say, one.relation, placed_role(answer, one.model, one.role)),
             r_figure(one.evidence.r),
             z_figure(one.evidence.z),
             p_figure(one.evidence.log10_p),
@@ -143,7 +145,7 @@ def _searched(say: Texts, answer: Whois) -> Iterator[Markup]:
 def _ways(say: Texts, answer: Whois) -> Iterator[Markup]:
     for one in answer.ancestors:
         yield tag("h3", model(one.model_name))
-        yield tag("p", _way(say, one))
+        yield tag("p", _way(say, replace(one, role=placed_role(answer, one.model, one.role))))
         rows: list[list[str]] = [
             [say.phrase(cue.text), say(f"direction.{cue.role}"), say("direction.odds", ratio=f"{cue.ratio:.0f}")]
             for cue in one.cues

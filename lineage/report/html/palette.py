@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from string import ascii_uppercase
 
 from lineage.report.html.markup import Markup, tag
+from lineage.report.places import placed_role
 from lineage.types import ComponentFinding, Relation, Whois
 
 _ORIGINS = 6  # fills that can be told apart
@@ -35,7 +36,15 @@ def pieces(answer: Whois) -> tuple[Piece, ...]:
             fill = _WITHOUT_ORIGIN.get(finding.relation, "unsure")
         else:
             fill = origins.setdefault(origin, f"o{len(origins) % _ORIGINS}")
-        made.append(Piece(_letter(i), fill, finding, origin, name if origin is not None else None))
+        made.append(
+            Piece(
+                _letter(i),
+                fill,
+                replace(finding, role=placed_role(answer, model, finding.role)),
+                origin,
+                name if origin is not None else None,
+            )
+        )
     return tuple(made)
 
 

@@ -8,13 +8,15 @@ from lineage.report.html.markup import Markup, between, joined, tag
 from lineage.report.html.palette import Piece
 from lineage.report.html.texts import Texts
 from lineage.report.html.wording import model, p_figure, r_figure, relation, z_figure
+from lineage.report.places import placed_role
 from lineage.report.words import percent
 from lineage.types import Adapted, Comparison, Whois
 
 _FEW = 3  # models named before the rest is counted
 
 _MARKS = {
-    "identical": "●", "derived": "●", "partly-derived": "◐", "related": "◇", "independent": "○", "inconclusive": "?",
+    "identical": "●", "derived": "●", "partly-derived": "◐", "origin": "◎", "related": "◇",
+    "independent": "○", "inconclusive": "?",
 }  # fmt: skip
 
 
@@ -31,7 +33,9 @@ def paragraph(say: Texts, answer: Whois, pieces: tuple[Piece, ...]) -> Markup:
 
 def _sentences(say: Texts, answer: Whois, pieces: tuple[Piece, ...]) -> Iterator[Markup]:
     if answer.adapted is None:
-        yield say(f"verdict_sentence.{answer.verdict.replace('-', '_')}", name=model(answer.sketch.name))
+        below = len(answer.place.descendants)
+        key = f"verdict_sentence.{answer.verdict.replace('-', '_')}"
+        yield say(key, name=model(answer.sketch.name), count=below)
     else:
         yield from _of_adapter(say, answer, answer.adapted)
     found = [piece for piece in pieces if piece.model is not None]
@@ -43,7 +47,7 @@ def _sentences(say: Texts, answer: Whois, pieces: tuple[Piece, ...]) -> Iterator
         if piece.model not in {one.model for one in answer.ancestors}:
             yield _other(say, piece)
     for ancestor in answer.ancestors:
-        yield _direction(say, ancestor, alone=len(answer.ancestors) == 1)
+        yield _direction(say, answer, ancestor, alone=len(answer.ancestors) == 1)
     missing = [piece for piece in pieces if piece.finding.relation == "independent"]
     if found and missing:
         named = between(", ", [say.word("component", piece.finding.name) for piece in missing])
@@ -109,8 +113,8 @@ def _p(log10_p: float) -> Markup:
     return tag("span", sign, figure, class_="whole")
 
 
-def _direction(say: Texts, ancestor: Comparison, alone: bool) -> Markup:
-    key = {"child": "child", "parent": "parent"}.get(ancestor.role or "", "open")
+def _direction(say: Texts, answer: Whois, ancestor: Comparison, alone: bool) -> Markup:
+    key = {"child": "child", "parent": "parent"}.get(placed_role(answer, ancestor.model, ancestor.role) or "", "open")
     if ancestor.verdict == "identical":
         key = "same"
     other = say("verdict_sentence.it") if alone else model(ancestor.model_name)
@@ -125,8 +129,8 @@ def _meaning(say: Texts, answer: Whois) -> Markup:
     """What it means for a claim of training from scratch."""
     if answer.adapted is not None:
         return say("adapter_sentence.meaning")
-    if any(one.role == "child" for one in answer.ancestors):
+    if answer.place.parents:
         return say("verdict_sentence.refutes")
-    if answer.ancestors:
+    if answer.place.copies or answer.place.open:
         return say("verdict_sentence.refutes_one")
     return say("verdict_sentence.never_certifies")

@@ -6,6 +6,7 @@ from lineage.report.json import comparison as comparison_json
 from lineage.report.json import whois as whois_json
 from lineage.report.terminal import compare_screen, whois_screen
 from lineage.types import (
+    Between,
     Comparison,
     ComponentFinding,
     Cue,
@@ -13,6 +14,8 @@ from lineage.types import (
     Evidence,
     Generic,
     Limits,
+    Place,
+    Relative,
     TensorMatch,
     Timings,
     Whois,
@@ -63,26 +66,32 @@ ANSWER = Whois(
     "partly-derived",
     ((VISION, ANCESTOR.model, ANCESTOR.model_name), (TEXT, None, None), (HEAD, None, None)),
     (ANCESTOR,),
-    (replace(ANCESTOR, model_name="other", relation="sibling", role=None),),
+    (replace(ANCESTOR, model="cd" * 16, model_name="other", relation="sibling", role=None),),
     tuple(Generic(f"rotary.{i}", "fixed table") for i in range(5)),
     ("step: training counter",),
     Limits(4812, "0123456789abcdef", 0.06, ("fine-tuning",), ("merges",)),
     Timings(0.1, 0.2, 0.3, 0.4),
+    place=Place(
+        parents=(Relative("ab" * 16, "qwen/Qwen2.5-VL-7B", "component-reused", 0.97, ("vision encoder",)),),
+        siblings=(Relative("cd" * 16, "other", "sibling", 0.9),),
+    ),
 )
 
 
 def test_the_screen_says_all_that_a_reader_needs():
     screen = whois_screen(ANSWER, 120)
     vision, text, head = screen.splitlines()[1:4]
-    assert screen.startswith("acme/Nova-9B   PARTLY-DERIVED\n")
+    assert screen.startswith(
+        "acme/Nova-9B   PARTLY-DERIVED from qwen/Qwen2.5-VL-7B (vision encoder, reused, probability 0.97)\n"
+    )
     for words in ("2.1%", "fine-tuned from qwen/Qwen2.5-VL-7B", "r 0.9999", "z 188", "p < 1e-300", "98.0% tested"):
         assert words in vision
     assert "no inheritance found" in text
     assert "would have seen r >= 0.06" in text
-    assert "too little to tell" in head
+    assert "not tested" in head
     for words in (
         "direction: qwen/Qwen2.5-VL-7B is the parent, unless both come from one not known here (B rounds to A)",
-        "also: sibling of other",
+        "siblings: other (a common parent, probability 0.90)",
         "left out: rotary.0, rotary.1, rotary.2 and 2 more (fixed table)",
         "left out: step (training counter)",
         "declared: no parent; licence apache-2.0",
@@ -100,7 +109,7 @@ def test_declared_parents_are_told_apart_from_measured_ones():
 @pytest.mark.parametrize("width", [80, 100, 120])
 def test_the_screen_fits(width):
     long = replace(
-        ANSWER, components=((VISION, "ab", "organisation/" + "a-very-long-model-name-" * 6), *ANSWER.components)
+        ANSWER, components=((VISION, "ab" * 16, "organisation/" + "a-very-long-model-name-" * 6), *ANSWER.components)
     )
     assert max(map(len, whois_screen(long, width).splitlines())) <= width
 
@@ -110,11 +119,70 @@ def test_colour_only_where_it_is_wanted():
     assert "\x1b[" in whois_screen(ANSWER, 100, True)
 
 
-@pytest.mark.parametrize("role", ["child", "parent", "undirected"])
-def test_direction_is_said_apart_and_open_where_it_is(role):
-    turned = replace(ANSWER, ancestors=(replace(ANCESTOR, role=role),))
-    said = {"child": "is the parent", "parent": "is the child", "undirected": "direction: open"}
-    assert [words in whois_screen(turned, 120) for words in said.values()] == [r == role for r in said]
+AT = Relative(ANCESTOR.model, ANCESTOR.model_name, "fine-tuned", 0.97)
+OTHER = Relative("cd" * 16, "other", "fine-tuned", 0.6)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "place", "line"),
+    [
+        ("derived", Place(parents=(AT,)), "DERIVED from qwen/Qwen2.5-VL-7B (fine-tuned, probability 0.97)"),
+        (
+            "derived",
+            Place(parents=(replace(AT, weight=0.6), replace(OTHER, weight=0.4))),
+            "DERIVED  merged from qwen/Qwen2.5-VL-7B (0.60) and other (0.40)",
+        ),
+        ("origin", Place(descendants=(AT, OTHER)), "ORIGIN  no ancestor found; 2 known models descend from it"),
+        ("related", Place(open=(AT,)), "RELATED to qwen/Qwen2.5-VL-7B, which came first is open"),
+        (
+            "related",
+            Place(siblings=(replace(OTHER, relation="sibling"),)),
+            "RELATED  sibling of other: a common parent is not known here",
+        ),
+        ("identical", Place(copies=(replace(AT, relation="identical"),)), "IDENTICAL to qwen/Qwen2.5-VL-7B"),
+        ("independent", Place(), "INDEPENDENT  no inheritance found among 4,812 models"),
+        ("inconclusive", Place(), "INCONCLUSIVE  too little could be tested to tell"),
+    ],
+)
+def test_the_first_line_can_be_quoted_alone(verdict, place, line):
+    screen = whois_screen(replace(ANSWER, verdict=verdict, place=place, ancestors=()), 120)
+    assert screen.splitlines()[0] == f"acme/Nova-9B   {line}"
+    assert ("fine-tuned from" in screen) == bool(place.parents)
+
+
+def test_lines_say_up_and_down_what_is_open_and_what_no_index_holds():
+    place = Place(
+        parents=(AT,),
+        ancestors=(Relative("ef" * 16, "root", "fine-tuned", 0.9, through=AT.model),),
+        descendants=(OTHER,),
+        open=(replace(OTHER, model="aa", model_name="twin", basis=("gains spread",)),),
+        unobserved=(Between((SKETCH.id, AT.model), 0.8),),
+    )
+    screen = " ".join(whois_screen(replace(ANSWER, place=place), 120).split())
+    for words in (
+        "up to the root: root (through qwen/Qwen2.5-VL-7B, probability 0.90)",
+        "descendants: other (fine-tuned, probability 0.60)",
+        "open: twin (fine-tuned); either may come from the other, probability 0.60 that it is the parent; gains spread",
+        "what would settle it: ",
+        "an unknown model between acme/Nova-9B and qwen/Qwen2.5-VL-7B (probability 0.80)",
+    ):
+        assert words in screen
+
+
+@pytest.mark.parametrize(
+    ("role", "line"),
+    [
+        ("child", "PARTLY-DERIVED acme/Nova-9B from qwen/Qwen2.5-VL-7B"),
+        ("parent", "PARTLY-DERIVED qwen/Qwen2.5-VL-7B from acme/Nova-9B"),
+        ("undirected", "RELATED which came first is open"),
+    ],
+)
+def test_two_models_are_derived_only_with_a_direction(role, line):
+    pair = replace(ANCESTOR, role=role)
+    screen = " ".join(compare_screen(SKETCH, SKETCH, pair, explain=False, not_tested=("merges",), width=120).split())
+    assert line in screen
+    assert "not tested: merges" in screen
+    assert (comparison_json(SKETCH, SKETCH, pair)["verdict"] == "related") == (role == "undirected")
 
 
 def hostile(text: str) -> str:
@@ -132,6 +200,12 @@ def test_nothing_from_a_file_steers_the_terminal():
         ),
         components=((replace(VISION, name=hostile("c"), scheme=hostile("q")), "ab", hostile("m")),),
         ancestors=(replace(ANCESTOR, model_name=hostile("a"), basis=(hostile("b"),)),),
+        place=Place(
+            parents=(Relative(ANCESTOR.model, hostile("a"), "fine-tuned", 0.9, (hostile("c"),)),),
+            ancestors=(Relative("r", hostile("r"), "fine-tuned", 0.9, through=ANCESTOR.model),),
+            open=(Relative("o", hostile("o"), "fine-tuned", 0.5, basis=(hostile("b"),)),),
+            unobserved=(Between(("o", hostile("u")), 0.8),),
+        ),
         generic=(Generic(hostile("t"), hostile("w")),),
     )
     pairs = replace(
@@ -185,12 +259,6 @@ def test_explain_shows_maps_schemes_findings_and_cues_with_their_odds():
     assert "to 1" not in compare_screen(SKETCH, SKETCH, found, explain=False)
 
 
-def test_a_direction_that_only_leans_is_open_and_says_so():
-    leaning = replace(ANCESTOR, role="undirected", basis=(), cues=(Cue("gains_spread", "child", 12.4, "gains spread"),))
-    screen = whois_screen(replace(ANSWER, ancestors=(leaning,)), 120)
-    assert "direction: open between this and qwen/Qwen2.5-VL-7B (leaning only: gains spread)" in screen
-
-
 def test_cues_and_contained_rows_are_in_the_json():
     found = replace(ANCESTOR, evidence=replace(FOUND, contained=0.5), cues=(Cue("layers", "child", 19.0, "layers"),))
     document = comparison_json(SKETCH, SKETCH, found)
@@ -201,7 +269,7 @@ def test_cues_and_contained_rows_are_in_the_json():
 
 def test_agreement_of_values_is_shown_where_units_are_few():
     small = replace(VISION, evidence=replace(FOUND, z=2.0))
-    screen = whois_screen(replace(ANSWER, components=((small, "ab", "parent"),)), 120)
+    screen = whois_screen(replace(ANSWER, components=((small, "ab" * 16, "parent"),)), 120)
     assert "values 900 of 1,000 equal (chance 1.5)" in " ".join(screen.split())
 
 
