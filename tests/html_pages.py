@@ -72,15 +72,15 @@ def plain_answer(verdict: str) -> Whois:
         found = replace(parent, role="parent")
         components = tuple((f, parent.model, parent.model_name) for f, _, _ in asked.components)
         place = Place(descendants=(at,))
-        return replace(
-            asked, verdict=verdict, components=components, ancestors=(), alternatives=(found,), place=place
-        )
+        return replace(asked, verdict=verdict, components=components, ancestors=(), alternatives=(found,), place=place)
     if verdict in ("independent", "inconclusive"):
         nothing = tuple(
             (replace(f, relation=verdict, role=None, confidence=0.0, basis=()), None, None)
             for f, _, _ in asked.components
         )
-        return replace(asked, verdict=verdict, components=nothing, ancestors=(), alternatives=(), null=Null(), place=Place())
+        return replace(
+            asked, verdict=verdict, components=nothing, ancestors=(), alternatives=(), null=Null(), place=Place()
+        )
     if verdict == "related":
         kin = tuple(
             (replace(f, relation="shared-init", role=None), parent.model, "twin") for f, _, _ in asked.components

@@ -125,7 +125,11 @@ class TestReport:
 
     @pytest.mark.parametrize(
         ("verdict", "words"),
-        [("derived", "came first (odds of 9 to 1)"), ("origin", "No ancestor of"), ("identical", "Equal weights cannot")],
+        [
+            ("derived", "came first (odds of 9 to 1)"),
+            ("origin", "No ancestor of"),
+            ("identical", "Equal weights cannot"),
+        ],
     )
     def test_the_direction_is_that_of_the_place(self, verdict, words):
         text = parsed(whois_page(plain_answer(verdict), "1.2.3")).text
