@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from lineage.ancestry.pairwise.changes import rows_in_place, same_content
 from lineage.ancestry.pairwise.decay import common_factor
 from lineage.ancestry.pairwise.drift import Changes
-from lineage.ancestry.pairwise.relations import projected_role, width_change
+from lineage.ancestry.pairwise.relations import layer_matrices, projected_role, width_change
 from lineage.match import Match
 from lineage.match.evidence import pair_correlation
 from lineage.match.values import MIN_DISTINCT
@@ -146,9 +146,10 @@ def layers(of: Compared) -> Said | None:
         return None
     match = of.match
     kept = [(m, c) for m, c in of.changes if c.kind != "unrelated" and len(m.shape) > 1 and None not in m.layers]
-    ours = _layer_matrices(match.a, {m.component for m, _ in kept})
     names = {m.b for m, _ in kept}
-    theirs = _layer_matrices(match.b, {t.part.component for t in match.b.tensors if t.name in names})
+    components = {t.part.component for t in match.b.tensors if t.name in names}
+    ours = _by_layer(layer_matrices(match.a, {m.component for m, _ in kept}, {m.a for m, _ in kept}))
+    theirs = _by_layer(layer_matrices(match.b, components, names))
     here, there = {m.layers[0] for m, _ in kept}, {m.layers[1] for m, _ in kept}
     exact = _is_untouched(of)
     if len(theirs) > len(ours) and here == set(ours):
@@ -168,11 +169,10 @@ def layers(of: Compared) -> Said | None:
     return None
 
 
-def _layer_matrices(sketch: CheckpointSketch, components: Collection[str]) -> dict[int | None, list[TensorSketch]]:
+def _by_layer(tensors: Iterable[TensorSketch]) -> dict[int | None, list[TensorSketch]]:
     found: dict[int | None, list[TensorSketch]] = {}
-    for t in sketch.tensors:
-        if t.part.component in components and t.part.layer is not None and len(t.shape) > 1:
-            found.setdefault(t.part.layer, []).append(t)
+    for t in tensors:
+        found.setdefault(t.part.layer, []).append(t)
     return found
 
 
