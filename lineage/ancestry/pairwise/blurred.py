@@ -98,7 +98,7 @@ def _repeats_significands(tensor: TensorSketch) -> bool:
     """Whether the values of a row share few significands of 8 bits, as those of E4M3 at one scale do."""
     bits = np.sort(tensor.values.view(np.uint32) >> 16 & 0x7F, axis=1)
     distinct = 1 + (np.diff(bits, axis=1) != 0).sum(axis=1)
-    return float(distinct.mean()) < _REPEATED * bits.shape[1]
+    return bool(distinct.mean() < _REPEATED * bits.shape[1])
 
 
 def _found(tensor: TensorSketch, floats: bool, narrow: str) -> Blurred | None:
