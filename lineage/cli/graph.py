@@ -48,6 +48,7 @@ def command(
     MODEL is an id, a unique prefix of one, a name or an alias. Declared edges are kept apart from measured ones.
     """
     from lineage import api, report
+    from lineage.report.graphs.json import document
 
     if family and model is None:
         raise click.UsageError("--family needs a MODEL: without one, every family is shown")
@@ -60,7 +61,7 @@ def command(
     if output is not None:
         report.graphs.write(lineage, output)
     if as_json:
-        print_json(report.graphs.json.document(lineage))
+        print_json(document(lineage))
     elif output is None:
         click.echo(report.overview.overview_screen(lineage, *screen_size()), nl=False)
     else:
