@@ -64,7 +64,7 @@ class Cue:
     """One reason to take the query for the child or the parent: `ratio` are the odds that such a cue is right.
 
     `name` is the cue's function in lineage.ancestry.pairwise.cues; `text` says what was seen. One that is `certain`
-    shows what can be computed from the other side only; the others lean, as two children of a third model show them too.
+    shows what can be computed from the other side only; the others lean: two children of a third model show them too.
     """
 
     name: str
