@@ -37,7 +37,7 @@ _STYLES: dict[Verdict, str] = {
     "identical": "bold magenta",
     "derived": "bold magenta",
     "partly-derived": "bold magenta",
-    "origin": "bold green",
+    "origin": "bold cyan",
     "related": "bold cyan",
     "independent": "bold green",
     "inconclusive": "bold yellow",

@@ -63,13 +63,15 @@ class Evidence:
 class Cue:
     """One reason to take the query for the child or the parent: `ratio` are the odds that such a cue is right.
 
-    `name` is the cue's function in lineage.ancestry.pairwise.cues; `text` says what was seen.
+    `name` is the cue's function in lineage.ancestry.pairwise.cues; `text` says what was seen. One that is `certain`
+    shows what can be computed from the other side only; the others lean: two children of a third model show them too.
     """
 
     name: str
     role: Role
     ratio: float
     text: str
+    certain: bool = False
 
 
 @dataclass(frozen=True, slots=True)

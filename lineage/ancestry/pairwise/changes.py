@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from lineage.ancestry.pairwise.blurred import blurred, is_blurred_rounding
 from lineage.ancestry.pairwise.channel_scales import scaled_by_unit
 from lineage.ancestry.pairwise.lattices import is_rounding, lattice
 from lineage.ancestry.pairwise.low_rank import delta_rank
@@ -178,11 +179,26 @@ def _quantized(
     mine, theirs = _encoding(a), _encoding(b)
     if mine is None and theirs is None:
         mine, theirs = lattice(a), lattice(b)
-    if (mine is None) == (theirs is None):
+    if mine is None and theirs is None:
+        return _blurred(a, b, x, y, match)
+    if mine is not None and theirs is not None:
         return None
     coarse, fine = (x, y) if mine is not None else (y, x)
     role: Role = "child" if mine is not None else "parent"
     return Change("quantized", role if is_rounding(coarse, fine) else None, mine or theirs)
+
+
+def _blurred(
+    a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32], match: TensorMatch
+) -> Change | None:
+    """One side lies on levels that a narrow type blurred, the other does not."""
+    mine, theirs = blurred(a), blurred(b)
+    if mine is not None and theirs is None and x.shape == a.values.shape:
+        return Change("quantized", "child" if is_blurred_rounding(mine, x, y) else None, mine.scheme)
+    if theirs is not None and mine is None and y.size == b.values.size:
+        coarse, fine = (y.T, x.T) if match.transposed else (y, x)
+        return Change("quantized", "parent" if is_blurred_rounding(theirs, coarse, fine) else None, theirs.scheme)
+    return None
 
 
 def _encoding(tensor: TensorSketch) -> str | None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from lineage.ancestry.pairwise.changes import rows_in_place
+from lineage.ancestry.pairwise.changes import rows_in_place, same_content
 from lineage.ancestry.pairwise.decay import common_factor
 from lineage.ancestry.pairwise.drift import Changes
-from lineage.ancestry.pairwise.relations import projected_role, width_change
+from lineage.ancestry.pairwise.relations import layer_matrices, projected_role, width_change
 from lineage.match import Match
 from lineage.match.evidence import pair_correlation
+from lineage.match.values import MIN_DISTINCT
 from lineage.types import CheckpointSketch, Relation, Role, TensorSketch
 
+_EXACT = ("same", "recast", "reordered")
 _UNANIMOUS = 0.8  # share of the computable changes that must point one way
 _A_FEW = 0.05  # share of trained matrices that do not make a rounding a fine-tune
 _ALIKE_R = 0.5
@@ -32,10 +34,14 @@ class Compared(NamedTuple):
 
 
 class Said(NamedTuple):
-    """The query's role by one cue, and why."""
+    """The query's role by one cue, and why; `certain` where one side can be computed from the other.
+
+    Two children of a model that is not there show the cues that are not certain as well as parent and child do.
+    """
 
     role: Role
     text: str
+    certain: bool = False
 
 
 def computable(of: Compared) -> Said | None:
@@ -49,7 +55,12 @@ def computable(of: Compared) -> Said | None:
     if kind == "recast" and _tuned_share(of) > _A_FEW:
         return None
     verb = {"recast": "rounding", "pruned": "pruning", "quantized": "quantising"}[kind]
-    return Said(role, _by(role, verb))
+    return Said(role, _by(role, verb), certain=_tuned_share(of) <= _A_FEW)
+
+
+def _is_untouched(of: Compared) -> bool:
+    """Whether what the two have in common is equal, rounding and order aside: nothing was trained in between."""
+    return all(c.kind in _EXACT for _, c in of.changes if c.kind != "unrelated")
 
 
 def _tuned_share(of: Compared) -> float:
@@ -62,7 +73,7 @@ def _tuned_share(of: Compared) -> float:
 def projected_out(of: Compared) -> Said | None:
     """One side is the other with one direction projected out of its matrices, which no one can undo."""
     role = projected_role(of.match, of.changes)
-    return None if role is None else Said(role, _by(role, "projecting one direction out"))
+    return None if role is None else Said(role, _by(role, "projecting one direction out"), certain=True)
 
 
 def _by(role: Role, verb: str) -> str:
@@ -75,7 +86,24 @@ def upcycled(of: Compared) -> Said | None:
     mine, theirs = experts(of.match.a), experts(of.match.b)
     if mine == theirs:
         return None
-    return Said("child" if mine else "parent", "experts are made of one MLP, not the other way round")
+    return Said(
+        "child" if mine else "parent",
+        "experts are made of one MLP, not the other way round",
+        _are_copied_experts(of, mine),
+    )
+
+
+def _are_copied_experts(of: Compared, ours: bool) -> bool:
+    """Whether several experts, the query's if `ours`, are exact copies of the other side's MLP."""
+    held = [(m, c) for m, c in of.changes if len(m.shape) > 1 and c.kind != "unrelated"]
+    if ours:
+        made = [(m.b, c.kind in _EXACT) for m, c in held if m.role.startswith("expert")]
+        return bool(made) and all(exact for _, exact in made) and len({b for b, _ in made}) < len(made)
+    sketch = of.match.b
+    faced = {m.b: c.kind in _EXACT for m, c in held}
+    digests = [t.band_digest for t in sketch.tensors if t.part.role.startswith("expert") and len(t.shape) > 1]
+    made_of = [t for t in sketch.tensors if t.part.role.startswith("expert") and t.name in faced]
+    return bool(made_of) and all(faced[t.name] for t in made_of) and all(digests.count(d) > 1 for d in digests)
 
 
 def experts(sketch: CheckpointSketch) -> bool:
@@ -92,7 +120,7 @@ def narrower(of: Compared) -> Said | None:
         return None
     role: Role = "child" if less < 0 else "parent"
     fewer, more = ("this model", "the reference") if role == "child" else ("the reference", "this model")
-    return Said(role, f"the units of {fewer} are some of those of {more}")
+    return Said(role, f"the units of {fewer} are some of those of {more}", _is_untouched(of))
 
 
 def vocabulary_grown(of: Compared) -> Said | None:
@@ -108,7 +136,7 @@ def vocabulary_grown(of: Compared) -> Said | None:
         if mine.params != other.params and len(places) and (places > _ALIKE_R).mean() > _KEPT_ROWS:
             role: Role = "child" if mine.params > other.params else "parent"
             text = f"token table of {mine.params:,} values against {other.params:,}: vocabularies grow"
-            return Said(role, text)
+            return Said(role, text, _is_untouched(of))
     return None
 
 
@@ -118,37 +146,53 @@ def layers(of: Compared) -> Said | None:
         return None
     match = of.match
     kept = [(m, c) for m, c in of.changes if c.kind != "unrelated" and len(m.shape) > 1 and None not in m.layers]
-    ours = _layer_matrices(match.a, {m.component for m, _ in kept})
     names = {m.b for m, _ in kept}
-    theirs = _layer_matrices(match.b, {t.part.component for t in match.b.tensors if t.name in names})
+    components = {t.part.component for t in match.b.tensors if t.name in names}
+    ours = _by_layer(layer_matrices(match.a, {m.component for m, _ in kept}, {m.a for m, _ in kept}))
+    theirs = _by_layer(layer_matrices(match.b, components, names))
     here, there = {m.layers[0] for m, _ in kept}, {m.layers[1] for m, _ in kept}
+    exact = _is_untouched(of)
     if len(theirs) > len(ours) and here == set(ours):
-        if _copies(theirs, there):
-            return Said("parent", "the reference holds copies of this model's layers")
-        return Said("child", f"{len(ours)} of the reference's {len(theirs)} layers are here and no other")
+        if _copies(theirs, there, _are_alike):
+            return Said(
+                "parent", "the reference holds copies of this model's layers", _copies(theirs, there, _are_equal)
+            )
+        return Said("child", f"{len(ours)} of the reference's {len(theirs)} layers are here and no other", exact)
     if len(ours) > len(theirs) and there == set(theirs):
-        if len(names) < len(kept) or _copies(ours, here):
-            return Said("child", "this model holds copies of the reference's layers")
-        return Said("parent", f"{len(theirs)} of this model's {len(ours)} layers are in the reference and no other")
+        if len(names) < len(kept) or _copies(ours, here, _are_alike):
+            doubled = len(names) < len(kept) and exact
+            return Said(
+                "child", "this model holds copies of the reference's layers", doubled or _has_equal_layers(ours)
+            )
+        text = f"{len(theirs)} of this model's {len(ours)} layers are in the reference and no other"
+        return Said("parent", text, exact)
     return None
 
 
-def _layer_matrices(sketch: CheckpointSketch, components: Collection[str]) -> dict[int | None, list[TensorSketch]]:
+def _by_layer(tensors: Iterable[TensorSketch]) -> dict[int | None, list[TensorSketch]]:
     found: dict[int | None, list[TensorSketch]] = {}
-    for t in sketch.tensors:
-        if t.part.component in components and t.part.layer is not None and len(t.shape) > 1:
-            found.setdefault(t.part.layer, []).append(t)
+    for t in tensors:
+        found.setdefault(t.part.layer, []).append(t)
     return found
 
 
-def _copies(layers: dict[int | None, list[TensorSketch]], matched: Collection[int | None]) -> bool:
-    """Whether an unmatched layer is a matched one over again, trained since or not: half of its matrices are alike."""
+def _has_equal_layers(layers: dict[int | None, list[TensorSketch]]) -> bool:
+    """Whether two layers of one model hold the same matrices, most of them."""
+    return any(_copies(layers, layers.keys() - {layer}, _are_equal) for layer in layers)
+
+
+def _copies(
+    layers: dict[int | None, list[TensorSketch]],
+    matched: Collection[int | None],
+    alike_in: Callable[[TensorSketch, TensorSketch], bool],
+) -> bool:
+    """Whether an unmatched layer is a matched one over again: half of its matrices are alike."""
     for layer, mine in layers.items():
         if layer in matched:
             continue
         for other in matched:
             alike = [
-                _are_alike(a, b)
+                alike_in(a, b)
                 for a in mine
                 for b in layers.get(other, ())
                 if a.part.role == b.part.role and a.shape == b.shape
@@ -156,6 +200,11 @@ def _copies(layers: dict[int | None, list[TensorSketch]], matched: Collection[in
             if sum(alike) > len(alike) / 2:
                 return True
     return False
+
+
+def _are_equal(a: TensorSketch, b: TensorSketch) -> bool:
+    """Whether two tensors hold the same values, of which most are distinct."""
+    return same_content(a, b) and a.stats.distinct >= MIN_DISTINCT
 
 
 def _are_alike(a: TensorSketch, b: TensorSketch) -> bool:

@@ -1,4 +1,4 @@
-"""Which way the arrow points: only where a cue says so, and with the cue named."""
+"""Which way the arrow points: only where one side can be computed from the other, and with the cue named."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lineage.ancestry.pairwise.calibration import ratio
 from lineage.ancestry.pairwise.cues import Compared, Said
 from lineage.types import Cue, Role
 
-__all__ = ["CUES", "direction", "heard", "leaning"]
+__all__ = ["CUES", "direction", "heard", "leaning", "likely_role"]
 
 CUES: tuple[Callable[[Compared], Said | None], ...] = (
     cues.computable,
@@ -37,7 +37,7 @@ _DECLARED = 2.0  # a prior, weaker than whatever was counted: the known edges ha
 def heard(of: Compared) -> tuple[Cue, ...]:
     """What the cues say, in their order."""
     found = [(cue.__name__, said) for cue in CUES if (said := cue(of)) is not None]
-    return tuple(Cue(name, said.role, _ratio(name), said.text) for name, said in found)
+    return tuple(Cue(name, said.role, _ratio(name), said.text, said.certain) for name, said in found)
 
 
 def _ratio(name: str) -> float:
@@ -45,12 +45,18 @@ def _ratio(name: str) -> float:
 
 
 def direction(said: Sequence[Cue]) -> tuple[Role, tuple[str, ...]]:
-    """The query's role by the first cue that is not weak, and what agrees with it; "undirected" without one."""
-    deciding = [cue for cue in said if cue.name not in WEAK]
-    if not deciding:
-        return "undirected", ()
-    role = deciding[0].role
+    """The query's role by the first cue that is certain, and what agrees with it; "undirected" without one."""
+    role: Role = next((cue.role for cue in said if cue.certain), "undirected")
     return role, tuple(cue.text for cue in said if cue.role == role)
+
+
+def likely_role(said: Sequence[Cue]) -> Role:
+    """The query's role if one of the two is known to be the other's parent: certain cues first.
+
+    "undirected" where none speaks but weak ones.
+    """
+    deciding = [cue for cue in said if cue.certain] or [cue for cue in said if cue.name not in WEAK]
+    return deciding[0].role if deciding else "undirected"
 
 
 def leaning(said: Sequence[Cue]) -> float:

@@ -15,7 +15,7 @@ from lineage.match import LOG10_ALPHA, Match
 from lineage.match.tails import log10_normal
 from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.vectors import is_searchable
-from lineage.types import CheckpointSketch, Evidence, Relation, Role, TensorMatch
+from lineage.types import CheckpointSketch, Evidence, Relation, Role, TensorMatch, TensorSketch
 
 DERIVED: tuple[Relation, ...] = (
     "expert-upcycled",
@@ -214,12 +214,29 @@ def _depth_changed(match: Match, name: str, changes: Sequence[tuple[TensorMatch,
 
 def _bare_layers(sketch: CheckpointSketch, components: Collection[str], related: Collection[str]) -> set[int | None]:
     """Layers of the components none of whose matrices is among `related`."""
+    layered = layer_matrices(sketch, components, related)
+    return {t.part.layer for t in layered} - {t.part.layer for t in layered if t.name in related}
+
+
+def layer_matrices(
+    sketch: CheckpointSketch, components: Collection[str], related: Collection[str]
+) -> list[TensorSketch]:
+    """Matrices of the numbered layers of the components, as far as they stand in a row with one of `related`.
+
+    A row is what a model names alike up to the number, or shapes alike: a constant that a file calls "465" is no layer.
+    """
     layered = [
         t
         for t in sketch.tensors
         if t.part.component in components and t.part.layer is not None and len(t.shape) > 1 and t.part.generic is None
     ]
-    return {t.part.layer for t in layered} - {t.part.layer for t in layered if t.name in related}
+    met = [t for t in layered if t.name in related]
+    rows, shapes = {_row(t) for t in met}, {t.shape for t in met}
+    return [t for t in layered if _row(t) in rows or t.shape in shapes]
+
+
+def _row(tensor: TensorSketch) -> str:
+    return tensor.name.partition(str(tensor.part.layer))[0]
 
 
 def width_change(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> int | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from lineage.ancestry.geometry import BY_TOKEN, FLOOR, TABLE
 from lineage.ancestry.pairwise.comparison import compare
+from lineage.ancestry.pairwise.direction import likely_role
 from lineage.ancestry.pairwise.relations import is_significant
 from lineage.types import CheckpointSketch, Comparison, Role, TensorMatch, TensorSketch
 
@@ -14,7 +15,7 @@ Watch = Callable[[int, int], None]
 
 _RELATED_Z = 6.0
 _RELATED_R = 0.5
-_TURNED: dict[Role | None, Role | None] = {"child": "parent", "parent": "child"}
+_TURNED: dict[Role, Role] = {"child": "parent", "parent": "child"}
 
 
 class Pairs:
@@ -53,10 +54,11 @@ class Pairs:
         """Whether these two have been compared, either way."""
         return (left, right) in self._made or (right, left) in self._made
 
-    def role(self, left: int, right: int) -> Role | None:
-        """What `left` is to `right` as far as a cue says."""
+    def role(self, left: int, right: int) -> Role:
+        """What `left` is to `right` as far as a cue says, be it a likely one: among many models others speak too."""
         found, straight = self.either(left, right)
-        return found.role if straight else _TURNED.get(found.role, found.role)
+        role = likely_role(found.cues)
+        return role if straight else _TURNED.get(role, role)
 
     def alike(self, left: int, right: int) -> list[tuple[TensorSketch, TensorMatch]]:
         """Matrices that correspond, row by row and column by column, with how they do: of two the smaller.

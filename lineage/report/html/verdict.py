@@ -15,8 +15,8 @@ from lineage.types import Adapted, Comparison, Whois
 _FEW = 3  # models named before the rest is counted
 
 _MARKS = {
-    "identical": "●", "derived": "●", "partly-derived": "◐", "origin": "◎", "related": "◇",
-    "independent": "○", "inconclusive": "?",
+    "identical": "●", "derived": "●", "partly-derived": "◐", "origin": "◆", "related": "◇", "independent": "○",
+    "inconclusive": "?",
 }  # fmt: skip
 
 

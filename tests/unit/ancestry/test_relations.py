@@ -106,6 +106,15 @@ def test_layers_that_face_another_component_were_not_dropped():
         assert compare(query, replace(reference, format="tflite")).relation == "re-encoded"
 
 
+def test_a_constant_that_a_file_numbers_is_no_layer(base):
+    """As the anchors of a detector in its export: they stand in no row with the layers, so that none is missing."""
+    export = {**BASE, "465": np.random.default_rng(5).standard_normal((1, 442, 2)).astype(np.float32)}
+    for query, reference in ((BASE, export), (export, BASE)):
+        found = compare(sketch(query), sketch(reference))
+        assert (found.relation, found.role) == ("identical", "undirected")
+        assert not found.cues
+
+
 def test_what_was_changed_outside_the_sample_was_changed(base):
     """The digests differ though every sampled value is equal; a zero of the other sign is no change."""
     whole = {"layer.1.weight": np.random.default_rng(4).standard_normal((700, 400)).astype(np.float32)}
