@@ -9,7 +9,19 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import get_args
 
-from lineage.types import Case, Certainty, Comparison, ComponentFinding, Descent, Edge, Lineage, Node, Relation
+from lineage.policy.shares import share_inherited
+from lineage.types import (
+    Case,
+    Certainty,
+    Comparison,
+    ComponentFinding,
+    Descent,
+    Edge,
+    Lineage,
+    Node,
+    Relation,
+    Relative,
+)
 
 INHERITED: frozenset[Relation] = frozenset(
     {
@@ -32,10 +44,13 @@ def descents(case: Case) -> tuple[Descent, ...]:
     """Every ancestor of the model of `case`, once a component; the surest line to each, the surest first.
 
     A line is as sure as its weakest step. Descendants of the model are no ancestors, whatever an undirected edge says.
+    The place in the answer decides over an edge to the model itself: what is below or beside there gives nothing, and
+    the same weights are possible at most. Where the place is open, the edge says it: the graph sees more models.
     """
     nodes = {node.id: node for node in case.lineage.nodes}
-    below = _descendants(case.lineage, case.node)
-    above = _steps(case.lineage, below)
+    below = _descendants(case.lineage, case.node) | _nodes_of(nodes, case.answer.place.descendants)
+    above = dict(_steps(case.lineage, below))
+    above[case.node] = list(_as_placed(case, above.get(case.node, ()), nodes))
     found: dict[Key, Descent] = {}
     first = [*_first_steps(case, above.get(case.node, ()), nodes), *_same_weights(case, nodes)]
     first += _only_asked(case, {line.component for line in first}, nodes)
@@ -78,7 +93,7 @@ def inherited_share(case: Case, lines: Sequence[Descent], certainty: Certainty =
 
 
 def _share(case: Case, names: set[str | None]) -> float:
-    return sum(finding.share for finding, _, _ in case.answer.components if finding.name in names)
+    return sum(share_inherited(finding) for finding, _, _ in case.answer.components if finding.name in names)
 
 
 def _descendants(lineage: Lineage, model: str) -> set[str]:
@@ -111,6 +126,22 @@ def _steps(lineage: Lineage, below: set[str]) -> Mapping[str, Sequence[Step]]:
             found[edge.child].append((edge.parent, "possible", edge))
             found[edge.parent].append((edge.child, "possible", edge))
     return {node: [step for step in steps if step[0] not in below] for node, steps in found.items()}
+
+
+def _nodes_of(nodes: Mapping[str, Node], relatives: Iterable[Relative]) -> set[str]:
+    """The nodes that stand for these relatives."""
+    wanted = {relative.model for relative in relatives}
+    return {node.id for node in nodes.values() if wanted & {node.id, *node.copies}}
+
+
+def _as_placed(case: Case, steps: Sequence[Step], nodes: Mapping[str, Node]) -> Iterator[Step]:
+    """The steps from the model itself, none surer than its place."""
+    place = case.answer.place
+    beside = _nodes_of(nodes, place.siblings)
+    unsure = _nodes_of(nodes, place.copies)
+    for parent, certainty, edge in steps:
+        if certainty == "declared" or parent not in beside:
+            yield parent, weaker(certainty, "possible") if parent in unsure else certainty, edge
 
 
 def _is_certain(edge: Edge) -> bool:
@@ -166,7 +197,7 @@ def _of_component(line: Descent, part: ComponentFinding, edge: Edge) -> Descent:
     return replace(
         line,
         component=part.name,
-        share=part.share,
+        share=share_inherited(part),
         relation="merged" if edge.relation == "merged" else part.relation,
         r=part.evidence.r,
         z=part.evidence.z,
@@ -185,15 +216,18 @@ def _same_weights(case: Case, nodes: Mapping[str, Node]) -> Iterator[Descent]:
 def _only_asked(case: Case, known: set[str | None], nodes: Mapping[str, Node]) -> Iterator[Descent]:
     """What the answer found for components of which the graph knows no ancestor, in models that the graph has not."""
     placed = {model for node in nodes.values() for model in (node.id, *node.copies)}
+    place = case.answer.place
+    apart = {relative.model for relative in (*place.descendants, *place.siblings)}
+    probabilities = {parent.model: parent.probability for parent in place.parents}
     for part, model, name in case.answer.components:
-        if model is None or model in placed or part.relation not in INHERITED or part.role == "parent":
+        if model is None or model in placed or model in apart or part.relation not in INHERITED:
             continue
         if known & {None, part.name}:
             continue
-        sure = part.role == "child" and part.confidence >= CERTAIN
+        sure = probabilities.get(model, 0.0) >= CERTAIN
         found = next((c for c in case.answer.ancestors if c.model == model), None)
         edge = Edge(
-            model, case.node, part.relation, sure, "measured", part.name, part.share, None, part.evidence.r,
+            model, case.node, part.relation, sure, "measured", part.name, share_inherited(part), None, part.evidence.r,
             part.evidence.z, part.evidence.log10_p, part.confidence, found.basis if found is not None else part.basis,
         )  # fmt: skip
         yield _line(Node(model, name or model, 0), edge, "measured" if sure else "possible")

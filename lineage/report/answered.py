@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import get_args
 
 from lineage.checkpoints import is_remote
+from lineage.report.places import placed_role, stand_of
 from lineage.report.words import percent
 from lineage.types import Addition, Comparison, ComponentFinding, Edge, Lineage, Node, Relation, Role, Whois
 
@@ -39,7 +40,7 @@ def _with_answer(answer: Whois, known: Lineage, held: Mapping[str, str]) -> Line
         end = held.get(other.model, other.model)
         if end == sketch.id:  # the model itself, which an index holds without its place in a graph
             continue
-        nodes.setdefault(end, Node(end, other.model_name, 0, root=other.role == "child"))
+        nodes.setdefault(end, Node(end, other.model_name, 0, root=_role(answer, other) == "child"))
         edges += _measured(answer, other, end)
     fits = () if answer.adapted is None else answer.adapted.fits
     bases = [Node(held.get(fit.model, fit.model), fit.model_name, 0) for fit in fits if fit.declared]
@@ -55,16 +56,25 @@ def _with_answer(answer: Whois, known: Lineage, held: Mapping[str, str]) -> Line
 def _measured(answer: Whois, other: Comparison, end: str) -> Iterator[Edge]:
     """One edge for a whole model; one a component where the components come from several."""
     query = answer.sketch.id
+    role = _role(answer, other)
     if other in answer.alternatives:
-        yield _edge(query, end, other, None)
+        yield _edge(query, end, other, role)
         return
-    if len(answer.ancestors) == 1 and other.relation != "component-reused":
-        yield _edge(query, end, other, other.role)
+    weight = next((one.weight for one in answer.place.parents if one.model == other.model), None)
+    if weight is not None or (len(answer.ancestors) == 1 and other.relation != "component-reused"):
+        yield replace(_edge(query, end, other, role), weight=weight)
         return
     for finding, model, _ in answer.components:
         if model == other.model:
-            made = _edge(query, end, finding, finding.role)
+            made = _edge(query, end, finding, role)
             yield replace(made, component=finding.name, share=finding.share, layer_map=finding.layer_map)
+
+
+def _role(answer: Whois, other: Comparison) -> Role | None:
+    """What the model is to another by its place; one that has none there, as the relatives of adapters, has no role."""
+    return (
+        None if stand_of(answer.place, other.model) is None else placed_role(answer, other.model, other.role or "child")
+    )
 
 
 def _edge(query: str, end: str, found: Comparison | ComponentFinding, role: Role | None) -> Edge:

@@ -120,11 +120,11 @@ class TestAnswers:
         assert done.code == 0, done.err
         answer = done.json
         check("whois.json", answer)
-        assert answer["verdict"] == "derived"
-        assert answer["ancestors"][0]["model_name"] == "org/base"
+        assert answer["verdict"] == "related"
+        assert answer["place"]["open"][0]["model_name"] == "org/base"
         pair = run("compare", "hf:org/child", repos["org/base"], "--json")
         assert pair.code == 0, pair.err
-        assert pair.json["verdict"] == "derived"
+        assert pair.json["verdict"] == "related"
 
     def test_a_sketch_of_an_address(self, run: Run, desk: Desk, repos, hub: StartHub):
         hub(repos)

@@ -25,13 +25,13 @@ def at_home(run: Run, desk: Desk) -> tuple[object, ...]:
 
 class TestReport:
     @pytest.mark.parametrize(
-        ("words", "language", "verdict"), [((), "en", "Derived"), (("--lang", "ko"), "ko", "파생")]
+        ("words", "language", "verdict"), [((), "en", "Related"), (("--lang", "ko"), "ko", "연관 있음")]
     )
     def test_is_a_page_beside_the_screen(self, run, desk, at_home, words, language, verdict):
         target = desk.folder / "out.html"
         done = run("whois", desk.child, *at_home, "--report", target, *words)
         assert (done.code, done.err) == (0, "")
-        assert "DERIVED" in done.out
+        assert "RELATED to base" in done.out
         page = parsed(target.read_bytes())
         assert page.attributes[0] == ("html", {"lang": language})
         assert verdict in page.text
@@ -79,7 +79,7 @@ class TestExports:
         target = desk.folder / f"child-1{ending}"
         done = run("whois", desk.child, *at_home, "--report", target)
         assert (done.code, done.err) == (0, "")
-        assert "DERIVED" in done.out
+        assert "RELATED to base" in done.out
         made = target.read_bytes()
         if ending in CHECKS:
             CHECKS[ending](made)

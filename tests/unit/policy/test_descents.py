@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from lineage.policy.auditing import audit
 from lineage.policy.declared import Published, with_declared
 from lineage.policy.descents import descents
-from lineage.types import Declared, Lineage
+from lineage.types import Case, Declared, Lineage, Place, Relative
 from tests.policy_cases import MODEL, case, compared, edge, finding, node
+
+
+def relative(model: str) -> tuple[Relative, ...]:
+    return (Relative(model, model, "fine-tuned", 0.97),)
+
+
+def at(one: Case, **place: tuple[Relative, ...]) -> Case:
+    return replace(one, answer=replace(one.answer, place=Place(**place)))
 
 
 def told(one) -> dict[tuple[str, str | None], str]:
@@ -93,7 +102,35 @@ def test_what_the_answer_alone_found_counts_where_the_graph_is_silent():
     part = finding("vision encoder", 0.1, "fine-tuned", role="child", confidence=0.97)
     one = case(components=[part])
     asked = replace(one, answer=replace(one.answer, components=((part, "far", "far away"),)))
-    assert told(asked) == {("far", "vision encoder"): "measured"}
+    assert told(asked) == {("far", "vision encoder"): "possible"}
+    assert told(at(asked, parents=relative("far"))) == {("far", "vision encoder"): "measured"}
+    assert told(at(asked, descendants=relative("far"))) == {}
+
+
+class TestPlace:
+    """An edge of the graph is no surer than the place of the answer."""
+
+    ONE = case(ancestors=[node("a")], edges=[edge("a")])
+
+    def test_what_is_below_or_beside_gives_nothing(self):
+        assert told(at(self.ONE, descendants=relative("a"))) == {}
+        assert told(at(self.ONE, siblings=relative("a"))) == {}
+
+    def test_what_is_equal_is_possible(self):
+        assert told(at(self.ONE, copies=relative("a"))) == {("a", None): "possible"}
+
+    def test_a_parent_or_what_is_open_is_as_sure_as_its_edge(self):
+        undirected = case(ancestors=[node("a")], edges=[edge("a", directed=False)])
+        for stand in ("parents", "open"):
+            assert told(at(self.ONE, **{stand: relative("a")})) == {("a", None): "measured"}
+            assert told(at(undirected, **{stand: relative("a")})) == {("a", None): "possible"}
+
+    def test_from_scratch_is_never_refuted_by_a_child_a_sibling_or_a_copy(self):
+        verdicts = {
+            stand: audit(at(self.ONE, **{stand: relative("a")}), "from-scratch").verdict
+            for stand in ("parents", "descendants", "siblings", "copies")
+        }
+        assert [stand for stand, verdict in verdicts.items() if verdict == "violated"] == ["parents"]
 
 
 class TestDeclaredParents:
