@@ -37,6 +37,7 @@ NEAREST_MODELS = 16
 NEAREST_TENSORS = 8
 _MOST_STRANGE = 64  # adapters asked for beyond these where a model is sought, and models where an adapter is
 MOST_ALTERNATIVES = 5
+_EITHER_WAY = 0.5  # that an open relative is the parent: a pair alone tells nothing of it
 _EXACTNESS = {"identical": 2, "re-encoded": 1}
 _SUGGESTIVE = 0.3  # cosine of tensor vectors, whose error is 1/16: a suggestion to look, not evidence
 
@@ -223,9 +224,9 @@ def _place(related: Sequence[Comparison]) -> Place:
     """The relatives by what the pairwise comparisons say of each alone."""
     lists: dict[str, list[Relative]] = defaultdict(list)
     for one in related:
-        lists[_list_of(one)].append(
-            Relative(one.model, one.model_name, one.relation, one.confidence or 0.5, basis=one.basis)
-        )
+        name = _list_of(one)
+        probability = _EITHER_WAY if name == "open" else one.confidence
+        lists[name].append(Relative(one.model, one.model_name, one.relation, probability, basis=one.basis))
     found = {name: tuple(relatives) for name, relatives in lists.items()}
     return replace(Place(), **found)  # type: ignore[arg-type]
 
