@@ -7,7 +7,7 @@ from dataclasses import replace
 from bench_report import answer, family_graph
 
 from lineage.report.html.kin import kin
-from lineage.types import Declared, Edge, Lineage, Node
+from lineage.types import Declared, Edge, Lineage, Node, Place, Relative
 from tests.html_pages import plain_answer
 
 ASKED = plain_answer("derived")
@@ -19,13 +19,12 @@ def ends(lineage: Lineage, source: str = "measured") -> list[tuple[str, str, boo
 
 
 def test_a_whole_model_has_one_edge_in_the_direction_that_was_found():
-    for role, wanted in {
-        "child": (PARENT.model, ASKED.sketch.id, True),
-        "parent": (ASKED.sketch.id, PARENT.model, True),
-        "undirected": (PARENT.model, ASKED.sketch.id, False),
-    }.items():
-        found, omitted = kin(replace(ASKED, ancestors=(replace(PARENT, role=role),)))
-        assert (ends(found), omitted) == ([wanted], 0)
+    other = (Relative(PARENT.model, PARENT.model_name, PARENT.relation, 0.9),)
+    up, down = (PARENT.model, ASKED.sketch.id, True), (ASKED.sketch.id, PARENT.model, True)
+    for place, wanted in ((Place(parents=other), up), (Place(descendants=other), down), (Place(open=other), False)):
+        found, omitted = kin(replace(ASKED, place=place))
+        assert omitted == 0
+        assert ends(found) == [wanted] if wanted else [directed for *_, directed in ends(found)] == [False]
 
 
 def test_a_reused_component_has_an_edge_of_its_own():
