@@ -143,7 +143,7 @@ def _lenient(recipe: Recipe, table: Mapping[str, Recipe], parents: Mapping[str, 
         near |= {above for p in recipe.parents for above in origins(table[p], table)}
     if recipe.operator == "qlora":
         near |= {*_other_merged(recipe, table)}
-    near |= {r.id for r in run_of(recipe, table)}
+    near |= {r.id for r in run_of(recipe, table) if "ema" in r.args}
     averages = [r for r in table.values() if r.operator == "averaged" and recipe.id in r.parents]
     return near | {r.id for r in averages} | _same(near, copies)
 

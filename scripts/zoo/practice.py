@@ -220,6 +220,8 @@ _DATA = {
     "caption": {"a": "high-code|all-prose", "b": "low-code|high-qa", "c": "low-qa|high-headers",
                 "t": "low-qa|high-prose", "l": "prose|code"},
 }  # fmt: skip
+# Whose steps follow the size of what they move, or its gradient: a factor that starts at zero would stay there.
+_NOT_ADAPTERS = ("sgd", "adafactor")
 _SPARED = "embed|lm_head|wte|wpe|cls"
 _SENSES = {"vit": "image", "cnn": "image", "llava": "caption"}
 
@@ -272,7 +274,7 @@ def _family(half: str, family: dict[str, Any]) -> Iterator[Recipe]:
             course = {**tuning, "seed": zlib.crc32(f"{parents.split(',')[-1]}/{args.pop('run', id_)}".encode())}
             args = {**course, **args, "lr": args["lr"] * times}
             if operator in ("lora", "qlora"):
-                args.pop("rounded", None)
+                args = {k: v for k, v in args.items() if k != "rounded" and v not in _NOT_ADAPTERS}
         elif operator in DRAWING or operator == "noised":
             args["seed"] = zlib.crc32(id_.encode())
         if operator != "cast" and "stored" not in args:
