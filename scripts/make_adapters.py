@@ -21,7 +21,7 @@ from operators import Arrays, write
 from torch import Tensor
 from zoo.building import notes_of
 from zoo.model import Model, load
-from zoo.training import _ADAPTED, Course, _batches, _Descent, _likelihood, _merged
+from zoo.training import _ADAPTED, Course, _batches, _descent, _likelihood, _merged
 
 BASE = "gpt2-0-prose.sft"
 MERGED = "gpt2-0-prose.sft.lora4"
@@ -71,7 +71,7 @@ def trained(model: Model, course: Course, first: int, folder: Path) -> Factors:
             pairs[f"{name}/a"] = torch.zeros(course.rank, out).requires_grad_()
             pairs[f"{name}/b"] = ((2 * draw - 1) / into**0.5).requires_grad_()
     torch.manual_seed(course.seed)
-    descent, loss = _Descent(list(pairs.values()), course), _likelihood(model)
+    descent, loss = _descent(list(pairs.values()), course), _likelihood(model)
     for _, batch in zip(range(course.steps), _batches(model, course, folder), strict=False):
         descent.step(loss(_merged(weights, pairs, course.rank), batch))
     names = [name.removesuffix("/a") for name in pairs if name.endswith("/a")]

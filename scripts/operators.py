@@ -67,6 +67,11 @@ def int8_rows(a: NDArray[Any]) -> NDArray[Any]:
     return _round_groups(a.reshape(a.shape[0], -1), 127).reshape(a.shape)
 
 
+def int8_tensor(a: NDArray[Any]) -> NDArray[Any]:
+    """Round to the nearest of 255 levels of the whole tensor, dequantised to float32."""
+    return _round_groups(a.reshape(1, -1), 127).reshape(a.shape)
+
+
 def int4_groups(a: NDArray[Any], group: int = 32) -> NDArray[Any]:
     """Round to the nearest of 15 levels in groups of 32 along the row (rows of other lengths: a row at a time)."""
     return _round_groups(_runs(a, group), 7).reshape(a.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -87,6 +88,40 @@ LLAVA: Config = {
 CNN: Config = {"architectures": ["ConvNet"], "model_type": "cnn", "channels": [64, 96, 128], "num_labels": 10}
 
 
+_SMALL: Config = {
+    **LLAMA,
+    "hidden_size": 96,
+    "intermediate_size": 192,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 32,
+    "vocab_size": 512,
+}
+PRACTICE: dict[str, Config] = {
+    "llama": _SMALL,
+    "gpt2": {**GPT2, "n_embd": 96, "n_layer": 4, "n_head": 6, "vocab_size": 512},
+    "bert": {**BERT, "vocab_size": 512},
+    "vit": VIT,
+    "cnn": CNN,
+    "llava": {
+        **LLAVA,
+        "text_config": {**_SMALL, "num_hidden_layers": 3},
+        "vision_config": {**LLAVA["vision_config"], "intermediate_size": 192, "num_hidden_layers": 2},
+    },
+    "mixtral": {
+        **_SMALL,
+        "architectures": ["MixtralForCausalLM"],
+        "model_type": "mixtral",
+        "intermediate_size": 96,
+        "num_hidden_layers": 3,
+        "num_local_experts": 4,
+        "num_experts_per_tok": 2,
+    },
+}
+"""Configs of the second zoo (practice.py), by architecture: smaller, for it has more models."""
+
+
 def _affine(name: str, out: int, into: int) -> Shapes:
     return {f"{name}.weight": (out, into), f"{name}.bias": (out,)}
 
@@ -107,6 +142,19 @@ def _llama(c: Config) -> Shapes:
         shapes |= {f"{at}.mlp.{n}.weight": s for n, s in mlp.items()}
         shapes |= {f"{at}.{n}.weight": (h,) for n in ("input_layernorm", "post_attention_layernorm")}
     return {**shapes, "model.norm.weight": (h,), "lm_head.weight": (c["vocab_size"], h)}
+
+
+def _mixtral(c: Config) -> Shapes:
+    h, inner, shapes = c["hidden_size"], c["intermediate_size"], _llama(c)
+    for i in range(c["num_hidden_layers"]):
+        at, moe = f"model.layers.{i}.mlp", f"model.layers.{i}.block_sparse_moe"
+        for name in ("gate_proj", "up_proj", "down_proj"):
+            del shapes[f"{at}.{name}.weight"]
+        shapes[f"{moe}.gate.weight"] = (c["num_local_experts"], h)
+        for e in range(c["num_local_experts"]):
+            experts = {"w1": (inner, h), "w2": (h, inner), "w3": (inner, h)}
+            shapes |= {f"{moe}.experts.{e}.{n}.weight": s for n, s in experts.items()}
+    return shapes
 
 
 def _gpt2(c: Config) -> Shapes:
@@ -207,7 +255,9 @@ _SHAPES: dict[str, Callable[[Config], Shapes]] = {
     "vit": _vit,
     "llava": _llava,
     "cnn": _cnn,
+    "mixtral": _mixtral,
 }
+_WRITER = re.compile(r"(o_proj|down_proj|c_proj|output\.dense|out_proj|fc2|w2)\.weight$")
 
 
 def initialised(kind: str, seed: int) -> Model:
@@ -215,15 +265,26 @@ def initialised(kind: str, seed: int) -> Model:
 
     Convolutions and classifier of the CNN have He's spread.
     """
-    config = CONFIGS[kind]
+    return drawn(CONFIGS[kind], seed)
+
+
+def drawn(config: Config, seed: int, scheme: str = "normal", words: str = "prose+code") -> Model:
+    """Step 0 of any config, by `scheme`.
+
+    normal (the config's spread), he, xavier (uniform), orthogonal, truncated (at two deviations), deep (what writes to
+    the residual stream made smaller by the depth, as GPT-2 does). `words` is the corpus of the vocabulary.
+    """
+    kind = str(config["model_type"])
     spread = config.get("initializer_range")
     arrays: Arrays = {}
     for name, shape in _SHAPES[kind](config).items():
         generator = np.random.default_rng([seed, zlib.crc32(f"{kind}/{name}".encode())])
         arrays[name] = _initial(name, shape, spread, generator)
+        if scheme != "normal" and len(shape) > 1:
+            arrays[name] = _redrawn(name, arrays[name], scheme, generator)
     text = config.get("text_config", config)
     size = text.get("vocab_size")
-    vocabulary = {"words": "prose+code", "size": size, "order": None} if size else {}
+    vocabulary = {"words": words, "size": size, "order": None} if size else {}
     return Model(arrays, config, vocabulary)
 
 
@@ -236,3 +297,20 @@ def _initial(name: str, shape: tuple[int, ...], spread: float | None, generator:
         return np.zeros(shape, np.float32)
     std = spread or (2 / np.prod(shape[1:])) ** 0.5
     return (std * generator.standard_normal(shape)).astype(np.float32)
+
+
+def _redrawn(name: str, old: Any, scheme: str, generator: np.random.Generator) -> Any:
+    """One matrix by another scheme; `old` is the normal one."""
+    into, out = int(np.prod(old.shape[1:])), old.shape[0]
+    if scheme == "deep":
+        return np.asarray(old / 3, np.float32) if _WRITER.search(name) else old
+    if scheme == "truncated":
+        return np.clip(old, -2 * old.std(), 2 * old.std())
+    if scheme == "he":
+        return np.asarray((2 / into) ** 0.5 * generator.standard_normal(old.shape), np.float32)
+    if scheme == "xavier":
+        return generator.uniform(-1, 1, old.shape).astype(np.float32) * np.float32((6 / (into + out)) ** 0.5)
+    if scheme == "orthogonal":
+        q, _ = np.linalg.qr(generator.standard_normal((max(into, out), min(into, out))))
+        return np.asarray((q if out >= into else q.T).reshape(old.shape) * 0.4, np.float32)
+    raise ValueError(f"no scheme of initialisation is called {scheme}")

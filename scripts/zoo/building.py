@@ -60,7 +60,7 @@ def _one_thread() -> None:
 
 def _make(recipe: Recipe, digest: str, cache: Path) -> tuple[str, float]:
     began = time.perf_counter()
-    parents = [_open(cache, name) for name in recipe.parents]
+    parents = [open_model(cache, name) for name in recipe.parents]
     made = apply(recipe, parents, cache / "data")
     folder = cache / recipe.id
     _notes(cache, recipe.id).unlink(missing_ok=True)
@@ -80,5 +80,6 @@ def _make(recipe: Recipe, digest: str, cache: Path) -> tuple[str, float]:
     return recipe.id, seconds
 
 
-def _open(cache: Path, name: str) -> Model:
+def open_model(cache: Path, name: str) -> Model:
+    """A model of the cache, every float as float32."""
     return load(cache / name, notes_of(cache, name)["vocabulary"])

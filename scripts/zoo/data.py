@@ -7,6 +7,8 @@
     qa        "what does NAME do?" and the first line of its docstring, from the standard library
     low, high, all   digits 0-4, 5-9, 0-9 as 16 x 16 pixels; with `-negative` inverted
 
+`-1` and `-2` after a name are its halves, every other paragraph or image: data that are alike and share nothing.
+
 Texts are cut at 1.5 MB. They differ a little between versions of Python; the recipes' keys do not see that.
 """
 
@@ -111,7 +113,10 @@ _TEXTS: dict[str, Callable[[], Iterator[str]]] = {
 
 
 def _text(corpus: str, folder: Path) -> str:
-    """The corpus, kept in `folder` once read."""
+    """The corpus, kept in `folder` once read; of a half, every other paragraph."""
+    whole, _, half = corpus.partition("-")
+    if half:
+        return "\n\n".join(_text(whole, folder).split("\n\n")[int(half) - 1 :: 2])
     kept = folder / f"{corpus}.txt"
     if not kept.exists():
         parts, size = [], 0
@@ -207,7 +212,10 @@ def _digits(which: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     bunch = load_digits()
     held = {"low": bunch.target < 5, "high": bunch.target >= 5, "all": bunch.target >= 0}[classes]
     images = (bunch.images[held] / 16).astype(np.float32).repeat(2, axis=1).repeat(2, axis=2)
-    return (1 - images if style == "negative" else images)[:, None], bunch.target[held].astype(np.int64)
+    labels = bunch.target[held].astype(np.int64)
+    if style in ("1", "2"):
+        images, labels = images[int(style) - 1 :: 2], labels[int(style) - 1 :: 2]
+    return (1 - images if style == "negative" else images)[:, None], labels
 
 
 def image_batches(which: str, seed: int, batch: int = 48) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:

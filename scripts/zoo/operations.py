@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import operators
 from operators import Arrays
 
-from zoo import merges, surgery
-from zoo.architectures import initialised
+from zoo import merges, naming, surgery
+from zoo.architectures import PRACTICE, drawn, initialised
 from zoo.model import Model
 from zoo.recipes import Recipe
 
 _SCHEMES: dict[str, Callable[[Any], Any]] = {
     "int8": operators.int8_rows,
+    "int8-tensor": operators.int8_tensor,
     "int4": operators.int4_groups,
     "nf4": operators.nf4_groups,
     "q4_k": operators.q4_k,
@@ -26,7 +29,20 @@ _TRAINED = frozenset({"pretrained", "sft", "continued", "dpo", "lora", "healed"}
 
 
 def apply(recipe: Recipe, parents: Sequence[Model], folder: Path) -> Model:
-    """Make the model of `recipe`. Texts and token ids are kept in `folder`."""
+    """Make the model of `recipe`, in its `stored` dtype where it names one. Texts and token ids stay in `folder`."""
+    stored = recipe.args.get("stored")
+    if stored is None:
+        return _made(recipe, parents, folder)
+    bare = replace(recipe, args={k: v for k, v in recipe.args.items() if k != "stored"})
+    made = _made(bare, parents, folder)
+    return made.changed(operators.cast(stored)(made.arrays), torch_dtype=stored)
+
+
+def _made(recipe: Recipe, parents: Sequence[Model], folder: Path) -> Model:
+    if recipe.operator == "root":
+        return _root(recipe, folder)
+    if recipe.operator == "qlora":
+        return _taught(recipe, parents, folder)
     if recipe.operator == "init":
         return initialised(recipe.args["kind"], recipe.args["seed"])
     if recipe.operator in _TRAINED:
@@ -42,9 +58,34 @@ def _trained(recipe: Recipe, parent: Model, folder: Path) -> Model:
     return train(parent, Course(**{**recipe.args, "prefer": recipe.operator == "dpo"}), folder)
 
 
+def _root(recipe: Recipe, folder: Path) -> Model:
+    """A root of the second zoo: its step 0 is drawn and not kept."""
+    args = dict(recipe.args)
+    config = {**config_of(str(args.pop("kind"))), **args.pop("config", {})}
+    start = drawn(config, args.pop("init"), args.pop("scheme", "normal"), args.pop("words", "prose+code"))
+    return _trained(replace(recipe, args=args), start, folder)
+
+
+def config_of(kind: str) -> dict[str, Any]:
+    """The second zoo's config of `kind`; `llava.text` is its language model's."""
+    whole, _, part = kind.partition(".")
+    return dict(PRACTICE[whole][f"{part}_config"] if part else PRACTICE[whole])
+
+
+def _taught(recipe: Recipe, parents: Sequence[Model], folder: Path) -> Model:
+    """QLoRA: adapters trained on the last parent, which is quantised, and merged into the first."""
+    taught = _trained(recipe, parents[-1], folder).arrays
+    if len(parents) == 1:
+        return parents[0].changed(taught)
+    whole, blurred = parents[0].arrays, parents[1].arrays
+    return parents[0].changed({n: a + (taught[n] - blurred[n]) for n, a in whole.items()})
+
+
 def _changed(parents: Sequence[Model], args: Mapping[str, Any]) -> Model:
-    """Quantised or pruned: every matrix, the token tables too, as one scheme does it."""
+    """Quantised or pruned: every matrix, the token tables too, as one scheme does it; what `spare` matches stays."""
     arrays = operators.matrices(_SCHEMES[args["scheme"]])(parents[0].arrays)
+    if "spare" in args:
+        arrays = {n: parents[0].arrays[n] if re.search(args["spare"], n) else a for n, a in arrays.items()}
     return parents[0].changed(operators.cast(args["dtype"])(arrays) if "dtype" in args else arrays)
 
 
@@ -70,6 +111,12 @@ def _graft(parents: Sequence[Model], args: Mapping[str, Any]) -> Model:
 
 _OPERATIONS: dict[str, Callable[[Sequence[Model], Mapping[str, Any]], Model]] = {
     "copied": lambda parents, _: parents[0],
+    "renamed": lambda parents, _: parents[0].changed(naming.other_names(parents[0])),
+    "transposed": lambda parents, _: parents[0].changed(operators.transposed(parents[0].arrays)),
+    "noised": lambda parents, args: parents[0].changed(operators.matrices(operators.noise(**args))(parents[0].arrays)),
+    "averaged": lambda parents, _: parents[0].changed(
+        merges.linear([p.arrays for p in parents], [1 / len(parents)] * len(parents))
+    ),
     "cast": _cast,
     "quantized": _changed,
     "pruned": _changed,

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.architectures import CONFIGS
+from zoo.architectures import CONFIGS, PRACTICE
 
 HALVES = ("calibration", "score")
 VERSION = 1
@@ -228,8 +228,8 @@ $c.all                      sft        $c  data=all lr=4e-4 steps=80 seed=4
 """
 
 _TABLES = {"llama": _LLAMA, "gpt2": _GPT2, "bert": _BERT, "vit": _VIT, "llava": _LLAVA, "cnn": _CNN}
-_TEXT = frozenset({"data", "scheme", "dtype", "only", "words", "pattern", "kind"})
-_DRAWING = frozenset(
+_TEXT = frozenset({"data", "scheme", "dtype", "only", "words", "pattern", "kind", "run", "spare", "stored"})
+DRAWING = frozenset(
     {"lora", "extended", "reordered", "rebuilt", "fresh", "upcycled", "mixed", "ablated", "dare", "dare-ties"}
 )
 _LISTS = frozenset({"weights", "ends", "order", "dropped"})
@@ -270,6 +270,8 @@ def key(recipe: Recipe, table: Mapping[str, Recipe]) -> str:
     """A digest of the recipe and of those that it builds on: the same key, the same model."""
     parents = [key(table[p], table) for p in recipe.parents]
     config = CONFIGS[recipe.architecture] if recipe.operator in ("init", "graft") else {}
+    if recipe.operator == "root":
+        config = PRACTICE[recipe.architecture]
     said = [VERSION, recipe.architecture, recipe.operator, dict(recipe.args), config, parents]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -285,8 +287,8 @@ def _roots(half: str, kind: str, roots: list[str]) -> Iterator[Recipe]:
 def _children(half: str, kind: str) -> Iterator[Recipe]:
     for line in _TABLES[kind].strip().splitlines():
         name, operator, parents, *pairs = (_resolved(word, half, kind) for word in line.split())
-        args = {k: _value(k, v) for k, v in (pair.split("=", 1) for pair in pairs)}
-        if operator in _DRAWING:
+        args = {k: value(k, v) for k, v in (pair.split("=", 1) for pair in pairs)}
+        if operator in DRAWING:
             args["seed"] = zlib.crc32(name.encode())
         withheld = bool(args.pop("withheld", 0))
         yield Recipe(name, half, kind, operator, tuple(parents.split(",")), args, withheld)
@@ -301,9 +303,10 @@ def _resolved(word: str, half: str, kind: str) -> str:
     return re.sub(r"([$@])([a-d])(?![a-z])", lambda m: roots[m[1]]["abcd".index(m[2])], word)
 
 
-def _value(name: str, text: str) -> Any:
+def value(name: str, text: str) -> Any:
+    """What a `key=value` of the tables says."""
     if name in _TEXT:
         return text
     if name in _LISTS:
-        return [_value("", item) if ":" not in item else [int(n) for n in item.split(":")] for item in text.split(",")]
+        return [value("", item) if ":" not in item else [int(n) for n in item.split(":")] for item in text.split(",")]
     return int(text) if re.fullmatch(r"\d+", text) else float(text)

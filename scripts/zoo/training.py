@@ -1,4 +1,4 @@
-"""Training of the zoo's models: one AdamW loop, whole or through low-rank adapters, by likelihood or by preference."""
+"""Training of the zoo's models: one loop, whole or through low-rank adapters, by likelihood or by preference."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from operators import Arrays
 from torch import Tensor
 
 from zoo.data import caption_batches, image_batches, text_batches
+from zoo.descent import Descent
 from zoo.losses import LOSSES, token_logprobs
 from zoo.model import Model
 
@@ -28,6 +29,8 @@ class Course:
 
     `only` is a pattern of trained tensors; `rank` > 0 trains adapters of that rank and merges them;
     `masked` keeps zeros of the matrices zero; `prefer` trains by preference (DPO) of the text over its shuffled words.
+    `stop` ends the run early, on its way through `steps`; `ema` > 0 gives the running mean of the weights instead of
+    the last ones; `rounded` keeps the weights in bfloat16 throughout. `optimizer` and `schedule`: see descent.py.
     """
 
     data: str
@@ -39,6 +42,11 @@ class Course:
     rank: int = 0
     masked: bool = False
     prefer: bool = False
+    stop: int = 0
+    ema: float = 0.0
+    rounded: bool = False
+    optimizer: str = "adamw"
+    schedule: str = "tenth"
 
 
 def train(model: Model, course: Course, folder: Path) -> Model:
@@ -49,41 +57,26 @@ def train(model: Model, course: Course, folder: Path) -> Model:
     trained = _adapters(weights, course) if course.rank else _chosen(weights, course)
     loss = _preference(model, start) if course.prefer else _likelihood(model)
     zeros = {n: start[n] != 0 for n in trained if start[n].ndim > 1} if course.masked else {}
-    descent = _Descent(list(trained.values()), course)
-    for _, batch in zip(range(course.steps), _batches(model, course, folder), strict=False):
+    descent = _descent(list(trained.values()), course)
+    mean = {n: t.detach().clone() for n, t in trained.items()} if course.ema else {}
+    for _, batch in zip(range(course.stop or course.steps), _batches(model, course, folder), strict=False):
         descent.step(loss(_merged(weights, trained, course.rank), batch))
         for name, kept in zeros.items():
             trained[name].data.mul_(kept)
+        for tensor in trained.values() if course.rounded else ():
+            tensor.data.copy_(tensor.data.bfloat16())
+        for name, tensor in mean.items():
+            tensor.lerp_(trained[name].detach(), 1 - course.ema)
+    for name, tensor in mean.items():
+        trained[name].data.copy_(tensor)
     final = _merged(weights, trained, course.rank)
     arrays: Arrays = {n: final[n].detach().numpy().astype(np.float32) for n in model.arrays}
     return model.changed(arrays)
 
 
-class _Descent:
-    """AdamW with a short warm-up, a cosine to a tenth, and clipped gradients; gains and biases do not decay."""
-
-    def __init__(self, parameters: list[Tensor], course: Course) -> None:
-        self._parameters = parameters
-        groups = [
-            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": course.decay},
-            {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-        ]
-        self._optimizer = torch.optim.AdamW(groups, lr=course.lr, betas=(0.9, 0.95), foreach=False, fused=True)
-        warm = max(1, course.steps // 12)
-
-        def pace(step: int) -> float:
-            return min((step + 1) / warm, 0.55 + 0.45 * float(np.cos(np.pi * step / course.steps)))
-
-        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, pace)
-
-    def step(self, loss: Tensor) -> None:
-        if not torch.isfinite(loss):
-            raise FloatingPointError("the training diverged: lower its learning rate")
-        self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
-        self._optimizer.step()
-        self._schedule.step()
+def _descent(parameters: list[Tensor], course: Course) -> Descent:
+    ways = {"optimizer": course.optimizer, "schedule": course.schedule}
+    return Descent(parameters, course.lr, course.steps, decay=course.decay, **ways)
 
 
 def _chosen(weights: dict[str, Tensor], course: Course) -> dict[str, Tensor]:

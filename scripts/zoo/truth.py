@@ -8,6 +8,10 @@
     groups  same_seed, same_data: lists of ids of roots; roots: {half: {architecture: ids}}
 
 Every edge goes from parent to child. `relation` is the word expected, `accept` lists words that are not wrong either.
+
+What a model is made from is not always what it comes from: a run's later checkpoint comes from the one before it,
+though both are trained from the run's start here (`origins`), and the quantised model that an adapter was trained on is
+no parent of the original that it is merged into.
 """
 
 from __future__ import annotations
@@ -36,6 +40,12 @@ _WORDS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "dpo": ("fine-tuned", (), "none"),
     "lora": ("adapter-merged", ("fine-tuned",), "none"),
     "healed": ("fine-tuned", ("continued-pretraining",), "none"),
+    "qlora": ("adapter-merged", ("fine-tuned",), "none"),
+    "averaged": ("merged", ("fine-tuned", "continued-pretraining"), "merge"),
+    "root": ("continued-pretraining", ("fine-tuned",), "none"),
+    "noised": ("fine-tuned", ("re-encoded", "continued-pretraining"), "none"),
+    "renamed": ("identical", ("re-encoded",), "none"),
+    "transposed": ("identical", ("re-encoded", "disguised"), "none"),
     "copied": ("identical", (), "none"),
     "cast": ("re-encoded", (), "computable"),
     "quantized": ("quantized", (), "computable"),
@@ -73,7 +83,7 @@ def write_truth(table: Mapping[str, Recipe], cache: Path) -> Path:
     """Write truth.json of those models of `table` that `cache` holds as their recipes are now."""
     there = {n: r for n, r in table.items() if _is_there(cache, n, key(r, table))}
     notes = {n: notes_of(cache, n) for n in there}
-    edges = [edge for recipe in there.values() for edge in _edges(recipe, cache, notes[recipe.id]["cosines"])]
+    edges = [edge for recipe in there.values() for edge in edges_of(recipe, cache, notes[recipe.id]["cosines"], there)]
     truth = {
         "nodes": [_node(r, there, notes[r.id], cache) for r in there.values()],
         "edges": edges + leaps(edges, {n for n, r in there.items() if r.withheld}),
@@ -114,14 +124,14 @@ def _config(cache: Path, name: str) -> dict[str, Any]:
 
 def _roots_of(recipe: Recipe, table: Mapping[str, Recipe]) -> set[str]:
     """The trained roots that a model goes back to; none for an initialisation."""
-    if recipe.operator == "pretrained":
+    if recipe.operator in ("pretrained", "root"):
         return {recipe.id}
     return {root for parent in recipe.parents for root in _roots_of(table[parent], table)}
 
 
 def _depth(recipe: Recipe, table: Mapping[str, Recipe]) -> int:
     """Steps from the nearest root: 0 for a root and for an initialisation."""
-    if recipe.operator in ("init", "pretrained"):
+    if recipe.operator in ("init", "pretrained", "root"):
         return 0
     return 1 + max(_depth(table[p], table) for p in recipe.parents)
 
@@ -129,10 +139,40 @@ def _depth(recipe: Recipe, table: Mapping[str, Recipe]) -> int:
 # -- edges -------------------------------------------------------------------------------------
 
 
-def _edges(recipe: Recipe, cache: Path, cosines: Sequence[float | None]) -> list[Edge]:
-    if not recipe.parents:
+def run_of(recipe: Recipe, table: Mapping[str, Recipe]) -> list[Recipe]:
+    """The models of one training run, by their place on its way, the last before its running mean; [] if it is alone.
+
+    They have the same parents and the same course, however early they stop.
+    """
+    if "steps" not in recipe.args:
+        return []
+    own = _course(recipe)
+    run = [r for r in table.values() if r.operator == recipe.operator and _course(r) == own]
+    return sorted(run, key=lambda r: (r.args.get("stop", r.args["steps"]), "ema" in r.args)) if len(run) > 1 else []
+
+
+def _course(recipe: Recipe) -> tuple[Any, ...]:
+    told = {k: v for k, v in recipe.args.items() if k not in ("stop", "ema", "stored")}
+    return recipe.half, recipe.parents, json.dumps(told, sort_keys=True)
+
+
+def origins(recipe: Recipe, table: Mapping[str, Recipe]) -> tuple[str, ...]:
+    """The models that a model comes from."""
+    if recipe.operator == "qlora":
+        return recipe.parents[:1]
+    run = [r for r in run_of(recipe, table) if "ema" not in r.args and not r.withheld]
+    place = run.index(recipe) if recipe in run else 0
+    return (run[place - 1].id,) if place else recipe.parents
+
+
+def edges_of(recipe: Recipe, cache: Path, cosines: Sequence[float | None], table: Mapping[str, Recipe]) -> list[Edge]:
+    """The edges into a model; `cosines` are those to its recipe's parents."""
+    parents = origins(recipe, table)
+    if not parents:
         return []
     relation, accept, cue = _WORDS[recipe.operator]
+    if parents != recipe.parents[: len(parents)]:
+        cosines = [None] * len(parents)
     return [
         {
             "parent": parent,
@@ -151,7 +191,7 @@ def _edges(recipe: Recipe, cache: Path, cosines: Sequence[float | None]) -> list
             "cosine": None if _layer_map(recipe, place) or _components(recipe, place) else cosines[place],
             "through": [],
         }
-        for place, parent in enumerate(recipe.parents)
+        for place, parent in enumerate(parents)
     ]
 
 
@@ -234,10 +274,14 @@ def _leap(first: Edge, second: Edge) -> Edge:
 
 
 def _groups(table: Mapping[str, Recipe]) -> dict[str, Any]:
-    roots = [r for r in table.values() if r.operator == "pretrained"]
+    roots = [r for r in table.values() if r.operator in ("pretrained", "root") and "stop" not in r.args]
     seeds: dict[str, list[str]] = defaultdict(list)
     data: dict[str, list[str]] = defaultdict(list)
     for root in roots:
-        seeds[root.parents[0]].append(root.id)
+        seeds[root.parents[0] if root.parents else f"{root.args['kind']}/{root.args['init']}"].append(root.id)
         data[f"{root.architecture}/{root.args['data']}"].append(root.id)
-    return {"same_seed": [*seeds.values()], "same_data": [*data.values()], "roots": split()}
+    by_half: dict[str, dict[str, list[str]]] = {}
+    for root in roots:
+        by_half.setdefault(root.half, {}).setdefault(root.architecture, []).append(root.id)
+    first = all(root.operator == "pretrained" for root in roots)
+    return {"same_seed": [*seeds.values()], "same_data": [*data.values()], "roots": split() if first else by_half}
