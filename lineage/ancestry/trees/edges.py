@@ -15,7 +15,6 @@ from lineage.ancestry.trees.field import Field
 from lineage.ancestry.trees.pairs import Pairs
 from lineage.ancestry.trees.parts import other_sources, part_edges, without_sources
 from lineage.ancestry.trees.prices import Tree
-from lineage.ancestry.trees.rooting import directions, is_branching
 from lineage.ancestry.trees.search import Search
 from lineage.types import Comparison, Edge, Relation
 
@@ -25,7 +24,6 @@ _INFERRED = (
     "{count} models share {shared:.2f} of what they learned beyond the parent above: their own parent is not in the "
     "index, r is estimated from them"
 )
-_POINTING = 0.85  # probability of a direction, by where the tree is rooted, from which it is given
 _DIRECTED = 0.5  # how much more often one direction must be chosen than the other
 
 
@@ -38,14 +36,12 @@ def measured_edges(search: Search) -> Iterator[Edge]:
     sources = other_sources(search, tree)
     tree = without_sources(tree, sources)
     below = _below(search.field.first, tree)
-    pointing = directions(tree, search.field, search.merged)
     for child, arc in sorted(tree.items()):
         if child in search.field.missing or arc.parent in search.field.missing:
             yield _missing_edge(arc, search.field)
         elif search.field.is_open([child, arc.parent]):
             alike = search.field.have_one_structure(arc.parent, child)
-            told = pointing.get((arc.parent, child), 0.0) if _is_rooted(arc, tree, search) else 0.0
-            edge = _edge(arc, search.field, support, told)
+            edge = _edge(arc, search.field.pairs, support)
             if child in sources:
                 edge = replace(edge, directed=True, basis=(*edge.basis, _PUT_TOGETHER))
             yield _named(edge, is_first=arc.parent in search.field.first, is_below=alike and child in below)
@@ -60,15 +56,7 @@ def _below(first: frozenset[int], chosen: Tree) -> set[int]:
     return {node for start in first if start in tree for node in nx.descendants(tree, start)}
 
 
-def _is_rooted(arc: Arc, tree: Tree, search: Search) -> bool:
-    """Whether the supposed parent is known to be a parent of something: a hub, an initialisation, a merge."""
-    begun = arc.parent in search.field.first or arc.parent in search.merged
-    return begun or is_branching(arc.parent, tree, search.field)
-
-
-def _edge(arc: Arc, field: Field, support: Mapping[tuple[int, int], float], pointing: float) -> Edge:
-    """The edge of an arc; `pointing` is the probability of its direction by the tree, 0 where that tells nothing."""
-    pairs = field.pairs
+def _edge(arc: Arc, pairs: Pairs, support: Mapping[tuple[int, int], float]) -> Edge:
     found = pairs.compared(arc.child, arc.parent)
     evidence = found.evidence
     forward, backward = (support.get(ends, 0.0) for ends in ((arc.parent, arc.child), (arc.child, arc.parent)))
@@ -77,13 +65,13 @@ def _edge(arc: Arc, field: Field, support: Mapping[tuple[int, int], float], poin
         parent=pairs.sketches[arc.parent].id,
         child=pairs.sketches[arc.child].id,
         relation=found.relation,
-        directed=(forward - backward >= _DIRECTED or pointing >= _POINTING) and not _is_open(found),
+        directed=forward - backward >= _DIRECTED and not _is_open(found),
         source="measured",
         share=found.share,
         r=evidence.r,
         z=evidence.z,
         log10_p=evidence.log10_p,
-        confidence=max(forward, pointing),
+        confidence=forward,
         basis=found.basis,
         layer_map=maps[0] if maps else None,
     )

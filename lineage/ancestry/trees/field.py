@@ -15,9 +15,6 @@ from lineage.ancestry.trees.roundings import roundings
 from lineage.ancestry.trees.unobserved import Unobserved, distance_to
 from lineage.types import CheckpointSketch
 
-_ERRORS = 3.0  # standard errors within which two ways are orthogonal
-_OFF_THE_WAY = 0.1  # share of the shorter way, squared, from which the middle may be a side branch itself
-
 
 class Field:
     """The models of one graph, numbered as in `sketches`; unobserved parents are numbered on from there.
@@ -57,21 +54,6 @@ class Field:
     def have_one_structure(self, left: int, right: int) -> bool:
         """Whether all matrices of two models correspond by role, layer and shape."""
         return self.structure[left] == self.structure[right]
-
-    def is_between(self, middle: int, left: int, right: int, *, about: bool = False) -> bool:
-        """Whether two models of one structure moved away from a third independently, as far as the sample can tell.
-
-        Increments of a tree are orthogonal: the inner product of the two ways from the middle is the squared distance
-        to where they part, with an error of their lengths' product over the root of the number of dimensions. `about`
-        asks for less: that they part near the middle, be it significantly off it, as training that goes on does.
-        """
-        if not (self.have_one_structure(middle, left) and self.have_one_structure(middle, right)):
-            return False
-        points = self.grouped[self.structure[middle]].points
-        ways = [points[self._place[one]] - points[self._place[middle]] for one in (left, right)]
-        first, second = (float(way @ way) for way in ways)
-        off, error = float(ways[0] @ ways[1]), math.sqrt(first * second / points.shape[1])
-        return (about or abs(off) < _ERRORS * error) and off + 2 * error < _OFF_THE_WAY * min(first, second)
 
     def correlation(self, left: int, right: int) -> float | None:
         """Correlation of two models over the matrices that correspond, None if they are not related."""
