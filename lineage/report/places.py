@@ -224,7 +224,7 @@ def _related(place: Place) -> str:
 
 
 def _step(answer: Whois, one: Relative) -> str:
-    through = f"through {plain(name_of(answer, one.through))}, " if one.through is not None else ""
+    through = f"through {_name_of(answer, one.through)}, " if one.through is not None else ""
     return f"{plain(one.model_name)} ({through}probability {probability(one.probability)})"
 
 
@@ -235,7 +235,7 @@ def _listed(found: Sequence[Relative], answer: Whois) -> str:
 
 
 def _facts(one: Relative, answer: Whois) -> str:
-    through = "" if one.through is None else f", through {plain(name_of(answer, one.through))}"
+    through = "" if one.through is None else f", through {_name_of(answer, one.through)}"
     words = "a common parent" if one.relation == "sibling" else phrase(one.relation, None, bare=True)
     return f"{words}{through}, probability {probability(one.probability)}"
 

@@ -57,7 +57,7 @@ class Blurred:
         x, y = _laid_out(coarse, self.layout), _laid_out(fine, self.layout).astype(np.float64)
         told = np.isfinite(self.steps)
         places = y[told] / self.steps[told, None]
-        levels = _to_float(places) if self.floats else np.rint(places)
+        levels = _nearest(places, self.floats)
         made = rounded((levels * self.steps[told, None]).astype(np.float32), self.narrow)
         return float((made == x[told]).mean()) if told.any() else 0.0
 

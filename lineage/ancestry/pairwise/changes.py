@@ -21,6 +21,8 @@ from lineage.match.values import common_values
 from lineage.types import Role, TensorMatch, TensorSketch
 
 Kind = Literal["same", "recast", "reordered", "pruned", "quantized", "tuned", "unrelated"]
+EQUAL: tuple[Kind, ...] = ("same", "recast", "reordered")
+"""Kinds of change that leave every value as it was, rounding and order aside."""
 
 TOKEN_ROLES = ("token-embedding", "head")
 """Roles of tables with a row for each token (or class)."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from lineage.ancestry.pairwise.changes import change
+from lineage.ancestry.pairwise.changes import EQUAL, change
 from lineage.ancestry.pairwise.cues import Compared, experts
 from lineage.ancestry.pairwise.direction import direction, heard
 from lineage.ancestry.pairwise.drift import Changes, probability
@@ -26,7 +26,6 @@ from lineage.types import (
 _A_PART = 0.1  # share of foreign parameters from which a model has reused a component rather than descended whole
 _A_DETAIL = 0.01
 _MIXED = 0.1  # share of the weights from which a storage scheme beside the commonest is named
-_EQUAL = ("same", "recast", "reordered")
 
 
 def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Comparison:
@@ -42,7 +41,7 @@ def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
         relation = "expert-upcycled"
     elif relation in DERIVED and _is_a_part(matched, changes):
         relation = "component-reused"
-    elif relation == "identical" and any(c.kind not in _EQUAL for _, c in changes):
+    elif relation == "identical" and any(c.kind not in EQUAL for _, c in changes):
         relation = "fine-tuned"  # of what is too small to be tested alone
     components = tuple(replace(c, relation=_by_format(c.relation, a, b)) for c in components)
     relation = _by_format(relation, a, b)

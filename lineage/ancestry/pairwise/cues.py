@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lineage.ancestry.pairwise.changes import rows_in_place, same_content
+from lineage.ancestry.pairwise.changes import EQUAL, rows_in_place, same_content
 from lineage.ancestry.pairwise.decay import common_factor
 from lineage.ancestry.pairwise.drift import Changes
 from lineage.ancestry.pairwise.relations import layer_matrices, projected_role, width_change
@@ -16,7 +16,6 @@ from lineage.match.evidence import pair_correlation
 from lineage.match.values import MIN_DISTINCT
 from lineage.types import CheckpointSketch, Relation, Role, TensorSketch
 
-_EXACT = ("same", "recast", "reordered")
 _UNANIMOUS = 0.8  # share of the computable changes that must point one way
 _A_FEW = 0.05  # share of trained matrices that do not make a rounding a fine-tune
 _ALIKE_R = 0.5
@@ -52,15 +51,16 @@ def computable(of: Compared) -> Said | None:
         return None
     kind = next(c.kind for _, c in of.changes if c.role == role)
     # Rounded values beside trained ones: the coarse side is no ancestor, but it may be a sibling as well as a child.
-    if kind == "recast" and _tuned_share(of) > _A_FEW:
+    has_few_tuned = _tuned_share(of) <= _A_FEW
+    if kind == "recast" and not has_few_tuned:
         return None
     verb = {"recast": "rounding", "pruned": "pruning", "quantized": "quantising"}[kind]
-    return Said(role, _by(role, verb), certain=_tuned_share(of) <= _A_FEW)
+    return Said(role, _by(role, verb), certain=has_few_tuned)
 
 
 def _is_untouched(of: Compared) -> bool:
     """Whether what the two have in common is equal, rounding and order aside: nothing was trained in between."""
-    return all(c.kind in _EXACT for _, c in of.changes if c.kind != "unrelated")
+    return all(c.kind in EQUAL for _, c in of.changes if c.kind != "unrelated")
 
 
 def _tuned_share(of: Compared) -> float:
@@ -97,10 +97,10 @@ def _are_copied_experts(of: Compared, ours: bool) -> bool:
     """Whether several experts, the query's if `ours`, are exact copies of the other side's MLP."""
     held = [(m, c) for m, c in of.changes if len(m.shape) > 1 and c.kind != "unrelated"]
     if ours:
-        made = [(m.b, c.kind in _EXACT) for m, c in held if m.role.startswith("expert")]
+        made = [(m.b, c.kind in EQUAL) for m, c in held if m.role.startswith("expert")]
         return bool(made) and all(exact for _, exact in made) and len({b for b, _ in made}) < len(made)
     sketch = of.match.b
-    faced = {m.b: c.kind in _EXACT for m, c in held}
+    faced = {m.b: c.kind in EQUAL for m, c in held}
     digests = [t.band_digest for t in sketch.tensors if t.part.role.startswith("expert") and len(t.shape) > 1]
     made_of = [t for t in sketch.tensors if t.part.role.startswith("expert") and t.name in faced]
     return bool(made_of) and all(faced[t.name] for t in made_of) and all(digests.count(d) > 1 for d in digests)

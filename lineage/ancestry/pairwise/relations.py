@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from lineage.ancestry.pairwise.calibration import Descent, calibration
-from lineage.ancestry.pairwise.changes import TOKEN_ROLES, Change
+from lineage.ancestry.pairwise.changes import EQUAL, TOKEN_ROLES, Change
 from lineage.ancestry.pairwise.drift import Drift, drift, log_odds
 from lineage.ancestry.pairwise.low_rank import projected_out
 from lineage.ancestry.pairwise.untrained import is_untrained
@@ -136,7 +136,7 @@ def _tuned_word(
     # Trained weights that are equal were copied, however far the others have moved since.
     every = sum(size for _, _, size in tuned)
     still = sum(c.unchanged * size for c, size in inner) / every * share["tuned"] if every else 0.0
-    if still + sum(share[kind] for kind in ("same", "recast", "reordered")) > _FROZEN:
+    if still + sum(share[kind] for kind in EQUAL) > _FROZEN:
         return "fine-tuned"
     odds, bounds = descent_odds(match, name, changes)
     if odds >= bounds.derived_at:
