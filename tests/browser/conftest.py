@@ -42,9 +42,10 @@ def browser() -> Iterator[Browser]:
     if place is None:
         missing(f"none of {', '.join(CHROMIUM)} is installed")
     try:
-        from playwright.sync_api import sync_playwright
+        from playwright.sync_api import expect, sync_playwright
     except ImportError:
         missing("playwright is not installed")
+    expect.set_options(timeout=60_000)  # a busy machine is slow; how fast a page is belongs to benchmarks
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=place, args=["--no-sandbox", "--disable-gpu"])
         yield started
