@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lineage.ancestry.pairwise.lattices import LEAST_SPREAD
 from lineage.ancestry.pairwise.narrow_types import SIGNIFICANDS, narrow_types, rounded
 from lineage.match.remembered import remembered
 from lineage.types import TensorSketch
@@ -61,6 +62,14 @@ class Blurred:
         made = rounded((levels * self.steps[told, None]).astype(np.float32), self.narrow)
         return float((made == x[told]).mean()) if told.any() else 0.0
 
+    def spread(self, fine: Values) -> float:
+        """How far values lie from these levels, in halves of the distance between levels: 0.5 if they know nothing."""
+        y = _laid_out(fine, self.layout).astype(np.float64)
+        told = np.isfinite(self.steps)
+        places = y[told] / self.steps[told, None]
+        spacing = _spacing(np.abs(places), 1.0, self.floats)
+        return float(2 * (np.abs(places - _nearest(places, self.floats)) / spacing).mean()) if told.any() else 0.0
+
 
 _REACH = {
     "tensor": "one scale for all",
@@ -90,8 +99,9 @@ def is_blurred_rounding(levels: Blurred, coarse: Values, fine: Values) -> bool:
     """Whether values on such levels are the rounding of others at the same positions (rows, columns), bit for bit.
 
     The step is known to a few thousandths of itself at the outer levels: up to 2% of the values fall on the next one.
+    Values that keep close to the levels were trained from them, not rounded to them.
     """
-    return levels.agreement(coarse, fine) >= _AGREEING
+    return levels.agreement(coarse, fine) >= _AGREEING and levels.spread(fine) >= LEAST_SPREAD
 
 
 def _repeats_significands(tensor: TensorSketch) -> bool:
@@ -166,7 +176,7 @@ def _to_float(places: Floats) -> Floats:
 
 
 def _spacing(x: Floats, step: float, floats: bool) -> Floats:
-    return np.asarray(np.ldexp(step, np.frexp(x / step)[1] - 4)) if floats else np.full(len(x), step)
+    return np.asarray(np.ldexp(step, np.frexp(x / step)[1] - 4)) if floats else np.full(x.shape, step)
 
 
 def _fit(x: Floats, slack: Floats, steps: Floats, floats: bool) -> Floats:

@@ -185,9 +185,20 @@ def _quantized(
         return _blurred(a, b, x, y, match)
     if mine is not None and theirs is not None:
         return None
-    coarse, fine = (x, y) if mine is not None else (y, x)
-    role: Role = "child" if mine is not None else "parent"
-    return Change("quantized", role if is_rounding(coarse, fine) else None, mine or theirs)
+    # Two copies of one model that were rounded apart agree as well; who rounds takes the model itself.
+    is_plain = blurred(b if mine is not None else a) is None
+    if mine is not None:
+        return Change("quantized", "child" if is_plain and _is_computed(a, x, y) else None, mine)
+    coarse, fine = (y.T, x.T) if match.transposed else (y, x)
+    return Change("quantized", "parent" if is_plain and _is_computed(b, coarse, fine) else None, theirs)
+
+
+def _is_computed(tensor: TensorSketch, coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> bool:
+    """Whether a tensor's sampled values, on levels, are the rounding of others; steps of bytes may be blurred."""
+    levels = blurred(tensor) if lattice(tensor) == "int8" else None
+    if levels is None or coarse.shape != tensor.values.shape:
+        return is_rounding(coarse, fine)
+    return is_blurred_rounding(levels, coarse, fine)
 
 
 def _blurred(

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from lineage.ancestry.pairwise.changes import EQUAL, rows_in_place, same_content
+from lineage.ancestry.pairwise.changes import EQUAL, rows_in_place
 from lineage.ancestry.pairwise.decay import common_factor
 from lineage.ancestry.pairwise.drift import Changes
 from lineage.ancestry.pairwise.relations import layer_matrices, projected_role, width_change
 from lineage.match import Match
 from lineage.match.evidence import pair_correlation
-from lineage.match.values import MIN_DISTINCT
 from lineage.types import CheckpointSketch, Relation, Role, TensorSketch
 
 _UNANIMOUS = 0.8  # share of the computable changes that must point one way
 _A_FEW = 0.05  # share of trained matrices that do not make a rounding a fine-tune
 _ALIKE_R = 0.5
 _KEPT_ROWS = 0.9  # share of token rows that stay in place where tokens were only added
+_NEARLY_ALL = 0.8  # share of a model's matrices: heads come and go, and tables that copy another are left out
 _FEW = 3
+_STRUCTURAL: tuple[Relation, ...] = ("depth-changed", "vocabulary-changed", "width-pruned", "expert-upcycled")
 _SPREAD = 0.005  # relative growth that rounding and chance do not give
 
 
@@ -45,7 +46,8 @@ class Said(NamedTuple):
 
 def computable(of: Compared) -> Said | None:
     """One side is the exact rounding, pruning or quantisation of the other."""
-    roles = [c.role for _, c in of.changes if c.role is not None]
+    # What one side quantised and the other cannot have been computed to is a sibling's, or a tuned model's.
+    roles = [c.role for _, c in of.changes if c.role is not None or c.kind == "quantized"]
     role: Role | None = next((r for r in ("child", "parent") if roles.count(r) > _UNANIMOUS * len(roles)), None)
     if role is None:
         return None
@@ -55,12 +57,34 @@ def computable(of: Compared) -> Said | None:
     if kind == "recast" and not has_few_tuned:
         return None
     verb = {"recast": "rounding", "pruned": "pruning", "quantized": "quantising"}[kind]
-    return Said(role, _by(role, verb), certain=has_few_tuned)
+    # Where other parts differ, or the structure, either may be another child of what the one was rounded from.
+    is_whole = _is_the_whole(of) and not {*_STRUCTURAL} & {*of.words.values()}
+    return Said(role, _by(role, verb), certain=has_few_tuned and is_whole)
+
+
+def _is_the_whole(of: Compared) -> bool:
+    """Whether the matrices of two models, nearly all by size, have something to do with one another."""
+    related = [m for m, c in of.changes if c.kind != "unrelated"]
+    sides = ((of.match.a, {m.a for m in related}), (of.match.b, {m.b for m in related}))
+    for sketch, names in sides:
+        sizes = [(t.params, t.name in names) for t in sketch.tensors if len(t.shape) > 1 and t.part.generic is None]
+        if sum(size for size, is_related in sizes if is_related) < _NEARLY_ALL * sum(size for size, _ in sizes):
+            return False
+    return True
 
 
 def _is_untouched(of: Compared) -> bool:
     """Whether what the two have in common is equal, rounding and order aside: nothing was trained in between."""
     return all(c.kind in EQUAL for _, c in of.changes if c.kind != "unrelated")
+
+
+def _is_all(of: Compared, word: Relation, role: Role) -> bool:
+    """Whether nothing was trained in between and the structure changed in this one way, so that one made the other.
+
+    Of two models with changes of their own neither was made from the other without more ado: they may be siblings.
+    """
+    contrary = any(c.role not in (None, role) for _, c in of.changes)  # the other was rounded
+    return _is_untouched(of) and not contrary and not {*_STRUCTURAL} & {*of.words.values()} - {word}
 
 
 def _tuned_share(of: Compared) -> float:
@@ -73,7 +97,10 @@ def _tuned_share(of: Compared) -> float:
 def projected_out(of: Compared) -> Said | None:
     """One side is the other with one direction projected out of its matrices, which no one can undo."""
     role = projected_role(of.match, of.changes)
-    return None if role is None else Said(role, _by(role, "projecting one direction out"), certain=True)
+    if role is None:
+        return None
+    others = Compared(of.match, [(m, c) for m, c in of.changes if c.rank != 1], of.words)
+    return Said(role, _by(role, "projecting one direction out"), certain=_tuned_share(others) <= _A_FEW)
 
 
 def _by(role: Role, verb: str) -> str:
@@ -86,11 +113,9 @@ def upcycled(of: Compared) -> Said | None:
     mine, theirs = experts(of.match.a), experts(of.match.b)
     if mine == theirs:
         return None
-    return Said(
-        "child" if mine else "parent",
-        "experts are made of one MLP, not the other way round",
-        _are_copied_experts(of, mine),
-    )
+    role: Role = "child" if mine else "parent"
+    certain = _is_all(of, "expert-upcycled", role) and _are_copied_experts(of, mine)
+    return Said(role, "experts are made of one MLP, not the other way round", certain)
 
 
 def _are_copied_experts(of: Compared, ours: bool) -> bool:
@@ -120,7 +145,7 @@ def narrower(of: Compared) -> Said | None:
         return None
     role: Role = "child" if less < 0 else "parent"
     fewer, more = ("this model", "the reference") if role == "child" else ("the reference", "this model")
-    return Said(role, f"the units of {fewer} are some of those of {more}", _is_untouched(of))
+    return Said(role, f"the units of {fewer} are some of those of {more}", _is_all(of, "width-pruned", role))
 
 
 def vocabulary_grown(of: Compared) -> Said | None:
@@ -136,7 +161,7 @@ def vocabulary_grown(of: Compared) -> Said | None:
         if mine.params != other.params and len(places) and (places > _ALIKE_R).mean() > _KEPT_ROWS:
             role: Role = "child" if mine.params > other.params else "parent"
             text = f"token table of {mine.params:,} values against {other.params:,}: vocabularies grow"
-            return Said(role, text, _is_untouched(of))
+            return Said(role, text, _is_all(of, "vocabulary-changed", role))
     return None
 
 
@@ -151,22 +176,21 @@ def layers(of: Compared) -> Said | None:
     ours = _by_layer(layer_matrices(match.a, {m.component for m, _ in kept}, {m.a for m, _ in kept}))
     theirs = _by_layer(layer_matrices(match.b, components, names))
     here, there = {m.layers[0] for m, _ in kept}, {m.layers[1] for m, _ in kept}
-    exact = _is_untouched(of)
     if len(theirs) > len(ours) and here == set(ours):
-        if _copies(theirs, there, _are_alike):
-            return Said(
-                "parent", "the reference holds copies of this model's layers", _copies(theirs, there, _are_equal)
-            )
-        return Said("child", f"{len(ours)} of the reference's {len(theirs)} layers are here and no other", exact)
+        if _copies(theirs, there):
+            return _of_layers(of, "parent", "the reference holds copies of this model's layers")
+        return _of_layers(of, "child", f"{len(ours)} of the reference's {len(theirs)} layers are here and no other")
     if len(ours) > len(theirs) and there == set(theirs):
-        if len(names) < len(kept) or _copies(ours, here, _are_alike):
-            doubled = len(names) < len(kept) and exact
-            return Said(
-                "child", "this model holds copies of the reference's layers", doubled or _has_equal_layers(ours)
-            )
+        if len(names) < len(kept) or _copies(ours, here):
+            return _of_layers(of, "child", "this model holds copies of the reference's layers")
         text = f"{len(theirs)} of this model's {len(ours)} layers are in the reference and no other"
-        return Said("parent", text, exact)
+        return _of_layers(of, "parent", text)
     return None
+
+
+def _of_layers(of: Compared, role: Role, text: str) -> Said:
+    # Equal layers prove that a shallower model was there; only where nothing was trained is it this one.
+    return Said(role, text, _is_all(of, "depth-changed", role))
 
 
 def _by_layer(tensors: Iterable[TensorSketch]) -> dict[int | None, list[TensorSketch]]:
@@ -176,23 +200,14 @@ def _by_layer(tensors: Iterable[TensorSketch]) -> dict[int | None, list[TensorSk
     return found
 
 
-def _has_equal_layers(layers: dict[int | None, list[TensorSketch]]) -> bool:
-    """Whether two layers of one model hold the same matrices, most of them."""
-    return any(_copies(layers, layers.keys() - {layer}, _are_equal) for layer in layers)
-
-
-def _copies(
-    layers: dict[int | None, list[TensorSketch]],
-    matched: Collection[int | None],
-    alike_in: Callable[[TensorSketch, TensorSketch], bool],
-) -> bool:
+def _copies(layers: dict[int | None, list[TensorSketch]], matched: Collection[int | None]) -> bool:
     """Whether an unmatched layer is a matched one over again: half of its matrices are alike."""
     for layer, mine in layers.items():
         if layer in matched:
             continue
         for other in matched:
             alike = [
-                alike_in(a, b)
+                _are_alike(a, b)
                 for a in mine
                 for b in layers.get(other, ())
                 if a.part.role == b.part.role and a.shape == b.shape
@@ -200,11 +215,6 @@ def _copies(
             if sum(alike) > len(alike) / 2:
                 return True
     return False
-
-
-def _are_equal(a: TensorSketch, b: TensorSketch) -> bool:
-    """Whether two tensors hold the same values, of which most are distinct."""
-    return same_content(a, b) and a.stats.distinct >= MIN_DISTINCT
 
 
 def _are_alike(a: TensorSketch, b: TensorSketch) -> bool:
