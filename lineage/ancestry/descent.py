@@ -18,7 +18,7 @@ from lineage.sketch.adapters import is_adapter
 from lineage.store import Index
 from lineage.types import Edge, Lineage, ModelRecord
 
-METHOD = 2
+METHOD = 3
 """Raised whenever the same sketches give another graph, so that none that was kept is used again."""
 
 _MANY = 200  # models that are worth several processes
@@ -63,7 +63,7 @@ def _of_models(known: Lineage, records: Mapping[str, ModelRecord]) -> Lineage:
 def _drawn(
     homes: Mapping[str, Index], watch: Watch | None, processes: int | None
 ) -> tuple[list[list[str]], list[Edge]]:
-    groups = fold([index.load(model) for model, index in homes.items()])
+    groups = fold([homes[model].load(model) for model in sorted(homes)])  # in whatever order they were added
     sketches = [replace(group[0], declared=()) for group in groups]
     count = processes or (cores() if len(sketches) >= _MANY else 1)
     edges = list(measured_edges(Search(sketches, watch, processes=count)))

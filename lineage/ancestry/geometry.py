@@ -15,6 +15,7 @@ from lineage.types import CheckpointSketch, TensorSketch
 _NEARLY_ONE = 0.99  # from here on the int8 rounding of unit vectors would show
 BY_TOKEN = ("token-embedding", "head")
 TABLE = 0.1  # weight of token tables: they are reordered, rebuilt and begun afresh in models that descend all the same
+_NO_STEP = 1e-9  # -log r of equal values and of what float32 leaves of it
 FLOOR = 0.03  # a correlation that noise alone gives
 
 Points = NDArray[np.float64]
@@ -46,6 +47,17 @@ class Cohort:
         """Distance of every two members, (members, members): the mean over tensors by size, or by size times weight."""
         share = self.sizes if weights is None else self.sizes * weights
         return np.asarray(np.tensordot(share / share.sum(), self.apart, axes=1))
+
+    def steps(self, weights: NDArray[np.float64] | None = None) -> Points:
+        """As `distances`, but the geometric mean over tensors: how likely it is that one step lies between two members.
+
+        Training moves each tensor at a rate of its own: the likelihood of a tree of independent steps is the product
+        of their lengths tensor by tensor (Felsenstein 1973). What froze most tensors is one step, however far it moved
+        the others.
+        """
+        share = self.sizes if weights is None else self.sizes * weights
+        logs = np.log(np.maximum(self.apart, _NO_STEP))
+        return np.asarray(np.exp(np.tensordot(share / share.sum(), logs, axes=1)))
 
     def among(self, members: Collection[int]) -> Cohort:
         """The same with those of `members` only."""

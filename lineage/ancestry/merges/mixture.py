@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 LEAST_WEIGHT = 0.02
+_ON_A_BASE = ("TIES", "DARE", "DARE-TIES")
 MOST_PARENTS = 8
 RELATED = 1.0  # squared distance, half of that between unrelated models
 COPY = 1e-5  # squared distance that rounding to bfloat16 gives and training does not
@@ -30,6 +31,16 @@ class Mixture:
     density: float | None = None
     alternatives: tuple[tuple[int, int], ...] = ()
     layer_maps: tuple[tuple[tuple[int, int], ...], ...] = ()
+
+    @property
+    def base(self) -> int | None:
+        """The parent whose differences to the others were merged, None where none stands out or another would do.
+
+        Trimmed and dropped differences leave the base's own values; a task vector is taken away from a base alone.
+        """
+        negative = [parent for parent, weight in zip(self.parents, self.weights, strict=True) if weight < 0.0]
+        found = self.parents[-1] if self.method in _ON_A_BASE else negative[0] if len(negative) == 1 else None
+        return None if found in {parent for parent, _ in self.alternatives} else found
 
     def renumbered(self, members: Sequence[int]) -> Mixture:
         """The same with positions in another list: `members[i]` is what was position i."""

@@ -19,19 +19,23 @@ from lineage.ancestry.merges.trimmed import trimmed_mixture
 __all__ = ["COPY", "Mixture", "closes_circle", "find_mixtures"]
 
 _WHOLE = 1e-6  # share of moved values left, of a mixture that needs no better one
+_MOST_LEFT = 0.02  # share of moved values that differences may leave: 3e-4 of true ones, 0.03 and more of false
 _BETTER = 10.0  # how much less task vectors must leave than a sum that is not exact
 _AS_GOOD = 0.02  # difference in what two mixtures leave that says nothing
 
 Solver = Callable[[int, Collection[int]], Mixture | None]
 
 
-def find_mixtures(cohort: Cohort, excluded: Collection[int] = ()) -> dict[int, Mixture]:
+def find_mixtures(
+    cohort: Cohort, excluded: Collection[int] = (), asked: Collection[int] | None = None
+) -> dict[int, Mixture]:
     """Every member of a cohort that is a mixture of others, by its position.
 
     `excluded` members are no children, and parents only of trimmed differences, where a rounding of a model gives other
     values than the model. Exact sums come first, then sums of trimmed differences, then sums that are nearly exact, and
     task vectors where they explain far more. Merges of the same parents lie in each other's hull: where a model can
     be written with other merges and without, the fewest parents win, and at the same number those that are no merges.
+    Only the members `asked` for are looked at, by default all.
     """
     around = neighbours(cohort)
     traces = Traces(around)
@@ -49,7 +53,7 @@ def find_mixtures(cohort: Cohort, excluded: Collection[int] = ()) -> dict[int, M
         return close_sum(around, child, around.near(child, aside))
 
     found: dict[int, Mixture] = {}
-    members = [i for i in range(len(cohort.members)) if i not in excluded]
+    members = [i for i in range(len(cohort.members)) if i not in excluded and (asked is None or i in asked)]
     for solve in (exact, trimmed, close):
         found |= _solved(around, solve, [i for i in members if i not in found], {*excluded, *found})
     inexact = [i for i in members if i not in found or found[i].residual > _WHOLE]
@@ -92,6 +96,7 @@ def _trimmed(around: Neighbours, traces: Traces, child: int, aside: Collection[i
             solved += [one, *(other for other in others if other is not None)]
             if one.residual <= _WHOLE:
                 break
+    solved = [one for one in solved if one.residual <= _MOST_LEFT]
     least = min((one.residual for one in solved), default=0.0)
     alike = [one for one in solved if one.residual <= least + _AS_GOOD]
     return min(alike, key=lambda one: (len(one.parents), one.residual), default=None)

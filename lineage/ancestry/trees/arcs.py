@@ -52,12 +52,12 @@ def within(
     partial correlation with a known initialisation stays positive, the supposed parent is a sibling or a child, and the
     arc is dearer by how much worse it explains than the turned one.
     """
-    distance = cohort.distances(weights)
+    distance, steps = cohort.distances(weights), cohort.steps(weights)
     starts = [i for i, member in enumerate(cohort.members) if member in first]
-    children, parents = _neighbours(distance, starts)
+    children, parents = _neighbours(distance, steps, starts)
     likeness = np.exp(-distance)
     straight, turned = (_partial(likeness, *ends, starts) for ends in ((children, parents), (parents, children)))
-    costs = distance[children, parents] + _MARKOV * np.maximum(0.0, straight - np.maximum(turned, _MARKOV_SLACK))
+    costs = steps[children, parents] + _MARKOV * np.maximum(0.0, straight - np.maximum(turned, _MARKOV_SLACK))
     place = {member: i for i, member in enumerate(cohort.members)}
     for i, j, cost in zip(children.tolist(), parents.tolist(), costs.tolist(), strict=True):
         member, other = cohort.members[i], cohort.members[j]
@@ -68,15 +68,16 @@ def within(
             yield Arc(other, member, cost)
 
 
-def _neighbours(distance: Points, starts: Sequence[int]) -> tuple[Integers, Integers]:
+def _neighbours(distance: Points, steps: Points, starts: Sequence[int]) -> tuple[Integers, Integers]:
     """Ordered pairs of members that are near, or of which one is an initialisation."""
-    apart = distance + np.where(np.eye(len(distance), dtype=bool), np.inf, 0.0)
+    apart = np.where(np.eye(len(distance), dtype=bool), np.inf, steps)
     chosen = np.zeros(distance.shape, bool)
     order = np.argsort(apart, axis=1, kind="stable")[:, :_NEAREST]
     np.put_along_axis(chosen, order, True, axis=1)
     chosen[:, starts] = True
     chosen |= chosen.T
-    first, second = np.nonzero(chosen & (apart < STRANGE))
+    np.fill_diagonal(chosen, val=False)
+    first, second = np.nonzero(chosen & (distance < STRANGE))
     return first, second
 
 
@@ -148,7 +149,8 @@ def _costs_across(small: int, large: int, pairs: Pairs) -> tuple[float, float]:
     r = pairs.correlation(small, large)
     if r is None:
         return math.inf, math.inf
-    common = sum(t.params for t, _ in pairs.alike(small, large)) / pairs.sketches[large].params
-    distance = -math.log(r) + _CHANGED + _FOREIGN * max(0.0, 1.0 - common)
+    alike = sum(t.params for t, _ in pairs.alike(small, large))
+    apart = sum(max(0.0, 1.0 - alike / pairs.sketches[model].params) for model in (small, large))
+    distance = -math.log(r) + _CHANGED + _FOREIGN * apart
     is_part = pairs.components(small) < pairs.components(large)
     return distance, distance + (_TAKEN_OUT if is_part else 0.0)

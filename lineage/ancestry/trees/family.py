@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 
 import networkx as nx
@@ -13,33 +13,42 @@ from lineage.ancestry.geometry import Points
 from lineage.ancestry.trees.arcs import STRANGE, Arc, within
 from lineage.ancestry.trees.field import Field
 from lineage.ancestry.trees.prices import Prices, Tree
-from lineage.ancestry.trees.triples import lifted
+from lineage.ancestry.trees.rooting import rerooted
+from lineage.ancestry.trees.triples import holds_movement, is_chain, lifted
 from lineage.ancestry.trees.unobserved import unobserved
 
 _DRAWS = 20
+_AS_NEAR = 1e-3  # difference of correlations that tells nothing
 _ROOT_NOISE = 0.05  # differences of cost below this say little about where a tree begins
 
 
 class Family:
     """Models that possible descents or merges join, numbered as in `field`, and the likeliest tree among them.
 
-    `merged` maps every merge of the graph to its parents, the main one first, `foreign` are the members' `strangers`.
+    `merged` maps every merge of the graph to its parents, the main one first, `foreign` are the members' `strangers`,
+    `begun` pairs of a base and what was trained from it.
     """
 
     def __init__(
-        self, field: Field, members: Sequence[int], merged: Mapping[int, Sequence[int]], foreign: Sequence[Arc]
+        self,
+        field: Field,
+        members: Sequence[int],
+        merged: Mapping[int, Sequence[int]],
+        foreign: Sequence[Arc],
+        begun: Collection[tuple[int, int]],
     ) -> None:
         here = frozenset(members)
         elsewhere = [child for child, parents in field.settled.items() if parents is None]
         self._field = field
         self._pairs = field.pairs
+        self._begun = begun
         self._merged = {child: parents for child, parents in merged.items() if child in here}
         self._root_costs = dict.fromkeys(sorted(here), STRANGE)
         self._root_costs |= {node: 0.0 for node in (*field.first, *elsewhere) if node in here}
         self._root_costs |= dict.fromkeys(self._merged, np.inf)
         self._cohorts = [part for cohort in field.grouped if len((part := cohort.among(here)).members) > 1]
         self._prices = Prices(field, self._root_costs, self._merged, self._within(None), foreign)
-        self._correlations = cache(self._of_three)
+        self._is_sibling = cache(self._are_siblings)
         generator = np.random.default_rng(0)
         self._draws = [self._draw(generator) for _ in range(_DRAWS)]
 
@@ -128,8 +137,11 @@ class Family:
         return bool(new)
 
     def _lifted(self, tree: Tree) -> Tree:
-        fixed = frozenset({*self._field.first, *self._field.rounded, *self._computed(tree), *self._unmoved(tree)})
-        return lifted(tree, self._merged, fixed, self._correlations)
+        tree = rerooted(tree, self._field, self._merged, self._begun)
+        # What was computed in another structure can be computed from a copy of its parent with other changes too.
+        computed = [c for c in self._computed(tree) if self._field.have_one_structure(c, tree[c].parent)]
+        fixed = frozenset({*self._field.first, *self._field.rounded, *computed, *self._unmoved(tree)})
+        return lifted(tree, self._merged, fixed, self._is_sibling)
 
     def _computed(self, tree: Tree) -> list[int]:
         return [
@@ -141,15 +153,20 @@ class Family:
     def _unmoved(self, tree: Tree) -> list[int]:
         return [child for child, arc in tree.items() if not self._field.is_open([arc.parent, child])]
 
-    def _of_three(self, child: int, parent: int, grandparent: int) -> tuple[float, float, float] | None:
-        """Correlations of three models if the child has not its structure from the parent alone."""
+    def _are_siblings(self, child: int, parent: int, grandparent: int) -> bool:
+        """Whether a child hangs on its supposed parent's parent; False where nothing tells."""
         field = self._field
+        held = field.held_movement(child, parent, grandparent)
+        if held is not None:
+            return not holds_movement(*held)
         own, above, top = (field.structure[model] for model in (child, parent, grandparent))
-        if own == above != top or len({own, above, top}) > 2:
-            return None
+        if own == above != top:
+            return False  # the child has its structure from the parent alone
         near, far = field.correlation(child, parent), field.correlation(child, grandparent)
+        if len({own, above, top}) > 2:  # of two as near, the one that was not changed in its own way
+            return near is not None and far is not None and far >= near - _AS_NEAR
         step = field.correlation(parent, grandparent)
-        return None if near is None or far is None or step is None else (near, far, step)
+        return not (near is None or far is None or step is None) and not is_chain(near, far, step)
 
     def _circling(self, tree: Tree) -> set[tuple[int, int]]:
         """Tree arcs without which merges close no circle: the dearest of each circle."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from lineage.ancestry.geometry import FLOOR, cohorts
 from lineage.ancestry.trees.beginnings import beginnings
 from lineage.ancestry.trees.likeness import likeness
 from lineage.ancestry.trees.pairs import Pairs, Watch
-from lineage.ancestry.trees.roundings import roundings
+from lineage.ancestry.trees.roundings import heirs, roundings
 from lineage.ancestry.trees.unobserved import Unobserved, distance_to
 from lineage.types import CheckpointSketch
 
@@ -39,6 +39,7 @@ class Field:
         self.share = self.alike.of_models()
         self.first = beginnings(sketches, self.share)
         self.rounded = {i: j for cohort in self.grouped for i, j in roundings(cohort, sketches).items()}
+        self._heirs = {copy: m for c in self.grouped for copy, m in heirs(c, self.rounded).items()}
         self.missing: dict[int, Unobserved] = {}
         self.structure = [-1 - i for i in range(len(sketches))]
         for number, cohort in enumerate(self.grouped):
@@ -51,6 +52,23 @@ class Field:
         """Whether one of the models has no place yet."""
         return any(model not in self.settled for model in models)
 
+    def are_new(self, models: Collection[int]) -> bool:
+        """Whether none of the models has a place yet."""
+        return not any(model in self.settled for model in models)
+
+    def heirs(self, copy: int) -> frozenset[int]:
+        """The models that hold the rounding error of a rounded copy."""
+        return self._heirs.get(copy, frozenset())
+
+    def keeps_roundings(self, parent: int, child: int) -> bool:
+        """Whether `child` can come from `parent` as far as rounding errors tell: it holds those of the parent."""
+        if child in self.rounded:
+            return self.rounded[child] == parent
+        sides = ((parent == copy or parent in held, child in held) for copy, held in self._heirs.items())
+        return all(above == below for above, below in sides) and (
+            parent not in self.rounded or child in self.heirs(parent)
+        )
+
     def have_one_structure(self, left: int, right: int) -> bool:
         """Whether all matrices of two models correspond by role, layer and shape."""
         return self.structure[left] == self.structure[right]
@@ -62,6 +80,25 @@ class Field:
                 away = distance_to(model, missing, self._distance)
                 return None if away is None else math.exp(-away)
         return self._of_one_structure(left, right) or self.pairs.correlation(left, right)
+
+    def held_movement(self, model: int, other: int, origin: int) -> tuple[float, float] | None:
+        """The share of another's movement from `origin` in a model's own, and its standard error.
+
+        By least squares over the sampled values. None for models of several structures or not of the index, and where
+        the other did not move.
+        """
+        structures = {self.structure[one] for one in (model, other, origin)}
+        if len(structures) > 1 or {model, other, origin} & self.missing.keys() or min(structures) < 0:
+            return None
+        points = self.grouped[structures.pop()].points
+        begun, moved, own = (points[self._place[one]] for one in (origin, other, model))
+        step, movement = moved - begun, own - begun
+        length = float(step @ step)
+        if length == 0.0:
+            return None
+        share = float(step @ movement) / length
+        left = max(0.0, float(movement @ movement) - share**2 * length)
+        return share, math.sqrt(left / length / points.shape[1])
 
     def add_missing(self, one: Unobserved) -> int:
         """Number an unobserved parent."""

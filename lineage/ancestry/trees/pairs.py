@@ -60,6 +60,11 @@ class Pairs:
         role = likely_role(found.cues)
         return role if straight else _TURNED.get(role, role)
 
+    def certain_role(self, left: int, right: int) -> Role | None:
+        """What `left` is to `right` as far as one can be computed from the other."""
+        found, straight = self.either(left, right)
+        return found.role if straight or found.role is None else _TURNED.get(found.role, found.role)
+
     def alike(self, left: int, right: int) -> list[tuple[TensorSketch, TensorMatch]]:
         """Matrices that correspond, row by row and column by column, with how they do: of two the smaller.
 

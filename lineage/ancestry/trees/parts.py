@@ -19,6 +19,7 @@ from lineage.types import ComponentFinding, Edge
 _A_PART = 0.01  # share of a model below which a component is a detail
 _ROUGHLY = 0.2  # least likeness worth a comparison
 _TRIES = 3
+_PLAINLY = 0.5  # a correlation that two models apart do not reach in a few hundred values
 _EXPERTS = "experts"
 
 Sources = Mapping[int, Mapping[int, Sequence[ComponentFinding]]]
@@ -67,10 +68,16 @@ def _taken_out(model: int, lines: nx.DiGraph[int], pairs: Pairs) -> set[int]:
 
 
 def _unexplained(pairs: Pairs, child: int, parents: Sequence[int]) -> list[ComponentFinding]:
-    """Components of the child that nothing relates to any of its parents."""
+    """Components of the child that nothing relates to any of its parents, where that could be told."""
     compared = [pairs.compared(child, parent) for parent in parents]
-    known = {c.name for one in compared for c in one.components if is_significant(c.evidence)}
+    known = {c.name for one in compared for c in one.components if is_significant(c.evidence) or _is_alike(c)}
     return [c for c in compared[0].components if c.name not in known and c.share >= _A_PART]
+
+
+def _is_alike(finding: ComponentFinding) -> bool:
+    """Whether a component with too few units for a test is plainly the parent's."""
+    evidence = finding.evidence
+    return evidence.z is None and evidence.r is not None and evidence.r > _PLAINLY
 
 
 def _source(search: Search, child: int, name: str, below: set[int]) -> int | None:

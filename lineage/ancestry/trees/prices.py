@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lineage.ancestry.geometry import Points
 from lineage.ancestry.trees.arborescence import cheapest_forest
@@ -16,6 +17,7 @@ from lineage.match import expert_of
 Tree = dict[int, Arc]
 
 _CUE = 1.0  # cost of going against one cue of direction
+_NO_ROOT = 10.0
 _KEPT = 1.0  # price of an arc that was found once and is none of the cheapest now
 _RUNNERS_UP = 2  # arcs across structures that are compared beside the cheapest: they were priced by a rough look
 _CLOSE = 1.3  # if they cost at most this many times as much
@@ -47,8 +49,8 @@ class Prices:
         self._foreign = {(arc.parent, arc.child): arc for arc in foreign}
         near = list(near)
         found = [*near, *self._across(foreign)]
-        arcs = [arc for arc in found if self._is_between_originals(arc)]
-        # A rounded copy hangs on what it was rounded from; to all others the two are the same model.
+        arcs = [arc for arc in found if field.keeps_roundings(arc.parent, arc.child) and arc.child not in field.rounded]
+        # A rounded copy hangs on what it was rounded from; what does not hold its error cannot tell the two apart.
         arcs += [Arc(finer, copy, 0.0) for copy, finer in field.rounded.items() if copy in roots]
         arcs = [arc for arc in arcs if field.is_open([arc.parent, arc.child])]
         arcs += self._kept({(arc.parent, arc.child): arc.cost for arc in found})
@@ -69,7 +71,9 @@ class Prices:
     def cheapest(self, roots: Mapping[int, float], drawn: Points | None = None) -> Tree:
         """The cheapest forest at what is known now; with `drawn`, at other prices within structures."""
         costs = self._costs(self._found if drawn is None else np.where(self._is_near, drawn, self._found))
-        chosen = cheapest_forest(self._parents, self._children, costs, np.array([roots[m] for m in self._place]))
+        # What can be computed from another model has a parent.
+        begun = np.array([roots[m] for m in self._place]) + np.where(self._has_computed(), _NO_ROOT, 0.0)
+        chosen = cheapest_forest(self._parents, self._children, costs, begun)
         arcs = [Arc(*self._ends[row], float(costs[row])) for row in chosen]
         return {arc.child: arc for arc in arcs if arc.child not in self._merged}
 
@@ -143,9 +147,6 @@ class Prices:
         others = [held for held in alike if expert_of(held.a) is None and expert_of(held.b) is None]
         return all((held.r or 0.0) > _EXACT for held in others)
 
-    def _is_between_originals(self, arc: Arc) -> bool:
-        return arc.parent not in self._field.rounded and arc.child not in self._field.rounded
-
     def _across(self, foreign: Iterable[Arc]) -> list[Arc]:
         return list(across(foreign, self._pairs, self._field.first, self._merged))
 
@@ -157,8 +158,12 @@ class Prices:
 
     def _costs(self, found: Points) -> Points:
         costs = found + self._surcharges
-        computed = self._is_computed & np.isfinite(costs)
-        has_computed = np.zeros(len(self._place), bool)
-        has_computed[self._children[computed]] = True
-        costs[self._is_told & ~computed & has_computed[self._children]] = np.inf
+        costs[self._is_told & ~self._is_computed & self._has_computed()[self._children]] = np.inf
         return costs
+
+    def _has_computed(self) -> NDArray[np.bool_]:
+        """Which members can be computed from another one, as far as comparisons told."""
+        computed = self._is_computed & np.isfinite(self._found + self._surcharges)
+        found = np.zeros(len(self._place), bool)
+        found[self._children[computed]] = True
+        return found

@@ -1,8 +1,8 @@
-"""Models that are another one rounded to a narrower type, or to levels that such a type blurred."""
+"""Models that are another one rounded to a narrower type or to few levels, and what was trained from such."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import ml_dtypes
 import numpy as np
@@ -11,10 +11,15 @@ from numpy.typing import NDArray
 from lineage.ancestry.geometry import Cohort
 from lineage.ancestry.merges.mixtures import COPY
 from lineage.ancestry.pairwise.blurred import blurred, is_blurred_rounding
+from lineage.ancestry.pairwise.lattices import is_rounding, lattice, misses
 from lineage.types import CheckpointSketch, TensorSketch
 
 _NEAREST = 8
-_LEVELS = 1e-2  # squared distance: the widest of 255 steps of one scale for all leaves less beside few outliers
+_SURELY = 8.0  # standard errors that an inherited error lies off 0
+_WHOLE = 0.1  # how far the share of an error that was inherited may lie off 1, as training moves on
+_LEVELS = 0.1  # squared distance: 15 levels a row leave less beside few outliers
+_MOST = 0.8  # share of the matrices: in one the levels may be missed, and a head is trained now and then
+_AS_GOOD = 5e-4  # share of the values on another level that tells nothing of two models
 _TYPES = (np.dtype(ml_dtypes.bfloat16), np.dtype(np.float16))
 
 
@@ -22,21 +27,51 @@ def roundings(cohort: Cohort, sketches: Sequence[CheckpointSketch]) -> dict[int,
     """Each model that is the exact rounding of another of its structure, with the other (positions in `sketches`)."""
     matrices = [_matrices(sketches[member]) for member in cohort.members]
     values = [np.concatenate([t.values.reshape(-1) for t in held]) for held in matrices]
-    has_levels = [any(blurred(t) is not None for t in held) for held in matrices]
+    has_levels = [any(_has_levels(t) for t in held) for held in matrices]
     squares = (cohort.points**2).sum(axis=1)
     squared_distances = squares[:, None] + squares - 2 * cohort.points @ cohort.points.T
     found: dict[int, int] = {}
     for i, copy in enumerate(cohort.members):
         squared = squared_distances[i]
-        for j in np.argsort(squared)[:_NEAREST]:
+        left_off: dict[int, float] = {}
+        for j in np.argsort(squared)[:_NEAREST].tolist():
             if j == i or squared[j] > (_LEVELS if has_levels[i] else COPY):
                 continue
-            if any(np.array_equal(values[i], _round(values[j], dtype)) for dtype in _TYPES) or (
-                has_levels[i] and not has_levels[j] and _is_on_levels(matrices[i], matrices[j])
-            ):
-                found[copy] = cohort.members[int(j)]
-                break
+            if any(np.array_equal(values[i], _round(values[j], dtype)) for dtype in _TYPES):
+                left_off[j] = 0.0
+            elif has_levels[i] and not has_levels[j]:
+                left = _off_levels(matrices[i], matrices[j])
+                left_off |= {} if left is None else {j: left}
+        if left_off:
+            least = min(left_off.values())
+            as_good = [j for j, left in left_off.items() if left <= least + _AS_GOOD]
+            # Of a model and its copy with noise, the model lies nearer to all the others.
+            found[copy] = cohort.members[min(as_good, key=lambda j: squared_distances[j].sum())]
     return {copy: finer for copy, finer in found.items() if finer not in found or found[finer] != copy}
+
+
+def heirs(cohort: Cohort, rounded: Mapping[int, int]) -> dict[int, frozenset[int]]:
+    """For each rounded copy, the models that hold its rounding error and so come from it (positions in `sketches`).
+
+    The error has nothing to do with training: what was trained from the copy holds all of it, what was trained from
+    the finer model nothing. The share is that of the error in the difference to the finer model, by least squares.
+    """
+    place = {member: i for i, member in enumerate(cohort.members)}
+    found = {}
+    for copy, finer in rounded.items():
+        if copy not in place:
+            continue
+        origin = cohort.points[place[finer]]
+        error, moved = cohort.points[place[copy]] - origin, cohort.points - origin
+        length = float(error @ error)
+        if length == 0.0:
+            continue
+        shares = moved @ error / length
+        left = np.maximum(0.0, (moved**2).sum(axis=1) - shares**2 * length)
+        errors = np.sqrt(left / length / cohort.points.shape[1])
+        inherits = (np.abs(shares - 1.0) < np.maximum(_WHOLE, 3 * errors)) & (shares > _SURELY * errors)
+        found[copy] = frozenset(m for m, i in place.items() if inherits[i] and m not in rounded)
+    return found
 
 
 def _matrices(sketch: CheckpointSketch) -> list[TensorSketch]:
@@ -44,15 +79,33 @@ def _matrices(sketch: CheckpointSketch) -> list[TensorSketch]:
     return [t for t in ordered if len(t.shape) > 1 and t.part.generic is None]
 
 
-def _is_on_levels(copy: Sequence[TensorSketch], finer: Sequence[TensorSketch]) -> bool:
-    """Whether every matrix is the other's, as it is or rounded to blurred levels."""
+def _off_levels(copy: Sequence[TensorSketch], finer: Sequence[TensorSketch]) -> float | None:
+    """Share of the values that the finer model would have put on another level; None if it is not rounded from it.
+
+    The matrices, most of them by size, must be the other's, as they are or rounded to their levels.
+    """
+    total, off, on_level, trained = sum(mine.params for mine in copy), 0.0, 0, 0
     for mine, other in zip(copy, finer, strict=True):
-        levels = blurred(mine)
-        if not np.array_equal(mine.values, other.values) and (
-            levels is None or not is_blurred_rounding(levels, mine.values, other.values)
-        ):
-            return False
-    return True
+        left = 0.0 if np.array_equal(mine.values, other.values) else _misses(mine, other)
+        if left is None:
+            trained += mine.params
+            if trained >= (1.0 - _MOST) * total:
+                return None
+        else:
+            off, on_level = off + left * mine.params, on_level + mine.params
+    return off / max(1, on_level)
+
+
+def _has_levels(tensor: TensorSketch) -> bool:
+    return lattice(tensor) is not None or blurred(tensor) is not None
+
+
+def _misses(mine: TensorSketch, other: TensorSketch) -> float | None:
+    x, y = mine.values, other.values
+    if lattice(mine) is not None:
+        return misses(x, y) if lattice(other) is None and is_rounding(x, y) else None
+    levels = blurred(mine)
+    return 1.0 - levels.agreement(x, y) if levels is not None and is_blurred_rounding(levels, x, y) else None
 
 
 def _round(values: NDArray[np.float32], dtype: np.dtype[np.generic]) -> NDArray[np.float32]:

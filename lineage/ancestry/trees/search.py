@@ -8,16 +8,19 @@ from collections.abc import Iterator, Mapping, Sequence
 import networkx as nx
 import numpy as np
 
+from lineage.ancestry.geometry import Cohort
 from lineage.ancestry.merges.mixtures import Mixture, closes_circle, find_mixtures
 from lineage.ancestry.merges.passthrough import find_stacks
 from lineage.ancestry.trees.arcs import STRANGE, Arc, strangers
 from lineage.ancestry.trees.family import Family
 from lineage.ancestry.trees.field import Field
 from lineage.ancestry.trees.forked import shared_out
-from lineage.ancestry.trees.pairs import Watch
+from lineage.ancestry.trees.pairs import Watch, is_related
 from lineage.ancestry.trees.prices import Tree
 from lineage.ancestry.trees.unobserved import Unobserved
 from lineage.types import CheckpointSketch, Comparison
+
+_NEAR = 8  # members of a cohort around one that is asked about, itself among them
 
 Support = Mapping[tuple[int, int], float]
 _Members = tuple[list[int], list[Arc]]  # models of one family and the candidates across structures among them
@@ -26,9 +29,10 @@ _Members = tuple[list[int], list[Arc]]  # models of one family and the candidate
 class Search:
     """The trees of one graph; models are numbered as in `field`.
 
-    `mixtures` maps merges to their parts, `merged` to their parents, the one of most weight first. `settled` gives the
-    parents of models that are placed already, None if those are not here: only what joins them to the others is
-    looked for. The work is shared out among so many `processes`.
+    `mixtures` maps merges to their parts, `merged` to their parents, the one of most weight first. `begun` are pairs
+    of a base and what was trained from it, as merges say. `settled` gives the parents of models that are placed
+    already, None if those are not here: only what joins them to the others is looked for. The work is shared out among
+    so many `processes`. Where all is asked `about` one model, merges are looked for near it only.
     """
 
     def __init__(
@@ -37,11 +41,20 @@ class Search:
         watch: Watch | None = None,
         settled: Mapping[int, Sequence[int] | None] | None = None,
         processes: int = 1,
+        about: int | None = None,
     ) -> None:
         self.field = Field(sketches, watch, settled)
         self._processes = processes
+        self._about = about
         self.mixtures = self._mixtures()
         known = {child: parents for child, parents in self.field.settled.items() if parents and len(parents) > 1}
+        # A merge of differences says of a model that it is where the others began.
+        self.begun = {
+            (base, parent)
+            for one in self.mixtures.values()
+            for parent in one.parents
+            if (base := one.base) is not None and parent != base
+        }
         self.merged: dict[int, Sequence[int]] = known | {child: _by_weight(one) for child, one in self.mixtures.items()}
 
     def forest(self) -> tuple[Tree, Support]:
@@ -58,7 +71,7 @@ class Search:
         return tree, support
 
     def _searched(self, families: Sequence[_Members]) -> Iterator[tuple[Tree, Support]]:
-        for family in (Family(self.field, models, self.merged, foreign) for models, foreign in families):
+        for family in (Family(self.field, models, self.merged, foreign, self.begun) for models, foreign in families):
             yield family.tree(), family.support()
 
     def _shared(self, families: Sequence[_Members]) -> Iterator[tuple[Tree, Support]]:
@@ -94,6 +107,7 @@ class Search:
                 not circular
                 and child not in kept
                 and child not in rounded
+                and all(self.field.keeps_roundings(parent, child) for parent in one.parents)
                 and self.field.is_open([child, *one.parents])
             ):
                 lines.add_edges_from((parent, child) for parent in one.parents)
@@ -105,7 +119,8 @@ class Search:
 
         def work(number: int) -> dict[int, Mixture]:
             cohort = self.field.grouped[number]
-            return find_mixtures(cohort, [k for k, member in enumerate(cohort.members) if member in self.field.rounded])
+            copies = [k for k, member in enumerate(cohort.members) if member in self.field.rounded]
+            return find_mixtures(cohort, copies, self._asked(cohort))
 
         if self._processes == 1:
             return [work(number) for number in range(len(self.field.grouped))]
@@ -113,9 +128,27 @@ class Search:
         found = dict(one for portion in shared_out(work, sizes, self._processes) for one in portion)
         return [found[number] for number in range(len(sizes))]
 
+    def _asked(self, cohort: Cohort) -> list[int] | None:
+        """The members of a cohort whose merges matter: all, or those that are near the one that is asked about."""
+        if self._about is None:
+            return None
+        if self._about not in cohort.members:
+            return []
+        return [int(k) for k in np.argsort(cohort.steps()[cohort.members.index(self._about)])[:_NEAR]]
+
+    def _met(self) -> list[Arc]:
+        """Relatives of another structure that the model that is asked about was compared with before."""
+        if self._about is None:
+            return []
+        held, own = self.field.pairs, self._about
+        others = [i for i in range(len(self.field.sketches)) if i != own and held.is_known(own, i)]
+        found = [i for i in others if not self.field.have_one_structure(own, i) and is_related(held.either(own, i)[0])]
+        ends = (sorted((own, i), key=lambda k: (self.field.sketches[k].params, k)) for i in found)
+        return [Arc(small, large, 0.0) for small, large in ends]
+
     def _split(self) -> list[_Members]:
         """The models that a possible descent or a merge joins, group by group: nothing in one tells of another."""
-        foreign = strangers(self.field.share, self.field.structure, self.field.sketches)
+        foreign = [*strangers(self.field.share, self.field.structure, self.field.sketches), *self._met()]
         joined: nx.Graph[int] = nx.Graph()
         joined.add_nodes_from(range(len(self.field.sketches)))
         for cohort in self.field.grouped:

@@ -42,14 +42,14 @@ def test_the_nearer_sibling_is_lifted_to_the_parent():
     assert r(LIKE_DATA, CHILD) > r(LIKE_DATA, PARENT)
     tree = {1: Arc(0, 1, 0.1), 2: Arc(1, 2, 0.1), 3: Arc(1, 3, 0.1)}
 
-    def correlations(child: int, parent: int, grandparent: int) -> tuple[float, float, float]:
+    def is_sibling(child: int, parent: int, grandparent: int) -> bool:
         ends = (child, parent), (child, grandparent), (parent, grandparent)
         one, two, three = (r(points[a], points[b]) for a, b in ends)
-        return one, two, three
+        return not is_chain(one, two, three)
 
-    found = lifted(tree, {}, frozenset(), correlations)
+    found = lifted(tree, {}, frozenset(), is_sibling)
     assert {child: arc.parent for child, arc in found.items()} == {1: 0, 2: 0, 3: 1}
-    fixed = lifted(tree, {}, frozenset({2}), correlations)
+    fixed = lifted(tree, {}, frozenset({2}), is_sibling)
     assert fixed[2].parent == 1
 
 

@@ -1,0 +1,83 @@
+"""Where a tree most likely began to grow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping
+
+import networkx as nx
+
+from lineage.ancestry.pairwise.direction import leaning
+from lineage.ancestry.trees.arcs import Arc
+from lineage.ancestry.trees.field import Field
+from lineage.types import Role
+
+_CERTAIN = 60.0  # log-odds of what can be computed one way only
+_BEGUN = 6.0  # that whoever merged differences took them to the model from which the others came
+_PUT_TOGETHER = 2.0  # that a model with more components has those of the other, rather than gave them
+_CERTAINLY: Mapping[Role | None, float] = {"child": _CERTAIN, "parent": -_CERTAIN}
+
+
+def rerooted(
+    tree: Mapping[int, Arc], field: Field, merged: Collection[int], begun: Collection[tuple[int, int]]
+) -> dict[int, Arc]:
+    """The same trees, each oriented from its likeliest root; those with a known beginning, or old ones, as they are.
+
+    An undirected tree of n nodes can be rooted in n ways, each of which directs all its edges. Under growth by one
+    model at a time, each hung on any that is there, a root is as likely as there are orders in which the tree can have
+    grown from it: n! / product of the sizes of all subtrees (Shah and Zaman 2011). Cues of two ends are likelihood
+    ratios on the roots of either side. This orients a tree for what has to be looked at from its root; it proves no
+    direction. Every arc must have been compared. Merges (`merged`) are where a tree begins, and `begun` are pairs of a
+    base and what was trained from it.
+    """
+    joined: nx.Graph[int] = nx.Graph((arc.parent, arc.child) for arc in tree.values())
+    found: dict[int, Arc] = {}
+    for nodes in nx.connected_components(joined):
+        arcs = {child: tree[child] for child in sorted(nodes & tree.keys())}
+        known = nodes & (field.first | {*merged} | field.missing.keys())
+        found |= (
+            arcs if known or not field.are_new(nodes) else dict(_oriented(joined.subgraph(nodes), arcs, field, begun))
+        )
+    return found
+
+
+def _oriented(
+    tree: nx.Graph[int], arcs: Mapping[int, Arc], field: Field, begun: Collection[tuple[int, int]]
+) -> Iterator[tuple[int, Arc]]:
+    costs = {frozenset((arc.parent, arc.child)): arc.cost for arc in arcs.values()}
+    weights = _log_weights(tree, field, begun)
+    root = max(sorted(weights), key=lambda node: weights[node])
+    for parent, child in nx.bfs_edges(tree, root, sort_neighbors=sorted):
+        yield child, Arc(parent, child, costs[frozenset((parent, child))])
+
+
+def _log_weights(tree: nx.Graph[int], field: Field, begun: Collection[tuple[int, int]]) -> dict[int, float]:
+    """Logarithm of the weight of each node as the root."""
+    start = min(tree)
+    order = list(nx.dfs_preorder_nodes(tree, start))
+    above = {child: parent for parent, child in nx.dfs_edges(tree, start)}
+    size = dict.fromkeys(tree, 1)
+    for node in reversed(order[1:]):
+        size[above[node]] += size[node]
+    weight = {start: 0.0}
+    for node in order[1:]:
+        # The root moves over one edge: the subtree of one end grows to what the other leaves, and the edge turns.
+        orders = math.log(size[node] / (len(tree) - size[node]))
+        odds = _log_odds(node, above[node], field)
+        odds += _BEGUN * (((above[node], node) in begun) - ((node, above[node]) in begun))
+        weight[node] = weight[above[node]] + orders - odds
+    return weight
+
+
+def _log_odds(child: int, parent: int, field: Field) -> float:
+    """Log-odds that an edge points from parent to child rather than back, by what the two show."""
+    if child in field.rounded or parent in field.rounded:
+        holds = field.rounded.get(child) == parent or child in field.heirs(parent)
+        return _CERTAIN if holds else -_CERTAIN
+    found, straight = field.pairs.either(child, parent)
+    sign = 1.0 if straight else -1.0
+    if found.role in _CERTAINLY:
+        return sign * _CERTAINLY[found.role]
+    ours, theirs = field.pairs.components(child), field.pairs.components(parent)
+    parts = _PUT_TOGETHER * ((theirs < ours) - (ours < theirs))
+    return sign * leaning(found.cues) + parts

@@ -1,0 +1,80 @@
+"""Which arcs of a tree are directed, whatever root the tree was drawn from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from operators import int8_rows, magnitude_pruned, matrices, noise
+
+from lineage.ancestry.merges.mixture import Mixture
+from lineage.ancestry.trees.edges import measured_edges
+from lineage.ancestry.trees.search import Search
+from tests.synthetic import Arrays, encoder, sketch
+
+BASE = encoder(1)
+
+
+def trained(arrays: Arrays, seed: int, strength: float = 0.03) -> Arrays:
+    return matrices(noise(strength, seed=seed))(arrays)
+
+
+def said(family: Mapping[str, Arrays]) -> dict[frozenset[str], str | None]:
+    """For every edge its ends with the child, None where the direction is open."""
+    found = measured_edges(Search([sketch(arrays, name=name) for name, arrays in family.items()]))
+    ids = {sketch(arrays, name=name).id: name for name, arrays in family.items()}
+    return {frozenset((ids[e.parent], ids[e.child])): ids[e.child] if e.directed else None for e in found}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_star_without_its_beginning_is_open_while_it_is_small(seed):
+    family = {"base": BASE} | {f"child {i}": trained(BASE, 10 + i) for i in range(4)}
+    names = list(family)
+    np.random.default_rng(seed).shuffle(names)
+    found = said({name: family[name] for name in names})
+    assert found == {frozenset(("base", f"child {i}")): None for i in range(4)}
+
+
+def test_a_model_with_many_neighbours_is_the_parent_of_all_but_one_of_them_at_least():
+    family = {f"child {i}": trained(BASE, 10 + i) for i in range(8)} | {"base": BASE}
+    assert said(family) == {frozenset(("base", f"child {i}")): f"child {i}" for i in range(8)}
+
+
+def test_what_hangs_on_a_computed_copy_is_younger():
+    pruned = matrices(magnitude_pruned)(BASE)
+    quantised = matrices(int8_rows)(BASE)
+    family = {"base": BASE, "pruned": pruned, "healed": trained(pruned, 20), "int8": quantised}
+    family |= {"tuned int8": trained(quantised, 21, 0.05)}
+    assert said(family) == {
+        frozenset(("base", "pruned")): "pruned",
+        frozenset(("pruned", "healed")): "healed",
+        frozenset(("base", "int8")): "int8",
+        frozenset(("int8", "tuned int8")): "tuned int8",
+    }
+
+
+def test_an_adapter_merged_into_a_model_and_into_its_rounded_copy_makes_no_merge():
+    """One is the sum of the other, the model and the copy, exactly so; it holds the copy's error, which tells it."""
+    quantised = matrices(int8_rows)(BASE)
+    delta = {name: array - BASE[name] for name, array in trained(BASE, 22, 0.05).items()}
+    family = {"base": BASE, "int8": quantised}
+    family |= {"on base": {n: a + delta[n] for n, a in BASE.items()}}
+    family |= {"on int8": {n: a + delta[n] for n, a in quantised.items()}}
+    found = said(family)
+    assert found[frozenset(("int8", "on int8"))] == "on int8"
+    assert found.keys() == {frozenset(p) for p in (("base", "int8"), ("base", "on base"), ("int8", "on int8"))}
+
+
+@pytest.mark.parametrize(
+    ("method", "weights", "alternatives", "base"),
+    [
+        ("TIES", (0.5, 0.5, 0.0), (), 2),
+        ("DARE", (0.5, 0.5, 0.0), ((2, 7),), None),
+        ("task arithmetic", (0.7, -0.3, 0.6), (), 1),
+        ("task arithmetic", (0.3, 0.3, 0.4), (), None),
+        ("linear", (0.3, 0.3, 0.4), (), None),
+    ],
+)
+def test_a_merge_of_differences_tells_its_base(method, weights, alternatives, base):
+    assert Mixture((0, 1, 2), weights, {}, 0.0, method, alternatives=alternatives).base == base
