@@ -122,6 +122,14 @@ def ask(query: CheckpointSketch, known: list[CheckpointSketch]) -> Whois:
         return whois(query, [SketchFolder(folder)])
 
 
+def first_of(answer: Whois) -> Comparison | None:
+    """The comparison with the relative that an answer names first: a copy, a parent, or one with an open direction."""
+    place = answer.place
+    first = next(iter((*place.copies, *place.parents, *place.open)), None)
+    compared = {one.model: one for one in (*answer.ancestors, *answer.alternatives)}
+    return None if first is None else compared.get(first.model)
+
+
 def check_related(models: dict[str, Model]) -> Iterator[tuple[Bar, list[str]]]:
     """Each known child against an index of other models: the word, the parent, and the strength."""
     for child, parent, word in [*RELATED, *PAIRS]:
@@ -130,7 +138,7 @@ def check_related(models: dict[str, Model]) -> Iterator[tuple[Bar, list[str]]]:
         # The parent last: of copies, which share an id, the last one is held.
         others = [wanted] if alone else [*(m.sketch for name, m in models.items() if name != child), wanted]
         answer = ask(query, others)
-        best = answer.ancestors[0] if answer.ancestors else None
+        best = first_of(answer)
         evidence = best.evidence if best else None
         named = best is not None and best.model == wanted.id and best.relation == word
         strong = evidence is not None and ((evidence.z or 0) > 15 or evidence.agreeing > 100) and evidence.log10_p < -6
@@ -294,7 +302,7 @@ def check_operators(
 
 def judge(base: str, operation: Operation, answer: Whois) -> tuple[Bar, list[str]]:
     """Whether an answer has the right word, parent and component."""
-    best: Comparison | None = answer.ancestors[0] if answer.ancestors else None
+    best = first_of(answer)
     right = best is not None and (best.relation, best.model_name) == (operation.word, base)
     if operation.component is not None:
         inherited = {(f.name, model) for f, _, model in answer.components if model is not None}

@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 from lineage.ancestry.chance import null
 from lineage.ancestry.pairwise.comparison import compare, generic
 from lineage.ancestry.pairwise.relations import DERIVED, is_significant
+from lineage.ancestry.standing import standing
 from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.adapters import is_adapter
 from lineage.sketch.family import FAMILY
@@ -38,6 +39,8 @@ NEAREST_TENSORS = 8
 _MOST_STRANGE = 64  # adapters asked for beyond these where a model is sought, and models where an adapter is
 MOST_ALTERNATIVES = 5
 _EITHER_WAY = 0.5  # that an open relative is the parent: a pair alone tells nothing of it
+_RELATIVES = 8  # related models whose own neighbours are looked for
+_MOST_AROUND = 48
 _EXACTNESS = {"identical": 2, "re-encoded": 1}
 _SUGGESTIVE = 0.3  # cosine of tensor vectors, whose error is 1/16: a suggestion to look, not evidence
 
@@ -50,9 +53,10 @@ TRANSFORMATIONS = (
     "added vocabulary",
     "reordered rows of single tensors",
     "reuse of one component",
+    "merges of several parents that are known here",
 )
+MERGES = "merges of several parents (`lineage decompose` does)"  # by a comparison of two models alone
 NOT_TESTED = (
-    "merges of several parents (`lineage decompose` does)",
     "whole networks permuted or rotated",
     "distillation and other functional likeness (it leaves no trace in weights)",
     "a common parent that is not known here (two of its children look like parent and child)",
@@ -74,13 +78,21 @@ def whois(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
     searched = time.perf_counter()
     with threadpool_limits(limits=1, user_api="blas"):  # the products are small: threads would wait for each other
         compared = [compare(query, reference, max(1, models)) for reference in loaded.values()]
-    compared.sort(key=_rank, reverse=True)
-    placed = _placed(query, compared)
-    found = _ancestors(compared)
-    others = tuple(_alternatives(compared, found, loaded))
-    place = _place([*found, *others])
+        compared.sort(key=_rank, reverse=True)
+        around = _neighbourhood(compared, loaded, indexes)
+        stands = standing(query, list(around.values()), {one.model: one for one in compared}) if around else None
+    place = stands.place if stands is not None else Place()
+    if place == Place():
+        place = _of_pairs(compared)
+    if stands is not None:
+        known = {one.model for one in compared}
+        loaded |= around
+        compared += [one for model, one in stands.compared.items() if model not in known]
+    first = _in_order(place, compared)
+    placed = _placed(query, compared, first)
     up = {relative.model for relative in (*place.copies, *place.parents)}
-    ancestors = tuple(one for one in found if one.model in up)
+    ancestors = tuple(one for one in first if one.model in up)
+    rest = [c for c in compared if is_significant(c.evidence) and c not in first][:MOST_ALTERNATIVES]
     nearest = max(compared, key=lambda c: (is_ancestry(c), c.share, c.evidence.coverage), default=None)
     reaches = [c.evidence.min_detectable_r for c in compared if c.evidence.min_detectable_r is not None]
     return Whois(
@@ -88,7 +100,7 @@ def whois(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
         verdict=_verdict(placed, place),
         components=placed,
         ancestors=ancestors,
-        alternatives=tuple(one for one in (*found, *others) if one not in ancestors),
+        alternatives=tuple(one for one in (*first, *rest) if one not in ancestors),
         generic=generic(query),
         left_out=tuple(f"{name}: {reason}" for name, reason in query.left_out),
         limits=Limits(
@@ -103,6 +115,42 @@ def whois(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
         null=null(query, compared, loaded, _shown(placed, compared, nearest)),
         place=place,
     )
+
+
+def _neighbourhood(compared: Sequence[Comparison], loaded: Loaded, indexes: Sequence[Index]) -> Loaded:
+    """The related models and those that these are near to, so that a model's relatives are there with their own."""
+    related = [one.model for one in compared if is_significant(one.evidence)]
+    around = {model: loaded[model] for model in related}
+    for model in related[:_RELATIVES]:
+        for index in indexes:
+            for other in candidates(loaded[model], index):
+                if len(around) < _MOST_AROUND and other not in around:
+                    around[other] = loaded[other] if other in loaded else index.load(other)
+    return around
+
+
+def _of_pairs(compared: Sequence[Comparison]) -> Place:
+    """What the best comparisons tell alone, where no tree joins the model to those that it is related to.
+
+    A direction is said where one of the two can be computed from the other.
+    """
+    names = dict.fromkeys(c.name for comparison in compared for c in comparison.components)
+    best = [one for name in names if (one := _best(name, compared)) is not None and is_ancestry(one)]
+    lists: dict[str, list[Relative]] = defaultdict(list)
+    for one in dict.fromkeys(sorted(best, key=_rank, reverse=True)):
+        role = {"child": "parents", "parent": "descendants"}.get(one.role or "", "open")
+        stand = "copies" if one.verdict == "identical" else role
+        probability = _EITHER_WAY if stand == "open" else one.confidence
+        lists[stand].append(Relative(one.model, one.model_name, one.relation, probability, basis=one.basis))
+    found = {stand: tuple(relatives) for stand, relatives in lists.items()}
+    return replace(Place(), **found)  # type: ignore[arg-type]
+
+
+def _in_order(place: Place, compared: Sequence[Comparison]) -> list[Comparison]:
+    """The comparisons with the relatives of a place: copies, parents, open ones, then the kin beyond."""
+    by_model = {one.model: one for one in compared}
+    kin = (*place.copies, *place.parents, *place.open, *place.descendants, *place.ancestors, *place.siblings)
+    return [by_model[one.model] for one in kin if one.model in by_model]
 
 
 def unsampled(sketches: Iterable[CheckpointSketch]) -> tuple[str, ...]:
@@ -155,13 +203,6 @@ def is_ancestry(comparison: Comparison) -> bool:
     return comparison.verdict in ("identical", "derived", "partly-derived")
 
 
-def _ancestors(compared: Sequence[Comparison]) -> tuple[Comparison, ...]:
-    """The best comparison for each component that descends from something, without repeats."""
-    names = dict.fromkeys(c.name for comparison in compared for c in comparison.components)
-    best = [c for name in names if (c := _best(name, compared)) is not None and is_ancestry(c)]
-    return tuple(dict.fromkeys(sorted(best, key=_rank, reverse=True)))
-
-
 def _best(name: str, compared: Sequence[Comparison]) -> Comparison | None:
     """The comparison that speaks best for one component: inheritance first, then the strongest evidence."""
 
@@ -181,13 +222,18 @@ def _finding(name: str, comparison: Comparison) -> ComponentFinding:
     return next(c for c in comparison.components if c.name == name)
 
 
-def _placed(query: CheckpointSketch, compared: Sequence[Comparison]) -> tuple[Placed, ...]:
+def _placed(query: CheckpointSketch, compared: Sequence[Comparison], first: Sequence[Comparison]) -> tuple[Placed, ...]:
+    """Each component with the model that it is shown beside: of those in `first` the first that explains it.
+
+    A model has all its components from one parent, unless that one does not explain them.
+    """
     if not compared:
         alone = compare(query, _NOTHING)
         return tuple((finding, None, None) for finding in alone.components)
     placed: list[Placed] = []
     for finding in compared[0].components:
-        best = _best(finding.name, compared)
+        explaining = (one for one in first if _finding(finding.name, one).relation in DERIVED)
+        best = next(explaining, None) or _best(finding.name, compared)
         assert best is not None
         chosen = _finding(finding.name, best)
         known = is_significant(chosen.evidence)
@@ -202,41 +248,6 @@ def _shown(
     by_model = {comparison.model: comparison for comparison in compared}
     shown = {finding.name: by_model.get(model or "", nearest) for finding, model, _ in placed}
     return {name: comparison for name, comparison in shown.items() if comparison is not None}
-
-
-def _alternatives(compared: Sequence[Comparison], ancestors: Sequence[Comparison], loaded: Loaded) -> list[Comparison]:
-    """Other models with significant evidence; those that descend from the best ancestor themselves are siblings."""
-    rest = [c for c in compared if is_significant(c.evidence) and c not in ancestors][:MOST_ALTERNATIVES]
-    if not ancestors:
-        return rest
-    parent = loaded[ancestors[0].model]
-    return [_sibling(c, ancestors[0], compare(loaded[c.model], parent)) for c in rest]
-
-
-def _sibling(other: Comparison, ancestor: Comparison, theirs: Comparison) -> Comparison:
-    """`other`, called a sibling if it and the query are both children of the ancestor."""
-    if theirs.role != "child" or ancestor.role != "child":
-        return other
-    return replace(other, relation="sibling", verdict="related", role=None, basis=theirs.basis)
-
-
-def _place(related: Sequence[Comparison]) -> Place:
-    """The relatives by what the pairwise comparisons say of each alone."""
-    lists: dict[str, list[Relative]] = defaultdict(list)
-    for one in related:
-        name = _list_of(one)
-        probability = _EITHER_WAY if name == "open" else one.confidence
-        lists[name].append(Relative(one.model, one.model_name, one.relation, probability, basis=one.basis))
-    found = {name: tuple(relatives) for name, relatives in lists.items()}
-    return replace(Place(), **found)  # type: ignore[arg-type]
-
-
-def _list_of(one: Comparison) -> str:
-    if one.verdict == "identical":
-        return "copies"
-    if one.relation in ("sibling", "shared-init"):
-        return "siblings"
-    return {"child": "parents", "parent": "descendants"}.get(one.role or "", "open")
 
 
 def _verdict(placed: Sequence[Placed], place: Place) -> Verdict:

@@ -63,9 +63,9 @@ def compare(
 
 def not_tested(a: CheckpointSketch, b: CheckpointSketch) -> tuple[str, ...]:
     """What a comparison of two models does not see; nothing is listed for adapters, which have no such list yet."""
-    from lineage.ancestry.placing import NOT_TESTED, unsampled
+    from lineage.ancestry.placing import MERGES, NOT_TESTED, unsampled
 
-    return () if is_adapter(a) else (*NOT_TESTED, *unsampled((a, b)))
+    return () if is_adapter(a) else (MERGES, *NOT_TESTED, *unsampled((a, b)))
 
 
 def decompose(

@@ -1,0 +1,133 @@
+"""Where one model stands in the tree of its neighbourhood: its edges there, and what they lead to."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from lineage.ancestry.folding import fold
+from lineage.ancestry.trees.edges import UNOBSERVED, measured_edges
+from lineage.ancestry.trees.search import Search
+from lineage.types import Between, CheckpointSketch, Comparison, Edge, Place, Relative
+
+_MOST = 64  # of each kind of kin: a family of thousands is the graph's to tell
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A model's place, and the comparisons with its neighbours in the tree by their ids."""
+
+    place: Place
+    compared: Mapping[str, Comparison]
+
+
+def standing(query: CheckpointSketch, others: Sequence[CheckpointSketch], made: Mapping[str, Comparison]) -> Standing:
+    """Place `query` among models that it may be related to; `made` are its comparisons with some of them, by id.
+
+    The order of `others` says nothing.
+    """
+    groups = fold([query, *sorted(others, key=lambda sketch: sketch.id)])
+    sketches = [replace(group[0], declared=()) for group in groups]
+    search = Search(sketches, about=0)
+    if not query.declared:  # what a card says plays no part in the tree
+        silent = {group[0].id for group in groups if not group[0].declared}
+        search.field.pairs.keep({(0, i): made[s.id] for i, s in enumerate(sketches) if s.id in made and s.id in silent})
+    edges = tuple(measured_edges(search))
+    names = {sketch.id: sketch.name for sketch in sketches}
+    beside = [edge for edge in edges if query.id in (edge.parent, edge.child)]
+    near = [e.child if e.parent == query.id else e.parent for e in beside]
+    place = _Kin(query.id, edges, names).place()
+    copies = tuple(Relative(other.id, other.name, "identical", 1.0) for other in groups[0][1:])
+    number = {sketch.id: i for i, sketch in enumerate(sketches)}
+    compared = {model: search.field.pairs.compared(0, number[model]) for model in near if model in number}
+    return Standing(replace(place, copies=copies), compared)
+
+
+class _Kin:
+    """The kin of one model in a graph's edges; each model is kin once, by the first and nearest way."""
+
+    def __init__(self, own: str, edges: Sequence[Edge], names: Mapping[str, str]) -> None:
+        self._own, self._names = own, names
+        self._seen = {own}
+        self._above: dict[str, list[Edge]] = defaultdict(list)
+        self._below: dict[str, list[Edge]] = defaultdict(list)
+        self._open: list[Edge] = []
+        for edge in edges:
+            if edge.directed:
+                self._above[edge.child].append(edge)
+                self._below[edge.parent].append(edge)
+            elif own in (edge.parent, edge.child) and edge.relation != "inconclusive":
+                self._open.append(edge)
+
+    def place(self) -> Place:
+        parents = tuple(self._relatives(self._above[self._own], up=True))
+        undirected = sorted(self._open, key=self._is_child)
+        open_ = tuple(self._relatives([e for e in undirected if e.relation != "shared-init"], up=None))
+        begun = tuple(self._relatives([e for e in undirected if e.relation == "shared-init"], up=None))
+        descendants = self._followed(up=False)
+        ancestors = self._followed(up=True)
+        return Place(parents, ancestors, descendants, (*self._siblings(), *begun), (), open_, tuple(self._unobserved()))
+
+    def _is_child(self, edge: Edge) -> bool:
+        """Whether the tree, which had to choose, has the other end as a child."""
+        return edge.parent == self._own
+
+    def _relatives(self, edges: Sequence[Edge], up: bool | None, through: str | None = None) -> Iterator[Relative]:
+        for edge in edges:
+            other = edge.parent if up or (up is None and edge.child == self._own) else edge.child
+            if other in self._seen or other not in self._names:
+                continue
+            self._seen.add(other)
+            yield Relative(
+                other,
+                self._names[other],
+                edge.relation,
+                _probability(edge) if up is not None else _EITHER_WAY,
+                tuple(edge.component.split(", ")) if edge.component else (),
+                edge.weight,
+                through,
+                edge.basis,
+            )
+
+    def _followed(self, *, up: bool) -> tuple[Relative, ...]:
+        """What lies beyond the direct parents, or the children and what lies beyond them, the nearest first."""
+        beside, found = (self._above if up else self._below), list[Relative]()
+        waiting = [(edge, _probability(edge)) for edge in beside[self._own]]
+        if not up:
+            found += self._relatives(beside[self._own], up=False)
+        for edge, probability in waiting:  # grows as it is read
+            here = edge.parent if up else edge.child
+            for one in self._relatives(beside[here], up=up, through=here if here in self._names else None):
+                found.append(replace(one, probability=one.probability * probability))
+            if len(waiting) < _MOST:
+                known = {id(edge) for edge, _ in waiting}
+                waiting += [(e, probability * _probability(e)) for e in beside[here] if id(e) not in known]
+        return tuple(found[:_MOST])
+
+    def _siblings(self) -> tuple[Relative, ...]:
+        """Other children of the parents, those of a parent that no index holds too."""
+        found: list[Relative] = []
+        for edge in self._above[self._own]:
+            if edge.relation == "merged":
+                continue
+            through = edge.parent if edge.parent in self._names else None
+            others = [one for one in self._below[edge.parent] if one.relation != "merged"]
+            found += [
+                replace(one, relation="sibling", probability=one.probability * _probability(edge))
+                for one in self._relatives(others, up=False, through=through)
+            ]
+        return tuple(found[:_MOST])
+
+    def _unobserved(self) -> Iterator[Between]:
+        for edge in self._above[self._own]:
+            if edge.parent.startswith(UNOBSERVED):
+                ends = [*(e.parent for e in self._above[edge.parent]), *(e.child for e in self._below[edge.parent])]
+                yield Between(tuple(end for end in ends if end in self._names), _probability(edge))
+
+
+_EITHER_WAY = 0.5  # that an open neighbour is the parent: nothing tells
+
+
+def _probability(edge: Edge) -> float:
+    return 1.0 if edge.confidence is None else edge.confidence
