@@ -85,9 +85,9 @@ def whois(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
     if place == Place():
         place = _of_pairs(compared)
     if stands is not None:
-        known = {one.model for one in compared}
         loaded |= around
-        compared += [one for model, one in stands.compared.items() if model not in known]
+        compared = [one for one in compared if one.model not in stands.compared] + list(stands.compared.values())
+        compared.sort(key=_rank, reverse=True)
     first = _in_order(place, compared)
     placed = _placed(query, compared, first)
     up = {relative.model for relative in (*place.copies, *place.parents)}

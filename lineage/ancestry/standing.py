@@ -40,8 +40,22 @@ def standing(query: CheckpointSketch, others: Sequence[CheckpointSketch], made: 
     place = _Kin(query.id, edges, names).place()
     copies = tuple(Relative(other.id, other.name, "identical", 1.0) for other in groups[0][1:])
     number = {sketch.id: i for i, sketch in enumerate(sketches)}
-    compared = {model: search.field.pairs.compared(0, number[model]) for model in near if model in number}
+    compared = {
+        model: _said(search.field.pairs.compared(0, number[model]), edge)
+        for model, edge in zip(near, beside, strict=True)
+        if model in number
+    }
     return Standing(replace(place, copies=copies), compared)
+
+
+def _said(found: Comparison, edge: Edge) -> Comparison:
+    """A comparison in the words of the edge of the tree, which knows which of two models on levels was trained."""
+    if edge.component is not None or edge.relation in (found.relation, "merged"):
+        return found
+    parts = (
+        replace(part, relation=edge.relation) if part.relation == found.relation else part for part in found.components
+    )
+    return replace(found, relation=edge.relation, components=tuple(parts))
 
 
 class _Kin:

@@ -35,7 +35,7 @@ def find_mixtures(
     values than the model. Exact sums come first, then sums of trimmed differences, then sums that are nearly exact, and
     task vectors where they explain far more. Merges of the same parents lie in each other's hull: where a model can
     be written with other merges and without, the fewest parents win, and at the same number those that are no merges.
-    Only the members `asked` for are looked at, by default all.
+    Trimmed differences, which take long, are looked for in the members `asked` for only, by default in all.
     """
     around = neighbours(cohort)
     traces = Traces(around)
@@ -53,9 +53,10 @@ def find_mixtures(
         return close_sum(around, child, around.near(child, aside))
 
     found: dict[int, Mixture] = {}
-    members = [i for i in range(len(cohort.members)) if i not in excluded and (asked is None or i in asked)]
+    members = [i for i in range(len(cohort.members)) if i not in excluded]
     for solve in (exact, trimmed, close):
-        found |= _solved(around, solve, [i for i in members if i not in found], {*excluded, *found})
+        tried = [i for i in members if solve is not trimmed or asked is None or i in asked]
+        found |= _solved(around, solve, [i for i in tried if i not in found], {*excluded, *found})
     inexact = [i for i in members if i not in found or found[i].residual > _WHOLE]
     tasks = {i: one for i in inexact if (one := task(i, {*excluded, *found} - {i}))}
     tasks |= {i: one for i in tasks if (one := task(i, {*excluded, *found, *tasks} - {i}))}

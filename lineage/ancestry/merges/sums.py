@@ -14,6 +14,7 @@ from lineage.ancestry.merges.simplex import simplex_weights
 
 _EXACT = 1e-6  # share of the movement that float32 may leave unexplained
 _CLOSE = 0.02  # the same for rounding and spherical interpolation
+_LEAST_CLOSE = 0.1  # weight that a sum which is not exact can tell: a running mean lies near what moved the same way
 _NEARLY = 0.5  # the same for one set of weights where each layer has its own
 _AS_EXACT = 3.0  # how much more than another sum one of two parents may leave
 _ROUNDED = 1e-9  # what float32 leaves of the movement
@@ -57,7 +58,7 @@ def close_sum(around: Neighbours, child: int, near: Sequence[int]) -> Mixture | 
     if len(near) < 2:
         return None
     weights = simplex_weights(around.offsets(child, near))
-    chosen = [k for k in range(len(near)) if weights[k] >= LEAST_WEIGHT]
+    chosen = [k for k in range(len(near)) if weights[k] >= _LEAST_CLOSE]
     if len(chosen) < 2:
         return None
     parents = [near[k] for k in chosen]
@@ -122,6 +123,8 @@ def _layered(around: Neighbours, child: int, near: Sequence[int]) -> Mixture | N
         left = float(sum(w @ gram[np.ix_(chosen, chosen)] @ w for w, gram in zip(solved, grams, strict=True)))
         if left <= allowed:
             mean = np.average(solved, axis=0, weights=sizes)
+            if mean.min() < _LEAST_CLOSE:
+                return None
             by_layer = {int(k): tuple(map(float, w)) for k, w in zip(layers, solved, strict=True)}
             parents = tuple(near[k] for k in chosen)
             return Mixture(parents, tuple(map(float, mean)), by_layer, _CLOSE * left / allowed, "slerp")

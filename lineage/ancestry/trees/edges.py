@@ -25,6 +25,7 @@ _INFERRED = (
     "{count} models share {shared:.2f} of what they learned beyond the parent above: their own parent is not in the "
     "index, r is estimated from them"
 )
+_TUNED: tuple[Relation, ...] = ("fine-tuned", "continued-pretraining")
 _ALL = 0.1  # how far the share may lie off 1, as training moves on: 0.02 in the practice zoo
 _HUB = 7  # children of a root of which at most one can be its parent: 6 in 7 are told right at least
 _DIRECTED = 0.5  # how much more often one direction must be chosen than the other
@@ -46,7 +47,7 @@ def measured_edges(search: Search) -> Iterator[Edge]:
         elif search.field.is_open([child, arc.parent]):
             alike = search.field.have_one_structure(arc.parent, child)
             is_told = child in told and not _is_open(child, arc.parent, search)
-            edge = _edge(arc, search.field.pairs, support, is_told)
+            edge = replace(_edge(arc, search.field.pairs, support, is_told), relation=_word(arc, search.field))
             if child in sources:
                 edge = replace(edge, directed=True, basis=(*edge.basis, _PUT_TOGETHER))
             yield _named(edge, is_first=arc.parent in search.field.first, is_below=alike and child in below)
@@ -59,6 +60,20 @@ def _below(first: frozenset[int], chosen: Tree) -> set[int]:
     """Nodes that descend from an initialisation which is in the index."""
     tree: nx.DiGraph[int] = nx.DiGraph((arc.parent, arc.child) for arc in chosen.values())
     return {node for start in first if start in tree for node in nx.descendants(tree, start)}
+
+
+def _word(arc: Arc, field: Field) -> Relation:
+    """The word of a pair, put right by what the tree knows: which of two was rounded, which was trained."""
+    relation = field.pairs.compared(arc.child, arc.parent).relation
+    if relation == "quantized" and arc.child in field.heirs(arc.parent):
+        return _tuned(field.correlation(arc.child, arc.parent))
+    if relation in _TUNED and field.is_on_levels(arc.child) and field.rounded.get(arc.child) == arc.parent:
+        return "quantized"
+    return relation
+
+
+def _tuned(r: float | None) -> Relation:
+    return "fine-tuned" if (r or 0.0) >= FINE_TUNED_R else "continued-pretraining"
 
 
 def directed(tree: Tree, search: Search) -> set[int]:
@@ -141,11 +156,10 @@ def _missing_edge(arc: Arc, field: Field) -> Edge:
     missing = field.missing.get(arc.parent) or field.missing[arc.child]
     r = field.correlation(arc.child, arc.parent)
     begun = arc.parent in field.first
-    tuned: Relation = "fine-tuned" if (r or 0.0) >= FINE_TUNED_R else "continued-pretraining"
     return Edge(
         parent=_id(arc.parent, field),
         child=_id(arc.child, field),
-        relation="shared-init" if begun else tuned,
+        relation="shared-init" if begun else _tuned(r),
         directed=True,
         source="measured",
         r=r,

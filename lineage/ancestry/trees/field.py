@@ -11,7 +11,7 @@ from lineage.ancestry.geometry import FLOOR, cohorts
 from lineage.ancestry.trees.beginnings import beginnings
 from lineage.ancestry.trees.likeness import likeness
 from lineage.ancestry.trees.pairs import Pairs, Watch
-from lineage.ancestry.trees.roundings import heirs, roundings
+from lineage.ancestry.trees.roundings import has_levels, heirs, roundings
 from lineage.ancestry.trees.unobserved import Unobserved, distance_to
 from lineage.types import CheckpointSketch
 
@@ -55,6 +55,10 @@ class Field:
     def are_new(self, models: Collection[int]) -> bool:
         """Whether none of the models has a place yet."""
         return not any(model in self.settled for model in models)
+
+    def is_on_levels(self, model: int) -> bool:
+        """Whether the matrices of a model lie on few levels."""
+        return any(has_levels(tensor) for tensor in self.sketches[model].tensors)
 
     def heirs(self, copy: int) -> frozenset[int]:
         """The models that hold the rounding error of a rounded copy."""

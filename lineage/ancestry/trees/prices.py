@@ -138,7 +138,7 @@ class Prices:
         relation = pairs.either(child, parent)[0].relation
         if pairs.role(child, parent) != "child":
             return False
-        if relation in _COMPUTED or (pairs.correlation(child, parent) or 0.0) > _EXACT:
+        if relation in _COMPUTED or pairs.certain_role(child, parent) == "child":
             return True
         if relation != "expert-upcycled":
             return False

@@ -27,7 +27,7 @@ def roundings(cohort: Cohort, sketches: Sequence[CheckpointSketch]) -> dict[int,
     """Each model that is the exact rounding of another of its structure, with the other (positions in `sketches`)."""
     matrices = [_matrices(sketches[member]) for member in cohort.members]
     values = [np.concatenate([t.values.reshape(-1) for t in held]) for held in matrices]
-    has_levels = [any(_has_levels(t) for t in held) for held in matrices]
+    on_levels = [any(has_levels(t) for t in held) for held in matrices]
     squares = (cohort.points**2).sum(axis=1)
     squared_distances = squares[:, None] + squares - 2 * cohort.points @ cohort.points.T
     found: dict[int, int] = {}
@@ -35,11 +35,11 @@ def roundings(cohort: Cohort, sketches: Sequence[CheckpointSketch]) -> dict[int,
         squared = squared_distances[i]
         left_off: dict[int, float] = {}
         for j in np.argsort(squared)[:_NEAREST].tolist():
-            if j == i or squared[j] > (_LEVELS if has_levels[i] else COPY):
+            if j == i or squared[j] > (_LEVELS if on_levels[i] else COPY):
                 continue
             if any(np.array_equal(values[i], _round(values[j], dtype)) for dtype in _TYPES):
                 left_off[j] = 0.0
-            elif has_levels[i] and not has_levels[j]:
+            elif on_levels[i] and not on_levels[j]:
                 left = _off_levels(matrices[i], matrices[j])
                 left_off |= {} if left is None else {j: left}
         if left_off:
@@ -96,7 +96,8 @@ def _off_levels(copy: Sequence[TensorSketch], finer: Sequence[TensorSketch]) -> 
     return off / max(1, on_level)
 
 
-def _has_levels(tensor: TensorSketch) -> bool:
+def has_levels(tensor: TensorSketch) -> bool:
+    """Whether a matrix lies on few levels, be they blurred."""
     return lattice(tensor) is not None or blurred(tensor) is not None
 
 

@@ -32,7 +32,7 @@ class Search:
     `mixtures` maps merges to their parts, `merged` to their parents, the one of most weight first. `begun` are pairs
     of a base and what was trained from it, as merges say. `settled` gives the parents of models that are placed
     already, None if those are not here: only what joins them to the others is looked for. The work is shared out among
-    so many `processes`. Where all is asked `about` one model, merges are looked for near it only.
+    so many `processes`. Where all is asked `about` one model, what takes long is done near it only.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class Search:
         return [found[number] for number in range(len(sizes))]
 
     def _asked(self, cohort: Cohort) -> list[int] | None:
-        """The members of a cohort whose merges matter: all, or those that are near the one that is asked about."""
+        """The members of a cohort of which all is to be known: all, or those near the one that is asked about."""
         if self._about is None:
             return None
         if self._about not in cohort.members:
