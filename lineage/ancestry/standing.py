@@ -11,6 +11,7 @@ from lineage.ancestry.trees.edges import UNOBSERVED, measured_edges
 from lineage.ancestry.trees.search import Search
 from lineage.types import Between, CheckpointSketch, Comparison, Edge, Place, Relative
 
+_ALIKE = ("identical", "re-encoded")  # the same model in another form, which is named before any relative
 _MOST = 64  # of each kind of kin: a family of thousands is the graph's to tell
 
 
@@ -76,7 +77,7 @@ class _Kin:
 
     def place(self) -> Place:
         parents = tuple(self._relatives(self._above[self._own], up=True))
-        undirected = sorted(self._open, key=self._is_child)
+        undirected = sorted(self._open, key=lambda edge: (edge.relation not in _ALIKE, self._is_child(edge)))
         open_ = tuple(self._relatives([e for e in undirected if e.relation != "shared-init"], up=None))
         begun = tuple(self._relatives([e for e in undirected if e.relation == "shared-init"], up=None))
         descendants = self._followed(up=False)

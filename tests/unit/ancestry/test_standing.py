@@ -1,0 +1,95 @@
+"""The place of one model: what the tree of its neighbourhood says, each relative in one list only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from operators import int4_groups, int8_rows, layers_dropped, magnitude_pruned, matrices, noise, transposed
+
+from lineage.ancestry import compare
+from lineage.ancestry.standing import standing
+from lineage.types import Place
+from tests.synthetic import Arrays, encoder, sketch
+
+BASE = encoder(1)
+LAYER = r"layer\.(\d+)\."
+
+
+def trained(arrays: Arrays, seed: int, strength: float = 0.03) -> Arrays:
+    return matrices(noise(strength, seed=seed))(arrays)
+
+
+def place(family: Mapping[str, Arrays], asked: str) -> Place:
+    sketches = {name: sketch(arrays, name=name) for name, arrays in family.items()}
+    query = sketches.pop(asked)
+    made = {other.id: compare(query, other) for other in sketches.values()}
+    return standing(query, list(sketches.values()), made).place
+
+
+def names(found) -> list[str]:
+    return [one.model_name for one in found]
+
+
+LARGE = {"base": BASE} | {f"child {i}": trained(BASE, 10 + i) for i in range(7)}
+LARGE |= {"int8": matrices(int8_rows)(BASE)}
+LARGE |= {"int8 tuned": trained(LARGE["int8"], 30, 0.05)}
+TWO = {name: 0.5 * LARGE["child 0"][name] + 0.5 * LARGE["child 1"][name] for name in BASE}
+
+
+def test_a_child_has_a_parent_and_siblings():
+    found = place(LARGE, "child 3")
+    assert names(found.parents) == ["base"]
+    assert {"child 0", "child 6", "int8"} <= {*names(found.siblings)}
+    assert not found.open
+
+
+def test_a_base_with_its_children_has_descendants_and_no_ancestor():
+    found = place(LARGE, "base")
+    assert not (found.parents or found.ancestors or found.open)
+    assert {*names(found.descendants)} == LARGE.keys() - {"base"}
+    (tuned,) = (one for one in found.descendants if one.model_name == "int8 tuned")
+    assert tuned.through == sketch(LARGE["int8"], name="int8").id
+
+
+def test_ancestors_lead_up_to_the_root():
+    found = place(LARGE, "int8 tuned")
+    assert (names(found.parents), names(found.ancestors)) == (["int8"], ["base"])
+    assert found.parents[0].relation == "fine-tuned"
+
+
+def test_a_merge_has_its_parents_with_their_weights():
+    found = place({**LARGE, "merge": TWO}, "merge")
+    assert {(one.model_name, round(one.weight or 0, 2)) for one in found.parents} == {("child 0", 0.5), ("child 1", 0.5)}
+    assert "base" in names(found.ancestors)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_order_of_the_others_says_nothing(seed):
+    order = list(LARGE)
+    np.random.default_rng(seed).shuffle(order)
+    assert place({name: LARGE[name] for name in order}, "child 3") == place(LARGE, "child 3")
+
+
+def test_two_children_of_a_parent_that_is_not_there_are_open():
+    found = place({"one": trained(BASE, 41), "other": trained(BASE, 42)}, "one")
+    assert names(found.open) == ["other"]
+    assert not (found.parents or found.descendants)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [matrices(magnitude_pruned), matrices(int4_groups), lambda a: layers_dropped(a, {1}, LAYER)],
+    ids=["pruned", "int4", "dropped"],
+)
+def test_an_original_is_never_the_child_of_what_was_computed_from_it(changed):
+    family = {"base": BASE, "made": changed(BASE)}
+    assert names(place(family, "base").descendants) == ["made"]
+    assert names(place(family, "made").parents) == ["base"]
+
+
+def test_the_same_model_in_another_layout_is_named_first():
+    family = {"query": transposed(BASE), **{name: LARGE[name] for name in ("base", "child 0", "child 1")}}
+    found = place(family, "query")
+    assert (names(found.open)[0], found.open[0].relation) == ("base", "re-encoded")
