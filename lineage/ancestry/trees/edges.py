@@ -46,8 +46,8 @@ def measured_edges(search: Search) -> Iterator[Edge]:
             yield _missing_edge(arc, search.field)
         elif search.field.is_open([child, arc.parent]):
             alike = search.field.have_one_structure(arc.parent, child)
-            is_told = child in told and not _is_open(child, arc.parent, search)
-            edge = replace(_edge(arc, search.field.pairs, support, is_told), relation=_word(arc, search.field))
+            certainty = None if _is_open(child, arc.parent, search) else told.get(child)
+            edge = replace(_edge(arc, search.field.pairs, support, certainty), relation=_word(arc, search.field))
             if child in sources:
                 edge = replace(edge, directed=True, basis=(*edge.basis, _PUT_TOGETHER))
             yield _named(edge, is_first=arc.parent in search.field.first, is_below=alike and child in below)
@@ -76,12 +76,12 @@ def _tuned(r: float | None) -> Relation:
     return "fine-tuned" if (r or 0.0) >= FINE_TUNED_R else "continued-pretraining"
 
 
-def directed(tree: Tree, search: Search) -> set[int]:
-    """The children of a tree that are known to be the younger end of their arc.
+def directed(tree: Tree, search: Search) -> dict[int, float]:
+    """The children of a tree that are known to be the younger end of their arc, with the probability of that.
 
     That is so of what can be computed from its parent, or holds its rounding error; of all that hangs on such a model
     or on a merge, since the tree then begins on the other side; of what hangs on an initialisation, or on the base of
-    differences that were merged. A model on which many others hang is the child of one of them at most.
+    differences that were merged. A model on which m others hang is the child of one of them at most: 1 - 1/m.
     """
     field, pairs = search.field, search.field.pairs
     below: dict[int, list[int]] = defaultdict(list)
@@ -102,7 +102,8 @@ def directed(tree: Tree, search: Search) -> set[int]:
             found.add(child)
             is_made = child in computed or child in field.rounded
             waiting += [c for c in below[child] if not is_made or _holds(c, child, tree[child].parent, field)]
-    return found | {child for hub in hubs for child in below[hub]}
+    likely = {child: 1.0 - 1.0 / len(below[hub]) for hub in hubs for child in below[hub]}
+    return likely | dict.fromkeys(found, 1.0)
 
 
 def _is_hub(node: int, children: Sequence[int], field: Field) -> bool:
@@ -120,7 +121,7 @@ def _holds(child: int, copy: int, source: int, field: Field) -> bool:
     return held is None or abs(held[0] - 1.0) <= max(_ALL, 3.0 * held[1])
 
 
-def _edge(arc: Arc, pairs: Pairs, support: Mapping[tuple[int, int], float], is_told: bool) -> Edge:
+def _edge(arc: Arc, pairs: Pairs, support: Mapping[tuple[int, int], float], certainty: float | None) -> Edge:
     found = pairs.compared(arc.child, arc.parent)
     evidence = found.evidence
     forward, backward = (support.get(ends, 0.0) for ends in ((arc.parent, arc.child), (arc.child, arc.parent)))
@@ -129,13 +130,13 @@ def _edge(arc: Arc, pairs: Pairs, support: Mapping[tuple[int, int], float], is_t
         parent=pairs.sketches[arc.parent].id,
         child=pairs.sketches[arc.child].id,
         relation=found.relation,
-        directed=is_told and forward - backward >= _DIRECTED,
+        directed=certainty is not None and forward - backward >= _DIRECTED,
         source="measured",
         share=found.share,
         r=evidence.r,
         z=evidence.z,
         log10_p=evidence.log10_p,
-        confidence=forward,
+        confidence=forward if certainty is None else min(forward, certainty),
         basis=found.basis,
         layer_map=maps[0] if maps else None,
     )
