@@ -70,6 +70,14 @@ class Cohort:
         )
 
 
+def held_share(step: Points, movements: Points) -> tuple[Points, Points]:
+    """The share of a step (dims,) in movements (n, dims) by least squares, and its standard errors, both (n,)."""
+    length = float(step @ step)
+    shares = movements @ step / length
+    left = np.maximum(0.0, (movements**2).sum(axis=1) - shares**2 * length)
+    return shares, np.sqrt(left / length / len(step))
+
+
 def common_distances(left: Cohort, right: Cohort) -> Points | None:
     """Rough -log r between members of two structures, over the matrices of both; None without any."""
     shared = [(i, right.keys.index(key)) for i, key in enumerate(left.keys) if key in right.keys]

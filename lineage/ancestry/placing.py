@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from lineage.ancestry.chance import null
 from lineage.ancestry.pairwise.comparison import compare, generic
 from lineage.ancestry.pairwise.relations import DERIVED, is_significant
-from lineage.ancestry.standing import standing
+from lineage.ancestry.standing import EITHER_WAY, standing
 from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.adapters import is_adapter
 from lineage.sketch.family import FAMILY
@@ -38,7 +38,6 @@ NEAREST_MODELS = 16
 NEAREST_TENSORS = 8
 _MOST_STRANGE = 64  # adapters asked for beyond these where a model is sought, and models where an adapter is
 MOST_ALTERNATIVES = 5
-_EITHER_WAY = 0.5  # that an open relative is the parent: a pair alone tells nothing of it
 _RELATIVES = 8  # related models whose own neighbours are looked for
 _MOST_AROUND = 48
 _EXACTNESS = {"identical": 2, "re-encoded": 1}
@@ -140,7 +139,7 @@ def _of_pairs(compared: Sequence[Comparison]) -> Place:
     for one in dict.fromkeys(sorted(best, key=_rank, reverse=True)):
         role = {"child": "parents", "parent": "descendants"}.get(one.role or "", "open")
         stand = "copies" if one.verdict == "identical" else role
-        probability = _EITHER_WAY if stand == "open" else one.confidence
+        probability = EITHER_WAY if stand == "open" else one.confidence
         lists[stand].append(Relative(one.model, one.model_name, one.relation, probability, basis=one.basis))
     found = {stand: tuple(relatives) for stand, relatives in lists.items()}
     return replace(Place(), **found)  # type: ignore[arg-type]

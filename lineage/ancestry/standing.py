@@ -12,6 +12,7 @@ from lineage.ancestry.trees.search import Search
 from lineage.types import Between, CheckpointSketch, Comparison, Edge, Place, Relative
 
 _ALIKE = ("identical", "re-encoded")  # the same model in another form, which is named before any relative
+EITHER_WAY = 0.5  # that an open neighbour is the parent: nothing tells
 _MOST = 64  # of each kind of kin: a family of thousands is the graph's to tell
 
 
@@ -98,7 +99,7 @@ class _Kin:
                 other,
                 self._names[other],
                 edge.relation,
-                _probability(edge) if up is not None else _EITHER_WAY,
+                _probability(edge) if up is not None else EITHER_WAY,
                 tuple(edge.component.split(", ")) if edge.component else (),
                 edge.weight,
                 through,
@@ -139,9 +140,6 @@ class _Kin:
             if edge.parent.startswith(UNOBSERVED):
                 ends = [*(e.parent for e in self._above[edge.parent]), *(e.child for e in self._below[edge.parent])]
                 yield Between(tuple(end for end in ends if end in self._names), _probability(edge))
-
-
-_EITHER_WAY = 0.5  # that an open neighbour is the parent: nothing tells
 
 
 def _probability(edge: Edge) -> float:

@@ -55,7 +55,12 @@ def lattice(tensor: TensorSketch) -> str | None:
 
 
 def is_rounding(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> bool:
-    """Whether values of few levels are the plain rounding of others at the same positions (rows, columns).
+    """Whether values of few levels are the plain rounding of others at the same positions (rows, columns)."""
+    return misses(coarse, fine) is not None
+
+
+def misses(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> float | None:
+    """Share of values that another level is nearer to; None where values are not the plain rounding of the others.
 
     In the head of a row no error is larger than half a step of its levels; levels that are not even keep the order at
     least. Training on either side, and schemes that make up for the errors of earlier columns, do neither. Errors that
@@ -67,18 +72,13 @@ def is_rounding(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> bool:
     in_order = np.take_along_axis(rounded, plain.argsort(axis=1), axis=1)
     ordered = (np.diff(in_order, axis=1) >= 0).all(axis=1)
     if not len(rounded) or float(np.where(scales.found, near, ordered).mean()) <= _ORDERED:
-        return False
+        return None
     errors = _errors(coarse, fine)
     if not errors.size:
-        return True
-    chance = _MOST_MISSES * errors.size
-    return bool(errors.mean() >= LEAST_SPREAD and (errors > 1.0).sum() <= chance + 3.0 * np.sqrt(chance))
-
-
-def misses(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> float:
-    """Share of values that another level is nearer to: what a model that was not quite this one leaves."""
-    errors = _errors(coarse, fine)
-    return float((errors > 1.0).mean()) if errors.size else 0.0
+        return 0.0
+    chance, missed = _MOST_MISSES * errors.size, int((errors > 1.0).sum())
+    is_plain = errors.mean() >= LEAST_SPREAD and missed <= chance + 3.0 * np.sqrt(chance)
+    return missed / errors.size if is_plain else None
 
 
 def _errors(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> Values:

@@ -47,7 +47,7 @@ def measured_edges(search: Search) -> Iterator[Edge]:
         elif search.field.is_open([child, arc.parent]):
             alike = search.field.have_one_structure(arc.parent, child)
             certainty = None if _is_open(child, arc.parent, search) else told.get(child)
-            edge = replace(_edge(arc, search.field.pairs, support, certainty), relation=_word(arc, search.field))
+            edge = _edge(arc, search.field, support, certainty)
             if child in sources:
                 edge = replace(edge, directed=True, basis=(*edge.basis, _PUT_TOGETHER))
             yield _named(edge, is_first=arc.parent in search.field.first, is_below=alike and child in below)
@@ -121,7 +121,8 @@ def _holds(child: int, copy: int, source: int, field: Field) -> bool:
     return held is None or abs(held[0] - 1.0) <= max(_ALL, 3.0 * held[1])
 
 
-def _edge(arc: Arc, pairs: Pairs, support: Mapping[tuple[int, int], float], certainty: float | None) -> Edge:
+def _edge(arc: Arc, field: Field, support: Mapping[tuple[int, int], float], certainty: float | None) -> Edge:
+    pairs = field.pairs
     found = pairs.compared(arc.child, arc.parent)
     evidence = found.evidence
     forward, backward = (support.get(ends, 0.0) for ends in ((arc.parent, arc.child), (arc.child, arc.parent)))
@@ -129,7 +130,7 @@ def _edge(arc: Arc, pairs: Pairs, support: Mapping[tuple[int, int], float], cert
     return Edge(
         parent=pairs.sketches[arc.parent].id,
         child=pairs.sketches[arc.child].id,
-        relation=found.relation,
+        relation=_word(arc, field),
         directed=certainty is not None and forward - backward >= _DIRECTED,
         source="measured",
         share=found.share,

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from lineage.ancestry.geometry import FLOOR, cohorts
+from lineage.ancestry.geometry import FLOOR, cohorts, held_share
 from lineage.ancestry.trees.beginnings import beginnings
 from lineage.ancestry.trees.likeness import likeness
 from lineage.ancestry.trees.pairs import Pairs, Watch
@@ -97,12 +97,10 @@ class Field:
         points = self.grouped[structures.pop()].points
         begun, moved, own = (points[self._place[one]] for one in (origin, other, model))
         step, movement = moved - begun, own - begun
-        length = float(step @ step)
-        if length == 0.0:
+        if not step.any():
             return None
-        share = float(step @ movement) / length
-        left = max(0.0, float(movement @ movement) - share**2 * length)
-        return share, math.sqrt(left / length / points.shape[1])
+        (share,), (error,) = held_share(step, movement[None])
+        return float(share), float(error)
 
     def add_missing(self, one: Unobserved) -> int:
         """Number an unobserved parent."""

@@ -8,10 +8,10 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.ancestry.geometry import Cohort
+from lineage.ancestry.geometry import Cohort, held_share
 from lineage.ancestry.merges.mixtures import COPY
 from lineage.ancestry.pairwise.blurred import blurred, is_blurred_rounding
-from lineage.ancestry.pairwise.lattices import is_rounding, lattice, misses
+from lineage.ancestry.pairwise.lattices import lattice, misses
 from lineage.types import CheckpointSketch, TensorSketch
 
 _NEAREST = 8
@@ -62,13 +62,10 @@ def heirs(cohort: Cohort, rounded: Mapping[int, int]) -> dict[int, frozenset[int
         if copy not in place:
             continue
         origin = cohort.points[place[finer]]
-        error, moved = cohort.points[place[copy]] - origin, cohort.points - origin
-        length = float(error @ error)
-        if length == 0.0:
+        error = cohort.points[place[copy]] - origin
+        if not error.any():
             continue
-        shares = moved @ error / length
-        left = np.maximum(0.0, (moved**2).sum(axis=1) - shares**2 * length)
-        errors = np.sqrt(left / length / cohort.points.shape[1])
+        shares, errors = held_share(error, cohort.points - origin)
         inherits = (np.abs(shares - 1.0) < np.maximum(_WHOLE, 3 * errors)) & (shares > _SURELY * errors)
         found[copy] = frozenset(m for m, i in place.items() if inherits[i] and m not in rounded)
     return found
@@ -104,7 +101,7 @@ def has_levels(tensor: TensorSketch) -> bool:
 def _misses(mine: TensorSketch, other: TensorSketch) -> float | None:
     x, y = mine.values, other.values
     if lattice(mine) is not None:
-        return misses(x, y) if lattice(other) is None and is_rounding(x, y) else None
+        return misses(x, y) if lattice(other) is None else None
     levels = blurred(mine)
     return 1.0 - levels.agreement(x, y) if levels is not None and is_blurred_rounding(levels, x, y) else None
 
