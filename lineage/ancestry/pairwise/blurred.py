@@ -119,10 +119,14 @@ def _found(tensor: TensorSketch, floats: bool, narrow: str) -> Blurred | None:
         if len(live) < (1 if layout == "tensor" else 2):
             continue
         steps, chance = np.full(len(runs), np.nan), 0.0
+        fitting = len(live)
         for run in live.tolist():
             steps[run], log_p = _step(runs[run], floats, narrow)
             chance += log_p
-        if np.isfinite(steps[live]).mean() >= _FITTING and chance < _CHANCE:
+            fitting -= not np.isfinite(steps[run])
+            if fitting < _FITTING * len(live):
+                break
+        if fitting >= _FITTING * len(live) and chance < _CHANCE:
             return Blurred(floats, narrow, layout, steps)
     return None
 
@@ -150,7 +154,7 @@ def _step(run: Floats, floats: bool, narrow: str) -> tuple[float, float]:
     kept = kept[_fit(x, slack, kept, floats) >= least]
     if not len(kept):
         return np.nan, 0.0
-    step = max(_refined(x, half, float(one), floats) for one in kept)
+    step = next((fine for one in -np.sort(-kept) if (fine := _refined(x, half, float(one), floats))), 0.0)
     if not step:
         return np.nan, 0.0
     spacing = _spacing(x, step, floats)
