@@ -44,6 +44,7 @@ _STYLES: dict[Verdict, str] = {
 }
 _NOTHING: tuple[Relation, ...] = ("independent", "inconclusive")
 _FEW = 3  # names spelled out before the rest is counted
+_COMPARED = 8  # related models of which a screen gives figures
 
 
 def whois_screen(answer: Whois, width: int = 100, colour: bool = False) -> str:
@@ -61,8 +62,10 @@ def whois_screen(answer: Whois, width: int = 100, colour: bool = False) -> str:
             _seen(canvas, compared)
     for text in lines(answer):
         canvas.line(text, indent=2)
-    for other in answer.alternatives:
+    for other in answer.alternatives[:_COMPARED]:
         canvas.line(f"compared: {plain(other.model_name)}, {_figures(other.evidence)}", indent=2)
+    if (more := len(answer.alternatives) - _COMPARED) > 0:
+        canvas.line(f"compared: {more:,} more related ones (`--json` lists them)", indent=2)
     _left_out(canvas, answer.generic, answer.left_out)
     _gains(canvas, answer.nearest)
     canvas.line(_declared(sketch.declared, sketch.licence), indent=2)
