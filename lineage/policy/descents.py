@@ -45,7 +45,7 @@ def descents(case: Case) -> tuple[Descent, ...]:
 
     A line is as sure as its weakest step. Descendants of the model are no ancestors, whatever an undirected edge says.
     The place in the answer decides over an edge to the model itself: what is below or beside there gives nothing, and
-    the same weights are possible at most. Where the place is open, the edge says it: the graph sees more models.
+    the same weights and what is open there are possible at most, though the graph may have seen more models.
     """
     nodes = {node.id: node for node in case.lineage.nodes}
     below = _descendants(case.lineage, case.node) | _nodes_of(nodes, case.answer.place.descendants)
@@ -138,7 +138,7 @@ def _as_placed(case: Case, steps: Sequence[Step], nodes: Mapping[str, Node]) -> 
     """The steps from the model itself, none surer than its place."""
     place = case.answer.place
     beside = _nodes_of(nodes, place.siblings)
-    unsure = _nodes_of(nodes, place.copies)
+    unsure = _nodes_of(nodes, (*place.copies, *place.open))
     for parent, certainty, edge in steps:
         if certainty == "declared" or parent not in beside:
             yield parent, weaker(certainty, "possible") if parent in unsure else certainty, edge
