@@ -12,12 +12,13 @@ from lineage.ancestry.pairwise.comparison import compare
 from lineage.ancestry.placing import whois
 
 if TYPE_CHECKING:
+    from lineage.ancestry.descending import below
     from lineage.ancestry.descent import METHOD, graph
     from lineage.ancestry.folding import part_of
 
-__all__ = ["METHOD", "compare", "compare_adapters", "decompose", "graph", "part_of", "whois"]
+__all__ = ["METHOD", "below", "compare", "compare_adapters", "decompose", "graph", "part_of", "whois"]
 
-_HOMES = {"METHOD": "descent", "graph": "descent", "part_of": "folding"}
+_HOMES = {"METHOD": "descent", "below": "descending", "graph": "descent", "part_of": "folding"}
 
 
 def __getattr__(name: str) -> Any:

@@ -23,6 +23,7 @@ from lineage.types import (
     Comparison,
     ComponentFinding,
     Limits,
+    ModelRecord,
     Place,
     Relative,
     TensorSketch,
@@ -152,9 +153,9 @@ def _in_order(place: Place, compared: Sequence[Comparison]) -> list[Comparison]:
     return [by_model[one.model] for one in kin if one.model in by_model]
 
 
-def unsampled(sketches: Iterable[CheckpointSketch]) -> tuple[str, ...]:
+def unsampled(models: Iterable[CheckpointSketch | ModelRecord]) -> tuple[str, ...]:
     """What lies between the samples of models that were not read whole, as a limit of the answer."""
-    return (OUTSIDE,) if any(sketch.depth == "sampled" for sketch in sketches) else ()
+    return (OUTSIDE,) if any(model.depth == "sampled" for model in models) else ()
 
 
 def unsearched(indexes: Sequence[Index]) -> tuple[str, ...]:

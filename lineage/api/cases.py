@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from lineage import store
+from lineage.api.graphs import with_model
 from lineage.errors import Unknown
 from lineage.policy.declared import Published, with_declared
 from lineage.policy.verifying import named
-from lineage.sketch import write_sketch
 from lineage.sketch.adapters import is_adapter
 from lineage.types import Beside, Case, CheckpointSketch, Lineage
 
@@ -42,9 +39,7 @@ def case_of(
     records = {record.id: record for index in searched for record in index.models()}
     homes = {record.id: index for index in searched for record in index.models()}
     answer = ancestry.whois(query, [_without(index, query.id) for index in searched])
-    if query.id not in records:
-        with _alone(query) as alone:
-            whole = ancestry.graph([*searched, alone], known=whole, watch=watch)
+    whole = with_model(query, searched, whole, watch)
     family = ancestry.part_of(whole, query.id, only_neighbours=False)
     node = next(one.id for one in family.nodes if query.id in (one.id, *one.copies))
     names = [one.name for one in records.values()]
@@ -65,16 +60,6 @@ def case_of(
 
 def _without(index: Index, model: str) -> Index:
     return store.Without(index, model) if any(record.id == model for record in index.models()) else index
-
-
-@contextmanager
-def _alone(query: CheckpointSketch) -> Iterator[Index]:
-    """An index of one model, for as long as it takes to find its place."""
-    with TemporaryDirectory(prefix="lineage-") as folder:
-        place = Path(folder, store.SKETCHES)
-        place.mkdir()
-        write_sketch(query, place / f"{query.id}.sketch")
-        yield store.SketchFolder(folder)
 
 
 def _published() -> list[Published]:

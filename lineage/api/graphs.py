@@ -1,17 +1,18 @@
-"""Questions about all models: their graph, what it says around an answer, the way up from one of them."""
+"""Questions about all models: their graph, one more model's place in it, and what it says around an answer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from lineage import store
 from lineage.api.holdings import held, indexes
-from lineage.sketch import file_digests
-from lineage.sketch.adapters import is_adapter
-from lineage.types import Lineage, ModelRecord, Node, Trace, Whois
+from lineage.sketch import file_digests, write_sketch
+from lineage.types import CheckpointSketch, Lineage, ModelRecord, Node, Whois
 
 if TYPE_CHECKING:
     from lineage.store import Index
@@ -43,7 +44,7 @@ def graph(
     if chosen is None:
         return whole
     part = ancestry.part_of(whole, chosen.id, only_neighbours=not family)
-    about = _node_of(chosen, part)
+    about = node_of(chosen.id, part).id
     digests = file_digests(chosen.source, chosen.id, chosen.depth) if files else ()
     nodes = tuple(replace(node, files=digests) if node.id == about else node for node in part.nodes)
     return replace(part, nodes=nodes, about=about)
@@ -77,24 +78,34 @@ def relatives(answer: Whois, index: str | Path | None = None, *, reference: bool
     return Lineage(tuple(located), tuple(edges), tuple(against))
 
 
-def trace(
-    model: str,
-    index: str | Path | None = None,
-    *,
-    reference: bool = True,
-    watch: Callable[[int, int], None] | None = None,
-) -> Trace:
-    """The ancestry of an indexed model (see `find`) up to its roots. Raises Unknown, NoIndex."""
+def with_model(
+    query: CheckpointSketch,
+    searched: Sequence[Index],
+    whole: Lineage,
+    watch: Callable[[int, int], None] | None,
+) -> Lineage:
+    """The graph `whole` of the indexes with a model in its place that they may not hold."""
     from lineage import ancestry
 
-    with indexes(index, reference) as searched:
-        record, home = held(model, searched)
-        family = ancestry.part_of(whole_graph(searched, watch), record.id, only_neighbours=False)
-        node = _node_of(record, family)
-        is_merge = any(edge.relation == "merged" and edge.child == node for edge in family.edges)
-        merge = ancestry.decompose(home.load(record.id), searched) if is_merge else None
-    bases = tuple(said for said in record.declared if said.relation == "adapter") if is_adapter(record) else None
-    return Trace(node, family, () if merge is None else merge.alternatives, bases)
+    if any(query.id == record.id for index in searched for record in index.models()):
+        return whole
+    with _of_one(query) as alone:
+        return ancestry.graph([*searched, alone], known=whole, watch=watch)
+
+
+def node_of(model: str, lineage: Lineage) -> Node:
+    """The node that stands for a model (an id): its own, or that of the copy into which it was folded."""
+    return next(node for node in lineage.nodes if model in (node.id, *node.copies))
+
+
+@contextmanager
+def _of_one(query: CheckpointSketch) -> Iterator[Index]:
+    """An index of one model, for as long as it takes to find its place."""
+    with TemporaryDirectory(prefix="lineage-") as folder:
+        place = Path(folder, store.SKETCHES)
+        place.mkdir()
+        write_sketch(query, place / f"{query.id}.sketch")
+        yield store.SketchFolder(folder)
 
 
 def whole_graph(searched: Sequence[Index], watch: Callable[[int, int], None] | None) -> Lineage:
@@ -136,8 +147,3 @@ def _descended(answer: Whois) -> list[str]:
 def _alone(record: ModelRecord) -> Node:
     """A model without its place in a graph."""
     return Node(record.id, record.name, record.params, licence=record.licence)
-
-
-def _node_of(record: ModelRecord, family: Lineage) -> str:
-    """The node that stands for a model: its own, or that of the copy into which it was folded."""
-    return next(node.id for node in family.nodes if record.id in (node.id, *node.copies))

@@ -11,8 +11,8 @@ import click
 from lineage import __version__
 
 COMMANDS = (
-    "ingest", "whois", "compare", "trace", "graph", "decompose", "audit", "verify", "sketch", "list", "show", "remove",
-    "doctor", "rebuild",
+    "ingest", "whois", "compare", "trace", "descendants", "graph", "decompose", "audit", "verify", "sketch", "list",
+    "show", "remove", "doctor", "rebuild",
 )  # fmt: skip
 _UNTIL_COLLECTED = 100_000  # objects made
 _ON_HELP = {"help_option_names": ["-h", "--help"]}

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
         answered,
         audit,
         claims,
+        descendants,
         graphs,
         html,
         json,
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "answered", "audit", "claims", "graphs", "html", "json", "kinship", "listing", "overview", "terminal", "tree",
-    "words",
+    "answered", "audit", "claims", "descendants", "graphs", "html", "json", "kinship", "listing", "overview",
+    "terminal", "tree", "words",
 ]  # fmt: skip
 
 

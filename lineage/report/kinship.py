@@ -80,7 +80,7 @@ def up_to_roots(lineage: Lineage) -> Lineage:
     descent: nx.DiGraph[str] = nx.DiGraph((edge.parent, edge.child) for edge in lineage.edges if edge.directed)
     descent.add_node(about)
     undirected = [{edge.parent, edge.child} for edge in lineage.edges if not edge.directed]
-    return _part(lineage, {about}.union(nx.ancestors(descent, about), *(ends for ends in undirected if about in ends)))
+    return part(lineage, {about}.union(nx.ancestors(descent, about), *(ends for ends in undirected if about in ends)))
 
 
 def neighbours(lineage: Lineage) -> Lineage:
@@ -88,10 +88,10 @@ def neighbours(lineage: Lineage) -> Lineage:
     if lineage.about is None:
         return lineage
     joined = [{edge.parent, edge.child} for edge in lineage.edges]
-    return _part(lineage, {lineage.about}.union(*(ends for ends in joined if lineage.about in ends)))
+    return part(lineage, {lineage.about}.union(*(ends for ends in joined if lineage.about in ends)))
 
 
-def _part(lineage: Lineage, kept: Set[str]) -> Lineage:
+def part(lineage: Lineage, kept: Set[str]) -> Lineage:
     """Those nodes, the edges among them, and what their cards say against the weights."""
     nodes = tuple(node for node in lineage.nodes if node.id in kept)
     speakers = tuple(f"{node.name} declares " for node in nodes)

@@ -1,7 +1,7 @@
 """The doors between the rooms: frozen values, named after the field's terms, without behaviour of their own."""
 
 from lineage.types.anatomy import Axis, Part
-from lineage.types.ancestry import Edge, Lineage, Merge, MergePart, Node, Trace
+from lineage.types.ancestry import Descendant, Descendants, Edge, Lineage, Merge, MergePart, Node, Trace
 from lineage.types.answers import Adapted, Addition, Fit, Limits, Null, Relabelled, Timings, UnrelatedComponent, Whois
 from lineage.types.checkpoints import Checkpoint, Declared, Meter, ReadAhead, TensorView
 from lineage.types.evidence import Comparison, ComponentFinding, Cue, Evidence, Generic, TensorMatch
@@ -43,6 +43,8 @@ __all__ = [
     "Cue",
     "Declared",
     "Depth",
+    "Descendant",
+    "Descendants",
     "Descent",
     "Edge",
     "Evidence",

@@ -103,3 +103,37 @@ class Trace:
     lineage: Lineage
     alternatives: tuple[tuple[str, str], ...] = ()
     bases: tuple[Declared, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Descendant:
+    """A known model that comes from another, or may, and the way down to it.
+
+    `way` are measured edges from the model that was asked about to this one, as few as lead there. `components` are
+    those that came all the way, None where that is the whole. `probability` is that every step of the way is so; None
+    where a step has none of its own, and where one has no direction.
+    """
+
+    node: Node
+    way: tuple[Edge, ...]
+    components: tuple[str, ...] | None
+    probability: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Descendants:
+    """What comes from one model, the nearest first.
+
+    `open` are related models that come from it, or it from them, or both from another; a way leads to each whose steps
+    go down or have no direction. `declared` are edges from the model or a descendant to models of neither list: only
+    their cards name it. `lineage` is the model's family. `models` were searched, in the index `index_id`.
+    """
+
+    model: Node
+    found: tuple[Descendant, ...]
+    open: tuple[Descendant, ...]
+    declared: tuple[Edge, ...]
+    lineage: Lineage
+    models: int
+    index_id: str
+    not_tested: tuple[str, ...]

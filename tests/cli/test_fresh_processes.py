@@ -44,6 +44,7 @@ def words_of(command: str, desk: Path) -> list[object]:
         "whois": [child],
         "compare": [child, base],
         "trace": ["child"],
+        "descendants": ["base"],
         "graph": [],
         "decompose": ["child"],
         "audit": ["child", "--policy", "licence"],

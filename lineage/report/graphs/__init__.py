@@ -36,6 +36,9 @@ The longest ending that fits is meant.
 STATEMENTS = frozenset({".cdx.json", ".1.7.cdx.json", ".spdx.json", ".prov.json", ".intoto.json"})
 """Endings of formats that are handed on: about one model, they lead up to its roots and name its files by SHA-256."""
 
+UPWARD = STATEMENTS | {".card.yaml"}
+"""Endings of formats that say what a model comes from; what comes from it has no place in them."""
+
 
 def check(path: str | Path) -> str:
     """The ending of a file of that name. Raises UnknownEnding, MissingExtra, both before any work is done."""
