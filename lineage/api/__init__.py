@@ -4,13 +4,13 @@ from lineage.api.asking import compare, decompose, not_tested, whois
 from lineage.api.graphs import graph, relatives
 from lineage.api.holdings import Listed, default_index, doctor, find, indexes, models, rebuild, remove, show
 from lineage.api.ingesting import Ingested, Interrupted, fill, ingest
-from lineage.api.judging import audit, read_rules, verify
+from lineage.api.judging import audit, gate, read_rules, verify
 from lineage.api.lines import descendants, trace
 from lineage.api.sketching import Watch, save_sketch, sketch
 
 __all__ = [
     "Ingested", "Interrupted", "Listed", "Watch",
-    "audit", "compare", "decompose", "default_index", "descendants", "doctor", "fill", "find", "graph", "indexes",
-    "ingest", "models", "not_tested", "read_rules", "rebuild", "relatives", "remove", "save_sketch", "show", "sketch",
-    "trace", "verify", "whois",
+    "audit", "compare", "decompose", "default_index", "descendants", "doctor", "fill", "find", "gate", "graph",
+    "indexes", "ingest", "models", "not_tested", "read_rules", "rebuild", "relatives", "remove", "save_sketch", "show",
+    "sketch", "trace", "verify", "whois",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from lineage.api.graphs import whole_graph
 from lineage.api.holdings import find, indexes
 from lineage.checkpoints import beside
 from lineage.sketch.adapters import require_model
-from lineage.types import Audit, CheckpointSketch, Depth, Verification
+from lineage.types import Audit, CheckpointSketch, Comparison, Depth, PolicyVerdict, Verification, Whois
 
 if TYPE_CHECKING:
     from lineage.policy import Policy, RuleFile
@@ -76,3 +76,12 @@ def verify(
         whole = whole_graph(searched, watch)
         case = case_of(query, searched, whole, claimed=policies.claimed_bases(said), watch=watch)
     return policies.verify(case, said, str(claims))
+
+
+def gate(words: Collection[str], found: Whois | Comparison) -> PolicyVerdict:
+    """Whether one of these relations or verdicts was found: "violated", "inconclusive" if that cannot be told."""
+    from lineage import policy as policies
+
+    if isinstance(found, Comparison):
+        return policies.gate_of_comparison(words, found)
+    return policies.gate_of_answer(words, found)

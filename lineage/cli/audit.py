@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from lineage.cli import options
+from lineage.cli.gates import code_of
 from lineage.cli.output import print_json, screen_size
 from lineage.cli.progress import progress, steps
 
 if TYPE_CHECKING:
     from lineage.policy import Policy
     from lineage.types import Depth
-
-VIOLATED, INCONCLUSIVE = 20, 30
 
 
 @click.command("audit")
@@ -72,4 +71,4 @@ def command(
         print_json(report.audit.audit_value(found))
     else:
         click.echo(report.audit.audit_screen(found, *screen_size()), nl=False)
-    return {"violated": VIOLATED, "inconclusive": INCONCLUSIVE, "nothing-found": 0}[found.verdict] if gate else 0
+    return code_of(found.verdict) if gate else 0

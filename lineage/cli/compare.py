@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lineage.cli import options
+from lineage.cli.gates import code_of
 from lineage.cli.output import print_json, screen_size
 from lineage.cli.progress import progress
 
@@ -23,13 +24,22 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Show layer maps, what was done, the cues with their odds, every tensor pair, the null.",
 )
+@options.gate_at
 @options.index
 @options.reference
 @options.depth
 @options.as_json
 def command(
-    *, a: str, b: str, explain: bool, index: Path | None, reference: bool, depth: Depth | None, as_json: bool
-) -> None:
+    *,
+    a: str,
+    b: str,
+    explain: bool,
+    gate: tuple[str, ...] | None,
+    index: Path | None,
+    reference: bool,
+    depth: Depth | None,
+    as_json: bool,
+) -> int:
     """Say what A is to B, component by component.
 
     \b
@@ -37,8 +47,10 @@ def command(
       lineage compare ./child ./base --explain     layers, cues, tensor by tensor, with the null
       lineage compare upload.sketch 3f9a           a sketch against a model of the index, by prefix of its id
       lineage compare ./child all-MiniLM-L6-v2     or by its name
+      lineage compare ./child ./base --gate identical,derived,partly-derived   for a pipeline
 
-    A and B are checkpoints, .sketch files, or models of an index. The JSON always has every tensor pair.
+    A and B are checkpoints, .sketch files, or models of an index. The JSON always has every tensor pair. The words of
+    --gate are what A is to B: one of descent counts where A is known to come from B, never where that is open (30).
     """
     from lineage import api, report
 
@@ -55,3 +67,4 @@ def command(
             ours, theirs, found, explain=explain, not_tested=limits, width=width, colour=colour
         )
         click.echo(screen, nl=False)
+    return 0 if gate is None else code_of(api.gate(gate, found))

@@ -46,6 +46,12 @@ def ending(error: BaseException) -> tuple[str | None, int]:
     return f"unexpected {type(error).__name__}: {error} (LINEAGE_DEBUG=1 shows where)", 1
 
 
+def code_of_failures(codes: set[int]) -> int:
+    """The exit code where several inputs failed: theirs if they failed alike, else 1."""
+    (first, *others) = codes
+    return 1 if others else first
+
+
 def say(line: str) -> None:
     """Write one line to standard error, safe to show whatever a file put into it."""
     from lineage.report.words import plain

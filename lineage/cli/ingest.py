@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lineage.cli import options
-from lineage.cli.failures import say
+from lineage.cli.failures import code_of_failures, say
 from lineage.cli.output import print_json
 from lineage.cli.progress import progress
 
@@ -72,7 +72,7 @@ def command(
             if done.event == "failed":
                 failures.add(done.exit_code)
     if failures:
-        ctx.exit(failures.pop() if len(failures) == 1 else 1)
+        ctx.exit(code_of_failures(failures))
 
 
 def _tell(done: Ingested) -> None:

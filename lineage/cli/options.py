@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from lineage.cli.gates import words_of
+
 index = click.option(
     "--index",
     metavar="DIR",
@@ -30,6 +32,13 @@ depth = click.option(
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output, nothing else.")
 gate = click.option("--gate", is_flag=True, help="Let the exit code tell the outcome, for a pipeline.")
+gate_at = click.option(
+    "--gate",
+    metavar="WORD[,...]",
+    callback=words_of,
+    help="Relations or verdicts to stop at, such as derived,partly-derived,identical: the exit code is 20 if one is"
+    " found, 30 if that cannot be told.",
+)
 adapter = click.option(
     "--adapter",
     metavar="LORA",

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from lineage.cli import options
-from lineage.cli.audit import INCONCLUSIVE
+from lineage.cli.gates import CONTRADICTED, INCONCLUSIVE
 from lineage.cli.output import print_json, screen_size
 from lineage.cli.progress import progress, steps
 
 if TYPE_CHECKING:
     from lineage.types import Depth
-
-CONTRADICTED = 21
 
 
 @click.command("verify")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,8 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from lineage.cli import options
+from lineage.cli.failures import code_of_failures, say
+from lineage.cli.failures import ending as ending_of
+from lineage.cli.gates import VIOLATED, code_of
 from lineage.cli.output import print_json, screen_size
 from lineage.cli.progress import progress
+from lineage.errors import StoreError
 
 if TYPE_CHECKING:
     from lineage.report.html import Language
@@ -20,7 +25,7 @@ _PAGES: dict[str, Language] = {".html": "en", ".ko.html": "ko"}
 
 
 @click.command("whois")
-@click.argument("checkpoint", type=click.Path())
+@click.argument("checkpoints", metavar="CHECKPOINT...", nargs=-1, required=True, type=click.Path())
 @click.option(
     "--report",
     "target",
@@ -31,21 +36,23 @@ _PAGES: dict[str, Language] = {".html": "en", ".ko.html": "ko"}
 )
 @click.option("--lang", type=click.Choice(["en", "ko"]), help="Language of the page: English or Korean.")
 @options.adapter
+@options.gate_at
 @options.index
 @options.reference
 @options.depth
 @options.as_json
 def command(
     *,
-    checkpoint: str,
+    checkpoints: tuple[str, ...],
     target: Path | None,
     lang: Language | None,
     adapter: str | None,
+    gate: tuple[str, ...] | None,
     index: Path | None,
     reference: bool,
     depth: Depth | None,
     as_json: bool,
-) -> None:
+) -> int:
     """Say what CHECKPOINT descends from, component by component.
 
     \b
@@ -53,6 +60,8 @@ def command(
       lineage whois model.safetensors --json   for a script
       lineage whois big.pt --depth sampled     an answer from a few percent of the bytes
       lineage whois hf:org/name@main           read by ranges, not downloaded; so is https://host/file
+      lineage whois a.pt b.pt c.gguf --json    several: one document a line, in this order
+      lineage whois ./model --gate derived,identical   for a pipeline: 20 if it is, 30 if that is open
       lineage whois ./lora                     an adapter alone: its base, what it fits, what it was merged into
       lineage whois ./base --adapter ./lora    the model that an adapter makes of its base
       lineage whois ./model --report out.html  a page with figures, their null and the graph; --lang ko
@@ -61,20 +70,56 @@ def command(
     Every ending of `lineage graph -o` will do for --report; what is read need not be in an index.
     Your index is searched and the reference index that comes with lineage. No match is a result too: it
     says how weak a relation would still have been seen. A match refutes "from scratch"; none never proves it.
+    Of several, one that cannot be read never stops the others; the exit code tells that there was one.
     """
     from lineage import api, report
 
     ending = "" if target is None else report.graphs.check(target)
     if lang is not None and ending not in _PAGES:
         raise click.UsageError("--lang is the language of a page: it needs --report FILE.html")
-    with progress() as watch:
-        answer = api.whois(checkpoint, index, reference=reference, depth=depth, watch=watch, adapter=adapter)
-    if target is not None:
-        _write(answer, api.relatives(answer, index, reference=reference), target, ending, lang)
-    if as_json:
-        print_json(report.json.whois(answer))
-    else:
-        click.echo(report.terminal.whois_screen(answer, *screen_size()), nl=False)
+    several = len(checkpoints) > 1
+    for given, option in ((target, "--report"), (adapter, "--adapter")):
+        if several and given is not None:
+            raise click.UsageError(f"{option} is about one CHECKPOINT: ask about each by itself")
+
+    def answered(checkpoint: str) -> int:
+        with progress() as watch:
+            answer = api.whois(checkpoint, index, reference=reference, depth=depth, watch=watch, adapter=adapter)
+        if target is not None:
+            _write(answer, api.relatives(answer, index, reference=reference), target, ending, lang)
+        if as_json:
+            print_json(report.json.whois(answer), one_line=several)
+        else:
+            click.echo(report.terminal.whois_screen(answer, *screen_size()), nl=several)
+        return 0 if gate is None else code_of(api.gate(gate, answer))
+
+    return _each(checkpoints, answered, as_json) if several else answered(checkpoints[0])
+
+
+def _each(checkpoints: Sequence[str], answered: Callable[[str], int], as_json: bool) -> int:
+    """Answer one after the other, whatever fails; only what is wrong with the index ends the run.
+
+    The exit code is that of a gate's word that was found, then of failures, then of what is open.
+    """
+    from lineage import report
+
+    codes, failures = set[int](), set[int]()
+    for checkpoint in checkpoints:
+        try:
+            codes.add(answered(checkpoint))
+        except StoreError:
+            raise
+        except Exception as error:  # one bad file must not stop the others
+            line, code = ending_of(error)
+            if line is None:
+                raise
+            say(line)
+            if as_json:
+                print_json(report.json.failed(checkpoint, line, code), one_line=True)
+            failures.add(code)
+    if VIOLATED in codes:
+        return VIOLATED
+    return code_of_failures(failures) if failures else max(codes)
 
 
 def _write(answer: Whois, relatives: Lineage, target: Path, ending: str, lang: Language | None) -> None:

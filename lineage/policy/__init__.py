@@ -2,8 +2,12 @@
 
 from lineage.policy.auditing import audit, for_policy
 from lineage.policy.claims import read_claims
+from lineage.policy.gates import WORDS, gate_of_answer, gate_of_comparison
 from lineage.policy.rule_files import RuleFile, read_rules
 from lineage.policy.verifying import claimed_bases, verify
 from lineage.policy.vocabulary import Policy
 
-__all__ = ["Policy", "RuleFile", "audit", "claimed_bases", "for_policy", "read_claims", "read_rules", "verify"]
+__all__ = [
+    "WORDS", "Policy", "RuleFile", "audit", "claimed_bases", "for_policy", "gate_of_answer", "gate_of_comparison",
+    "read_claims", "read_rules", "verify",
+]  # fmt: skip

@@ -67,6 +67,11 @@ def whois(answer: Whois) -> Json:
     }
 
 
+def failed(path: str, error: str, exit_code: int) -> Json:
+    """`lineage/failed/1`: what stands in the place of an answer that could not be given."""
+    return {"schema": "lineage/failed/1", "path": path, "error": error, "exit_code": exit_code}
+
+
 def comparison(a: CheckpointSketch, b: CheckpointSketch, found: Comparison, not_tested: Sequence[str] = ()) -> Json:
     """`lineage/compare/1`."""
     return {

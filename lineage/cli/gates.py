@@ -1,0 +1,30 @@
+"""Exit codes of `--gate`, by which a pipeline learns the outcome, and the words that it may name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from lineage.types import PolicyVerdict
+
+VIOLATED, CONTRADICTED, INCONCLUSIVE = 20, 21, 30
+
+
+def code_of(outcome: PolicyVerdict) -> int:
+    """The exit code for an outcome."""
+    return {"violated": VIOLATED, "inconclusive": INCONCLUSIVE, "nothing-found": 0}[outcome]
+
+
+def words_of(_: click.Context, __: click.Parameter, text: str | None) -> tuple[str, ...] | None:
+    """Relations and verdicts with commas between, one by one; a word that is none of them is a usage error."""
+    from lineage import policy
+
+    if text is None:
+        return None
+    given = tuple(word.strip() for word in text.split(","))
+    for word in given:
+        if word not in policy.WORDS:
+            raise click.BadParameter(f"{word!r} is no relation or verdict; there are {', '.join(policy.WORDS)}")
+    return given

@@ -1,0 +1,52 @@
+"""Words that a pipeline stops at, held against an answer: relations and verdicts that someone named."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import get_args
+
+from lineage.types import Comparison, PolicyVerdict, Relation, Verdict, Whois
+
+WORDS = tuple(dict.fromkeys((*get_args(Verdict), *get_args(Relation))))
+_OF_DESCENT: frozenset[str] = frozenset({"derived", "partly-derived"})
+_EITHER_WAY: frozenset[str] = frozenset(
+    {"identical", "related", "shared-init", "sibling", "independent", "inconclusive"}
+)
+"""What is true of two models alike, whichever came first."""
+
+
+def gate_of_answer(words: Collection[str], answer: Whois) -> PolicyVerdict:
+    """Whether one of `words` was found of the model: its verdict, what it is to a parent, a copy or a sibling.
+
+    A neighbour of which it is open which came first makes no word of descent found, only impossible to rule out.
+    """
+    place = answer.place
+    found = {relative.relation for relative in (*place.parents, *place.copies, *place.siblings)}
+    verdict: set[str] = {answer.verdict}
+    perhaps: set[str] = {relative.relation for relative in place.open}
+    if place.open:
+        perhaps |= _OF_DESCENT
+    if not place.parents:  # adapters of one product have none
+        perhaps |= verdict & _OF_DESCENT
+        verdict -= _OF_DESCENT
+    return _outcome(words, found | verdict, perhaps, is_blind=answer.verdict == "inconclusive")
+
+
+def gate_of_comparison(words: Collection[str], found: Comparison) -> PolicyVerdict:
+    """Whether one of `words` is what the first of two models is to the second.
+
+    A word of descent is found where the first comes from the second, and cannot be ruled out where that is open; where
+    the second comes from the first it is not so.
+    """
+    said = {found.verdict, found.relation}
+    if found.role == "child" or found.verdict == "identical" or said <= _EITHER_WAY:
+        return _outcome(words, said, (), is_blind=found.verdict == "inconclusive")
+    return "nothing-found" if found.role == "parent" else _outcome(words, {"related"}, said)
+
+
+def _outcome(
+    words: Collection[str], found: Collection[str], perhaps: Collection[str], is_blind: bool = False
+) -> PolicyVerdict:
+    if not set(words).isdisjoint(found):
+        return "violated"
+    return "inconclusive" if is_blind or not set(words).isdisjoint(perhaps) else "nothing-found"
