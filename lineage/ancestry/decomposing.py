@@ -41,7 +41,8 @@ def _merge(found: Mixture, sketches: Sequence[CheckpointSketch]) -> Merge:
     parts = []
     for k, (place, weight) in enumerate(zip(found.parents, found.weights, strict=True)):
         layers = tuple((layer, float(weights[k])) for layer, weights in sorted(found.by_layer.items()) if layer >= 0)
-        parts.append(MergePart(sketches[place].id, sketches[place].name, float(weight), layers))
+        faces = found.layer_maps[k] if found.layer_maps else ()
+        parts.append(MergePart(sketches[place].id, sketches[place].name, float(weight), layers, faces))
     parts.sort(key=lambda part: -part.weight)
     others = dict.fromkeys(other for _, other in found.alternatives if other not in found.parents)
     return Merge(
@@ -49,4 +50,7 @@ def _merge(found: Mixture, sketches: Sequence[CheckpointSketch]) -> Merge:
         found.method,
         float(found.residual),
         tuple((sketches[other].id, sketches[other].name) for other in others),
+        None if found.origin is None else sketches[found.origin].id,
+        found.density,
+        found.is_mean if found.density is not None else None,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from lineage import store
 from lineage.api.holdings import find, indexes
 from lineage.api.sketching import NO_WEIGHTS, Watch, timed_sketch
 from lineage.errors import UnsupportedFormat
@@ -85,4 +86,8 @@ def decompose(
     query = find(checkpoint, index, reference=reference, depth=depth, watch=watch)
     require_model(query)
     with indexes(index, reference) as searched:
-        return ancestry.decompose(query, searched)
+        found = ancestry.decompose(query, searched)
+        addresses = store.addresses(searched)
+    if found is None:
+        return None
+    return replace(found, parts=tuple(replace(part, address=addresses.get(part.model)) for part in found.parts))

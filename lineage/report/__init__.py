@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         json,
         kinship,
         listing,
+        mergekit,
         overview,
         terminal,
         tree,
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "answered", "audit", "claims", "descendants", "graphs", "html", "json", "kinship", "listing", "overview",
-    "terminal", "tree", "words",
+    "answered", "audit", "claims", "descendants", "graphs", "html", "json", "kinship", "listing", "mergekit",
+    "overview", "terminal", "tree", "words",
 ]  # fmt: skip
 
 

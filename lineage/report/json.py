@@ -221,7 +221,7 @@ def shown(record: ModelRecord, is_reference: bool, sketch: CheckpointSketch) -> 
 
 def merge(sketch: CheckpointSketch, found: Merge | None) -> Json:
     """`lineage/decompose/1`; no parts, and null, where the model is no merge of what was searched."""
-    parts = found.parts if found is not None else ()
+    parts, base = (found.parts, found.base) if found is not None else ((), None)
     return {
         "schema": "lineage/decompose/1",
         "checkpoint": checkpoint(sketch),
@@ -231,11 +231,16 @@ def merge(sketch: CheckpointSketch, found: Merge | None) -> Json:
                 "model_name": part.model_name,
                 "weight": finite(part.weight),
                 "by_layer": [[layer, finite(weight)] for layer, weight in part.by_layer],
+                "layer_map": [list(pair) for pair in part.layer_map],
+                "address": part.address,
             }
             for part in parts
         ],
         "method": None if found is None else found.method,
         "residual": None if found is None else finite(found.residual),
+        "base": next((named(part.model, part.model_name) for part in parts if part.model == base), None),
+        "density": None if found is None else finite(found.density),
+        "is_mean": None if found is None else found.is_mean,
         "alternatives": [named(*other) for other in (found.alternatives if found is not None else ())],
     }
 

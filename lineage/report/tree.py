@@ -66,11 +66,18 @@ def merge_screen(sketch: CheckpointSketch, found: Merge | None, width: int = 100
     canvas.pair(plain(sketch.name), "MERGED", "bold magenta")
     canvas.table([[f"  {part.weight:.3f}", plain(part.model_name), _by_layer(part.by_layer)] for part in found.parts])
     left = percent(found.residual)
-    canvas.line(f"method: {plain(found.method)}; {left} of the movement is left unexplained", indent=2)
+    canvas.line(f"method: {_method(found)}; {left} of the movement is left unexplained", indent=2)
     if found.alternatives:
         names = ", ".join(plain(name) for _, name in found.alternatives)
         canvas.line(f"alternatives: {names} would explain it as well as a parent named above", indent=2)
     return canvas.text()
+
+
+def _method(found: Merge) -> str:
+    """What was done, to what, how much of it was kept: "TIES on base, density 0.50"."""
+    base = next((part.model_name for part in found.parts if part.model == found.base), None)
+    on = "" if base is None else f" on {plain(base)}"
+    return f"{plain(found.method)}{on}{'' if found.density is None else f', density {found.density:.2f}'}"
 
 
 def _alone(trace: Trace) -> tuple[str, ...]:

@@ -58,6 +58,11 @@ def plain(text: str) -> str:
     return "".join(_escaped(c) if unicodedata.category(c) in _LETTERLESS else c for c in text)
 
 
+def yaml_text(text: str) -> str:
+    """`text` as a double-quoted scalar of YAML 1.2 (section 7.3.1) on one line, whatever is in it."""
+    return f'"{"".join(_in_quotes(c) for c in text)}"'
+
+
 def each_text(value: Any, change: Callable[[str], str]) -> Any:
     """A JSON value with every text in it changed; keys are ours and stay."""
     if isinstance(value, str):
@@ -122,6 +127,12 @@ def count(number: int) -> str:
         if number >= size:
             return f"{number / size:.1f}{letter}"
     return str(number)
+
+
+def _in_quotes(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    return character if character.isprintable() else _escaped(character)
 
 
 def _escaped(character: str) -> str:

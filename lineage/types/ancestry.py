@@ -70,12 +70,17 @@ class Lineage:
 
 @dataclass(frozen=True, slots=True)
 class MergePart:
-    """One parent of a merge: its weight over all compared parameters, and by layer where the layers differ."""
+    """One parent of a merge: its weight over all compared parameters, and by layer where the layers differ.
+
+    `layer_map` are (layer of the merge, layer of the parent) where layers were taken whole; `address` is as in Node.
+    """
 
     model: str
     model_name: str
     weight: float
     by_layer: tuple[tuple[int, float], ...] = ()
+    layer_map: tuple[tuple[int, int], ...] = ()
+    address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +88,19 @@ class Merge:
     """A model as a weighted sum of others.
 
     `residual` is the share of the model's movement away from its nearest parent that the sum leaves unexplained,
-    on tensors that were not fitted; `alternatives` name parents that are collinear with a chosen one.
+    on tensors that were not fitted; `alternatives` name parents that are collinear with a chosen one. `base` is the
+    parent (an id) to which differences were taken, None where there were none or none stands out. `density` is the
+    share of the differences that was kept, `is_mean` that they were averaged over the parents that gave a value; both
+    are None where none were dropped.
     """
 
     parts: tuple[MergePart, ...]
     method: str
     residual: float
     alternatives: tuple[tuple[str, str], ...] = ()
+    base: str | None = None
+    density: float | None = None
+    is_mean: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
+import yaml
 
 from lineage import api
 from lineage.report import graphs
 from lineage.types import Merge, MergePart, Trace
 from tests.cli.conftest import Desk, Run
 from tests.hand_made import FAMILY, STRANGERS
-from tests.small_models import saved, trained
+from tests.small_models import saved, trained, tuned
 
 
 @pytest.fixture
@@ -115,3 +117,32 @@ class TestDecompose:
         shown = run("decompose", desk.child, *at_home).out
         assert "0.700  left" in shown
         assert "0.300  right" in shown
+
+    def test_writes_the_recipe_of_a_merge(self, run, at_home, desk):
+        base = trained(1)
+        left, right = tuned(base, 4, by=0.1), tuned(base, 5, by=0.1)
+        soup = {name: np.float32(0.7) * left[name] + np.float32(0.3) * right[name] for name in base}
+        for name, weights in (("left", left), ("right", right), ("soup", soup)):
+            run("ingest", saved(weights, desk.folder / f"{name}.safetensors"), "--index", desk.index)
+        target = desk.folder / "merge.yaml"
+        done = run("decompose", "soup", *at_home, "-o", target)
+        assert (done.code, done.err) == (0, "")
+        recipe = yaml.safe_load(target.read_text())
+        assert recipe["merge_method"] == "linear"
+        assert {one["model"]: one["parameters"]["weight"] for one in recipe["models"]} == {
+            "left": pytest.approx(0.7, abs=0.01), "right": pytest.approx(0.3, abs=0.01),
+        }  # fmt: skip
+        assert str(desk.folder) not in target.read_text()
+
+    @pytest.mark.parametrize("form", [(), ("--json",)])
+    def test_writes_nothing_where_there_is_no_merge(self, run, at_home, desk, form):
+        target = desk.folder / "merge.yaml"
+        done = run("decompose", "child", *at_home, "-o", target, *form)
+        assert (done.code, target.exists()) == (1, False)
+        assert done.err == f"lineage: {target}: not written: no merge was found, so there is no recipe\n"
+        assert done.out == run("decompose", "child", *at_home, *form).out
+
+    def test_another_ending_is_a_usage_error_before_any_work(self, run, desk, monkeypatch):
+        monkeypatch.setattr(api, "find", lambda *_, **__: pytest.fail("worked for nothing"))
+        done = run("decompose", "child", "-o", desk.folder / "merge.json")
+        assert (done.code, "must end in .yaml" in done.err) == (2, True)

@@ -98,8 +98,12 @@ def test_decompose(run: Run, desk: Desk, monkeypatch: pytest.MonkeyPatch):
     run("ingest", desk.base, desk.stranger, "--index", desk.index)
     words = ("decompose", desk.child, "--index", desk.index, "--no-reference", "--json")
     check("decompose.json", run(*words).json)
-    parts = (MergePart("ab" * 8, "left", 0.7, ((0, 0.9), (1, 0.5))), MergePart("cd" * 8, "right", 0.3))
-    for found in (None, Merge(parts, "linear", 0.01, (("ef" * 8, "other"),))):
+    parts = (
+        MergePart("ab" * 8, "left", 0.7, ((0, 0.9), (1, 0.5)), ((0, 0), (1, 3)), "hf:org/left"),
+        MergePart("cd" * 8, "right", 0.3),
+    )
+    others = (("ef" * 8, "other"),)
+    for found in (None, Merge(parts, "linear", 0.01, others), Merge(parts, "TIES", 0.01, (), "ab" * 8, 0.5, True)):
         monkeypatch.setattr(api, "decompose", lambda *_, found=found, **__: found)
         check("decompose.json", run(*words).json)
 

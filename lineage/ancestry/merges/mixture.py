@@ -18,9 +18,9 @@ class Mixture:
 
     `residual` is the share of the movement away from the nearest parent that the mixture does not explain, on tensors
     that were not fitted; of trimmed differences, the share of moved values that are not reproduced. `density` is the
-    share of each parent's differences that was kept, None where none were dropped. `alternatives` are pairs of
-    positions (parent, other): the other could stand in that parent's place. `layer_maps` are, for each parent of
-    a passthrough merge, its (layer of the child, layer of the parent).
+    share of each parent's differences that was kept, None where none were dropped; `is_mean` that those kept were
+    averaged, not added. `alternatives` are pairs of positions (parent, other): the other could stand in that parent's
+    place. `layer_maps` are, for each parent of a passthrough merge, its (layer of the child, layer of the parent).
     """
 
     parents: tuple[int, ...]
@@ -31,16 +31,21 @@ class Mixture:
     density: float | None = None
     alternatives: tuple[tuple[int, int], ...] = ()
     layer_maps: tuple[tuple[tuple[int, int], ...], ...] = ()
+    is_mean: bool = False
 
     @property
-    def base(self) -> int | None:
-        """The parent whose differences to the others were merged, None where none stands out or another would do.
+    def origin(self) -> int | None:
+        """The parent to which the differences were taken that were merged, None where none stands out.
 
         Trimmed and dropped differences leave the base's own values; a task vector is taken away from a base alone.
         """
         negative = [parent for parent, weight in zip(self.parents, self.weights, strict=True) if weight < 0.0]
-        found = self.parents[-1] if self.method in _ON_A_BASE else negative[0] if len(negative) == 1 else None
-        return None if found in {parent for parent, _ in self.alternatives} else found
+        return self.parents[-1] if self.method in _ON_A_BASE else negative[0] if len(negative) == 1 else None
+
+    @property
+    def base(self) -> int | None:
+        """The parent to which the differences were taken, None where another would do as well."""
+        return None if self.origin in {parent for parent, _ in self.alternatives} else self.origin
 
     def renumbered(self, members: Sequence[int]) -> Mixture:
         """The same with positions in another list: `members[i]` is what was position i."""

@@ -228,4 +228,5 @@ def _mixture(found: Differences, current: Combinations, base: int, near: Sequenc
     weights = shares if method == "TIES" else shares * density
     parents = (*(near[k] for k in current.chosen), base)
     left = float((rows == -2).sum() / max((rows != -1).sum(), 1))
-    return Mixture(parents, (*map(float, weights), 1.0 - float(weights.sum())), {}, left, method, density)
+    told = (*map(float, weights), 1.0 - float(weights.sum()))
+    return Mixture(parents, told, {}, left, method, density, is_mean=current.gain is not None)

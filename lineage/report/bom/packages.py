@@ -50,6 +50,14 @@ def repository(address: str | None) -> str | None:
     return None if hub is None else hub["name"]
 
 
+def hub_reference(address: str | None) -> str | None:
+    """`org/name`, or `org/name@revision` where the address has one, of a whole repository at the hub."""
+    hub = _HUB.fullmatch(address or "")
+    if hub is None or hub["path"]:
+        return None
+    return f"{hub['name']}@{hub['revision']}" if hub["revision"] else hub["name"]
+
+
 def licence(text: str) -> tuple[Literal["id", "expression", "name"], str]:
     """A card's licence as an SPDX id or expression in SPDX's own spelling; a name where it is neither."""
     from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression

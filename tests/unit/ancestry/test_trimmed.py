@@ -99,6 +99,14 @@ def test_parents_weights_and_method_come_back(method, thin, combine, weights, de
     assert [parts[f"child {i}"] for i in range(len(weights))] == pytest.approx(weights, abs=0.03)
 
 
+@pytest.mark.parametrize(("combine", "is_mean"), [(elected, False), (elected_mean, True)])
+def test_a_mean_of_what_was_kept_is_told_from_a_sum(combine, is_mean):
+    sketches = [*FAMILY, sketch(merged(trimmed, combine, [0.6, 0.4], 0.5), name="merge")]
+    (cohort,) = cohorts(sketches)
+    (one,) = find_mixtures(cohort).values()
+    assert (one.is_mean, one.origin) == (is_mean, 0)
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 @pytest.mark.parametrize(("thin", "combine"), [(trimmed, elected_mean), (dropped, summed)], ids=["ties", "dare"])
 def test_a_merge_that_was_rounded_afterwards_is_found(thin, combine, dtype):

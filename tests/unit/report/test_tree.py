@@ -110,6 +110,10 @@ class TestMerge:
         assert "method: linear; 3.1% of the movement is left unexplained" in shown
         assert "alternatives: twin" in shown
 
+    def test_names_the_base_and_what_was_kept(self):
+        shown = merge_screen(sketched(trained(1)), replace(self.FOUND, method="TIES", base="bb", density=0.5))
+        assert "method: TIES on right\\x1b, density 0.50; 3.1% of" in shown
+
     def test_says_so_where_there_is_none(self):
         assert "NO MERGE FOUND" in merge_screen(sketched(trained(1)), None)
 
