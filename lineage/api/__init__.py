@@ -1,6 +1,6 @@
 """The library surface: one verb for each command, and the care of an index."""
 
-from lineage.api.asking import compare, decompose, not_tested, whois
+from lineage.api.asking import as_answer, compare, decompose, not_tested, whois
 from lineage.api.graphs import graph, relatives
 from lineage.api.holdings import Listed, default_index, doctor, find, indexes, models, rebuild, remove, show
 from lineage.api.ingesting import Ingested, Interrupted, fill, ingest
@@ -10,7 +10,7 @@ from lineage.api.sketching import Watch, save_sketch, sketch
 
 __all__ = [
     "Ingested", "Interrupted", "Listed", "Watch",
-    "audit", "compare", "decompose", "default_index", "descendants", "doctor", "fill", "find", "gate", "graph",
-    "indexes", "ingest", "models", "not_tested", "read_rules", "rebuild", "relatives", "remove", "save_sketch", "show",
-    "sketch", "trace", "verify", "whois",
+    "as_answer", "audit", "compare", "decompose", "default_index", "descendants", "doctor", "fill", "find", "gate",
+    "graph", "indexes", "ingest", "models", "not_tested", "read_rules", "rebuild", "relatives", "remove", "save_sketch",
+    "show", "sketch", "trace", "verify", "whois",
 ]  # fmt: skip

@@ -62,6 +62,17 @@ def compare(
     return ancestry.compare(ours, theirs)
 
 
+def as_answer(a: CheckpointSketch, b: CheckpointSketch, found: Comparison) -> Whois:
+    """A comparison of two models as an answer about the first, for which the second was all that was searched.
+
+    Raises SketchMismatch for an adapter.
+    """
+    from lineage import ancestry
+
+    require_model(a)
+    return ancestry.as_answer(a, b, found, not_tested(a, b))
+
+
 def not_tested(a: CheckpointSketch, b: CheckpointSketch) -> tuple[str, ...]:
     """What a comparison of two models does not see; nothing is listed for adapters, which have no such list yet."""
     from lineage.ancestry.placing import MERGES, NOT_TESTED, unsampled

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lineage.cli import options
+from lineage.cli import options, pages
 from lineage.cli.gates import code_of
 from lineage.cli.output import print_json, screen_size
 from lineage.cli.progress import progress
 
 if TYPE_CHECKING:
-    from lineage.types import Depth
+    from lineage.report.html import Language
+    from lineage.types import CheckpointSketch, Comparison, Depth
 
 
 @click.command("compare")
@@ -24,6 +25,15 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Show layer maps, what was done, the cues with their odds, every tensor pair, the null.",
 )
+@click.option(
+    "--report",
+    "target",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the comparison as a page that stands alone (.html), every matrix beside what chance gives; or the two"
+    " as a graph, with any ending of `lineage graph -o` that is no statement about one model.",
+)
+@pages.lang
 @options.gate_at
 @options.index
 @options.reference
@@ -34,6 +44,8 @@ def command(
     a: str,
     b: str,
     explain: bool,
+    target: Path | None,
+    lang: Language | None,
     gate: tuple[str, ...] | None,
     index: Path | None,
     reference: bool,
@@ -47,6 +59,7 @@ def command(
       lineage compare ./child ./base --explain     layers, cues, tensor by tensor, with the null
       lineage compare upload.sketch 3f9a           a sketch against a model of the index, by prefix of its id
       lineage compare ./child all-MiniLM-L6-v2     or by its name
+      lineage compare ./child ./base --report out.html   a page with every layer, to read and hand on; --lang ko
       lineage compare ./child ./base --gate identical,derived,partly-derived   for a pipeline
 
     A and B are checkpoints, .sketch files, or models of an index. The JSON always has every tensor pair. The words of
@@ -54,11 +67,16 @@ def command(
     """
     from lineage import api, report
 
+    ending = pages.ending_of(target, lang)
+    if ending in report.graphs.UPWARD:
+        raise click.UsageError(f"{target}: says what one model comes from: `lineage whois A --report` writes it")
     with progress() as watch:
         ours = api.find(a, index, reference=reference, depth=depth, watch=watch)
         theirs = api.find(b, index, reference=reference, depth=depth, watch=watch)
     found = api.compare(ours, theirs)
     limits = api.not_tested(ours, theirs)
+    if target is not None:
+        _write(ours, theirs, found, target, lang or pages.PAGES.get(ending))
     if as_json:
         print_json(report.json.comparison(ours, theirs, found, limits))
     else:
@@ -68,3 +86,16 @@ def command(
         )
         click.echo(screen, nl=False)
     return 0 if gate is None else code_of(api.gate(gate, found))
+
+
+def _write(
+    ours: CheckpointSketch, theirs: CheckpointSketch, found: Comparison, target: Path, page: Language | None
+) -> None:
+    from lineage import __version__, api, report
+    from lineage.sketch.whole_file import write_whole
+
+    answer = api.as_answer(ours, theirs, found)
+    if page is None:
+        report.graphs.write(report.answered.lineage_of(answer), target)
+    else:
+        write_whole(target, report.html.compare_page(answer, theirs, found, __version__, page))

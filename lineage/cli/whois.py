@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lineage.cli import options
+from lineage.cli import options, pages
 from lineage.cli.failures import code_of_failures, say
 from lineage.cli.failures import ending as ending_of
 from lineage.cli.gates import VIOLATED, code_of
@@ -20,8 +20,6 @@ from lineage.errors import StoreError
 if TYPE_CHECKING:
     from lineage.report.html import Language
     from lineage.types import Depth, Lineage, Whois
-
-_PAGES: dict[str, Language] = {".html": "en", ".ko.html": "ko"}
 
 
 @click.command("whois")
@@ -34,7 +32,7 @@ _PAGES: dict[str, Language] = {".html": "en", ".ko.html": "ko"}
     help="Write the answer as a page that stands alone (.html), to read, print and hand on; or its graph, with any"
     " ending of `lineage graph -o`.",
 )
-@click.option("--lang", type=click.Choice(["en", "ko"]), help="Language of the page: English or Korean.")
+@pages.lang
 @options.adapter
 @options.gate_at
 @options.index
@@ -74,9 +72,7 @@ def command(
     """
     from lineage import api, report
 
-    ending = "" if target is None else report.graphs.check(target)
-    if lang is not None and ending not in _PAGES:
-        raise click.UsageError("--lang is the language of a page: it needs --report FILE.html")
+    ending = pages.ending_of(target, lang)
     several = len(checkpoints) > 1
     for given, option in ((target, "--report"), (adapter, "--adapter")):
         if several and given is not None:
@@ -126,8 +122,8 @@ def _write(answer: Whois, relatives: Lineage, target: Path, ending: str, lang: L
     from lineage import __version__, report
     from lineage.sketch.whole_file import write_whole
 
-    if ending in _PAGES:
-        write_whole(target, report.html.whois_page(answer, __version__, relatives, lang or _PAGES[ending]))
+    if ending in pages.PAGES:
+        write_whole(target, report.html.whois_page(answer, __version__, relatives, lang or pages.PAGES[ending]))
         return
     lineage = report.answered.lineage_of(answer, relatives)
     if ending in report.graphs.STATEMENTS:

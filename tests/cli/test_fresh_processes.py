@@ -80,6 +80,22 @@ def test_every_ending_of_graph(ending, desk):
     assert (code, err, made.is_file()) == (0, "", True)
 
 
+@pytest.mark.parametrize("ending", [".html", ".csv"])
+def test_endings_of_a_comparison(ending, desk):
+    made = desk / f"pair{ending}"
+    code, _, err = ended("compare", desk / "child.safetensors", desk / "base.safetensors", "--report", made)
+    assert (code, err) == (0, "")
+    assert made.stat().st_size > 0
+
+
+def test_a_gate_and_a_recipe_that_is_not_written(desk):
+    words = (desk / "child.safetensors", desk / "base.safetensors")
+    assert ended("compare", *words, "--gate", "related")[0] == 20
+    assert ended("compare", *words, "--gate", "derived")[0] == 30
+    code, _, err = ended(*words_of("decompose", desk), "-o", desk / "merge.yaml")
+    assert (code, len(err.splitlines()), (desk / "merge.yaml").exists()) == (1, 1, False)
+
+
 @pytest.mark.parametrize("ending", AS_REPORTS)
 def test_endings_of_a_report(ending, desk):
     made = desk / f"report{ending}"

@@ -155,3 +155,43 @@ def test_an_answer_without_a_null_is_json_all_the_same():
         "unrelated": [],
         "relabelled": [],
     }
+
+
+class TestCompare:
+    @pytest.mark.parametrize(("words", "language"), [((), "en"), (("--lang", "ko"), "ko")])
+    def test_is_a_page_beside_the_screen_that_carries_the_json(self, run, desk, words, language):
+        target = desk.folder / "out.html"
+        done = run("compare", desk.child, desk.base, "--report", target, *words, "--json")
+        assert (done.code, done.err) == (0, "")
+        page = parsed(target.read_bytes())
+        assert page.attributes[0] == ("html", {"lang": language})
+        assert page.data == done.json
+
+    @pytest.mark.parametrize("ending", sorted(set(graphs.ENDINGS) - graphs.UPWARD - {".html", ".ko.html"}))
+    def test_other_endings_are_the_graph_of_the_two(self, run, desk, ending):
+        target = desk.folder / f"pair{ending}"
+        assert run("compare", desk.child, desk.base, "--report", target).code == 0
+        made = target.read_bytes()
+        if ending in SOURCES:
+            assert SOURCES[ending](made) == ["measured"]
+        if ending != ".png":
+            assert b"child" in made
+            assert b"base" in made
+
+    def test_an_open_pair_is_an_edge_without_a_direction(self, run, desk):
+        target = desk.folder / "pair.json"
+        assert run("compare", desk.child, desk.base, "--report", target).code == 0
+        assert [edge["directed"] for edge in json.loads(target.read_text())["edges"]] == [False]
+
+    def test_what_cannot_be_written_is_refused_before_any_work(self, run, desk, monkeypatch):
+        monkeypatch.setattr(api, "find", lambda *_, **__: pytest.fail("worked for nothing"))
+        for ending in sorted(graphs.UPWARD):
+            done = run("compare", desk.child, desk.base, "--report", desk.folder / f"pair{ending}")
+            assert (done.code, "`lineage whois A --report` writes it" in done.err) == (2, True)
+        assert run("compare", desk.child, desk.base, "--report", desk.folder / "pair.pdf").code == 2
+        assert run("compare", desk.child, desk.base, "--lang", "ko").code == 2
+
+    def test_goes_with_a_gate(self, run, desk):
+        target = desk.folder / "out.html"
+        assert run("compare", desk.child, desk.base, "--report", target, "--gate", "related").code == 20
+        assert target.is_file()

@@ -12,7 +12,7 @@ from lineage.report.html.markup import Markup, between, joined, tag
 from lineage.report.html.texts import Texts
 from lineage.report.html.wording import NONE, direction, model, p_figure, r_figure, reasons, relation, z_figure
 from lineage.report.places import placed_role
-from lineage.types import Comparison, Declared, Whois
+from lineage.types import CheckpointSketch, Comparison, Declared, Whois
 
 _FEW = 6  # tensors named before the rest is counted
 
@@ -67,8 +67,8 @@ def declared(say: Texts, answer: Whois) -> Markup:
     return section("declared", say("head.declared"), tag("p", say("declared.intro")), shown, tag("p", stated))
 
 
-def limits(say: Texts, answer: Whois) -> Markup:
-    """What was left out and why, what was looked for, what was not tested."""
+def limits(say: Texts, answer: Whois, searched: Markup | None = None) -> Markup:
+    """What was left out and why, what was looked for, what was not tested; `searched` says where."""
     items = [tag("li", reason, ": ", names) for reason, names in _left_out(say, answer).items()]
     gains = _gains(say, answer)
     if gains is not None:
@@ -76,7 +76,7 @@ def limits(say: Texts, answer: Whois) -> Markup:
     return section(
         "limits",
         say("head.limits"),
-        tag("p", between(" ", _searched(say, answer))),
+        tag("p", searched or between(" ", _searched(say, answer))),
         tag("h3", say("limits.not_tested")),
         tag("ul", *(tag("li", say.phrase(text)) for text in answer.limits.not_tested)),
         tag("h3", say("limits.looked_for")),
@@ -86,13 +86,16 @@ def limits(say: Texts, answer: Whois) -> Markup:
     )
 
 
-def method(say: Texts, answer: Whois, version: str) -> Markup:
-    """How the figures are made, and the commands that make them again."""
+def method(say: Texts, answer: Whois, version: str, other: CheckpointSketch | None = None) -> Markup:
+    """How the figures are made, and the commands that make them again; `other` is all that was compared, if given."""
     sketch = answer.sketch
-    facts = {
-        "version": f"lineage {version}",
+    searched: dict[str, str] = {
         "index": tag("code", answer.limits.index_id),
         "models" if answer.adapted is None else "adapters": f"{answer.limits.models_searched:,}",
+    }
+    facts = {
+        "version": f"lineage {version}",
+        **(searched if other is None else {}),
         "sketch": tag("code", sketch.id),
         "family": tag("code", sketch.family),
         "depth": say(f"depth.{sketch.depth}"),
@@ -103,12 +106,10 @@ def method(say: Texts, answer: Whois, version: str) -> Markup:
         tag("div", tag("dt", say(f"shares.{key}")), tag("dd", say(f"glossary.{key}")))
         for key in ("coverage", "confidence")
     ]
-    place = shlex.quote(sketch.path or sketch.name)
-    commands = (
-        f"lineage whois {place} --depth {sketch.depth} --report report.html --lang {say.language}\n"
-        f"lineage whois {place} --depth {sketch.depth} --json"
-    )
-    block = Markup("\n".join(tag("code", line) for line in commands.split("\n")))
+    asked = " ".join(shlex.quote(one.path or one.name) for one in (sketch, other) if one is not None)
+    command = f"lineage {'whois' if other is None else 'compare'} {asked} --depth {sketch.depth}"
+    lines = (f"{command} --report report.html --lang {say.language}", f"{command} --json")
+    block = Markup("\n".join(tag("code", line) for line in lines))
     return section(
         "method",
         say("head.method"),

@@ -28,16 +28,11 @@ def badge(say: Texts, answer: Whois) -> Markup:
 
 def paragraph(say: Texts, answer: Whois, pieces: tuple[Piece, ...]) -> Markup:
     """The verdict in sentences."""
-    return tag("p", between(" ", _sentences(say, answer, pieces)), class_="plain")
+    return tag("p", between(" ", [*_verdict(say, answer), *sentences(say, answer, pieces)]), class_="plain")
 
 
-def _sentences(say: Texts, answer: Whois, pieces: tuple[Piece, ...]) -> Iterator[Markup]:
-    if answer.adapted is None:
-        below = len(answer.place.descendants)
-        key = f"verdict_sentence.{answer.verdict.replace('-', '_')}"
-        yield say(key, name=model(answer.sketch.name), count=below)
-    else:
-        yield from _of_adapter(say, answer, answer.adapted)
+def sentences(say: Texts, answer: Whois, pieces: tuple[Piece, ...], *, by_name: bool = False) -> Iterator[Markup]:
+    """What the verdict rests on, and what it means; `by_name` where a single other model is called by its name."""
     found = [piece for piece in pieces if piece.model is not None]
     for ancestor in answer.ancestors:
         own = [piece for piece in found if piece.model == ancestor.model]
@@ -47,13 +42,22 @@ def _sentences(say: Texts, answer: Whois, pieces: tuple[Piece, ...]) -> Iterator
         if piece.model not in {one.model for one in answer.ancestors}:
             yield _other(say, piece)
     for ancestor in answer.ancestors:
-        yield _direction(say, answer, ancestor, alone=len(answer.ancestors) == 1)
+        yield _direction(say, answer, ancestor, alone=len(answer.ancestors) == 1 and not by_name)
     missing = [piece for piece in pieces if piece.finding.relation == "independent"]
     if found and missing:
         named = between(", ", [say.word("component", piece.finding.name) for piece in missing])
         share = percent(sum(piece.finding.share for piece in missing))
         yield say("verdict_sentence.rest", components=named, share=share)
     yield _meaning(say, answer)
+
+
+def _verdict(say: Texts, answer: Whois) -> Iterator[Markup]:
+    if answer.adapted is None:
+        below = len(answer.place.descendants)
+        key = f"verdict_sentence.{answer.verdict.replace('-', '_')}"
+        yield say(key, name=model(answer.sketch.name), count=below)
+    else:
+        yield from _of_adapter(say, answer, answer.adapted)
 
 
 def _of_adapter(say: Texts, answer: Whois, adapted: Adapted) -> Iterator[Markup]:

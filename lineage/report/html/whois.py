@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lineage.report import json
 from lineage.report.html import findings
 from lineage.report.html.adapter import adapter
@@ -17,7 +19,7 @@ from lineage.report.html.texts import Texts as Say
 from lineage.report.html.verdict import badge, paragraph
 from lineage.report.html.wording import NONE, model
 from lineage.report.words import count, plain
-from lineage.types import Lineage, Whois
+from lineage.types import CheckpointSketch, Lineage, Whois
 
 
 def whois_page(answer: Whois, version: str, relatives: Lineage | None = None, language: Language = "en") -> bytes:
@@ -34,7 +36,7 @@ def whois_page(answer: Whois, version: str, relatives: Lineage | None = None, la
         "adapter": adapter(say, answer, adapted) if adapted is not None else None,
         "shares": _shares(say, parts) if is_compared else None,
         "ancestry": ancestry(say, answer, relatives),
-        "layers": _layers(say, answer, parts) if is_compared else None,
+        "layers": layers(say, answer, parts, say("heat.none")) if is_compared else None,
         "direction": findings.directions(say, answer),
         "alternatives": findings.alternatives(say, answer) if adapted is None else None,
         "declared": findings.declared(say, answer),
@@ -59,16 +61,21 @@ def _head(say: Say, answer: Whois) -> Markup:
 
 
 def _facts(say: Say, answer: Whois) -> Markup:
-    sketch = answer.sketch
-    facts = {
+    searched = "searched" if answer.adapted is None else "adapters"
+    return facts(say, answer.sketch, {searched: f"{answer.limits.models_searched:,}"})
+
+
+def facts(say: Say, sketch: CheckpointSketch, more: Mapping[str, str] | None = None) -> Markup:
+    """What a model is, by what its files say."""
+    told = {
         "params": count(sketch.params),
         "tensors": f"{len(sketch.tensors):,}",
         "format": sketch.format,
         "architecture": sketch.architecture or NONE,
         "licence": sketch.licence or say("facts.no_licence"),
-        "searched" if answer.adapted is None else "adapters": f"{answer.limits.models_searched:,}",
+        **(more or {}),
     }
-    listed = [tag("div", tag("dt", say(f"facts.{key}")), tag("dd", value)) for key, value in facts.items()]
+    listed = [tag("div", tag("dt", say(f"facts.{key}")), tag("dd", value)) for key, value in told.items()]
     return tag("dl", listed, class_="facts")
 
 
@@ -76,10 +83,11 @@ def _shares(say: Say, parts: tuple[Piece, ...]) -> Markup:
     return section("shares", say("head.shares"), share_bar(say, parts), component_table(say, parts))
 
 
-def _layers(say: Say, answer: Whois, parts: tuple[Piece, ...]) -> Markup:
+def layers(say: Say, answer: Whois, parts: tuple[Piece, ...], none: Markup) -> Markup:
+    """Every matrix by itself, and its figures beside what chance gives; `none` says that there is no such matrix."""
     maps = shown(answer, parts)
     if not maps:
-        return section("layers", say("head.layers"), tag("p", say("heat.none")))
+        return section("layers", say("head.layers"), tag("p", none))
     pictures = [
         tag("figure", tag("figcaption", say(f"chance.{key}")), made)
         for key, made in (("z", z_picture(say, answer.null, maps)), ("r", r_picture(say, answer.null, maps)))

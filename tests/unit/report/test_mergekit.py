@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -113,6 +114,8 @@ def test_a_model_at_the_hub_is_named_by_its_repository():
     assert [one["model"] for one in read(Merge(parts, "linear", 0.0))["models"]] == ["org/left@abc", "org/right@abc"]
     assert "put its path here" not in text_of(Merge(parts, "linear", 0.0))
     assert text_of(Merge(PAIR, "linear", 0.0)).count("put its path here") == 2
+    adapter = replace(PAIR[0], address="hf:org/left+evil")
+    assert read(Merge((adapter, PAIR[1]), "linear", 0.0))["models"][0]["model"] == "left"
     other = replace(PAIR[0], address="pypi:left==1.0")
     assert read(Merge((other, PAIR[1]), "linear", 0.0))["models"][0]["model"] == "left"
 
@@ -145,6 +148,14 @@ def test_what_would_explain_it_as_well_and_what_weights_do_not_tell_is_said():
     assert '# "twin" would explain it as well as a parent named below' in text
     assert "# 3.1% of the movement is left unexplained" in text
     assert "# weights do not tell the tokenizer" in text
+
+
+def test_the_example_of_the_documents_is_what_is_written():
+    addresses = ("hf:acme/left", None, "hf:acme/base")
+    parts = tuple(replace(part, address=place) for part, place in zip(TRIO, addresses, strict=True))
+    found = Merge(parts, "TIES", 0.0003, base="cc", density=0.48, is_mean=False)
+    page = (Path(__file__).parents[3] / "docs" / "exports.md").read_text(encoding="utf-8")
+    assert f"```yaml\n{text_of(found)}```\n" in page
 
 
 @given(st.text())

@@ -1,0 +1,60 @@
+"""Two models alone as an answer: the first asked about, the second all that was searched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lineage.ancestry.chance import null
+from lineage.ancestry.pairwise.comparison import generic
+from lineage.ancestry.pairwise.relations import is_significant
+from lineage.ancestry.placing import TRANSFORMATIONS
+from lineage.ancestry.standing import EITHER_WAY
+from lineage.types import CheckpointSketch, Comparison, Limits, Place, Relative, Timings, Verdict, Whois
+
+
+def as_answer(a: CheckpointSketch, b: CheckpointSketch, found: Comparison, not_tested: Sequence[str]) -> Whois:
+    """What `a` is to `b` as it would be said of `a` if no other model were known.
+
+    `not_tested` are the limits of the comparison. The place has one relative at most, and a direction only where the
+    comparison has one.
+    """
+    place = _place(found)
+    is_above = bool(place.parents or place.copies)
+    components = tuple(
+        (part, b.id, b.name) if is_significant(part.evidence) else (part, None, None) for part in found.components
+    )
+    return Whois(
+        sketch=a,
+        verdict=_verdict(found, place),
+        components=components,
+        ancestors=(found,) if is_above else (),
+        alternatives=(found,) if place != Place() and not is_above else (),
+        generic=generic(a),
+        left_out=tuple(f"{name}: {reason}" for name, reason in a.left_out),
+        limits=Limits(1, "", found.evidence.min_detectable_r, TRANSFORMATIONS[:-1], tuple(not_tested)),
+        timings=Timings(0.0, 0.0, 0.0, 0.0),
+        nearest=found,
+        null=null(a, [found], {b.id: b}, {part.name: found for part in found.components}),
+        place=place,
+    )
+
+
+def _place(found: Comparison) -> Place:
+    """The second model in the list where it belongs, seen from the first."""
+    probability = found.confidence if found.role in ("child", "parent") else EITHER_WAY
+    other = (Relative(found.model, found.model_name, found.relation, probability, basis=found.basis),)
+    if found.verdict == "identical":
+        return Place(copies=other)
+    if found.verdict == "related":
+        return Place(siblings=other)
+    if found.verdict not in ("derived", "partly-derived"):
+        return Place()
+    if found.role == "child":
+        return Place(parents=other)
+    return Place(descendants=other) if found.role == "parent" else Place(open=other)
+
+
+def _verdict(found: Comparison, place: Place) -> Verdict:
+    if place.open or place.siblings:
+        return "related"
+    return "origin" if place.descendants else found.verdict

@@ -1,0 +1,24 @@
+"""The file of `--report`: its ending, and the language of a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from lineage.report.html import Language
+
+PAGES: dict[str, Language] = {".html": "en", ".ko.html": "ko"}
+lang = click.option("--lang", type=click.Choice(["en", "ko"]), help="Language of the page: English or Korean.")
+
+
+def ending_of(target: Path | None, language: Language | None) -> str:
+    """The ending of the file, "" without one. Raises UnknownEnding, MissingExtra, UsageError for a language alone."""
+    from lineage import report
+
+    ending = "" if target is None else report.graphs.check(target)
+    if language is not None and ending not in PAGES:
+        raise click.UsageError("--lang is the language of a page: it needs --report FILE.html")
+    return ending
