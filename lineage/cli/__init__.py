@@ -45,8 +45,8 @@ def lineage() -> None:
       lineage graph -o graph.svg        who descends from whom, as a picture
 
     Exit codes: 0 done (no match is still 0), 1 failure, 2 usage, 10 no index, 11 index locked,
-    12 unsupported or damaged file, 130 interrupted; with --gate 20 policy violated, 21 claim contradicted,
-    30 inconclusive. With LINEAGE_DEBUG=1 an unexpected failure shows its traceback.
+    12 unsupported or damaged file, 130 interrupted; with --gate 20 policy violated or a named word found, 21 claim
+    contradicted, 30 inconclusive. With LINEAGE_DEBUG=1 an unexpected failure shows its traceback.
     """
 
 

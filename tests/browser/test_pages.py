@@ -7,13 +7,23 @@ import json
 import pytest
 from bench_report import answer, family_graph
 
+from lineage.ancestry import as_answer, compare
 from lineage.report import json as report_json
-from lineage.report.html import LANGUAGES, whois_page
+from lineage.report.html import LANGUAGES, compare_page, whois_page
 from lineage.report.html.families import graph_page
 from tests.adapter_answers import CHILD, MERGED, asked, hostile
 from tests.browser.conftest import Show, Shown
 from tests.hand_made import FAMILY, STRANGERS
 from tests.html_pages import NAMES, brief, named
+from tests.small_models import sketched, trained, tuned
+
+
+def compared() -> dict[str, bytes]:
+    """The page of a comparison in each language."""
+    child, base = sketched(tuned(trained(1), 2), "child"), sketched(trained(1), "base")
+    found = compare(child, base)
+    return {key: compare_page(as_answer(child, base, found, ()), base, found, "1.2.3", key) for key in LANGUAGES}
+
 
 WHOLE = whois_page(answer(), "1.2.3", family_graph(60))
 REPORT = {language: whois_page(brief(answer()), "1.2.3", family_graph(12), language) for language in LANGUAGES}
@@ -21,6 +31,7 @@ GRAPH = {language: graph_page(FAMILY, language) for language in LANGUAGES}
 ADAPTER = {language: whois_page(asked(MERGED), "1.2.3", None, language) for language in LANGUAGES}
 PAGES = {**{f"report {key}": page for key, page in REPORT.items()}, **{f"graph {k}": page for k, page in GRAPH.items()}}
 PAGES |= {f"adapter {key}": page for key, page in ADAPTER.items()}
+PAGES |= {f"comparison {key}": page for key, page in compared().items()}
 WIDTHS = (320, 390, 1100)
 
 
@@ -39,7 +50,7 @@ class TestEveryPage:
     def test_renders_in_silence(self, show: Show, page: bytes):
         shown = show(page)
         assert shown.page.locator("h1").is_visible()
-        box = shown.page.locator("svg.graph").first.bounding_box()
+        box = shown.page.locator("svg.graph, svg.chance").first.bounding_box()
         assert box is not None
         assert box["width"] > 100
         is_quiet(shown)
