@@ -12,6 +12,7 @@ from lineage import store
 from lineage.api.sketching import Watch, sketch
 from lineage.checkpoints import is_remote
 from lineage.errors import NoIndex, Unknown
+from lineage.sketch.layouts import layout_id
 from lineage.types import CheckpointSketch, Depth, ModelRecord
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def find(
         return sketch(text, depth, watch)
     with indexes(index, reference) as searched:
         record, home = held(str(text), searched)
-        return home.load(record.id)
+        return _layout_called(str(text), record, home)
 
 
 def models(index: str | Path | None = None, *, reference: bool = True) -> list[Listed]:
@@ -81,7 +82,15 @@ def show(model: str, index: str | Path | None = None, *, reference: bool = True)
     """Record and sketch of the model of that id, unique prefix, name or alias. Raises Unknown."""
     with indexes(index, reference) as searched:
         record, home = held(model, searched)
-        return Listed(record, not isinstance(home, store.SqliteIndex)), home.load(record.id)
+        return Listed(record, not isinstance(home, store.SqliteIndex)), _layout_called(model, record, home)
+
+
+def _layout_called(text: str, record: ModelRecord, home: Index) -> CheckpointSketch:
+    """The layout of a model that goes by a name, the first where that is none of a layout."""
+    meant = next((one.id for one in record.layouts if text in (one.id, one.name, one.source)), None)
+    if meant is None or text == record.name:
+        return home.load(record.id)
+    return next(one for one in home.layouts(record.id) if layout_id(one) == meant)
 
 
 def remove(model: str, index: str | Path | None = None) -> ModelRecord:

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """What became of one path: `error` and `exit_code` say why it failed; `id` is None where nothing was sketched."""
+    """What became of one path: `error` and `exit_code` say why it failed; `id` is None where nothing was sketched.
+
+    `copy_of` is the name of a model of the index that holds the same values in another layout.
+    """
 
     event: Literal["ingested", "unchanged", "failed"]
     path: str
@@ -37,6 +40,7 @@ class Ingested:
     tensors: int | None = None
     bytes_read: int | None = None
     seconds: float | None = None
+    copy_of: str | None = None
     error: str | None = None
     exit_code: int = 0
 
@@ -140,6 +144,7 @@ def _make(path: str, depth: Depth | None, threads: int, watch: Watch) -> Ingeste
 
 def _added(home: SqliteIndex, made: _Made, version: str) -> Ingested:
     source = made.sketch.path if is_remote(made.path) else str(Path(made.path).absolute())
+    copied = home.copied(made.sketch)
     is_new = home.add(replace(made.sketch, path=source), version)
     return Ingested(
         "ingested" if is_new else "unchanged",
@@ -150,6 +155,7 @@ def _added(home: SqliteIndex, made: _Made, version: str) -> Ingested:
         tensors=len(made.sketch.tensors),
         bytes_read=made.sketch.bytes_read,
         seconds=round(made.seconds, 3),
+        copy_of=copied if is_new else None,
     )
 
 

@@ -49,7 +49,8 @@ def command(
       lineage ingest --catalogue --family bert   public base models, from the hub
 
     A file that fails never stops the others; the exit code tells that there was one (12 if all of them were
-    unsupported or damaged). What is there already stays unchanged, so an interrupted ingest can be repeated.
+    unsupported or damaged). What is there already stays unchanged, so an interrupted ingest can be repeated; the
+    same values under other names, turned or in a file of another format are kept as another layout of their model.
     A hub's own address is taken from HF_ENDPOINT, a token for it from HF_TOKEN. With --json, one object a line.
     """
     from lineage import api
@@ -81,4 +82,5 @@ def _tell(done: Ingested) -> None:
     if done.error is not None:
         say(done.error)
         return
-    click.echo(f"{done.event:9}  {done.id or '':.12}  {plain(done.name or '')}  {count(done.params or 0)} params")
+    copy = f"  a copy of {plain(done.copy_of)} in another layout" if done.copy_of is not None else ""
+    click.echo(f"{done.event:9}  {done.id or '':.12}  {plain(done.name or '')}  {count(done.params or 0)} params{copy}")

@@ -189,6 +189,10 @@ def model(record: ModelRecord, is_reference: bool) -> Json:
         "declared": [declared(d) for d in record.declared],
         "aliases": list(record.aliases),
         "added": record.added,
+        "content": record.content,
+        "layouts": [
+            {"id": one.id, "name": one.name, "format": one.format, "source": one.source} for one in record.layouts
+        ],
     }
 
 

@@ -2,29 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lineage.report.canvas import Canvas
 from lineage.report.words import count, percent, plain
-from lineage.types import CheckpointSketch, ModelRecord
+from lineage.types import CheckpointSketch, Layout, ModelRecord
 
 _MOST_ID = 12  # digits of an id that tell models apart in practice
 
 
 def list_screen(listed: Sequence[tuple[ModelRecord, bool]], width: int = 100, colour: bool = False) -> str:
-    """One line a model: short id, name, size, depth, licence, and whether it is part of the reference."""
+    """One line a model: short id, name, size, depth, licence, whether it is part of the reference, and its copies.
+
+    The further layouts of a model are told beside it, and which model listed before it has its sampled values.
+    """
     if not listed:
         return "no models yet: `lineage ingest PATH` adds some\n"
     canvas = Canvas(width, colour)
+    first = _first_copies([record for record, _ in listed])
     rows = [
         [
             record.id[:_MOST_ID], plain(record.name), count(record.params), record.depth,
-            plain(record.licence or "-"), "reference" if is_reference else "own",
+            plain(record.licence or "-"), "reference" if is_reference else "own", _copies(record, first),
         ]
         for record, is_reference in listed
     ]  # fmt: skip
-    canvas.listing(("id", "name", "params", "depth", "licence", "index"), rows, right=(2,))
+    heads = ["id", "name", "params", "depth", "licence", "index"]
+    if any(row[-1] for row in rows):
+        heads.append("copies")
+    canvas.listing(heads, [row[: len(heads)] for row in rows], right=(2,))
     return canvas.text()
+
+
+def _first_copies(records: Sequence[ModelRecord]) -> dict[str, ModelRecord]:
+    """For each content the first model that holds it."""
+    return {record.content: record for record in reversed(records) if record.content is not None}
+
+
+def _copies(record: ModelRecord, first: Mapping[str, ModelRecord]) -> str:
+    """Files of other layouts that hold a model's values, and a model listed before it that looks the same."""
+    also = [f"also as {plain(one.name)}" for one in record.layouts]
+    before = first.get(record.content or "", record)
+    return ", ".join(also if before.id == record.id else [f"the sampled values of {plain(before.name)}", *also])
+
+
+def _layout(one: Layout) -> str:
+    return f"also as {one.name}, {one.format}, from {one.source or 'unknown'}"
 
 
 def show_screen(
@@ -37,6 +60,7 @@ def show_screen(
         "id": record.id,
         "aliases": ", ".join(record.aliases) or "none",
         "source": record.source or "unknown",
+        **({"layouts": "; ".join(_layout(one) for one in record.layouts)} if record.layouts else {}),
         "format": f"{record.format}, architecture {record.architecture}",
         "weights": f"{record.params:,} in {record.tensors} tensors",
         "depth": f"{record.depth}, sketch family {record.family}",

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from lineage.errors import LineageError
 from lineage.sketch import FAMILY, read_sketch
+from lineage.sketch.layouts import layout_id
 from lineage.store.database import plain_errors
 from lineage.store.rows import component_params, storable, tensor_rows
 from lineage.store.sqlite import VECTORS, SqliteIndex, sha256
 from lineage.store.vectors import SUFFIX, is_sound_cache
+from lineage.types import CheckpointSketch
 
 _COLUMNS = "model, place, name, component, digest, band_digest"
 
@@ -53,20 +55,17 @@ def _sketches(index: SqliteIndex) -> Iterator[Finding]:
         # A model that another process has taken out since is no damage.
         if problem and index.db.table("models").count_where("id = ?", [row["id"]]):
             yield Finding(True, what, f"{problem}: ingest it again, or `lineage remove {row['id'][:12]}`")
+    for row in list(index.db.table("layouts").rows_where(order_by="name, id")):
+        problem = _layout_problem(index, row["model"], row["id"], row["file_sha256"])
+        if problem and index.db.table("layouts").count_where("model = ? and id = ?", [row["model"], row["id"]]):
+            what = f"{row['model'][:12]} ({row['name']}, another layout)"
+            yield Finding(True, what, f"{problem}: ingest it again, or `lineage remove {row['model'][:12]}`")
 
 
 def _problem(index: SqliteIndex, model: str, file_sha256: str) -> str | None:
-    try:
-        path = index.sketch_file(model)
-        if sha256(path) != file_sha256:
-            return "its sketch file is not the one that was written"
-        sketch = read_sketch(path)
-    except FileNotFoundError:
-        return "its sketch file is missing"
-    except (LineageError, OSError) as error:
-        return f"its sketch file cannot be read ({error})"
-    if sketch.id != model:
-        return "its sketch file is that of another model"
+    sketch = _sound(index, model, None, file_sha256)
+    if isinstance(sketch, str):
+        return sketch
     rows = list(index.db.query(f"select {_COLUMNS} from tensors where model = ? order by place", [model]))  # noqa: S608
     counts = {row["name"]: row["params"] for row in index.db.table("components").rows_where("model = ?", [model])}
     expected = {storable(name): params for name, params in component_params(sketch).items()}
@@ -75,8 +74,30 @@ def _problem(index: SqliteIndex, model: str, file_sha256: str) -> str | None:
     return None
 
 
+def _layout_problem(index: SqliteIndex, model: str, layout: str, file_sha256: str) -> str | None:
+    sketch = _sound(index, model, layout, file_sha256)
+    if isinstance(sketch, str):
+        return sketch
+    return None if layout_id(sketch) == layout else "its sketch file is that of another layout"
+
+
+def _sound(index: SqliteIndex, model: str, layout: str | None, file_sha256: str) -> CheckpointSketch | str:
+    """The sketch of a model in one layout, or what is wrong with its file."""
+    try:
+        path = index.sketch_file(model, layout)
+        if sha256(path) != file_sha256:
+            return "its sketch file is not the one that was written"
+        sketch = read_sketch(path)
+    except FileNotFoundError:
+        return "its sketch file is missing"
+    except (LineageError, OSError) as error:
+        return f"its sketch file cannot be read ({error})"
+    return sketch if sketch.id == model else "its sketch file is that of another model"
+
+
 def _strays(index: SqliteIndex) -> Iterator[Finding]:
     known = {row["id"] for row in index.db.table("models").rows_where(select="id")}
+    known |= {f"{row['model']}.{row['id']}" for row in index.db.table("layouts").rows_where(select="model, id")}
     strays = [path for path in sorted(index.sketch_folder.glob("*.sketch")) if path.stem not in known]
     # Every ingest records its run before its first sketch: sketches without any run mean that the tables were lost.
     tables_were_lost = bool(strays) and index.db.table("runs").count == 0

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from lineage.errors import Malformed, Unknown
 from lineage.sketch import FAMILY, read_sketch
+from lineage.sketch.layouts import content_key, layout_id
 from lineage.store.protocol import set_id
 from lineage.store.rows import component_params
 from lineage.store.vectors import Vectors, vectors_of
-from lineage.types import CheckpointSketch, Declared, Hit, ModelRecord
+from lineage.types import CheckpointSketch, Declared, Hit, Layout, ModelRecord
 
 SKETCHES = "sketches"
 CATALOGUE = "catalogue"
@@ -59,13 +60,22 @@ class SketchFolder:
 
     def models(self) -> list[ModelRecord]:
         """Every model, ordered by name and id."""
-        return sorted((self._record(sketch) for sketch in self._sketches.values()), key=lambda r: (r.name, r.id))
+        return list(self._records)
 
     def load(self, model: str) -> CheckpointSketch:
         """The whole sketch of the model of that id."""
         if model not in self._files:
             raise Unknown(f"{self.folder}: no model of id {model}")
         return self._sketches[model]
+
+    def layouts(self, model: str) -> list[CheckpointSketch]:
+        """The sketch of the model of that id in each of its layouts, ordered by layout."""
+        first = self.load(model)
+        named = (
+            replace(one, name=first.name, licence=first.licence, declared=first.declared)
+            for one in self._further.get(model, ())
+        )
+        return sorted([first, *named], key=layout_id)
 
     def same_digests(self, digests: Collection[str]) -> dict[str, list[tuple[str, str]]]:
         """For each of `digests` that is a tensor's full or band digest: its (model id, tensor name) pairs, ordered."""
@@ -80,8 +90,26 @@ class SketchFolder:
         return self._vectors.nearest_models(vector, k)
 
     @cached_property
+    def _records(self) -> tuple[ModelRecord, ...]:
+        return tuple(sorted(map(self._record, self._sketches.values()), key=lambda r: (r.name, r.id)))
+
+    @cached_property
     def _files(self) -> dict[str, Path]:
-        return {path.stem: path for path in sorted((self.folder / SKETCHES).glob("*.sketch"))}
+        return {path.stem: path for path in sorted((self.folder / SKETCHES).glob("*.sketch")) if "." not in path.stem}
+
+    @cached_property
+    def _further(self) -> dict[str, list[CheckpointSketch]]:
+        """Layouts beside the first, `ID.LAYOUT.sketch`."""
+        found: dict[str, list[CheckpointSketch]] = {}
+        for path in sorted((self.folder / SKETCHES).glob("*.*.sketch")):
+            model, _, layout = path.stem.partition(".")
+            sketch = replace(read_sketch(path), path=str(path))
+            if (sketch.id, layout_id(sketch)) != (model, layout):
+                raise Malformed(
+                    path, f"is the sketch of {sketch.id} in layout {layout_id(sketch)}: its name must be that"
+                )
+            found.setdefault(model, []).append(sketch)
+        return found
 
     @cached_property
     def _sketches(self) -> dict[str, CheckpointSketch]:
@@ -130,6 +158,11 @@ class SketchFolder:
             licence=sketch.licence,
             declared=sketch.declared,
             aliases=entry.aliases if entry else (),
+            layouts=tuple(
+                Layout(layout_id(one), one.name, one.format, one.path)
+                for one in sorted(self._further.get(sketch.id, ()), key=layout_id)
+            ),
+            content=content_key(sketch),
         )
 
 

@@ -30,7 +30,16 @@ class Index(Protocol):
         """Every model, ordered by name and id."""
 
     def load(self, model: str) -> CheckpointSketch:
-        """The whole sketch of a model, under the index's name for it. Raises Unknown and CheckpointError."""
+        """The whole sketch of a model, under the index's name for it. Raises Unknown and CheckpointError.
+
+        Of several layouts it is the one that came first.
+        """
+
+    def layouts(self, model: str) -> list[CheckpointSketch]:
+        """The sketch of a model in each of its layouts, ordered by layout and not by who came first.
+
+        All go by the index's name for the model. Raises Unknown and CheckpointError.
+        """
 
     def same_digests(self, digests: Collection[str]) -> dict[str, list[tuple[str, str]]]:
         """For each of `digests` that is a tensor's full or band digest: its (model id, tensor name) pairs, ordered."""

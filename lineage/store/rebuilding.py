@@ -11,10 +11,11 @@ from sqlite_utils import Database
 
 from lineage.errors import LineageError, NoIndex, SketchMismatch
 from lineage.sketch import FAMILY, read_sketch
+from lineage.sketch.layouts import layout_id
 from lineage.store.database import DATABASE, open_database, plain_errors
 from lineage.store.graphs import FOLDER as GRAPHS
 from lineage.store.lock import writing
-from lineage.store.rows import PARTS, Row, begin_run, delete_model, insert_model, now
+from lineage.store.rows import PARTS, Row, begin_run, delete_model, insert_layout, insert_model, now
 from lineage.store.schema import is_current, upgrade
 from lineage.store.sqlite import SKETCHES, VECTORS, SqliteIndex, sha256
 from lineage.store.vectors import SUFFIX
@@ -31,10 +32,11 @@ class Rebuilt:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What only the old tables knew: rows of `models` by id, and their aliases."""
+    """What only the old tables knew: rows of `models` by id, their aliases, rows of `layouts`."""
 
     models: dict[str, Row]
     aliases: tuple[Row, ...]
+    layouts: dict[tuple[str, str], Row]
 
 
 def rebuild(folder: str | Path, version: str) -> Rebuilt:
@@ -58,7 +60,11 @@ def rebuild(folder: str | Path, version: str) -> Rebuilt:
             others = {str(row["id"]) for row in db.table("models").rows_where()}
             run = begin_run(db, version)
             for path, sketch in _sound_sketches(where / SKETCHES, others, left_out):
-                _insert(db, sketch, sha256(path), run, known)
+                layout = path.stem.partition(".")[2]
+                if layout:
+                    _insert_layout(db, sketch, layout, sha256(path), known)
+                else:
+                    _insert(db, sketch, sha256(path), run, known)
             db.table("runs").update(run, {"finished": now()})
         db.close()
         for cache in (*(where / VECTORS).glob(f"*{SUFFIX}"), *(where / GRAPHS).glob("*.json")):
@@ -75,7 +81,9 @@ def _readable(folder: Path) -> tuple[Database, _Known]:
         if not is_current(db):
             upgrade(db)
         known = _Known(
-            {row["id"]: row for row in db.table("models").rows_where()}, tuple(db.table("aliases").rows_where())
+            {row["id"]: row for row in db.table("models").rows_where()},
+            tuple(db.table("aliases").rows_where()),
+            {(row["model"], row["id"]): row for row in db.table("layouts").rows_where()},
         )
         if db.execute("PRAGMA integrity_check").fetchone()[0] == "ok":
             return db, known
@@ -83,9 +91,9 @@ def _readable(folder: Path) -> tuple[Database, _Known]:
     except sqlite3.OperationalError as error:
         if "no such" not in str(error):
             raise  # locked, full or closed to us: not damaged
-        known = _Known({}, ())
+        known = _Known({}, (), {})
     except sqlite3.DatabaseError:
-        known = _Known({}, ())
+        known = _Known({}, (), {})
     for ending in ("", "-wal", "-shm"):
         part = folder / f"{DATABASE}{ending}"
         if part.exists():
@@ -99,20 +107,32 @@ def _sound_sketches(
     folder: Path, others: Collection[str], left_out: list[tuple[str, str]]
 ) -> Iterator[tuple[Path, CheckpointSketch]]:
     """The sketches that this version reads; `others` are known as models of another family."""
-    for path in sorted(folder.glob("*.sketch")):
+    seen: set[str] = set()
+    for path in sorted(folder.glob("*.sketch"), key=lambda path: ("." in path.stem, path)):  # further layouts last
+        model, _, layout = path.stem.partition(".")
         try:
             sketch = read_sketch(path)
         except SketchMismatch as error:
-            if path.stem not in others:
+            if model not in others:
                 left_out.append((str(path), str(error)))
             continue
         except (LineageError, OSError) as error:
             left_out.append((str(path), str(error)))
             continue
-        if sketch.id == path.stem:
-            yield path, sketch
-        else:
+        if sketch.id != model or layout not in ("", layout_id(sketch)):
             left_out.append((str(path), f"{path}: holds the sketch of {sketch.id}"))
+        elif layout and model not in seen:
+            left_out.append((str(path), f"{path}: is another layout of a model that is not here: ingest it again"))
+        else:
+            seen.add(model)
+            yield path, sketch
+
+
+def _insert_layout(db: Database, sketch: CheckpointSketch, layout: str, file_sha256: str, known: _Known) -> None:
+    old = known.layouts.get((sketch.id, layout))
+    if old is not None:
+        sketch = replace(sketch, name=str(old["name"]), path=str(old["source"] or ""))
+    insert_layout(db, sketch, layout, file_sha256)
 
 
 def _insert(db: Database, sketch: CheckpointSketch, file_sha256: str, run: int, known: _Known) -> None:

@@ -9,10 +9,11 @@ from typing import Any, cast
 
 from sqlite_utils import Database
 
-from lineage.types import CheckpointSketch, Declared, ModelRecord
+from lineage.sketch.layouts import content_key
+from lineage.types import CheckpointSketch, Declared, Layout, ModelRecord
 
 Row = Mapping[str, Any]
-PARTS = ("tensors", "components", "declared", "aliases")
+PARTS = ("tensors", "components", "declared", "aliases", "layouts")
 """Tables whose rows belong to one row of `models`."""
 
 
@@ -54,6 +55,7 @@ def insert_model(db: Database, sketch: CheckpointSketch, file_sha256: str, run: 
             "source": storable(sketch.path), "format": storable(sketch.format),
             "architecture": storable(sketch.architecture), "params": sketch.params, "nbytes": sketch.nbytes,
             "licence": storable(sketch.licence), "added": now(), "file_sha256": file_sha256, "run": run,
+            "content": content_key(sketch),
         }
     )  # fmt: skip
     db.table("tensors").insert_all(tensor_rows(sketch))
@@ -67,6 +69,16 @@ def insert_model(db: Database, sketch: CheckpointSketch, file_sha256: str, run: 
             "relation": storable(d.relation), "source": storable(d.source),
         }
         for i, d in enumerate(sketch.declared)
+    )  # fmt: skip
+
+
+def insert_layout(db: Database, sketch: CheckpointSketch, layout: str, file_sha256: str) -> None:
+    """Add the row of a further layout of a model that is there; the caller holds the transaction."""
+    db.table("layouts").insert(
+        {
+            "model": sketch.id, "id": layout, "name": storable(sketch.name), "source": storable(sketch.path),
+            "format": storable(sketch.format), "file_sha256": file_sha256, "added": now(),
+        }
     )  # fmt: skip
 
 
@@ -87,6 +99,7 @@ def records(db: Database) -> list[ModelRecord]:
     components = _grouped(db.table("components").rows_where(order_by="params desc, name"))
     declared = _grouped(db.table("declared").rows_where(order_by="place"))
     aliases = _grouped(db.table("aliases").rows_where(order_by="alias"))
+    layouts = _grouped(db.table("layouts").rows_where(order_by="id"))
     tensors = dict(db.execute("select model, count(*) from tensors group by model").fetchall())
     return [
         ModelRecord(
@@ -106,6 +119,10 @@ def records(db: Database) -> list[ModelRecord]:
             ),
             aliases=tuple(a["alias"] for a in aliases.get(row["id"], [])),
             added=row["added"],
+            layouts=tuple(
+                Layout(one["id"], one["name"], one["format"], one["source"]) for one in layouts.get(row["id"], [])
+            ),
+            content=row["content"],
         )
         for row in db.table("models").rows_where(order_by="name, id")
     ]  # fmt: skip

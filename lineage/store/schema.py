@@ -53,7 +53,20 @@ def m002_find_by_digest(db: Database) -> None:
     db.table("tensors").create_index(["band_digest"])
 
 
-_KNOWN = {m001_models.__name__, m002_find_by_digest.__name__}
+@migrations()
+def m003_layouts(db: Database) -> None:
+    """Content is told apart from layout: further layouts of a model, and what its values are in whatever layout."""
+    db.table("layouts").create(
+        {"model": str, "id": str, "name": str, "source": str, "format": str, "file_sha256": str, "added": str},
+        pk=("model", "id"),
+        not_null={"name", "file_sha256", "added"},
+        foreign_keys=[("model", "models", "id")],
+    )
+    db.table("models").add_column("content", str)
+    db.table("models").create_index(["content"])
+
+
+_KNOWN = {m001_models.__name__, m002_find_by_digest.__name__, m003_layouts.__name__}
 
 
 def is_current(db: Database) -> bool:

@@ -1,6 +1,7 @@
-"""The index on disk: tables in SQLite, one sketch file a model, search vectors in a cache.
+"""The index on disk: tables in SQLite, sketch files, search vectors in a cache.
 
-A model is added in an order that a kill cannot break: first its sketch file, complete under its final
+A model has one sketch file for each layout in which it was seen: `ID.sketch` is the first, `ID.LAYOUT.sketch` another.
+It is added in an order that a kill cannot break: first its sketch file, complete under its final
 name, then all of its rows in one transaction. A file without rows is harmless; rows without a file
 never happen.
 """
@@ -18,13 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlite_utils import Database
 
-from lineage.errors import Malformed, NoIndex, StoreError, Unknown
+from lineage.errors import CheckpointError, Malformed, NoIndex, StoreError, Unknown
 from lineage.sketch import FAMILY, read_sketch, write_sketch
+from lineage.sketch.layouts import content_key, layout_id, same_weights
 from lineage.store.database import DATABASE, open_database, plain_errors
 from lineage.store.graphs import FOLDER as GRAPHS
 from lineage.store.lock import HOLDER, LOCK, writing
 from lineage.store.protocol import find_model, set_id
-from lineage.store.rows import begin_run, delete_model, insert_model, now, records, storable
+from lineage.store.rows import begin_run, delete_model, insert_layout, insert_model, now, records, storable
 from lineage.store.schema import is_current, upgrade
 from lineage.store.vectors import Vectors, cached_vectors
 from lineage.types import CheckpointSketch, Hit, ModelRecord
@@ -128,14 +130,27 @@ class SqliteIndex:
             rows = list(self.db.table("models").rows_where("id = ?", [model], select="name, source"))
         if not rows:
             raise Unknown(f"{self.folder}: no model of id {model}")
-        path = self.sketch_file(model)
+        return self._read(model, None, str(rows[0]["name"]), rows[0]["source"])
+
+    def layouts(self, model: str) -> list[CheckpointSketch]:
+        """The sketch of the model of that id in each of its layouts, ordered by layout."""
+        first = self.load(model)
+        with plain_errors(self.folder):
+            rows = list(self.db.table("layouts").rows_where("model = ?", [model]))
+        if not rows:
+            return [first]
+        others = (self._read(model, row["id"], first.name, row["source"]) for row in rows)
+        return sorted([first, *others], key=layout_id)
+
+    def _read(self, model: str, layout: str | None, name: str, source: str) -> CheckpointSketch:
+        path = self.sketch_file(model, layout)
         try:
             sketch = read_sketch(path)
         except FileNotFoundError:
             raise Malformed(path, "is missing: `lineage doctor` lists what is damaged") from None
         if sketch.id != model:
             raise Malformed(path, "is the sketch of another model: `lineage doctor` lists what is damaged")
-        return replace(sketch, name=rows[0]["name"], path=rows[0]["source"])
+        return replace(sketch, name=name, path=source)
 
     def same_digests(self, digests: Collection[str]) -> dict[str, list[tuple[str, str]]]:
         """For each of `digests` that is a tensor's full or band digest: its (model id, tensor name) pairs, ordered."""
@@ -169,11 +184,29 @@ class SqliteIndex:
             self._held = cached_vectors(self.folder / VECTORS, counts, self.load)
         return self._held
 
-    def sketch_file(self, model: str) -> Path:
-        """Where the sketch of that id lies. Raises Malformed for an id that could lead out of the folder."""
-        if not _ID.fullmatch(model):
-            raise Malformed(self.folder / DATABASE, f"{model[:80]!r} is no model id: run `lineage rebuild`")
-        return self.sketch_folder / f"{model}.sketch"
+    def sketch_file(self, model: str, layout: str | None = None) -> Path:
+        """Where the sketch of that id lies, in its first layout or in a further one.
+
+        Raises Malformed for an id that could lead out of the folder.
+        """
+        for one in (model, layout or model):
+            if not _ID.fullmatch(one):
+                raise Malformed(self.folder / DATABASE, f"{one[:80]!r} is no model id: run `lineage rebuild`")
+        return self.sketch_folder / (f"{model}.sketch" if layout is None else f"{model}.{layout}.sketch")
+
+    def copied(self, sketch: CheckpointSketch) -> str | None:
+        """The name of a model that is there and holds the same values in another layout; None if there is none.
+
+        That of an index that an older version wrote is found once `rebuild` has gone over it.
+        """
+        with plain_errors(self.folder):
+            asked = [sketch.id, content_key(sketch), sketch.depth, FAMILY]
+            where = "id = ? or (content = ? and depth = ? and family = ?)"
+            rows = list(self.db.table("models").rows_where(where, asked, order_by="added, name, id"))
+            is_further = self._layout(sketch) is not None
+        others = (row for row in rows if row["id"] != sketch.id or is_further)
+        alike = (one["name"] for one in others if one["id"] == sketch.id or same_weights(sketch, self.load(one["id"])))
+        return next(alike, None)
 
     @property
     def sketch_folder(self) -> Path:
@@ -195,35 +228,36 @@ class SqliteIndex:
     # -- writing
 
     def add(self, sketch: CheckpointSketch, version: str) -> bool:
-        """Add a model, or note another name or path of one that is there. Returns whether anything was sketched anew.
+        """Add a model or another layout of one, or note another name or path of what is there.
 
-        A sketch file that was lost or damaged is written again. What another sketch family has from the same path
-        makes room. The first addition begins a run, under that version of lineage; without `finish_run` it counts as
-        interrupted.
+        Returns whether anything was sketched anew. A sketch file that was lost or damaged is written again. What
+        another sketch family has from the same path makes room. The first addition begins a run, under that version
+        of lineage; without `finish_run` it counts as interrupted.
         """
         if sketch.params >= 1 << 63:
             raise Malformed(sketch.path or sketch.name, f"claims {sketch.params:.1e} weights: that is no model")
-        if self._is_intact(sketch.id) and not self._new_aliases(sketch):
+        if self._is_intact(sketch.id, self._layout(sketch)) and not self._new_aliases(sketch):
             return False
         with self.writing():
-            is_known = self._is_known(sketch.id)
-            is_intact = self._is_intact(sketch.id)
+            is_known, layout = self._is_known(sketch.id), self._layout(sketch)
+            is_intact = self._is_intact(sketch.id, layout)
+            path = self.sketch_file(sketch.id, layout)
             # Before any sketch file: `examine` tells a killed first ingest from lost tables by it.
             self._run = self._run or begin_run(self.db, version)
             if not is_intact:
-                write_sketch(sketch, self.sketch_file(sketch.id))
-            replaced = [] if is_known else self._replaced(sketch.path)
+                write_sketch(sketch, path)
+            replaced = {} if is_known else {model: self._files(model) for model in self._replaced(sketch.path)}
             with self.db.atomic():
                 for model in replaced:
                     delete_model(self.db, model)
                 if not is_known:
-                    insert_model(self.db, sketch, sha256(self.sketch_file(sketch.id)), self._run)
+                    insert_model(self.db, sketch, sha256(path), self._run)
                 elif not is_intact:
-                    self.db.table("models").update(sketch.id, {"file_sha256": sha256(self.sketch_file(sketch.id))})
+                    self._note(sketch, layout, sha256(path))
                 for alias in self._new_aliases(sketch):
                     self.db.table("aliases").insert({"model": sketch.id, "alias": alias})
-            for model in replaced:
-                self.sketch_file(model).unlink(missing_ok=True)
+            for old in (file for files in replaced.values() for file in files):
+                old.unlink(missing_ok=True)
         return not is_intact
 
     def finish_run(self) -> None:
@@ -240,9 +274,11 @@ class SqliteIndex:
         with self.writing():
             if not self._is_known(model):
                 raise Unknown(f"{self.folder}: no model of id {model}")
+            files = self._files(model)
             with self.db.atomic():
                 delete_model(self.db, model)
-            self.sketch_file(model).unlink(missing_ok=True)
+            for file in files:
+                file.unlink(missing_ok=True)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -264,9 +300,37 @@ class SqliteIndex:
     def _is_known(self, model: str) -> bool:
         return self.db.table("models").count_where("id = ?", [model]) > 0
 
-    def _is_intact(self, model: str) -> bool:
-        rows = list(self.db.table("models").rows_where("id = ?", [model], select="file_sha256"))
-        path = self.sketch_file(model)
+    def _layout(self, sketch: CheckpointSketch) -> str | None:
+        """The layout under which a sketch is kept, None for the first of its model, be it lost or damaged."""
+        own = layout_id(sketch)
+        if own in self._further(sketch.id):
+            return own
+        try:
+            first = read_sketch(self.sketch_file(sketch.id))
+        except (CheckpointError, OSError):
+            return None
+        return None if first.id != sketch.id or layout_id(first) == own else own
+
+    def _further(self, model: str) -> list[str]:
+        return [row["id"] for row in self.db.table("layouts").rows_where("model = ?", [model], select="id")]
+
+    def _files(self, model: str) -> list[Path]:
+        return [self.sketch_file(model, layout) for layout in (None, *self._further(model))]
+
+    def _note(self, sketch: CheckpointSketch, layout: str | None, file_sha256: str) -> None:
+        """Say what was written for a model that is known: its first layout again, or a further one."""
+        if layout is None:
+            self.db.table("models").update(sketch.id, {"file_sha256": file_sha256})
+        elif layout in self._further(sketch.id):
+            self.db.table("layouts").update((sketch.id, layout), {"file_sha256": file_sha256})
+        else:
+            insert_layout(self.db, sketch, layout, file_sha256)
+
+    def _is_intact(self, model: str, layout: str | None) -> bool:
+        table, of = ("models", "id = ?") if layout is None else ("layouts", "model = ? and id = ?")
+        asked = [model] if layout is None else [model, layout]
+        rows = list(self.db.table(table).rows_where(of, asked, select="file_sha256"))
+        path = self.sketch_file(model, layout)
         return bool(rows) and path.is_file() and sha256(path) == rows[0]["file_sha256"]
 
     def _new_aliases(self, sketch: CheckpointSketch) -> list[str]:

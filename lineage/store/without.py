@@ -43,6 +43,12 @@ class Without:
             raise Unknown(f"{model}: is left out of this search")
         return self._of.load(model)
 
+    def layouts(self, model: str) -> list[CheckpointSketch]:
+        """The sketch of a model in each of its layouts. Raises Unknown for the one that is left out."""
+        if model == self._model:
+            raise Unknown(f"{model}: is left out of this search")
+        return self._of.layouts(model)
+
     def same_digests(self, digests: Collection[str]) -> dict[str, list[tuple[str, str]]]:
         """For each of `digests` that a tensor of the others has: its (model id, tensor name) pairs, ordered."""
         found = self._of.same_digests(digests).items()

@@ -5,7 +5,7 @@ from lineage.types.ancestry import Descendant, Descendants, Edge, Lineage, Merge
 from lineage.types.answers import Adapted, Addition, Fit, Limits, Null, Relabelled, Timings, UnrelatedComponent, Whois
 from lineage.types.checkpoints import Checkpoint, Declared, Meter, ReadAhead, TensorView
 from lineage.types.evidence import Comparison, ComponentFinding, Cue, Evidence, Generic, TensorMatch
-from lineage.types.index import Hit, ModelRecord
+from lineage.types.index import Hit, Layout, ModelRecord
 from lineage.types.places import Between, Place, Relative
 from lineage.types.policies import (
     Audit,
@@ -53,6 +53,7 @@ __all__ = [
     "FloatArray",
     "Generic",
     "Hit",
+    "Layout",
     "Limits",
     "Lineage",
     "Merge",

@@ -11,8 +11,10 @@ import pytest
 
 from lineage.errors import LineageError, Malformed, Unknown
 from lineage.sketch import FAMILY, MODEL_DIM, TENSOR_DIM, model_vector, search_vectors, write_sketch
+from lineage.sketch.layouts import content_key, layout_id, names_of
 from lineage.store import Index, SketchFolder, SqliteIndex
 from lineage.types import CheckpointSketch, Declared, ModelRecord
+from tests.relaid import numbered, renamed
 from tests.small_models import sketched, trained, tuned
 
 Build = Callable[[Path, Sequence[CheckpointSketch]], Index]
@@ -29,7 +31,12 @@ def in_sqlite(folder: Path, sketches: Sequence[CheckpointSketch]) -> Index:
 def in_a_folder(folder: Path, sketches: Sequence[CheckpointSketch]) -> Index:
     for part in ("sketches", "catalogue"):
         (folder / part).mkdir(parents=True)
+    seen: set[str] = set()
     for sketch in sketches:
+        if sketch.id in seen:
+            write_sketch(sketch, folder / "sketches" / f"{sketch.id}.{layout_id(sketch)}.sketch")
+            continue
+        seen.add(sketch.id)
         write_sketch(sketch, folder / "sketches" / f"{sketch.id}.sketch")
         declared = [{"model": d.model, "relation": d.relation, "source": d.source} for d in sketch.declared]
         record = {
@@ -149,3 +156,50 @@ class TestEveryIndex:
         again = SqliteIndex.open(path.parents[1]) if build is in_sqlite else SketchFolder(path.parents[1])
         with pytest.raises(LineageError, match="sketch of"):
             again.load(SKETCHES[0].id)
+
+
+LAYOUTS = [
+    sketched(BASE, "base", path="/models/base"),
+    sketched(renamed(BASE), "renamed", path="/models/renamed"),
+    sketched(numbered(BASE), "numbered", path="/models/numbered"),
+]
+
+
+class TestAModelInSeveralLayouts:
+    @pytest.fixture
+    def held(self, build: Build, tmp_path: Path) -> Index:
+        return build(tmp_path / "layouts", [*LAYOUTS, SKETCHES[2]])
+
+    def test_is_one_model_that_knows_its_layouts(self, held):
+        assert len(held) == len(held.models()) == 2
+        (record,) = (one for one in held.models() if one.id == LAYOUTS[0].id)
+        assert record.name == "base"
+        further = sorted(LAYOUTS[1:], key=layout_id)
+        assert [(one.id, one.name, one.format) for one in record.layouts] == [
+            (layout_id(one), one.name, one.format) for one in further
+        ]
+        assert record.content == content_key(LAYOUTS[0])
+
+    def test_gives_back_every_layout_under_one_name_in_an_order_of_their_own(self, held, build, tmp_path):
+        found = held.layouts(LAYOUTS[0].id)
+        assert [names_of(one) for one in found] == [names_of(one) for one in sorted(LAYOUTS, key=layout_id)]
+        assert {one.name for one in found} == {"base"}
+        turned = build(tmp_path / "turned", LAYOUTS[::-1])
+        assert list(map(layout_id, turned.layouts(LAYOUTS[0].id))) == list(map(layout_id, found))
+
+    def test_is_loaded_as_it_came_first(self, held):
+        assert names_of(held.load(LAYOUTS[0].id)) == names_of(LAYOUTS[0])
+
+    def test_has_one_layout_where_it_was_seen_in_one(self, held):
+        (only,) = held.layouts(SKETCHES[2].id)
+        assert names_of(only) == names_of(SKETCHES[2])
+
+    def test_an_unknown_model_has_none(self, held):
+        with pytest.raises(Unknown):
+            held.layouts("ab" * 16)
+
+    def test_a_layout_that_is_cut_is_told_apart(self, held):
+        (path,) = held.folder.glob(f"sketches/*.{layout_id(LAYOUTS[1])}.sketch")
+        path.write_bytes(path.read_bytes()[:-100])
+        with pytest.raises(LineageError):
+            held.layouts(LAYOUTS[0].id)
