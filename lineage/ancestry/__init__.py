@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lineage.ancestry.adapters import compare_adapters
 from lineage.ancestry.decomposing import decompose
+from lineage.ancestry.layouts import fitting
 from lineage.ancestry.paired import as_answer
 from lineage.ancestry.pairwise.comparison import compare
 from lineage.ancestry.placing import whois
@@ -17,7 +18,18 @@ if TYPE_CHECKING:
     from lineage.ancestry.descent import METHOD, graph
     from lineage.ancestry.folding import part_of
 
-__all__ = ["METHOD", "as_answer", "below", "compare", "compare_adapters", "decompose", "graph", "part_of", "whois"]
+__all__ = [
+    "METHOD",
+    "as_answer",
+    "below",
+    "compare",
+    "compare_adapters",
+    "decompose",
+    "fitting",
+    "graph",
+    "part_of",
+    "whois",
+]
 
 _HOMES = {"METHOD": "descent", "below": "descending", "graph": "descent", "part_of": "folding"}
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lineage.ancestry.folding import fold
 from lineage.ancestry.geometry import cohorts
+from lineage.ancestry.layouts import in_one_layout
 from lineage.ancestry.merges.mixtures import Mixture, find_mixtures
 from lineage.ancestry.merges.passthrough import find_stacks
-from lineage.ancestry.pairwise.comparison import same_weights
 from lineage.ancestry.trees.roundings import roundings
 from lineage.sketch.adapters import is_adapter
 from lineage.store import Index
@@ -20,8 +21,8 @@ def decompose(query: CheckpointSketch, indexes: Sequence[Index]) -> Merge | None
     Nothing is named in advance: every model is a candidate for the layers of a passthrough merge, and every one of the
     same structure for sums.
     """
-    known = {r.id: index.load(r.id) for index in indexes for r in index.models() if not is_adapter(r)}
-    sketches = [query, *(sketch for sketch in known.values() if not same_weights(sketch, query))]
+    known = {r.id: index.layouts(r.id) for index in indexes for r in index.models() if not is_adapter(r)}
+    sketches = in_one_layout(fold([query, *(one for layouts in known.values() for one in layouts)]))
     found = find_stacks(sketches).get(0) or _summed(sketches)
     return None if found is None else _merge(found, sketches)
 

@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 from lineage.ancestry.declarations import declarations
 from lineage.ancestry.folding import fold, nodes_of
 from lineage.ancestry.growing import grown, is_little
+from lineage.ancestry.layouts import in_one_layout
 from lineage.ancestry.trees.edges import measured_edges
 from lineage.ancestry.trees.forked import cores
 from lineage.ancestry.trees.pairs import Watch
@@ -18,7 +19,7 @@ from lineage.sketch.adapters import is_adapter
 from lineage.store import Index
 from lineage.types import Edge, Lineage, ModelRecord
 
-METHOD = 3
+METHOD = 4
 """Raised whenever the same sketches give another graph, so that none that was kept is used again."""
 
 _MANY = 200  # models that are worth several processes
@@ -44,10 +45,9 @@ def graph(
     homes = {record.id: index for record, index in listed if not is_adapter(record)}
     known = None if known is None else _of_models(known, records)
     with threadpool_limits(limits=1, user_api="blas"):  # the products are small: threads would wait for each other
-        if known is not None and is_little(known, homes):
-            groups, edges = grown(known, indexes, homes, watch)
-        else:
-            groups, edges = _drawn(homes, watch, processes)
+        little = known is not None and is_little(known, {model: records[model] for model in homes})
+        added = grown(known, indexes, homes, watch) if known is not None and little else None
+        groups, edges = added or _drawn(homes, watch, processes)
     alone = [[record.id] for record in records.values() if is_adapter(record)]
     held = [[records[model] for model in group] for group in (*groups, *alone)]
     declared, contradictions = declarations(Lineage((), tuple(edges)), held)
@@ -63,8 +63,8 @@ def _of_models(known: Lineage, records: Mapping[str, ModelRecord]) -> Lineage:
 def _drawn(
     homes: Mapping[str, Index], watch: Watch | None, processes: int | None
 ) -> tuple[list[list[str]], list[Edge]]:
-    groups = fold([homes[model].load(model) for model in sorted(homes)])  # in whatever order they were added
-    sketches = [replace(group[0], declared=()) for group in groups]
+    groups = fold([one for model in sorted(homes) for one in homes[model].layouts(model)])
+    sketches = [replace(sketch, declared=()) for sketch in in_one_layout(groups)]
     count = processes or (cores() if len(sketches) >= _MANY else 1)
     edges = list(measured_edges(Search(sketches, watch, processes=count)))
-    return [[sketch.id for sketch in group] for group in groups], edges
+    return [list(dict.fromkeys(sketch.id for sketch in group)) for group in groups], edges

@@ -8,23 +8,31 @@ from dataclasses import replace
 
 import networkx as nx
 
-from lineage.ancestry.pairwise.comparison import same_weights
 from lineage.sketch.adapters import is_adapter
+from lineage.sketch.layouts import content_key, same_weights
 from lineage.types import CheckpointSketch, Edge, Lineage, ModelRecord, Node
 
 
 def fold(sketches: Sequence[CheckpointSketch]) -> list[list[CheckpointSketch]]:
-    """Group models of equal weights; each group is one node."""
-    groups: dict[tuple[str, ...], list[CheckpointSketch]] = defaultdict(list)
+    """Group models of equal weights, whatever their names and orientation; each group is one node.
+
+    Layouts of one model, which have one id, stay together.
+    """
+    groups: dict[str | None, list[CheckpointSketch]] = defaultdict(list)
     for sketch in sketches:
-        groups[tuple(sorted(t.band_digest for t in sketch.tensors if t.part.generic is None))].append(sketch)
+        groups[content_key(sketch)].append(sketch)
     folded = []
     for alike in groups.values():
         while alike:
-            same = [other for other in alike if other is alike[0] or same_weights(alike[0], other)]
+            same = [other for other in alike if other.id == alike[0].id or same_weights(alike[0], other)]
             folded.append(same)
             alike = [other for other in alike if other not in same]  # noqa: PLW2901 - what is left of the bucket
     return folded
+
+
+def aliases(group: Sequence[ModelRecord]) -> tuple[str, ...]:
+    """The names of a node's layouts and copies, one for each but the first."""
+    return tuple(name for one in group for name in (one.name, *(layout.name for layout in one.layouts)))[1:]
 
 
 def nodes_of(groups: Sequence[Sequence[ModelRecord]], edges: Sequence[Edge]) -> tuple[Node, ...]:
@@ -40,7 +48,7 @@ def nodes_of(groups: Sequence[Sequence[ModelRecord]], edges: Sequence[Edge]) -> 
             id=group[0].id,
             name=group[0].name,
             params=group[0].params,
-            aliases=tuple(other.name for other in group[1:]),
+            aliases=aliases(group),
             licence=group[0].licence,
             root=group[0].id not in children and not is_adapter(group[0]),
             copies=tuple(other.id for other in group[1:]),

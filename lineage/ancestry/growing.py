@@ -6,22 +6,27 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from lineage.ancestry.pairwise.comparison import same_weights
+from lineage.ancestry.folding import aliases
+from lineage.ancestry.layouts import in_one_layout
 from lineage.ancestry.placing import candidates
 from lineage.ancestry.trees.edges import measured_edges
 from lineage.ancestry.trees.pairs import Watch
 from lineage.ancestry.trees.search import Search
+from lineage.sketch.layouts import names_of, same_weights
 from lineage.store import Index
-from lineage.types import CheckpointSketch, Edge, Lineage
+from lineage.types import CheckpointSketch, Edge, Lineage, ModelRecord
 
 _FEW = 20  # new models, from which on it is better to draw the whole graph again
 _MOST_NEIGHBOURS = 64
 
 
-def is_little(known: Lineage, records: Collection[str]) -> bool:
-    """Whether an earlier graph needs few additions; it is no use if it has models that are gone."""
+def is_little(known: Lineage, records: Mapping[str, ModelRecord]) -> bool:
+    """Whether an earlier graph needs few additions; it is no use if models are gone or have got another layout."""
     there = _placed(known)
-    return there <= set(records) and len(set(records) - there) <= _FEW
+    if not there <= records.keys() or len(records.keys() - there) > _FEW:
+        return False
+    observed = (node for node in known.nodes if node.observed)
+    return all(node.aliases == aliases([records[model] for model in (node.id, *node.copies)]) for node in observed)
 
 
 def _placed(known: Lineage) -> set[str]:
@@ -30,26 +35,31 @@ def _placed(known: Lineage) -> set[str]:
 
 def grown(
     known: Lineage, indexes: Sequence[Index], homes: Mapping[str, Index], watch: Watch | None
-) -> tuple[list[list[str]], list[Edge]]:
+) -> tuple[list[list[str]], list[Edge]] | None:
     """Groups of equal models (ids) and measured edges, with every model that is new put in its place.
 
-    `homes` gives the index that holds each model.
+    `homes` gives the index that holds each model. None where a new copy tells how one layout reads in another, which
+    may relate models that have their place already.
     """
     groups = [[node.id, *node.copies] for node in known.nodes if node.observed]
     edges = [edge for edge in known.edges if edge.source == "measured"]
     placed = _placed(known)
     for model in [model for model in homes if model not in placed]:
-        sketch = homes[model].load(model)
+        own = homes[model].layouts(model)
         leaders = {copy: group[0] for group in groups for copy in group}
-        near = [leaders[m] for index in indexes for m in candidates(sketch, index) if m in leaders]
+        near = [leaders[m] for index in indexes for m in candidates(own[0], index) if m in leaders]
         # An unobserved parent stands between models of the index and is none itself.
-        around = {m: homes[m].load(m) for m in _neighbourhood(dict.fromkeys(near), edges) if m in homes}
-        twin = next((m for m, other in around.items() if same_weights(sketch, other)), None)
+        beside = [m for m in _neighbourhood(dict.fromkeys(near), edges) if m in homes]
+        copies = {group[0]: group for group in groups}
+        around = [[one for copy in copies[m] for one in homes[copy].layouts(copy)] for m in beside]
+        twin = next((i for i, others in enumerate(around) if same_weights(own[0], others[0])), None)
         if twin is not None:
-            next(group for group in groups if group[0] == twin).append(model)
+            if {*map(names_of, own)} - {*map(names_of, around[twin])}:
+                return None
+            copies[beside[twin]].append(model)
             continue
         groups.append([model])
-        edges = _with(edges, _edges_of(sketch, around, edges, watch))
+        edges = _with(edges, _edges_of([*around, own], edges, watch))
     return groups, edges
 
 
@@ -75,12 +85,10 @@ def _root(model: str, above: Mapping[str, Sequence[str]]) -> str:
     return model
 
 
-def _edges_of(
-    sketch: CheckpointSketch, around: Mapping[str, CheckpointSketch], edges: Sequence[Edge], watch: Watch | None
-) -> list[Edge]:
-    """Every edge between the new model and its neighbours."""
-    models = [*around.values(), sketch]
-    place = {model: i for i, model in enumerate(around)}
+def _edges_of(groups: Sequence[Sequence[CheckpointSketch]], edges: Sequence[Edge], watch: Watch | None) -> list[Edge]:
+    """Every edge between the new model, the last of these groups of copies, and its neighbours."""
+    models = in_one_layout(groups)
+    place = {model.id: i for i, model in enumerate(models[:-1])}
     above: dict[str, list[str]] = defaultdict(list)
     for edge in edges:
         if edge.component is None:

@@ -10,6 +10,8 @@ from dataclasses import replace
 from threadpoolctl import threadpool_limits
 
 from lineage.ancestry.chance import null
+from lineage.ancestry.folding import fold
+from lineage.ancestry.layouts import fitting, in_one_layout
 from lineage.ancestry.pairwise.comparison import compare, generic
 from lineage.ancestry.pairwise.relations import DERIVED, is_significant
 from lineage.ancestry.standing import EITHER_WAY, standing
@@ -33,7 +35,7 @@ from lineage.types import (
 )
 
 Placed = tuple[ComponentFinding, str | None, str | None]
-Loaded = Mapping[str, CheckpointSketch]
+Layouts = Mapping[str, Sequence[CheckpointSketch]]
 
 NEAREST_MODELS = 16
 NEAREST_TENSORS = 8
@@ -74,22 +76,26 @@ def whois(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
         return whois_adapter(query, indexes)
     started = time.perf_counter()
     models = len({record.id for index in indexes for record in index.models() if not is_adapter(record)})
-    loaded = {model: index.load(model) for index in indexes for model in candidates(query, index)}
+    held = {model: index.layouts(model) for index in indexes for model in candidates(query, index)}
+    groups = fold([query, *(one for model in sorted(held) for one in held[model])])
+    read, loaded = _in_one_layout(groups)
+    held |= {group[0].id: group for group in groups[1:]}
     searched = time.perf_counter()
     with threadpool_limits(limits=1, user_api="blas"):  # the products are small: threads would wait for each other
-        compared = [compare(query, reference, max(1, models)) for reference in loaded.values()]
+        compared = [_compare(query, read, reference, max(1, models)) for reference in loaded.values()]
         compared.sort(key=_rank, reverse=True)
-        around = _neighbourhood(compared, loaded, indexes)
-        stands = standing(query, list(around.values()), {one.model: one for one in compared}) if around else None
+        around = _neighbourhood(compared, held, indexes)
+        made = {one.model: (loaded[one.model], one) for one in compared}
+        stands = standing(read, list(around.values()), made) if around else None
     place = stands.place if stands is not None else Place()
     if place == Place():
         place = _of_pairs(compared)
     if stands is not None:
-        loaded |= around
+        loaded |= stands.read
         compared = [one for one in compared if one.model not in stands.compared] + list(stands.compared.values())
         compared.sort(key=_rank, reverse=True)
     first = _in_order(place, compared)
-    placed = _placed(query, compared, first)
+    placed = _placed(read, compared, first)
     up = {relative.model for relative in (*place.copies, *place.parents)}
     ancestors = tuple(one for one in first if one.model in up)
     rest = [c for c in compared if is_significant(c.evidence) and c not in first][:MOST_ALTERNATIVES]
@@ -112,20 +118,46 @@ def whois(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
         ),
         timings=Timings(0.0, 0.0, searched - started, time.perf_counter() - searched),
         nearest=nearest,
-        null=null(query, compared, loaded, _shown(placed, compared, nearest)),
+        null=null(read, compared, loaded, _shown(placed, compared, nearest)),
         place=place,
     )
 
 
-def _neighbourhood(compared: Sequence[Comparison], loaded: Loaded, indexes: Sequence[Index]) -> Loaded:
+def _in_one_layout(
+    groups: Sequence[Sequence[CheckpointSketch]],
+) -> tuple[CheckpointSketch, dict[str, CheckpointSketch]]:
+    """The query, first of the first group, and each model that may be related, in one layout as far as copies tell.
+
+    So a file whose names tell nothing is read under those of a copy whose names do. Of copies of one another there is
+    one, by the id of the first; copies of the query itself are all there, as they are stored.
+    """
+    read, *others = in_one_layout(groups)
+    query, *copies = groups[0]
+    stored = {
+        model: fitting(query, [one for one in copies if one.id == model])
+        for model in dict.fromkeys(one.id for one in copies)
+    }
+    return read, stored | {one.id: one for one in others}
+
+
+def _compare(query: CheckpointSketch, read: CheckpointSketch, reference: CheckpointSketch, models: int) -> Comparison:
+    """A comparison of the query as it was read; what it is to a copy is said of the files."""
+    found = compare(read, reference, models)
+    if found.verdict != "identical" or read is query:
+        return found
+    word = compare(query, reference, models).relation
+    return replace(found, relation=word, components=tuple(replace(c, relation=word) for c in found.components))
+
+
+def _neighbourhood(compared: Sequence[Comparison], held: Layouts, indexes: Sequence[Index]) -> Layouts:
     """The related models and those that these are near to, so that a model's relatives are there with their own."""
     related = [one.model for one in compared if is_significant(one.evidence)]
-    around = {model: loaded[model] for model in related}
+    around = {model: held[model] for model in related}
     for model in related[:_RELATIVES]:
         for index in indexes:
-            for other in candidates(loaded[model], index):
+            for other in candidates(held[model][0], index):
                 if len(around) < _MOST_AROUND and other not in around:
-                    around[other] = loaded[other] if other in loaded else index.load(other)
+                    around[other] = held[other] if other in held else index.layouts(other)
     return around
 
 

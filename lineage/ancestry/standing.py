@@ -7,10 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lineage.ancestry.folding import fold
+from lineage.ancestry.layouts import in_one_layout
+from lineage.ancestry.pairwise.comparison import compare
 from lineage.ancestry.trees.edges import UNOBSERVED, measured_edges
 from lineage.ancestry.trees.search import Search
-from lineage.types import Between, CheckpointSketch, Comparison, Edge, Place, Relative
+from lineage.sketch.layouts import names_of
+from lineage.types import Between, CheckpointSketch, Comparison, Edge, Place, Relation, Relative
 
+Made = tuple[CheckpointSketch, Comparison]
 _ALIKE = ("identical", "re-encoded")  # the same model in another form, which is named before any relative
 EITHER_WAY = 0.5  # that an open neighbour is the parent: nothing tells
 _MOST = 64  # of each kind of kin: a family of thousands is the graph's to tell
@@ -18,36 +22,53 @@ _MOST = 64  # of each kind of kin: a family of thousands is the graph's to tell
 
 @dataclass(frozen=True)
 class Standing:
-    """A model's place, and the comparisons with its neighbours in the tree by their ids."""
+    """A model's place, and the comparisons with its neighbours in the tree by their ids.
+
+    `read` are the neighbours as they were compared: in the model's own layout, where copies tell how they read in it.
+    """
 
     place: Place
     compared: Mapping[str, Comparison]
+    read: Mapping[str, CheckpointSketch]
 
 
-def standing(query: CheckpointSketch, others: Sequence[CheckpointSketch], made: Mapping[str, Comparison]) -> Standing:
-    """Place `query` among models that it may be related to; `made` are its comparisons with some of them, by id.
+def standing(
+    query: CheckpointSketch,
+    others: Sequence[Sequence[CheckpointSketch]],
+    made: Mapping[str, Made],
+) -> Standing:
+    """Place `query` among models that it may be related to, each in all its layouts.
 
-    The order of `others` says nothing.
+    `made` are comparisons with some of them, by id, with the layout that was compared. The order of `others` says
+    nothing.
     """
-    groups = fold([query, *sorted(others, key=lambda sketch: sketch.id)])
-    sketches = [replace(group[0], declared=()) for group in groups]
+    groups = fold([query, *(one for layouts in sorted(others, key=lambda them: them[0].id) for one in layouts)])
+    laid = in_one_layout(groups, like=query)
+    sketches = [replace(sketch, declared=()) for sketch in laid]
     search = Search(sketches, about=0)
     if not query.declared:  # what a card says plays no part in the tree
-        silent = {group[0].id for group in groups if not group[0].declared}
-        search.field.pairs.keep({(0, i): made[s.id] for i, s in enumerate(sketches) if s.id in made and s.id in silent})
+        told = [(i, one, *made[one.id]) for i, one in enumerate(laid) if one.id in made and not one.declared]
+        search.field.pairs.keep({(0, i): held for i, one, seen, held in told if names_of(one) == names_of(seen)})
     edges = tuple(measured_edges(search))
     names = {sketch.id: sketch.name for sketch in sketches}
     beside = [edge for edge in edges if query.id in (edge.parent, edge.child)]
     near = [e.child if e.parent == query.id else e.parent for e in beside]
     place = _Kin(query.id, edges, names).place()
-    copies = tuple(Relative(other.id, other.name, "identical", 1.0) for other in groups[0][1:])
+    found = {one.id: Relative(one.id, one.name, _copied(query, one, made), 1.0) for one in groups[0][1:]}
+    copies = sorted(found.values(), key=lambda copy: (copy.model != query.id, copy.relation != "identical"))
     number = {sketch.id: i for i, sketch in enumerate(sketches)}
     compared = {
         model: _said(search.field.pairs.compared(0, number[model]), edge)
         for model, edge in zip(near, beside, strict=True)
         if model in number
     }
-    return Standing(replace(place, copies=copies), compared)
+    read = {model: laid[number[model]] for model in compared}
+    return Standing(replace(place, copies=tuple(copies)), compared, read)
+
+
+def _copied(query: CheckpointSketch, copy: CheckpointSketch, made: Mapping[str, Made]) -> Relation:
+    """What a copy is to a model: the same file, but for names, or stored in another way."""
+    return (made[copy.id][1] if copy.id in made else compare(query, copy)).relation
 
 
 def _said(found: Comparison, edge: Edge) -> Comparison:

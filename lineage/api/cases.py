@@ -54,7 +54,11 @@ def case_of(
         case,
         components={one.id: frozenset(one.components) for one in records.values()},
         lineage=with_declared(family, said, names, _published()),
-        parents=tuple(ancestry.compare(query, homes[m].load(m)) for m in wanted if m in homes and m != query.id),
+        parents=tuple(
+            ancestry.compare(query, ancestry.fitting(query, homes[m].layouts(m)))
+            for m in wanted
+            if m in homes and m != query.id
+        ),
     )
 
 

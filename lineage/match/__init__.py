@@ -3,7 +3,7 @@
 from lineage.match.blocks import EXPERT, expert_of
 from lineage.match.evidence import Match, match
 from lineage.match.experts import expert_map
-from lineage.match.pairing import LOG10_ALPHA
+from lineage.match.pairing import LOG10_ALPHA, Pair
 from lineage.match.relabelling import relabelled
 
-__all__ = ["EXPERT", "LOG10_ALPHA", "Match", "expert_map", "expert_of", "match", "relabelled"]
+__all__ = ["EXPERT", "LOG10_ALPHA", "Match", "Pair", "expert_map", "expert_of", "match", "relabelled"]

@@ -14,9 +14,8 @@ from lineage.match.remembered import remembered
 from lineage.match.tails import log10_poisson, normal_quantile
 from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.family import CODE_BITS, CODE_FAMILIES, PERMUTATIONS
+from lineage.sketch.layouts import SAME_SUM, same_sums
 from lineage.types import CheckpointSketch, TensorSketch
-
-_SAME_SUM = 1e-6  # relative: power sums are added in float32 pairs, in another order
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +51,7 @@ def row_evidence(a: TensorSketch, b: TensorSketch) -> Containment | None:
 
 def same_values(a: TensorSketch, b: TensorSketch) -> bool:
     """Whether two tensors hold the same values in some order, by their power sums (full depth on both)."""
-    if a.moments is None or b.moments is None or a.params != b.params:
-        return False
-    if min(a.stats.distinct, b.stats.distinct) < MIN_DISTINCT:
-        return False
-    scale = np.array([np.sqrt(a.params * a.moments[1]), a.moments[1], a.moments[1] ** 1.5, a.moments[3]])
-    return bool((np.abs(a.moments - b.moments) <= _SAME_SUM * scale).all())
+    return min(a.stats.distinct, b.stats.distinct) >= MIN_DISTINCT and same_sums(a, b)
 
 
 def find_reordered(a: CheckpointSketch, b: CheckpointSketch, pairs: list[Pair], models: int) -> list[Pair]:
@@ -116,7 +110,7 @@ def _suggested(tensor: TensorSketch, codes: _Codes) -> list[int]:
     if tensor.moments is not None and tensor.params in codes.by_size:
         places, moments = codes.by_size[tensor.params]
         square = float(tensor.moments[1])
-        found.update(places[np.abs(moments[:, 1] - square) <= _SAME_SUM * square].tolist())
+        found.update(places[np.abs(moments[:, 1] - square) <= SAME_SUM * square].tolist())
     return sorted(found)
 
 

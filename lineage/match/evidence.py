@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lineage.match.axes import facing
 from lineage.match.containment import Containment, find_reordered, row_evidence
 from lineage.match.groups import Group, Key, Sides, groups, joined
-from lineage.match.pairing import LOG10_ALPHA, Pair, pair_tensors, pair_z
+from lineage.match.pairing import LOG10_ALPHA, Pair, pair_tensors, pair_z, pairs_of_copies
 from lineage.match.permutation import PermutationTest, correlation, cosine
 from lineage.match.tails import log10_factorial, log10_normal, log10_poisson, normal_quantile
 from lineage.match.units import centred, common_centred, prepare, same_positions
@@ -23,7 +23,10 @@ _REORDERED = "same rows or values in another order: tested by its rows, not by z
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A query against one reference: the tensor map and, for each component of the query, the evidence."""
+    """A query against one reference: the tensor map and, for each component of the query, the evidence.
+
+    `is_copy` tells that each holds all the other's values, whatever their names and orientation.
+    """
 
     a: CheckpointSketch
     b: CheckpointSketch
@@ -31,6 +34,7 @@ class Match:
     tensors: tuple[TensorMatch, ...]
     components: dict[str, Evidence]
     overall: Evidence
+    is_copy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,8 @@ def match(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Match:
     """Hold query `a` against reference `b`, one of `models` that the search covers."""
     for sketch in (a, b):
         prepare(sketch)
-    pairs = find_reordered(a, b, pair_tensors(a, b, models), models)
+    copied = pairs_of_copies(a, b)
+    pairs = find_reordered(a, b, pair_tensors(a, b, models), models) if copied is None else copied
     measured = _measured(a, b, pairs)
     names = list(dict.fromkeys(t.part.component for t in a.tensors if t.part.generic is None))
     by_component: dict[str, list[Measured]] = {name: [] for name in names}
@@ -58,7 +63,8 @@ def match(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Match:
     tests = {name: groups(_sides(a, b, found)) for name, found in by_component.items()}
     components = {name: _gather((a, b), by_component[name], tests[name], hypotheses, (name,)) for name in names}
     overall = _gather((a, b), measured, joined(tests.values()), hypotheses, names)
-    return Match(a, b, tuple(pairs), tuple(_describe(a, b, one) for one in measured), components, overall)
+    described = tuple(_describe(a, b, one) for one in measured)
+    return Match(a, b, tuple(pairs), described, components, overall, copied is not None)
 
 
 def _gather(

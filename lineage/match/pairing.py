@@ -22,6 +22,7 @@ from lineage.match.tails import normal_quantile
 from lineage.match.units import both_ready
 from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.family import MIN_UNITS
+from lineage.sketch.layouts import correspondence
 from lineage.sketch.vectors import is_searchable, tensor_vector
 from lineage.types import CheckpointSketch, TensorSketch
 
@@ -64,6 +65,15 @@ def pair_tensors(a: CheckpointSketch, b: CheckpointSketch, models: int) -> list[
     pairs |= _by_content(a, b, pairs, threshold)
     pairs |= _beside_matrices(a, b, pairs)
     return sorted(pairs.values(), key=lambda p: p.a)
+
+
+def pairs_of_copies(a: CheckpointSketch, b: CheckpointSketch) -> list[Pair] | None:
+    """Tensors of equal values, all of both models; None where the two are no copies of each other."""
+    same = correspondence(a, b)
+    if same is None:
+        return None
+    named = {(one.a, one.b) for one in same if not one.turned and a.tensors[one.a].name == b.tensors[one.b].name}
+    return [Pair(s.a, s.b, "structure" if (s.a, s.b) in named else "content", s.turned) for s in same]
 
 
 @lru_cache(maxsize=4096)  # asked for by pairing, by containment and for the report

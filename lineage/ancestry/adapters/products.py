@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.ancestry.pairwise.changes import same_content
-from lineage.ancestry.pairwise.comparison import generic, same_weights
+from lineage.ancestry.pairwise.comparison import generic
 from lineage.ancestry.pairwise.relations import is_significant
 from lineage.match import Match, match
 from lineage.match.values import common_values
 from lineage.sketch.adapters import is_turned, rank_of
+from lineage.sketch.layouts import same_weights
 from lineage.types import (
     CheckpointSketch,
     Comparison,
@@ -51,7 +52,7 @@ def compare_products(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) 
     matched = match(a, b, models)
     names = list(matched.components)
     whole = _word(matched, names, matched.overall)
-    relation: Relation = "identical" if a.tensors and same_weights(a, b) else whole
+    relation: Relation = "identical" if same_weights(a, b) else whole
     findings = tuple(_finding(matched, name) for name in names)
     exact = relation in ("identical", "re-encoded")
     return Comparison(

@@ -12,7 +12,7 @@ from lineage.ancestry.pairwise.direction import direction, heard
 from lineage.ancestry.pairwise.drift import Changes, probability
 from lineage.ancestry.pairwise.findings import findings
 from lineage.ancestry.pairwise.relations import DERIVED, component_relation, descent_odds, layer_map, strongest_word
-from lineage.match import Match, expert_map, match
+from lineage.match import Match, Pair, expert_map, match
 from lineage.types import (
     CheckpointSketch,
     Comparison,
@@ -31,18 +31,14 @@ _MIXED = 0.1  # share of the weights from which a storage scheme beside the comm
 def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Comparison:
     """What query `a` is to reference `b`, one of `models` that the search covers."""
     matched, changes, words = seen = examine(a, b, models)
-    cues = () if same_weights(a, b) else heard(seen)
+    cues = () if matched.is_copy else heard(seen)
     role, basis = direction(cues)
     components = tuple(_component(matched, name, word, changes, (role, basis)) for name, word in words.items())
     share = sum(c.share for c in components if c.relation in DERIVED)
     known = share / max(sum(c.share for c in components), share, 1e-9)  # fixed tables are nobody's
     relation = _overall(components, known)
-    if relation in DERIVED and experts(a) != experts(b):
-        relation = "expert-upcycled"
-    elif relation in DERIVED and _is_a_part(matched, changes):
-        relation = "component-reused"
-    elif relation == "identical" and any(c.kind not in EQUAL for _, c in changes):
-        relation = "fine-tuned"  # of what is too small to be tested alone
+    if not matched.is_copy:
+        relation = _of_the_whole(relation, matched, changes)
     components = tuple(replace(c, relation=_by_format(c.relation, a, b)) for c in components)
     relation = _by_format(relation, a, b)
     found = relation in DERIVED or relation == "component-reused"
@@ -67,8 +63,15 @@ def examine(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
     """The match of query `a` with reference `b`, what happened to each tensor, and the word for each component."""
     matched = match(a, b, models)
     changes = _changes(matched)
+    if matched.is_copy:
+        word: Relation = "re-encoded" if any(_is_rearranged(m, matched) for m in matched.pairs) else "identical"
+        return Compared(matched, changes, dict.fromkeys(matched.components, word))
     words = {name: component_relation(matched, name, changes) for name in matched.components}
     return Compared(matched, changes, _of_one_beginning(words, a))
+
+
+def _is_rearranged(pair: Pair, matched: Match) -> bool:
+    return pair.transposed or matched.a.tensors[pair.a].shape != matched.b.tensors[pair.b].shape
 
 
 def _of_one_beginning(words: Mapping[str, Relation], a: CheckpointSketch) -> dict[str, Relation]:
@@ -166,6 +169,17 @@ def _overall(components: Sequence[ComponentFinding], share: float) -> Relation:
     return "independent" if "independent" in words else "inconclusive"
 
 
+def _of_the_whole(word: Relation, matched: Match, changes: Changes) -> Relation:
+    """The word for what no component shows alone: experts, parts that only the reference has, details that differ."""
+    if word in DERIVED and experts(matched.a) != experts(matched.b):
+        return "expert-upcycled"
+    if word in DERIVED and _is_a_part(matched, changes):
+        return "component-reused"
+    if word == "identical" and any(c.kind not in EQUAL for _, c in changes):
+        return "fine-tuned"  # of what is too small to be tested alone
+    return word
+
+
 def _by_format(word: Relation, a: CheckpointSketch, b: CheckpointSketch) -> Relation:
     """The word for equal values: in files of two formats, one of which was written from the other, they are encoded."""
     return "re-encoded" if word == "identical" and a.format != b.format else word
@@ -175,20 +189,10 @@ def _verdict(matched: Match, relation: Relation, share: float) -> Verdict:
     if relation == "component-reused":
         return "derived" if share >= 0.5 else "partly-derived"
     if relation in DERIVED:
-        return "identical" if same_weights(matched.a, matched.b) else "derived"
+        return "identical" if matched.is_copy else "derived"
     if relation == "shared-init":
         return "related"
     return "independent" if relation == "independent" else "inconclusive"
-
-
-def same_weights(a: CheckpointSketch, b: CheckpointSketch) -> bool:
-    """Whether the two hold the same tensors, whatever they are called; digests of one depth are compared."""
-    both_full = a.depth == b.depth == "full"
-
-    def contents(sketch: CheckpointSketch) -> Counter[str | None]:
-        return Counter(t.digest if both_full else t.band_digest for t in sketch.tensors if t.part.generic is None)
-
-    return contents(a) == contents(b)
 
 
 def _confidence(components: Sequence[ComponentFinding], share: float) -> float:

@@ -45,7 +45,7 @@ MADE: dict[str, tuple[Callable[[Arrays], Arrays], str, str]] = {
     "noise 60%": (matrices(noise(0.6)), "continued-pretraining", "derived"),
     "renamed": (renamed, "identical", "identical"),
     "shuffled": (lambda arrays: dict(sorted(arrays.items(), key=lambda item: item[0][::-1])), "identical", "identical"),
-    "transposed": (transposed, "re-encoded", "derived"),
+    "transposed": (transposed, "re-encoded", "identical"),
     "vocabulary": (lambda arrays: extended(arrays, TOKENS), "vocabulary-changed", "derived"),
     "layers dropped": (lambda arrays: layers_dropped(arrays, {1}, LAYER), "depth-changed", "derived"),
     "neurons permuted": (

@@ -24,8 +24,8 @@ def trained(arrays: Arrays, seed: int, strength: float = 0.03) -> Arrays:
 def place(family: Mapping[str, Arrays], asked: str) -> Place:
     sketches = {name: sketch(arrays, name=name) for name, arrays in family.items()}
     query = sketches.pop(asked)
-    made = {other.id: compare(query, other) for other in sketches.values()}
-    return standing(query, list(sketches.values()), made).place
+    made = {other.id: (other, compare(query, other)) for other in sketches.values()}
+    return standing(query, [[other] for other in sketches.values()], made).place
 
 
 def names(found) -> list[str]:
@@ -89,7 +89,8 @@ def test_an_original_is_never_the_child_of_what_was_computed_from_it(changed):
     assert names(place(family, "made").parents) == ["base"]
 
 
-def test_the_same_model_in_another_layout_is_named_first():
+def test_the_same_model_in_another_layout_is_a_copy():
     family = {"query": transposed(BASE), **{name: LARGE[name] for name in ("base", "child 0", "child 1")}}
     found = place(family, "query")
-    assert (names(found.open)[0], found.open[0].relation) == ("base", "re-encoded")
+    assert [(one.model_name, one.relation) for one in found.copies] == [("base", "re-encoded")]
+    assert {"child 0", "child 1"} == {*names(found.open)}

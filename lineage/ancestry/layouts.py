@@ -1,0 +1,87 @@
+"""Models in one layout: what copies tell of how the tensors of one library are named and turned in another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations, pairwise
+
+import networkx as nx
+
+from lineage.sketch.layouts import Names, layout_id, names_of, translated, translation
+from lineage.types import CheckpointSketch
+
+
+def fitting(query: CheckpointSketch, layouts: Sequence[CheckpointSketch]) -> CheckpointSketch:
+    """The layout of a model that has most tensors by name and shape in common with `query`; of several the first."""
+    if len(layouts) == 1:
+        return layouts[0]
+    own = names_of(query)
+    return max(layouts, key=lambda one: (len(own & names_of(one)), one.format == query.format))
+
+
+def in_one_layout(
+    groups: Sequence[Sequence[CheckpointSketch]], like: CheckpointSketch | None = None
+) -> list[CheckpointSketch]:
+    """A sketch for each group of copies, all in one layout as far as copies tell how one reads in another.
+
+    A model that is known in two layouts tells it of every model that is laid out as it is in one of them. Of layouts
+    that copies join, that of `like` is taken, else the one whose names tell most, of several the first of a group. Id
+    and name are those of the first in the group.
+    """
+    told = _told(groups)
+    into = _chosen(told, groups, like)
+    found = []
+    for group in groups:
+        first, sketch = group[0], _read(group, told, into)
+        is_named = (sketch.id, sketch.name) == (first.id, first.name)
+        found.append(sketch if is_named else replace(sketch, id=first.id, name=first.name))
+    return found
+
+
+def _told(groups: Sequence[Sequence[CheckpointSketch]]) -> nx.Graph[Names]:
+    """Layouts that some model is known in both of, with the translations between them."""
+    told: nx.Graph[Names] = nx.Graph()
+    for group in groups:
+        seen = {names_of(one): one for one in sorted(group, key=layout_id)} if len(group) > 1 else {}
+        for one, other in combinations(sorted(seen, key=sorted), 2):
+            there, back = translation(seen[one], seen[other]), translation(seen[other], seen[one])
+            if there is not None and back is not None and not told.has_edge(one, other):
+                told.add_node(one, understood=_understood(seen[one]))
+                told.add_node(other, understood=_understood(seen[other]))
+                told.add_edge(one, other, into={other: there, one: back})
+    return told
+
+
+def _chosen(
+    told: nx.Graph[Names], groups: Sequence[Sequence[CheckpointSketch]], like: CheckpointSketch | None
+) -> Mapping[Names, Names]:
+    """The layout in which each of those is read that copies join to another."""
+    wanted = None if like is None else names_of(like)
+    order = {name: -i for i, name in enumerate(names_of(group[0]) for group in reversed(groups)) if name in told}
+
+    def last(layout: Names) -> tuple[bool, float, int, list[tuple[str, tuple[int, ...]]]]:
+        return layout != wanted, -told.nodes[layout]["understood"], order.get(layout, 1), sorted(layout)
+
+    parts = [(part, min(part, key=last)) for part in nx.connected_components(told)]
+    return {layout: best for part, best in parts for layout in part}
+
+
+def _read(group: Sequence[CheckpointSketch], told: nx.Graph[Names], into: Mapping[Names, Names]) -> CheckpointSketch:
+    """A model in the layout that was chosen; the first of its copies where nothing tells how it reads there."""
+    own = {names_of(one): one for one in reversed(group)}
+    layout = next((layout for layout in map(names_of, group) if layout in into), None)
+    if layout is None:
+        return group[0]
+    if into[layout] in own:
+        return own[into[layout]]
+    sketch = own[layout]
+    for here, there in pairwise(nx.shortest_path(told, layout, into[layout])):
+        sketch = translated(sketch, told.edges[here, there]["into"][there])
+    return sketch
+
+
+def _understood(sketch: CheckpointSketch) -> float:
+    """Share of the weights with units of which it is known that they can be relabelled."""
+    known = (t.params for t in sketch.tensors if any(axis.exchangeable for axis in t.part.axes))
+    return round(sum(known) / sketch.params, 3)
