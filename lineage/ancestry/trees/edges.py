@@ -25,6 +25,7 @@ _INFERRED = (
     "{count} models share {shared:.2f} of what they learned beyond the parent above: their own parent is not in the "
     "index, r is estimated from them"
 )
+_BY_VALUES: tuple[Relation, ...] = ("re-encoded", "quantized", "pruned")
 _TUNED: tuple[Relation, ...] = ("fine-tuned", "continued-pretraining")
 _ALL = 0.1  # how far the share may lie off 1, as training moves on: 0.02 in the practice zoo
 _HUB = 7  # children of a root of which at most one can be its parent: 6 in 7 are told right at least
@@ -113,12 +114,15 @@ def _is_hub(node: int, children: Sequence[int], field: Field) -> bool:
 
 
 def _holds(child: int, copy: int, source: int, field: Field) -> bool:
-    """Whether a model holds what a computed copy does not share with its source, all of it; True where none can tell.
+    """Whether a model holds what a computed copy does not share with its source, all of it.
 
     What was cut off or rounded in the copy comes back by no training: another copy of the source holds some of it.
+    Where that cannot be told, the structure that the copy was given tells; values that were only rounded do not.
     """
     held = field.held_movement(child, copy, source)
-    return held is None or abs(held[0] - 1.0) <= max(_ALL, 3.0 * held[1])
+    if held is None:
+        return source in field.missing or field.pairs.compared(copy, source).relation not in _BY_VALUES
+    return abs(held[0] - 1.0) <= max(_ALL, 3.0 * held[1])
 
 
 def _edge(arc: Arc, field: Field, support: Mapping[tuple[int, int], float], certainty: float | None) -> Edge:

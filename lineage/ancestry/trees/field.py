@@ -12,6 +12,7 @@ from lineage.ancestry.trees.beginnings import beginnings
 from lineage.ancestry.trees.likeness import likeness
 from lineage.ancestry.trees.pairs import Pairs, Watch
 from lineage.ancestry.trees.roundings import has_levels, heirs, roundings
+from lineage.ancestry.trees.strange_layouts import in_strange_layouts
 from lineage.ancestry.trees.unobserved import Unobserved, distance_to
 from lineage.types import CheckpointSketch
 
@@ -45,6 +46,7 @@ class Field:
         for number, cohort in enumerate(self.grouped):
             for member in cohort.members:
                 self.structure[member] = number
+        self.share = np.maximum(self.share, in_strange_layouts(sketches, self.structure))
         self._place = {m: i for c in self.grouped for i, m in enumerate(c.members)}
         self._likeness = [np.exp(-c.distances()) for c in self.grouped]
 

@@ -1,0 +1,104 @@
+"""A rough look at models of one shape in several layouts: matrices of any name, as they are and turned."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.sketch.vectors import is_searchable, tensor_vector
+from lineage.types import CheckpointSketch, TensorSketch
+
+_PROBES = 8  # matrices of a model that are looked for, the largest
+_ERROR = 1 / 16  # of a cosine of vectors
+_STRANGE = 0.1  # share of a model that its sizes have in common with another and its roles have not
+
+Size = tuple[int, int, int]
+Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """Parameters of the matrices of a model by size, and by role and width."""
+
+    sizes: Mapping[Size, int]
+    roles: Mapping[tuple[str, tuple[int, ...]], int]
+
+
+def in_strange_layouts(sketches: Sequence[CheckpointSketch], structure: Sequence[int]) -> NDArray[np.float64]:
+    """Share of each model that is found in each other, (models, models), where their layouts hide it; 0 elsewhere.
+
+    `structure` numbers that of each model. Two structures are looked at whose matrices have sizes in common that their
+    roles and shapes have not: renamed, or stored the other way round. It suggests what to compare, it is no evidence.
+    """
+    members: dict[int, list[int]] = defaultdict(list)
+    for model, kind in enumerate(structure):
+        members[kind].append(model)
+    share = np.zeros((len(sketches), len(sketches)))
+    facts = {kind: _contents(sketches[held[0]]) for kind, held in members.items()}
+    for pair in combinations(sorted(members, key=lambda kind: (len(members[kind]), members[kind])), 2):
+        if _is_strange(*(facts[kind] for kind in pair)):
+            few, many = (members[kind] for kind in pair)
+            share[np.ix_(few, many)] = _found([sketches[i] for i in few], [sketches[j] for j in many])
+    return np.maximum(share, share.T)
+
+
+def _is_strange(one: Contents, other: Contents) -> bool:
+    """Whether more of a model has a size that another has too than has its role and shape there."""
+    by_size = sum(params for size, params in one.sizes.items() if size in other.sizes)
+    by_role = sum(params for role, params in one.roles.items() if role in other.roles)
+    return by_size - by_role > _STRANGE * sum(one.sizes.values())
+
+
+def _contents(sketch: CheckpointSketch) -> Contents:
+    sizes: Counter[Size] = Counter()
+    roles: Counter[tuple[str, tuple[int, ...]]] = Counter()
+    for tensor in filter(is_searchable, sketch.tensors):
+        sizes[_size(tensor)] += tensor.params
+        roles[tensor.part.role, tensor.shape[1:]] += tensor.params
+    return Contents(sizes, roles)
+
+
+def _size(tensor: TensorSketch) -> Size:
+    """Both sides of a matrix, the shorter first, and the positions of its kernel."""
+    return min(tensor.shape[:2]), max(tensor.shape[:2]), math.prod(tensor.shape[2:])
+
+
+def _found(few: Sequence[CheckpointSketch], many: Sequence[CheckpointSketch]) -> NDArray[np.float64]:
+    """How much of the largest matrices of some models is in each of others, whatever they are called and turned."""
+    probes = [_probes(sketch) for sketch in few]
+    wanted = {size for held in probes for size, *_ in held}
+    found = np.zeros((len(few), len(many)))
+    for j, sketch in enumerate(many):
+        vectors = _by_size(sketch, wanted)
+        for i, held in enumerate(probes):
+            likeness = sum(params * _best(probe, vectors[size]) for size, params, probe in held if size in vectors)
+            found[i, j] = likeness / max(1, sum(params for _, params, _ in held))
+    return found
+
+
+def _probes(sketch: CheckpointSketch) -> list[tuple[Size, int, Vector]]:
+    """Size, parameters and vector of the largest matrices."""
+    largest = sorted(filter(is_searchable, sketch.tensors), key=lambda t: (-t.params, t.name))[:_PROBES]
+    return [(_size(tensor), tensor.params, tensor_vector(tensor)) for tensor in largest]
+
+
+def _by_size(sketch: CheckpointSketch, wanted: set[Size]) -> dict[Size, Vector]:
+    """Vectors of the matrices of some sizes, as they are and turned."""
+    found: dict[Size, list[Vector]] = defaultdict(list)
+    for tensor in filter(is_searchable, sketch.tensors):
+        if _size(tensor) in wanted:
+            found[_size(tensor)] += [tensor_vector(tensor, axis=axis) for axis in (0, 1)]
+    return {size: np.stack(vectors) for size, vectors in found.items()}
+
+
+def _best(probe: Vector, vectors: Vector) -> float:
+    """The greatest cosine with vectors (n, dims), less what the best of so many unrelated ones would have."""
+    by_chance = _ERROR * math.sqrt(2 * math.log(len(vectors)))
+    best = float((vectors @ probe).max())
+    return max(0.0, (best - by_chance) / (1.0 - by_chance))
