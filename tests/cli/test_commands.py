@@ -11,6 +11,7 @@ import pytest
 from lineage import api, store
 from lineage.sketch import read_sketch
 from tests.cli.conftest import Desk, Run, start
+from tests.relaid import renamed, turned
 from tests.small_models import saved, trained
 
 
@@ -37,6 +38,28 @@ class TestIngest:
         assert {line["id"] for line in done.lines} == {ingested}
         aliases = run("show", ingested, "--index", desk.index, "--no-reference", "--json").json["aliases"]
         assert str(copy) in aliases
+
+    def test_the_same_values_under_other_names_or_turned_are_said_to_be_a_copy(self, run, desk, ingested):
+        copy = saved(renamed(trained(1)), desk.folder / "copy.safetensors")
+        flipped = saved(turned(trained(1)), desk.folder / "flipped.safetensors")
+        done = run("ingest", copy, flipped, desk.child, "--index", desk.index, "--json", "--workers", 1)
+        told = {line["name"]: (line["event"], line["copy_of"]) for line in done.lines}
+        assert told == {
+            "copy": ("ingested", "base"), "flipped": ("ingested", "base"), desk.child.stem: ("ingested", None),
+        }  # fmt: skip
+        assert run("ingest", copy, "--index", desk.index).out.split()[:3] == ["unchanged", ingested[:12], "copy"]
+        listed = run("list", "--index", desk.index, "--no-reference").out
+        assert "also as copy" in listed
+        assert "the sampled values of base" in listed
+        shown = run("show", "copy", "--index", desk.index, "--no-reference", "--json").json
+        assert [layout["name"] for layout in shown["layouts"]] == ["copy"]
+        assert {tensor["name"] for tensor in shown["tensor_list"]} == set(renamed(trained(1)))
+        (node,) = (
+            node
+            for node in run("graph", "--index", desk.index, "--no-reference", "--json").json["nodes"]
+            if node["aliases"]
+        )
+        assert {node["name"], *node["aliases"]} == {"base", "copy", "flipped"}
 
     def test_a_failed_file_never_stops_the_others(self, run, desk):
         broken = desk.folder / "broken.safetensors"
