@@ -31,6 +31,13 @@ def share_of(name: str, hits: int, total: int, least: float) -> Figure:
     return Figure(name, measured, f">= {least:g}", hits >= least * total if total else None)
 
 
+def at_most(name: str, hits: int, total: int, most: float) -> Figure:
+    """`hits` of `total`, with the 95% upper bound of their rate, which must be at most the share `most`."""
+    rate = f" ({hits / total:.1%}, 95% upper bound {upper_bound(hits, total):.1%})" if total else ""
+    bar = f"<= {most:g}" if most else "0"
+    return Figure(name, f"{hits} of {total}{rate}", bar, hits <= most * total if total else None)
+
+
 def f1(hits: int, said: int, true: int) -> tuple[float, float, float]:
     """Precision, recall and their harmonic mean."""
     precision, recall = hits / max(said, 1), hits / max(true, 1)
@@ -42,13 +49,21 @@ def three(values: Sequence[float]) -> str:
     return " / ".join(f"{value:.3f}" for value in values)
 
 
-def upper_bound(errors: int, trials: int) -> float:
-    """95% upper bound of a rate (Clopper and Pearson 1934), by bisection; 1 without trials."""
+def upper_bound(errors: int, trials: int, beyond: float = 0.05) -> float:
+    """95% upper bound of a rate (Clopper and Pearson 1934), by bisection; 1 without trials.
+
+    `beyond` is what lies above it, for another bound than that of 95%.
+    """
     low, high = errors / max(trials, 1), 1.0
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if _at_most(errors, trials, middle) > 0.05 else (low, middle)
+        low, high = (middle, high) if _at_most(errors, trials, middle) > beyond else (low, middle)
     return high
+
+
+def interval(hits: int, trials: int) -> tuple[float, float]:
+    """95% interval of a rate, a fortieth on either side (Clopper and Pearson 1934); 0 to 1 without trials."""
+    return 1.0 - upper_bound(trials - hits, trials, 0.025), upper_bound(hits, trials, 0.025)
 
 
 def _at_most(errors: int, trials: int, rate: float) -> float:

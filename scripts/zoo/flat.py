@@ -10,6 +10,8 @@
                         one merged into the quantised model also the one merged into the original
     lenient_parents     {id: ids} that a judge may let pass: what differs from a parent by rounding or by noise alone;
                         what the parents of a merge come from; the other of two merged adapters; the run's mean
+    merge_weights       {id: {parent: weight}} of merges; of the base, what the others leave
+    still_moving        families whose roots were trained at a full learning rate to the end
     copies              pairs of one set of values: renamed, transposed, re-encoded without a change
     shared_init         pairs with nothing in common but the step 0 of their roots
     same_data           lists of roots on one data set
@@ -89,11 +91,23 @@ def _truth(table: Mapping[str, Recipe], cache: Path) -> dict[str, Any]:
         "operator": {n: _said(r, table) for n, r in table.items() if not r.withheld},
         "acceptable_parents": _listed(table, parents, copies, withheld, _acceptable),
         "lenient_parents": _listed(table, parents, copies, withheld, _lenient),
+        "merge_weights": _weights(edges),
+        "still_moving": sorted(
+            family_of(n) for n, r in table.items() if n == family_of(n) and r.args["schedule"] == "constant"
+        ),
         "copies": copies,
         "shared_init": _shared(table, withheld),
         "same_data": [names for names in data.values() if len(names) > 1],
         "withheld": sorted(withheld),
     }
+
+
+def _weights(edges: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = defaultdict(dict)
+    for edge in edges:
+        if edge["weight"] is not None:
+            found[edge["child"]][edge["parent"]] = edge["weight"]
+    return dict(found)
 
 
 def _said(recipe: Recipe, table: Mapping[str, Recipe]) -> str:
