@@ -26,7 +26,7 @@ from benchmark import family_edges, places, withheld
 from benchmark.asked import Answer, Sketches, ask, index_of
 from benchmark.bars import BARS
 from benchmark.families import Families, read_families
-from benchmark.figure import Figure, listing
+from benchmark.figure import Figure, listing, not_held
 from benchmark.orders import digests, order_figure
 from benchmark.places import Names
 from benchmark.reliability import Bin, binned, draw_reliability, reliability_figure, reliability_table
@@ -88,7 +88,7 @@ def graph_table(truth: Families, sketches: Sketches, index: Path, options: argpa
         f"{_command(options, 'graph')} {len(shown)} models{out}, {len(drawn.found)} true edges, {len(drawn.said)} "
         f"found, graph in {wall:.1f} s ({cpu:.1f} s of processor)."
     )
-    yield listing([*family_edges.figures(drawn, truth, BARS[options.bars]), reliability_figure(bins)])
+    yield from _listed([*family_edges.figures(drawn, truth, BARS[options.bars]), reliability_figure(bins)])
     yield from _reliability(bins, options)
     if not options.totals:
         yield family_edges.by_family(drawn, truth)
@@ -107,7 +107,7 @@ def whois_table(truth: Families, sketches: Sketches, index: Path, options: argpa
     figures = [*places.place_figures(judged, truth, BARS[options.bars]), reliability_figure(bins)]
     yield f"## {_place(options.zoo)}: whois, one model left out at a time"
     yield f"{_command(options, 'whois')} {len(answers)} of {len(sketches)} models asked about, all others known."
-    yield listing([*figures, *places.time_figures(answers, options.jobs)])
+    yield from _listed([*figures, *places.time_figures(answers, options.jobs)])
     yield from _reliability(bins, options)
     if not options.totals:
         yield places.by_operator(judged, truth)
@@ -124,17 +124,17 @@ def withheld_table(truth: Families, sketches: Sketches, index: Path, options: ar
         f"{_command(options, 'withheld')} {len(answers)} models asked about while their parents, copies of these and "
         "whatever else is right as a parent are not in the index."
     )
-    yield listing(withheld.withheld_figures(answers, truth, names, BARS[options.bars]))
+    yield from _listed(withheld.withheld_figures(answers, truth, names, BARS[options.bars]))
     if options.explain:
         yield "\n".join(withheld.explained(answers, truth, names))
 
 
 def orders_table(_: Families, sketches: Sketches, __: Path, options: argparse.Namespace) -> Iterator[str]:
     """Whether the order in which models are added changes the graph."""
-    found: Figure = order_figure(digests([*sketches.values()], options.orders, options.jobs))
+    found = order_figure(digests([*sketches.values()], options.orders, options.jobs))
     yield f"## {_place(options.zoo)}: the order of ingest"
     yield f"{_command(options, f'orders {options.orders}')} {len(sketches)} models; the whole JSON is compared."
-    yield listing([found])
+    yield from _listed([found])
 
 
 def names_of(sketches: Sketches) -> Names:
@@ -147,6 +147,11 @@ def _answers(
     sketches: Sketches, asked: dict[str, frozenset[str]], index: Path, options: argparse.Namespace
 ) -> list[Answer]:
     return [*ask(sketches, asked, index_of([*sketches.values()], index), options.jobs)]
+
+
+def _listed(figures: Sequence[Figure]) -> Iterator[str]:
+    yield listing(figures)
+    yield not_held(figures)
 
 
 def _reliability(bins: Sequence[Bin], options: argparse.Namespace) -> Iterator[str]:

@@ -25,6 +25,12 @@ def listing(figures: Iterable[Figure]) -> str:
     return table(["figure", "measured", "bar", "held"], [[f.name, f.measured, f.bar, words[f.held]] for f in figures])
 
 
+def not_held(figures: Iterable[Figure]) -> str:
+    """A line that names the bars which are not reached."""
+    missed = [f"{f.name}: {f.measured}, where the bar is {f.bar}" for f in figures if f.held is False]
+    return f"Not reached: {'; '.join(missed)}." if missed else "Every bar is reached."
+
+
 def share_of(name: str, hits: int, total: int, least: float) -> Figure:
     """`hits` of `total`, which must be at least the share `least`; without any there is nothing to hold."""
     measured = f"{hits} of {total}" + (f" ({hits / total:.0%})" if total else "")

@@ -12,7 +12,7 @@ from benchmark import family_edges, places, withheld
 from benchmark.asked import Answer
 from benchmark.bars import BARS, Bars
 from benchmark.families import Families, families_of, read_families
-from benchmark.figure import Figure, at_most, interval, upper_bound
+from benchmark.figure import Figure, at_most, interval, not_held, share_of, upper_bound
 from benchmark.orders import digest, order_figure
 from benchmark.reliability import Claim, binned, draw_reliability, reliability_figure, reliability_table
 from benchmark.said import said_edges
@@ -349,6 +349,12 @@ def test_an_interval_has_a_fortieth_on_either_side():
 
 
 # -- the order
+
+
+def test_the_bars_that_are_not_reached_are_named():
+    figures = [share_of("parents", 1, 2, 0.95), at_most("wrong", 0, 9, 0.0), Figure("time", "3 s")]
+    assert not_held(figures) == "Not reached: parents: 1 of 2 (50%), where the bar is >= 0.95."
+    assert not_held(figures[1:]) == "Every bar is reached."
 
 
 def test_orders_are_held_against_the_first():
