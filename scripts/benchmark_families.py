@@ -22,7 +22,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmark import family_edges, places, withheld
+from benchmark import family_edges, family_graph, places, withheld
 from benchmark.asked import Answer, Sketches, ask, index_of
 from benchmark.bars import BARS
 from benchmark.families import Families, read_families
@@ -80,8 +80,8 @@ def graph_table(truth: Families, sketches: Sketches, index: Path, options: argpa
         wall, cpu = time.perf_counter(), _cpu_seconds()
         found = graph([opened])
         wall, cpu = time.perf_counter() - wall, _cpu_seconds() - cpu
-    drawn = family_edges.held(said_edges(found), family_edges.nodes_named(found, names_of(shown)), truth)
-    bins = binned(family_edges.directions(drawn, truth))
+    drawn = family_graph.held(said_edges(found), family_graph.nodes_named(found, names_of(shown)), truth)
+    bins = binned(family_graph.directions(drawn, truth))
     out = f", {len(sketches) - len(shown)} disguised ones left out" if len(shown) < len(sketches) else ""
     yield f"## {_place(options.zoo)}: the graph"
     yield (
@@ -94,7 +94,7 @@ def graph_table(truth: Families, sketches: Sketches, index: Path, options: argpa
         yield family_edges.by_family(drawn, truth)
         yield family_edges.by_operator(drawn, truth)
     if options.explain:
-        yield "\n".join(family_edges.explained(drawn, truth))
+        yield "\n".join(family_graph.explained(drawn, truth))
 
 
 def whois_table(truth: Families, sketches: Sketches, index: Path, options: argparse.Namespace) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import benchmark_families
 import pytest
-from benchmark import family_edges, places, withheld
+from benchmark import family_edges, family_graph, places, withheld
 from benchmark.asked import Answer
 from benchmark.bars import BARS, Bars
 from benchmark.families import Families, families_of, read_families
@@ -115,11 +115,11 @@ PERFECT = (
 )
 
 
-def graph_of(*edges: Edge, folded: bool = False) -> family_edges.Graph:
+def graph_of(*edges: Edge, folded: bool = False) -> family_graph.Graph:
     names = [name for name in TRUTH.family if not (folded and name == "copy")]
     nodes = [Node(name, name, 1, copies=("copy",) if folded and name == "one" else ()) for name in names]
     found = Lineage((*nodes, Node("unseen", "", 1, observed=False)), edges)
-    return family_edges.held(said_edges(found), family_edges.nodes_named(found, NAMES), TRUTH)
+    return family_graph.held(said_edges(found), family_graph.nodes_named(found, NAMES), TRUTH)
 
 
 def figures_of(*edges: Edge, folded: bool = False) -> list[Figure]:
@@ -132,7 +132,7 @@ def test_a_perfect_graph_holds_every_bar_but_for_an_edge_by_initialisation():
     assert measured(figures, "directed typed").measured == "0.900 / 1.000 / 0.947"
     assert measured(figures, "merges: parents found").measured == "2 of 2"
     assert measured(figures, "merges: mean error").measured == "0.0000 over 2"
-    assert len(list(family_edges.explained(graph_of(*PERFECT), TRUTH))) == 1
+    assert len(list(family_graph.explained(graph_of(*PERFECT), TRUTH))) == 1
 
 
 def test_an_empty_graph_holds_no_bar_of_recall():
