@@ -246,6 +246,9 @@ def test_what_is_above_or_below_and_is_not_is_told_from_what_is():
     assert (one.over, one.under) == (("two",), ("three",))
     lenient = judged("low", Place(parents=(kin("three"),)))
     assert (lenient.over, lenient.is_right) == ((), False)
+    above = places.place_figures([judged("low", Place(parents=(kin("root"),)))], TRUTH, BAR)
+    assert measured(above, "direction right of those said").held is True
+    assert measured(above, "first-named parent acceptable of those said").measured == "0 of 1 (0%)"
 
 
 def test_models_of_another_family_and_of_one_initialisation_are_accusations():
@@ -270,6 +273,7 @@ def test_the_figures_of_places_count_each_thing_once():
         "parent listed": ("3 of 3 (100%)", True),
         "parent said with a direction": ("2 of 3 (67%)", None),
         "direction right of those said": ("1 of 2 (50%)", False),
+        "first-named parent acceptable of those said": ("1 of 2 (50%)", None),
         "roots called derived": ("1 of 2 (50.0%, 95% upper bound 97.5%)", False),
         "disguised models": ("0 of 1 (0%)", None),
     }
