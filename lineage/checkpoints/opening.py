@@ -22,6 +22,7 @@ from lineage.errors import CheckpointError, NoWeights
 from lineage.types import Checkpoint, Meter
 
 MAX_CONFIG = 16 << 20  # bytes
+_MOST_VALUES = 8  # in a byte: a file that claims to hold more than was read would make every share small
 # Files of these names are the weights of the folder they lie in, so that its config and card speak of them.
 _MODEL_FILES = frozenset(
     {
@@ -114,6 +115,7 @@ def _open_weights(
         licence=stated_licence(card) or facts.licence,
         declared=(*declared_parents(card, config, name), *facts.declared),
         left_out=contents.left_out,
+        unread=min(contents.unread, _MOST_VALUES * nbytes),
         files=files,
     )
 

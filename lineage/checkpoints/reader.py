@@ -23,9 +23,10 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The tensors of one file, and (name, reason) of those that are not weights.
+    """The tensors of one file, and (name, reason) of those that are left out: no weights, or not read.
 
-    `beside` is the size in bytes of further files that the tensors lie in.
+    `unread` counts the values of weights that are not read, as far as their shapes are known; `beside` is the size in
+    bytes of further files that the tensors lie in.
     """
 
     format: str
@@ -33,6 +34,7 @@ class Contents:
     left_out: tuple[tuple[str, str], ...] = ()
     facts: Facts | None = None
     beside: int = 0
+    unread: int = 0
 
 
 class Reader(Protocol):

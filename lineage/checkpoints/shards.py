@@ -37,13 +37,14 @@ def read_shards(folder: Path, files: Sequence[PositionedFile], weight_map: Mappi
     left_out: list[tuple[str, str]] = []
     formats: set[str] = set()
     skipped: set[str] = set()
-    facts = None
+    facts, unread = None, 0
     for file in files:
         contents = read_file(file)
         formats.add(contents.format)
         facts = facts or contents.facts
         skipped.update(name for name, _ in contents.left_out)
         left_out.extend(contents.left_out)
+        unread += contents.unread
         for view in contents.tensors:
             if weight_map is not None and weight_map.get(view.name) != str(file.path.relative_to(folder)):
                 left_out.append((view.name, NOT_INDEXED))
@@ -54,7 +55,7 @@ def read_shards(folder: Path, files: Sequence[PositionedFile], weight_map: Mappi
     for name in weight_map or ():
         if name not in tensors and name not in skipped:
             raise Malformed(folder, f"the index names tensor {quoted(name)}, which its shard does not hold")
-    return Contents("+".join(sorted(formats)), tuple(tensors.values()), tuple(left_out), facts)
+    return Contents("+".join(sorted(formats)), tuple(tensors.values()), tuple(left_out), facts, unread=unread)
 
 
 def split_beside(file: PositionedFile) -> tuple[PositionedFile, ...]:

@@ -64,7 +64,7 @@ class LegacyTorchReader:
                 named.left_out.append((name, view.reason))
             else:
                 tensors.append(view)
-        return Contents("torch-legacy", tuple(tensors), tuple(named.left_out))
+        return Contents("torch-legacy", tuple(tensors), tuple(named.left_out), unread=named.unread)
 
 
 def _view(file: PositionedFile, name: str, tensor: Tensor, located: dict[str, Located]) -> TensorView | Unread:

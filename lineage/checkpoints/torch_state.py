@@ -30,10 +30,11 @@ Where = tuple[str, ...]
 
 
 class Named(NamedTuple):
-    """Tensors by name, in the order of the file, and (name, reason) of what is no weight."""
+    """Tensors by name, in the order of the file, (name, reason) of what is left out, and how many weights that is."""
 
     tensors: dict[str, Tensor]
     left_out: list[tuple[str, str]]
+    unread: int
 
 
 def name_tensors(path: Path, loaded: Any, *, is_program: bool = False) -> Named:
@@ -45,11 +46,15 @@ def name_tensors(path: Path, loaded: Any, *, is_program: bool = False) -> Named:
     """
     weights: list[tuple[Where, Tensor]] = []
     left_out: list[tuple[str, str]] = []
+    unread = 0
     for count, (where, leaf) in enumerate(_Walk(path).leaves((), loaded, 0)):
         if count >= MAX_TENSORS:
             raise Malformed(path, f"holds more than {MAX_TENSORS:,} tensors: its objects are shared without end")
         check_name(path, ".".join(where))
-        reason = leaf.reason if isinstance(leaf, Unread) else why_left_out(".".join(where))
+        reason = why_left_out(".".join(where))
+        if isinstance(leaf, Unread):
+            unread += 0 if reason else leaf.count
+            reason = leaf.reason
         if reason is None and isinstance(leaf, Tensor):
             weights.append((where, leaf))
         else:
@@ -65,7 +70,7 @@ def name_tensors(path: Path, loaded: Any, *, is_program: bool = False) -> Named:
     for name in [n for n, shape in shapes.items() if shape == (0,)] if is_program else without_elements(path, shapes):
         del tensors[name]
         left_out.append((name, EMPTY))
-    return Named(tensors, left_out)
+    return Named(tensors, left_out, unread)
 
 
 class _Walk:

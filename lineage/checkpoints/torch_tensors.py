@@ -5,6 +5,7 @@ Names and arguments are those of torch/_utils.py and torch/serialization.py.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,14 @@ from typing import Any, NamedTuple
 from lineage.checkpoints.bytes import ByteSource
 from lineage.checkpoints.dtypes import TORCH
 from lineage.checkpoints.unpickler import Global
-from lineage.checkpoints.views import Place, count_elements, is_dense, last_element, strided
+from lineage.checkpoints.views import (
+    MAX_DIMENSIONS,
+    Place,
+    count_elements,
+    is_dense,
+    last_element,
+    strided,
+)
 from lineage.checkpoints.wording import quoted
 from lineage.errors import Malformed, UnsupportedDtype
 from lineage.types import TensorView
@@ -45,9 +53,10 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Unread:
-    """A tensor of a layout that is not read, and why."""
+    """A tensor of a layout that is not read, why, and how many values it has, 0 where nothing tells."""
 
     reason: str
+    count: int = 0
 
 
 class Located(NamedTuple):
@@ -112,6 +121,20 @@ def _unread(reason: str) -> Callable[..., Unread]:
     return lambda *_: Unread(reason)
 
 
+def _unread_of_size(reason: str, *places: int) -> Callable[..., Unread]:
+    """A function that finds the size among its arguments, at the first of `places`, in what lies there at the next."""
+
+    def unread(*arguments: Any) -> Unread:
+        found: Any = arguments
+        for place in places:
+            is_there = isinstance(found, tuple) and len(found) > place
+            found = found[place] if is_there else ()
+        is_size = isinstance(found, tuple) and len(found) <= MAX_DIMENSIONS and all(map(_is_size, found))
+        return Unread(reason, math.prod(found) if is_size and found else 0)
+
+    return unread
+
+
 def _mapping(pairs: Any = (), *_: Any) -> dict[Any, Any]:
     """Build an OrderedDict from its pairs (Python 2 pickles them as arguments), or from nothing."""
     if not isinstance(pairs, list) or not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
@@ -135,13 +158,13 @@ REBUILD: dict[str, Callable[..., object]] = {
     "torch._utils._rebuild_tensor_v3": _tensor_v3,
     "torch._utils._rebuild_parameter": _parameter,
     "torch._utils._rebuild_parameter_with_state": _parameter,
-    "torch._utils._rebuild_qtensor": _unread("a quantized torch tensor"),
-    "torch._utils._rebuild_sparse_tensor": _unread("a sparse torch tensor"),
-    "torch._utils._rebuild_sparse_csr_tensor": _unread("a sparse torch tensor"),
+    "torch._utils._rebuild_qtensor": _unread_of_size("a quantized torch tensor", 2),
+    "torch._utils._rebuild_sparse_tensor": _unread_of_size("a sparse torch tensor", 1, 2),
+    "torch._utils._rebuild_sparse_csr_tensor": _unread_of_size("a sparse torch tensor", 1, 3),
     "torch._utils._rebuild_nested_tensor": _unread("a nested torch tensor"),
     "torch._utils._rebuild_meta_tensor_no_storage": _unread("a meta tensor, which has no values"),
     "torch._utils._rebuild_device_tensor_from_numpy": _unread("a tensor of a foreign device"),
-    "torch._utils._rebuild_wrapper_subclass": _unread("a wrapped torch tensor"),
+    "torch._utils._rebuild_wrapper_subclass": _unread_of_size("a wrapped torch tensor", 2),
 }
 
 CONSTRUCTORS: dict[str, Callable[..., object]] = {

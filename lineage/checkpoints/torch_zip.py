@@ -44,18 +44,18 @@ def root_of(archive: Archive) -> str | None:
 def read_torch_zip(archive: Archive, root: str) -> Contents:
     """List the tensors of a checkpoint, or the parameters, buffers and constants of a TorchScript program."""
     is_program = f"{root}{CONSTANTS}" in archive or any(name.startswith(f"{root}code/") for name in archive.names)
-    tensors, left_out = _read_pickle(archive, root, PICKLE, "data", is_program)
+    tensors, left_out, unread = _read_pickle(archive, root, PICKLE, "data", is_program)
     if f"{root}{CONSTANTS}" in archive:
-        constants, others = _read_pickle(archive, root, CONSTANTS, "constants", is_program)
+        constants, others, _ = _read_pickle(archive, root, CONSTANTS, "constants", is_program)
         tensors += [replace(view, name=f"constants.{view.name}") for view in constants]
         left_out += [(f"constants.{name}", reason) for name, reason in others]
-    return Contents("torchscript" if is_program else "torch", tuple(tensors), tuple(left_out))
+    return Contents("torchscript" if is_program else "torch", tuple(tensors), tuple(left_out), unread=unread)
 
 
 def _read_pickle(
     archive: Archive, root: str, pickle: str, folder: str, is_program: bool
-) -> tuple[list[TensorView], list[tuple[str, str]]]:
-    """List the tensors of one pickle, whose storages lie in a folder of the archive, and what is no weight."""
+) -> tuple[list[TensorView], list[tuple[str, str]], int]:
+    """List the tensors of one pickle, whose storages lie in a folder of the archive, what is left out, its weights."""
     path = archive.file.path
     pickled = archive.read(root + pickle, MAX_PICKLE)
     loaded = Unpickler(path, io.BytesIO(pickled), CONSTRUCTORS, storage_from_id).load()
@@ -69,7 +69,7 @@ def _read_pickle(
             left_out.append((name, view.reason))
         else:
             tensors.append(view)
-    return tensors, left_out
+    return tensors, left_out, named.unread
 
 
 class _Storages:

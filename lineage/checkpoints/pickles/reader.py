@@ -70,7 +70,7 @@ def _arrays(source: ByteSource, format_: str) -> Contents:
         raise UnsupportedFormat(
             source.path, "is a pickle, but not one that torch.save wrote, and without arrays: save it as safetensors"
         )
-    return Contents(format_, tuple(tensors), tuple(named.left_out))
+    return Contents(format_, tuple(tensors), tuple(named.left_out), unread=named.unread)
 
 
 def _listed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ import pytest
 from lineage.checkpoints import open_checkpoint
 from lineage.checkpoints.views import EMPTY
 from lineage.errors import Malformed, NoWeights, UnsupportedDtype, UnsupportedFormat
+from lineage.sketch import sketch_checkpoint
 from lineage.types import Checkpoint
 from tests.checkpoint_files import same_bits, whole
 from tests.torch_files import (
@@ -144,6 +145,38 @@ class TestTypes:
             "history": "a NumPy array inside the pickle",
             "adjacency": "a sparse torch tensor",
         }
+
+    @pytest.mark.parametrize(
+        ("function", "arguments"),
+        [
+            ("_rebuild_sparse_tensor", (None, (MATRIX, MATRIX, (30, 20)))),
+            ("_rebuild_sparse_csr_tensor", (None, (MATRIX, MATRIX, MATRIX, (30, 20)))),
+            ("_rebuild_qtensor", (None, 0, (30, 20), (20, 1), None)),
+        ],
+        ids=["sparse", "rows of a sparse one", "quantized"],
+    )
+    def test_weights_that_are_not_read_are_counted(self, storages, tmp_path, function, arguments) -> None:
+        placed = tuple(
+            tuple(storages.tensor(MATRIX) if one is MATRIX else one for one in part)
+            if isinstance(part, tuple)
+            else part
+            for part in arguments
+        )
+        unread = Call(Glob("torch._utils", function), placed)
+        checkpoint = opened(tmp_path, {"w": storages.tensor(MATRIX), "u": unread, "v": unread}, storages)
+        assert checkpoint.unread == 2 * 30 * 20
+        sketch = sketch_checkpoint(checkpoint)
+        assert (sketch.unread, sketch.params) == (1200, 1224)
+
+    @pytest.mark.parametrize("size", [(1 << 40, 1 << 40), (-5, 4), ("a",), (), 7, (3.5, 2), (1,) * 40])
+    def test_a_size_that_lies_makes_no_share_small(self, storages, tmp_path, size) -> None:
+        unread = Call(Glob("torch._utils", "_rebuild_qtensor"), (None, 0, size, (1,), None))
+        checkpoint = opened(tmp_path, {"w": storages.tensor(MATRIX), "u": unread}, storages)
+        assert checkpoint.unread == (8 * checkpoint.nbytes if size == (1 << 40, 1 << 40) else 0)
+
+    def test_what_optimizers_keep_sparse_is_no_weight(self, storages, tmp_path) -> None:
+        unread = Call(Glob("torch._utils", "_rebuild_qtensor"), (None, 0, (30, 20), (20, 1), None))
+        assert opened(tmp_path, {"w": storages.tensor(MATRIX), "optimizer": {"a": unread}}, storages).unread == 0
 
 
 class TestNames:
