@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.types import Part, Stats, TensorSketch, Units
+from lineage.types import Axis, Part, Stats, TensorSketch, Units
 
 Places = NDArray[np.int64]
 
@@ -139,7 +139,9 @@ def _shared(pieces: Sequence[Sequence[str]]) -> int:
 
 
 def _part(part: Part, role: str, *, matrix: bool) -> Part:
-    return replace(part, role=role if matrix else part.role)
+    """The part of a joined tensor: its rows are of several kinds, so that no relabelling may take one for another."""
+    rows = Axis("joined", exchangeable=False)
+    return replace(part, role=role if matrix else part.role, axes=(rows, part.axes[1]))
 
 
 def _pooled(members: Sequence[TensorSketch]) -> Stats:

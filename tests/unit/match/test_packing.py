@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from lineage.ancestry import compare
+from lineage.ancestry.chance import null
+from lineage.ancestry.trees.pairs import Pairs
 from lineage.checkpoints import open_checkpoint
 from lineage.checkpoints.row_orders import grouped_heads, halves_of_heads, pairs_of_heads, sorted_heads
 from lineage.match import LOG10_ALPHA, match
@@ -326,3 +328,18 @@ def test_what_was_joined_is_in_no_sketch() -> None:
 @pytest.mark.parametrize("name", [*DENSE, *UNTOLD, *ROTARY, *EXPERT_STACKS, *UNTOLD_EXPERTS])
 def test_every_variant_is_in_the_table(name: str) -> None:
     assert f"`{name}`" in (Path(__file__).parents[3] / "docs" / "formats.md").read_text()
+
+
+class TestWhatComesAfterTheMatch:
+    """Joined tensors are in neither sketch: what looks a tensor up by its name must not miss them."""
+
+    def test_the_null_of_the_report_is_drawn_from_what_shares_an_axis(self) -> None:
+        query = sketch(ROTARY["meta"](dense(0)), config={})
+        found = compare(query, split())
+        drawn = null(query, [found], {split().id: split()}, {c.name: found for c in found.components})
+        assert [one.component for one in drawn.relabelled] == [c.name for c in found.components]
+
+    def test_the_correlation_of_a_graph_covers_what_was_joined(self) -> None:
+        pairs = Pairs([sketch(ROTARY["meta"](tuned(dense(0), seed=5, by=0.1)), config={}), split()], None)
+        assert pairs.correlation(0, 1) == pytest.approx(0.995, abs=0.003)
+        assert sum(params for params, _ in pairs.alike(0, 1)) > 0.99 * split().params
