@@ -225,7 +225,7 @@ def _hold_the_same(a: TensorSketch, b: TensorSketch) -> bool:
     if x.size < MIN_VALUES or min(a.stats.distinct, b.stats.distinct) < MIN_DISTINCT or not np.array_equal(x, y):
         return False
     if a.moments is not None and b.moments is not None:
-        relative = np.abs(a.moments / b.moments - 1.0)[1::2]
+        relative = np.abs(a.moments[1::2] / b.moments[1::2] - 1.0)
         if not (relative < _SUMMED).all():
             return False
     left, right = a.units[0], b.units[0]
