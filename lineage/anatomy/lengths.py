@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -15,11 +16,15 @@ _FIRST = re.compile(r"^(?:stem|input|inputs|conv_in|in_conv|inc|input_\w+)$")
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """Lengths of axes whose counterpart is not known by name: made, read, and certainly data."""
+    """Lengths of axes whose counterpart is not known by name: made, read, certainly data, colours of a picture.
+
+    `colours` are the channels of the pictures that a network of convolutions alone both reads and makes.
+    """
 
     made: frozenset[int]
     read: frozenset[int]
     data: frozenset[int]
+    colours: frozenset[int]
 
 
 def ends_of(layers: Sequence[Layer], links: Links, states: Iterable[int], tables: Iterable[tuple[int, int]]) -> Ends:
@@ -37,6 +42,7 @@ def ends_of(layers: Sequence[Layer], links: Links, states: Iterable[int], tables
         made=frozenset((made | set(states) | {columns for _, columns in listed}) - {0}),
         read=frozenset(read | {rows for rows, _ in listed}),
         data=frozenset(last | first | {rows for rows, _ in listed}),
+        colours=_colours(layers),
     )
 
 
@@ -44,11 +50,21 @@ def hidden_lengths(ends: Ends) -> frozenset[int]:
     """Lengths that one tensor makes and another reads, and that are not data as far as can be told.
 
     Every network has an entry and an exit. If every length that is read is also made, or the other
-    way round, then some data axis hides among them (an autoencoder's pixels), and none is trusted.
+    way round, then some data axis hides among them (an autoencoder's pixels), and none is trusted. The
+    colours of a picture that is made from a picture are such an axis, and a network of convolutions has no other.
     """
-    if not ends.read - ends.made or not ends.made - ends.read:
+    if not ends.colours and (not ends.read - ends.made or not ends.made - ends.read):
         return frozenset()
     return frozenset(n for n in (ends.made & ends.read) - ends.data if n >= MIN_HIDDEN)
+
+
+def _colours(layers: Sequence[Layer]) -> frozenset[int]:
+    """Depthwise convolutions read one channel, too: one colour is a picture's where a single layer reads it."""
+    if any(len(layer.tensor.shape) < 3 for layer in layers):
+        return frozenset()
+    read = Counter(layer.reads for layer in layers)
+    made = {layer.makes for layer in layers}
+    return frozenset(n for n, readers in read.items() if n in made and n < MIN_HIDDEN and (n > 1 or readers == 1))
 
 
 def _is_named(layer: Layer, words: re.Pattern[str]) -> bool:
