@@ -16,15 +16,17 @@ _FIRST = re.compile(r"^(?:stem|input|inputs|conv_in|in_conv|inc|input_\w+)$")
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """Lengths of axes whose counterpart is not known by name: made, read, certainly data, colours of a picture.
+    """Lengths of axes whose counterpart is not known by name: made, read, certainly data.
 
-    `colours` are the channels of the pictures that a network of convolutions alone both reads and makes.
+    `colours` are the channels of the pictures that a network of convolutions alone both reads and makes, `answers` the
+    few units that the only dense layer behind convolutions makes. They may be as many as some hidden units.
     """
 
     made: frozenset[int]
     read: frozenset[int]
     data: frozenset[int]
     colours: frozenset[int]
+    answers: frozenset[int]
 
 
 def ends_of(layers: Sequence[Layer], links: Links, states: Iterable[int], tables: Iterable[tuple[int, int]]) -> Ends:
@@ -43,6 +45,7 @@ def ends_of(layers: Sequence[Layer], links: Links, states: Iterable[int], tables
         read=frozenset(read | {rows for rows, _ in listed}),
         data=frozenset(last | first | {rows for rows, _ in listed}),
         colours=_colours(layers),
+        answers=_answers(layers),
     )
 
 
@@ -53,7 +56,9 @@ def hidden_lengths(ends: Ends) -> frozenset[int]:
     way round, then some data axis hides among them (an autoencoder's pixels), and none is trusted. The
     colours of a picture that is made from a picture are such an axis, and a network of convolutions has no other.
     """
-    if not ends.colours and (not ends.read - ends.made or not ends.made - ends.read):
+    entries = ends.read - ends.made or ends.colours
+    exits = ends.made - ends.read or ends.colours or ends.answers
+    if not entries or not exits:
         return frozenset()
     return frozenset(n for n in (ends.made & ends.read) - ends.data if n >= MIN_HIDDEN)
 
@@ -65,6 +70,11 @@ def _colours(layers: Sequence[Layer]) -> frozenset[int]:
     read = Counter(layer.reads for layer in layers)
     made = {layer.makes for layer in layers}
     return frozenset(n for n, readers in read.items() if n in made and n < MIN_HIDDEN and (n > 1 or readers == 1))
+
+
+def _answers(layers: Sequence[Layer]) -> frozenset[int]:
+    dense = [layer.makes for layer in layers if len(layer.tensor.shape) == 2]
+    return frozenset(n for n in dense if len(dense) == 1 < len(layers) and n < MIN_HIDDEN)
 
 
 def _is_named(layer: Layer, words: re.Pattern[str]) -> bool:

@@ -179,3 +179,13 @@ def test_one_channel_read_by_many_is_no_picture_and_a_dense_layer_may_hide_pixel
     assert not any(axis.exchangeable for part in parts_of(model).values() for axis in part.axes)
     dense = [("a.weight", (64, 3, 3, 3)), ("b.weight", (3, 64, 3, 3)), ("c.weight", (64, 64))]
     assert not any(axis.exchangeable for part in parts_of(dense).values() for axis in part.axes)
+
+
+def test_the_only_dense_layer_makes_the_answers_even_where_units_are_as_few():
+    squeezed = [("a.w", (32, 3, 3, 3)), ("b.w", (2, 32, 1, 1)), ("c.w", (32, 2, 1, 1)), ("d.w", (48, 32, 3, 3))]
+    parts = parts_of([*squeezed, ("fc.w", (2, 48))])
+    assert exchangeable(parts["d.w"]) == (True, True)
+    assert exchangeable(parts["fc.w"]) == (False, True)
+    # Two dense layers may make what others read.
+    parts = parts_of([*squeezed, ("fc1.w", (2, 48)), ("fc2.w", (48, 2))])
+    assert not any(axis.exchangeable for part in parts.values() for axis in part.axes)
