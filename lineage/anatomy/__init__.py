@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lineage.anatomy.describe import Anatomy, describe
-from lineage.anatomy.fixed import fixed_table
+from lineage.anatomy.fixed import fixed_rows, fixed_table
 from lineage.anatomy.unpacking import unpacked
 
-__all__ = ["Anatomy", "describe", "fixed_table", "unpacked"]
+__all__ = ["Anatomy", "describe", "fixed_rows", "fixed_table", "unpacked"]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.anatomy import fixed_table
+from lineage.anatomy import fixed_rows, fixed_table
 from lineage.errors import Malformed
 from lineage.sketch.adapters import is_change
 from lineage.sketch.bands import grid, runs, sampled
@@ -62,6 +62,8 @@ def sketch_tensor(view: TensorView, part: Part, depth: Depth, path: str) -> Tens
         band = np.concatenate([view.rows(a, b) for a, b in bands_read(view, depth)])
     flat = _as_float32(band).reshape(len(rows), -1)
     _require_finite(flat, view, path)
+    if params > WHOLE:
+        part = replace(part, generic=part.generic or fixed_rows(flat))
     row_grid, col_grid = grids(shape)
     values = flat[np.ix_(np.searchsorted(rows, row_grid), col_grid)]
     units: tuple[Units | None, Units | None] = (None, None)
