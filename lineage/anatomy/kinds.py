@@ -72,9 +72,10 @@ def _is_small_kernel(tensor: Named) -> bool:
 
 def _kind_of_weight(tensor: Named) -> str:
     if len(tensor.shape) > 2:
-        # A `kernel` leads with places, not channels.
-        transposed = _TRANSPOSED.search(".".join(tensor.module)) is not None
-        return "unknown" if tensor.leaf == "kernel" else "conv-transposed" if transposed else "conv"
+        # A `kernel` that no reader could bring into torch's order leads with places, not channels.
+        if tensor.leaf == "kernel" and not _is_small_kernel(tensor):
+            return "unknown"
+        return "conv-transposed" if _TRANSPOSED.search(".".join(tensor.module)) is not None else "conv"
     if _TABLE.match(tensor.last):
         return "token-embedding"
     return "head" if tensor.module and _HEAD.match(tensor.module[0]) else "linear"

@@ -114,7 +114,8 @@ def _layer(tensor: Named, kind: str, bias: int | None) -> Layer | None:
     """A bias is as long as the layer has units, which tells what stands first where no name does."""
     if kind not in ("linear", "conv", "conv-transposed", "head"):
         return None
-    in_first = kind == "conv-transposed" or tensor.leaf == "kernel" or tensor.shape[0] != bias == tensor.shape[1]
+    is_turned = kind == "conv-transposed" or (tensor.leaf == "kernel" and len(tensor.shape) == 2)
+    in_first = is_turned or tensor.shape[0] != bias == tensor.shape[1]
     out_axis = 1 if in_first else 0
     return Layer(tensor, tensor.shape[out_axis], tensor.shape[1 - out_axis], out_axis)
 
