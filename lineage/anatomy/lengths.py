@@ -18,8 +18,8 @@ _FIRST = re.compile(r"^(?:stem|input|inputs|conv_in|in_conv|inc|input_\w+)$")
 class Ends:
     """Lengths of axes whose counterpart is not known by name: made, read, certainly data.
 
-    `colours` are the channels of the pictures that a network of convolutions alone both reads and makes, `answers` the
-    few units that the only dense layer behind convolutions makes. They may be as many as some hidden units.
+    `colours` are the channels of the pictures that a network of convolutions alone both reads and makes, `answers` what
+    the only dense layer behind convolutions makes, or reads. They may be as many as some hidden units.
     """
 
     made: frozenset[int]
@@ -54,13 +54,15 @@ def hidden_lengths(ends: Ends) -> frozenset[int]:
 
     Every network has an entry and an exit. If every length that is read is also made, or the other
     way round, then some data axis hides among them (an autoencoder's pixels), and none is trusted. The
-    colours of a picture that is made from a picture are such an axis, and a network of convolutions has no other.
+    colours of a picture that is made from a picture are such an axis, and a network of convolutions has no other; so
+    are the answers of its only dense layer.
     """
     entries = ends.read - ends.made or ends.colours
-    exits = ends.made - ends.read or ends.colours or ends.answers
-    if not entries or not exits:
+    exits = ends.made - ends.read or ends.colours
+    if not entries or not (exits or ends.answers):
         return frozenset()
-    return frozenset(n for n in (ends.made & ends.read) - ends.data if n >= MIN_HIDDEN)
+    data = ends.data if exits else ends.data | ends.answers
+    return frozenset(n for n in (ends.made & ends.read) - data if n >= MIN_HIDDEN)
 
 
 def _colours(layers: Sequence[Layer]) -> frozenset[int]:
@@ -73,8 +75,12 @@ def _colours(layers: Sequence[Layer]) -> frozenset[int]:
 
 
 def _answers(layers: Sequence[Layer]) -> frozenset[int]:
-    dense = [layer.makes for layer in layers if len(layer.tensor.shape) == 2]
-    return frozenset(n for n in dense if len(dense) == 1 < len(layers) and n < MIN_HIDDEN)
+    """Few units are answers; of many, nothing tells which side of a matrix they are on."""
+    dense = [layer for layer in layers if len(layer.tensor.shape) == 2]
+    if len(dense) != 1 or len(layers) < 2:
+        return frozenset()
+    (last,) = dense
+    return frozenset({last.makes} if last.makes < MIN_HIDDEN else {last.makes, last.reads})
 
 
 def _is_named(layer: Layer, words: re.Pattern[str]) -> bool:

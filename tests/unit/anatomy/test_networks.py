@@ -189,3 +189,11 @@ def test_the_only_dense_layer_makes_the_answers_even_where_units_are_as_few():
     # Two dense layers may make what others read.
     parts = parts_of([*squeezed, ("fc1.w", (2, 48)), ("fc2.w", (48, 2))])
     assert not any(axis.exchangeable for part in parts.values() for axis in part.axes)
+
+
+def test_what_the_only_dense_layer_makes_or_reads_is_data_where_units_are_as_many():
+    model = [("a.w", (48, 3, 3, 3)), ("b.w", (64, 48, 3, 3)), ("c.w", (48, 64, 3, 3)), ("d.w", (96, 48, 1, 1))]
+    parts = parts_of([*model, ("e.w", (64, 96, 3, 3)), ("fc", (64, 96))])
+    assert exchangeable(parts["a.w"]) == (True, False)
+    assert exchangeable(parts["b.w"]) == (False, True)  # 64 may be the embedding
+    assert exchangeable(parts["e.w"]) == exchangeable(parts["fc"]) == (False, False)
