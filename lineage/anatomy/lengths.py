@@ -19,7 +19,7 @@ class Ends:
     """Lengths of axes whose counterpart is not known by name: made, read, certainly data.
 
     `colours` are the channels of the pictures that a network of convolutions alone both reads and makes, `answers` what
-    the only dense layer behind convolutions makes, or reads. They may be as many as some hidden units.
+    the only dense layer behind convolutions makes, or reads, or a mask. They may be as many as some hidden units.
     """
 
     made: frozenset[int]
@@ -75,7 +75,13 @@ def _colours(layers: Sequence[Layer]) -> frozenset[int]:
 
 
 def _answers(layers: Sequence[Layer]) -> frozenset[int]:
-    """Few units are answers; of many, nothing tells which side of a matrix they are on."""
+    """Few units are answers; of many, nothing tells which side of a matrix they are on. A mask is one, too.
+
+    Where several layers read one channel, they are depthwise and do not read the mask that a network of pictures makes.
+    """
+    pictures = all(len(layer.tensor.shape) == 4 for layer in layers)
+    if pictures and sum(layer.reads == 1 for layer in layers) > 1 and any(layer.makes == 1 for layer in layers):
+        return frozenset({1})
     dense = [layer for layer in layers if len(layer.tensor.shape) == 2]
     if len(dense) != 1 or len(layers) < 2:
         return frozenset()

@@ -11,7 +11,7 @@ Shape = tuple[int, ...]
 _WEIGHT = r"weights?|kernels?|filters?|w|f"
 _AT_END = re.compile(rf"(?P<before>(?:.*[_-])?)(?:{_WEIGHT})", re.IGNORECASE)
 _AT_FRONT = re.compile(rf"(?:{_WEIGHT}|k)(?P<behind>_?[a-z]*_?\d+)", re.IGNORECASE)
-_BIASES = ("bias", "biases", "b", "B")
+_BIASES = ("bias", "biases", "b", "B", "Bias")
 
 
 def bias_length(name: str, shapes: Mapping[str, Shape]) -> int | None:

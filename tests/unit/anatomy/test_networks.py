@@ -197,3 +197,13 @@ def test_what_the_only_dense_layer_makes_or_reads_is_data_where_units_are_as_man
     assert exchangeable(parts["a.w"]) == (True, False)
     assert exchangeable(parts["b.w"]) == (False, True)  # 64 may be the embedding
     assert exchangeable(parts["e.w"]) == exchangeable(parts["fc"]) == (False, False)
+
+
+def test_a_mask_of_one_channel_is_an_answer_though_depthwise_layers_read_one():
+    model = [("a.w", (32, 3, 3, 3)), ("b.w", (32, 1, 3, 3)), ("c.w", (64, 32, 1, 1)), ("d.w", (64, 1, 3, 3))]
+    parts = parts_of([*model, ("e.w", (32, 64, 1, 1)), ("f.w", (1, 32, 3, 3))])
+    assert exchangeable(parts["c.w"]) == exchangeable(parts["e.w"]) == (True, True)
+    assert exchangeable(parts["f.w"]) == (False, True)
+    # Of one colour and one mask neither is told from what depthwise layers read.
+    grey = [("a.w", (32, 1, 3, 3)), *model[1:], ("e.w", (32, 64, 1, 1)), ("f.w", (1, 32, 3, 3))]
+    assert not any(axis.exchangeable for part in parts_of(grey).values() for axis in part.axes)
