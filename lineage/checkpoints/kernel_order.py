@@ -15,7 +15,14 @@ from typing import Literal
 import numpy as np
 
 from lineage.checkpoints.biases import Shape, bias_length
-from lineage.checkpoints.kernels import LARGEST_KERNEL, Layout, fits_tensorflow, is_kernel, tensorflow_layout
+from lineage.checkpoints.kernels import (
+    LARGEST_KERNEL,
+    Layout,
+    fits_tensorflow,
+    is_kernel,
+    read_pointwise,
+    tensorflow_layout,
+)
 from lineage.checkpoints.rearranged import turned
 from lineage.checkpoints.sources import Decoded, Recent
 from lineage.checkpoints.views import Place
@@ -48,9 +55,9 @@ def in_torch_order(path: Path, tensors: Sequence[TensorView]) -> tuple[TensorVie
         return tuple(channels_first(view) if is_kernel(view.name, view.shape) else view for view in tensors)
     if order == "torch":
         return tuple(tensors)
-    recent = Recent()
+    recent, pointwise = Recent(), read_pointwise(shapes)
     return tuple(
-        _rearranged(path, view, tensorflow_layout(view.name, view.shape, shapes), shapes, recent)
+        _rearranged(path, view, tensorflow_layout(view.name, view.shape, shapes, pointwise), shapes, recent)
         if is_kernel(view.name, view.shape)
         else view
         for view in tensors

@@ -9,7 +9,7 @@ Sources: tf.nn.conv2d, tf.nn.depthwise_conv2d, tf.keras.layers.SeparableConv2D; 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from lineage.checkpoints.biases import Shape, bias_length
@@ -49,16 +49,22 @@ def torch_layout(name: str, shape: Shape, shapes: Mapping[str, Shape]) -> Layout
     return tensorflow_layout(name, shape, shapes) if max(shape[:-2]) <= LARGEST_KERNEL else layout
 
 
-def tensorflow_layout(name: str, shape: Shape, shapes: Mapping[str, Shape]) -> Layout:
+def tensorflow_layout(name: str, shape: Shape, shapes: Mapping[str, Shape], pointwise: Collection[int] = ()) -> Layout:
     """The layout in torch of a kernel in TensorFlow's order, whatever it is called.
 
-    One that makes one unit of many channels, which convolutions of a single place read, too, is depthwise.
+    One that makes one unit of many channels, which convolutions of a single place read, too (they are among
+    `pointwise`), is depthwise.
     """
     parts = _SEPARATOR.split(name)
     bias = bias_length(name, shapes)
     depthwise = _is_depthwise("/".join(parts[-2:]), parts[-1], shape, bias)
-    is_separable = bias is None and shape[-1] == 1 < max(shape[:-2]) and _is_read_pointwise(shape[-2], shapes)
+    is_separable = bias is None and shape[-1] == 1 < max(shape[:-2]) and shape[-2] in pointwise
     return kernel_layout(name, shape, depthwise=depthwise or is_separable)
+
+
+def read_pointwise(shapes: Mapping[str, Shape]) -> frozenset[int]:
+    """How many channels the convolutions of a single place read, in TensorFlow's order."""
+    return frozenset(shape[-2] for shape in shapes.values() if len(shape) > 3 and {*shape[:-2]} == {1})
 
 
 def is_kernel(name: str, shape: Shape) -> bool:
@@ -121,7 +127,3 @@ def _is_depthwise(owner: str, leaf: str, shape: Shape, units: int | None) -> boo
     if _DEPTHWISE.search(owner) is not None:
         return True
     return units == shape[-2] * shape[-1] and units != shape[-1]
-
-
-def _is_read_pointwise(channels: int, shapes: Mapping[str, Shape]) -> bool:
-    return any(shape[-2] == channels and {*shape[:-2]} == {1} for shape in shapes.values() if len(shape) > 3)
