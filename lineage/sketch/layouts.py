@@ -12,6 +12,7 @@ import numpy as np
 from blake3 import blake3
 
 from lineage.sketch.identity import DIGEST_BYTES
+from lineage.sketch.tied import facing, without_copies
 from lineage.types import CheckpointSketch, TensorSketch
 
 SAME_SUM = 1e-6  # relative: power sums are added in float32 pairs, in another order
@@ -51,16 +52,21 @@ def names_of(sketch: CheckpointSketch) -> Names:
 def content_key(sketch: CheckpointSketch) -> str | None:
     """32 hexadecimal digits that are equal for models of the same sampled values, whatever their names and orientation.
 
-    Where it agrees, `same_weights` says whether all values do. None for a model of fixed tables and constants alone.
+    A tied table counts once. Where it agrees, `same_weights` says whether all values do. None for a model of fixed
+    tables and constants alone.
     """
-    if not _weights(sketch):
+    weights = [t for t in without_copies(sketch) if t.part.generic is None]
+    if not weights:
         return None
-    return blake3(b"".join(sorted(_sampled_values(t)[0] for t in _weights(sketch)))).hexdigest(length=DIGEST_BYTES)
+    return blake3(b"".join(sorted(_sampled_values(t)[0] for t in weights))).hexdigest(length=DIGEST_BYTES)
 
 
 def same_weights(a: CheckpointSketch, b: CheckpointSketch) -> bool:
-    """Whether the two hold the same tensors, whatever they are called and whichever way round they are stored."""
-    return correspondence(a, b) is not None
+    """Whether the two hold the same tensors, whatever they are called and whichever way round they are stored.
+
+    A tied table may be there once, or once for each of its places.
+    """
+    return correspondence(facing(a, b), facing(b, a)) is not None
 
 
 def correspondence(a: CheckpointSketch, b: CheckpointSketch) -> tuple[Same, ...] | None:
@@ -93,6 +99,7 @@ def correspondence(a: CheckpointSketch, b: CheckpointSketch) -> tuple[Same, ...]
 
 def translation(a: CheckpointSketch, b: CheckpointSketch) -> Translation | None:
     """How what is laid out as `a` reads in the layout of `b`, a copy of it; None if it is no copy."""
+    a, b = facing(a, b), facing(b, a)
     same = correspondence(a, b)
     return None if same is None else {a.tensors[one.a].name: (b.tensors[one.b], one.turned) for one in same}
 
@@ -129,10 +136,6 @@ def _translated(tensor: TensorSketch, other: TensorSketch, turned: bool) -> Tens
         units=tensor.units[::-1],
         minhash=None,  # of rows, which are columns here
     )
-
-
-def _weights(sketch: CheckpointSketch) -> list[TensorSketch]:
-    return [t for t in sketch.tensors if t.part.generic is None]
 
 
 def _vectors(tensors: Mapping[int, TensorSketch]) -> Counter[str]:

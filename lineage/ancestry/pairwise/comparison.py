@@ -21,8 +21,8 @@ from lineage.ancestry.pairwise.relations import (
     layer_map,
     strongest_word,
 )
-from lineage.ancestry.pairwise.ties import same_but_for_ties
 from lineage.match import Match, Pair, expert_map, match
+from lineage.sketch.tied import copies, facing
 from lineage.sketch.vectors import is_searchable
 from lineage.types import (
     CheckpointSketch,
@@ -43,14 +43,15 @@ _MIXED = 0.1  # share of the weights from which a storage scheme beside the comm
 def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Comparison:
     """What query `a` is to reference `b`, one of `models` that the search covers."""
     matched, changes, words = seen = examine(a, b, models)
-    is_copy = matched.is_copy or same_but_for_ties(a, b)
-    cues = () if is_copy else heard(seen)
+    cues = () if matched.is_copy else heard(seen)
     role, basis = direction(cues)
     components = tuple(_component(matched, name, word, changes, (role, basis)) for name, word in words.items())
+    if facing(a, b) is not a:
+        components = _with_copies(components, a)
     own = max(sum(c.share for c in components) + a.unread / a.params, 1e-9)  # fixed tables are nobody's
     relation = _overall(components, sum(c.share for c in components if c.relation in DERIVED) / own)
     share = sum(c.share_inherited for c in components if c.relation in FOUND)
-    if not is_copy:
+    if not matched.is_copy:
         relation = _of_the_whole(relation, matched, changes)
         components = tuple(replace(c, relation=_true_of_all(c, matched, changes)) for c in components)
     components = tuple(replace(c, relation=_by_format(c.relation, a, b)) for c in components)
@@ -59,7 +60,7 @@ def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
     return Comparison(
         model=b.id,
         model_name=b.name,
-        verdict=_verdict(relation, share / own, is_copy=is_copy),
+        verdict=_verdict(relation, share / own, is_copy=matched.is_copy),
         relation=relation,
         role=role if found else None,
         share=share,
@@ -75,13 +76,13 @@ def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
 
 def examine(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compared:
     """The match of query `a` with reference `b`, what happened to each tensor, and the word for each component."""
-    matched = match(a, b, models)
+    matched = match(facing(a, b), facing(b, a), models)
     changes = _changes(matched)
     if matched.is_copy:
         word: Relation = "re-encoded" if any(_is_rearranged(m, matched) for m in matched.pairs) else "identical"
         return Compared(matched, changes, dict.fromkeys(matched.components, word))
     words = {name: component_relation(matched, name, changes) for name in matched.components}
-    return Compared(matched, changes, _of_one_beginning(words, a))
+    return Compared(matched, changes, _of_one_beginning(words, matched.a))
 
 
 def _is_rearranged(pair: Pair, matched: Match) -> bool:
@@ -155,6 +156,28 @@ def _holds_more(matched: Match, changes: Changes) -> bool:
     """Whether one of two models has a matrix, other than a constant of its file, that the other has not."""
     sides = ((matched.a, {held.a for held, _ in changes}), (matched.b, {held.b for held, _ in changes}))
     return any(is_searchable(t) and t.name not in faced for sketch, faced in sides for t in sketch.tensors)
+
+
+def _with_copies(components: tuple[ComponentFinding, ...], a: CheckpointSketch) -> tuple[ComponentFinding, ...]:
+    """The components with the tied tables that were compared once, each as what it is a copy of."""
+    found, tied = {c.name: c for c in components}, copies(a)
+    sizes: Counter[str] = Counter()
+    for tensor in a.tensors:
+        name = tensor.part.component
+        if tensor.part.generic is None:
+            sizes[name] += tensor.params
+        if name not in found and tensor.name in tied:
+            found[name] = replace(found[tied[tensor.name].part.component], name=name)
+    return tuple(_of_size(c, sizes[c.name], a.params) for c in found.values())
+
+
+def _of_size(finding: ComponentFinding, params: int, of: int) -> ComponentFinding:
+    """A finding about as many parameters, of which as large a part was inherited."""
+    came, scale = finding.inherited, params / max(1, finding.params)
+    if came is not None:
+        held = round(scale * came.params)
+        came = replace(came, params=held, share=held / of, untested=round(scale * came.untested))
+    return replace(finding, params=params, share=params / of, inherited=came)
 
 
 def _scheme(matched: Match, own: Changes) -> str | None:

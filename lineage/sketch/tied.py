@@ -1,0 +1,53 @@
+"""Token tables that a model uses in several places, and that its file holds once or once for each place.
+
+A tied head is left out by one library and copied by another; T5 has its table under up to four names.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from lineage.types import CheckpointSketch, TensorSketch
+
+_ROLES = ("token-embedding", "head")
+
+
+def without_copies(model: CheckpointSketch) -> tuple[TensorSketch, ...]:
+    """The tensors of a model, each token table once."""
+    tied = copies(model)
+    return tuple(t for t in model.tensors if t.name not in tied)
+
+
+def facing(model: CheckpointSketch, other: CheckpointSketch) -> CheckpointSketch:
+    """The model without the copies of token tables by which it has more tables of one width than `other`.
+
+    A copy that faces a table stays: one of the two may have been trained apart.
+    """
+    spare = Counter(t.shape[1] for t in _tables(model)) - Counter(t.shape[1] for t in _tables(other))
+    gone: set[str] = set()
+    for name, kept in copies(model).items() if spare else ():
+        if spare[kept.shape[1]] > 0:
+            spare[kept.shape[1]] -= 1
+            gone.add(name)
+    return replace(model, tensors=tuple(t for t in model.tensors if t.name not in gone)) if gone else model
+
+
+def copies(model: CheckpointSketch) -> dict[str, TensorSketch]:
+    """For each token table that is equal to another the one that stays, by name: heads first, then later ones."""
+    tables = sorted(_tables(model), key=lambda t: t.part.role == "head")
+    found: dict[str, TensorSketch] = {}
+    for i in reversed(range(len(tables))):
+        same = (one for one in tables[:i] if one.shape == tables[i].shape and _is_same(one, tables[i]))
+        kept = next(same, None)
+        if kept is not None:
+            found[tables[i].name] = kept
+    return found
+
+
+def _tables(model: CheckpointSketch) -> list[TensorSketch]:
+    return [t for t in model.tensors if t.part.role in _ROLES and t.part.generic is None and len(t.shape) == 2]
+
+
+def _is_same(a: TensorSketch, b: TensorSketch) -> bool:
+    return a.digest == b.digest if a.digest is not None and b.digest is not None else a.band_digest == b.band_digest
