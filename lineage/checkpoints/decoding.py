@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from lineage.checkpoints import gguf
+from lineage.checkpoints.averages import without_averages
 from lineage.checkpoints.kernel_order import channels_first, in_torch_order
+from lineage.checkpoints.parametrized import computed
 from lineage.checkpoints.quantized import dequantized
 from lineage.checkpoints.reader import Contents
 from lineage.checkpoints.safetensors import MLX
@@ -26,7 +28,10 @@ def decoded(path: Path, contents: Contents, config: Mapping[str, Any]) -> Conten
 
     `config` is the parsed config.json. Raises Malformed where parts are missing or two tensors get one name.
     """
-    contents = gguf.restored(contents) if contents.format == "gguf" else dequantized(path, contents, config)
+    if contents.format == "gguf":
+        contents = gguf.restored(contents)
+    else:
+        contents = computed(dequantized(path, without_averages(contents), config))
     if contents.format == MLX:
         contents = replace(contents, tensors=tuple(_channels_first(view) for view in contents.tensors))
     elif contents.format in _ANY_ORDER:

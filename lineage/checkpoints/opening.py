@@ -9,7 +9,7 @@ from typing import Any
 
 from lineage.checkpoints import strict_json
 from lineage.checkpoints.adapters import CONFIG as ADAPTER_CONFIG
-from lineage.checkpoints.adapters import is_adapter, merged, read_adapter
+from lineage.checkpoints.adapters import is_adapter, merged, read_adapter, without_adapter
 from lineage.checkpoints.bytes import DiskFolder, Folder, PositionedFile, read
 from lineage.checkpoints.card import MAX_CARD, Card, declared_parents, human_name, parse_card, stated_licence
 from lineage.checkpoints.decoding import decoded
@@ -92,7 +92,9 @@ def _open_weights(
 ) -> Checkpoint:
     """Add to the tensors what the side files say, if the weights are those `of_folder`, the model in the folder."""
     contents, nbytes, files = weights
-    adapts = is_adapter(view.name for view in contents.tensors) or Path(files[0]).name in ADAPTER_FILES
+    adapts = Path(files[0]).name in ADAPTER_FILES
+    contents = contents if adapts else without_adapter(contents)
+    adapts = adapts or is_adapter(view.name for view in contents.tensors)
     if adapts:
         contents = _read_adapter(place, folder, contents)
     if not contents.tensors:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lineage.checkpoints.optimizer import AVERAGED, why_left_out
+from lineage.checkpoints.averages import averages
+from lineage.checkpoints.optimizer import why_left_out
 from lineage.checkpoints.torch_tensors import Tensor, Unread
 from lineage.checkpoints.unpickler import SCRIPTED, Foreign, Stateful
 from lineage.checkpoints.views import EMPTY, check_name, without_elements
@@ -23,7 +24,6 @@ _WRAPPERS = frozenset(
         "state", "ema", "ema_model", "model_ema", "state_dict_ema", "ema_state_dict", "params_ema",
     }
 )  # fmt: skip
-_AVERAGES = frozenset({"ema", "ema_model", "model_ema", "state_dict_ema", "ema_state_dict", "params_ema"})
 _DOTTED_WRAPPERS = ("module.", "_orig_mod.")
 
 Where = tuple[str, ...]
@@ -59,8 +59,9 @@ def name_tensors(path: Path, loaded: Any, *, is_program: bool = False) -> Named:
             weights.append((where, leaf))
         else:
             left_out.append((".".join(where), reason or ""))
-    weights, averages = _part_averages(weights)
-    left_out += [(".".join(where), AVERAGED) for where, _ in averages]
+    averaged = averages({".".join(where): tensor.shape for where, tensor in weights})
+    weights = [(where, tensor) for where, tensor in weights if ".".join(where) not in averaged]
+    left_out += averaged.items()
     tensors: dict[str, Tensor] = {}
     for name, tensor in _unwrap(weights):
         if name in tensors:
@@ -116,18 +117,6 @@ def _children(value: Any) -> Iterator[tuple[Where, Any]]:
         for field in ("_parameters", "_buffers", "_modules"):
             if isinstance(state.get(field), dict | Foreign):
                 yield from _children(state[field])
-
-
-def _part_averages(
-    weights: list[tuple[Where, Tensor]],
-) -> tuple[list[tuple[Where, Tensor]], list[tuple[Where, Tensor]]]:
-    """Part moving averages from the weights, where each average has its weight; alone they are the weights."""
-    averages = [item for item in weights if item[0][0] in _AVERAGES and len(item[0]) > 1]
-    others = [item for item in weights if item[0][0] not in _AVERAGES or len(item[0]) == 1]
-    names = {where[start:] for where, _ in others for start in (0, 1)}
-    if averages and all(where[1:] in names for where, _ in averages):
-        return others, averages
-    return weights, []
 
 
 def _unwrap(weights: list[tuple[Where, Tensor]]) -> list[tuple[str, Tensor]]:

@@ -18,7 +18,7 @@ _FACTOR = re.compile(
     r"(^|[._])(lora_(A|B|a|b|up|down|embedding_A|embedding_B|magnitude_vector)|hada_w\d_[ab]|lokr_w\d(_[ab])?|ia3_l)($|[._])"
 )
 _BESIDE = re.compile(r"^base_model\.model\.|(^|\.)(alpha|dora_scale|modules_to_save\..*)$")
-_PREFIX = "base_model.model."
+PREFIX = "base_model.model."
 # `lora_A.weight` as it is saved, `lora_A.default.weight` as it is in memory; embeddings have no leaf.
 _LORA = re.compile(
     r"(?P<module>.+)\.(?P<part>lora_A|lora_B|lora_embedding_A|lora_embedding_B|lora_magnitude_vector)"
@@ -53,9 +53,20 @@ def is_adapter(names: Iterable[str]) -> bool:
     return factors > 0 and all(_BESIDE.search(name) for name in beside)
 
 
+def is_factor(name: str) -> bool:
+    """Whether a tensor is a factor of an adapter of any kind."""
+    return _FACTOR.search(name) is not None
+
+
+def factor_of(name: str) -> str:
+    """The module that a factor is called after."""
+    match = _FACTOR.search(name)
+    return name if match is None else name[: match.start()]
+
+
 def named(name: str) -> Named | None:
     """Take the name of one tensor apart; None for a factor that is not one of PEFT's LoRA."""
-    bare = name.removeprefix(_PREFIX)
+    bare = name.removeprefix(PREFIX)
     match = _LORA.fullmatch(bare)
     if match is None:
         return None if _FACTOR.search(bare) else _whole(bare)
