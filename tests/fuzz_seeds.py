@@ -172,6 +172,17 @@ def adapter(folder: Path) -> None:
     write_adapter(folder, drawn({"layers.0.q": (8, 6), "layers.0.v": (4, 6)}, rank=2, seed=1), alpha_pattern={"v": 3})
 
 
+def adapter_of_kohya(folder: Path) -> None:
+    """LoRA, LoHa and LoKr with their scales, in one file."""
+    matrix = ARRAYS["layers.0.weight"]
+    arrays = {"lora_unet_q.lora_down.weight": matrix[:2], "lora_unet_q.lora_up.weight": matrix[:, :2].copy()}
+    for w in ("w1", "w2"):
+        arrays |= {f"lora_unet_k.hada_{w}_a": matrix[:, :2].copy(), f"lora_unet_k.hada_{w}_b": matrix[:2]}
+        arrays[f"lora_unet_v.lokr_{w}"] = matrix
+    alphas = {f"lora_unet_{module}.alpha": np.array(4, np.float32) for module in "qkv"}
+    write_safetensors(folder, arrays | alphas)
+
+
 def parametrized(folder: Path) -> None:
     """Weight norm, a prune mask, an average and an adapter that is not merged, in one file."""
     matrix, ones = ARRAYS["layers.0.weight"], np.ones((6, 1), np.float32)
@@ -186,7 +197,7 @@ def parametrized(folder: Path) -> None:
 
 MADE: dict[str, tuple[Make, ...]] = {
     "folder": (model_folder,),
-    "adapter": (adapter,),
+    "adapter": (adapter, adapter_of_kohya),
     "parametrized": (parametrized,),
     "npy": (npy,),
     "ani": (ani,),

@@ -9,7 +9,7 @@ from typing import Any
 
 from lineage.checkpoints import strict_json
 from lineage.checkpoints.adapters import CONFIG as ADAPTER_CONFIG
-from lineage.checkpoints.adapters import is_adapter, merged, read_adapter, without_adapter
+from lineage.checkpoints.adapters import is_adapter, merged, read_adapter, read_with_scale, without_adapter
 from lineage.checkpoints.bytes import DiskFolder, Folder, PositionedFile, read
 from lineage.checkpoints.card import MAX_CARD, Card, declared_parents, human_name, parse_card, stated_licence
 from lineage.checkpoints.decoding import decoded
@@ -160,10 +160,12 @@ def _side_card(folder: Folder) -> Card:
 
 
 def _read_adapter(place: Path, folder: Folder, contents: Contents) -> Contents:
-    if not folder.holds(ADAPTER_CONFIG):
+    config = _side_object(folder, ADAPTER_CONFIG)
+    found = None if "peft_type" in config else read_with_scale(place, contents)
+    if found is None and not config:
         raise NoWeights(
             place,
             f"holds an adapter alone, without the {ADAPTER_CONFIG} that says how it is scaled: put that beside it, or"
             " merge the adapter into its base first",
         )
-    return read_adapter(place, contents, _side_object(folder, ADAPTER_CONFIG))
+    return found or read_adapter(place, contents, config)

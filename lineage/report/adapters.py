@@ -8,6 +8,7 @@ from typing import Any
 from lineage.report.words import correlation, p_value, percent, plain, score
 from lineage.types import Adapted, Addition, Fit, Whois
 
+_KINDS = {"lora": "LoRA", "dora": "DoRA", "loha": "LoHa", "lokr": "LoKr"}
 _FEW = 3  # names spelled out before the rest is counted
 
 
@@ -63,9 +64,10 @@ def adapter_value(adapted: Adapted | None) -> dict[str, Any] | None:
 
 
 def _itself(answer: Whois, adapted: Adapted) -> str:
-    kind = "DoRA" if answer.sketch.format == "peft-dora" else "LoRA"
+    kind = _KINDS.get(answer.sketch.format.rpartition("-")[2], "LoRA")
     least, most = adapted.ranks
     rank = f"rank {most}" if least == most else f"ranks {least} to {most}"
+    rank = f"rank {most} at most" if kind in ("LoHa", "LoKr") else rank
     beside = f" and brings {adapted.wholes:,} whole tensors" if adapted.wholes else ""
     return f"adapter: {kind} of {rank}, changes {adapted.tensors:,} tensors{beside}; it is compared with no weights"
 

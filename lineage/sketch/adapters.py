@@ -9,19 +9,20 @@ from math import prod
 from lineage.errors import SketchMismatch
 from lineage.types import Checkpoint, CheckpointSketch, ModelRecord, TensorSketch
 
-_FORMAT = "peft-"  # how the format of an adapter begins, see lineage.checkpoints.adapters
+_FORMAT = re.compile(r"peft-.+|.+-(?:lora|loha|lokr)")  # of an adapter, see lineage.checkpoints.adapters
 _LARGE = 1 << 29  # weights, which take about ten seconds
-_PRODUCT = re.compile(r"(?:lora|dora)-r([1-9]\d{0,5})(-turned)?")
+_PRODUCT = re.compile(r"(?:lora|dora|loha|lokr)-r([1-9]\d{0,5})(-turned)?")
 
 
 def is_adapter(one: CheckpointSketch | ModelRecord) -> bool:
     """Whether this is an adapter alone."""
-    return one.format.startswith(_FORMAT)
+    return _FORMAT.fullmatch(one.format) is not None
 
 
 def is_large(checkpoint: Checkpoint) -> bool:
     """Whether an adapter changes so many weights that reading all of its products takes long, small as its file is."""
-    return checkpoint.format.startswith(_FORMAT) and sum(prod(view.shape) for view in checkpoint.tensors) > _LARGE
+    is_one = _FORMAT.fullmatch(checkpoint.format) is not None
+    return is_one and sum(prod(view.shape) for view in checkpoint.tensors) > _LARGE
 
 
 def is_change(encoding: str | None) -> bool:
@@ -39,6 +40,11 @@ def is_turned(tensor: TensorSketch) -> bool:
     """Whether the factor that begins as random numbers spans the columns of a product, not its rows."""
     found = _PRODUCT.fullmatch(tensor.dtype)
     return found is not None and found[2] is not None
+
+
+def has_first_factor(tensor: TensorSketch) -> bool:
+    """Whether a change is one product, so that its rows span no more than its first factor."""
+    return rank_of(tensor) is not None and tensor.dtype.startswith(("lora", "dora"))
 
 
 def products(adapter: CheckpointSketch) -> CheckpointSketch:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from tests.adapter_files import Factors, drawn, write_adapter
 from tests.cli.conftest import Desk, Run
@@ -192,3 +193,24 @@ class TestMerging:
             assert (done.code, done.out) == (12, "")
             assert text in done.err
             assert done.err.count("\n") == 1
+
+
+def test_an_adapter_that_was_held_against_nothing_is_not_independent(run: Run, desk: Desk) -> None:
+    """Two models that it fits are in the index and no other adapter: nothing was found, and nothing could be."""
+    words = ("--no-reference", "--index", desk.folder / "nothing")
+    assert run("ingest", desk.base, desk.stranger, *words[1:]).code == 0
+    for name, lora in (("peft", write_adapter(desk.folder / "peft", FACTORS)), ("nova", kohya(desk.folder / "nova"))):
+        done = run("whois", lora, *words)
+        assert (done.code, done.out.split()[:2]) == (0, [name, "INCONCLUSIVE"])
+        assert f"adapter: LoRA of rank 4, changes {len(MODULES)} tensors" in done.out
+
+
+def kohya(folder: Path) -> Path:
+    """The same adapter as kohya's scripts write it."""
+    folder.mkdir()
+    arrays = {}
+    for module, (up, down) in FACTORS.items():
+        flat = f"lora_unet_{module.replace('.', '_')}"
+        arrays |= {f"{flat}.lora_up.weight": up, f"{flat}.lora_down.weight": down, f"{flat}.alpha": np.array(8, "f4")}
+    save_file(arrays, folder / "nova.safetensors")
+    return folder / "nova.safetensors"

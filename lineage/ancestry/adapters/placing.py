@@ -60,7 +60,7 @@ def whois_adapter(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
     reaches = [c.evidence.min_detectable_r for c in compared if c.evidence.min_detectable_r is not None]
     return Whois(
         sketch=query,
-        verdict=_verdict(nearest, found, fitting),
+        verdict=_verdict(nearest, found),
         components=_components(changes, nearest),
         ancestors=exact,
         alternatives=tuple(rest),
@@ -108,13 +108,14 @@ def _components(
     )
 
 
-def _verdict(nearest: Comparison | None, found: Sequence[Addition], fitting: Fits) -> Verdict:
+def _verdict(nearest: Comparison | None, found: Sequence[Addition]) -> Verdict:
+    """Independent is said of other adapters that it was held against: of its base no adapter is."""
     if nearest is not None and nearest.verdict in _RELATED:
         return nearest.verdict
     if found:
         return "related"
-    words = set() if nearest is None else {nearest.verdict}
-    return "independent" if "independent" in words or len(fitting.fitted) > 1 else "inconclusive"
+    tested = nearest is not None and nearest.verdict == "independent" and nearest.evidence.coverage > 0.0
+    return "independent" if tested else "inconclusive"
 
 
 def _not_tested(query: CheckpointSketch, fitting: Fits) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from lineage.ancestry.pairwise.comparison import generic
 from lineage.ancestry.pairwise.relations import is_significant
 from lineage.match import Match, match
 from lineage.match.values import common_values
-from lineage.sketch.adapters import is_turned, rank_of
+from lineage.sketch.adapters import has_first_factor, is_turned, rank_of
 from lineage.sketch.layouts import same_weights
 from lineage.types import (
     CheckpointSketch,
@@ -138,7 +138,7 @@ def has_shared_factors(pairs: Sequence[tuple[TensorSketch, TensorSketch, TensorM
 
 def _shared(a: TensorSketch, b: TensorSketch, held: TensorMatch) -> float | None:
     """What the spaces of two first factors have in common, chance taken out; None if nothing shows."""
-    if held.transposed or is_turned(a) != is_turned(b):
+    if held.transposed or is_turned(a) != is_turned(b) or not (has_first_factor(a) and has_first_factor(b)):
         return None
     spaces: list[NDArray[np.float64]] = []
     for values, tensor in zip(common_values(a, b, False), (a, b), strict=True):

@@ -56,6 +56,8 @@ def merged(base: Checkpoint, adapter: Checkpoint) -> Checkpoint:
 
 
 def _require_mergeable(base: Checkpoint, adapter: Checkpoint) -> None:
+    if adapter.format.endswith(("-lora", "-loha", "-lokr")) and adapter.format != LORA:
+        raise UnsupportedFormat(adapter.path, "is not an adapter of PEFT: merge it with the program that made it")
     if not is_adapter_checkpoint(adapter):
         raise UnsupportedFormat(adapter.path, "is no LoRA or DoRA adapter: give its folder")
     if is_adapter_checkpoint(base):

@@ -15,9 +15,10 @@ _TOKENS = "rows of single tokens"
 _ORIGINAL = "a copy of the base's weight"
 
 _FACTOR = re.compile(
-    r"(^|[._])(lora_(A|B|a|b|up|down|embedding_A|embedding_B|magnitude_vector)|hada_w\d_[ab]|lokr_w\d(_[ab])?|ia3_l)($|[._])"
+    r"(^|[._])(lora_(A|B|a|b|up|down|mid|embedding_A|embedding_B|magnitude_vector)|lora\.(up|down)"
+    r"|lora_linear_layer\.(up|down)|hada_w\d_[ab]|hada_t\d|lokr_w\d(_[ab])?|lokr_t\d|ia3_l)($|[._])"
 )
-_BESIDE = re.compile(r"^base_model\.model\.|(^|\.)(alpha|dora_scale|modules_to_save\..*)$")
+_BESIDE = re.compile(r"^base_model\.model\.|(^|\.)(alpha|dora_scale|diff|diff_b|modules_to_save\..*)$|^bundle_emb\.")
 PREFIX = "base_model.model."
 # `lora_A.weight` as it is saved, `lora_A.default.weight` as it is in memory; embeddings have no leaf.
 _LORA = re.compile(

@@ -6,7 +6,7 @@ Layout: PEFT's checkpoint format, https://huggingface.co/docs/peft/developer_gui
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,7 @@ def _product(path: Path, target: str, parts: _Parts, config: AdapterConfig, rece
     if a is None or b is None:
         there = next(iter(parts.views.values())).name
         raise Malformed(path, f"{quoted(there)} has no lora_{'B' if a is not None else 'A'} beside it")
-    shape, rank = _shape(path, a, b), a.shape[0]
+    shape, rank = shape_of_product(path, a, b), a.shape[0]
     if rank not in config.ranks:
         said = ", ".join(map(str, sorted(config.ranks)[:4]))
         raise Malformed(path, f"{quoted(a.name)} has rank {rank}, {CONFIG} says {said}")
@@ -103,7 +103,7 @@ def _product(path: Path, target: str, parts: _Parts, config: AdapterConfig, rece
     turned = config.transposed and len(shape) == 2 and not parts.is_embedding
     if turned or parts.is_embedding:
         product = product.transposed()
-    _check_size(path, target, product)
+    check_size(path, target, product.shape, _held(product))
     return TensorView(
         name=target,
         shape=product.shape,
@@ -114,8 +114,8 @@ def _product(path: Path, target: str, parts: _Parts, config: AdapterConfig, rece
     )
 
 
-def _shape(path: Path, a: TensorView, b: TensorView) -> tuple[int, ...]:
-    """Shape of the tensor that B (out, rank, 1, ...) and A (rank, in, kernel ...) change."""
+def shape_of_product(path: Path, a: TensorView, b: TensorView) -> tuple[int, ...]:
+    """Shape of the tensor that B (out, rank, 1, ...) and A (rank, in, kernel ...) change. Raises Malformed."""
     for view in (a, b):
         if len(view.shape) < 2 or view.dtype.kind in "biuc":
             raise Malformed(path, f"{quoted(view.name)} is {view.dtype.name} of shape {view.shape}, no factor")
@@ -125,10 +125,11 @@ def _shape(path: Path, a: TensorView, b: TensorView) -> tuple[int, ...]:
     return (b.shape[0], *a.shape[1:])
 
 
-def _check_size(path: Path, target: str, product: Product) -> None:
-    rows, row = product.shape[0], math.prod(product.shape[1:])
-    held = max(math.prod(view.shape) for view in _held(product))
-    if rows > MAX_ROWS or row > MAX_ROW or rows * row > MAX_VALUES or held > MAX_HELD:
+def check_size(path: Path, target: str, shape: tuple[int, ...], held: Iterable[TensorView]) -> None:
+    """Raise Malformed for a change of a size that no model has, or with factors that memory does not hold."""
+    rows, row = shape[0], math.prod(shape[1:])
+    largest = max((math.prod(view.shape) for view in held), default=0)
+    if rows > MAX_ROWS or row > MAX_ROW or rows * row > MAX_VALUES or largest > MAX_HELD:
         raise Malformed(
             path, f"the change of {quoted(target)} would have {rows:,} rows of {row:,}: no model is so large"
         )

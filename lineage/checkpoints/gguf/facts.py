@@ -12,6 +12,7 @@ from lineage.checkpoints.reader import Facts
 from lineage.types import Declared
 
 MAX_PARENTS = 64
+MAX_ALPHA = 1e9
 HUB = "huggingface.co/"
 
 _MODEL_TYPES = {
@@ -36,7 +37,7 @@ _SOURCES = ("general.source.repo_url", "general.source.url", "general.source.hug
 def facts_of(metadata: Mapping[str, Any]) -> Facts | None:
     """Translate the metadata; None where it names no architecture, as in the later files of a split model.
 
-    `config["general.architecture"]` keeps llama.cpp's own word for it.
+    `config["general.architecture"]` keeps llama.cpp's own word for it; an adapter has its alpha besides.
     """
     architecture = text(metadata.get("general.architecture"))
     if architecture is None:
@@ -46,6 +47,9 @@ def facts_of(metadata: Mapping[str, Any]) -> Facts | None:
         value = metadata.get(f"{architecture}.{key}")
         if _is_count(value) or (isinstance(value, list) and value and all(_is_count(v) for v in value)):
             config[usual] = value
+    alpha = metadata.get("adapter.lora.alpha")
+    if isinstance(alpha, float) and abs(alpha) < MAX_ALPHA:
+        config["adapter.lora.alpha"] = alpha
     mixture = architecture == "llama" and config.get("num_local_experts", 0)
     config["model_type"] = "mixtral" if mixture else _MODEL_TYPES.get(architecture, architecture)
     return Facts(config, text(metadata.get("general.license")), tuple(dict.fromkeys(_declared(metadata))))

@@ -178,14 +178,8 @@ class TestConfig:
         write_tensors(tmp_path, {"prompt_embeddings": np.ones((3, 4), np.float32)}, config_of(2))
         refused(tmp_path, NoWeights, "holds no factors of a LoRA, as its adapter_config.json promises")
 
-    @pytest.mark.parametrize(
-        "names",
-        [
-            ("lora_unet_q.lora_up.weight", "lora_unet_q.lora_down.weight", "lora_unet_q.alpha"),
-            ("unet.q.lora_A.weight", "unet.q.lora_B.weight"),
-        ],
-    )
-    def test_adapters_of_other_libraries(self, tmp_path: Path, names: tuple[str, ...]) -> None:
+    def test_factors_whose_scale_nobody_tells(self, tmp_path: Path) -> None:
+        names = ("layers.0.q.lora_A.weight", "layers.0.q.lora_B.weight")
         (tmp_path / "net.safetensors").write_bytes(safetensors_bytes(dict.fromkeys(names, np.ones((2, 2), np.float32))))
         refused(tmp_path / "net.safetensors", NoWeights, "holds an adapter alone, without the adapter_config.json")
 
@@ -239,3 +233,58 @@ class TestMerging:
         path = tmp_path / "codes.safetensors"
         path.write_bytes(safetensors_bytes({f"layers.0.{p}_proj.weight": np.ones((6, 4), np.int8) for p in "qv"}))
         self.refused(path, write_adapter(tmp_path / "a", FACTORS), "is int8: nothing can be added to that")
+
+
+class TestTrainers:
+    """Adapters that bring their scale with them."""
+
+    DOWN, UP, ALPHA = (f"lora_unet_q.{part}" for part in ("lora_down.weight", "lora_up.weight", "alpha"))
+
+    def saved(self, folder: Path, **arrays: np.ndarray | None) -> Path:
+        whole = {self.DOWN: np.ones((2, 4), np.float32), self.UP: np.ones((6, 2), np.float32)} | arrays
+        path = folder / "net.safetensors"
+        path.write_bytes(safetensors_bytes({name: array for name, array in whole.items() if array is not None}))
+        return path
+
+    @pytest.mark.parametrize(
+        ("arrays", "text"),
+        [
+            ({UP: None}, "the factors for 'lora_unet_q' lack one: down are there"),
+            ({UP: np.ones((6, 3), np.float32)}, "have no product"),
+            ({UP: np.ones((6, 2), np.int8)}, "is int8 of shape .*, no factor"),
+            ({UP: np.ones(6, np.float32)}, "no factor"),
+            ({ALPHA: np.ones(3, np.float32)}, "alpha' is of shape \\(3,\\), no number"),
+            ({"lora_unet_q.lora_A.weight": np.ones((2, 4), np.float32)}, "has another down for its module"),
+            ({DOWN: np.ones((1, 1 << 18), np.float32), UP: np.ones((4, 1), np.float32)}, "no model is so large"),
+            ({"lora_unet_k.hada_w1_a": np.ones((6, 2), np.float32)}, "lack one: w1_a are there"),
+            ({"lora_unet_k.lokr_w1": np.ones((6, 2), np.float32)}, "lack one: k1 are there"),
+            (
+                {f"k.lokr_w{i}": np.ones(shape, np.float32) for i, shape in ((1, (1200, 1000)), (2, (2000, 1000)))},
+                "would have 2,400,000 rows of 1,000,000: no model is so large",
+            ),
+            (
+                {f"k.lokr_w{i}": np.ones(shape, np.float32) for i, shape in ((1, (2, 2, 2)), (2, (2, 2)))},
+                "lokr_w1 of 'k' has 3 axes, not 2",
+            ),
+            (
+                {
+                    f"k.hada_w{i}_{ab}": np.ones((2, 2 + (i > 1 and ab == "b")), np.float32)
+                    for i in (1, 2)
+                    for ab in "ab"
+                },
+                "the two products for 'k' are",
+            ),
+        ],
+    )
+    def test_factors_that_do_not_fit(self, tmp_path: Path, arrays: dict[str, np.ndarray | None], text: str) -> None:
+        refused(self.saved(tmp_path, **arrays), Malformed, text)
+
+    @pytest.mark.parametrize("alpha", [np.nan, np.inf])
+    def test_an_alpha_that_is_no_number(self, tmp_path: Path, alpha: float) -> None:
+        opened = open_checkpoint(self.saved(tmp_path, **{self.ALPHA: np.array(alpha, np.float32)}))
+        with pytest.raises(Malformed, match=r"alpha of .* is (nan|inf): the file is damaged"):
+            sketch_checkpoint(opened)
+
+    def test_nothing_but_kinds_that_are_not_read(self, tmp_path: Path) -> None:
+        middle = {"lora_unet_q.lora_mid.weight": np.ones((2, 2, 3, 3), np.float32)}
+        refused(self.saved(tmp_path, **middle), NoWeights, "factors are not read: .*decomposed")

@@ -86,7 +86,7 @@ class TestTrained:
         answer = whois(adapters[name], [zoo])
         assert answer.adapted.additions == ()
         assert answer.adapted.pairs > 10
-        assert (answer.verdict, answer.ancestors, answer.alternatives) == ("independent", (), ())
+        assert (answer.verdict, answer.ancestors, answer.alternatives) == ("inconclusive", (), ())
 
     def test_the_declared_base_fits_and_so_do_others_of_its_shapes(self, adapters, zoo) -> None:
         found = whois(adapters["first-1-qa"], [zoo]).adapted
@@ -232,7 +232,7 @@ class TestFalseAlarms:
                 factors = {m: (b**5 / b.std() ** 4, a**5 / a.std() ** 4) for m, (b, a) in factors.items()}
             answer = whois(adapter(tmp_path, factors, f"lora-{seed}"), [zoo])
             assert answer.adapted.pairs > 10
-            assert (answer.verdict, answer.adapted.additions) == ("independent", ()), seed
+            assert (answer.verdict, answer.adapted.additions) == ("inconclusive", ()), seed
 
     def test_random_adapters_against_each_other(self, tmp_path) -> None:
         made = [adapter(tmp_path, drawn(MODULES, (1, 4, 16)[seed % 3], seed), f"lora-{seed}") for seed in range(9)]
