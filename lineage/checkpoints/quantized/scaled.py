@@ -3,7 +3,8 @@
 - LLM.int8 of bitsandbytes: int8 `X.weight`, float `X.SCB` (out,): weight = code * SCB / 127 (functional.py,
   `int8_vectorwise_dequant`).
 - fp8 with block scales, as DeepSeek-V3 ships it: `X.weight_scale_inv` (out / 128, in / 128) (inference/kernel.py,
-  `weight_dequant`); with `weight_scale` as compressed-tensors, FBGEMM and vLLM write it: weight = code * scale.
+  `weight_dequant`), `X.scale` in its own inference code; with `weight_scale` as compressed-tensors, FBGEMM and vLLM
+  write it: weight = code * scale. The scales may be powers of two alone (E8M0; MXFP8 keeps these as bytes).
 - int8 of compressed-tensors: `X.weight_scale` and perhaps `X.weight_zero_point` (quantization/lifecycle/forward.py,
   `_dequantize`): weight = (code - zero) * scale.
 - fp8 of ComfyUI: `X.scale_weight`.
@@ -17,7 +18,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
+import ml_dtypes
 import numpy as np
 
 from lineage.checkpoints.quantized.scheme import Decoded, Floats, Stored, weight_view, whole
@@ -48,11 +51,14 @@ def decode(name: str, stored: Stored) -> Decoded | None:
     names = [f"{stem}_scale_inv", f"{stem}_scale", f"{module}.scale_weight", f"{module}.SCB"]
     if leaf == "qweight":
         plain = module
+    if leaf == "qweight" or (leaf == "weight" and codes.dtype.itemsize == 1 and codes.dtype.kind not in "iu"):
         names.append(f"{module}.scale")
     scale_name = next((candidate for candidate in names if candidate in stored.tensors), None)
     if scale_name is None or leaf == "SCB":
         return None
     scale, zero = stored.tensors[scale_name], stored.get(f"{stem}_zero_point")
+    if scale.dtype == np.uint8 and codes.dtype.kind not in "iu":
+        scale = _powers(scale)
     llm_int8 = scale_name.endswith(".SCB")
     spread = Spread(stored, name, codes.shape, scale)
     offset = Spread(stored, name, codes.shape, zero) if zero is not None else None
@@ -69,6 +75,12 @@ def decode(name: str, stored: Stored) -> Decoded | None:
     beside = {f"{module}.{part}" for part in BESIDE} if module else set()
     parts = frozenset({name, scale_name, f"{stem}_zero_point", *beside})
     return Decoded(weight_view(plain, codes.shape, codes, encoding, rows), parts)
+
+
+def _powers(codes: TensorView) -> TensorView:
+    """Bytes as powers of two, 127 for 1: the type E8M0."""
+    kind = np.dtype(ml_dtypes.float8_e8m0fnu)
+    return replace(codes, dtype=kind, rows=lambda start, stop: codes.rows(start, stop).view(kind))
 
 
 class Spread:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lineage.checkpoints.card import Card, declared_parents, human_name, parse_card, stated_licence
+from lineage.checkpoints.card import Card, card_text, declared_parents, human_name, parse_card, stated_licence
 
 
 @pytest.mark.parametrize(
@@ -81,3 +81,27 @@ def test_the_licence_that_a_card_states(front: str, licence: str | None) -> None
 def test_a_value_full_of_blanks_is_read_at_once() -> None:
     card = parse_card(f"---\nlicense: a{' ' * 60_000}b\nname: mit  # a comment\n---\n")
     assert (card.first("license"), card.first("name")) == ("a", "mit")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "mark"), [("utf-8", b""), ("utf-8-sig", b""), ("utf-16", b""), ("utf-16-be", b"\xfe\xff")]
+)
+def test_a_byte_order_mark_hides_nothing(tmp_path: Path, encoding: str, mark: bytes) -> None:
+    text = "---\nlicense: llama3.2\nbase_model: acme/base\n---\n# Näva\n"
+    card = parse_card(card_text(mark + text.encode(encoding)))
+    assert (stated_licence(card), card.fields["base_model"]) == ("llama3.2", ("acme/base",))
+
+
+@pytest.mark.parametrize(
+    ("front", "licence"),
+    [
+        ("license:\n- apache-2.0\n- cc-by-nc-4.0", "apache-2.0, cc-by-nc-4.0"),
+        ("license: [mit, apache-2.0]", "mit, apache-2.0"),
+        ("license: [mit, mit]", "mit"),
+        ("license: [other, mit]\nlicense_name: nova", "mit"),
+        ("license: [other]\nlicense_name: nova", "nova"),
+        ("license: other", "other"),
+    ],
+)
+def test_several_licences_are_all_named(front: str, licence: str) -> None:
+    assert stated_licence(parse_card(f"---\n{front}\n---\n")) == licence
