@@ -11,7 +11,7 @@ from typing import Any
 
 from lineage.checkpoints import strict_json
 from lineage.checkpoints.bytes import PositionedFile, read
-from lineage.checkpoints.dtypes import SAFETENSORS, StoredType
+from lineage.checkpoints.dtypes import SAFETENSORS
 from lineage.checkpoints.optimizer import set_aside
 from lineage.checkpoints.reader import Contents
 from lineage.checkpoints.views import EMPTY, Place, check_name, count_elements, dense, packed, without_elements
@@ -42,7 +42,11 @@ class SafetensorsReader:
         entries = sorted((_Entry(file, name, fields) for name, fields in header.items()), key=lambda e: e.offsets)
         _check_cover(file, entries, file.size - PREFIX - length)
         empty = {*without_elements(file.path, {entry.name: entry.shape for entry in entries})}
-        tensors, left_out = set_aside([entry.view(PREFIX + length) for entry in entries if entry.name not in empty])
+        known = [entry for entry in entries if entry.stored is not None]
+        if entries and not known:
+            raise UnsupportedDtype(file.path, f"tensor {quoted(entries[0].name)} has {entries[0].unknown}")
+        tensors, left_out = set_aside([entry.view(PREFIX + length) for entry in known if entry.name not in empty])
+        left_out += tuple((entry.name, entry.unknown) for entry in entries if entry.stored is None)
         left_out += tuple((entry.name, EMPTY) for entry in entries if entry.name in empty)
         return Contents(MLX if metadata.get("format") == MLX else "safetensors", tensors, left_out)
 
@@ -56,13 +60,15 @@ class _Entry:
         check_name(file.path, name)
         if not isinstance(fields, dict) or not {"dtype", "shape", "data_offsets"} <= set(fields):
             raise Malformed(file.path, f"tensor {quoted(name)} needs dtype, shape and data_offsets")
-        self.stored = _stored_type(file, name, fields["dtype"])
+        self.stored = SAFETENSORS.get(fields["dtype"]) if isinstance(fields["dtype"], str) else None
+        self.unknown = f"dtype {quoted(str(fields['dtype']))}, which this version cannot read"
         self.shape = _sizes(file, name, fields["shape"])
         offsets = _sizes(file, name, fields["data_offsets"])
         if len(offsets) != 2 or offsets[0] > offsets[1]:
             raise Malformed(file.path, f"tensor {quoted(name)} has no [begin, end] in data_offsets")
         self.offsets = (offsets[0], offsets[1])
-        bits = 0 if 0 in self.shape else count_elements(file.path, name, self.shape) * self.stored.bits
+        count = 0 if 0 in self.shape else count_elements(file.path, name, self.shape)
+        bits = count * self.stored.bits if self.stored is not None else 8 * (offsets[1] - offsets[0])
         if bits != 8 * (offsets[1] - offsets[0]):
             raise Malformed(
                 file.path,
@@ -70,6 +76,8 @@ class _Entry:
             )
 
     def view(self, data_start: int) -> TensorView:
+        """The tensor; only of one whose type is known."""
+        assert self.stored is not None
         start = data_start + self.offsets[0]
         place = Place(self.file, start, self.shape, self.stored.dtype)
         storage = f"{self.file.path.name}@{start}+{self.offsets[1] - self.offsets[0]}"
@@ -97,14 +105,6 @@ def _checked_metadata(file: PositionedFile, metadata: Any) -> dict[str, str]:
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise Malformed(file.path, "__metadata__ of its header must map strings to strings")
     return metadata
-
-
-def _stored_type(file: PositionedFile, name: str, dtype: Any) -> StoredType:
-    if not isinstance(dtype, str) or dtype not in SAFETENSORS:
-        raise UnsupportedDtype(
-            file.path, f"tensor {quoted(name)} has dtype {quoted(str(dtype))}, which this version cannot read"
-        )
-    return SAFETENSORS[dtype]
 
 
 def _sizes(file: PositionedFile, name: str, sizes: Any) -> tuple[int, ...]:

@@ -25,7 +25,7 @@ from lineage.checkpoints.torch_tensors import (
 )
 from lineage.checkpoints.unpickler import MAX_PICKLE, Unpickler
 from lineage.checkpoints.wording import quoted
-from lineage.errors import Malformed, Truncated
+from lineage.errors import Malformed, Truncated, UnsupportedDtype
 from lineage.types import TensorView
 
 PICKLE = "data.pkl"
@@ -63,12 +63,19 @@ def _read_pickle(
     storages = _Storages(archive, root, folder)
     tensors: list[TensorView] = []
     left_out = named.left_out
+    unknown: UnsupportedDtype | None = None
     for name, tensor in named.tensors.items():
-        view = storages.view(name, tensor)
+        view: TensorView | Unread
+        try:
+            view = storages.view(name, tensor)
+        except UnsupportedDtype as error:
+            view, unknown = Unread(error.problem), unknown or error
         if isinstance(view, Unread):
             left_out.append((name, view.reason))
         else:
             tensors.append(view)
+    if unknown is not None and not tensors:
+        raise unknown
     return tensors, left_out, named.unread
 
 

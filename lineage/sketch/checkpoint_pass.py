@@ -13,7 +13,7 @@ from lineage.anatomy import describe, unpacked
 from lineage.errors import NoWeights
 from lineage.sketch.family import FAMILY
 from lineage.sketch.identity import DIGEST_BYTES
-from lineage.sketch.tensor_pass import Mask, bands_read, sketch_tensor
+from lineage.sketch.tensor_pass import Mask, NotFinite, bands_read, sketch_tensor
 from lineage.types import Checkpoint, CheckpointSketch, Depth, TensorSketch, TensorView
 
 Watch = Callable[[int, int], None]
@@ -28,7 +28,8 @@ def sketch_checkpoint(
     `sampled` reads a few percent of the bytes; `full` reads all and adds digests, power sums and row codes;
     every figure that both have is the same. `watch(done, total)` is called with bytes as tensors finish.
     Memory is bounded by `threads`, not by the model; a model at a server is read by as many as it takes connections.
-    Raises CheckpointError for damaged bytes, NaN and infinite values, and NoWeights if there is no tensor.
+    Tensors with values that are no numbers are left out; where they hold half of the weights, the file is damaged.
+    Raises CheckpointError for damaged bytes and files, and NoWeights if there is no tensor.
     """
     views = unpacked(_untied(checkpoint), checkpoint.config)
     if not views:
@@ -43,7 +44,8 @@ def sketch_checkpoint(
     total = sum(_nbytes(v.shape, v.dtype.itemsize) for v in views)
     done = 0
     finished: dict[int, TensorSketch] = {}
-    masks: list[int] = []
+    left_out: dict[int, str] = {}
+    damaged: dict[int, NotFinite] = {}
     # The pool is the parallelism: BLAS threads beneath it would only fight over the same cores.
     with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(max_workers=threads) as pool:
         running = {pool.submit(sketch_tensor, views[i], anatomy.parts[i], depth, checkpoint.path): i for i in jobs}
@@ -53,7 +55,9 @@ def sketch_checkpoint(
                 try:
                     finished[i] = future.result()
                 except Mask:
-                    masks.append(i)
+                    left_out[i] = MASK
+                except NotFinite as error:
+                    left_out[i], damaged[i] = error.reason, error
                 done += _nbytes(views[i].shape, views[i].dtype.itemsize)
                 if watch is not None:
                     watch(done, total)
@@ -62,6 +66,8 @@ def sketch_checkpoint(
                 ahead.stop()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+    if damaged and 2 * sum(_size(views[i]) for i in damaged) >= sum(_size(view) for view in views):
+        raise damaged[min(damaged)]
     tensors = tuple(finished[i] for i in sorted(finished))
     if not tensors:
         raise NoWeights(checkpoint.path, "holds nothing but infinities")
@@ -78,8 +84,8 @@ def sketch_checkpoint(
         tensors=tensors,
         licence=checkpoint.licence,
         declared=checkpoint.declared,
-        left_out=(*checkpoint.left_out, *((views[i].name, MASK) for i in sorted(masks))),
-        unread=checkpoint.unread,
+        left_out=(*checkpoint.left_out, *((views[i].name, left_out[i]) for i in sorted(left_out))),
+        unread=checkpoint.unread + sum(_size(views[i]) for i in damaged),
     )
 
 
@@ -98,6 +104,10 @@ def _untied(checkpoint: Checkpoint) -> list[TensorView]:
             seen.add(key)
             kept.append(view)
     return kept
+
+
+def _size(view: TensorView) -> int:
+    return math.prod(view.shape)
 
 
 def _nbytes(shape: tuple[int, ...], itemsize: int) -> int:

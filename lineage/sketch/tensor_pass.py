@@ -30,6 +30,14 @@ class Mask(Exception):
     """A tensor of infinities beside one other number, one infinity alone, or rows of minus infinity: no damage."""
 
 
+class NotFinite(Malformed):
+    """A tensor with values that are no numbers, or that float32 does not hold; `reason` says which."""
+
+    def __init__(self, path: str, name: str, reason: str) -> None:
+        super().__init__(path, f"tensor {name!r} holds {reason}: the file is damaged")
+        self.reason = reason
+
+
 @dataclass(slots=True)
 class FullPass:
     """What needs every value: the digest, the power sums, the row codes."""
@@ -40,7 +48,7 @@ class FullPass:
 
 
 def sketch_tensor(view: TensorView, part: Part, depth: Depth, path: str) -> TensorSketch:
-    """Sketch one tensor at `depth`. Raises Malformed where a value read is NaN or infinite, Mask if that is its use."""
+    """Sketch one tensor at `depth`. Raises NotFinite where a value read is no number, Mask if that is its use."""
     shape = view.shape or (1,)
     rest = shape[1:]
     params = math.prod(shape)
@@ -185,7 +193,15 @@ def _require_finite(values: NDArray[np.float32], view: TensorView, path: str) ->
     is_mask = bool((finite == finite[0]).all()) if finite.size else math.prod(view.shape) == 1
     if (is_mask or _bars_units(seen)) and not np.isnan(seen).any():
         raise Mask
-    raise Malformed(path, f"tensor {view.name!r} holds {bad:,} NaN or infinite values: the file is damaged")
+    held = "finite values beyond float32" if _is_finite_as_stored(view) else "NaN or infinite values"
+    raise NotFinite(path, view.name, f"{bad:,} {held}")
+
+
+def _is_finite_as_stored(view: TensorView) -> bool:
+    """Whether a tensor of a wider type than float32 holds nothing but numbers."""
+    if view.dtype.itemsize < (16 if view.dtype.kind == "c" else 8):
+        return False
+    return all(bool(np.isfinite(view.rows(a, b)).all()) for a, b in bands_read(view, "full"))
 
 
 def _bars_units(seen: NDArray[np.float32]) -> bool:

@@ -303,6 +303,29 @@ class TestInfinities:
         with pytest.raises(Malformed, match="'weights' holds"):
             self.sketched(tmp_path, depth, weights=weights)
 
+    @pytest.mark.parametrize(
+        ("value", "dtype", "reason"),
+        [
+            (np.nan, np.float32, "1 NaN or infinite values"),
+            (np.inf, np.float16, "1 NaN or infinite values"),
+            (np.nan, np.float64, "1 NaN or infinite values"),
+            (1e300, np.float64, "1 finite values beyond float32"),
+        ],
+    )
+    def test_one_damaged_tensor_among_others_is_left_out(
+        self, tmp_path: Path, depth: Depth, value: float, dtype: type, reason: str
+    ) -> None:
+        damaged = np.random.default_rng(4).standard_normal((20, 40)).astype(dtype)
+        damaged[0, 3] = value
+        made = self.sketched(tmp_path, depth, damaged=damaged)
+        assert made.left_out == (("damaged", reason),)
+        assert made.id == self.sketched(tmp_path, depth).id
+
+    def test_several_that_are_half_of_the_weights_are_damage(self, tmp_path: Path, depth: Depth) -> None:
+        parts = {name: np.full((20, 40), np.nan, np.float32) for name in "ab"}
+        with pytest.raises(Malformed, match="'a' holds 800 NaN or infinite values: the file is damaged"):
+            self.sketched(tmp_path, depth, **parts)
+
     def test_nothing_else_is_no_model(self, tmp_path: Path, depth: Depth) -> None:
         path = tmp_path / "a.safetensors"
         path.write_bytes(safetensors_bytes({"bound": np.array(np.inf, np.float32)}))

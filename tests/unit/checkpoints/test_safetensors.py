@@ -127,6 +127,16 @@ def test_a_dtype_of_the_future_is_named(tmp_path: Path) -> None:
         open_checkpoint(path)
 
 
+def test_one_tensor_of_such_a_dtype_does_not_hide_the_others(tmp_path: Path) -> None:
+    header = {**one("F32", [4], 16), "x": {"dtype": "F2", "shape": [4], "data_offsets": [16, 17]}}
+    opened = open_checkpoint(header_file(tmp_path / "net.safetensors", header, bytes(17)))
+    assert [view.name for view in opened.tensors] == ["w"]
+    assert opened.left_out == (("x", "dtype 'F2', which this version cannot read"),)
+    hole = {**header, "x": {**header["x"], "data_offsets": [17, 18]}}
+    with pytest.raises(Malformed, match="leaves a hole"):
+        open_checkpoint(header_file(tmp_path / "net.safetensors", hole, bytes(18)))
+
+
 @pytest.mark.parametrize("name", ["\x1b[2Jw", "a\nb", "\ud800", "n" * 2000], ids=["escape", "line", "half", "long"])
 def test_names_that_cannot_be_shown_are_refused(name: str, tmp_path: Path) -> None:
     path = header_file(tmp_path / "net.safetensors", {name: {**FLOAT, "data_offsets": [0, 16]}}, bytes(16))

@@ -148,6 +148,11 @@ class TestTypes:
         tensor.arguments[0].identity = (identity[0], Glob("torch", "QInt8Storage"), *identity[2:])
         with pytest.raises(UnsupportedDtype, match=r"torch\.QInt8Storage"):
             opened(tmp_path, {"w": tensor}, storages)
+        checkpoint = opened(tmp_path, {"w": tensor, "v": storages.tensor(np.ones(4, np.float32))}, storages)
+        assert [view.name for view in checkpoint.tensors] == ["v"]
+        ((name, reason),) = checkpoint.left_out
+        assert name == "w"
+        assert "torch.QInt8Storage" in reason
 
     def test_sparse_and_numpy_values_are_left_out(self, tmp_path: Path) -> None:
         storages = Storages()
