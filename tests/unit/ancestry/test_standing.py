@@ -32,7 +32,7 @@ def names(found) -> list[str]:
     return [one.model_name for one in found]
 
 
-LARGE = {"base": BASE} | {f"child {i}": trained(BASE, 10 + i) for i in range(7)}
+LARGE = {"base": BASE} | {f"child {i}": trained(BASE, 10 + i) for i in range(9)}
 LARGE |= {"int8": matrices(int8_rows)(BASE)}
 LARGE |= {"int8 tuned": trained(LARGE["int8"], 30, 0.05)}
 TWO = {name: 0.5 * LARGE["child 0"][name] + 0.5 * LARGE["child 1"][name] for name in BASE}
