@@ -42,6 +42,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "torch": ("torch", "torch deflated", "torch big-endian"),
     "torch legacy": ("torch legacy",),
     "torchscript": ("torchscript",),
+    "torch distributed": ("torch distributed",),
     "npz": ("npz", "npz in Fortran order", "npz deflated"),
     "onnx": ("onnx", "onnx typed fields", "onnx constants", "onnx external"),
     "tflite": ("tflite",),

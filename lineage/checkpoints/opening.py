@@ -13,12 +13,16 @@ from lineage.checkpoints.adapters import is_adapter, merged, read_adapter
 from lineage.checkpoints.bytes import DiskFolder, Folder, PositionedFile, read
 from lineage.checkpoints.card import MAX_CARD, Card, declared_parents, human_name, parse_card, stated_licence
 from lineage.checkpoints.decoding import decoded
-from lineage.checkpoints.folder import ADAPTER_FILES, find_weights
+from lineage.checkpoints.distributed import METADATA
+from lineage.checkpoints.distributed import SUFFIX as PARTS
+from lineage.checkpoints.folder import ADAPTER_FILES, Weights, find_weights
 from lineage.checkpoints.formats import read_file
+from lineage.checkpoints.ranks import joined_ranks, refuse_flat, refuse_lone, refuse_part, refuse_pieces
 from lineage.checkpoints.reader import Contents, Facts
 from lineage.checkpoints.remote import is_remote, locate
-from lineage.checkpoints.shards import read_index, read_shards, split_beside
-from lineage.errors import CheckpointError, NoWeights
+from lineage.checkpoints.shards import read_index, read_shards, refuse_split, split_beside
+from lineage.checkpoints.unread import refuse_unread
+from lineage.errors import CheckpointError, NoWeights, UnsupportedFormat
 from lineage.types import Checkpoint, Meter
 
 MAX_CONFIG = 16 << 20  # bytes
@@ -27,7 +31,7 @@ _MODEL_FILES = frozenset(
     {
         "model.safetensors", "pytorch_model.bin", "diffusion_pytorch_model.safetensors", "tf_model.h5", "model.onnx",
         "saved_model.pb", "frozen_inference_graph.pb", "model.bin", "flax_model.msgpack", "inference.pdiparams",
-        *ADAPTER_FILES,
+        METADATA, *ADAPTER_FILES,
     }
 )  # fmt: skip
 
@@ -75,15 +79,24 @@ def _open_remote(text: str) -> Checkpoint:
 def _open_file(place: Path, file: PositionedFile, naming: Path) -> Checkpoint:
     if place.name.endswith(".index.json"):
         return _open_weights(place, file.folder, _indexed(file), naming)
+    if place.name.endswith(PARTS):
+        raise UnsupportedFormat(
+            place, f"is a part of a model, one of the files that {METADATA} beside it lists: name the folder"
+        )
     return _open_weights(place, file.folder, _joined(split_beside(file)), naming, of_folder=place.name in _MODEL_FILES)
 
 
 def _open_folder(place: Path, folder: Folder, naming: Path) -> Checkpoint:
     weights = find_weights(folder)
+    return _open_weights(place, weights.folder, _read(weights), naming)
+
+
+def _read(weights: Weights) -> _Weights:
     home = weights.folder
     if weights.index is not None:
-        return _open_weights(place, home, _indexed(home.open(weights.index)), naming)
-    return _open_weights(place, home, _joined([home.open(name) for name in weights.files]), naming)
+        return _indexed(home.open(weights.index))
+    files = [home.open(name) for name in weights.files]
+    return _of_ranks(home, files) if weights.ranks else _joined(files)
 
 
 def _open_weights(
@@ -91,15 +104,18 @@ def _open_weights(
 ) -> Checkpoint:
     """Add to the tensors what the side files say, if the weights are those `of_folder`, the model in the folder."""
     contents, nbytes, files = weights
+    refuse_flat(place, contents)
     adapts = is_adapter(view.name for view in contents.tensors) or Path(files[0]).name in ADAPTER_FILES
     if adapts:
         contents = _read_adapter(place, folder, contents)
+    refuse_unread(place, contents)
     if not contents.tensors:
         reason = f"; {len(contents.left_out)} left out ({contents.left_out[0][1]})" if contents.left_out else ""
         raise NoWeights(place, f"holds no weights{reason}")
     facts = contents.facts or Facts({})
     config = _side_object(folder, "config.json") if of_folder and not adapts else {}
     contents = contents if adapts else decoded(place, contents, config)
+    refuse_unread(place, contents)
     config = config or facts.config
     card = _side_card(folder) if of_folder else Card({})
     name = human_name(naming, card)
@@ -129,8 +145,18 @@ def _joined(files: Sequence[PositionedFile]) -> _Weights:
     size, paths = _size_and_paths(files)
     if len(files) == 1:
         contents = read_file(files[0])
+        refuse_split(files[0].path, contents)
+        refuse_pieces(files[0].path, contents)
+        refuse_part(files[0].path, files[0].folder)
+        refuse_lone(files[0].path, contents)
         return contents, size + contents.beside, paths
     return read_shards(files[0].path.parent, files, None), size, paths
+
+
+def _of_ranks(folder: Folder, files: Sequence[PositionedFile]) -> _Weights:
+    """The tensors of all ranks, joined."""
+    names = [file.path.name for file in files]
+    return joined_ranks(folder.path, names, [read_file(file) for file in files]), *_size_and_paths(files)
 
 
 def _size_and_paths(files: Sequence[PositionedFile]) -> tuple[int, tuple[str, ...]]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from lineage.checkpoints.optimizer import AVERAGED, why_left_out
-from lineage.checkpoints.torch_tensors import Tensor, Unread
+from lineage.checkpoints.pieces import Piece
+from lineage.checkpoints.reader import Contents
+from lineage.checkpoints.torch_tensors import Composed, Leaf, Tensor, Unread
 from lineage.checkpoints.unpickler import SCRIPTED, Foreign, Stateful
 from lineage.checkpoints.views import EMPTY, check_name, without_elements
 from lineage.checkpoints.wording import quoted
-from lineage.errors import Malformed
+from lineage.errors import Malformed, UnsupportedFormat
+from lineage.types import TensorView
 
 MAX_DEPTH = 64  # levels of nesting
 MAX_VISITS = 2_000_000  # objects looked at: the same object counts again wherever it is mentioned
@@ -24,16 +28,20 @@ _WRAPPERS = frozenset(
     }
 )  # fmt: skip
 _AVERAGES = frozenset({"ema", "ema_model", "model_ema", "state_dict_ema", "ema_state_dict", "params_ema"})
+_SHARDED = ".sharded_tensor.api.ShardedTensor"
 _DOTTED_WRAPPERS = ("module.", "_orig_mod.")
+_PACKED = re.compile(r"(.*\.|)_packed_params\._packed_params\.([01])")  # weight and bias of torch.ao's quantised linear
 
 Where = tuple[str, ...]
+Weight = tuple[Where, Tensor | Composed]
 
 
 class Named(NamedTuple):
     """Tensors by name, in the order of the file, and (name, reason) of what is no weight."""
 
-    tensors: dict[str, Tensor]
+    tensors: dict[str, Tensor | Composed]
     left_out: list[tuple[str, str]]
+    unread: list[tuple[str, int]]
 
 
 def name_tensors(path: Path, loaded: Any, *, is_program: bool = False) -> Named:
@@ -43,29 +51,71 @@ def name_tensors(path: Path, loaded: Any, *, is_program: bool = False) -> Named:
     number of empty buffers, a checkpoint only a few. Raises Malformed for endless nesting, for two tensors of one name
     and for as many tensors without elements as with.
     """
-    weights: list[tuple[Where, Tensor]] = []
+    weights: list[Weight] = []
     left_out: list[tuple[str, str]] = []
+    unread: list[tuple[str, int]] = []
     for count, (where, leaf) in enumerate(_Walk(path).leaves((), loaded, 0)):
         if count >= MAX_TENSORS:
             raise Malformed(path, f"holds more than {MAX_TENSORS:,} tensors: its objects are shared without end")
         check_name(path, ".".join(where))
-        reason = leaf.reason if isinstance(leaf, Unread) else why_left_out(".".join(where))
-        if reason is None and isinstance(leaf, Tensor):
+        reason = why_left_out(".".join(where))
+        if isinstance(leaf, Unread):
+            left_out.append((".".join(where), leaf.reason))
+            unread += [(leaf.reason, leaf.count)] if reason is None and leaf.count else []
+        elif reason is None:
             weights.append((where, leaf))
         else:
-            left_out.append((".".join(where), reason or ""))
+            left_out.append((".".join(where), reason))
     weights, averages = _part_averages(weights)
     left_out += [(".".join(where), AVERAGED) for where, _ in averages]
-    tensors: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor | Composed] = {}
     for name, tensor in _unwrap(weights):
         if name in tensors:
             raise Malformed(path, f"two tensors are named {quoted(name)}")
         tensors[name] = tensor
-    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    shapes = {name: _whole(tensor) for name, tensor in tensors.items()}
     for name in [n for n, shape in shapes.items() if shape == (0,)] if is_program else without_elements(path, shapes):
         del tensors[name]
         left_out.append((name, EMPTY))
-    return Named(tensors, left_out)
+    return Named(tensors, left_out, unread)
+
+
+def viewed(path: Path, format_: str, named: Named, view: Callable[[str, Tensor], TensorView | Unread]) -> Contents:
+    """The contents of a file whose tensors are `named`; `view` finds the values of one. Raises CheckpointError."""
+    tensors: list[TensorView] = []
+    pieces: list[Piece] = []
+    left_out, unread = list(named.left_out), list(named.unread)
+    for name, tensor in named.tensors.items():
+        found = _view(path, name, tensor, view)
+        if isinstance(found, Unread):
+            left_out.append((name, found.reason))
+        elif isinstance(tensor, Tensor) and tensor.cut is not None and tensor.cut.offsets is not None:
+            pieces.append(Piece(found, tensor.cut.offsets, tensor.cut.shape))
+        else:
+            tensors.append(found)
+    return Contents(format_, tuple(tensors), tuple(left_out), pieces=tuple(pieces), unread=tuple(unread))
+
+
+def _view(
+    path: Path, name: str, tensor: Tensor | Composed, view: Callable[[str, Tensor], TensorView | Unread]
+) -> TensorView | Unread:
+    if isinstance(tensor, Tensor):
+        if tensor.cut is not None and tensor.cut.offsets is None:
+            raise UnsupportedFormat(
+                path,
+                f"holds one rank's part of tensor {quoted(name)}, cut in a way that is not read: save it whole, as a"
+                " full state dict",
+            )
+        return Unread(EMPTY) if tensor.cut is not None and 0 in tensor.shape else view(name, tensor)
+    parts = {part: view(name, stored) for part, stored in tensor.parts.items()}
+    read = {part: found for part, found in parts.items() if not isinstance(found, Unread)}
+    if len(read) < len(parts):
+        return next(found for found in parts.values() if isinstance(found, Unread))
+    return tensor.build(path, name, read)
+
+
+def _whole(tensor: Tensor | Composed) -> tuple[int, ...]:
+    return tensor.cut.shape if isinstance(tensor, Tensor) and tensor.cut is not None else tensor.shape
 
 
 class _Walk:
@@ -75,13 +125,18 @@ class _Walk:
         self._path = path
         self._visits = 0
 
-    def leaves(self, where: Where, value: Any, depth: int) -> Iterator[tuple[Where, Tensor | Unread]]:
+    def leaves(self, where: Where, value: Any, depth: int) -> Iterator[tuple[Where, Leaf]]:
         self._visits += 1 + _length(value)
         if depth > MAX_DEPTH or self._visits > MAX_VISITS:
             raise Malformed(self._path, "nests its objects without end")
         if isinstance(value, Stateful):
             value = value.meaning
-        if isinstance(value, Tensor | Unread):
+        if isinstance(value, Foreign) and value.name.endswith(_SHARDED):
+            raise UnsupportedFormat(
+                self._path,
+                "holds one rank's shards of tensors (torch's ShardedTensor): save a full state dict, and give that",
+            )
+        if isinstance(value, Leaf):
             yield where or ("tensor",), value
             return
         for key, inner in _children(value):
@@ -114,8 +169,8 @@ def _children(value: Any) -> Iterator[tuple[Where, Any]]:
 
 
 def _part_averages(
-    weights: list[tuple[Where, Tensor]],
-) -> tuple[list[tuple[Where, Tensor]], list[tuple[Where, Tensor]]]:
+    weights: list[Weight],
+) -> tuple[list[Weight], list[Weight]]:
     """Part moving averages from the weights, where each average has its weight; alone they are the weights."""
     averages = [item for item in weights if item[0][0] in _AVERAGES and len(item[0]) > 1]
     others = [item for item in weights if item[0][0] not in _AVERAGES or len(item[0]) == 1]
@@ -125,14 +180,18 @@ def _part_averages(
     return weights, []
 
 
-def _unwrap(weights: list[tuple[Where, Tensor]]) -> list[tuple[str, Tensor]]:
+def _unwrap(weights: list[Weight]) -> list[tuple[str, Tensor | Composed]]:
     """Drop wrapper keys that hold everything, then join the rest of the path with dots."""
     while weights and all(len(where) > 1 for where, _ in weights) and len({where[0] for where, _ in weights}) == 1:
         if weights[0][0][0] not in _WRAPPERS:
             break
         weights = [(where[1:], tensor) for where, tensor in weights]
-    named = [(".".join(where), tensor) for where, tensor in weights]
+    named = [(_PACKED.sub(_of_packed, ".".join(where)), tensor) for where, tensor in weights]
     for prefix in _DOTTED_WRAPPERS:
         if all(name.startswith(prefix) for name, _ in named):
             named = [(name.removeprefix(prefix), tensor) for name, tensor in named]
     return named
+
+
+def _of_packed(match: re.Match[str]) -> str:
+    return match[1] + ("weight", "bias")[int(match[2])]

@@ -50,7 +50,7 @@ INERT = frozenset(
         "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.core.numeric._frombuffer",
         "numpy._core.numeric._frombuffer", "numpy.random._pickle.__randomstate_ctor",
         "numpy.random._pickle.__generator_ctor", "numpy.random._pickle.__bit_generator_ctor",
-        "torch.device", "torch.serialization._get_layout", "typing.Any", "typing.Dict", "typing.List", "typing.Union",
+        "torch.device", "typing.Any", "typing.Dict", "typing.List", "typing.Union",
     }
 )  # fmt: skip
 

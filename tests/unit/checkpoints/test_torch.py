@@ -123,26 +123,26 @@ class TestTypes:
         checkpoint = opened(tmp_path, {"w": storages.tensor_v3(array)}, storages)
         assert same_bits(whole(checkpoint)["w"], array)
 
-    def test_a_quantized_storage_is_refused_by_name(self, tmp_path: Path) -> None:
+    def test_a_storage_below_a_byte_is_refused_by_name(self, tmp_path: Path) -> None:
         storages = Storages()
         tensor = storages.tensor(np.ones(4, np.int8))
         identity = tensor.arguments[0].identity
-        tensor.arguments[0].identity = (identity[0], Glob("torch", "QInt8Storage"), *identity[2:])
-        with pytest.raises(UnsupportedDtype, match=r"torch\.QInt8Storage"):
+        tensor.arguments[0].identity = (identity[0], Glob("torch", "QUInt4x2Storage"), *identity[2:])
+        with pytest.raises(UnsupportedDtype, match=r"torch\.QUInt4x2Storage"):
             opened(tmp_path, {"w": tensor}, storages)
 
-    def test_sparse_and_numpy_values_are_left_out(self, tmp_path: Path) -> None:
+    def test_numpy_and_meta_values_are_left_out(self, tmp_path: Path) -> None:
         storages = Storages()
         numpy_array = Call(
             Glob("numpy.core.multiarray", "_reconstruct"),
             (Glob("numpy", "ndarray"), (0,), b"b"),
             (1, (2,), Call(Glob("numpy", "dtype"), ("f4", False, True)), False, bytes(8)),
         )
-        sparse = Call(Glob("torch._utils", "_rebuild_sparse_tensor"), (None, ()))
-        value = {"w": storages.tensor(MATRIX), "history": numpy_array, "adjacency": sparse}
+        meta = Call(Glob("torch._utils", "_rebuild_meta_tensor_no_storage"), (None, ()))
+        value = {"w": storages.tensor(MATRIX), "history": numpy_array, "adjacency": meta}
         assert dict(opened(tmp_path, value, storages).left_out) == {
             "history": "a NumPy array inside the pickle",
-            "adjacency": "a sparse torch tensor",
+            "adjacency": "a meta tensor, which has no values",
         }
 
 
