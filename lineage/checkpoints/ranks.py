@@ -30,7 +30,9 @@ _CERTAIN = (
     _CONSOLIDATED,
 )
 # A "rank16" may also be that of an adapter, so that these count as ranks only where all from the first on are there.
-_PERHAPS = re.compile(r"(?<![a-z])(?:mp|tp|pp|rank|shard|model_part|part)[-_.]?(?P<rank>\d+)(?=[._-]|$)", re.IGNORECASE)
+_PERHAPS = re.compile(
+    r"(?<![a-z])(?:mp|tp|pp|fsdp|rank|shard|model_part|part)[-_.]?(?P<rank>\d+)(?=[._-]|$)", re.IGNORECASE
+)
 _BY_ROWS = re.compile(r"(?:^|\.)(?:w[qkv13]|output|[qkv]_proj|gate_proj|up_proj|lm_head)\.(?:weight|bias)$")
 _BY_COLUMNS = re.compile(r"(?:^|\.)(?:wo|w2|o_proj|down_proj)\.weight$")
 _EMBEDDING = re.compile(r"(?:^|\.)(?:tok_embeddings|embed_tokens)\.weight$")

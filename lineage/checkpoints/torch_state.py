@@ -28,7 +28,6 @@ _WRAPPERS = frozenset(
     }
 )  # fmt: skip
 _AVERAGES = frozenset({"ema", "ema_model", "model_ema", "state_dict_ema", "ema_state_dict", "params_ema"})
-_SHARDED = ".sharded_tensor.api.ShardedTensor"
 _DOTTED_WRAPPERS = ("module.", "_orig_mod.")
 _PACKED = re.compile(r"(.*\.|)_packed_params\._packed_params\.([01])")  # weight and bias of torch.ao's quantised linear
 
@@ -131,11 +130,6 @@ class _Walk:
             raise Malformed(self._path, "nests its objects without end")
         if isinstance(value, Stateful):
             value = value.meaning
-        if isinstance(value, Foreign) and value.name.endswith(_SHARDED):
-            raise UnsupportedFormat(
-                self._path,
-                "holds one rank's shards of tensors (torch's ShardedTensor): save a full state dict, and give that",
-            )
         if isinstance(value, Leaf):
             yield where or ("tensor",), value
             return

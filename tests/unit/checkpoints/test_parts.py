@@ -274,13 +274,14 @@ class TestFlatAndSharded:
         refused(path, "holds FSDP's flat parameters")
         refused(write_distributed(tmp_path / "d", {name: drawn(64)}), "holds FSDP's flat parameters")
 
-    def test_sharded_tensors_are_refused(self, tmp_path: Path) -> None:
+    def test_sharded_tensors_are_refused_at_their_first_mention(self, tmp_path: Path) -> None:
         storages = Storages()
-        sharded = Call(
-            Glob("torch.distributed._shard.sharded_tensor.api", "ShardedTensor"), (), ([], {}, None, None, {})
-        )
-        path = write_rank(tmp_path / "w.pt", {"w": sharded, "b": storages.tensor(drawn(2))}, storages)
-        refused(path, "one rank's shards of tensors .torch's ShardedTensor.")
+        kind = Glob("torch.distributed._shard.sharded_tensor.api", "ShardedTensor")
+        arguments = (Glob("torch._utils", "_rebuild_wrapper_subclass"), kind, (kind, None, (4, 4)), {})
+        wrapped = Call(Glob("torch._tensor", "_rebuild_from_type_v2"), arguments)
+        for value in (Call(kind, (), ([], {}, None)), wrapped):
+            path = write_rank(tmp_path / "w.pt", {"w": value, "b": storages.tensor(drawn(2))}, storages)
+            refused(path, "one rank's shards of tensors .torch's ShardedTensor.")
 
     def test_deepspeed_keeps_whole_weights_beside_the_parts_of_its_optimizer(self, tmp_path: Path) -> None:
         storages = Storages()
