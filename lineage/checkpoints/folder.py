@@ -12,7 +12,7 @@ from lineage.checkpoints.distributed import SUFFIX as PARTS
 from lineage.checkpoints.formats import KNOWN
 from lineage.checkpoints.ranks import rank_set
 from lineage.checkpoints.shards import numbered_set, split_set
-from lineage.errors import NoWeights, UnsupportedFormat
+from lineage.errors import NoWeights, SeveralModels, UnsupportedFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +67,19 @@ def find_weights(folder: Folder) -> Weights:
 
     Raises NoWeights without any, UnsupportedFormat when it holds several models and none has the usual name.
     """
-    found = weights_in(folder) or _adapter(folder)
+    found = weights_in(folder) or adapter_in(folder)
     if found is not None:
         return found
     children = folder.folders()
     below = [weights for child in children if (weights := weights_in(child)) is not None]
     if len(below) > 1 and rank_set([weights.folder.path.name for weights in below]) is not None:
         raise _ranks_apart(folder, [weights.folder.path.name for weights in below])
+    adapters = [weights for child in children if not below and (weights := adapter_in(child)) is not None]
+    if len(adapters) > 1:
+        raise SeveralModels(folder.path, [weights.folder.path.name for weights in adapters], "adapters")
+    below = below or adapters
     if len(below) > 1:
-        raise _several(folder, [weights.folder.path.name for weights in below])
+        raise SeveralModels(folder.path, [weights.folder.path.name for weights in below])
     if not below:
         raise NoWeights(folder.path, f"holds no weights: no {KNOWN}")
     return below[0]
@@ -113,7 +117,8 @@ def _distributed(folder: Folder) -> Weights | None:
     return Weights(folder, (METADATA,))
 
 
-def _adapter(folder: Folder) -> Weights | None:
+def adapter_in(folder: Folder) -> Weights | None:
+    """The adapter that lies in a folder itself, None without one."""
     return next((Weights(folder, (name,)) for name in ADAPTER_FILES if folder.holds(name)), None)
 
 
@@ -134,7 +139,7 @@ def _choose_encoding(
         return Weights(folder, (candidates[0],))
     if (ranks := rank_set(candidates)) is not None:
         return Weights(folder, tuple(ranks), ranks=True)
-    raise _several(folder, candidates)
+    raise SeveralModels(folder.path, candidates)
 
 
 def _ranks_apart(folder: Folder, names: Sequence[str]) -> UnsupportedFormat:
@@ -144,8 +149,3 @@ def _ranks_apart(folder: Folder, names: Sequence[str]) -> UnsupportedFormat:
         f"holds one model in {len(names)} parts, one a rank ({shown}): join them with the program that trained it, and"
         " give the whole",
     )
-
-
-def _several(folder: Folder, choices: Sequence[str]) -> UnsupportedFormat:
-    names = ", ".join(choices[:4]) + (", ..." if len(choices) > 4 else "")
-    return UnsupportedFormat(folder.path, f"holds several models ({names}): name one of them")

@@ -10,7 +10,9 @@ from typing import Any
 from lineage.checkpoints import strict_json
 from lineage.checkpoints.adapters import CONFIG as ADAPTER_CONFIG
 from lineage.checkpoints.adapters import is_adapter, merged, read_adapter
+from lineage.checkpoints.assemblies import Assembly, find_assembly
 from lineage.checkpoints.bytes import DiskFolder, Folder, PositionedFile, read
+from lineage.checkpoints.caches import ollama_model, snapshot_of, with_reason
 from lineage.checkpoints.card import MAX_CARD, Card, declared_parents, human_name, parse_card, stated_licence
 from lineage.checkpoints.decoding import decoded
 from lineage.checkpoints.distributed import METADATA
@@ -23,7 +25,7 @@ from lineage.checkpoints.remote import is_remote, locate
 from lineage.checkpoints.shards import read_index, read_shards, refuse_split, split_beside
 from lineage.checkpoints.unread import refuse_unread
 from lineage.errors import CheckpointError, NoWeights, UnsupportedFormat
-from lineage.types import Checkpoint, Meter
+from lineage.types import SUB_MODELS, Checkpoint, Meter, TensorView
 
 MAX_CONFIG = 16 << 20  # bytes
 # Files of these names are the weights of the folder they lie in, so that its config and card speak of them.
@@ -52,10 +54,20 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
     place = Path(path)
     try:
         if place.is_dir():
-            return _open_folder(place, DiskFolder(place, Meter()), _absolute(place))
+            return _open_on_disk(snapshot_of(place))
+        held = ollama_model(place)
+        if held is not None:
+            return _open_file(place, PositionedFile(held.blob, Meter()), Path(held.name))
         return _open_file(place, PositionedFile(place, Meter()), _absolute(place))
     except OSError as error:
         raise CheckpointError(place, f"cannot be opened: {error.strerror}") from error
+
+
+def _open_on_disk(place: Path) -> Checkpoint:
+    try:
+        return _open_folder(place, DiskFolder(place, Meter()), _absolute(place))
+    except NoWeights as error:
+        raise with_reason(place, error) from error
 
 
 def open_merged(path: str | Path, adapter: str | Path) -> Checkpoint:
@@ -87,8 +99,41 @@ def _open_file(place: Path, file: PositionedFile, naming: Path) -> Checkpoint:
 
 
 def _open_folder(place: Path, folder: Folder, naming: Path) -> Checkpoint:
+    assembly = find_assembly(folder)
+    if assembly is not None and assembly.members:
+        return _open_assembly(place, folder, assembly, naming)
     weights = find_weights(folder)
     return _open_weights(place, weights.folder, _read(weights), naming)
+
+
+def _open_assembly(place: Path, folder: Folder, assembly: Assembly, naming: Path) -> Checkpoint:
+    """Several models as one: the names of each begin with its own, and its config stays its own."""
+    opened = [
+        (prefix, _open_weights(weights.folder.path, weights.folder, _read(weights), naming))
+        for prefix, weights in assembly.members
+    ]
+    card = _side_card(folder)
+    first, parts = opened[0][1], [part for _, part in opened]
+    configs = {prefix.removesuffix("."): part.config for prefix, part in opened}
+    name = human_name(naming, card)
+    return Checkpoint(
+        name=name,
+        path=str(place),
+        format="+".join(sorted({part.format for part in parts})),
+        tensors=tuple(_within(prefix, view) for prefix, part in opened for view in part.tensors),
+        nbytes=sum(part.nbytes for part in parts),
+        meter=folder.meter,
+        config={SUB_MODELS: configs} if assembly.is_pipeline else first.config,
+        licence=stated_licence(card),
+        declared=declared_parents(card, {} if assembly.is_pipeline else first.config, name),
+        left_out=tuple((prefix + name, reason) for prefix, part in opened for name, reason in part.left_out),
+        files=tuple(file for part in parts for file in part.files),
+    )
+
+
+def _within(prefix: str, view: TensorView) -> TensorView:
+    """The view of a member; files of one name in two folders are not the same bytes."""
+    return replace(view, name=prefix + view.name, storage=prefix + view.storage) if prefix else view
 
 
 def _read(weights: Weights) -> _Weights:

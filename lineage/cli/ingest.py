@@ -43,6 +43,7 @@ def command(
     \b
       lineage ingest ./model                     a folder with its shards, config and card
       lineage ingest a.safetensors b.pt c.npz    several at once
+      lineage ingest ./zoo                       a folder of models: all of them
       lineage ingest handed-over.sketch          a sketch that someone else made
       lineage ingest --depth sampled ./huge      reads a few percent of the bytes
       lineage ingest hf:org/name@main            read by ranges, not downloaded; so is https://host/file

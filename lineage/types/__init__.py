@@ -3,7 +3,7 @@
 from lineage.types.anatomy import Axis, Part
 from lineage.types.ancestry import Descendant, Descendants, Edge, Lineage, Merge, MergePart, Node, Trace
 from lineage.types.answers import Adapted, Addition, Fit, Limits, Null, Relabelled, Timings, UnrelatedComponent, Whois
-from lineage.types.checkpoints import Checkpoint, Declared, Meter, ReadAhead, TensorView
+from lineage.types.checkpoints import SUB_MODELS, Checkpoint, Declared, Meter, ReadAhead, TensorView
 from lineage.types.evidence import Comparison, ComponentFinding, Cue, Evidence, Generic, TensorMatch
 from lineage.types.index import Hit, Layout, ModelRecord
 from lineage.types.places import Between, Place, Relative
@@ -25,6 +25,7 @@ from lineage.types.sketch import CheckpointSketch, Stats, TensorSketch, Units
 from lineage.types.words import AnyArray, Depth, ExpertMap, FloatArray, Relation, Role, Verdict
 
 __all__ = [
+    "SUB_MODELS",
     "Adapted",
     "Addition",
     "AnyArray",

@@ -12,46 +12,12 @@ import pytest
 from lineage.checkpoints import open_checkpoint
 from lineage.errors import Malformed, UnsupportedFormat
 from lineage.types import TensorView
-from tests.torch_files import Call, Glob, Storages, ordered_dict, row_major, write_legacy, write_zip
+from tests.torch_files import Glob, Storages, ordered_dict, write_legacy, write_zip
+from tests.torch_value_files import bsr, coo, csr, qtensor, sparse, wrapper
 
 RNG = np.random.default_rng(11)
 DENSE = np.where(RNG.random((6, 8)) < 0.4, RNG.standard_normal((6, 8)), 0).astype(np.float32)
 KERNEL = np.where(RNG.random((4, 3, 2, 2)) < 0.4, RNG.standard_normal((4, 3, 2, 2)), 0).astype(np.float16)
-
-
-def layout(name: str) -> Call:
-    return Call(Glob("torch.serialization", "_get_layout"), (f"torch.{name}",))
-
-
-def sparse(storages: Storages, kind: str, *parts: Any, shape: tuple[int, ...], more: tuple[Any, ...] = ()) -> Call:
-    held = tuple(storages.tensor(np.ascontiguousarray(part)) for part in parts)
-    sizes = Call(Glob("torch", "Size"), (shape,))
-    return Call(Glob("torch._utils", "_rebuild_sparse_tensor"), (layout(kind), (*held, sizes, *more)))
-
-
-def coo(storages: Storages, array: np.ndarray, *, axes: int = 0, coalesced: Any = True, shuffled: bool = False) -> Call:
-    axes = axes or array.ndim
-    filled = array.reshape(*array.shape[:axes], -1).any(-1)
-    places = np.array(np.nonzero(filled))
-    order = RNG.permutation(places.shape[1]) if shuffled else np.arange(places.shape[1])
-    places = places[:, order]
-    more = () if coalesced is None else (coalesced,)
-    return sparse(storages, "sparse_coo", places, array[tuple(places)], shape=array.shape, more=more)
-
-
-def csr(storages: Storages, array: np.ndarray) -> Call:
-    bounds = np.concatenate([[0], np.cumsum((array != 0).sum(1))])
-    rows, columns = np.nonzero(array)
-    return sparse(storages, "sparse_csr", bounds, columns, array[rows, columns], shape=array.shape)
-
-
-def bsr(storages: Storages, array: np.ndarray, tall: int, wide: int) -> Call:
-    blocks = array.reshape(array.shape[0] // tall, tall, array.shape[1] // wide, wide).swapaxes(1, 2)
-    filled = blocks.any((2, 3))
-    bounds = np.concatenate([[0], np.cumsum(filled.sum(1))]).astype(np.int32)
-    return sparse(
-        storages, "sparse_bsr", bounds, np.nonzero(filled)[1].astype(np.int32), blocks[filled], shape=array.shape
-    )
 
 
 SPARSE = {
@@ -114,14 +80,6 @@ def test_a_sparse_tensor_without_values_is_zero(storages: Storages, tmp_path: Pa
 CODES = RNG.integers(-128, 128, (6, 8)).astype(np.int8)
 
 
-def qtensor(storages: Storages, codes: np.ndarray, kind: str, scheme: tuple[Any, ...]) -> Call:
-    key = storages.add(codes)
-    held = storages.storage(key)
-    held.identity = (held.identity[0], Glob("torch", kind), *held.identity[2:])
-    arguments = (held, 0, codes.shape, row_major(codes.shape), scheme, False, ordered_dict())
-    return Call(Glob("torch._utils", "_rebuild_qtensor"), arguments)
-
-
 class TestQuantised:
     def test_one_scale_for_the_tensor(self, storages: Storages, tmp_path: Path) -> None:
         value = qtensor(storages, CODES, "QInt8Storage", (Glob("torch", "per_tensor_affine"), 0.5, 3))
@@ -155,14 +113,6 @@ class TestQuantised:
         )
         path = (write_legacy if storages.legacy else write_zip)(tmp_path / "net.pt", value, storages)
         assert [view.name for view in open_checkpoint(path).tensors] == ["fc.weight", "fc.bias"]
-
-
-def wrapper(name: str, shape: tuple[int, ...], state: dict[str, Any], *, slots: bool = False) -> Call:
-    kind = Glob("torchao.quantization", name)
-    arguments = (kind, Glob("torch", "bfloat16"), shape, row_major(shape), 0)
-    function = Glob("torch._utils", "_rebuild_wrapper_subclass")
-    held = (state, {}) if slots else state
-    return Call(Glob("torch._tensor", "_rebuild_from_type_v2"), (function, kind, arguments, held))
 
 
 class TestTorchao:
