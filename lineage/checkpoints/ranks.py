@@ -38,6 +38,7 @@ _BY_COLUMNS = re.compile(r"(?:^|\.)(?:wo|w2|o_proj|down_proj)\.weight$")
 _EMBEDDING = re.compile(r"(?:^|\.)(?:tok_embeddings|embed_tokens)\.weight$")
 _LAST_NORM = re.compile(r"(?:model\.)?norm\.weight$")
 _QUERY = re.compile(r"layers\.\d+\.attention\.wq\.weight$")
+ZERO_PARTS = 3  # the stage of ZeRO from which each rank has but a part of every weight
 _FLAT = re.compile(r"(?:^|\.)_?flat_param(?:_\d+)?$")
 _SIZES = ("mp_world_size", "tensor_model_parallel_size", "pipeline_model_parallel_size", "model_parallel_size")
 
@@ -106,6 +107,10 @@ def refuse_rank(path: Path, loaded: Any) -> None:
     """
     if not isinstance(loaded, dict):
         return
+    if _zero_stage(loaded) == ZERO_PARTS:
+        raise UnsupportedFormat(
+            path, "is one rank's part of a model (DeepSpeed ZeRO stage 3): run zero_to_fp32.py, and give what it writes"
+        )
     arguments = loaded.get("args")
     held = arguments.state if isinstance(arguments, Foreign) and isinstance(arguments.state, dict) else {}
     for said in (loaded, held):
@@ -117,6 +122,13 @@ def refuse_rank(path: Path, loaded: Any) -> None:
                     f"is one of {size} parts of a model ({key} {size}): join them with the program that trained it,"
                     " and give the whole",
                 )
+
+
+def _zero_stage(loaded: Mapping[Any, Any]) -> Any:
+    """The stage of ZeRO that DeepSpeed's configuration has, in `ds_config` beside the weights."""
+    config = loaded.get("ds_config")
+    settings = config.get("zero_optimization") if isinstance(config, dict) else None
+    return settings.get("stage") if isinstance(settings, dict) else None
 
 
 def refuse_lone(path: Path, contents: Contents) -> None:

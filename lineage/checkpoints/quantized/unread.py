@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from lineage.types import TensorView
 
+MOST_BYTES = 4  # of a word of codes; torch keeps positions and indices in eight
 LEAST = 1024  # values of a matrix of integers that a quantised model has besides
 _Shapes = Mapping[str, tuple[int, ...]]
 
@@ -87,7 +88,7 @@ def unread(views: Iterable[TensorView], settings: Mapping[str, Any]) -> list[Unr
     by_name = {view.name: view for view in views}
     found: dict[str, Unread] = {}
     for name, view in by_name.items():
-        if view.dtype.kind not in "iu" or len(view.shape) < 2:
+        if view.dtype.kind not in "iu" or view.dtype.itemsize > MOST_BYTES or len(view.shape) < 2:
             continue
         known = next((one for packing in PACKINGS if (one := _as(packing, name, view, by_name)) is not None), None)
         if known is not None:

@@ -286,11 +286,20 @@ class TestFlatAndSharded:
     def test_deepspeed_keeps_whole_weights_beside_the_parts_of_its_optimizer(self, tmp_path: Path) -> None:
         storages = Storages()
         held = {"module": {n: storages.tensor(a) for n, a in ARRAYS.items()}, "mp_world_size": 1, "dp_world_size": 2}
+        held |= {"ds_config": {"zero_optimization": {"stage": 2}}}
         write_zip(tmp_path / "mp_rank_00_model_states.pt", held, storages)
         for rank in (0, 1):
             name = f"bf16_zero_pp_rank_{rank}_mp_rank_00_optim_states.pt"
             write_zip(tmp_path / name, {"optimizer_state_dict": {}}, Storages())
         assert equal(tmp_path, ARRAYS)
+
+    @pytest.mark.parametrize("name", ["zero_pp_rank_0_mp_rank_00_model_states.pt", "weights.pt"])
+    def test_stage_three_of_zero_is_refused_by_what_it_says(self, name: str, tmp_path: Path) -> None:
+        storages = Storages()
+        held = {"module": {"w": storages.tensor(np.empty(0, np.float32))}, "mp_world_size": 1}
+        held |= {"ds_config": {"zero_optimization": {"stage": 3}}}
+        write_zip(tmp_path / name, held, storages)
+        refused(tmp_path, "is one rank's part of a model .DeepSpeed ZeRO stage 3.: run zero_to_fp32.py")
 
 
 class TestSplitGguf:

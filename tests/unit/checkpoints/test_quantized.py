@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lineage import api
 from lineage.checkpoints import open_checkpoint
 from lineage.errors import UnsupportedFormat
 from lineage.sketch import sketch_checkpoint
@@ -20,7 +21,7 @@ from tests.checkpoint_files import (
     write_shards,
     write_torch,
 )
-from tests.quantized_files import SCHEMES, gptq, quanto_bits, write_arrays
+from tests.quantized_files import SCHEMES, gptq, quanto_bits, write, write_arrays
 
 MATRIX = (np.random.default_rng(2).standard_normal((64, 256)) * 0.1).astype(np.float32)
 
@@ -190,6 +191,11 @@ class TestUnread:
         plain = open_checkpoint(write_arrays(tmp_path / "n", stored, {}))
         assert sorted(view.name for view in plain.tensors) == ["a.secret", "embed.weight"]
 
+    def test_tables_of_indices_are_no_packing(self, tmp_path: Path) -> None:
+        stored = {"relative_position_index": np.ones((49, 49), np.int64), "w": np.ones((8, 8), np.float32)}
+        folder = write_arrays(tmp_path / "m", stored, {"quantization_config": {"quant_method": "unheard-of"}})
+        assert sorted(view.name for view in open_checkpoint(folder).tensors) == ["relative_position_index", "w"]
+
     def test_the_share_is_of_all_shards(self, tmp_path: Path) -> None:
         stored = {f"fc.{part}": array for part, array in UNREAD["EXL2"].items()}
         write_shards(tmp_path, {"embed.weight": np.ones((IN, 3 * OUT), np.float32)} | stored)
@@ -202,3 +208,19 @@ class TestUnread:
         checkpoint = open_checkpoint(write_arrays(tmp_path / "m", stored, {}))
         assert [view.name for view in checkpoint.tensors] == ["embed.weight"]
         assert checkpoint.left_out == (("fc", "unread: AQLM"),)
+
+
+@pytest.mark.parametrize("scheme", ["hqq 4", "hqq 8", "hqq 3", "quanto int8", "quanto fp8", "bitnet", "gptq 4"])
+def test_a_quantised_copy_is_never_a_model_with_other_layers(scheme: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(9)
+    modules = {f"model.layers.{i}.mlp.{n}_proj": (256, 256) for i in range(2) for n in ("gate", "up", "down")}
+    modules |= {f"model.layers.{i}.self_attn.{n}_proj": (256, 256) for i in range(2) for n in "qkvo"}
+    matrices = {name: rng.standard_normal(shape).astype(np.float32) / 16 for name, shape in modules.items()}
+    plain = {"model.embed_tokens.weight": rng.standard_normal((96, 256)).astype(np.float32)}
+    whole_model = write_arrays(tmp_path / "plain", plain | {f"{n}.weight": m for n, m in matrices.items()}, {})
+    copy = write(tmp_path / "copy", SCHEMES[scheme], matrices, plain)
+    found = api.compare(*(sketch_checkpoint(open_checkpoint(path), threads=1) for path in (copy, whole_model)))
+    words = {finding.name: finding.relation for finding in found.components}
+    assert words == {"embeddings": "identical", "text decoder": "quantized"}
+    assert sum(finding.share for finding in found.components) == pytest.approx(1)
+    assert found.role in ("child", "undirected")
