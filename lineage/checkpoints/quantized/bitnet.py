@@ -13,19 +13,19 @@ import numpy as np
 
 from lineage.checkpoints.quantized.scheme import Decoded, Floats, Stored, weight_view, whole
 from lineage.checkpoints.quantized.unpacking import planes
-from lineage.types import AnyArray
+from lineage.types import TensorView
 
 FOUR = 4  # codes of a byte
 
 
 def decode(name: str, stored: Stored) -> Decoded | None:
-    """Decode an `X.weight` of bytes with one scale, where the config says BitNet or no code of the first row is 3."""
+    """Decode an `X.weight` of bytes with one scale, where the config says BitNet or the codes are 0, 1 and 2 alone."""
     packed, scale = stored.tensors[name], stored.get(f"{name}_scale")
     if not name.endswith("weight") or packed.dtype != np.uint8 or len(packed.shape) != 2 or scale is None:
         return None
     if math.prod(scale.shape) != 1 or scale.dtype.kind in "iub":
         return None
-    if stored.settings.get("quant_method") != "bitnet" and not _is_ternary(packed.rows(0, 1)):
+    if stored.settings.get("quant_method") != "bitnet" and not _is_ternary(packed):
         return None
     outputs, inputs = FOUR * packed.shape[0], packed.shape[1]
 
@@ -39,5 +39,9 @@ def decode(name: str, stored: Stored) -> Decoded | None:
     return Decoded(view, frozenset({name, f"{name}_scale"}))
 
 
-def _is_ternary(row: AnyArray) -> bool:
-    return all(((row >> shift) & 3 != 3).all() for shift in (0, 2, 4, 6))
+def _is_ternary(packed: TensorView) -> bool:
+    """Whether three rows have each of the codes 0, 1 and 2, and no 3: bytes of another scheme have them all, or one."""
+    length = packed.shape[0]
+    held = np.concatenate([packed.rows(row, row + 1) for row in (0, length // 2, length - 1)])
+    codes = {code for shift in (0, 2, 4, 6) for code in np.unique((held >> shift) & 3).tolist()}
+    return codes == {0, 1, 2}

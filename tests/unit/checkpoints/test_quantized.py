@@ -224,3 +224,11 @@ def test_a_quantised_copy_is_never_a_model_with_other_layers(scheme: str, tmp_pa
     assert words == {"embeddings": "identical", "text decoder": "quantized"}
     assert sum(finding.share for finding in found.components) == pytest.approx(1)
     assert found.role in ("child", "undirected")
+
+
+@pytest.mark.parametrize("fill", [0, 0b01010101, 0xFF])
+def test_bytes_of_another_scheme_are_not_taken_for_ternary(fill: int, tmp_path: Path) -> None:
+    stored = {"a.weight": np.full((32, 16), fill, np.uint8), "a.weight_scale": np.array([0.5], np.float32)}
+    checkpoint = open_checkpoint(write_arrays(tmp_path / "m", stored, {}))
+    view = next(view for view in checkpoint.tensors if view.name == "a.weight")
+    assert (view.shape, view.encoding) == ((32, 16), None)
