@@ -14,6 +14,8 @@ from lineage.types import (
     ComponentFinding,
     Edge,
     Evidence,
+    Inherited,
+    InheritedPart,
     Limits,
     Lineage,
     Node,
@@ -37,6 +39,17 @@ def finding(name: str, share: float, relation: str = "independent", **facts: Any
 def sketch(name: str = "acme/Nova-7B", licence: str | None = None, **facts: Any) -> CheckpointSketch:
     made = CheckpointSketch(MODEL, "lineage-2", "full", name, "", "safetensors", "llama", 0, 0, (), licence)
     return replace(made, **facts)
+
+
+GRAFT = Inherited(214_000, 0.214, 1000, (InheritedPart("attention", (0, 1, 2, 3), every=True),))
+"""Attention of every layer, in a component of which the rest is the model's own."""
+
+
+def grafted(model: str) -> Comparison:
+    """A model whose text decoder has the attention of `model`, and nothing else from it."""
+    made = compared(model, {"text decoder": "component-reused"}, relation="component-reused", share=0.214)
+    parts = [replace(one, inherited=GRAFT) if one.name == "text decoder" else one for one in made.components]
+    return replace(made, components=tuple(parts))
 
 
 def compared(model: str, relations: dict[str, str], name: str | None = None, **facts: Any) -> Comparison:

@@ -13,7 +13,7 @@ from lineage.ancestry.chance import null
 from lineage.ancestry.folding import fold
 from lineage.ancestry.layouts import fitting, in_one_layout
 from lineage.ancestry.pairwise.comparison import compare, generic
-from lineage.ancestry.pairwise.relations import DERIVED, is_significant
+from lineage.ancestry.pairwise.relations import DERIVED, FOUND, is_significant
 from lineage.ancestry.standing import EITHER_WAY, standing
 from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.adapters import is_adapter
@@ -287,12 +287,14 @@ def _verdict(placed: Sequence[Placed], place: Place) -> Verdict:
     if place.copies:
         return "identical"
     parents = {relative.model for relative in place.parents}
-    derived = sum(finding.share for finding, model, _ in placed if finding.relation in DERIVED and model in parents)
+    derived = sum(
+        finding.share_inherited for finding, model, _ in placed if finding.relation in FOUND and model in parents
+    )
     if parents:
         return "derived" if derived >= 0.5 else "partly-derived"
     if place.open or place.siblings:
         return "related"
     if place.descendants:
         return "origin"
-    words = {finding.relation for finding, _, _ in placed}
-    return "independent" if "independent" in words else "inconclusive"
+    foreign = sum(finding.share for finding, _, _ in placed if finding.relation == "independent")
+    return "independent" if 2.0 * foreign >= sum(finding.share for finding, _, _ in placed) > 0.0 else "inconclusive"

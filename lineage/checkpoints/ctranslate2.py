@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import ml_dtypes
@@ -26,6 +27,7 @@ MAX_VARIABLES = 1 << 18
 SCALE, ZERO = "_scale", "_zero"
 SETTING, SCALES = "a setting of the program", "scales of quantised values"
 PACKED = "4-bit codes packed for AWQ, which are not read from this format"
+_IN_ONE = 8  # 4-bit codes in an int32
 _VERSIONS = range(4, 7)  # before 4 the type of a value was told by its size alone
 _SPEC = re.compile(rb"[A-Z]\w{0,58}\x00")
 _COUNTED = re.compile(r"_(\d+)(?=\.|$)")
@@ -109,7 +111,7 @@ def _variable(cursor: _Cursor) -> TensorView:
 
 
 def _contents(variables: dict[str, TensorView]) -> Contents:
-    tensors, left_out = list[TensorView](), list[tuple[str, str]]()
+    tensors, left_out, unread = list[TensorView](), list[tuple[str, str]](), 0
     for name, view in variables.items():
         scale = variables.get(name + SCALE)
         if any(name.endswith(end) and name.removesuffix(end) in variables for end in (SCALE, ZERO)):
@@ -118,12 +120,13 @@ def _contents(variables: dict[str, TensorView]) -> Contents:
             left_out.append((name, SETTING))
         elif view.dtype == np.int32 and scale is not None:
             left_out.append((name, PACKED))
+            unread += _IN_ONE * prod(view.shape)
         elif view.dtype.kind == "i" and scale is not None and scale.shape in {(), (1,), view.shape[:1]}:
             decoded = divided(view, scale, f"ctranslate2 {view.dtype.name}")
             tensors.append(replace(decoded, name=_name(name)))
         else:
             tensors.append(replace(view, name=_name(name)))
-    return Contents("ctranslate2", tuple(tensors), tuple(left_out))
+    return Contents("ctranslate2", tuple(tensors), tuple(left_out), unread=((PACKED, unread),) if unread else ())
 
 
 def _name(name: str) -> str:

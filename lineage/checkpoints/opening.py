@@ -28,6 +28,7 @@ from lineage.errors import CheckpointError, NoWeights, UnsupportedFormat
 from lineage.types import SUB_MODELS, Checkpoint, Meter, TensorView
 
 MAX_CONFIG = 16 << 20  # bytes
+_MOST_VALUES = 8  # in a byte: a file that claims to hold more than was read would make every share small
 # Files of these names are the weights of the folder they lie in, so that its config and card speak of them.
 _MODEL_FILES = frozenset(
     {
@@ -127,6 +128,7 @@ def _open_assembly(place: Path, folder: Folder, assembly: Assembly, naming: Path
         licence=stated_licence(card),
         declared=declared_parents(card, {} if assembly.is_pipeline else first.config, name),
         left_out=tuple((prefix + name, reason) for prefix, part in opened for name, reason in part.left_out),
+        unread=sum(part.unread for part in parts),
         files=tuple(file for part in parts for file in part.files),
     )
 
@@ -175,6 +177,7 @@ def _open_weights(
         licence=stated_licence(card) or facts.licence,
         declared=(*declared_parents(card, config, name), *facts.declared),
         left_out=contents.left_out,
+        unread=min(sum(count for _, count in contents.unread), _MOST_VALUES * nbytes),
         files=files,
     )
 

@@ -10,14 +10,13 @@ from lineage.match.axes import facing
 from lineage.match.containment import Containment, find_reordered, row_evidence
 from lineage.match.groups import Group, Key, Sides, groups, joined
 from lineage.match.pairing import LOG10_ALPHA, Pair, pair_tensors, pair_z, pairs_of_copies
-from lineage.match.permutation import PermutationTest, correlation, cosine
+from lineage.match.permutation import POWER_Z, PermutationTest, correlation, cosine
 from lineage.match.tails import log10_factorial, log10_normal, log10_poisson, normal_quantile
 from lineage.match.units import centred, common_centred, prepare, same_positions
 from lineage.match.values import Agreement, agreements, common_values
 from lineage.sketch.family import MIN_UNITS
 from lineage.types import CheckpointSketch, Evidence, TensorMatch, TensorSketch
 
-_POWER_Z = 2.326  # 99% of normal draws lie above their mean less this
 _REORDERED = "same rows or values in another order: tested by its rows, not by z"
 
 
@@ -62,7 +61,7 @@ def match(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Match:
     hypotheses = models * max(1, len(names))
     tests = {name: groups(_sides(a, b, found)) for name, found in by_component.items()}
     components = {name: _gather((a, b), by_component[name], tests[name], hypotheses, (name,)) for name in names}
-    overall = _gather((a, b), measured, joined(tests.values()), hypotheses, names)
+    overall = _gather((a, b), measured, joined(tests.values()), hypotheses, names, unread=a.unread)
     described = tuple(_describe(a, b, one) for one in measured)
     return Match(a, b, tuple(pairs), described, components, overall, copied is not None)
 
@@ -73,12 +72,15 @@ def _gather(
     grouped: Mapping[Key, Group],
     hypotheses: int,
     components: Iterable[str],
+    *,
+    unread: int = 0,
 ) -> Evidence:
     """Evidence of the paired tensors of some components of the query, whose agreement by shared axis is `grouped`.
 
-    Only matrices enter: gains and biases agree between any two networks. Tensors that share an exchangeable axis share
-    one relabelling, so their agreement is added before the test; the groups' z are combined by Stouffer. Matrices whose
-    rows the reference holds in another order are a third statistic.
+    `unread` counts values that belong to them too, and were not read. Only matrices enter: gains and biases agree
+    between any two networks. Tensors that share an exchangeable axis share one relabelling, so their agreement is added
+    before the test; the groups' z are combined by Stouffer. Matrices whose rows the reference holds in another order
+    are a third statistic.
     """
     a, b = both
     used = [m for m in measured if m.why_not is None]
@@ -87,7 +89,7 @@ def _gather(
     counts = _distinct_counts(a, b, used)
     covered = [m.pair for m in measured if m.why_not is None or m.rows is not None]
     names = set(components)
-    params = sum(t.params for t in a.tensors if t.part.component in names and t.part.generic is None)
+    params = unread + sum(t.params for t in a.tensors if t.part.component in names and t.part.generic is None)
     z = sum(t.z for t in tests) / math.sqrt(len(tests)) if tests else None
     agreeing, compared = sum(c.agreeing for c in counts), sum(c.compared for c in counts)
     expected = sum(c.expected for c in counts)
@@ -164,7 +166,7 @@ def _min_detectable(tests: Sequence[PermutationTest], correction: float) -> floa
     if not tests:
         return None
     reach = sum(t.reach for t in tests) / math.sqrt(len(tests))
-    needed = normal_quantile(LOG10_ALPHA - correction) + _POWER_Z
+    needed = normal_quantile(LOG10_ALPHA - correction) + POWER_Z
     return min(1.0, needed / reach) if reach > 0 else None
 
 

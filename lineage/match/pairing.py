@@ -15,7 +15,7 @@ from lineage.match.axes import facing, shared_label
 from lineage.match.blocks import Block
 from lineage.match.experts import facing_experts
 from lineage.match.layers import Facing, facing_layers
-from lineage.match.permutation import standardised_trace
+from lineage.match.permutation import PermutationTest, standardised_trace
 from lineage.match.remembered import remembered
 from lineage.match.structure import by_name_or_part, by_shape, orientation
 from lineage.match.tails import normal_quantile
@@ -76,26 +76,31 @@ def pairs_of_copies(a: CheckpointSketch, b: CheckpointSketch) -> list[Pair] | No
     return [Pair(s.a, s.b, "structure" if (s.a, s.b) in named else "content", s.turned) for s in same]
 
 
-@lru_cache(maxsize=4096)  # asked for by pairing, by containment and for the report
 def pair_z(a: TensorSketch, b: TensorSketch, transposed: bool) -> float | None:
-    """Permutation z of one pair of tensors: over the exchangeable axes, or over both, the one nearest to zero.
+    """Permutation z of one pair of tensors (see `pair_test`)."""
+    test = pair_test(a, b, transposed)
+    return None if test is None else test.z
+
+
+@lru_cache(maxsize=4096)  # asked for by pairing, by containment, for what was inherited and for the report
+def pair_test(a: TensorSketch, b: TensorSketch, transposed: bool) -> PermutationTest | None:
+    """Permutation test of one pair of tensors: over the exchangeable axes, or over both, the one nearest to zero.
 
     None where no axis has enough units.
     """
     free = [axis for axis in (0, 1) if shared_label(a.part, b.part, axis, transposed) is not None]
-    tested = [z for axis in free if (z := _axis_z(a, b, axis, transposed)) is not None]
-    tested = tested or [z for axis in (0, 1) if (z := _axis_z(a, b, axis, transposed)) is not None]
-    return min(tested, key=abs, default=None)
+    tested = [test for axis in free if (test := _axis_test(a, b, axis, transposed)) is not None]
+    tested = tested or [test for axis in (0, 1) if (test := _axis_test(a, b, axis, transposed)) is not None]
+    return min(tested, key=lambda test: abs(test.z), default=None)
 
 
-def _axis_z(a: TensorSketch, b: TensorSketch, axis: int, transposed: bool) -> float | None:
+def _axis_test(a: TensorSketch, b: TensorSketch, axis: int, transposed: bool) -> PermutationTest | None:
     both = both_ready(a, axis, b, facing(axis, transposed))
     if both is None or len(both[0].index) < MIN_UNITS:
         return None
     left, right = both
     trace, square = float(np.vdot(left.rows, right.rows)), float(np.vdot(left.gram, right.gram))
-    test = standardised_trace(trace, square, float(np.vdot(left.norms, right.norms)), len(left.index))
-    return None if test is None else test.z
+    return standardised_trace(trace, square, float(np.vdot(left.norms, right.norms)), len(left.index))
 
 
 def _by_layers(a: CheckpointSketch, b: CheckpointSketch, pairs: dict[int, Pair], threshold: float) -> set[int]:

@@ -13,6 +13,9 @@ from lineage.sketch.family import MIN_UNITS
 from lineage.sketch.projection import decode_units
 from lineage.types import Units
 
+POWER_Z = 2.326
+"""99% of normal draws lie above their mean less this."""
+
 
 @dataclass(frozen=True, slots=True)
 class PermutationTest:

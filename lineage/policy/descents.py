@@ -9,7 +9,6 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import get_args
 
-from lineage.policy.shares import share_inherited
 from lineage.types import (
     Case,
     Certainty,
@@ -17,6 +16,7 @@ from lineage.types import (
     ComponentFinding,
     Descent,
     Edge,
+    InheritedPart,
     Lineage,
     Node,
     Relation,
@@ -83,17 +83,24 @@ def weaker(one: Certainty, other: Certainty) -> Certainty:
 
 
 def inherited_share(case: Case, lines: Sequence[Descent], certainty: Certainty = "measured") -> float:
-    """Share of the model's parameters that have an ancestor at least as sure as `certainty`."""
-    sure = [line for line in lines if _RANK[line.certainty] <= _RANK[certainty] and line.relation in INHERITED]
-    names = {line.component for line in sure}
-    if None in names:
-        whole = max(line.share if line.share is not None else 1.0 for line in sure if line.component is None)
-        return min(1.0, max(whole, _share(case, names)))
-    return min(1.0, _share(case, names))
+    """Share of the model's parameters that have an ancestor at least as sure as `certainty`.
 
-
-def _share(case: Case, names: set[str | None]) -> float:
-    return sum(share_inherited(finding) for finding, _, _ in case.answer.components if finding.name in names)
+    Of each component what came from the one that gave most: two ancestors may have given the same tensors. What is told
+    of several components together is divided among them by size.
+    """
+    sizes = {finding.name: finding.share for finding, _, _ in case.answer.components}
+    whole, most = 0.0, dict.fromkeys(sizes, 0.0)
+    for line in lines:
+        if _RANK[line.certainty] > _RANK[certainty] or line.relation not in INHERITED:
+            continue
+        if line.component is None:
+            whole = max(whole, 1.0 if line.share is None else line.share)
+            continue
+        told = {name: sizes[name] for name in line.component.split(", ") if name in sizes}
+        total = sum(told.values())
+        share = total if line.share is None else line.share
+        most |= {name: max(most[name], share * size / total) for name, size in told.items() if total}
+    return min(1.0, max(whole, sum(most.values())))
 
 
 def _descendants(lineage: Lineage, model: str) -> set[str]:
@@ -197,12 +204,17 @@ def _of_component(line: Descent, part: ComponentFinding, edge: Edge) -> Descent:
     return replace(
         line,
         component=part.name,
-        share=share_inherited(part),
+        share=part.share_inherited,
         relation="merged" if edge.relation == "merged" else part.relation,
         r=part.evidence.r,
         z=part.evidence.z,
         log10_p=part.evidence.log10_p,
+        parts=_parts_of(part),
     )
+
+
+def _parts_of(part: ComponentFinding) -> tuple[InheritedPart, ...]:
+    return () if part.inherited is None else part.inherited.parts
 
 
 def _same_weights(case: Case, nodes: Mapping[str, Node]) -> Iterator[Descent]:
@@ -227,10 +239,11 @@ def _only_asked(case: Case, known: set[str | None], nodes: Mapping[str, Node]) -
         sure = probabilities.get(model, 0.0) >= CERTAIN
         found = next((c for c in case.answer.ancestors if c.model == model), None)
         edge = Edge(
-            model, case.node, part.relation, sure, "measured", part.name, share_inherited(part), None, part.evidence.r,
+            model, case.node, part.relation, sure, "measured", part.name, part.share_inherited, None, part.evidence.r,
             part.evidence.z, part.evidence.log10_p, part.confidence, found.basis if found is not None else part.basis,
         )  # fmt: skip
-        yield _line(Node(model, name or model, 0), edge, "measured" if sure else "possible")
+        line = _line(Node(model, name or model, 0), edge, "measured" if sure else "possible")
+        yield replace(line, parts=_parts_of(part))
 
 
 def _can_give(case: Case, edge: Edge, parent: str, component: str | None) -> bool:

@@ -45,7 +45,11 @@ class Ancestor:
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """One component, its state, the line that decides it, and the smallest r that would have been seen in it."""
+    """One component, its state, the line that decides it, and the smallest r that would have been seen in it.
+
+    `share` is that of the model's parameters that the state is about: where a part was inherited, that part's. Rows
+    that were added to a table make no new model of it.
+    """
 
     name: str
     share: float
@@ -86,7 +90,9 @@ def _component(finding: ComponentFinding, lines: Sequence[Descent]) -> Component
     state = _unrelated(finding)
     if line is not None and (line.certainty != "declared" or state == "nothing"):
         state = _STATES[line.certainty]
-    return Component(finding.name, finding.share, state, line, finding.evidence.min_detectable_r)
+    is_part = line is not None and line.parts and line.component == finding.name and state in _STATES.values()
+    share = line.share if line is not None and is_part and line.share is not None else finding.share
+    return Component(finding.name, share, state, line, finding.evidence.min_detectable_r)
 
 
 def _unrelated(finding: ComponentFinding) -> State:

@@ -67,7 +67,7 @@ def _measured(answer: Whois, other: Comparison, end: str) -> Iterator[Edge]:
     for finding, model, _ in answer.components:
         if model == other.model:
             made = _edge(query, end, finding, role)
-            yield replace(made, component=finding.name, share=finding.share, layer_map=finding.layer_map)
+            yield replace(made, component=finding.name, share=finding.share_inherited, layer_map=finding.layer_map)
 
 
 def _role(answer: Whois, other: Comparison) -> Role | None:

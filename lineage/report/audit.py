@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lineage.report.canvas import JOINT, Canvas
-from lineage.report.json import checkpoint, finite
+from lineage.report.inherited import named
+from lineage.report.json import checkpoint, finite, inherited_parts
 from lineage.report.words import percent, phrase, plain
 from lineage.types import Audit, Descent, PolicyFinding, PolicyVerdict, Role, Standing
 
@@ -111,7 +112,7 @@ def _ancestor(lines: Sequence[Descent]) -> str:
     licence = f"licence {plain(first.licence) if first.licence else 'none stated'}"
     if first.certainty == "declared":
         return f"ancestor: {plain(first.ancestor_name)}, {licence}; declared, not measured"
-    parts = ", ".join(dict.fromkeys(plain(line.component or "the whole") for line in lines))
+    parts = ", ".join(dict.fromkeys(named(plain(line.component or "the whole"), line.parts) for line in lines))
     share = sum({line.component: line.share or 0.0 for line in lines}.values())
     role: Role = "child" if first.certainty == "measured" else "undirected"
     through = f" through {', '.join(plain(name) for name in first.through)}" if first.through else ""
@@ -146,6 +147,7 @@ def _descent(line: Descent) -> dict[str, Any]:
         "licence": line.licence,
         "component": line.component,
         "share": finite(line.share),
+        "parts": inherited_parts(line.parts),
         "relation": line.relation,
         "certainty": line.certainty,
         "confidence": finite(line.confidence),

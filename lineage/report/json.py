@@ -19,6 +19,8 @@ from lineage.types import (
     Declared,
     Evidence,
     Generic,
+    Inherited,
+    InheritedPart,
     Merge,
     ModelRecord,
     Null,
@@ -105,6 +107,7 @@ def checkpoint(sketch: CheckpointSketch) -> Json:
         "format": sketch.format,
         "architecture": sketch.architecture,
         "params": sketch.params,
+        "unread_params": sketch.unread,
         "tensors": len(sketch.tensors),
         "bytes": sketch.nbytes,
         "bytes_read": sketch.bytes_read,
@@ -121,6 +124,7 @@ def component(finding: ComponentFinding, model: str | None, name: str | None) ->
         "name": finding.name,
         "params": finding.params,
         "share": finite(finding.share),
+        "inherited": _inherited(finding.inherited),
         "relation": finding.relation,
         "model": model,
         "model_name": name,
@@ -132,6 +136,13 @@ def component(finding: ComponentFinding, model: str | None, name: str | None) ->
         "layer_map": None if finding.layer_map is None else [list(pair) for pair in finding.layer_map],
         "expert_map": None if finding.expert_map is None else [list(pair) for pair in finding.expert_map],
     }
+
+
+def inherited_parts(parts: Sequence[InheritedPart]) -> list[Json]:
+    """The parts of a component that were inherited; none where all of it was."""
+    return [
+        {"kind": part.kind, "layers": list(part.layers), "every_layer": part.every, "some": part.some} for part in parts
+    ]
 
 
 def ancestor(found: Comparison, weight: float | None) -> Json:
@@ -313,6 +324,17 @@ def _evidence(evidence: Evidence) -> Json:
         "contained": finite(evidence.contained),
         "min_detectable_r": finite(evidence.min_detectable_r),
         "hypotheses": evidence.hypotheses,
+    }
+
+
+def _inherited(found: Inherited | None) -> Json | None:
+    if found is None:
+        return None
+    return {
+        "params": found.params,
+        "share": finite(found.share),
+        "untested_params": found.untested,
+        "parts": inherited_parts(found.parts),
     }
 
 

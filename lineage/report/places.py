@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from lineage.report.words import phrase, plain, probability
+from lineage.report.inherited import named
+from lineage.report.words import percent, phrase, plain, probability
 from lineage.types import Comparison, ComponentFinding, Place, Relation, Relative, Role, Verdict, Whois
 
 Stand = Literal["parents", "ancestors", "descendants", "siblings", "copies", "open"]
@@ -18,6 +19,7 @@ _ROLES: Mapping[Stand, Role | None] = {
 }  # fmt: skip
 _ALIKE: tuple[Relation, ...] = ("identical", "re-encoded")
 _FEW = 3  # names spelled out before the rest is counted
+_NEARLY_ALL = 0.99  # share below which it is said beside the word
 
 
 class Headline(NamedTuple):
@@ -111,7 +113,7 @@ def in_common(finding: ComponentFinding, stand: Stand | None, name: str) -> str:
 
 def unfound(finding: ComponentFinding) -> str:
     """A component of which nothing was found: what could not be tested is not called independent."""
-    if finding.evidence.min_detectable_r is None:
+    if finding.relation == "inconclusive" and finding.evidence.min_detectable_r is None:
         return "not tested"
     return phrase(finding.relation, None)
 
@@ -134,6 +136,8 @@ def pair_headline(found: Comparison, name: str) -> Headline:
     """The first line about two models, after their names; `name` is that of the first."""
     word, other = pair_verdict(found), plain(found.model_name)
     how = f"{phrase(found.relation, None, bare=True)}, confidence {probability(found.confidence)}"
+    if found.share < _NEARLY_ALL and any(one.inherited is not None for one in found.components):
+        how = f"{percent(found.share)} of the parameters, {how}"
     if word in ("derived", "partly-derived"):
         ends = (name, other) if found.role == "child" else (other, name)
         return Headline(word.upper(), f"{ends[0]} from {ends[1]} ({how})")
@@ -207,8 +211,14 @@ def _weighted(one: Relative) -> str:
 
 
 def _parent(answer: Whois, one: Relative) -> str:
-    facts = [*(plain(name) for name in components_of(answer, one)), phrase(one.relation, None, bare=True)]
-    return f"{plain(one.model_name)} ({', '.join(facts)}, probability {probability(one.probability)})"
+    """A parent with what came from it: the components where it did not give all, the parts where not all of one."""
+    came = {finding.name: finding for finding, model, _ in answer.components if model == one.model}
+    parts = {name: finding.inherited.parts for name, finding in came.items() if finding.inherited is not None}
+    facts = [named(plain(name), parts.get(name, ())) for name in components_of(answer, one)]
+    if any(parts.values()) or answer.sketch.unread:
+        facts.append(f"{percent(sum(finding.share_inherited for finding in came.values()))} of the parameters")
+    facts += [phrase(one.relation, None, bare=True), f"probability {probability(one.probability)}"]
+    return f"{plain(one.model_name)} ({', '.join(facts)})"
 
 
 def _related(place: Place) -> str:

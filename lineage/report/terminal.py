@@ -7,6 +7,7 @@ from statistics import median
 
 from lineage.report.adapters import adapter_lines, searched
 from lineage.report.canvas import JOINT, Canvas
+from lineage.report.inherited import named, share_words
 from lineage.report.places import (
     comparison_of,
     component_words,
@@ -67,6 +68,7 @@ def whois_screen(answer: Whois, width: int = 100, colour: bool = False) -> str:
     if (more := len(answer.alternatives) - _COMPARED) > 0:
         canvas.line(f"compared: {more:,} more related ones (`--json` lists them)", indent=2)
     _left_out(canvas, answer.generic, answer.left_out)
+    _unread(canvas, sketch)
     _gains(canvas, answer.nearest)
     canvas.line(_declared(sketch.declared, sketch.licence), indent=2)
     canvas.line(_limits(answer), indent=2)
@@ -94,6 +96,8 @@ def compare_screen(
     canvas.line(_direction(found, found.role), indent=2)
     _seen(canvas, found)
     _left_out(canvas, found.generic, [f"{name}: {reason}" for name, reason in a.left_out])
+    _unread(canvas, a)
+    _unread(canvas, b)
     _gains(canvas, found)
     canvas.line(_compared(found), indent=2)
     if not_tested:
@@ -116,11 +120,21 @@ def _pair_row(finding: ComponentFinding, found: Comparison) -> list[str]:
 
 def _row(finding: ComponentFinding, words: str, is_known: bool) -> list[str]:
     evidence = finding.evidence
-    start = [f"  {plain(finding.name)}", percent(finding.share), words]
+    parts = () if finding.inherited is None else finding.inherited.parts
+    share = share_words(finding) if is_known else percent(finding.share)
+    start = [f"  {plain(finding.name)}", share, named(words, parts)]
     if finding.relation == "independent" or not is_known:
-        reach = evidence.min_detectable_r
-        return [*start, f"(would have seen r >= {reach:.2f})" if reach is not None else "(nothing to test it with)"]
+        return [*start, _reach(finding)]
     return [*start, f"{_figures(evidence)}  {percent(evidence.coverage)}{JOINT}tested"]
+
+
+def _reach(finding: ComponentFinding) -> str:
+    """How small a trace would have been seen in a component of which nothing was found."""
+    reach = finding.evidence.min_detectable_r
+    if reach is not None:
+        return f"(would have seen r >= {reach:.2f})"
+    is_told = finding.relation == "independent"
+    return "(no counterpart; would have seen a copy)" if is_told else "(nothing to test it with)"
 
 
 def _figures(evidence: Evidence) -> str:
@@ -175,6 +189,12 @@ def _left_out(canvas: Canvas, generic: Sequence[Generic], left_out: Iterable[str
         shown = ", ".join(plain(name) for name in names[:_FEW])
         more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
         canvas.line(f"left out: {shown}{more} ({plain(reason)})", indent=2)
+
+
+def _unread(canvas: Canvas, sketch: CheckpointSketch) -> None:
+    if sketch.unread:
+        share = percent(sketch.unread / sketch.params)
+        canvas.line(f"not read: {share} of the parameters of {plain(sketch.name)}, of which nothing is known", indent=2)
 
 
 def _gains(canvas: Canvas, found: Comparison | None) -> None:

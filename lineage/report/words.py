@@ -117,6 +117,11 @@ def runs(pairs: Sequence[tuple[int, int]]) -> str:
     return ", ".join(f"{_span(left, length)} = {_span(right, length)}" for left, right, length in found)
 
 
+def spans(numbers: Sequence[int]) -> str:
+    """Numbers in ascending order, neighbours put together: "0-5, 8"."""
+    return ", ".join(part.partition(" = ")[0] for part in runs([(n, n) for n in numbers]).split(", "))
+
+
 def _span(first: int, length: int) -> str:
     return str(first) if length == 1 else f"{first}-{first + length - 1}"
 

@@ -79,6 +79,7 @@ def sketch_checkpoint(
         licence=checkpoint.licence,
         declared=checkpoint.declared,
         left_out=(*checkpoint.left_out, *((views[i].name, MASK) for i in sorted(masks))),
+        unread=checkpoint.unread,
     )
 
 

@@ -67,8 +67,10 @@ def correspondence(a: CheckpointSketch, b: CheckpointSketch) -> tuple[Same, ...]
     """Tensors of equal values, one of `b` for each of `a`; None unless all of both models are matched.
 
     Of several tensors of equal values each faces that of its name, else the first. Fixed tables and constants are
-    nobody's and left out.
+    nobody's and left out; of weights that were not read nothing is known.
     """
+    if a.unread or b.unread:
+        return None
     ours, theirs = ({i: t for i, t in enumerate(s.tensors) if t.part.generic is None} for s in (a, b))
     if not ours or len(ours) != len(theirs) or _vectors(ours) != _vectors(theirs):
         return None

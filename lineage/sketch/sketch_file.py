@@ -97,6 +97,7 @@ def _header(sketch: CheckpointSketch) -> dict[str, Any]:
         "licence": sketch.licence,
         "declared": [[d.model, d.relation, d.source] for d in sketch.declared],
         "left_out": [list(pair) for pair in sketch.left_out],
+        **({"unread": sketch.unread} if sketch.unread else {}),
         "tensors": [_tensor_header(t) for t in sketch.tensors],
     }
 
@@ -189,7 +190,14 @@ def _decode(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Checkpoi
         licence=_text(header["licence"]),
         declared=tuple(Declared(str(m), _text(r), str(s)) for m, r, s in header["declared"]),
         left_out=tuple((str(name), str(reason)) for name, reason in header["left_out"]),
+        unread=_unread(header.get("unread", 0)),
     )
+
+
+def _unread(count: Any) -> int:
+    if type(count) is not int or not 0 <= count < 1 << 60:
+        raise ValueError("an impossible number of values that were not read")
+    return count
 
 
 def _tensor(entry: dict[str, Any], cursor: _Cursor) -> TensorSketch:

@@ -4,7 +4,16 @@ from lineage.types.anatomy import Axis, Part
 from lineage.types.ancestry import Descendant, Descendants, Edge, Lineage, Merge, MergePart, Node, Trace
 from lineage.types.answers import Adapted, Addition, Fit, Limits, Null, Relabelled, Timings, UnrelatedComponent, Whois
 from lineage.types.checkpoints import SUB_MODELS, Checkpoint, Declared, Meter, ReadAhead, TensorView
-from lineage.types.evidence import Comparison, ComponentFinding, Cue, Evidence, Generic, TensorMatch
+from lineage.types.evidence import (
+    Comparison,
+    ComponentFinding,
+    Cue,
+    Evidence,
+    Generic,
+    Inherited,
+    InheritedPart,
+    TensorMatch,
+)
 from lineage.types.index import Hit, Layout, ModelRecord
 from lineage.types.places import Between, Place, Relative
 from lineage.types.policies import (
@@ -54,6 +63,8 @@ __all__ = [
     "FloatArray",
     "Generic",
     "Hit",
+    "Inherited",
+    "InheritedPart",
     "Layout",
     "Limits",
     "Lineage",

@@ -11,7 +11,7 @@ from lineage.types.words import Relation
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One content in the ancestry graph: `aliases` are the names of its copies, `copies` their ids.
+    """One content in the ancestry graph: `aliases` are the names of its copies and layouts, `copies` the ids of copies.
 
     `observed` is False for a parent that several models need and none of the index is; `root` tells that no
     measured edge leads to it. `address` is where anyone can read it (`hf:org/name@commit`, `pypi:name==1.0`,

@@ -66,7 +66,8 @@ class ReadAhead(Protocol):
 class Checkpoint:
     """An opened model: its tensors in a stable order and what its side files say.
 
-    `left_out` names tensors that are not weights (optimizer state, training counters) with the reason.
+    `left_out` names tensors that are not weights (optimizer state, training counters) or not read, with the reason;
+    `unread` counts the values of weights among them, as far as their shapes are known.
     `config` is the parsed config.json of the folder, empty without one. `files` are the paths of the files that
     were opened for weights; files that these refer to are not among them, but count in `nbytes`.
     """
@@ -81,5 +82,6 @@ class Checkpoint:
     licence: str | None = None
     declared: tuple[Declared, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
+    unread: int = 0
     ahead: ReadAhead | None = None  # where the bytes come from a server
     files: tuple[str, ...] = ()

@@ -75,8 +75,40 @@ class Cue:
 
 
 @dataclass(frozen=True, slots=True)
+class InheritedPart:
+    """Tensors of a component that were inherited: of one `kind`, in some layers or, where there are none, in no layer.
+
+    `kind` is a role, "attention", "mlp" or "experts", None for all of a layer. `every` tells that these are all the
+    layers that have such tensors, `some` that only some tensors of that kind came along.
+    """
+
+    kind: str | None
+    layers: tuple[int, ...]
+    every: bool
+    some: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """What of a component came from the reference, counted in parameters of the tensors that did, each on its own.
+
+    `share` is that of the model's parameters; `untested` are parameters of tensors too small to be told alone, which
+    are in `params` only where `parts` is empty: then nothing of the component is known not to have come along.
+    """
+
+    params: int
+    share: float
+    untested: int
+    parts: tuple[InheritedPart, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ComponentFinding:
-    """What one component of the query is to one reference model."""
+    """What one component of the query is to one reference model.
+
+    `share` is the component's in the model's parameters, `inherited` what of it came along, None where nothing is known
+    to have.
+    """
 
     name: str
     params: int
@@ -89,6 +121,12 @@ class ComponentFinding:
     layer_map: tuple[tuple[int, int], ...] | None
     scheme: str | None = None
     expert_map: ExpertMap | None = None
+    inherited: Inherited | None = None
+
+    @property
+    def share_inherited(self) -> float:
+        """Share of the model's parameters that came along: of a finding without tensors, the whole component's."""
+        return self.share if self.inherited is None else self.inherited.share
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +139,10 @@ class Generic:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The query against one reference model; `cues` speak for a direction, the strongest first."""
+    """The query against one reference model; `cues` speak for a direction, the strongest first.
+
+    `share` is that of the query's parameters that were inherited, or passed on.
+    """
 
     model: str
     model_name: str

@@ -8,7 +8,7 @@ from typing import Literal
 
 from lineage.types.ancestry import Lineage
 from lineage.types.answers import Whois
-from lineage.types.evidence import Comparison
+from lineage.types.evidence import Comparison, InheritedPart
 from lineage.types.words import Relation
 
 Certainty = Literal["measured", "possible", "declared"]
@@ -48,8 +48,9 @@ class Case:
 class Descent:
     """One ancestor of one component (None: of the whole), and how surely it is one.
 
-    `relation`, `share` (of the model's parameters), `r`, `z` and `log10_p` are those of the first step; `through` names
-    the models between, the nearest first; `confidence` is the product over the steps.
+    `relation`, `share` (of the model's parameters), `parts` (what came, where it was not all of it), `r`, `z`
+    and `log10_p` are those of the first step; `through` names the models between, the nearest first; `confidence` is
+    the product over the steps.
     """
 
     ancestor: str
@@ -65,6 +66,7 @@ class Descent:
     r: float | None = None
     z: float | None = None
     log10_p: float | None = None
+    parts: tuple[InheritedPart, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

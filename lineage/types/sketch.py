@@ -75,7 +75,8 @@ class TensorSketch:
 class CheckpointSketch:
     """The sketch of a whole model; `id` is made from content digests, never from float bytes.
 
-    `family` names the sketch scheme with every parameter that must agree before two are compared.
+    `family` names the sketch scheme with every parameter that must agree before two are compared. `unread` counts the
+    values of weights that could not be read, which `left_out` names.
     """
 
     id: str
@@ -91,8 +92,9 @@ class CheckpointSketch:
     licence: str | None = None
     declared: tuple[Declared, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
+    unread: int = 0
 
     @property
     def params(self) -> int:
-        """Number of weights, generic tensors included."""
-        return sum(t.params for t in self.tensors)
+        """Number of weights, those of generic tensors and `unread` ones included."""
+        return sum(t.params for t in self.tensors) + self.unread

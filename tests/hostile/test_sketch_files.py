@@ -172,6 +172,22 @@ def test_an_array_with_what_is_no_number(sound, tmp_path, name, value):
     assert "finite" in refused(tmp_path, forged(header, arrays), error=Malformed)
 
 
+@pytest.mark.parametrize("count", [-1, 1 << 60, 2.5, "7", None, True])
+def test_a_number_of_unread_values_that_is_none(sound, tmp_path, count):
+    header, arrays = parts(sound)
+    refused(tmp_path, forged(header | {"unread": count}, arrays), error=Malformed)
+
+
+def test_unread_values_come_back(sound, tmp_path):
+    header, arrays = parts(sound)
+    path = tmp_path / "m.sketch"
+    path.write_bytes(forged(header | {"unread": 700}, arrays))
+    held = read_sketch(path)
+    assert held.params == sum(t.params for t in held.tensors) + 700
+    write_sketch(held, path)
+    assert read_sketch(path).unread == 700
+
+
 # -- the header --------------------------------------------------------------------------------
 
 

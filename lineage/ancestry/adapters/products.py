@@ -99,7 +99,7 @@ def _word(matched: Match, names: Sequence[str], evidence: Evidence) -> Relation:
         return "inconclusive"
     if not is_significant(evidence):
         tested = evidence.coverage >= _LEAST_COVERED and (evidence.min_detectable_r or 1.0) < _SEEN_R
-        return "independent" if tested or evidence.coverage == 0.0 else "inconclusive"
+        return "independent" if tested else "inconclusive"
     pairs = list(_pairs(matched, names))
     if pairs and evidence.coverage > 1.0 - 1e-9:
         if all(same_content(x, y) for x, y, _ in pairs):

@@ -14,7 +14,7 @@ from lineage.ancestry.merges.simplex import simplex_weights
 _EXACT = 1e-6  # share of the movement, or of a difference, that float32 leaves
 _AS_GOOD = 3.0  # how much more than the chosen parent another may leave
 
-SUMS = ("linear", "slerp")
+SUMS = ("linear", "layerwise linear")
 
 
 def stand_ins(around: Neighbours, child: int, found: Mixture) -> Iterator[tuple[int, int]]:

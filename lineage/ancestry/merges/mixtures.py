@@ -8,7 +8,8 @@ from dataclasses import replace
 import networkx as nx
 
 from lineage.ancestry.geometry import Cohort
-from lineage.ancestry.merges.collinear import stand_ins
+from lineage.ancestry.merges.collinear import SUMS, stand_ins
+from lineage.ancestry.merges.great_circles import lies_on_circle
 from lineage.ancestry.merges.mixture import COPY, Mixture
 from lineage.ancestry.merges.neighbours import Neighbours, neighbours
 from lineage.ancestry.merges.sums import close_sum, exact_sum, paired_mixture
@@ -67,9 +68,22 @@ def find_mixtures(
         pair = paired_mixture(around, child, around.near(child, excluded), plain.residual)
         found[child] = plain if pair is None or len(plain.parents) == 2 else _instead(pair, plain)
     return {
-        child: replace(one, alternatives=(*one.alternatives, *stand_ins(around, child, one)))
+        child: replace(
+            one, alternatives=(*one.alternatives, *stand_ins(around, child, one)), method=_method(around, child, one)
+        )
         for child, one in _without_circles(around, found).items()
     }
+
+
+def _method(around: Neighbours, child: int, one: Mixture) -> str:
+    """The name of a sum: by its weights, and by whether it lies on the great circle between two parents."""
+    if one.method not in SUMS:
+        return one.method
+    if len(one.parents) == 2:
+        whole, first, second = (around.cohort.points[i] for i in (child, *one.parents))
+        if lies_on_circle(whole, first, second, around.cohort.tensors):
+            return "slerp"
+    return "layerwise linear" if one.by_layer else "linear"
 
 
 def _instead(pair: Mixture, plain: Mixture) -> Mixture:

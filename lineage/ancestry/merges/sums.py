@@ -127,5 +127,5 @@ def _layered(around: Neighbours, child: int, near: Sequence[int]) -> Mixture | N
                 return None
             by_layer = {int(k): tuple(map(float, w)) for k, w in zip(layers, solved, strict=True)}
             parents = tuple(near[k] for k in chosen)
-            return Mixture(parents, tuple(map(float, mean)), by_layer, _CLOSE * left / allowed, "slerp")
+            return Mixture(parents, tuple(map(float, mean)), by_layer, _CLOSE * left / allowed, "layerwise linear")
     return None

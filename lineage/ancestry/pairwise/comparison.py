@@ -11,8 +11,19 @@ from lineage.ancestry.pairwise.cues import Compared, experts
 from lineage.ancestry.pairwise.direction import direction, heard
 from lineage.ancestry.pairwise.drift import Changes, probability
 from lineage.ancestry.pairwise.findings import findings
-from lineage.ancestry.pairwise.relations import DERIVED, component_relation, descent_odds, layer_map, strongest_word
+from lineage.ancestry.pairwise.inherited import inherited
+from lineage.ancestry.pairwise.relations import (
+    DERIVED,
+    FOUND,
+    UNCHANGED,
+    component_relation,
+    descent_odds,
+    layer_map,
+    strongest_word,
+)
+from lineage.ancestry.pairwise.ties import same_but_for_ties
 from lineage.match import Match, Pair, expert_map, match
+from lineage.sketch.vectors import is_searchable
 from lineage.types import (
     CheckpointSketch,
     Comparison,
@@ -31,26 +42,28 @@ _MIXED = 0.1  # share of the weights from which a storage scheme beside the comm
 def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Comparison:
     """What query `a` is to reference `b`, one of `models` that the search covers."""
     matched, changes, words = seen = examine(a, b, models)
-    cues = () if matched.is_copy else heard(seen)
+    is_copy = matched.is_copy or same_but_for_ties(a, b)
+    cues = () if is_copy else heard(seen)
     role, basis = direction(cues)
     components = tuple(_component(matched, name, word, changes, (role, basis)) for name, word in words.items())
-    share = sum(c.share for c in components if c.relation in DERIVED)
-    known = share / max(sum(c.share for c in components), share, 1e-9)  # fixed tables are nobody's
-    relation = _overall(components, known)
-    if not matched.is_copy:
+    own = max(sum(c.share for c in components) + a.unread / a.params, 1e-9)  # fixed tables are nobody's
+    relation = _overall(components, sum(c.share for c in components if c.relation in DERIVED) / own)
+    share = sum(c.share_inherited for c in components if c.relation in FOUND)
+    if not is_copy:
         relation = _of_the_whole(relation, matched, changes)
+        components = tuple(replace(c, relation=_true_of_all(c, matched, changes)) for c in components)
     components = tuple(replace(c, relation=_by_format(c.relation, a, b)) for c in components)
     relation = _by_format(relation, a, b)
-    found = relation in DERIVED or relation == "component-reused"
+    found = relation in FOUND
     return Comparison(
         model=b.id,
         model_name=b.name,
-        verdict=_verdict(matched, relation, known),
+        verdict=_verdict(relation, share / own, is_copy=is_copy),
         relation=relation,
         role=role if found else None,
         share=share,
         evidence=matched.overall,
-        confidence=_confidence(components, share),
+        confidence=_confidence(components),
         basis=(*basis, *findings(matched, changes, [c.name for c in components if c.basis or c.role])) if found else (),
         components=components,
         tensors=matched.tensors,
@@ -100,8 +113,11 @@ def _component(
     matched: Match, name: str, word: Relation, changes: Changes, pointed: tuple[Role, tuple[str, ...]]
 ) -> ComponentFinding:
     own = [(m, c) for m, c in changes if m.component == name]
+    came = inherited(matched, name, own) if word in FOUND else None
+    if word in UNCHANGED and came is not None and came.parts:
+        word = "component-reused"  # the same values, of a part of it
     params = sum(t.params for t in matched.a.tensors if t.part.component == name and t.part.generic is None)
-    found = word in DERIVED or word == "component-reused"
+    found = word in FOUND
     return ComponentFinding(
         name=name,
         params=params,
@@ -114,7 +130,23 @@ def _component(
         layer_map=layer_map(own) if found else None,
         expert_map=expert_map(m for m, _ in own) if found else None,
         scheme=_scheme(matched, own) if found else None,
+        inherited=came,
     )
+
+
+def _true_of_all(finding: ComponentFinding, matched: Match, changes: Changes) -> Relation:
+    """The word for a component; "identical" is not said where gains, biases or little matrices differ or are new."""
+    own = {t.name for t in matched.a.tensors if t.part.component == finding.name and t.part.generic is None}
+    faced = {held.a: found.kind in EQUAL for held, found in changes if held.a in own}
+    if finding.relation != "identical" or (own == faced.keys() and all(faced.values())):
+        return finding.relation
+    return "re-encoded" if all(faced.values()) else "fine-tuned"
+
+
+def _holds_more(matched: Match, changes: Changes) -> bool:
+    """Whether one of two models has a matrix, other than a constant of its file, that the other has not."""
+    sides = ((matched.a, {held.a for held, _ in changes}), (matched.b, {held.b for held, _ in changes}))
+    return any(is_searchable(t) and t.name not in faced for sketch, faced in sides for t in sketch.tensors)
 
 
 def _scheme(matched: Match, own: Changes) -> str | None:
@@ -166,7 +198,7 @@ def _overall(components: Sequence[ComponentFinding], share: float) -> Relation:
         return strongest_word(words) if word == "identical" else word
     if "shared-init" in words:
         return "shared-init"
-    return "independent" if "independent" in words else "inconclusive"
+    return "independent" if 2.0 * foreign >= sum(c.share for c in components) > 0.0 else "inconclusive"
 
 
 def _of_the_whole(word: Relation, matched: Match, changes: Changes) -> Relation:
@@ -177,6 +209,8 @@ def _of_the_whole(word: Relation, matched: Match, changes: Changes) -> Relation:
         return "component-reused"
     if word == "identical" and any(c.kind not in EQUAL for _, c in changes):
         return "fine-tuned"  # of what is too small to be tested alone
+    if word == "identical":
+        return "component-reused" if _holds_more(matched, changes) else "re-encoded"
     return word
 
 
@@ -185,16 +219,17 @@ def _by_format(word: Relation, a: CheckpointSketch, b: CheckpointSketch) -> Rela
     return "re-encoded" if word == "identical" and a.format != b.format else word
 
 
-def _verdict(matched: Match, relation: Relation, share: float) -> Verdict:
-    if relation == "component-reused":
+def _verdict(relation: Relation, share: float, *, is_copy: bool) -> Verdict:
+    if relation in FOUND:
+        if is_copy:
+            return "identical"
         return "derived" if share >= 0.5 else "partly-derived"
-    if relation in DERIVED:
-        return "identical" if matched.is_copy else "derived"
     if relation == "shared-init":
         return "related"
     return "independent" if relation == "independent" else "inconclusive"
 
 
-def _confidence(components: Sequence[ComponentFinding], share: float) -> float:
-    derived = [c for c in components if c.relation in DERIVED]
-    return sum(c.share * c.confidence for c in derived) / share if share else 0.0
+def _confidence(components: Sequence[ComponentFinding]) -> float:
+    found = [(c.share_inherited, c.confidence) for c in components if c.relation in FOUND]
+    share = sum(size for size, _ in found)
+    return sum(size * confidence for size, confidence in found) / share if share else 0.0

@@ -12,8 +12,8 @@ from lineage.ancestry.pairwise.drift import Drift, drift, log_odds
 from lineage.ancestry.pairwise.low_rank import projected_out
 from lineage.ancestry.pairwise.untrained import is_untrained
 from lineage.match import LOG10_ALPHA, Match
+from lineage.match.alone import SEEN_R
 from lineage.match.tails import log10_normal
-from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.vectors import is_searchable
 from lineage.types import CheckpointSketch, Evidence, Relation, Role, TensorMatch, TensorSketch
 
@@ -32,10 +32,15 @@ DERIVED: tuple[Relation, ...] = (
 )
 """Words that mean inheritance, the one that says most about what was done first."""
 
+FOUND: tuple[Relation, ...] = ("component-reused", *DERIVED)
+"""Words for a component of which something was inherited, all of it or a part."""
+
+UNCHANGED: tuple[Relation, ...] = ("re-encoded", "identical")
+"""Words for the same values, rounding and order aside."""
+
 FINE_TUNED_R = calibration().fine_tuned_r
 """Correlation of the tuned matrices from which training was light."""
 
-_SEEN_R = 0.8  # "independent" is said only where the test would have seen such a correlation
 _FROZEN = 0.05  # share of equal parameters that tells frozen layers from coincidence
 _BY_TOKEN = ("token-embedding", "position-embedding", "type-embedding", "head")
 _LOW_RANK = 0.9  # share of the tuned matrices, tables aside, whose difference has a low rank if adapters were merged
@@ -103,21 +108,22 @@ def strongest_word(words: Sequence[Relation]) -> Relation:
 
 
 def _not_significant(match: Match, name: str) -> Relation:
-    """Independent if the test could have seen a fine-tune, or if the reference has nothing alike; else inconclusive."""
+    """Independent if a fine-tune would have been seen, or a copy wherever the reference has it; else inconclusive."""
     evidence = match.components[name]
     if evidence.coverage < 0.5:
-        return "independent" if _has_matrices(match, name) else "inconclusive"
+        return "independent" if _was_searched(match, name) else "inconclusive"
     reach = evidence.min_detectable_r
-    return "independent" if reach is not None and reach < _SEEN_R else "inconclusive"
+    return "independent" if reach is not None and reach < SEEN_R else "inconclusive"
 
 
-def _has_matrices(match: Match, name: str) -> bool:
-    return any(
-        t.part.component == name
-        and t.part.generic is None
-        and (is_searchable(t) or (len(t.shape) > 1 and t.stats.distinct >= MIN_DISTINCT))
-        for t in match.a.tensors
-    )
+def _was_searched(match: Match, name: str) -> bool:
+    """Whether half of a component or more was looked for among all matrices of the reference, of which there are some.
+
+    What faces nothing by structure is held against every matrix by content; a matrix of few units is not.
+    """
+    own = [t for t in match.a.tensors if t.part.component == name and t.part.generic is None]
+    sought = sum(t.params for t in own if is_searchable(t))
+    return sought >= 0.5 * sum(t.params for t in own) and any(map(is_searchable, match.b.tensors))
 
 
 def _tuned_word(

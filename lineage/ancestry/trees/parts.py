@@ -118,7 +118,7 @@ def _edge(pairs: Pairs, child: int, source: int, findings: Sequence[ComponentFin
         directed=True,
         source="measured",
         component=", ".join(c.name for c in findings),
-        share=sum(c.share for c in findings),
+        share=sum(c.share_inherited for c in findings),
         r=evidence.r,
         z=evidence.z,
         log10_p=evidence.log10_p,

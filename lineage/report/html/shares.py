@@ -8,7 +8,7 @@ from lineage.report.html.document import table
 from lineage.report.html.markup import Markup, between, joined, tag, unmarked
 from lineage.report.html.palette import Piece, chip
 from lineage.report.html.texts import Texts
-from lineage.report.html.wording import NONE, direction, model, p_figure, r_figure, relation, z_figure
+from lineage.report.html.wording import NONE, direction, finding_words, model, p_figure, r_figure, share_of, z_figure
 from lineage.report.words import count, percent
 
 _HEIGHT = 44
@@ -21,8 +21,7 @@ def share_bar(say: Texts, pieces: Sequence[Piece]) -> Markup:
     x = 0.0
     parts: list[Markup] = []
     for piece in pieces:
-        width = max(piece.finding.share, _LEAST_SEEN)
-        parts.append(_part(piece, x, width, _label(say, piece)))
+        parts.append(_part(piece, x, _label(say, piece)))
         x += piece.finding.share
     if 1.0 - x > _LEAST_SEEN / 4:
         rest = tag("title", say("shares.rest"), " ", percent(1.0 - x))
@@ -48,8 +47,8 @@ def _row(say: Texts, piece: Piece) -> list[str]:
         origin = model(piece.model_name)
     return [
         joined(chip(piece), " ", say.word("component", finding.name)),
-        joined(percent(finding.share), tag("small", f" {count(finding.params)}")),
-        relation(say, finding.relation, finding.scheme),
+        joined(share_of(say, finding), tag("small", f" {count(finding.params)}")),
+        finding_words(say, finding),
         origin,
         direction(say, finding.relation, finding.role) if piece.model is not None else NONE,
         r_figure(evidence.r),
@@ -60,8 +59,12 @@ def _row(say: Texts, piece: Piece) -> list[str]:
     ]
 
 
-def _part(piece: Piece, x: float, width: float, label: str) -> Markup:
+def _part(piece: Piece, x: float, label: str) -> Markup:
+    """A component from `x` on: what came from its origin, then what of it did not."""
+    width, came = max(piece.finding.share, _LEAST_SEEN), piece.finding.share_inherited
     parts = [tag("title", unmarked(label)), _rectangle(x, width, piece.fill)]
+    if width - came > _LEAST_SEEN:
+        parts.append(_rectangle(x + came, width - came, "none"))
     if width >= _LEAST_LABELLED:
         parts.append(tag("text", piece.letter, x=_percent(x + width / 2), y=_HEIGHT / 2 + 5.0, text_anchor="middle"))
     return tag("g", parts, class_=f"part {piece.fill}")
@@ -73,8 +76,8 @@ def _rectangle(x: float, width: float, fill: str) -> Markup:
 
 def _label(say: Texts, piece: Piece) -> Markup:
     finding = piece.finding
-    named = joined(piece.letter, " ", say.word("component", finding.name), " ", percent(finding.share))
-    words = [named, relation(say, finding.relation, finding.scheme)]
+    named = joined(piece.letter, " ", say.word("component", finding.name), " ", share_of(say, finding))
+    words = [named, finding_words(say, finding)]
     return between(", ", words if piece.model_name is None else [*words, piece.model_name])
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lineage.report.html.markup import Markup, between, joined, tag
 from lineage.report.html.palette import Piece
 from lineage.report.html.texts import Texts
-from lineage.report.html.wording import model, p_figure, r_figure, relation, z_figure
+from lineage.report.html.wording import finding_words, model, p_figure, r_figure, z_figure
 from lineage.report.places import placed_role
 from lineage.report.words import percent
 from lineage.types import Adapted, Comparison, Whois
@@ -84,8 +84,8 @@ def _of_adapter(say: Texts, answer: Whois, adapted: Adapted) -> Iterator[Markup]
 
 
 def _found(say: Texts, ancestor: Comparison, own: list[Piece]) -> Markup:
-    share = percent(sum(piece.finding.share for piece in own))
-    words = between(", ", dict.fromkeys(relation(say, p.finding.relation, p.finding.scheme) for p in own))
+    share = percent(sum(piece.finding.share_inherited for piece in own))
+    words = between(", ", dict.fromkeys(finding_words(say, piece.finding) for piece in own))
     whole = len(own) == len(ancestor.components)
     evidence = ancestor.evidence if whole else max(own, key=lambda piece: piece.finding.share).finding.evidence
     figures = joined("r ", r_figure(evidence.r), ", z ", z_figure(evidence.z))
@@ -106,7 +106,7 @@ def _other(say: Texts, piece: Piece) -> Markup:
         "verdict_sentence.other",
         component=say.word("component", finding.name),
         model=model(piece.model_name or ""),
-        words=relation(say, finding.relation),
+        words=finding_words(say, finding),
         p=_p(finding.evidence.log10_p),
     )
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from lineage.report.html.markup import Markup, between, escaped, joined, tag
 from lineage.report.html.texts import Texts
-from lineage.report.words import correlation, p_value, score
-from lineage.types import Cue, Relation, Role
+from lineage.report.inherited import MOST_PARTS
+from lineage.report.words import correlation, p_value, percent, score, spans
+from lineage.types import ComponentFinding, Cue, InheritedPart, Relation, Role
 
 NONE, MINUS, TIMES = "\N{EN DASH}", "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
 WITHOUT_DIRECTION: frozenset[Relation] = frozenset(
@@ -42,6 +43,31 @@ def p_figure(log10_p: float) -> Markup:
 def relation(say: Texts, word: Relation, scheme: str | None = None) -> Markup:
     """The word for a relation, with the scheme of a quantisation."""
     return say.word("relation", word) if scheme is None else joined(say.word("relation", word), f" ({scheme})")
+
+
+def finding_words(say: Texts, finding: ComponentFinding) -> Markup:
+    """The word for a component, with the parts that it is true of where it is not true of all."""
+    word = relation(say, finding.relation, finding.scheme)
+    parts = () if finding.inherited is None else finding.inherited.parts
+    if not parts:
+        return word
+    more = [say("parts.more", count=len(parts) - MOST_PARTS)] if len(parts) > MOST_PARTS else []
+    return joined(word, ": ", between("; ", [*(_part(say, part) for part in parts[:MOST_PARTS]), *more]))
+
+
+def share_of(say: Texts, finding: ComponentFinding) -> Markup:
+    """The share of the model in a component, and what of it came along where that is less."""
+    whole, came = percent(finding.share), percent(finding.share_inherited)
+    return escaped(whole) if whole == came else say("shares.came", came=came, share=whole)
+
+
+def _part(say: Texts, part: InheritedPart) -> Markup:
+    where = say("parts.every") if part.every else say("parts.layers", layers=spans(part.layers))
+    if part.kind is None:
+        return where
+    kind = say.word("tensor", part.kind)
+    kind = say("parts.some", kind=kind) if part.some else kind
+    return say("parts.of", kind=kind, where=where) if part.layers else kind
 
 
 def direction(say: Texts, word: Relation, role: Role | None) -> Markup:

@@ -10,6 +10,7 @@ import pytest
 from operators import cast
 
 from lineage.ancestry.geometry import cohorts
+from lineage.ancestry.merges.great_circles import lies_on_circle
 from lineage.ancestry.merges.mixtures import Mixture, find_mixtures
 from lineage.ancestry.merges.simplex import simplex_weights
 from tests.synthetic import Arrays, encoder, sketch
@@ -67,12 +68,52 @@ def test_a_linear_merge_gives_back_its_weights_with_nothing_named(weights, dtype
     assert parts == {f"child {i}": pytest.approx(w, abs=0.01) for i, w in enumerate(weights)}
 
 
-def test_weights_that_change_from_layer_to_layer_are_found():
-    share = {n: 0.5 if layer_of(n) is None else 0.2 + 0.2 * layer_of(n) for n in BASE}
-    merge = {n: (np.float32(1 - s) * CHILDREN[0][n] + np.float32(s) * CHILDREN[1][n]) for n, s in share.items()}
-    method, parts = found(merge)
-    assert method == "slerp"
-    assert set(parts) == {"child 0", "child 1"}
+GRADED = {n: 0.5 if layer_of(n) is None else 0.2 + 0.2 * layer_of(n) for n in BASE}
+
+
+def along(a: np.ndarray, b: np.ndarray, share: float) -> np.ndarray:
+    """The point of the chord between two tensors."""
+    return np.float32(1 - share) * a + np.float32(share) * b
+
+
+def around(a: np.ndarray, b: np.ndarray, share: float) -> np.ndarray:
+    """The point of the great circle between two tensors (Shoemake 1985)."""
+    angle = np.arccos(np.clip((a * b).sum() / np.linalg.norm(a) / np.linalg.norm(b), -1, 1))
+    if angle < 1e-4:
+        return along(a, b, share)
+    ends = np.sin([(1 - share) * angle, share * angle]) / np.sin(angle)
+    return (ends[0] * a + ends[1] * b).astype(np.float32)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize(("blend", "word"), [(along, "layerwise linear"), (around, "slerp")])
+def test_weights_that_change_from_layer_to_layer_are_found(blend, word, dtype):
+    merge = cast(dtype)({n: blend(CHILDREN[0][n], CHILDREN[1][n], share) for n, share in GRADED.items()})
+    mixture, names = mixture_of(merge)
+    assert mixture.method == word
+    assert {names[parent] for parent in mixture.parents} == {"child 0", "child 1"}
+    second = [names[parent] for parent in mixture.parents].index("child 1")
+    assert {layer: weights[second] for layer, weights in mixture.by_layer.items() if layer >= 0} == {
+        layer: pytest.approx(0.2 + 0.2 * layer, abs=0.02) for layer in range(4)
+    }
+
+
+@pytest.mark.parametrize(("blend", "word"), [(along, "linear"), (around, "slerp")])
+@pytest.mark.parametrize("share", [0.15, 0.5])
+def test_one_weight_for_all_layers_is_told_from_the_great_circle(blend, word, share):
+    method, parts = found({n: blend(CHILDREN[0][n], CHILDREN[1][n], share) for n in BASE})
+    assert method == word
+    assert parts == {"child 0": pytest.approx(1 - share, abs=0.01), "child 1": pytest.approx(share, abs=0.01)}
+
+
+def test_a_circle_that_rounding_hides_is_called_linear():
+    """Parents so near that the bulge is far below a step of bfloat16: both blends give the same values."""
+    near = [tuned(BASE, seed, 0.004) for seed in (50, 51)]
+    for blend in (along, around):
+        merge = cast("bfloat16")({n: blend(near[0][n], near[1][n], 0.5) for n in BASE})
+        points = [np.concatenate([m[n].astype(np.float64).reshape(-1) for n in BASE]) for m in (merge, *near)]
+        tensors = np.repeat(np.arange(len(BASE)), [a.size for a in BASE.values()])
+        assert not lies_on_circle(*points, tensors)
 
 
 def test_task_arithmetic_names_its_base_with_what_is_left():

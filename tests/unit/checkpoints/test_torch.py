@@ -145,6 +145,12 @@ class TestTypes:
             "adjacency": "a meta tensor, which has no values",
         }
 
+    def test_what_optimizers_keep_sparse_is_no_weight(self, storages, tmp_path) -> None:
+        function = Glob("torch._utils", "_rebuild_wrapper_subclass")
+        arguments = (function, Glob("torchao", "Packed"), (Glob("torchao", "Packed"), None, (30, 20)), {})
+        unread = Call(Glob("torch._tensor", "_rebuild_from_type_v2"), arguments)
+        assert opened(tmp_path, {"w": storages.tensor(MATRIX), "optimizer": {"a": unread}}, storages).unread == 0
+
 
 class TestNames:
     @pytest.mark.parametrize(

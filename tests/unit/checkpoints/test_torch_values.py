@@ -11,6 +11,7 @@ import pytest
 
 from lineage.checkpoints import open_checkpoint
 from lineage.errors import Malformed, UnsupportedFormat
+from lineage.sketch import sketch_checkpoint
 from lineage.types import TensorView
 from tests.torch_files import Glob, Storages, ordered_dict, write_legacy, write_zip
 from tests.torch_value_files import bsr, coo, csr, qtensor, sparse, wrapper
@@ -167,6 +168,8 @@ def test_a_little_that_is_unread_is_left_out_and_said(tmp_path: Path) -> None:
     value = ordered_dict({"n": nested, "head": storages.tensor(np.ones((100, 10), np.float32))})
     checkpoint = open_checkpoint(write_zip(tmp_path / "net.pt", value, storages))
     assert checkpoint.left_out == (("n", "a NestedTensor, which wraps others"),)
+    sketch = sketch_checkpoint(checkpoint, threads=1)
+    assert (checkpoint.unread, sketch.unread, sketch.params) == (4, 4, 1004)
 
 
 def test_scales_that_do_not_fit_are_refused(tmp_path: Path) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from lineage.policy.auditing import audit
 from lineage.policy.declared import Published, with_declared
-from lineage.policy.descents import descents
+from lineage.policy.descents import descents, inherited_share
+from lineage.report.audit import audit_screen
 from lineage.types import Case, Declared, Lineage, Place, Relative
-from tests.policy_cases import MODEL, case, compared, edge, finding, node
+from tests.policy_cases import GRAFT, MODEL, case, compared, edge, finding, grafted, node
 
 
 def relative(model: str) -> tuple[Relative, ...]:
@@ -57,6 +60,31 @@ def test_a_comparison_tells_the_components_apart():
     assert {(x.component, x.relation, x.share) for x in lines} == {
         ("embeddings", "identical", 0.2), ("text decoder", "fine-tuned", 0.8),
     }  # fmt: skip
+
+
+def test_a_graft_counts_as_what_was_grafted():
+    of = case(ancestors=[node("a")], edges=[edge("a", relation="component-reused")], parents=[grafted("a")])
+    (line,) = descents(of)
+    assert (line.component, line.share, line.parts) == ("text decoder", 0.214, GRAFT.parts)
+    assert inherited_share(of, [line]) == pytest.approx(0.214)
+    assert "21.4% of the parameters" in audit(of, "from-scratch").headline
+    assert "text decoder: attention of all layers (21.4%)" in audit_screen(audit(of, "from-scratch"), 200)
+
+
+def test_what_two_ancestors_gave_of_one_component_counts_once():
+    edges = [edge(name, component="text decoder", share=share) for name, share in (("a", 0.3), ("b", 0.5))]
+    of = case(ancestors=[node("a"), node("b")], edges=edges)
+    assert inherited_share(of, descents(of)) == 0.5
+
+
+def test_components_told_together_and_apart_count_once():
+    """Of the decoder 0.4 of the model came from a, and 0.7 from b; of the embeddings 0.1 from a."""
+    edges = [
+        edge("a", component="embeddings, text decoder", share=0.5),
+        edge("b", component="text decoder", share=0.7),
+    ]
+    of = case(ancestors=[node("a"), node("b")], edges=edges)
+    assert inherited_share(of, descents(of)) == pytest.approx(0.8)
 
 
 def test_every_part_of_a_merge_is_merged():

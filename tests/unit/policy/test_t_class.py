@@ -8,7 +8,7 @@ import pytest
 
 from lineage.policy import audit
 from lineage.types import Beside, TensorMatch
-from tests.policy_cases import case, compared, edge, evidence, finding, node
+from tests.policy_cases import case, compared, edge, evidence, finding, grafted, node
 from tests.synthetic import encoder
 from tests.synthetic import sketch as sketched
 
@@ -35,6 +35,16 @@ def test_one_reused_component_among_own_ones_is_T3():
     assert found.bound == "T3"
     told = {one.components[0]: one.bound for one in found.findings if one.says == "bound"}
     assert told == {"vision encoder": "T3", "text decoder": "T4-2"}
+
+
+def test_grafted_attention_in_an_own_model_is_T3():
+    line = edge("org/base", relation="component-reused")
+    parts = [finding("embeddings", 0.2, "component-reused"), finding("text decoder", 0.8, "component-reused")]
+    made = case(ancestors=[node("org/base")], edges=[line], parents=[grafted("org/base")], components=parts)
+    found = audit(made, "t-class")
+    assert found.bound == "T3"
+    told = {one.components[0]: one.share for one in found.findings if one.says == "bound"}
+    assert told["text decoder"] == 0.214
 
 
 def test_a_head_of_its_own_on_a_tuned_whole_stays_T2():

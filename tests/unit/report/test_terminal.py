@@ -13,6 +13,8 @@ from lineage.types import (
     Declared,
     Evidence,
     Generic,
+    Inherited,
+    InheritedPart,
     Limits,
     Place,
     Relative,
@@ -99,6 +101,38 @@ def test_the_screen_says_all_that_a_reader_needs():
         "not tested: merges",
     ):
         assert words in screen
+
+
+ATTENTION = Inherited(214, 0.214, 6, (InheritedPart("attention", tuple(range(12)), every=True),))
+GRAFTED = replace(TEXT, relation="component-reused", role="child", evidence=FOUND, confidence=1.0, inherited=ATTENTION)
+
+
+def test_a_part_is_named_beside_its_own_share():
+    """Nobody may quote 96.6% where the attention of it came along."""
+    parent = replace(ANCESTOR, components=(GRAFTED,), share=0.214)
+    place = Place(parents=(Relative(parent.model, "base", "component-reused", 0.97, ("text decoder",)),))
+    answer = replace(ANSWER, components=((GRAFTED, parent.model, "base"),), ancestors=(parent,), place=place)
+    first, row = whois_screen(answer, 200).splitlines()[:2]
+    assert first.endswith(
+        "DERIVED from base (text decoder: attention of all layers, 21.4% of the parameters, reused, probability 0.97)"
+    )
+    assert "21.4% of 96.6%  reused from base: attention of all layers" in row
+    compared = compare_screen(SKETCH, SKETCH, replace(parent, model_name="base"), explain=False, width=200)
+    assert "(21.4% of the parameters, reused, confidence 0.99)" in compared.splitlines()[0]
+    assert "21.4% of 96.6%" in compared.splitlines()[1]
+    said = whois_json(answer)["components"][0]
+    assert (said["share"], said["inherited"]["share"]) == (0.966, 0.214)
+    assert said["inherited"]["parts"][0]["kind"] == "attention"
+
+
+def test_what_no_matrix_faces_is_not_called_tested_or_independent_at_once():
+    unseen = replace(NOTHING, r=None, z=None, min_detectable_r=None, coverage=0.0)
+    searched, untested = replace(TEXT, evidence=unseen), replace(HEAD, evidence=unseen)
+    rows = whois_screen(replace(ANSWER, components=((searched, None, None), (untested, None, None)))).splitlines()
+    assert "no inheritance found" in rows[1]
+    assert "would have seen a copy" in rows[1]
+    assert "not tested" in rows[2]
+    assert "nothing to test it with" in rows[2]
 
 
 def test_declared_parents_are_told_apart_from_measured_ones():

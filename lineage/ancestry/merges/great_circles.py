@@ -1,0 +1,52 @@
+"""Spherical or straight: whether a blend of two models lies on the great circle between them or on the chord."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.ancestry.geometry import held_share
+
+_CURVED = 0.5  # of the way from the chord to the circle
+_SURE = 6.0  # standard errors: a blend is straight unless it plainly is not
+
+Floats = NDArray[np.float64]
+
+
+def lies_on_circle(child: Floats, a: Floats, b: Floats, tensors: NDArray[np.int64]) -> bool:
+    """Whether `child` is the spherical interpolation of `a` and `b` tensor by tensor (slerp, Shoemake 1985).
+
+    All are points of a cohort (dims,), `tensors` (dims,) numbers their tensors. The circle of a tensor bulges from the
+    chord by a known amount, `bulge`; what the nearest point of the chord leaves of the child is held against it: none
+    of it is there in a linear blend, all of it in a spherical one. Where parents are so near that rounding hides the
+    bulge the two are the same blend, and it is called linear.
+    """
+    left, bulges = [], []
+    for number in np.unique(tensors):
+        mine, first, second = (point[tensors == number] for point in (child, a, b))
+        chord = second - first
+        length = float(chord @ chord)
+        if length == 0.0:
+            continue
+        share = float(np.clip((mine - first) @ chord / length, 0.0, 1.0))
+        left.append(mine - first - share * chord)
+        bulges.append(_bulge(first, second, share))
+    if not bulges:
+        return False
+    bulge = np.concatenate(bulges)
+    if not bulge.any():
+        return False
+    shares, errors = held_share(bulge, np.concatenate(left)[None])
+    return bool(shares[0] > _CURVED and shares[0] > _SURE * errors[0])
+
+
+def _bulge(a: Floats, b: Floats, share: float) -> Floats:
+    """From the chord to the circle at `share` of the way, as far as it stands upright on the chord."""
+    norms = float(np.linalg.norm(a) * np.linalg.norm(b))
+    angle = float(np.arccos(np.clip(a @ b / norms, -1.0, 1.0))) if norms > 0.0 else 0.0
+    if np.sin(angle) < 1e-4:  # where tools blend along the chord
+        return np.zeros_like(a)
+    weights = np.sin([(1.0 - share) * angle, share * angle]) / np.sin(angle)
+    chord = b - a
+    off = (weights[0] - (1.0 - share)) * a + (weights[1] - share) * b
+    return np.asarray(off - (off @ chord) / (chord @ chord) * chord)

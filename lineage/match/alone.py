@@ -1,0 +1,59 @@
+"""One pair of tensors by itself: is it related, is it not, or can that not be told of so small a tensor?"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.match.pairing import pair_test
+from lineage.match.permutation import POWER_Z, PermutationTest
+from lineage.match.tails import log10_factorial, log10_normal, log10_poisson, normal_quantile
+from lineage.match.values import agreements, common_values
+from lineage.types import TensorSketch
+
+STATISTICS = 3
+"""Statistics by which a tensor may pass: z, equal values, equality as a whole."""
+
+SEEN_R = 0.8
+"""Correlation that a test must be able to see before "not related" is said: light training leaves more."""
+
+Alone = Literal["related", "unrelated", "open"]
+
+
+def judged_alone(a: TensorSketch, b: TensorSketch, transposed: bool, alpha: float) -> Alone:
+    """What two matrices are to one another at significance 10**`alpha`, corrected for every tensor and statistic.
+
+    "unrelated" asks for two things: a test that would have seen r = 0.8, and a z that one of a hundred unrelated pairs
+    exceeds. What lies between, and matrices too small for either, is "open".
+    """
+    test = pair_test(a, b, transposed)
+    if test is not None and _log10_p(test) < alpha:
+        return "related"
+    (equal,) = agreements([common_values(a, b, transposed)], [min(a.stats.distinct, b.stats.distinct)])
+    if equal is not None and log10_poisson(equal.agreeing, equal.expected) < alpha:
+        return "related"
+    if test is None or SEEN_R * test.reach < normal_quantile(alpha) + POWER_Z:
+        return "open"
+    return "unrelated" if test.z < POWER_Z else "open"
+
+
+def log10_equal(values: NDArray[np.float32]) -> float:
+    """log10 of the chance that values drawn in a random order come out as they did, against every order of them.
+
+    Of n rows (or columns, whichever have more arrangements) c of which are equal, c! orders look alike, so that a
+    random one of n! hits with probability c! / n!. Constants, ones and zeros in any network, have a single arrangement.
+    """
+    return min(_log10_arrangement(values), _log10_arrangement(values.T)) + math.log10(2)
+
+
+def _log10_arrangement(rows: NDArray[np.float32]) -> float:
+    alike = Counter(row.tobytes() for row in np.ascontiguousarray(rows))
+    return sum(map(log10_factorial, alike.values())) - log10_factorial(len(rows))
+
+
+def _log10_p(test: PermutationTest) -> float:
+    return max(log10_normal(test.z), -log10_factorial(test.units)) if test.z > 0 else 0.0
