@@ -116,12 +116,17 @@ def operator(code: int, inputs: Sequence[int], outputs: Sequence[int]) -> Table:
 
 
 def tflite(
-    tensors: Sequence[Table], buffers: Sequence[bytes], operators: Sequence[Table] = (), codes: Sequence[int] = ()
+    tensors: Sequence[Table], buffers: Sequence[bytes], operators: Sequence[Table] = (), codes: Sequence[int | str] = ()
 ) -> bytes:
-    """A model of one subgraph; buffer 0 is the empty one that the format wants."""
+    """A model of one subgraph; buffer 0 is the empty one that the format wants. A custom operator goes by its name."""
     held = [Table({}), *(Table({0: Numbers(raw, len(raw))}) for raw in buffers)]
     graph = Table({0: Tables(tensors), 3: Tables(operators)})
-    listed = [Table({0: ("b", min(code, 127)), 3: ("i", code)}) for code in codes]
+    listed = [
+        Table({0: ("b", 32), 1: code, 3: ("i", 32)})
+        if isinstance(code, str)
+        else Table({0: ("b", min(code, 127)), 3: ("i", code)})
+        for code in codes
+    ]
     return flatbuffer(Table({0: ("I", 3), 1: Tables(listed), 2: Tables([graph]), 4: Tables(held)}))
 
 

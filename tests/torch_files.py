@@ -157,8 +157,8 @@ class _Encoder:
             case Glob():
                 return b"c" + value.module.encode() + b"\n" + value.name.encode() + b"\n"
             case Call():
-                state = b"" if value.state is None else self.encode(value.state) + b"b"
-                return self.encode(value.function) + self.encode(value.arguments) + b"R" + state
+                made = self.encode(value.function) + self.encode(value.arguments) + b"R"
+                return made if value.state is None else made + self.encode(value.state) + b"b"
             case Module():
                 made = b"c__torch__\n" + value.name.encode() + b"\n)\x81"
                 return made + self.encode(value.attributes) + b"b"

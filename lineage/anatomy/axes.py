@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from lineage.anatomy.names import Named
 from lineage.anatomy.roles import is_cross_attention, is_expert
-from lineage.anatomy.towers import Tower, mlp_label
+from lineage.anatomy.towers import Tower, mlp_label, stored_in_out
 from lineage.types import Axis
 
 Axes = tuple[Axis, Axis]
@@ -97,11 +97,13 @@ def _stacked_axis(tensor: Named, role: str, tower: Tower) -> Axis:
 
 
 def _matrix_axes(tensor: Named, role: str, tower: Tower, towers: Sequence[Tower]) -> Axes:
-    out_length, in_length = tensor.shape[::-1] if tower.transposed else tensor.shape
+    own = stored_in_out(tensor, role, tower.width) if is_expert(tensor) else None
+    turned = tower.transposed if own is None else own  # experts of a stack may lie otherwise than all the rest
+    out_length, in_length = tensor.shape[::-1] if turned else tensor.shape
     out, into = _linear_axes(tensor, role, tower, out_length, in_length)
     if role in ("k", "v", "kv") and is_cross_attention(tensor):
         into = _other_stream(tower, towers, in_length)
-    return (into, out) if tower.transposed else (out, into)
+    return (into, out) if turned else (out, into)
 
 
 def _linear_axes(tensor: Named, role: str, tower: Tower, out_length: int, in_length: int) -> Axes:

@@ -7,7 +7,7 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.anatomy.generators import formula_of
+from lineage.anatomy.generators import formula_of, formula_of_rows
 
 _BY_NAME: tuple[tuple[str, str], ...] = (
     (r"num_batches_tracked|global_step|num_updates", "counter"),
@@ -33,6 +33,11 @@ def fixed_table(name: str, shape: tuple[int, ...], values: NDArray[np.float32] |
     if by_name is not None or values is None or values.size != int(np.prod(shape, dtype=np.int64)):
         return by_name
     return formula_of(np.asarray(values, dtype=np.float32).reshape(shape))
+
+
+def fixed_rows(rows: NDArray[np.float32]) -> str | None:
+    """Why a tensor too large to be read whole is a fixed table, told by some of its rows (n, m) in order, or None."""
+    return formula_of_rows(rows)
 
 
 def _reason_by_name(name: str, shape: tuple[int, ...]) -> str | None:

@@ -16,6 +16,9 @@ from lineage.types import FloatArray
 _ROUNDING = 0.005
 _WAVE_ROUNDING = 0.02  # three values divided by their window
 _MIN_SIDE = 8
+_BOXES = 64  # the fewest that any detector has
+_LARGEST_LAG = 16  # boxes in one place
+_GRID_ROUNDING = 0.125  # of the mean distance from the mean: of trained values 3% lie so close together
 _LARGEST = 1e18  # squares beyond this leave float32
 
 
@@ -34,6 +37,11 @@ def formula_of(values: FloatArray) -> str | None:
     flat = squeezed.reshape(squeezed.shape[0], -1) if squeezed.ndim > 1 else squeezed
     with np.errstate(divide="ignore", invalid="ignore"):  # squares of tiny values vanish
         return next((reason for reason, test in tests if test(flat)), None)
+
+
+def formula_of_rows(rows: FloatArray) -> str | None:
+    """The formula that makes each of some rows (n, m) of a tensor by itself, or None."""
+    return "constant-Q basis" if _is_constant_q_basis(rows) else None
 
 
 def _is_causal_mask(values: FloatArray) -> bool:
@@ -179,6 +187,20 @@ def _is_hill(row: FloatArray, peak: int) -> bool:
     return bool(contiguous and (np.diff(row[: peak + 1]) >= 0).all() and (np.diff(row[peak:]) <= 0).all())
 
 
+def _is_boxes(m: FloatArray) -> bool:
+    """Prior boxes or the places of a grid, two to four numbers each: cell after cell every one goes on by one step."""
+    if not 2 <= m.shape[1] <= 4 or len(m) < _BOXES or np.count_nonzero(m) < m.size / 2:
+        return False
+    return all(any(_goes_on(column, lag) for lag in range(1, _LARGEST_LAG + 1)) for column in m.T)
+
+
+def _goes_on(v: FloatArray, lag: int) -> bool:
+    """Whether the value `lag` places on is mostly larger by one step; at borders and from scale to scale it jumps."""
+    spread = float(np.abs(v - v.mean()).mean())
+    steps = np.rint((v[lag:] - v[:-lag]) / (_GRID_ROUNDING * spread or 1.0))
+    return bool(np.unique(steps, return_counts=True)[1].max() > steps.size / 2)
+
+
 def _is_constant_q_basis(m: FloatArray) -> bool:
     """Waves of ascending frequency, each under a Hann window of its own length (constant-Q, Gabor)."""
     if len(m) < _MIN_SIDE or _frequency(m[-1]) is None:
@@ -225,4 +247,5 @@ _MATRIX: tuple[tuple[str, Callable[[FloatArray], bool]], ...] = (
     ("cosine basis", _either_way(_is_cosine_basis)),
     ("mel filterbank", _either_way(_is_filterbank)),
     ("constant-Q basis", _is_constant_q_basis),
+    ("prior boxes", _either_way(_is_boxes)),
 )

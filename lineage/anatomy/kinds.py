@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from lineage.anatomy.names import RECURRENT, Named, Path
+from lineage.checkpoints.kernels import LARGEST_KERNEL, is_kernel
 
 _NORM = re.compile(r"(?:norm|^bn|_bn$|bn\d*$|^ln)", re.IGNORECASE)
 _ACTIVATION = re.compile(r"prelu|^act\d*$", re.IGNORECASE)
@@ -60,16 +61,21 @@ def _kind(tensor: Named, norms: frozenset[Path], gates: Mapping[tuple[Path, str]
         return "norm"
     if tensor.leaf == "bias" and len(tensor.shape) == 1:
         return "bias"
-    nameless = tensor.leaf == "parameter" and len(tensor.shape) == 2
+    nameless = tensor.leaf == "parameter" and (len(tensor.shape) == 2 or _is_small_kernel(tensor))
     is_weight = nameless or (tensor.leaf in ("weight", "weight_v", "kernel") and len(tensor.shape) > 1)
     return _kind_of_weight(tensor) if is_weight else "unknown"
 
 
+def _is_small_kernel(tensor: Named) -> bool:
+    return is_kernel(tensor.name, tensor.shape) and max(tensor.shape[2:]) <= LARGEST_KERNEL
+
+
 def _kind_of_weight(tensor: Named) -> str:
     if len(tensor.shape) > 2:
-        # A `kernel` leads with places, not channels.
-        transposed = _TRANSPOSED.search(".".join(tensor.module)) is not None
-        return "unknown" if tensor.leaf == "kernel" else "conv-transposed" if transposed else "conv"
+        # A `kernel` that no reader could bring into torch's order leads with places, not channels.
+        if tensor.leaf == "kernel" and not _is_small_kernel(tensor):
+            return "unknown"
+        return "conv-transposed" if _TRANSPOSED.search(".".join(tensor.module)) is not None else "conv"
     if _TABLE.match(tensor.last):
         return "token-embedding"
     return "head" if tensor.module and _HEAD.match(tensor.module[0]) else "linear"

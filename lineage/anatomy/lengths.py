@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -15,11 +16,17 @@ _FIRST = re.compile(r"^(?:stem|input|inputs|conv_in|in_conv|inc|input_\w+)$")
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """Lengths of axes whose counterpart is not known by name: made, read, and certainly data."""
+    """Lengths of axes whose counterpart is not known by name: made, read, certainly data.
+
+    `colours` are the channels of the pictures that a network of convolutions alone both reads and makes, `answers` what
+    the only dense layer behind convolutions makes, or reads, or a mask. They may be as many as some hidden units.
+    """
 
     made: frozenset[int]
     read: frozenset[int]
     data: frozenset[int]
+    colours: frozenset[int]
+    answers: frozenset[int]
 
 
 def ends_of(layers: Sequence[Layer], links: Links, states: Iterable[int], tables: Iterable[tuple[int, int]]) -> Ends:
@@ -37,6 +44,8 @@ def ends_of(layers: Sequence[Layer], links: Links, states: Iterable[int], tables
         made=frozenset((made | set(states) | {columns for _, columns in listed}) - {0}),
         read=frozenset(read | {rows for rows, _ in listed}),
         data=frozenset(last | first | {rows for rows, _ in listed}),
+        colours=_colours(layers),
+        answers=_answers(layers),
     )
 
 
@@ -44,11 +53,40 @@ def hidden_lengths(ends: Ends) -> frozenset[int]:
     """Lengths that one tensor makes and another reads, and that are not data as far as can be told.
 
     Every network has an entry and an exit. If every length that is read is also made, or the other
-    way round, then some data axis hides among them (an autoencoder's pixels), and none is trusted.
+    way round, then some data axis hides among them (an autoencoder's pixels), and none is trusted. The
+    colours of a picture that is made from a picture are such an axis, and a network of convolutions has no other; so
+    are the answers of its only dense layer.
     """
-    if not ends.read - ends.made or not ends.made - ends.read:
+    entries = ends.read - ends.made or ends.colours
+    exits = ends.made - ends.read or ends.colours
+    if not entries or not (exits or ends.answers):
         return frozenset()
-    return frozenset(n for n in (ends.made & ends.read) - ends.data if n >= MIN_HIDDEN)
+    data = ends.data if exits else ends.data | ends.answers
+    return frozenset(n for n in (ends.made & ends.read) - data if n >= MIN_HIDDEN)
+
+
+def _colours(layers: Sequence[Layer]) -> frozenset[int]:
+    """Depthwise convolutions read one channel, too: one colour is a picture's where a single layer reads it."""
+    if any(len(layer.tensor.shape) < 3 for layer in layers):
+        return frozenset()
+    read = Counter(layer.reads for layer in layers)
+    made = {layer.makes for layer in layers}
+    return frozenset(n for n, readers in read.items() if n in made and n < MIN_HIDDEN and (n > 1 or readers == 1))
+
+
+def _answers(layers: Sequence[Layer]) -> frozenset[int]:
+    """Few units are answers; of many, nothing tells which side of a matrix they are on. A mask is one, too.
+
+    Where several layers read one channel, they are depthwise and do not read the mask that a network of pictures makes.
+    """
+    pictures = all(len(layer.tensor.shape) == 4 for layer in layers)
+    if pictures and sum(layer.reads == 1 for layer in layers) > 1 and any(layer.makes == 1 for layer in layers):
+        return frozenset({1})
+    dense = [layer for layer in layers if len(layer.tensor.shape) == 2]
+    if len(dense) != 1 or len(layers) < 2:
+        return frozenset()
+    (last,) = dense
+    return frozenset({last.makes} if last.makes < MIN_HIDDEN else {last.makes, last.reads})
 
 
 def _is_named(layer: Layer, words: re.Pattern[str]) -> bool:

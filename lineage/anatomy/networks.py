@@ -12,6 +12,7 @@ from lineage.anatomy.kinds import kinds_of
 from lineage.anatomy.lengths import ends_of, hidden_lengths
 from lineage.anatomy.names import RECURRENT, Named, Path, is_number, shared_prefix
 from lineage.anatomy.neighbours import Neighbours
+from lineage.checkpoints.biases import bias_length
 from lineage.types import Axis
 
 _FIRST_NUMBER = re.compile(r"(?<=[A-Za-z_])([0-9]{1,8})(?![0-9d])")  # not the 2 of conv2d
@@ -87,7 +88,8 @@ def survey(tensors: Sequence[Named], by_length: bool) -> Network:
     """
     bare = _without_shared_prefix(tensors)
     kinds = kinds_of(bare)
-    layers = {t.module: layer for t in bare if (layer := _layer(t, kinds[t.name]))}
+    shapes = {t.name: t.shape for t in tensors}
+    layers = {t.module: layer for t in bare if (layer := _layer(t, kinds[t.name], bias_length(t.name, shapes)))}
     links = chain_links(list(layers.values()))
     ends = ends_of([*layers.values(), *_recurrent_inputs(bare)], links, _states(bare), _tables(bare, kinds))
     hidden = hidden_lengths(ends) if by_length else frozenset()
@@ -108,10 +110,12 @@ def _without_shared_prefix(tensors: Sequence[Named]) -> tuple[Named, ...]:
     return tuple(Named(t.name, t.shape, t.module[skip:], t.leaf) for t in tensors)
 
 
-def _layer(tensor: Named, kind: str) -> Layer | None:
+def _layer(tensor: Named, kind: str, bias: int | None) -> Layer | None:
+    """A bias is as long as the layer has units, which tells what stands first where no name does."""
     if kind not in ("linear", "conv", "conv-transposed", "head"):
         return None
-    in_first = kind == "conv-transposed" or tensor.leaf == "kernel"
+    is_turned = kind == "conv-transposed" or (tensor.leaf == "kernel" and len(tensor.shape) == 2)
+    in_first = is_turned or tensor.shape[0] != bias == tensor.shape[1]
     out_axis = 1 if in_first else 0
     return Layer(tensor, tensor.shape[out_axis], tensor.shape[1 - out_axis], out_axis)
 

@@ -17,7 +17,7 @@ _RULES: tuple[tuple[str, str], ...] = (
     ("norm", r"\w*norm\w*\.\w+"),
     ("router", r"(?:mlp|moe|block_sparse_moe|feed_forward|ffn)\.(?:gate|router)(?:\.\w+)?|router|shared_expert_gate"),
     ("router", r"ffn_gate_inp"),
-    ("qkv", r"qkv(?:_proj)?|c_attn|query_key_value|Wqkv|wqkv|W_pack|attn_qkv"),
+    ("qkv", r"qkv(?:_proj)?|c_attn|query_key_value|Wqkv|wqkv|W_pack|attn_qkv|linear_qkv|to_qkv"),
     ("qkv", rf"{_ATTENTION}\.in_proj"),
     ("q", r"q_proj|query(?:_proj)?|q|wq|q_lin|to_q|q_a_proj|q_b_proj|attn_q|linear_q"),
     ("kv", r"kv_a_proj_with_mqa|kv_a_proj|kv_b_proj|kv|c_kv|kv_proj"),

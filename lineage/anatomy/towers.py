@@ -146,7 +146,7 @@ def _tower(stack: Path, component: str, members: Sequence[Named], roles: Mapping
     width = _width(members, roles)
     # One table of token embeddings feeds both stacks of such models, so they share one relabelling.
     stream = "text/residual" if shared and component.startswith("text") else f"{component}/residual"
-    votes = [_stored_in_out(t, roles[t.name], width) for t in members]
+    votes = [stored_in_out(t, roles[t.name], width) for t in members if not is_expert(t)]
     transposed = votes.count(True) > votes.count(False)
     hidden: dict[str, int] = {}
     for tensor in members:
@@ -164,7 +164,8 @@ def _width(members: Sequence[Named], roles: Mapping[str, str]) -> int:
     return min(lengths, key=lambda n: (-lengths[n], n))
 
 
-def _stored_in_out(tensor: Named, role: str, width: int) -> bool | None:
+def stored_in_out(tensor: Named, role: str, width: int) -> bool | None:
+    """Whether a matrix has its inputs as rows, told by the side that stands on a stream of `width`; None if untold."""
     rows, columns = tensor.shape[-2:]
     if rows == columns or width not in (rows, columns) or len(tensor.shape) > 2:
         return None

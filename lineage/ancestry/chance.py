@@ -45,5 +45,7 @@ def _relabelled(
     mine = {tensor.name: tensor for tensor in query.tensors}
     theirs = {tensor.name: tensor for tensor in reference.tensors}
     used = [m for m in found.tensors if m.used and m.component == component]
-    drawn = relabelled([(mine[m.a], theirs[m.b], m.transposed) for m in used], DRAWS)
+    # What was joined for the comparison shares no axis with other tensors: nothing of it is relabelled.
+    held = [m for m in used if m.a in mine and m.b in theirs]
+    drawn = relabelled([(mine[m.a], theirs[m.b], m.transposed) for m in held], DRAWS)
     return None if drawn is None else Relabelled(component, found.model, found.model_name, *drawn)

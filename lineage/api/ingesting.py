@@ -54,13 +54,15 @@ def ingest(
     index: str | Path | None = None,
     *,
     depth: Depth | None = None,
+    name: str | None = None,
     workers: int = 2,
     watch: Watch | None = None,
 ) -> Iterator[Ingested]:
     """Add checkpoints and sketches to an index, `workers` at a time, and tell of each as it is done.
 
     A folder of models stands for all of them. A path that fails never stops the others; an index that cannot be
-    written stops all (Locked, StoreError).
+    written stops all (Locked, StoreError). `name` is what to call the model of one path, if not as its card or file
+    does.
     Each model is added whole or not at all; repeating an ingest changes nothing, and the index is made
     when there is a first model to put into it.
     """
@@ -69,7 +71,8 @@ def ingest(
     folder = folder_of(index)
     stop = Event()
     threads = max(1, (os.cpu_count() or 1) // workers)
-    pending = iter(dict.fromkeys(model for path in paths for model in _models(str(path))))
+    meant = (model for path in paths for model in ([str(path)] if name is not None else _models(str(path))))
+    pending = iter(dict.fromkeys(meant))
 
     def listen(path: str, done: int, total: int) -> None:
         if stop.is_set():
@@ -83,7 +86,8 @@ def ingest(
         stack.callback(stop.set)  # called before the pool waits for its threads
         running: set[Future[Ingested | _Made]] = set()
         while True:
-            running |= {pool.submit(_make, p, depth, threads, listen) for p in islice(pending, workers - len(running))}
+            following = islice(pending, workers - len(running))
+            running |= {pool.submit(_make, path, depth, name, threads, listen) for path in following}
             if not running:
                 break
             done, running = wait(running, return_when=FIRST_COMPLETED)
@@ -139,18 +143,18 @@ def _models(path: str) -> list[str]:
         return [path]
 
 
-def _make(path: str, depth: Depth | None, threads: int, watch: Watch) -> Ingested | _Made:
+def _make(path: str, depth: Depth | None, name: str | None, threads: int, watch: Watch) -> Ingested | _Made:
     """Sketch one path in a worker thread; whatever goes wrong there is that path's failure alone."""
-    started, name = time.perf_counter(), shown(path)
+    started, place = time.perf_counter(), shown(path)
     try:
         made, _, _ = timed_sketch(path, depth, watch, threads)
     except LineageError as error:
-        return Ingested("failed", name, error=str(error), exit_code=error.exit_code)
+        return Ingested("failed", place, error=str(error), exit_code=error.exit_code)
     except OSError as error:
-        return Ingested("failed", name, error=f"{name}: {error.strerror or error}", exit_code=1)
+        return Ingested("failed", place, error=f"{place}: {error.strerror or error}", exit_code=1)
     except Exception as error:  # one bad file must not stop the others
-        return Ingested("failed", name, error=f"{name}: {type(error).__name__}: {error}", exit_code=1)
-    return _Made(name, made, time.perf_counter() - started)
+        return Ingested("failed", place, error=f"{place}: {type(error).__name__}: {error}", exit_code=1)
+    return _Made(place, made if name is None else replace(made, name=name), time.perf_counter() - started)
 
 
 def _added(home: SqliteIndex, made: _Made, version: str) -> Ingested:

@@ -86,6 +86,20 @@ class PositionedFile:
         """The folder that the file lies in, for the files that it names."""
         return DiskFolder(self.path.parent, self.meter)
 
+    @property
+    def homes(self) -> Sequence[tuple[Folder, str]]:
+        """The folder that the file lies in and its name there; of a link, then those of the file that it leads to."""
+        named, real = self.path, Path(os.path.realpath(self.path))
+        return [(DiskFolder(path.parent, self.meter), path.name) for path in dict.fromkeys((named, real))]
+
+    def beside(self, suffix: str, other: str) -> PositionedFile | None:
+        """Open the file of the same name with another suffix, None if there is none. Raises CheckpointError."""
+        for folder, own in self.homes:
+            name = own.removesuffix(suffix) + other
+            if folder.holds(name):
+                return folder.open(name)
+        return None
+
     def head(self, length: int) -> bytes:
         """Read the first `length` bytes, fewer if the file is shorter."""
         return read(self, 0, min(length, self.size))

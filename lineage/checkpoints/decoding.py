@@ -8,15 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from lineage.checkpoints import gguf
+from lineage.checkpoints.kernel_order import channels_first, in_torch_order
 from lineage.checkpoints.quantized import dequantized
 from lineage.checkpoints.reader import Contents
 from lineage.checkpoints.safetensors import MLX
 from lineage.checkpoints.wording import quoted
 from lineage.errors import Malformed
-from lineage.types import AnyArray, TensorView
+from lineage.types import TensorView
+
+# Formats that hold what others wrote, and do not say how it orders the axes of a kernel.
+_ANY_ORDER = frozenset({"safetensors", "npz", "npy", "pickle", "joblib", "torch", "torch-legacy", "raw"})
 
 
 def decoded(path: Path, contents: Contents, config: Mapping[str, Any]) -> Contents:
@@ -27,6 +29,8 @@ def decoded(path: Path, contents: Contents, config: Mapping[str, Any]) -> Conten
     contents = gguf.restored(contents) if contents.format == "gguf" else dequantized(path, contents, config)
     if contents.format == MLX:
         contents = replace(contents, tensors=tuple(_channels_first(view) for view in contents.tensors))
+    elif contents.format in _ANY_ORDER:
+        contents = replace(contents, tensors=in_torch_order(path, contents.tensors))
     name, times = next(iter(Counter(view.name for view in contents.tensors).most_common(1)), ("", 1))
     if times > 1:
         raise Malformed(path, f"two tensors are {quoted(name)}: one stored so, one decoded to it")
@@ -34,15 +38,9 @@ def decoded(path: Path, contents: Contents, config: Mapping[str, Any]) -> Conten
 
 
 def _channels_first(view: TensorView) -> TensorView:
-    """Bring the input channels of an MLX convolution, which are its last axis, to where PyTorch has them.
+    """Bring a convolution of MLX, (out, kernel..., in), into the order of torch.
 
-    Source: the weight shapes of mlx.nn.Conv1d to Conv3d, (out, kernel..., in). Three axes may also be a stack of
-    matrices: only a name tells.
+    Source: the weight shapes of mlx.nn.Conv1d to Conv3d. Three axes may also be a stack of matrices: only a name tells.
     """
-    if len(view.shape) not in (4, 5) and not (len(view.shape) == 3 and "conv" in view.name):
-        return view
-
-    def rows(start: int, stop: int) -> AnyArray:
-        return np.ascontiguousarray(np.moveaxis(view.rows(start, stop), -1, 1))
-
-    return replace(view, shape=(view.shape[0], view.shape[-1], *view.shape[1:-1]), rows=rows)
+    is_kernel = len(view.shape) in (4, 5) or (len(view.shape) == 3 and "conv" in view.name)
+    return channels_first(view) if is_kernel else view

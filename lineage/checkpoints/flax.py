@@ -11,9 +11,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from lineage.checkpoints.biases import Shape
 from lineage.checkpoints.bytes import ByteSource, Window
 from lineage.checkpoints.dtypes import TORCH
-from lineage.checkpoints.kernels import Layout, Shape, torch_layout
+from lineage.checkpoints.kernels import Layout, torch_layout
 from lineage.checkpoints.msgpack import Bytes, MsgpackFile
 from lineage.checkpoints.optimizer import set_aside
 from lineage.checkpoints.reader import Contents

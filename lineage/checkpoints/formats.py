@@ -34,7 +34,7 @@ from lineage.checkpoints.torch_zip import read_torch_zip, root_of
 from lineage.errors import Malformed, Truncated, UnsupportedFormat
 
 MAX_JSON = 64 << 20  # bytes
-_DESCRIBES = re.compile(rb"7767517\n|\s*\{")
+_DESCRIBES = re.compile(rb"7767517\r?\n|\s*\{")
 
 
 class ZipReader:
@@ -114,6 +114,6 @@ def _description_beside(file: PositionedFile) -> PositionedFile | None:
     """What describes a file of values without any header: NAME.param (ncnn) or NAME.json beside NAME.bin."""
     if file.path.suffix != ".bin":
         return None
-    names = (f"{file.path.stem}{ending}" for ending in (".param", ".json"))
-    found = next((file.folder.open(name) for name in names if file.folder.holds(name)), None)
+    described = (file.beside(".bin", ending) for ending in (".param", ".json"))
+    found = next((one for one in described if one is not None), None)
     return found if found is not None and found.size and _DESCRIBES.match(found.head(HEAD)) else None

@@ -9,19 +9,23 @@ Sources: tf.nn.conv2d, tf.nn.depthwise_conv2d, tf.keras.layers.SeparableConv2D; 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from lineage.checkpoints.biases import Shape, bias_length
 from lineage.checkpoints.rearranged import row_major
 
-Shape = tuple[int, ...]
 _SEPARATOR = re.compile(r"[/.]")
 _KERNEL = re.compile(r"(?:pointwise_)?(?:kernels?|weights?|filters?|w)|pointwise_\w+|\w*conv\w*", re.IGNORECASE)
 _NAME = re.compile(r"(?:kernels?|weights?|filters?)$", re.IGNORECASE)
 _DEPTHWISE = re.compile(r"depthwise|depth_wise|(?:^|[_/])dw(?:_|/|conv|\d|$)", re.IGNORECASE)
 _CONVOLUTION = re.compile(r"conv|tcn|pointwise|depthwise", re.IGNORECASE)
+_NO_KERNEL = re.compile(
+    r"bias|mask|pos(?:itions?|_|$)|embed|token|table|prior|anchor|grid|index|quer(?:y|ies)|mean|var(?:iance)?$|std$",
+    re.IGNORECASE,
+)
 
-_LARGEST_KERNEL = 11  # on a side
+LARGEST_KERNEL = 11  # on a side
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +38,51 @@ class Layout:
 
 
 def torch_layout(name: str, shape: Shape, shapes: Mapping[str, Shape]) -> Layout:
-    """The layout in torch of a tensor of the TensorFlow family; a kernel that is turned is called a weight.
+    """The layout in torch of a variable of the TensorFlow family; a kernel that is turned is called a weight.
 
-    `shapes` are those of all tensors by name: the bias of a layer tells how many units it makes.
+    `shapes` are those of all tensors by name: the bias of a layer tells how many units it makes. What has no name of a
+    kernel is one if its shape can be a kernel's.
     """
+    layout = named_layout(name, shape, shapes)
+    if layout.strides != row_major(shape) or len(shape) == 3 or not is_kernel(name, shape):
+        return layout
+    return tensorflow_layout(name, shape, shapes) if max(shape[:-2]) <= LARGEST_KERNEL else layout
+
+
+def tensorflow_layout(name: str, shape: Shape, shapes: Mapping[str, Shape], pointwise: Collection[int] = ()) -> Layout:
+    """The layout in torch of a kernel in TensorFlow's order, whatever it is called.
+
+    One that makes one unit of many channels, which convolutions of a single place read, too (they are among
+    `pointwise`), is depthwise.
+    """
+    parts = _SEPARATOR.split(name)
+    bias = bias_length(name, shapes)
+    depthwise = _is_depthwise("/".join(parts[-2:]), parts[-1], shape, bias)
+    is_separable = bias is None and shape[-1] == 1 < max(shape[:-2]) and shape[-2] in pointwise
+    return kernel_layout(name, shape, depthwise=depthwise or is_separable)
+
+
+def read_pointwise(shapes: Mapping[str, Shape]) -> frozenset[int]:
+    """How many channels the convolutions of a single place read, in TensorFlow's order."""
+    return frozenset(shape[-2] for shape in shapes.values() if len(shape) > 3 and {*shape[:-2]} == {1})
+
+
+def is_kernel(name: str, shape: Shape) -> bool:
+    """Whether a tensor may be the kernel of a convolution; three axes may also be a stack of matrices."""
+    path = _SEPARATOR.split(name)
+    if _NO_KERNEL.search(path[-1]) or 0 in shape or sum(side > 1 for side in shape) < 2:
+        return False
+    return len(shape) in (4, 5) or (len(shape) == 3 and _CONVOLUTION.search("/".join(path[-2:])) is not None)
+
+
+def fits_tensorflow(shape: Shape, bias: int | None) -> bool:
+    """Whether a kernel may be (places, in, out), (places, out, in) or (places, channels, multiplier)."""
+    made = (shape[-1], shape[-2], shape[-1] * shape[-2])
+    return max(shape[:-2]) <= LARGEST_KERNEL and (bias is None or bias in made)
+
+
+def named_layout(name: str, shape: Shape, shapes: Mapping[str, Shape]) -> Layout:
+    """The same by the usual names alone."""
     strides = row_major(shape)
     as_is = Layout(name, shape, strides)
     parts = _SEPARATOR.split(name)
@@ -46,7 +91,7 @@ def torch_layout(name: str, shape: Shape, shapes: Mapping[str, Shape]) -> Layout
         return as_is
     if len(shape) == 3 and not _CONVOLUTION.search(owner):
         return as_is  # the kernel of an attention layer: (width, heads, width of a head)
-    return kernel_layout(name, shape, depthwise=_is_depthwise(owner, leaf, shape, _units(name, leaf, shapes)))
+    return kernel_layout(name, shape, depthwise=_is_depthwise(owner, leaf, shape, bias_length(name, shapes)))
 
 
 def kernel_layout(name: str, shape: Shape, *, depthwise: bool) -> Layout:
@@ -59,13 +104,6 @@ def kernel_layout(name: str, shape: Shape, *, depthwise: bool) -> Layout:
     return Layout(turned, (shape[-1], shape[-2], *places), (1, shape[-1], *steps))
 
 
-def _units(name: str, leaf: str, shapes: Mapping[str, Shape]) -> int | None:
-    """How many units the layer of a kernel makes, if it has a bias."""
-    module = name[: len(name) - len(leaf)]
-    bias = next((shapes[module + other] for other in ("bias", "biases") if module + other in shapes), ())
-    return bias[0] if len(bias) == 1 else None
-
-
 def unnamed_layout(shape: Shape, strides: Shape) -> Layout:
     """The layout in torch of a tensor without a name, told by its shape alone.
 
@@ -75,7 +113,7 @@ def unnamed_layout(shape: Shape, strides: Shape) -> Layout:
     wide = [axis for axis, side in enumerate(shape) if side > 1]
     if len(wide) == 1:
         return Layout("", (shape[wide[0]],), (strides[wide[0]],))
-    if len(shape) != 4 or shape[0] != shape[1] or shape[0] > _LARGEST_KERNEL or shape[2] == shape[3] <= _LARGEST_KERNEL:
+    if len(shape) != 4 or shape[0] != shape[1] or shape[0] > LARGEST_KERNEL or shape[2] == shape[3] <= LARGEST_KERNEL:
         return Layout("", shape, strides)
     if shape[0] > 1 and shape[3] <= max(shape[0], 4):
         return Layout("", shape, strides)

@@ -33,6 +33,8 @@ _DESCR = re.compile(r"""['"]descr['"]\s*:\s*(?:['"]([^'"]*)['"]|(\[))""")
 _ORDER = re.compile(r"""['"]fortran_order['"]\s*:\s*(True|False)""")
 _SHAPE = re.compile(r"""['"]shape['"]\s*:\s*\(([\dL,\s]*)\)""")
 
+OBJECTS: dict[str, np.dtype[Any]] = dict.fromkeys(("O", "|O"), np.dtype(object))
+"""The type of Python objects, whose pickle lies behind the header."""
 NO_TYPES: Mapping[str, np.dtype[Any]] = {}
 
 

@@ -1,16 +1,19 @@
-"""NumPy .npy files, and .npz archives of them, without pickle."""
+"""NumPy .npy files, and .npz archives of them; pickled dictionaries of arrays inside are read without running them."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from lineage.checkpoints.archive import Archive
-from lineage.checkpoints.bytes import PositionedFile
-from lineage.checkpoints.equinox import has_leaves, read_leaves
-from lineage.checkpoints.npy import MAGIC, TEXT, array_view, parse_header
+from lineage.checkpoints.bytes import ByteSource, PositionedFile, Window
+from lineage.checkpoints.equinox import TYPES, has_leaves, read_leaves
+from lineage.checkpoints.npy import MAGIC, OBJECTS, TEXT, Header, array_view, parse_header
 from lineage.checkpoints.optimizer import set_aside
+from lineage.checkpoints.pickles.reader import read_arrays
 from lineage.checkpoints.reader import Contents
-from lineage.errors import UnsupportedDtype
+from lineage.checkpoints.wording import quoted
+from lineage.errors import UnsupportedDtype, UnsupportedFormat
 from lineage.types import TensorView
 
 SUFFIX = ".npy"
@@ -25,9 +28,12 @@ class NpyReader:
 
     def read(self, file: PositionedFile) -> Contents:
         """Give the array as the only tensor, or the leaves."""
+        name = file.path.stem
+        header = parse_header(file.path, name, file.head, OBJECTS | TYPES)
+        if header.dtype.hasobject:
+            return _pickled(file, name, header)
         if has_leaves(file):
             return read_leaves(file)
-        name = file.path.stem
         header = parse_header(file.path, name, file.head)
         if not header.has_numbers:
             raise UnsupportedDtype(file.path, "holds text or dates, not numbers")
@@ -36,18 +42,31 @@ class NpyReader:
 
 
 def read_npz(archive: Archive) -> Contents:
-    """List the arrays of an .npz archive, named after their members; text is left out, objects are refused."""
+    """List the arrays of an .npz archive, named after their members; text is left out."""
     path = archive.file.path
     views: list[TensorView] = []
-    text: list[tuple[str, str]] = []
+    others: list[tuple[str, str]] = []
     for member in archive.names:
         if not member.endswith(SUFFIX):
             continue
         name = member.removesuffix(SUFFIX)
-        header = parse_header(path, name, partial(archive.head, member))
-        if header.has_numbers:
+        header = parse_header(path, name, partial(archive.head, member), OBJECTS)
+        if header.dtype.hasobject:
+            held = _pickled(archive.source(member), name, header)
+            views += [replace(view, name=f"{name}.{view.name}") for view in held.tensors]
+            others += [(f"{name}.{other}", reason) for other, reason in held.left_out]
+        elif header.has_numbers:
             views.append(array_view(name, header, archive.source(member)))
         else:
-            text.append((name, TEXT))
+            others.append((name, TEXT))
     tensors, left_out = set_aside(views)
-    return Contents("npz", tensors, (*left_out, *text))
+    return Contents("npz", tensors, (*left_out, *others))
+
+
+def _pickled(source: ByteSource, name: str, header: Header) -> Contents:
+    """The arrays of the Python objects whose pickle lies behind a header."""
+    try:
+        return read_arrays(Window(source, header.data_start, source.size - header.data_start), "npy")
+    except UnsupportedFormat as error:
+        reason = f"array {quoted(name)} holds Python objects, and no arrays of numbers among them"
+        raise UnsupportedDtype(source.path, reason) from error

@@ -10,10 +10,12 @@ from functools import partial
 import numpy as np
 
 from lineage.checkpoints.bytes import read
+from lineage.checkpoints.row_orders import Order
 from lineage.checkpoints.sources import Decoded, Recent
 from lineage.checkpoints.views import Place, is_dense, strided
 from lineage.types import AnyArray, TensorView
 
+NEAR = 16  # rows: gaps up to this are read over rather than around
 HELD = 64 << 20  # bytes of a tensor that is read as a whole, because a band of it lies all over it
 
 
@@ -71,3 +73,21 @@ def first_columns(view: TensorView, count: int) -> TensorView:
         return np.ascontiguousarray(view.rows(start, stop)[:, :count])
 
     return replace(view, shape=(view.shape[0], count), rows=rows)
+
+
+def rows_in_order(view: TensorView, order: Order) -> TensorView:
+    """View the rows in another order: row i of the new view is row `order(i)` of the old."""
+
+    def rows(start: int, stop: int) -> AnyArray:
+        if not 0 <= start < stop <= view.shape[0]:
+            return view.rows(start, stop)  # nothing, or refused
+        places = order(np.arange(start, stop, dtype=np.int64))
+        sorted_places = np.sort(places)
+        out = np.empty((stop - start, *view.shape[1:]), view.dtype)
+        for piece in np.split(sorted_places, np.flatnonzero(np.diff(sorted_places) > NEAR) + 1):
+            low, high = int(piece[0]), int(piece[-1]) + 1
+            inside = (places >= low) & (places < high)
+            out[inside] = view.rows(low, high)[places[inside] - low]
+        return out
+
+    return replace(view, rows=rows)

@@ -44,13 +44,15 @@ class LegacyTorchReader:
         cursor = _Pickles(file)
         seen: dict[str, Storage] = {}
 
-        def storage(identity: Any) -> Storage:
+        def persistent(identity: Any) -> object:
+            if isinstance(identity, tuple) and len(identity) > 1 and identity[0] != "storage":
+                return identity[1]  # ("module", class, file, source) stands for the class
             found = storage_from_id(identity)
             if seen.setdefault(found.key, found).kind != found.kind:
                 raise ValueError("a storage of two types")
             return found
 
-        unpickler = Unpickler(file.path, cursor, CONSTRUCTORS, storage)
+        unpickler = Unpickler(file.path, cursor, CONSTRUCTORS, persistent)
         if unpickler.load() != MAGIC:
             raise UnsupportedFormat(file.path, "is a pickle, but not one that torch.save wrote: save it as safetensors")
         version, system, loaded, keys = (unpickler.load() for _ in range(4))

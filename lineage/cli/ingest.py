@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @click.argument("paths", metavar="PATH...", nargs=-1, type=click.Path())
 @options.index
 @options.depth
+@click.option("--name", metavar="NAME", help="What to call the model; for one PATH.")
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Files sketched at a time.")
 @click.option("--catalogue", is_flag=True, help="Add the public models of the catalogue that you do not have yet.")
 @click.option("--family", metavar="NAME", help="With --catalogue: only the models of this family, such as llama.")
@@ -33,6 +34,7 @@ def command(
     paths: tuple[str, ...],
     index: Path | None,
     depth: Depth | None,
+    name: str | None,
     workers: int,
     catalogue: bool,
     family: str | None,
@@ -44,6 +46,7 @@ def command(
       lineage ingest ./model                     a folder with its shards, config and card
       lineage ingest a.safetensors b.pt c.npz    several at once
       lineage ingest ./zoo                       a folder of models: all of them
+      lineage ingest --name base-v2 out/last.pt  under a name that says more than the file's
       lineage ingest handed-over.sketch          a sketch that someone else made
       lineage ingest --depth sampled ./huge      reads a few percent of the bytes
       lineage ingest hf:org/name@main            read by ranges, not downloaded; so is https://host/file
@@ -60,12 +63,14 @@ def command(
         raise click.UsageError("give one PATH or more, or --catalogue")
     if family is not None and not catalogue:
         raise click.UsageError("--family goes with --catalogue")
+    if name is not None and (len(paths) != 1 or not name.strip() or not name.isprintable()):
+        raise click.UsageError("--name is what to call the model of one PATH")
     failures: set[int] = set()
     with progress() as watch:
         if catalogue:
             work = api.fill(index, family=family, depth=depth, workers=workers, watch=watch)
         else:
-            work = api.ingest(paths, index, depth=depth, workers=workers, watch=watch)
+            work = api.ingest(paths, index, depth=depth, name=name, workers=workers, watch=watch)
         for done in work:
             if as_json:
                 print_json({key: value for key, value in asdict(done).items() if key != "exit_code"}, one_line=True)

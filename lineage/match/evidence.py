@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from lineage.match.axes import facing
 from lineage.match.containment import Containment, find_reordered, row_evidence
 from lineage.match.groups import Group, Key, Sides, groups, joined
+from lineage.match.packing import Packed, in_one_packing
 from lineage.match.pairing import LOG10_ALPHA, Pair, pair_tensors, pair_z, pairs_of_copies
 from lineage.match.permutation import POWER_Z, PermutationTest, correlation, cosine
 from lineage.match.tails import log10_factorial, log10_normal, log10_poisson, normal_quantile
@@ -24,7 +25,9 @@ _REORDERED = "same rows or values in another order: tested by its rows, not by z
 class Match:
     """A query against one reference: the tensor map and, for each component of the query, the evidence.
 
-    `is_copy` tells that each holds all the other's values, whatever their names and orientation.
+    `a` and `b` are the two in one packing: what one has fused and the other not is joined in both. `is_copy` tells that
+    each holds all the other's values, whatever their names, orientation and packing; `reordered` names the query's
+    tensors whose rows were put in the reference's order.
     """
 
     a: CheckpointSketch
@@ -34,6 +37,7 @@ class Match:
     components: dict[str, Evidence]
     overall: Evidence
     is_copy: bool = False
+    reordered: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +53,13 @@ class Measured:
 
 def match(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Match:
     """Hold query `a` against reference `b`, one of `models` that the search covers."""
+    copied = pairs_of_copies(a, b)
+    packed = in_one_packing(a, b, models) if copied is None else Packed(a, b)
+    if packed.a is not a:
+        a, b = packed.a, packed.b
+        copied = pairs_of_copies(a, b)
     for sketch in (a, b):
         prepare(sketch)
-    copied = pairs_of_copies(a, b)
     pairs = find_reordered(a, b, pair_tensors(a, b, models), models) if copied is None else copied
     measured = _measured(a, b, pairs)
     names = list(dict.fromkeys(t.part.component for t in a.tensors if t.part.generic is None))
@@ -63,7 +71,7 @@ def match(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Match:
     components = {name: _gather((a, b), by_component[name], tests[name], hypotheses, (name,)) for name in names}
     overall = _gather((a, b), measured, joined(tests.values()), hypotheses, names, unread=a.unread)
     described = tuple(_describe(a, b, one) for one in measured)
-    return Match(a, b, tuple(pairs), described, components, overall, copied is not None)
+    return Match(a, b, tuple(pairs), described, components, overall, copied is not None, packed.reordered)
 
 
 def _gather(

@@ -50,7 +50,9 @@ def _along(
     """Correlation and z of all pairs along one axis; None without enough units at common positions."""
     left, right = [ready(t, axis) for t in a], [ready(t, other) for t in b]
     mine, theirs = [x for x in left if x is not None], [x for x in right if x is not None]
-    if len(mine) < len(left) or len(theirs) < len(right) or not same_positions(mine[0].index, theirs[0].index):
+    if len(mine) < len(left) or len(theirs) < len(right):
+        return None
+    if any(not same_positions(mine[0].index, one.index) for one in (*mine, *theirs)):
         return None
     units = len(mine[0].index)
     if units < MIN_UNITS:

@@ -100,11 +100,11 @@ def _made_ready(axes: Sequence[Axis]) -> list[Ready]:
 
 def _made_centred(axes: Sequence[Axis]) -> list[Centred]:
     tensor, axis = axes[0]
-    # Rows of early positions are sampled densely: each counts for as many as it stands for.
-    root = np.sqrt(sampling_weights(tensor.shape[axis]))[:, None]
+    index = _units(tensor, axis).index
+    root = _roots(tensor.shape[axis], index)
     means = np.stack([_mean_unit(*one) for one in axes])[:, None, :]
     flat = ((_stacked(axes) - means) * root).reshape(len(axes), -1)
-    index, norms = _units(tensor, axis).index, np.sqrt(np.vecdot(flat, flat))
+    norms = np.sqrt(np.vecdot(flat, flat))
     return [Centred(index, row, float(norm)) for row, norm in zip(flat, norms, strict=True)]
 
 
@@ -141,8 +141,16 @@ def common_centred(a: TensorSketch, b: TensorSketch, other: int) -> tuple[NDArra
     """The same of axis 0 of `a` and `other` of `b` at the positions that both kept, float64 (n, 32) each."""
     common = common_index(_units(a, 0), _units(b, other))
     length = min(a.shape[0], b.shape[other])
-    root = np.sqrt(sampling_weights(length))[:, None] if len(sampled(length)) == len(common) else 1.0
+    root = _roots(length, common)
     return _less_mean(a, 0, common) * root, _less_mean(b, other, common) * root
+
+
+def _roots(length: int, index: NDArray[np.int64]) -> NDArray[np.float64] | float:
+    """Roots of the weights of sampled rows, (n, 1): those of early positions, sampled densely, stand for fewer.
+
+    1 where others were kept than an axis of this length has sampled: of tensors that were joined.
+    """
+    return np.sqrt(sampling_weights(length))[:, None] if same_positions(sampled(length), index) else 1.0
 
 
 def _ready_rows(rows: NDArray[np.float32], index: NDArray[np.int64]) -> list[Ready]:

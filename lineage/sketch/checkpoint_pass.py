@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from blake3 import blake3
 from threadpoolctl import threadpool_limits
 
-from lineage.anatomy import describe
+from lineage.anatomy import describe, unpacked
 from lineage.errors import NoWeights
 from lineage.sketch.family import FAMILY
 from lineage.sketch.identity import DIGEST_BYTES
@@ -23,14 +23,14 @@ MASK = "infinities, a mask or a bound"
 def sketch_checkpoint(
     checkpoint: Checkpoint, depth: Depth = "full", *, threads: int = 2, watch: Watch | None = None
 ) -> CheckpointSketch:
-    """Sketch every tensor of `checkpoint`, tied ones once.
+    """Sketch every tensor of `checkpoint` in its logical parts (see `lineage.anatomy.unpacking`), tied ones once.
 
     `sampled` reads a few percent of the bytes; `full` reads all and adds digests, power sums and row codes;
     every figure that both have is the same. `watch(done, total)` is called with bytes as tensors finish.
     Memory is bounded by `threads`, not by the model; a model at a server is read by as many as it takes connections.
     Raises CheckpointError for damaged bytes, NaN and infinite values, and NoWeights if there is no tensor.
     """
-    views = _untied(checkpoint)
+    views = unpacked(_untied(checkpoint), checkpoint.config)
     if not views:
         raise NoWeights(checkpoint.path, "holds no tensors")
     anatomy = describe([(v.name, v.shape) for v in views], checkpoint.config)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.anatomy import fixed_table
+from lineage.anatomy import fixed_rows, fixed_table
 from lineage.errors import Malformed
 from lineage.sketch.adapters import is_change
 from lineage.sketch.bands import grid, runs, sampled
@@ -27,7 +27,7 @@ BLOCK = 1 << 18  # values in one block of the full pass: fits the cache as float
 
 
 class Mask(Exception):
-    """A tensor of infinities beside one other number, or one infinity alone: of attention or a graph, no damage."""
+    """A tensor of infinities beside one other number, one infinity alone, or rows of minus infinity: no damage."""
 
 
 @dataclass(slots=True)
@@ -62,6 +62,8 @@ def sketch_tensor(view: TensorView, part: Part, depth: Depth, path: str) -> Tens
         band = np.concatenate([view.rows(a, b) for a, b in bands_read(view, depth)])
     flat = _as_float32(band).reshape(len(rows), -1)
     _require_finite(flat, view, path)
+    if params > WHOLE:
+        part = replace(part, generic=part.generic or fixed_rows(flat))
     row_grid, col_grid = grids(shape)
     values = flat[np.ix_(np.searchsorted(rows, row_grid), col_grid)]
     units: tuple[Units | None, Units | None] = (None, None)
@@ -172,16 +174,26 @@ def _power_sums(x: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
 
 
 def _require_finite(values: NDArray[np.float32], view: TensorView, path: str) -> None:
+    """Raise Malformed if some values of a block of whole rows are no numbers, Mask where that is their use."""
     bad = int(values.size - np.isfinite(values).sum())
     if not bad:
         return
-    sampled_too = [_as_float32(view.rows(a, b)).reshape(-1) for a, b in bands_read(view, "sampled")]
-    seen = np.concatenate([values.reshape(-1), *sampled_too])
+    width = math.prod(view.shape[1:])
+    sampled_too = [_as_float32(view.rows(a, b)).reshape(-1, width) for a, b in bands_read(view, "sampled")]
+    seen = np.concatenate([values.reshape(-1, width), *sampled_too])
     finite = seen[np.isfinite(seen)]
     is_mask = bool((finite == finite[0]).all()) if finite.size else math.prod(view.shape) == 1
-    if is_mask and not np.isnan(seen).any():
+    if (is_mask or _bars_units(seen)) and not np.isnan(seen).any():
         raise Mask
     raise Malformed(path, f"tensor {view.name!r} holds {bad:,} NaN or infinite values: the file is damaged")
+
+
+def _bars_units(seen: NDArray[np.float32]) -> bool:
+    """Whether some rows or columns of a matrix, fewer than half, are minus infinity: answers that are never given."""
+    barred = np.isneginf(seen)
+    if min(seen.shape) < 2 or barred.mean() >= 0.5 or not np.isfinite(seen[~barred]).all():
+        return False
+    return any(bool((lines.all(axis=1) == lines.any(axis=1)).all()) for lines in (barred, barred.T))
 
 
 def _as_float32(values: NDArray[Any]) -> NDArray[np.float32]:

@@ -96,6 +96,18 @@ class TestIngest:
         assert [line["event"] for line in done.lines] == ["ingested"]
         assert run("show", "child", "--index", desk.index, "--no-reference", "--json").json["source"] == str(handed)
 
+    def test_a_model_may_be_given_a_name(self, run, desk):
+        done = run("ingest", "--name", "base v2", desk.base, "--index", desk.index, "--json")
+        assert [line["name"] for line in done.lines] == ["base v2"]
+        assert run("show", "base v2", "--index", desk.index, "--no-reference", "--json").json["name"] == "base v2"
+
+    def test_one_name_is_for_one_path(self, run, desk):
+        for arguments in ([desk.base, desk.child], ["--catalogue"]):
+            done = run("ingest", "--name", "base", *arguments, "--index", desk.index)
+            assert (done.code, "one PATH" in done.err) == (2, True)
+        for name in (" ", "a\nb"):
+            assert run("ingest", "--name", name, desk.base, "--index", desk.index).code == 2
+
     def test_no_path_is_a_usage_error(self, run):
         assert run("ingest").code == 2
 

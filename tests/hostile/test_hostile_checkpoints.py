@@ -278,6 +278,19 @@ class TestInfinities:
         assert made.id == self.sketched(tmp_path, depth).id
 
     @pytest.mark.parametrize("length", [40, 1500])
+    @pytest.mark.parametrize("axis", [0, 1])
+    def test_units_that_are_never_chosen_are_no_damage(
+        self, length: int, axis: int, tmp_path: Path, depth: Depth
+    ) -> None:
+        weights = np.random.default_rng(2).standard_normal((length, length)).astype(np.float32)
+        np.moveaxis(weights, axis, 0)[1] = -np.inf
+        made = self.sketched(tmp_path, depth, head=weights)
+        assert made.left_out == (("head", MASK),)
+        weights[3, 3] = np.nan
+        with pytest.raises(Malformed, match="'head' holds"):
+            self.sketched(tmp_path, depth, head=weights)
+
+    @pytest.mark.parametrize("length", [40, 1500])
     def test_among_weights_one_infinity_is_damage(self, length: int, tmp_path: Path, depth: Depth) -> None:
         weights = np.random.default_rng(2).standard_normal((length, length)).astype(np.float32)
         weights[0] = np.inf

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/formats.md").read_text(encoding="utf-8")
 ROWS = [
     [cell.strip() for cell in line.strip("|").split("|")]
-    for line in (ROOT / "docs/formats.md").read_text(encoding="utf-8").splitlines()
-    if line.startswith("| ") and not line.startswith("| kind |")
+    for table in PAGE.split("| kind | variants | answer | tests |\n")[1:]
+    for line in table.partition("\n\n")[0].splitlines()[1:]
 ]
 
 

@@ -30,7 +30,7 @@ _MOST_SMALL = 0.75  # of the smaller half of the values, that must not be
 _SURE = 0.45  # of a step: of a value blurred by less it is known on which level it lies
 _CHANCE = -20.0  # log10 of the chance that plain values fit: 1e12 matrices looked at five ways leave 1e-7
 _LEAST = 8  # values of a run that are not zero
-_AGREEING = 0.97  # share of the values that are the rounding of the source's, bit for bit
+_MOST_MISSES = 0.03  # share of the values that are not the rounding of the source's, bit for bit
 
 Values = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -96,12 +96,19 @@ def blurred(tensor: TensorSketch) -> Blurred | None:
 
 
 def is_blurred_rounding(levels: Blurred, coarse: Values, fine: Values) -> bool:
-    """Whether values on such levels are the rounding of others at the same positions (rows, columns), bit for bit.
+    """Whether values on such levels are the rounding of others at the same positions (rows, columns), bit for bit."""
+    return blurred_misses(levels, coarse, fine) is not None
 
-    The step is known to a few thousandths of itself at the outer levels: up to 2% of the values fall on the next one.
-    Values that keep close to the levels were trained from them, not rounded to them.
+
+def blurred_misses(levels: Blurred, coarse: Values, fine: Values) -> float | None:
+    """Share of values on such levels that are not the others at the same positions (rows, columns) rounded bit for bit.
+
+    None where the others were not rounded to these levels. The step is known to a few thousandths of itself at the
+    outer levels: up to 2% of the values fall on the next one. Values that keep close to the levels were trained from
+    them, not rounded to them.
     """
-    return levels.agreement(coarse, fine) >= _AGREEING and levels.spread(fine) >= LEAST_SPREAD
+    missed = 1.0 - levels.agreement(coarse, fine)
+    return missed if missed <= _MOST_MISSES and levels.spread(fine) >= LEAST_SPREAD else None
 
 
 def _repeats_significands(tensor: TensorSketch) -> bool:

@@ -12,7 +12,7 @@ from lineage.ancestry.pairwise.blurred import blurred, is_blurred_rounding
 from lineage.ancestry.pairwise.channel_scales import scaled_by_unit
 from lineage.ancestry.pairwise.lattices import is_rounding, lattice
 from lineage.ancestry.pairwise.low_rank import delta_rank
-from lineage.ancestry.pairwise.narrow_types import SIGNIFICANDS, narrow_types, rounded
+from lineage.ancestry.pairwise.narrow_types import SIGNIFICANDS, is_cast, narrow_types
 from lineage.match.containment import containment
 from lineage.match.pairing import LOG10_ALPHA
 from lineage.match.permutation import unit_rows
@@ -122,14 +122,14 @@ def rows_in_place(a: TensorSketch, b: TensorSketch) -> NDArray[np.float64]:
 
 
 def _recast(a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32]) -> Change | None:
-    """One side's values are the other's, rounded to a narrower type."""
+    """One side's values are the other's in a narrower type, rounded or cut off."""
     sides: tuple[tuple[Role, TensorSketch, NDArray[np.float32], NDArray[np.float32]], ...]
     sides = ("child", a, x, y), ("parent", b, y, x)
     for scheme in SIGNIFICANDS:
         for role, tensor, coarse, fine in sides:
             # A part of the values may be held by a type that does not hold them all.
             held = coarse.size < tensor.values.size or scheme in narrow_types(tensor)
-            if held and np.array_equal(coarse, rounded(fine, scheme)):
+            if held and is_cast(coarse, fine, scheme):
                 return Change("recast", role, scheme)
     return None
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from lineage.ancestry.pairwise.changes import EQUAL, change
+from lineage.ancestry.pairwise.changes import EQUAL, Change, change
 from lineage.ancestry.pairwise.cues import Compared, experts
 from lineage.ancestry.pairwise.direction import direction, heard
 from lineage.ancestry.pairwise.drift import Changes, probability
@@ -31,6 +31,7 @@ from lineage.types import (
     Generic,
     Relation,
     Role,
+    TensorMatch,
     Verdict,
 )
 
@@ -84,7 +85,8 @@ def examine(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
 
 
 def _is_rearranged(pair: Pair, matched: Match) -> bool:
-    return pair.transposed or matched.a.tensors[pair.a].shape != matched.b.tensors[pair.b].shape
+    ours, theirs = matched.a.tensors[pair.a], matched.b.tensors[pair.b]
+    return pair.transposed or ours.shape != theirs.shape or ours.name in matched.reordered
 
 
 def _of_one_beginning(words: Mapping[str, Relation], a: CheckpointSketch) -> dict[str, Relation]:
@@ -106,7 +108,13 @@ def generic(sketch: CheckpointSketch) -> tuple[Generic, ...]:
 def _changes(matched: Match) -> Changes:
     mine = {t.name: t for t in matched.a.tensors}
     theirs = {t.name: t for t in matched.b.tensors}
-    return [(m, change(mine[m.a], theirs[m.b], m)) for m in matched.tensors if mine[m.a].part.generic is None]
+    held = [m for m in matched.tensors if mine[m.a].part.generic is None]
+    return [(m, _in_order(change(mine[m.a], theirs[m.b], m), m, matched.reordered)) for m in held]
+
+
+def _in_order(found: Change, held: TensorMatch, reordered: Collection[str]) -> Change:
+    """Equal values that lay in another order of rows are reordered."""
+    return Change("reordered") if found.kind == "same" and held.a in reordered else found
 
 
 def _component(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lineage.match.remembered import remembered
+from lineage.sketch.stats import GROUP
 from lineage.types import TensorSketch
 
 _RUN = 16  # the first positions of an axis are all sampled: the head of a run
@@ -47,11 +49,20 @@ def lattice(tensor: TensorSketch) -> str | None:
     """
     stats = tensor.stats
     runs = _runs(tensor)
-    if runs is not None and _has_few_levels(runs):
-        return _scheme(tensor, runs)
+    scheme = _scheme(tensor, runs) if runs is not None and _has_few_levels(runs) else None
+    if scheme is not None:
+        return scheme
     if 2 < stats.levels_group <= _MOST_LEVELS:
         return "int4"
-    return "int8" if 2 < stats.levels_row <= _MOST_BYTE_LEVELS else None
+    return "int8" if 2 < stats.levels_row <= _MOST_BYTE_LEVELS or _has_one_scale(tensor) else None
+
+
+def _has_one_scale(tensor: TensorSketch) -> bool:
+    """Whether rows too short to show a step, as those of small kernels are, lie on levels of the whole tensor."""
+    if len(tensor.shape) < 2 or not prod(tensor.shape[1:]) < GROUP < tensor.values.size:
+        return False
+    values = tensor.values.reshape(1, -1).astype(np.float64)
+    return len(np.unique(values)) < values.size and bool(_even(values, _MOST_BYTE_LEVELS).found.all())
 
 
 def is_rounding(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> bool:
@@ -184,9 +195,9 @@ def _even(runs: Values, most: int = _MOST_LEVELS) -> _Scales:
     points = np.sort(runs, axis=1)
     gaps, span = np.diff(points, axis=1), points[:, -1] - points[:, 0]
     step = np.full(len(runs), np.nan)
-    several = (gaps > 0).sum(axis=1) >= 2
     # Half precision parts equal levels: gaps far below the narrowest step are none.
     smallest = np.where(gaps > span[:, None] / (2 * most), gaps, np.inf).min(axis=1, initial=np.inf)
+    several = ((gaps > 0).sum(axis=1) >= 2) & np.isfinite(smallest)
     for divisor in range(1, _LEAST_GAPS + 1):
         at = np.flatnonzero(several & np.isnan(step))
         steps = np.rint(divisor * span[at] / smallest[at])
@@ -201,7 +212,7 @@ def _coded(runs: Values, codes: Values) -> _Scales:
     peak, origin = np.abs(runs).max(axis=1), np.zeros(len(runs))
     step = np.full(len(runs), np.nan)
     for code in np.unique(np.abs(codes[codes != 0]))[::-1]:
-        at = np.flatnonzero(np.isnan(step))
+        at = np.flatnonzero(np.isnan(step) & (peak > 0))
         scales = _Scales(origin[at], peak[at] / code, codes)
         fits = scales.hits(runs[at]).all(axis=1)
         step[at[fits]] = scales.step[fits]

@@ -19,11 +19,41 @@ _SIGNIFICAND = 23  # of float32
 _LEAST_SPACING = {"bfloat16": 0.0, "float16": 2.0**-24}  # among the smallest numbers, which float32 holds as others
 
 
+_LEAST_NORMAL = {"bfloat16": 2.0**-126, "float16": 2.0**-14, "float8_e4m3fn": 2.0**-6, "float8_e5m2": 2.0**-14}
+
+
+def is_cast(coarse: NDArray[np.float32], fine: NDArray[np.float32], scheme: str) -> bool:
+    """Whether values are others in a narrow type: to the nearest or cut off, numbers below the normal ones kept or 0.
+
+    Exporters and accelerators do all four.
+    """
+    tiny = np.abs(fine) < _LEAST_NORMAL[scheme]
+    for cast in (rounded, truncated):
+        found = cast(fine, scheme)
+        if np.array_equal(coarse, found) or (tiny.any() and np.array_equal(coarse, np.where(tiny, 0.0, found))):
+            return True
+    return False
+
+
+def truncated(values: NDArray[np.float32], scheme: str) -> NDArray[np.float32]:
+    """Values rounded towards zero to a narrow type, as float32."""
+    near = rounded(values, scheme)
+    dtype = _dtype(scheme)
+    with np.errstate(over="ignore", invalid="ignore"):
+        codes = near.astype(dtype)
+    # Codes of sign and magnitude count: one less is the next number towards zero.
+    below = (codes.view(f"u{codes.itemsize}") - 1).view(dtype).astype(np.float32)
+    return np.where(np.abs(near) > np.abs(values), below, near)
+
+
 def rounded(values: NDArray[np.float32], scheme: str) -> NDArray[np.float32]:
     """Values rounded to the nearest of a narrow type, as float32; infinite or NaN beyond its range."""
-    dtype: Any = np.float16 if scheme == "float16" else getattr(ml_dtypes, scheme)
     with np.errstate(over="ignore", invalid="ignore"):
-        return values.astype(dtype).astype(np.float32)
+        return values.astype(_dtype(scheme)).astype(np.float32)
+
+
+def _dtype(scheme: str) -> np.dtype[Any]:
+    return np.dtype(np.float16 if scheme == "float16" else getattr(ml_dtypes, scheme))
 
 
 @remembered

@@ -149,7 +149,7 @@ def _costs_across(small: int, large: int, pairs: Pairs) -> tuple[float, float]:
     r = pairs.correlation(small, large)
     if r is None:
         return math.inf, math.inf
-    alike = sum(t.params for t, _ in pairs.alike(small, large))
+    alike = sum(params for params, _ in pairs.alike(small, large))
     apart = sum(max(0.0, 1.0 - alike / pairs.sketches[model].params) for model in (small, large))
     distance = -math.log(r) + _CHANGED + _FOREIGN * apart
     is_part = pairs.components(small) < pairs.components(large)

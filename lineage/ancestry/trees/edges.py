@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
+from statistics import median
 
 import networkx as nx
 
@@ -28,7 +29,7 @@ _INFERRED = (
 _BY_VALUES: tuple[Relation, ...] = ("re-encoded", "quantized", "pruned")
 _TUNED: tuple[Relation, ...] = ("fine-tuned", "continued-pretraining")
 _ALL = 0.1  # how far the share may lie off 1, as training moves on: 0.02 in the practice zoo
-_HUB = 7  # children of a root of which at most one can be its parent: 6 in 7 are told right at least
+_HUB = 10  # children of a root, at most one of which can be its parent: nine in ten are told right at least
 _DIRECTED = 0.5  # how much more often one direction must be chosen than the other
 
 
@@ -108,9 +109,16 @@ def directed(tree: Tree, search: Search) -> dict[int, float]:
 
 
 def _is_hub(node: int, children: Sequence[int], field: Field) -> bool:
-    """Whether so many models hang on a root, most of them of its own structure, that it is the parent of nearly all."""
-    alike = sum(field.structure[child] == field.structure[node] for child in children)
-    return len(children) >= _HUB and 2 * alike > len(children)
+    """Whether so many models hang on a root, most of them of its own structure, that it is the parent of nearly all.
+
+    Their ways part at it: where the others hold some of the way to one of them, they part before it, at a model that is
+    not here, and the root is a sibling that lies near to that.
+    """
+    alike = [child for child in children if field.structure[child] == field.structure[node]]
+    if len(children) < _HUB or 2 * len(alike) <= len(children):
+        return False
+    held = {child: [field.held_movement(z, child, node) for z in alike if z != child] for child in alike}
+    return all(median(one[0] for one in shares if one is not None) <= _ALL for shares in held.values() if any(shares))
 
 
 def _holds(child: int, copy: int, source: int, field: Field) -> bool:

@@ -9,7 +9,7 @@ from lineage.ancestry.geometry import BY_TOKEN, FLOOR, TABLE
 from lineage.ancestry.pairwise.comparison import compare
 from lineage.ancestry.pairwise.direction import likely_role
 from lineage.ancestry.pairwise.relations import is_significant
-from lineage.types import CheckpointSketch, Comparison, Role, TensorMatch, TensorSketch
+from lineage.types import CheckpointSketch, Comparison, Role, TensorMatch
 
 Watch = Callable[[int, int], None]
 
@@ -26,7 +26,7 @@ class Pairs:
         self._watch = watch
         self._made: dict[tuple[int, int], Comparison] = {}
         self._correlations: dict[tuple[int, int], float | None] = {}
-        self._alike: dict[tuple[int, int], list[tuple[TensorSketch, TensorMatch]]] = {}
+        self._alike: dict[tuple[int, int], list[tuple[int, TensorMatch]]] = {}
 
     def compared(self, query: int, reference: int) -> Comparison:
         """What model `query` is to model `reference`."""
@@ -65,8 +65,8 @@ class Pairs:
         found, straight = self.either(left, right)
         return found.role if straight or found.role is None else _TURNED.get(found.role, found.role)
 
-    def alike(self, left: int, right: int) -> list[tuple[TensorSketch, TensorMatch]]:
-        """Matrices that correspond, row by row and column by column, with how they do: of two the smaller.
+    def alike(self, left: int, right: int) -> list[tuple[int, TensorMatch]]:
+        """Parameters of matrices that correspond, row by row and column by column, of two the fewer, and how they do.
 
         Where units were taken out, those that are left face others: such a pair says nothing of a distance.
         """
@@ -79,14 +79,16 @@ class Pairs:
         """The components of a model that hold weights of its own."""
         return {t.part.component for t in self.sketches[model].tensors if t.part.generic is None}
 
-    def _corresponding(self, left: int, right: int) -> list[tuple[TensorSketch, TensorMatch]]:
+    def _corresponding(self, left: int, right: int) -> list[tuple[int, TensorMatch]]:
         found, straight = self.either(left, right)
         sketches = (self.sketches[left], self.sketches[right])[:: 1 if straight else -1]
-        ours, theirs = ({t.name: t for t in sketch.tensors} for sketch in sketches)
+        ours, theirs = ({t.name: t.params for t in sketch.tensors} for sketch in sketches)
+        # What was joined for the comparison is in neither sketch, and of one size in both.
+        sizes = [(ours.get(m.a, math.prod(m.shape)), theirs.get(m.b, math.prod(m.shape))) for m in found.tensors]
         return [
-            (min(ours[m.a], theirs[m.b], key=lambda tensor: tensor.params), m)
-            for m in found.tensors
-            if _is_alike(m) and (m.role in BY_TOKEN or ours[m.a].params == theirs[m.b].params)
+            (min(both), m)
+            for both, m in zip(sizes, found.tensors, strict=True)
+            if _is_alike(m) and (m.role in BY_TOKEN or both[0] == both[1])
         ]
 
     def correlation(self, left: int, right: int) -> float | None:
@@ -102,7 +104,7 @@ class Pairs:
     def _measured(self, left: int, right: int) -> float | None:
         if not is_related(self.either(left, right)[0]):
             return None
-        sizes = [(t.params * (TABLE if m.role in BY_TOKEN else 1.0), m.r) for t, m in self.alike(left, right)]
+        sizes = [(params * (TABLE if m.role in BY_TOKEN else 1.0), m.r) for params, m in self.alike(left, right)]
         logs = [(size, math.log(min(1.0, max(r, FLOOR)))) for size, r in sizes if r is not None]
         total = sum(size for size, _ in logs)
         return math.exp(sum(size * value for size, value in logs) / total) if total else None

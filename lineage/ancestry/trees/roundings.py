@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lineage.ancestry.geometry import Cohort, held_share
 from lineage.ancestry.merges.mixtures import COPY
-from lineage.ancestry.pairwise.blurred import blurred, is_blurred_rounding
+from lineage.ancestry.pairwise.blurred import blurred, blurred_misses
 from lineage.ancestry.pairwise.lattices import lattice, misses
 from lineage.types import CheckpointSketch, TensorSketch
 
@@ -79,12 +79,15 @@ def _matrices(sketch: CheckpointSketch) -> list[TensorSketch]:
 def _off_levels(copy: Sequence[TensorSketch], finer: Sequence[TensorSketch]) -> float | None:
     """Share of the values that the finer model would have put on another level; None if it is not rounded from it.
 
-    The matrices, most of them by size, must be the other's, as they are or rounded to their levels.
+    The matrices, most of them by size, must be the other's, as they are or rounded to their levels. One that lies on
+    levels and was not rounded from the other's was rounded from another model's: a sibling equals it in all the rest.
     """
     total, off, on_level, trained = sum(mine.params for mine in copy), 0.0, 0, 0
     for mine, other in zip(copy, finer, strict=True):
         left = 0.0 if np.array_equal(mine.values, other.values) else _misses(mine, other)
         if left is None:
+            if has_levels(mine):
+                return None
             trained += mine.params
             if trained >= (1.0 - _MOST) * total:
                 return None
@@ -103,7 +106,7 @@ def _misses(mine: TensorSketch, other: TensorSketch) -> float | None:
     if lattice(mine) is not None:
         return misses(x, y) if lattice(other) is None else None
     levels = blurred(mine)
-    return 1.0 - levels.agreement(x, y) if levels is not None and is_blurred_rounding(levels, x, y) else None
+    return None if levels is None else blurred_misses(levels, x, y)
 
 
 def _round(values: NDArray[np.float32], dtype: np.dtype[np.generic]) -> NDArray[np.float32]:

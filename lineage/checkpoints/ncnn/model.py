@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lineage.checkpoints.bytes import PositionedFile, read
 from lineage.checkpoints.distinct import Names
 from lineage.checkpoints.ncnn.layouts import Kept, kept
-from lineage.checkpoints.ncnn.param import MAGIC, Layer, read_layers
+from lineage.checkpoints.ncnn.param import BEGINS, Layer, read_layers
 from lineage.checkpoints.reader import Contents
 from lineage.checkpoints.rearranged import blocks_in_order, permuted
 from lineage.checkpoints.row_scales import divided
@@ -36,15 +36,15 @@ class NcnnReader:
 
     def recognises(self, head: bytes) -> bool:
         """The text begins with a magic number."""
-        return head.startswith(MAGIC)
+        return head.startswith(BEGINS)
 
     def read(self, file: PositionedFile) -> Contents:
         """List the weights in the order of the layers. Raises UnsupportedFormat where a layer is not known."""
         layers = read_layers(file)
-        name = f"{file.path.name.removesuffix('.param')}.bin"
-        if not file.folder.holds(name):
+        values = file.beside(".param", ".bin")
+        if values is None:
+            name = f"{file.path.name.removesuffix('.param')}.bin"
             raise NoWeights(file.path, f"its weights {quoted(name)} are missing: keep them beside it")
-        values = file.folder.open(name)
         tensors: list[TensorView] = []
         left_out: list[tuple[str, str]] = []
         names, at = Names(), 0

@@ -13,7 +13,7 @@ from lineage.checkpoints.views import check_name
 from lineage.checkpoints.wording import quoted
 from lineage.errors import Malformed, Truncated, UnsupportedFormat
 
-MAGIC = b"7767517\n"
+BEGINS = (b"7767517\n", b"7767517\r\n")  # a magic number
 MAX_TEXT = 16 << 20  # bytes
 MAX_LAYERS = 1 << 18
 _ARRAY = -23300  # keys below it hold lists
@@ -37,7 +37,8 @@ def read_layers(file: PositionedFile) -> list[Layer]:
     """Read all lines. Raises Truncated, Malformed, and UnsupportedFormat for the text of PNNX."""
     if file.size > MAX_TEXT:
         raise Malformed(file.path, f"is {file.size:,} bytes long, more than the {MAX_TEXT:,} allowed for it")
-    lines = read(file, 0, file.size).decode("utf-8", "replace").split("\n")[1:]
+    text = read(file, 0, file.size).decode("utf-8", "replace").replace("\r\n", "\n")
+    lines = text.split("\n")[1:]
     counts = lines[0].split() if lines else []
     if len(counts) != 2 or not all(count.isdigit() and len(count) < 9 for count in counts):
         raise Truncated(file.path, "ends before the numbers of its layers and blobs: download it again")

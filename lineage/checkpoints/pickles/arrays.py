@@ -102,12 +102,19 @@ class _Inline(Stateful):
             raise ValueError("an array of an unknown state")
         _, shape, dtype, fortran, content = state
         if isinstance(content, list):
-            self.meaning = Unread(OBJECTS)
+            self.meaning = _objects(shape, content)
         elif isinstance(content, bytes | bytearray | str):
             held = content.encode("latin-1") if isinstance(content, str) else bytes(content)
             self.meaning = self._arrays.add(Memory(self._path, held), dtype, shape, fortran=bool(fortran))
         else:
             raise TypeError("an array whose values are no bytes")
+
+
+def _objects(shape: Any, content: list[Any]) -> object:
+    """What an array of Python objects holds where these may hold arrays: as numpy.save writes a dictionary."""
+    if not any(isinstance(one, dict | list | Stateful) for one in content):
+        return Unread(OBJECTS)
+    return content[0] if shape == () else content
 
 
 class _Wrapped(Stateful):

@@ -34,7 +34,7 @@ class PickleReader:
 
     def read(self, file: PositionedFile) -> Contents:
         """List the arrays. Raises UnsupportedFormat without any."""
-        return _arrays(file, "pickle")
+        return read_arrays(file, "pickle")
 
 
 class CompressedPickleReader:
@@ -49,10 +49,11 @@ class CompressedPickleReader:
         content = inflate(file)
         if not PickleReader().recognises(content[:64]):
             raise UnsupportedFormat(file.path, "is compressed, and no pickle of arrays is inside: decompress it first")
-        return _arrays(Memory(file.path, content), "joblib")
+        return read_arrays(Memory(file.path, content), "joblib")
 
 
-def _arrays(source: ByteSource, format_: str) -> Contents:
+def read_arrays(source: ByteSource, format_: str) -> Contents:
+    """List the arrays of a pickle that fills `source`. Raises UnsupportedFormat without any."""
     stream = PickleStream(source)
     arrays = Arrays(stream)
     loaded = Unpickler(source.path, stream, arrays.constructors, _no_storage).load()

@@ -76,6 +76,11 @@ class RemoteFile(PositionedFile):
         """The folder that the file lies in, for the files that it names."""
         return self._folder
 
+    @property
+    def homes(self) -> Sequence[tuple[Folder, str]]:
+        """The same with the name; a server has no links."""
+        return [(self._folder, self.path.name)]
+
     def expect(self, fetches: Sequence[Fetch]) -> None:
         """Take over which spans are to be fetched together; no two of them overlap."""
         spans = ((span, run, fetch) for fetch in fetches for run in fetch.runs for span in run.spans)

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lineage.checkpoints.kernels import Layout, Shape, kernel_layout, torch_layout
+from lineage.checkpoints.biases import Shape
+from lineage.checkpoints.kernels import Layout, kernel_layout, named_layout
 from lineage.checkpoints.rearranged import row_major
 from lineage.checkpoints.tf.constants import Constant
 from lineage.checkpoints.tf.graph import IDENTITIES, Graph, Use
@@ -93,4 +94,4 @@ def _layout(graph: Graph, name: str, shape: Shape, uses: Sequence[Use], shapes: 
     is_turned = products and all(graph.flag(node, _PRODUCTS[node.op]) for node in products)
     if len(shape) == 2 and is_turned and len(products) == len(uses):
         return Layout(name, shape[::-1], (1, shape[1]))
-    return Layout(name, shape, row_major(shape)) if products else torch_layout(name, shape, shapes)
+    return Layout(name, shape, row_major(shape)) if products else named_layout(name, shape, shapes)

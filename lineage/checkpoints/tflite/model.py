@@ -68,6 +68,8 @@ _SCALE, _ZERO, _AXIS = 2, 3, 6
 # height, width, in), depthwise ones (1, height, width, out), those in three dimensions (depth, height, width, in, out),
 # and transposed ones (out, height, width, in), where torch has (in, out, height, width).
 _KERNELS = {3: (0, 3, 1, 2), 4: (3, 0, 1, 2), 67: (3, 0, 1, 2), 132: (4, 3, 0, 1, 2)}
+_CUSTOM = 32
+_CUSTOM_KERNELS = {"Convolution2DTransposeBias": 67}  # of MediaPipe, by the built-in operator that they are like
 _PASSED_THROUGH = {6, 124}  # dequantize, densify
 
 
@@ -240,5 +242,6 @@ class _Model:
 
 
 def _builtin(code: Table) -> int:
-    """The number of a built-in operator; older files keep it in a byte."""
-    return max(code.number(0, "<b"), code.number(3, "<i"))
+    """The number of a built-in operator, or of the one that a custom one is like; older files keep it in a byte."""
+    number = max(code.number(0, "<b"), code.number(3, "<i"))
+    return _CUSTOM_KERNELS.get(code.text(1), number) if number == _CUSTOM else number

@@ -26,7 +26,13 @@ def described(descr: str = "'<f4'", order: str = "False", shape: str = "(4,)") -
 
 
 HOSTILE: dict[str, tuple[bytes, type[CheckpointError], str]] = {
-    "objects, which are a pickle": (npy(described("'|O'"), OBJECTS), UnsupportedDtype, "a pickle: never loaded"),
+    "objects, which are a pickle that calls": (
+        npy(described("'|O'"), OBJECTS),
+        Malformed,
+        "asks to call builtins.print",
+    ),
+    "objects that are no arrays": (npy(described("'|O'"), pickle.dumps([1])), UnsupportedDtype, "no arrays of numbers"),
+    "objects without end": (npy(described("'|O'"), b"\x80\x02]"), Truncated, "is needed, there are 3"),
     "records with objects": (npy(described("[('a', '|O')]"), OBJECTS), UnsupportedDtype, "holds records"),
     "a call for a shape": (npy(described(shape="(__import__('os').mkdir('ran'),)")), Malformed, "without descr"),
     "a call for a type": (npy(described("__import__('os').mkdir('ran')")), Malformed, "without descr"),

@@ -8,7 +8,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from lineage.anatomy import fixed_table
+from lineage.anatomy import fixed_rows, fixed_table
+from tests.synthetic import tensor
 
 
 def waves(n: int, d: int, offset: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -60,6 +61,19 @@ def constant_q(bins: int = 36, width: int = 256, phase: float = 0.0) -> np.ndarr
     return rows
 
 
+def boxes(corners: bool = False, anchors: int = 3) -> np.ndarray:
+    """Of a single-shot detector: centre and size, or two corners, over three maps."""
+    found = []
+    for scale, side in enumerate((40, 20, 10)):
+        for y, x in np.ndindex(side, side):
+            for k in range(anchors):
+                size = 0.05 * (1 + k) * 2**scale
+                found.append([(x + 0.5) / side, (y + 0.5) / side, size, 0.7 * size])
+    table = np.array(found)
+    centre, half = table[:, :2], table[:, 2:] / 2
+    return np.hstack([centre - half, centre + half])[None] if corners else table[None]
+
+
 def causal(n: int = 32) -> np.ndarray:
     return np.tril(np.ones((n, n)))[None, None]
 
@@ -92,6 +106,12 @@ GENERATORS: dict[str, tuple[Callable[[], np.ndarray], str]] = {
     "DCT": (dct, "cosine basis"),
     "DCT transposed": (lambda: dct().T, "cosine basis"),
     "constant-Q": (constant_q, "constant-Q basis"),
+    "prior boxes": (boxes, "prior boxes"),
+    "prior boxes, corners": (lambda: boxes(corners=True, anchors=6), "prior boxes"),
+    "prior boxes, one a cell": (lambda: boxes(anchors=1), "prior boxes"),
+    "prior boxes, turned": (lambda: boxes()[0].T, "prior boxes"),
+    "sizes of prior boxes": (lambda: boxes()[..., 2:], "prior boxes"),
+    "places of prior boxes": (lambda: boxes()[..., :2], "prior boxes"),
     "constant-Q, sines": (lambda: -constant_q(phase=np.pi / 2), "constant-Q basis"),
 }
 
@@ -144,6 +164,32 @@ def test_a_table_that_was_trained_on_is_no_longer_fixed():
         table = make()
         trained = table + 0.05 * np.abs(table).max() * rng.standard_normal(table.shape)
         assert fixed_table("x", table.shape, trained.astype(np.float32)) is None
+
+
+def test_waves_are_told_by_some_of_their_rows():
+    waves_ = constant_q(bins=36, width=4096).reshape(36, -1).astype(np.float32)
+    assert fixed_rows(waves_[np.r_[:20, 25:36:3]]) == "constant-Q basis"
+    assert fixed_rows(np.random.default_rng(1).permutation(waves_)) is None
+    noise = np.random.default_rng(2).standard_normal(waves_.shape).astype(np.float32)
+    assert fixed_rows(noise) is None
+    assert fixed_rows(waves_ + 0.01 * np.abs(waves_).max() * noise) is None
+
+
+@pytest.mark.parametrize("depth", ["sampled", "full"])
+def test_a_table_of_waves_too_large_to_be_read_whole_is_no_evidence(depth):
+    assert tensor(constant_q(bins=36, width=8192).astype(np.float32), depth).part.generic == "constant-Q basis"
+
+
+@pytest.mark.parametrize("columns", [2, 3, 4])
+@pytest.mark.parametrize("levels", [0, 255, 15])
+def test_a_trained_table_of_few_columns_is_no_list_of_boxes(columns, levels):
+    rng = np.random.default_rng(columns)
+    table = rng.standard_t(3, (4096, columns))
+    if levels:
+        step = 2 * np.abs(table).max(axis=0) / levels if levels == 255 else 6.0 / levels
+        table = np.clip(np.rint(table / step), -levels // 2, levels // 2) * step
+    assert fixed_table("x", table.shape, table.astype(np.float32)) is None
+    assert fixed_table("x", table.T.shape, table.T.astype(np.float32)) is None
 
 
 def test_gains_near_one_are_no_fixed_table():

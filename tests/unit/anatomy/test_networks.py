@@ -131,3 +131,79 @@ def test_scalars_and_empty_models_have_a_part_each():
     assert describe([], {}).parts == ()
     (part,) = describe([("logit_scale", ())], {}).parts
     assert not any(axis.exchangeable for axis in part.axes)
+
+
+NAMELESS: shapes.Shapes = [
+    ("f1", (40, 3, 5, 5)), ("b1", (40,)), ("f2", (40, 1, 3, 3)), ("f3", (64, 40, 1, 1)), ("b3", (64,)),
+    ("f4", (64, 64, 3, 3)), ("b4", (64,)), ("f5", (10, 64, 1, 1)), ("b5", (10,)),
+]  # fmt: skip
+
+
+def test_kernels_whose_names_say_nothing_are_told_by_their_shapes():
+    parts = parts_of(NAMELESS)
+    assert {parts[f"f{n}"].role for n in range(1, 6)} == {"conv"}
+    assert exchangeable(parts["f1"]) == (True, False)  # colours stay
+    assert exchangeable(parts["f2"]) == (True, False)
+    assert exchangeable(parts["f3"]) == exchangeable(parts["f4"]) == (True, True)
+    assert exchangeable(parts["f5"]) == (False, True)  # classes stay
+    assert parts["f1"].axes[0] == parts["f2"].axes[0] == parts["f3"].axes[1] != parts["f4"].axes[0]
+
+
+def test_what_has_four_axes_and_is_no_kernel_stays_unknown():
+    model = [*NAMELESS, ("relative_table", (64, 8, 5, 5)), ("grid", (1, 2, 40, 40)), ("window", (40, 64, 16, 16))]
+    parts = parts_of(model)
+    assert {parts[name].role for name in ("relative_table", "grid", "window")} == {"unknown"}
+    assert not any(axis.exchangeable for axis in parts["window"].axes)
+
+
+def test_a_bias_tells_which_side_of_a_matrix_makes_units():
+    model = [("f1", (48, 3, 3, 3)), ("b1", (48,)), ("f2", (96, 48, 3, 3)), ("b2", (96,)), ("fc_w", (96, 10))]
+    turned = parts_of([*model, ("fc_b", (10,))])
+    assert exchangeable(turned["fc_w"]) == (True, False)
+    assert exchangeable(turned["f2"]) == (True, True)
+    # Without it 96 seem to be made, and nothing reads what the layer before makes.
+    assert exchangeable(parts_of(model)["f2"]) == (False, True)
+
+
+def test_a_picture_made_from_a_picture_has_colours_at_both_ends():
+    model = [("a.weight", (32, 3, 3, 3)), ("b.weight", (64, 32, 3, 3)), ("c.weight", (32, 64, 3, 3))]
+    parts = parts_of([*model, ("d.weight", (3, 32, 3, 3))])
+    assert exchangeable(parts["a.weight"]) == (True, False)
+    assert exchangeable(parts["b.weight"]) == (True, True)
+    assert exchangeable(parts["d.weight"]) == (False, True)
+
+
+def test_one_channel_read_by_many_is_no_picture_and_a_dense_layer_may_hide_pixels():
+    depthwise = [("a.weight", (64, 1, 3, 3)), ("b.weight", (64, 64, 1, 1)), ("c.weight", (64, 1, 3, 3))]
+    model = [*depthwise, ("d.weight", (1, 64, 1, 1))]
+    assert not any(axis.exchangeable for part in parts_of(model).values() for axis in part.axes)
+    dense = [("a.weight", (64, 3, 3, 3)), ("b.weight", (3, 64, 3, 3)), ("c.weight", (64, 64))]
+    assert not any(axis.exchangeable for part in parts_of(dense).values() for axis in part.axes)
+
+
+def test_the_only_dense_layer_makes_the_answers_even_where_units_are_as_few():
+    squeezed = [("a.w", (32, 3, 3, 3)), ("b.w", (2, 32, 1, 1)), ("c.w", (32, 2, 1, 1)), ("d.w", (48, 32, 3, 3))]
+    parts = parts_of([*squeezed, ("fc.w", (2, 48))])
+    assert exchangeable(parts["d.w"]) == (True, True)
+    assert exchangeable(parts["fc.w"]) == (False, True)
+    # Two dense layers may make what others read.
+    parts = parts_of([*squeezed, ("fc1.w", (2, 48)), ("fc2.w", (48, 2))])
+    assert not any(axis.exchangeable for part in parts.values() for axis in part.axes)
+
+
+def test_what_the_only_dense_layer_makes_or_reads_is_data_where_units_are_as_many():
+    model = [("a.w", (48, 3, 3, 3)), ("b.w", (64, 48, 3, 3)), ("c.w", (48, 64, 3, 3)), ("d.w", (96, 48, 1, 1))]
+    parts = parts_of([*model, ("e.w", (64, 96, 3, 3)), ("fc", (64, 96))])
+    assert exchangeable(parts["a.w"]) == (True, False)
+    assert exchangeable(parts["b.w"]) == (False, True)  # 64 may be the embedding
+    assert exchangeable(parts["e.w"]) == exchangeable(parts["fc"]) == (False, False)
+
+
+def test_a_mask_of_one_channel_is_an_answer_though_depthwise_layers_read_one():
+    model = [("a.w", (32, 3, 3, 3)), ("b.w", (32, 1, 3, 3)), ("c.w", (64, 32, 1, 1)), ("d.w", (64, 1, 3, 3))]
+    parts = parts_of([*model, ("e.w", (32, 64, 1, 1)), ("f.w", (1, 32, 3, 3))])
+    assert exchangeable(parts["c.w"]) == exchangeable(parts["e.w"]) == (True, True)
+    assert exchangeable(parts["f.w"]) == (False, True)
+    # Of one colour and one mask neither is told from what depthwise layers read.
+    grey = [("a.w", (32, 1, 3, 3)), *model[1:], ("e.w", (32, 64, 1, 1)), ("f.w", (1, 32, 3, 3))]
+    assert not any(axis.exchangeable for part in parts_of(grey).values() for axis in part.axes)

@@ -37,8 +37,15 @@ def test_a_star_without_its_beginning_is_open_while_it_is_small(seed):
 
 
 def test_a_model_with_many_neighbours_is_the_parent_of_all_but_one_of_them_at_least():
-    family = {f"child {i}": trained(BASE, 10 + i) for i in range(8)} | {"base": BASE}
-    assert said(family) == {frozenset(("base", f"child {i}")): f"child {i}" for i in range(8)}
+    family = {f"child {i}": trained(BASE, 10 + i) for i in range(10)} | {"base": BASE}
+    assert said(family) == {frozenset(("base", f"child {i}")): f"child {i}" for i in range(10)}
+
+
+def test_the_nearest_of_many_siblings_is_not_taken_for_their_parent():
+    family = {f"child {i}": trained(BASE, 10 + i) for i in range(12)} | {"light child": trained(BASE, 30, 0.02)}
+    found = said(family)
+    assert len([ends for ends in found if "light child" in ends]) >= 10
+    assert set(found.values()) == {None}
 
 
 def test_what_hangs_on_a_computed_copy_is_younger():

@@ -79,3 +79,13 @@ def test_the_quantised_child_of_a_sibling_has_no_direction():
     sibling = compare(rounded, sketch(matrices(noise(0.1))(base)))
     assert (sibling.relation, sibling.role) == ("quantized", "undirected")
     assert any("no plain rounding" in text for text in sibling.basis)
+
+
+def test_a_small_kernel_on_one_scale_has_levels_though_its_rows_are_short():
+    rng = np.random.default_rng(31)
+    kernel = rng.standard_normal((64, 1, 3, 3)).astype(np.float32)
+    step = np.abs(kernel).max() / 127
+    codes = (np.rint(kernel / step) * step).astype(np.float32)
+    assert lattice(tensor(codes)) == "int8"
+    assert lattice(tensor(kernel)) is None
+    assert lattice(tensor(np.zeros((64, 1, 3, 3), np.float32))) is None

@@ -53,6 +53,20 @@ def test_what_holds_the_error_of_a_copy_comes_from_it(scheme, order):
     assert {names[model] for model in inherited} == {"of copy"} | ({"far of copy"} if scheme != "int8" else set())
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_copy_is_no_rounding_of_a_sibling_that_equals_its_source_in_most_matrices(scheme):
+    """An adapter touches a few matrices: all others are as they were in the model that the copy was rounded from."""
+    kept = [name for name in BASE if "query" not in name]
+    adapted = stored(matrices(noise(0.02, seed=6))(BASE)) | {name: BASE[name] for name in kept}
+    copy = stored(matrices(SCHEMES[scheme])(BASE))
+    assert any(not np.array_equal(adapted[name], BASE[name]) for name in BASE)
+    sketches = [sketch(copy, name="copy"), sketch(adapted, name="adapted"), sketch(BASE, name="base")]
+    (cohort,) = cohorts(sketches)
+    assert roundings(cohort, sketches) == {0: 2}
+    (cohort,) = cohorts(sketches[:2])
+    assert roundings(cohort, sketches[:2]) == {}
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_model_on_levels_is_no_rounding_of_what_was_lightly_trained_from_it(scheme, dtype):

@@ -58,6 +58,40 @@ def test_an_unknown_file_beside_another_json_is_still_unknown(tmp_path: Path) ->
 # -- ncnn --------------------------------------------------------------------------------------
 
 
+def test_lines_may_end_as_on_windows(tmp_path: Path) -> None:
+    arrays = {"a.weight": normal(6, 4), "b.weight": normal(5, 4, 3)}
+    path = write_ncnn(tmp_path, arrays)
+    usual = whole(open_checkpoint(path))
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    for place in (path, tmp_path / "net.bin"):
+        found = whole(open_checkpoint(place))
+        assert found.keys() == usual.keys()
+        assert all(np.array_equal(found[name], usual[name]) for name in usual)
+
+
+def test_a_link_leads_to_what_lies_beside_the_file(tmp_path: Path) -> None:
+    (tmp_path / "v2").mkdir()
+    path = write_ncnn(tmp_path / "v2", {"a.weight": normal(6, 4)})
+    (tmp_path / "latest.param").symlink_to(path)
+    (tmp_path / "latest-values.bin").symlink_to(tmp_path / "v2" / "net.bin")
+    usual = whole(open_checkpoint(path))
+    for name in ("latest.param", "latest-values.bin"):
+        assert np.array_equal(whole(open_checkpoint(tmp_path / name))["a.weight"], usual["a.weight"])
+    (tmp_path / "v2" / "net.bin").unlink()
+    with pytest.raises(NoWeights, match=r"'latest\.bin' are missing"):
+        open_checkpoint(tmp_path / "latest.param")
+
+
+def test_what_lies_beside_a_link_comes_first(tmp_path: Path) -> None:
+    (tmp_path / "v2").mkdir()
+    path = write_ncnn(tmp_path / "v2", {"a.weight": normal(6, 4)})
+    other = write_ncnn(tmp_path, {"a.weight": normal(6, 4)})
+    other.unlink()
+    other.symlink_to(path)
+    found, elsewhere = (whole(open_checkpoint(place))["a.weight"] for place in (other, path))
+    assert not np.array_equal(found, elsewhere)
+
+
 def test_layers_keep_what_they_keep(tmp_path: Path) -> None:
     kernel, bias, gain = normal(6, 4, 3, 2), normal(6), normal(6)
     layers = [

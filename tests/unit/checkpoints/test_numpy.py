@@ -14,6 +14,10 @@ from lineage.errors import CheckpointError, Malformed, UnsupportedDtype
 from tests.checkpoint_files import same_bits, whole
 
 
+def normal(*shape: int) -> np.ndarray:
+    return np.random.default_rng(len(shape)).standard_normal(shape).astype(np.float32)
+
+
 def npy_bytes(header: str, data: bytes = b"", version: int = 1) -> bytes:
     raw = header.encode("latin-1") + b"\n"
     return b"\x93NUMPY" + bytes([version, 0]) + len(raw).to_bytes(2 if version == 1 else 4, "little") + raw + data
@@ -113,3 +117,31 @@ def test_a_damaged_compressed_member_is_refused(tmp_path: Path) -> None:
     view = open_checkpoint(path).tensors[0]
     with pytest.raises(Malformed, match=r"'w\.npy' is damaged"):
         view.rows(0, 2000)
+
+
+def test_a_dictionary_of_arrays_is_read_without_running_its_pickle(tmp_path: Path) -> None:
+    arrays = {"a.weight": normal(4, 3), "a.bias": normal(4)}
+    np.save(tmp_path / "net.npy", arrays)  # type: ignore[arg-type]  # as people do
+    np.save(tmp_path / "nested.npy", {"layers": {"a": arrays}})  # type: ignore[arg-type]
+    np.savez(tmp_path / "net.npz", weights=np.array(arrays, dtype=object), step=np.array(3.0))
+    for name, prefix in (("net.npy", ""), ("nested.npy", "layers.a."), ("net.npz", "weights.")):
+        found = whole(open_checkpoint(tmp_path / name))
+        assert {key: array.tobytes() for key, array in found.items() if key != "step"} == {
+            prefix + key: array.tobytes() for key, array in arrays.items()
+        }, name
+
+
+def test_a_list_of_arrays_is_the_layers_of_a_model(tmp_path: Path) -> None:
+    arrays = [normal(4, 3), normal(4), normal(2, 4), normal(2)]
+    ragged = np.empty(4, object)
+    ragged[:] = arrays
+    np.save(tmp_path / "net.npy", ragged)
+    found = whole(open_checkpoint(tmp_path / "net.npy"))
+    assert list(found) == ["layers.0.weight", "layers.0.bias", "layers.1.weight", "layers.1.bias"]
+    assert all(np.array_equal(a, b) for a, b in zip(found.values(), arrays, strict=True))
+
+
+def test_objects_that_hold_no_arrays_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "net.npy", np.array(["a", None], dtype=object))
+    with pytest.raises(CheckpointError):
+        open_checkpoint(tmp_path / "net.npy")

@@ -55,12 +55,14 @@ class TestKernels:
             (CONV, (4, 3, 2, 5), (0, 3, 1, 2)),
             (DEPTHWISE, (1, 3, 2, 6), (3, 0, 1, 2)),
             (TRANSPOSED, (4, 3, 2, 5), (3, 0, 1, 2)),
+            ("Convolution2DTransposeBias", (4, 3, 2, 5), (3, 0, 1, 2)),
+            ("SomethingElse", (4, 3, 2, 5), (0, 1, 2, 3)),
             (CONV_3D, (2, 3, 2, 4, 5), (4, 3, 0, 1, 2)),
             (FULLY_CONNECTED, (4, 6), (0, 1)),
         ],
     )
     def test_axes_come_in_the_order_of_torch(
-        self, code: int, shape: tuple[int, ...], order: tuple[int, ...], tmp_path: Path
+        self, code: int | str, shape: tuple[int, ...], order: tuple[int, ...], tmp_path: Path
     ) -> None:
         kernel = normal(*shape)
         tensors = [tensor("x", (1, 8), 0, 0), tensor("m/conv/Conv2D", shape, 0, 1), tensor("y", (1, 8), 0, 0)]

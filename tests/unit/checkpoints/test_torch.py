@@ -18,6 +18,7 @@ from tests.torch_files import (
     Call,
     Glob,
     Module,
+    Persistent,
     Raw,
     Storages,
     example,
@@ -104,6 +105,22 @@ class TestViews:
         tensor = storages.view(key, 2, (2, 2), (2, 1))
         tensor.arguments[0].identity = (*storages.storage(key).identity[:5], ("view", 4, 20))
         assert whole(opened(tmp_path, {"w": tensor}, storages))["w"].tolist() == [[6, 7], [8, 9]]
+
+    def test_a_class_of_a_whole_legacy_module_comes_with_its_source(self, tmp_path: Path) -> None:
+        storages = Storages(legacy=True)
+        layer = Persistent(("module", Glob("torch.nn", "Linear"), "linear.py", "class Linear: ..."))
+        state = {"training": False, "_parameters": ordered_dict({"weight": storages.tensor(MATRIX)})}
+        inner = Call(layer, (), state)  # type: ignore[arg-type]  # a class by its persistent id
+        net = Persistent(("module", Glob("nets", "Net"), "net.py", "class Net: ..."))
+        outer = Call(net, (), {"_modules": ordered_dict({"fc": inner})})  # type: ignore[arg-type]
+        assert same_bits(whole(opened(tmp_path, outer, storages))["fc.weight"], MATRIX)
+
+    def test_a_persistent_id_of_no_class_is_no_storage(self, tmp_path: Path) -> None:
+        storages = Storages(legacy=True)
+        tensor = storages.tensor(MATRIX)
+        tensor.arguments = (Persistent(("elsewhere", "0")), *tensor.arguments[1:])
+        with pytest.raises(Malformed, match="a tensor without storage"):
+            opened(tmp_path, {"w": tensor}, storages)
 
 
 class TestTypes:

@@ -1,0 +1,119 @@
+"""The experts of a mixture one by one, where a framework keeps all of a layer in one tensor.
+
+Layouts: transformers from 5 on (experts, 2 units, width), gate above up; Llama-4 and Qwen3-VL (experts, width, 2
+units); gpt-oss the same with gate and up by turns; Granite's and JetMoE's `input_linear`; torchtitan's w1, w2, w3; DBRX
+and MegaBlocks (experts x units, width).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+from lineage.anatomy.names import Named, Path, is_number
+from lineage.checkpoints.cuts import column_range, every_other_row, matrices, row_range
+from lineage.types import TensorView
+
+_MOST = 4096  # experts in a layer; more are a table of something else
+_PARTS = {
+    "gate_up_proj": ("gate_proj", "up_proj"), "up_gate_proj": ("up_proj", "gate_proj"),
+    "input_linear": ("gate_proj", "up_proj"), "output_linear": ("down_proj",),
+    "gate_proj": ("gate_proj",), "up_proj": ("up_proj",), "down_proj": ("down_proj",),
+    "w1": ("w1",), "w2": ("w2",), "w3": ("w3",), "v1": ("w3",),
+}  # fmt: skip
+_DOWN = ("down_proj", "output_linear", "w2")
+_ROUTERS = (("gate",), ("router",), ("router", "layer"))
+
+
+def expert_parts(
+    view: TensorView,
+    tensor: Named,
+    modules: Mapping[Path, Named],
+    biased: Collection[Path],
+    config: Mapping[str, Any],
+) -> list[TensorView]:
+    """Views of the matrices, or biases, of each expert; none for anything but a stack of experts.
+
+    `modules` are the weights of the model by module, `biased` the modules that have a bias.
+    """
+    weight = modules[tensor.module]
+    parts = _PARTS.get(tensor.last)
+    home = _home(weight)
+    if parts is None or home is None:
+        return []
+    stack = _split_rows(view, weight, home, modules) if len(weight.shape) == 2 else _matrices(view, tensor, weight)
+    if not stack:
+        return []
+    if len(parts) == 1:
+        found = [[matrix] for matrix in stack]
+    else:
+        axis = _doubled_axis(weight, modules)
+        if axis is None:
+            return []
+        by_turns = config.get("model_type") == "gpt_oss" or tensor.module in biased
+        found = [_halves(matrix, axis if len(matrix.shape) == 2 else 0, by_turns) for matrix in stack]
+    stem = _stem(view.name, tensor)
+    leaf = "bias" if tensor.leaf == "bias" else "weight"
+    return [
+        replace(one, name=f"{stem}.{number}.{part}.{leaf}")
+        for number, matrix in enumerate(found)
+        for part, one in zip(parts, matrix, strict=True)
+    ]
+
+
+def _matrices(view: TensorView, tensor: Named, weight: Named) -> list[TensorView]:
+    """A view for each expert of a stack of matrices, or of the matrix of their biases."""
+    rank = 2 if tensor.leaf == "bias" else 3
+    fits = len(weight.shape) == 3 and len(view.shape) == rank and 1 <= view.shape[0] <= _MOST
+    return matrices(view) if fits and view.shape[0] == weight.shape[0] else []
+
+
+def _home(tensor: Named) -> Path | None:
+    """The module that the experts belong to; None for what is no stack of them."""
+    module = tensor.module
+    if "experts" in module:
+        at = module.index("experts")
+        return None if any(is_number(token) for token in module[at:]) else module[:at]
+    is_stack = tensor.last in ("input_linear", "output_linear") and len(tensor.shape) == 3
+    return tensor.parent if is_stack else None
+
+
+def _split_rows(view: TensorView, weight: Named, home: Path, modules: Mapping[Path, Named]) -> list[TensorView]:
+    """The experts of a matrix that has them one above the other, as many as the router counts."""
+    routers = [modules[(*home, *path)] for path in _ROUTERS if (*home, *path) in modules]
+    count = routers[0].shape[0] if routers and len(routers[0].shape) == 2 else 0
+    if not 1 < count <= _MOST or view.shape != weight.shape or view.shape[0] % count:
+        return []
+    size = view.shape[0] // count
+    return [row_range(view, number * size, (number + 1) * size) for number in range(count)]
+
+
+def _doubled_axis(weight: Named, modules: Mapping[Path, Named]) -> int | None:
+    """The axis, of one expert's matrix, that holds gate and up: twice as long as the one that leads back reads."""
+    for name in _DOWN:
+        down = modules.get((*weight.parent, name))
+        if down is None or len(down.shape) != 3 or len(weight.shape) != 3:
+            continue
+        (rows, columns), (first, second) = weight.shape[1:], down.shape[1:]
+        if rows == 2 * second and columns == first:
+            return 0
+        if columns == 2 * first and rows == second:
+            return 1
+    return None
+
+
+def _halves(matrix: TensorView, axis: int, by_turns: bool) -> list[TensorView]:
+    length = matrix.shape[axis]
+    if by_turns and axis:
+        return [column_range(matrix, first, length, 2) for first in (0, 1)]
+    if by_turns:
+        return [every_other_row(matrix, first) for first in (0, 1)]
+    cut = column_range if axis else row_range
+    return [cut(matrix, start, start + length // 2) for start in (0, length // 2)]
+
+
+def _stem(name: str, tensor: Named) -> str:
+    """The name of the experts' module, as the file has it."""
+    head, found, _ = name.partition("experts.")
+    return f"{head}experts" if found else f"{name[: name.rindex(tensor.last)]}experts"

@@ -1,0 +1,106 @@
+"""From tensors as a framework packed them to logical parts: query, key, value, gate, up, and the experts one by one.
+
+The same weights are stored as one matrix or as several; a part has the same values, and the same digest, either way.
+A tensor whose layout neither names nor shapes nor the config tell stays as it is: `lineage.match` decides by values.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from lineage.anatomy.fused_attention import Fused, fused_attention
+from lineage.anatomy.names import Named, Path, take_apart
+from lineage.anatomy.roles import role_of
+from lineage.anatomy.stacked_experts import expert_parts
+from lineage.checkpoints.cuts import row_range
+from lineage.checkpoints.rearranged import rows_in_order
+from lineage.types import TensorView
+
+MOST_PARTS = 1 << 18  # twice what the largest public mixtures of experts have; a made-up file may, to cost memory
+_LEAVES = frozenset({"weight", "bias", "parameter"})
+_DOUBLED = frozenset({"gate_up_proj", "up_gate_proj", "gate_up", "Wi", "dense_h_to_4h", "fc1", "linear_fc1"})
+_QKV = ("q_proj", "k_proj", "v_proj")
+_GATED = ("gate_proj", "up_proj")
+
+
+def unpacked(views: Sequence[TensorView], config: Mapping[str, Any]) -> list[TensorView]:
+    """The logical parts of every view, in order; `config` is the parsed config.json, or empty.
+
+    A part is named after the tensor that it lies in: `self_attn.qkv_proj.q_proj.weight`. Nothing is read.
+    """
+    named = take_apart([(view.name, view.shape) for view in views])
+    known = _Known(named, config)
+    parts = [known.parts(view, tensor) for view, tensor in zip(views, named, strict=True)]
+    names = [part.name for found in parts for part in found]
+    if len(names) > MOST_PARTS or len(set(names)) < len(names):
+        return list(views)
+    return [part for found in parts for part in found]
+
+
+class _Known:
+    """The tensors of a model by where they stand, to find what a fused one is read by."""
+
+    def __init__(self, named: Sequence[Named], config: Mapping[str, Any]) -> None:
+        self._config = config
+        self._modules = {tensor.module: tensor for tensor in named if tensor.leaf != "bias"}
+        self._biased = frozenset(tensor.module for tensor in named if tensor.leaf == "bias")
+        self._roles: dict[tuple[Path, str], Named] = {}
+        self._by_parent: dict[Path, list[Named]] = defaultdict(list)
+        for tensor in named:
+            if tensor.leaf != "bias" and len(tensor.shape) > 1:
+                self._by_parent[tensor.parent].append(tensor)
+                self._roles.setdefault((tensor.parent, role_of(tensor, {})), tensor)
+
+    def parts(self, view: TensorView, tensor: Named) -> list[TensorView]:
+        """The parts of one view, or the view."""
+        if tensor.leaf not in _LEAVES:
+            return [view]
+        weight = self._modules.get(tensor.module)
+        if weight is None:
+            return [view]
+        found = expert_parts(view, tensor, self._modules, self._biased, self._config)
+        if found:
+            return found
+        if (fused := self._attention(weight)) is not None:
+            return _cut(view, tensor, fused, _QKV)
+        if (fused := self._gated(weight)) is not None:
+            return _cut(view, tensor, fused, _GATED[::-1] if weight.last == "up_gate_proj" else _GATED)
+        return [view]
+
+    def _attention(self, weight: Named) -> Fused | None:
+        if role_of(weight, {}) != "qkv":
+            return None
+        found = self._roles.get((weight.parent, "o")) or self._roles.get((weight.parent[:-1], "o"))
+        return fused_attention(weight, found.shape if found else None, self._config)
+
+    def _gated(self, weight: Named) -> Fused | None:
+        """Gate and up in one: twice as many units as the matrix reads that leads back."""
+        down = self._roles.get((weight.parent, "down"))
+        if weight.last not in _DOUBLED or down is None or len(down.shape) != 2:
+            return None
+        width, units = down.shape
+        return Fused((units, units), None) if weight.shape == (2 * units, width) else None
+
+
+def _cut(view: TensorView, tensor: Named, fused: Fused, parts: Sequence[str]) -> list[TensorView]:
+    """The parts of a fused matrix or of its bias; the view itself where it is of another size."""
+    if view.shape[:1] != (sum(fused.sizes),):
+        return [view]
+    if fused.order is not None:
+        view = rows_in_order(view, fused.order)
+    stem, leaf = _named(view.name, tensor)
+    found, start = [], 0
+    for part, size in zip(parts, fused.sizes, strict=True):
+        found.append(replace(row_range(view, start, start + size), name=f"{stem}.{part}.{leaf}"))
+        start += size
+    return found
+
+
+def _named(name: str, tensor: Named) -> tuple[str, str]:
+    """The name up to its parameter, and the parameter's."""
+    if tensor.leaf == "parameter":
+        return name, "weight"
+    return name[: -len(tensor.leaf) - 1], tensor.leaf

@@ -1,0 +1,84 @@
+"""The orders in which frameworks keep the rows of fused matrices, as candidates between two models.
+
+Each is a reading of the query's rows in the reference's order; which one holds, if any, is for the values to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.checkpoints.row_orders import (
+    Order,
+    grouped_heads,
+    halves_of_heads,
+    pairs_of_heads,
+    sorted_blocks,
+    sorted_heads,
+)
+
+Places = NDArray[np.int64]
+_HEADS = range(8, 513)  # rows of a head, in every public model
+_CODEGEN = (4, (0, 2, 1))
+
+
+@lru_cache(maxsize=2)  # of some hundred orders of some ten thousand rows
+def attention_orders(sizes: tuple[int, int, int]) -> tuple[Places, ...]:
+    """Where each row of a query-key-value stack may lie on the other side.
+
+    One side may be interleaved by head or group, or keep rotary rows in pairs where the other has halves, or both.
+    """
+    return tuple(_distinct(_attention_orders(*sizes)))
+
+
+def _attention_orders(queries: int, keys: int, values: int) -> Iterator[Places]:
+    length = queries + keys + values
+    still = np.arange(queries + keys, length)
+    for side in (n for n in _HEADS if queries % n == 0 and keys % n == 0):
+        heads, groups = queries // side, keys // side
+        turns = [halves_of_heads(side), pairs_of_heads(side)] if side % 2 == 0 else []
+        rotary = [np.concatenate([places(one, queries + keys), still]) for one in turns]
+        packed = []
+        if heads > 1 and heads % groups == 0:
+            packed = [places(order(length, heads, groups), length) for order in (sorted_heads, grouped_heads)]
+        yield from rotary
+        yield from packed
+        for fused in packed:
+            for turn in rotary:
+                yield turn[fused]
+                yield fused[turn]
+    if queries == keys and queries % _CODEGEN[0] == 0:
+        blocks = places(sorted_blocks(length, *_CODEGEN), length)
+        yield blocks
+        yield np.argsort(blocks)
+
+
+@lru_cache(maxsize=16)
+def gate_orders(units: int) -> tuple[Places, ...]:
+    """Where each row of a gate-up stack lies if one side has them by turns, or up before gate."""
+    length = 2 * units
+    rows = np.arange(length)
+    by_turns = [places(sorted_blocks(length, units, parts), length) for parts in ((0, 1), (1, 0))]
+    swapped = (rows + units) % length
+    return tuple(_distinct(iter([swapped, *by_turns, *(np.argsort(one) for one in by_turns)])))
+
+
+def places(order: Order, length: int) -> Places:
+    """At which row of the wanted order each stored row comes to lie, int64 (length,)."""
+    stored = order(np.arange(length))
+    found: Places = np.empty(length, np.int64)
+    found[stored] = np.arange(length)
+    return found
+
+
+def _distinct(found: Iterator[Places]) -> Iterator[Places]:
+    """Orders that move something, each once."""
+    seen: set[bytes] = set()
+    for one in found:
+        key = one.tobytes()
+        if key not in seen and not np.array_equal(one, np.arange(len(one))):
+            seen.add(key)
+            yield one
