@@ -6,6 +6,7 @@
         Malformed                             it breaks the rules of its format, or a limit on hostile input
         UnsupportedDtype                      it holds values of a type that this version cannot read
         UnsupportedFormat                     nothing here reads such a file
+          SeveralModels                       a folder of several where one is wanted
         NoWeights                             it holds no model weights (an adapter alone, an empty folder)
         Unreachable                           a server does not give it: gated, missing, changed, no answer
       StoreError                     exit 1
@@ -21,6 +22,7 @@ Each message is one line: what is wrong, where, and what to do about it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -55,6 +57,15 @@ class UnsupportedDtype(CheckpointError):
 
 class UnsupportedFormat(CheckpointError):
     """No reader here knows such a file."""
+
+
+class SeveralModels(UnsupportedFormat):
+    """The folder holds several models; `names` are those of their files or folders in it."""
+
+    def __init__(self, path: str | Path, names: Sequence[str], what: str = "models") -> None:
+        shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+        super().__init__(path, f"holds several {what} ({shown}): name one of them")
+        self.names = tuple(names)
 
 
 class NoWeights(CheckpointError):

@@ -15,6 +15,7 @@ from lineage.sketch import sketch_checkpoint
 from lineage.types import Checkpoint, CheckpointSketch
 from tests.coreml_files import write_mlmodel, write_mlpackage
 from tests.described_files import write_ncnn, write_raw
+from tests.distributed_files import write_distributed
 from tests.equinox_files import write_equinox, write_equinox_with_settings
 from tests.gguf_files import write_gguf, write_gguf_split
 from tests.graph_files import write_frozen_graph
@@ -129,6 +130,7 @@ WRITERS: dict[str, Write] = {
     "torch big-endian": write_torch_big_endian,
     "torch legacy": write_torch_legacy,
     "torchscript": write_torchscript,
+    "torch distributed": write_distributed,
     "onnx": write_onnx,
     "onnx typed fields": write_onnx_typed,
     "onnx constants": write_onnx_constants,
@@ -166,7 +168,16 @@ IN_PLACE = {
     for name, write in WRITERS.items()
     if "deflated" not in name and "Fortran" not in name and write not in IN_MEMORY
 }
-_SEVERAL_FILES = {"safetensors shards", "gguf split", "onnx external", "tfjs", "core ml program", "ncnn", "raw"}
+_SEVERAL_FILES = {
+    "safetensors shards",
+    "torch distributed",
+    "gguf split",
+    "onnx external",
+    "tfjs",
+    "core ml program",
+    "ncnn",
+    "raw",
+}
 SINGLE_FILE = {
     name: write for name, write in WRITERS.items() if name not in _SEVERAL_FILES and not name.startswith("tensorflow")
 }

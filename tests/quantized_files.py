@@ -27,13 +27,14 @@ NF4 = np.array(
 
 @dataclass(frozen=True)
 class Scheme:
-    """How to store a matrix, what to call it, and the correlation that the values keep."""
+    """How to store a matrix, what to call it, and the correlation and the size that the values keep."""
 
     encode: Encode
     encoding: str
     keeps: float
     settings: Mapping[str, Any]
     key: str = "quantization_config"
+    slope: tuple[float, float] = (0.9, 1.1)
 
 
 def affine(matrix: np.ndarray, bits: int, group: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -278,8 +279,74 @@ def torchao_fp8(module: str, matrix: np.ndarray) -> Arrays:
     return {f"{module}._weight_qdata": codes, f"{module}._weight_scale": scale}
 
 
+def in_planes(codes: np.ndarray, bits: int, *, high_first: bool = False, word: str = "u1") -> np.ndarray:
+    """Rows (n, m) in planes: the first of them in the same bits of all words, the last ones padded."""
+    count = 8 * np.dtype(word).itemsize // bits
+    step = -(-len(codes) // count)
+    padded = np.pad(codes, ((0, step * count - len(codes)), (0, 0))).astype(word)
+    words = np.zeros((step, codes.shape[1]), word)
+    for plane in range(count):
+        shift = bits * (count - 1 - plane if high_first else plane)
+        words |= padded[plane * step : (plane + 1) * step] << np.dtype(word).type(shift)
+    return words
+
+
+def hqq(bits: int, group: int | None, axis: int = 1) -> Encode:
+    def encode(module: str, matrix: np.ndarray) -> Arrays:
+        grid = matrix if group is None else matrix.reshape((-1, group) if axis == 1 else (group, -1))
+        low, high = grid.min(axis, keepdims=True), grid.max(axis, keepdims=True)
+        scale = ((high - low) / (2**bits - 1)).astype(np.float16)
+        zero = (-low / scale.astype(np.float32)).astype(np.float16)
+        codes = np.rint(grid / scale.astype(np.float32) + zero).clip(0, 2**bits - 1)
+        packed = in_planes(codes, bits, high_first=True, word="u4" if bits == 3 else "u1")
+        said = {"nbits": bits, "group_size": group or 0, "axis": axis, "channel_wise": 1, "view_as_float": 0}
+        stored = {f"{module}.W_q": packed.view(np.int32) if bits == 3 else packed}
+        stored |= {f"{module}.scale": scale, f"{module}.zero": zero, f"{module}.shape": np.array(matrix.shape)}
+        return stored | {f"{module}.{key}": np.array([value], np.int32) for key, value in said.items()}
+
+    return encode
+
+
+def quanto_int8(module: str, matrix: np.ndarray) -> Arrays:
+    scale = (np.abs(matrix).max(1, keepdims=True) / 127).astype(np.float32)
+    stored = {f"{module}.weight._data": np.rint(matrix / scale).astype(np.int8), f"{module}.weight._scale": scale}
+    return stored | {f"{module}.input_scale": np.ones(1, np.float32), f"{module}.output_scale": np.ones(1, np.float32)}
+
+
+def quanto_fp8(module: str, matrix: np.ndarray) -> Arrays:
+    scale = (np.abs(matrix).max(1, keepdims=True) / 448).astype(np.float32)
+    codes = (matrix / scale).astype(ml_dtypes.float8_e4m3fn)
+    return {f"{module}.weight._data": codes, f"{module}.weight._scale": scale}
+
+
+def quanto_bits(bits: int, group: int, *, whole_shift: bool = False) -> Encode:
+    """The bias, which tells the number of outputs here, is written as "a.bias" by who writes the model."""
+
+    def encode(module: str, matrix: np.ndarray) -> Arrays:
+        grid = matrix.reshape(-1, group)
+        low, high = grid.min(1, keepdims=True), grid.max(1, keepdims=True)
+        scale = ((high - low) / (2**bits - 1)).astype(np.float32)
+        shift = np.rint(-low / scale).astype(np.int8) if whole_shift else (-low).astype(np.float32)
+        codes = np.rint(grid / scale + shift) if whole_shift else np.rint((grid + shift) / scale)
+        stored = {f"{module}.weight._data._data": in_planes(codes.clip(0, 2**bits - 1), bits)}
+        return stored | {f"{module}.weight._scale": scale, f"{module}.weight._shift": shift}
+
+    return encode
+
+
+def bitnet(inverse: bool) -> Encode:
+    def encode(module: str, matrix: np.ndarray) -> Arrays:
+        scale = np.abs(matrix).mean()
+        codes = np.rint(matrix / scale).clip(-1, 1) + 1
+        held = np.array([1 / scale if inverse else scale], np.float32)
+        return {f"{module}.weight": in_planes(codes, 2), f"{module}.weight_scale": held}
+
+    return encode
+
+
 _GPTQ = {"quant_method": "gptq", "bits": 4, "group_size": 64}
 _PACKED = {"quant_method": "compressed-tensors", "format": "pack-quantized"}
+_BITNET = {"quant_method": "bitnet"}
 SCHEMES: dict[str, Scheme] = {
     "gptq 4": Scheme(gptq(4, 64), "gptq int4 group 64", 0.98, _GPTQ),
     "gptq 4 act order": Scheme(gptq(4, 64, shuffled=True), "gptq int4 group 64", 0.98, {}),
@@ -330,6 +397,18 @@ SCHEMES: dict[str, Scheme] = {
     "mlx 4 without config": Scheme(mlx(4, 64), "mlx int4 group 64", 0.98, {}, "quantization"),
     "mlx mxfp4": Scheme(mlx_mxfp4, "mlx mxfp4 group 32", 0.97, {"mode": "mxfp4"}, "quantization"),
     "torchao int4": Scheme(torchao_int4, "torchao int4 group 128", 0.97, {"quant_method": "torchao"}),
+    "hqq 4": Scheme(hqq(4, 64), "hqq int4 group 64", 0.98, {"quant_method": "hqq"}),
+    "hqq 8": Scheme(hqq(8, 128), "hqq int8 group 128", 0.999, {}),
+    "hqq 2": Scheme(hqq(2, 16), "hqq int2 group 16", 0.85, {}),
+    "hqq 3": Scheme(hqq(3, 64), "hqq int3 group 64", 0.93, {}),
+    "hqq 1": Scheme(hqq(1, 16), "hqq int1 group 16", 0.6, {}, slope=(1.1, 1.9)),
+    "hqq 4 by columns": Scheme(hqq(4, 64, axis=0), "hqq int4 group 64", 0.97, {}),
+    "hqq 4 by rows": Scheme(hqq(4, None), "hqq int4 group 256", 0.97, {}),
+    "quanto int8": Scheme(quanto_int8, "quanto int8 row", 0.999, {"quant_method": "quanto", "weights": "int8"}),
+    "quanto fp8": Scheme(quanto_fp8, "quanto fp8 e4m3 row", 0.998, {"quant_method": "quanto", "weights": "float8"}),
+    "bitnet": Scheme(bitnet(inverse=False), "bitnet int2 tensor", 0.8, _BITNET, slope=(0.5, 0.7)),
+    "bitnet that divides": Scheme(bitnet(inverse=True), "bitnet int2 tensor", 0.8, _BITNET, slope=(0.5, 0.7)),
+    "bitnet without config": Scheme(bitnet(inverse=True), "bitnet int2 tensor", 0.8, {}, slope=(0.5, 0.7)),
     "torchao fp8": Scheme(torchao_fp8, "torchao fp8 e4m3 row", 0.998, {"quant_method": "torchao"}),
 }  # fmt: skip
 

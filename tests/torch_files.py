@@ -60,6 +60,13 @@ class Raw:
 
 
 @dataclass
+class Pairs:
+    """A dictionary whose keys are objects."""
+
+    items: tuple[tuple[Any, Any], ...]
+
+
+@dataclass
 class Storages:
     """Collects storages and hands out tensors, as torch's pickler would."""
 
@@ -142,6 +149,8 @@ class _Encoder:
                 return b"](" + b"".join(map(self.encode, value)) + b"e"
             case dict():
                 return b"}(" + b"".join(self.encode(k) + self.encode(v) for k, v in value.items()) + b"u"
+            case Pairs():
+                return b"}(" + b"".join(self.encode(k) + self.encode(v) for k, v in value.items) + b"u"
             case _Filled():
                 items = b"".join(self.encode(k) + self.encode(v) for k, v in value.items.items())
                 return self.encode(ordered_dict()) + b"(" + items + b"u"

@@ -9,6 +9,7 @@ from typing import Any
 
 from lineage.anatomy.axes import NOTHING, Axes, fixed_axis, is_doubled, tower_axes
 from lineage.anatomy.bridges import is_bridge, joined
+from lineage.anatomy.compounds import SubModel, sub_models
 from lineage.anatomy.families import architecture_of
 from lineage.anatomy.fixed import fixed_table
 from lineage.anatomy.names import Named, Path, stack_index, take_apart
@@ -38,7 +39,22 @@ def describe(names_shapes: Sequence[tuple[str, tuple[int, ...]]], config: Mappin
     config.json, or empty. Wrapping prefixes ("model.", "bert.", "base_model.model.") do not matter.
     Axes are called exchangeable only where relabelling is known to change nothing; labels of
     exchangeable axes are shared exactly by the axes that share a relabelling and have equal lengths.
+    A model made of several has each of them as one component, which shares no relabelling with another.
     """
+    several = sub_models(names_shapes, config)
+    return _one(names_shapes, config) if several is None else _compound(names_shapes, several)
+
+
+def _compound(names_shapes: Sequence[tuple[str, tuple[int, ...]]], several: Sequence[SubModel]) -> Anatomy:
+    parts: dict[str, Part] = {}
+    for sub in several:
+        described = _one([(name, shape) for _, name, shape in sub.tensors], sub.config)
+        for (name, _, _), part in zip(sub.tensors, described.parts, strict=True):
+            parts[name] = _of_another(part, sub.name)
+    return Anatomy("pipeline", tuple(parts[name] for name, _ in names_shapes))
+
+
+def _one(names_shapes: Sequence[tuple[str, tuple[int, ...]]], config: Mapping[str, Any]) -> Anatomy:
     tensors = take_apart(names_shapes)
     model_type = config.get("model_type")
     model_type = model_type if isinstance(model_type, str) else ""
@@ -85,7 +101,7 @@ def _network_part(tensor: Named, module: Path, network: Network) -> Part:
 
 
 def _of_another(part: Part, component: str) -> Part:
-    """A part of a further network, whose units are relabelled on their own."""
+    """A part of another model or network, whose units are relabelled on their own."""
     axes = (replace(axis, label=f"{axis.label} of {component}") if axis.exchangeable else axis for axis in part.axes)
     first, second = axes
     return replace(part, component=component, axes=(first, second))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lineage import store
 from lineage.api.sketching import Watch, sketch
-from lineage.checkpoints import is_remote
+from lineage.checkpoints import hub_hint, is_remote
 from lineage.errors import NoIndex, Unknown
 from lineage.sketch.layouts import layout_id
 from lineage.types import CheckpointSketch, Depth, ModelRecord
@@ -120,7 +120,8 @@ def held(text: str, searched: Iterable[Index]) -> tuple[ModelRecord, Index]:
         found = store.find_model(text, index.models())
         if found:
             return store.only_one(text, found, "the index"), index
-    raise Unknown(f"{text!r} is neither a file nor a model of the index: `lineage list` shows the models")
+    hint = hub_hint(text)
+    raise Unknown(f"{text!r} is neither a file nor a model of the index: `lineage list` shows the models{hint}")
 
 
 def folder_of(index: str | Path | None) -> Path:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from lineage import store
 from lineage.api.holdings import folder_of
 from lineage.api.sketching import Watch, timed_sketch
-from lineage.checkpoints import is_remote, require_hub, shown
+from lineage.checkpoints import is_remote, models_in, require_hub, shown
 from lineage.errors import LineageError
 from lineage.types import CheckpointSketch, Depth
 
@@ -60,8 +60,9 @@ def ingest(
 ) -> Iterator[Ingested]:
     """Add checkpoints and sketches to an index, `workers` at a time, and tell of each as it is done.
 
-    A path that fails never stops the others; an index that cannot be written stops all (Locked, StoreError).
-    `name` is what to call the model of one path, if not as its card or file does.
+    A folder of models stands for all of them. A path that fails never stops the others; an index that cannot be
+    written stops all (Locked, StoreError). `name` is what to call the model of one path, if not as its card or file
+    does.
     Each model is added whole or not at all; repeating an ingest changes nothing, and the index is made
     when there is a first model to put into it.
     """
@@ -70,7 +71,8 @@ def ingest(
     folder = folder_of(index)
     stop = Event()
     threads = max(1, (os.cpu_count() or 1) // workers)
-    pending = iter(dict.fromkeys(str(path) for path in paths))
+    meant = (model for path in paths for model in ([str(path)] if name is not None else _models(str(path))))
+    pending = iter(dict.fromkeys(meant))
 
     def listen(path: str, done: int, total: int) -> None:
         if stop.is_set():
@@ -129,6 +131,16 @@ class _Made:
     path: str
     sketch: CheckpointSketch
     seconds: float
+
+
+def _models(path: str) -> list[str]:
+    """Each model of a folder of models; what cannot be looked into is left to fail on its own."""
+    if is_remote(path) or not Path(path).is_dir():
+        return [path]
+    try:
+        return [str(model) for model in models_in(Path(path))]
+    except (LineageError, OSError):
+        return [path]
 
 
 def _make(path: str, depth: Depth | None, name: str | None, threads: int, watch: Watch) -> Ingested | _Made:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from lineage.checkpoints.beside import beside
+from lineage.checkpoints.many_models import models_in
 from lineage.checkpoints.opening import open_checkpoint, open_merged
 from lineage.checkpoints.remote import is_remote, require_hub, shown
+from lineage.checkpoints.wording import hub_hint
 
-__all__ = ["beside", "is_remote", "open_checkpoint", "open_merged", "require_hub", "shown"]
+__all__ = ["beside", "hub_hint", "is_remote", "models_in", "open_checkpoint", "open_merged", "require_hub", "shown"]

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, cast
 
-from lineage.checkpoints.bytes import ByteSource, PositionedFile, Window, read
+from lineage.checkpoints.bytes import ByteSource, Window, read
 from lineage.checkpoints.sources import MAX_DECODED, Decoded, Recent
 from lineage.checkpoints.wording import quoted, reason
 from lineage.errors import Malformed, Truncated, UnsupportedFormat
@@ -25,13 +25,13 @@ _LOCAL_HEADER = struct.Struct("<4s22xHH")
 
 
 class Archive:
-    """The members of a zip file, by name, in directory order.
+    """The members of a zip, by name, in directory order.
 
     Raises Truncated without a directory, Malformed for repeated or path-traversing names, encryption or a
     zip bomb, UnsupportedFormat for a compression other than deflate.
     """
 
-    def __init__(self, file: PositionedFile) -> None:
+    def __init__(self, file: ByteSource) -> None:
         self.file = file
         self._recent = Recent()
         self._members = {info.filename: info for info in _directory(file) if not info.is_dir()}
@@ -113,7 +113,7 @@ class Archive:
 class _Stream(io.RawIOBase):
     """The file as zipfile wants it, refusing reads larger than a sane directory."""
 
-    def __init__(self, file: PositionedFile) -> None:
+    def __init__(self, file: ByteSource) -> None:
         self._file = file
         self._position = 0
 
@@ -140,7 +140,7 @@ class _Stream(io.RawIOBase):
         return found
 
 
-def _directory(file: PositionedFile) -> list[zipfile.ZipInfo]:
+def _directory(file: ByteSource) -> list[zipfile.ZipInfo]:
     try:
         with zipfile.ZipFile(cast(IO[bytes], _Stream(file))) as archive:
             members = archive.infolist()
@@ -172,7 +172,7 @@ def _check_member(path: Path, info: zipfile.ZipInfo) -> None:
         raise Malformed(path, f"member {name} is stored but has two sizes")
 
 
-def _refuse_bomb(file: PositionedFile, members: list[zipfile.ZipInfo]) -> None:
+def _refuse_bomb(file: ByteSource, members: list[zipfile.ZipInfo]) -> None:
     sizes = [info.file_size for info in members if info.compress_type != zipfile.ZIP_STORED]
     if sum(sizes) > ALLOWANCE + MAX_RATIO * file.size:
         raise Malformed(file.path, f"a zip bomb: {file.size:,} bytes that claim to inflate to {sum(sizes):,}: refused")

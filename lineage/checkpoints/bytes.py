@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from lineage.checkpoints.inside import inside
+from lineage.checkpoints.wording import hub_hint
 from lineage.errors import CheckpointError, Malformed, Truncated, UnsupportedFormat
 from lineage.types import Meter
 
@@ -187,7 +188,7 @@ def _open_regular(path: Path) -> int:
 
 def _unopened(path: Path, error: OSError) -> CheckpointError:
     if error.errno == errno.ENOENT:
-        return CheckpointError(path, "no such file or folder")
+        return CheckpointError(path, f"no such file or folder{hub_hint(str(path))}")
     if error.errno == errno.ELOOP:
         return Malformed(path, "is a loop of symbolic links: give the file itself")
     if error.errno in {errno.ENXIO, errno.ENODEV}:

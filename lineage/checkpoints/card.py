@@ -30,7 +30,7 @@ _SAYS_NOTHING = frozenset(
         "pretrained", "assets", "data", "output", "final", "best", "latest", "main", "snapshots", "params", "src",
         "diffusion_pytorch_model", "state_dict", "saved_model", "variables", "tf_model", "package",
         "flax_model", "inference", "networks", "com.apple.coreml", "__params__",
-        "sentencetransformer", "crossencoder", "sparseencoder", "readme", "adapter_model",
+        "sentencetransformer", "crossencoder", "sparseencoder", "readme", "adapter_model", ".metadata",
     }
 )  # fmt: skip
 

@@ -126,7 +126,7 @@ def _contents(variables: dict[str, TensorView]) -> Contents:
             tensors.append(replace(decoded, name=_name(name)))
         else:
             tensors.append(replace(view, name=_name(name)))
-    return Contents("ctranslate2", tuple(tensors), tuple(left_out), unread=unread)
+    return Contents("ctranslate2", tuple(tensors), tuple(left_out), unread=((PACKED, unread),) if unread else ())
 
 
 def _name(name: str) -> str:

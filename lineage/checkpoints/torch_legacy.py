@@ -10,10 +10,11 @@ from typing import Any
 
 from lineage.checkpoints.bytes import PositionedFile, read
 from lineage.checkpoints.pickle_stream import PickleStream
+from lineage.checkpoints.ranks import refuse_rank
 from lineage.checkpoints.reader import Contents
-from lineage.checkpoints.torch_state import name_tensors
+from lineage.checkpoints.torch_constructors import CONSTRUCTORS
+from lineage.checkpoints.torch_state import name_tensors, viewed
 from lineage.checkpoints.torch_tensors import (
-    CONSTRUCTORS,
     Located,
     Storage,
     Tensor,
@@ -57,16 +58,10 @@ class LegacyTorchReader:
         version, system, loaded, keys = (unpickler.load() for _ in range(4))
         if version != PROTOCOL or not isinstance(system, dict) or system.get("little_endian") is not True:
             raise UnsupportedFormat(file.path, "is a torch file of an unknown version or byte order: save it again")
+        refuse_rank(file.path, loaded)
         named = name_tensors(file.path, loaded)
         located = _locate(file, cursor.tell(), keys, seen)
-        tensors: list[TensorView] = []
-        for name, tensor in named.tensors.items():
-            view = _view(file, name, tensor, located)
-            if isinstance(view, Unread):
-                named.left_out.append((name, view.reason))
-            else:
-                tensors.append(view)
-        return Contents("torch-legacy", tuple(tensors), tuple(named.left_out), unread=named.unread)
+        return viewed(file.path, "torch-legacy", named, lambda name, tensor: _view(file, name, tensor, located))
 
 
 def _view(file: PositionedFile, name: str, tensor: Tensor, located: dict[str, Located]) -> TensorView | Unread:

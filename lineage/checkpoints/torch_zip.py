@@ -10,10 +10,11 @@ from dataclasses import replace
 from typing import Any
 
 from lineage.checkpoints.archive import Archive
+from lineage.checkpoints.ranks import refuse_rank
 from lineage.checkpoints.reader import Contents
-from lineage.checkpoints.torch_state import name_tensors
+from lineage.checkpoints.torch_constructors import CONSTRUCTORS
+from lineage.checkpoints.torch_state import name_tensors, viewed
 from lineage.checkpoints.torch_tensors import (
-    CONSTRUCTORS,
     UNTYPED,
     Located,
     Storage,
@@ -25,7 +26,7 @@ from lineage.checkpoints.torch_tensors import (
 )
 from lineage.checkpoints.unpickler import MAX_PICKLE, Unpickler
 from lineage.checkpoints.wording import quoted
-from lineage.errors import Malformed, Truncated, UnsupportedDtype
+from lineage.errors import Malformed, Truncated
 from lineage.types import TensorView
 
 PICKLE = "data.pkl"
@@ -44,39 +45,25 @@ def root_of(archive: Archive) -> str | None:
 def read_torch_zip(archive: Archive, root: str) -> Contents:
     """List the tensors of a checkpoint, or the parameters, buffers and constants of a TorchScript program."""
     is_program = f"{root}{CONSTANTS}" in archive or any(name.startswith(f"{root}code/") for name in archive.names)
-    tensors, left_out, unread = _read_pickle(archive, root, PICKLE, "data", is_program)
-    if f"{root}{CONSTANTS}" in archive:
-        constants, others, _ = _read_pickle(archive, root, CONSTANTS, "constants", is_program)
-        tensors += [replace(view, name=f"constants.{view.name}") for view in constants]
-        left_out += [(f"constants.{name}", reason) for name, reason in others]
-    return Contents("torchscript" if is_program else "torch", tuple(tensors), tuple(left_out), unread=unread)
+    contents = _read_pickle(archive, root, PICKLE, "data", is_program)
+    if f"{root}{CONSTANTS}" not in archive:
+        return contents
+    constants = _read_pickle(archive, root, CONSTANTS, "constants", is_program)
+    return replace(
+        contents,
+        tensors=contents.tensors + tuple(replace(view, name=f"constants.{view.name}") for view in constants.tensors),
+        left_out=contents.left_out + tuple((f"constants.{name}", reason) for name, reason in constants.left_out),
+    )
 
 
-def _read_pickle(
-    archive: Archive, root: str, pickle: str, folder: str, is_program: bool
-) -> tuple[list[TensorView], list[tuple[str, str]], int]:
-    """List the tensors of one pickle, whose storages lie in a folder of the archive, what is left out, its weights."""
+def _read_pickle(archive: Archive, root: str, pickle: str, folder: str, is_program: bool) -> Contents:
+    """List the tensors of one pickle, whose storages lie in a folder of the archive, and what is no weight."""
     path = archive.file.path
     pickled = archive.read(root + pickle, MAX_PICKLE)
     loaded = Unpickler(path, io.BytesIO(pickled), CONSTRUCTORS, storage_from_id).load()
+    refuse_rank(path, loaded)
     named = name_tensors(path, loaded, is_program=is_program)
-    storages = _Storages(archive, root, folder)
-    tensors: list[TensorView] = []
-    left_out = named.left_out
-    unknown: UnsupportedDtype | None = None
-    for name, tensor in named.tensors.items():
-        view: TensorView | Unread
-        try:
-            view = storages.view(name, tensor)
-        except UnsupportedDtype as error:
-            view, unknown = Unread(error.problem), unknown or error
-        if isinstance(view, Unread):
-            left_out.append((name, view.reason))
-        else:
-            tensors.append(view)
-    if unknown is not None and not tensors:
-        raise unknown
-    return tensors, left_out, named.unread
+    return viewed(path, "torchscript" if is_program else "torch", named, _Storages(archive, root, folder).view)
 
 
 class _Storages:

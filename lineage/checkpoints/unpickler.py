@@ -26,11 +26,12 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from lineage.checkpoints.wording import quoted, reason
-from lineage.errors import CheckpointError, Malformed
+from lineage.errors import CheckpointError, Malformed, UnsupportedFormat
 
 MAX_PICKLE = 64 << 20  # bytes; a state dict takes about 200 a tensor
 MAX_OPCODES = 4_000_000  # about 30 a tensor
 MAX_COPIED = 4 * MAX_PICKLE  # bytes handed to constructors, which may keep a copy
+SHARDED = "torch.distributed._shard.sharded_tensor.api.ShardedTensor"
 SCRIPTED = "__torch__."  # the package of the classes of a TorchScript program
 _CLASS = re.compile(r"_*[A-Z]\w*")
 _PYTHON_2 = frozenset({"__builtin__", "copy_reg", "commands", "exceptions", "popen2"})
@@ -50,7 +51,7 @@ INERT = frozenset(
         "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.core.numeric._frombuffer",
         "numpy._core.numeric._frombuffer", "numpy.random._pickle.__randomstate_ctor",
         "numpy.random._pickle.__generator_ctor", "numpy.random._pickle.__bit_generator_ctor",
-        "torch.device", "torch.serialization._get_layout", "typing.Any", "typing.Dict", "typing.List", "typing.Union",
+        "torch.device", "typing.Any", "typing.Dict", "typing.List", "typing.Union",
     }
 )  # fmt: skip
 
@@ -118,7 +119,10 @@ class Unpickler:
         self._persistent = persistent
 
     def load(self) -> Any:
-        """Run one pickle up to its STOP. Raises Malformed for a broken pickle and for one that asks for a call."""
+        """Run one pickle up to its STOP.
+
+        Raises Malformed for a broken pickle and for one that asks for a call, UnsupportedFormat for a rank's shards.
+        """
         machine = _Machine(self._path, self._constructors, self._persistent)
         try:
             for count, (opcode, argument, position) in enumerate(pickletools.genops(self._as_file())):
@@ -255,6 +259,11 @@ class _Machine:
         self._stack.append(self._admit(f"{module}.{name}"))
 
     def _admit(self, name: str) -> Global:
+        if name == SHARDED:
+            raise UnsupportedFormat(
+                self._path,
+                "holds one rank's shards of tensors (torch's ShardedTensor): save a full state dict, and give that",
+            )
         known = name in self._constructors or name in INERT
         package = name.split(".", maxsplit=1)[0]
         if not known and (package in sys.stdlib_module_names or package in _PYTHON_2):

@@ -45,6 +45,7 @@ def command(
     \b
       lineage ingest ./model                     a folder with its shards, config and card
       lineage ingest a.safetensors b.pt c.npz    several at once
+      lineage ingest ./zoo                       a folder of models: all of them
       lineage ingest --name base-v2 out/last.pt  under a name that says more than the file's
       lineage ingest handed-over.sketch          a sketch that someone else made
       lineage ingest --depth sampled ./huge      reads a few percent of the bytes

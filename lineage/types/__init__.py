@@ -3,7 +3,7 @@
 from lineage.types.anatomy import Axis, Part
 from lineage.types.ancestry import Descendant, Descendants, Edge, Lineage, Merge, MergePart, Node, Trace
 from lineage.types.answers import Adapted, Addition, Fit, Limits, Null, Relabelled, Timings, UnrelatedComponent, Whois
-from lineage.types.checkpoints import Checkpoint, Declared, Meter, ReadAhead, TensorView
+from lineage.types.checkpoints import SUB_MODELS, Checkpoint, Declared, Meter, ReadAhead, TensorView
 from lineage.types.evidence import (
     Comparison,
     ComponentFinding,
@@ -34,6 +34,7 @@ from lineage.types.sketch import CheckpointSketch, Stats, TensorSketch, Units
 from lineage.types.words import AnyArray, Depth, ExpertMap, FloatArray, Relation, Role, Verdict
 
 __all__ = [
+    "SUB_MODELS",
     "Adapted",
     "Addition",
     "AnyArray",

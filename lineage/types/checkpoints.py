@@ -10,6 +10,9 @@ import numpy as np
 
 from lineage.types.words import AnyArray
 
+SUB_MODELS = "sub_models"
+"""The key of a config under which the configs of the models of a pipeline lie, by name."""
+
 
 @dataclass(frozen=True, slots=True)
 class TensorView:

@@ -56,7 +56,8 @@ class TestEveryScheme:
         assert view.encoding == scheme.encoding
         found = logical(view, values)
         assert np.corrcoef(found.ravel(), matrix.ravel())[0, 1] > scheme.keeps
-        assert 0.9 < np.polyfit(matrix.ravel(), found.ravel(), 1)[0] < 1.1  # the scale is right, not just the order
+        low, high = scheme.slope  # the scale is right, not just the order
+        assert low < np.polyfit(matrix.ravel(), found.ravel(), 1)[0] < high
 
     def test_a_row_band_equals_the_same_rows_of_the_whole(
         self, scheme: Scheme, matrix: np.ndarray, tmp_path: Path
@@ -79,6 +80,9 @@ class TestEveryScheme:
         view.rows(0, max(1, view.shape[0] // 10))
         if "group" in view.encoding and view.encoding.startswith(("gptq", "awq")):
             return  # packed across: see the unit test of a matrix that is too large to be read in one piece
+        if view.encoding.startswith(("hqq", "bitnet")):  # in planes: a word a value, whatever else the word holds
+            assert 0 < checkpoint.meter.bytes_read - before < 5 * (view.shape[0] // 10) * IN
+            return
         share = 0.3 if view.shape[0] > 4 else 0.4  # whole units of packing, group indices and tables come with it
         assert 0 < checkpoint.meter.bytes_read - before < share * checkpoint.nbytes
 
@@ -96,7 +100,8 @@ class TestEveryScheme:
         for number, missing in enumerate(stored):
             rest = {name: array for name, array in stored.items() if name != missing}
             problem = problem_with(write_arrays(tmp_path / str(number), rest, {}))
-            assert problem is None or "cannot be read without" in problem or "quantised tensor" in problem
+            said = ("cannot be read without", "quantised tensor", "is unread, ")
+            assert problem is None or any(text in problem for text in said)
 
     def test_parts_of_the_wrong_shape_are_refused_or_left_alone(
         self, scheme: Scheme, matrix: np.ndarray, tmp_path: Path

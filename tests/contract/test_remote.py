@@ -67,6 +67,15 @@ def test_every_format_gives_the_sketch_that_it_gives_on_disk(write: Write, folde
     assert same_as_on_disk(folder, "full", inflated=inflated)
 
 
+def test_a_pipeline_does(folder: Path, hub: StartHub) -> None:
+    for name in ("unet", "vae"):
+        (folder / name).mkdir()
+        write_shards(folder / name, arrays())
+    (folder / "model_index.json").write_text(json.dumps({name: ["diffusers", "M"] for name in ("unet", "vae")}))
+    hub({"org/net": folder})
+    assert same_as_on_disk(folder, "full")
+
+
 @pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES.keys())
 def test_every_quantised_scheme_does(scheme: Scheme, folder: Path, hub: StartHub) -> None:
     matrix = 0.05 * np.random.default_rng(8).standard_normal((1024, 512)).astype(np.float32)

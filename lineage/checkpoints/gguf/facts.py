@@ -6,9 +6,9 @@ Keys: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md#standardized-key
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
-from lineage.checkpoints.reader import Facts
+from lineage.checkpoints.reader import Facts, Split
 from lineage.types import Declared
 
 MAX_PARENTS = 64
@@ -55,6 +55,14 @@ def facts_of(metadata: Mapping[str, Any]) -> Facts | None:
     return Facts(config, text(metadata.get("general.license")), tuple(dict.fromkeys(_declared(metadata))))
 
 
+def split_of(metadata: Mapping[str, Any]) -> Split | None:
+    """Which part of how many a file is, as `gguf-split` writes it; None for a whole one."""
+    number, count = metadata.get("split.no"), metadata.get("split.count")
+    if not _is_count(number) or not _is_count(count) or count < 2 or number >= count:
+        return None
+    return Split(number, count)
+
+
 def text(value: object) -> str | None:
     """A text without control characters, at most 200 characters; None for anything else."""
     if not isinstance(value, str):
@@ -88,5 +96,5 @@ def _on_the_hub(url: str) -> str:
     return "/".join(url.partition(HUB)[2].split("/")[:2]) or url if HUB in url else url
 
 
-def _is_count(value: object) -> bool:
+def _is_count(value: object) -> TypeGuard[int]:
     return type(value) is int and 0 <= value < 1 << 32

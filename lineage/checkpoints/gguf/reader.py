@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from lineage.checkpoints.bytes import PositionedFile
 from lineage.checkpoints.gguf import blocks
-from lineage.checkpoints.gguf.facts import facts_of
+from lineage.checkpoints.gguf.facts import facts_of, split_of
 from lineage.checkpoints.gguf.header import MAGIC, TensorLine, parse_header
 from lineage.checkpoints.reader import Contents
 from lineage.checkpoints.views import Place
@@ -31,7 +31,7 @@ class GgufReader:
         """List the tensors in the order of their bytes."""
         header = parse_header(file)
         views = tuple(view for line in header.tensors for view in _views(file, line))
-        return Contents("gguf", views, facts=facts_of(header.metadata))
+        return Contents("gguf", views, facts=facts_of(header.metadata), split=split_of(header.metadata))
 
 
 def _views(file: PositionedFile, line: TensorLine) -> Iterator[TensorView]:

@@ -17,7 +17,8 @@ import numpy as np
 from lineage.checkpoints.bytes import ByteSource, Window
 from lineage.checkpoints.pickle_stream import PickleStream
 from lineage.checkpoints.sources import Memory
-from lineage.checkpoints.torch_tensors import CONSTRUCTORS, Located, Storage, Tensor, Unread
+from lineage.checkpoints.torch_constructors import CONSTRUCTORS
+from lineage.checkpoints.torch_tensors import Located, Storage, Tensor, Unread
 from lineage.checkpoints.unpickler import Stateful
 
 OBJECTS = "an array of Python objects or text, not of numbers"

@@ -15,8 +15,8 @@ from lineage.checkpoints.pickles.arrays import Arrays
 from lineage.checkpoints.pickles.compressed import inflate, is_compressed
 from lineage.checkpoints.reader import Contents
 from lineage.checkpoints.sources import Memory
-from lineage.checkpoints.torch_state import name_tensors
-from lineage.checkpoints.torch_tensors import Tensor, Unread, tensor_view
+from lineage.checkpoints.torch_state import name_tensors, viewed
+from lineage.checkpoints.torch_tensors import Composed, Tensor, Unread, tensor_view
 from lineage.checkpoints.unpickler import Unpickler
 from lineage.errors import UnsupportedFormat
 from lineage.types import TensorView
@@ -59,31 +59,29 @@ def read_arrays(source: ByteSource, format_: str) -> Contents:
     loaded = Unpickler(source.path, stream, arrays.constructors, _no_storage).load()
     named = name_tensors(source.path, loaded)
     listed = _listed(named.tensors)
-    tensors: list[TensorView] = []
-    for name, tensor in (listed or named.tensors).items():
+
+    def view(name: str, tensor: Tensor) -> TensorView | Unread:
         key = tensor.storage.key
-        view = tensor_view(source.path, name, tensor, arrays.located[key], big_endian=key in arrays.big_endian)
-        if isinstance(view, Unread):
-            named.left_out.append((name, view.reason))
-        else:
-            tensors.append(view)
-    if not tensors and not named.left_out:
+        return tensor_view(source.path, name, tensor, arrays.located[key], big_endian=key in arrays.big_endian)
+
+    contents = viewed(source.path, format_, named._replace(tensors=listed or named.tensors), view)
+    if not contents.tensors and not contents.left_out:
         raise UnsupportedFormat(
             source.path, "is a pickle, but not one that torch.save wrote, and without arrays: save it as safetensors"
         )
-    return Contents(format_, tuple(tensors), tuple(named.left_out), unread=named.unread)
+    return contents
 
 
-def _listed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _listed(tensors: Mapping[str, Tensor | Composed]) -> dict[str, Tensor | Composed]:
     """Names and layouts for the arrays of a plain list, as Keras gives the weights of a model; empty for any other.
 
     A layer begins with a matrix or kernel; the vectors behind it are its own.
     """
-    if not all(name.isdigit() for name in tensors):
-        return {}
-    found: dict[str, Tensor] = {}
+    found: dict[str, Tensor | Composed] = {}
     layer = behind = 0
-    for tensor in tensors.values():
+    for name, tensor in tensors.items():
+        if not name.isdigit() or not isinstance(tensor, Tensor):
+            return {}
         layout = unnamed_layout(tensor.shape, tensor.strides)
         if len(layout.shape) > 1:
             layer, behind = layer + 1, 0

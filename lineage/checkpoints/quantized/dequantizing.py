@@ -7,8 +7,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lineage.checkpoints.quantized import awq, bitsandbytes, compressed, gptq, mlx, mxfp4, scaled, torchao
+from lineage.checkpoints.quantized import (
+    awq,
+    bitnet,
+    bitsandbytes,
+    compressed,
+    gptq,
+    hqq,
+    mlx,
+    mxfp4,
+    quanto,
+    scaled,
+    torchao,
+)
 from lineage.checkpoints.quantized.scheme import Decoded, Stored
+from lineage.checkpoints.quantized.unread import unread
 from lineage.checkpoints.reader import Contents
 from lineage.types import TensorView
 
@@ -21,6 +34,9 @@ SCHEMES: tuple[Callable[[str, Stored], Decoded | None], ...] = (
     mxfp4.decode,
     mlx.decode,
     torchao.decode,
+    hqq.decode,
+    quanto.decode,
+    bitnet.decode,
     scaled.decode,
 )
 
@@ -28,7 +44,8 @@ SCHEMES: tuple[Callable[[str, Stored], Decoded | None], ...] = (
 def dequantized(path: Path, contents: Contents, config: Mapping[str, Any]) -> Contents:
     """Put a view of the weight in the place of its codes, and drop its other parts.
 
-    What no scheme recognises stays as it is. Raises Malformed where parts are missing or do not fit each other.
+    What is packed in a way that is known but not read is left out and counted; what nothing recognises stays as it is.
+    Raises Malformed where parts are missing or do not fit each other.
     """
     stored = Stored(path, {view.name: view for view in contents.tensors}, _settings(config))
     decoded: dict[str, TensorView] = {}
@@ -41,7 +58,26 @@ def dequantized(path: Path, contents: Contents, config: Mapping[str, Any]) -> Co
     views = [
         decoded.get(view.name, view) for view in contents.tensors if view.name in decoded or view.name not in parts
     ]
-    return replace(contents, tensors=tuple(views))
+    packed = unread([view for view in views if view.name not in decoded], stored.settings)
+    gone = {part for one in packed for part in one.parts}
+    return replace(
+        contents,
+        tensors=tuple(view for view in views if view.name not in gone),
+        left_out=(*contents.left_out, *((one.module, f"unread: {one.packing}") for one in packed)),
+        unread=(
+            *contents.unread,
+            *((f"packed as {one.packing}, which is not read here", one.values) for one in packed),
+        ),
+    )
+
+
+def one_weight(path: Path, parts: Mapping[str, TensorView]) -> TensorView:
+    """The one weight that these stored tensors make. Raises Malformed if no scheme takes them."""
+    stored = Stored(path, parts, {})
+    found = next((found for name in parts for scheme in SCHEMES if (found := scheme(name, stored)) is not None), None)
+    if found is None:
+        stored.refuse(next(iter(parts)), "has parts of types that do not go together")
+    return found.view
 
 
 def _settings(config: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.types import AnyArray
+from lineage.checkpoints.quantized.scheme import elements
+from lineage.types import AnyArray, TensorView
 
 Codes = NDArray[np.uint8]
 FP4 = np.arange(16, dtype=np.uint8).view(ml_dtypes.float4_e2m1fn).astype(np.float32)  # e2m1: 0 to 6, then -0 to -6
@@ -44,3 +47,19 @@ def nibbles(raw: AnyArray, *, high_first: bool = False) -> Codes:
     """Unpack bytes (..., n) into (..., 2 n) codes of 4 bits."""
     halves = (raw >> 4, raw & 0x0F) if high_first else (raw & 0x0F, raw >> 4)
     return np.stack(halves, axis=-1).reshape(*raw.shape[:-1], 2 * raw.shape[-1])
+
+
+def planes(packed: TensorView, bits: int, start: int, stop: int, *, high_first: bool) -> Codes:
+    """Codes [start, stop) of a grid whose rows lie in planes: the first rows in the same bits of all words, and so on.
+
+    A word holds as many codes of `bits` as fit; the first plane is its lowest bits, or with `high_first` the highest.
+    """
+    length, word = math.prod(packed.shape), np.dtype(f"u{packed.dtype.itemsize}")
+    count = 8 * word.itemsize // bits
+    found = np.empty(stop - start, np.uint8)
+    for plane in range(start // length, -(-stop // length)):
+        first, last = max(start, plane * length), min(stop, (plane + 1) * length)
+        words = elements(packed, first - plane * length, last - plane * length).view(word)
+        shift = word.type(bits * (count - 1 - plane if high_first else plane))
+        found[first - start : last - start] = (words >> shift) & word.type((1 << bits) - 1)
+    return found

@@ -8,10 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lineage import api
 from lineage.checkpoints import open_checkpoint
+from lineage.errors import UnsupportedFormat
 from lineage.sketch import sketch_checkpoint
-from tests.checkpoint_files import header_file, safetensors_bytes, same_bits, whole, write_npz, write_torch
-from tests.quantized_files import SCHEMES, gptq, write_arrays
+from tests.checkpoint_files import (
+    header_file,
+    safetensors_bytes,
+    same_bits,
+    whole,
+    write_npz,
+    write_shards,
+    write_torch,
+)
+from tests.quantized_files import SCHEMES, gptq, quanto_bits, write, write_arrays
 
 MATRIX = (np.random.default_rng(2).standard_normal((64, 256)) * 0.1).astype(np.float32)
 
@@ -98,3 +108,127 @@ class TestMlx:
         array = np.zeros((8, 3, 5, 2), np.float16)
         [view] = open_checkpoint(self.write(tmp_path, {"conv.weight": array}, format="pt")).tensors
         assert view.shape == (8, 3, 5, 2)
+
+
+class TestQuantoBits:
+    """quanto keeps no shape: a bias tells the outputs."""
+
+    MATRIX = (np.random.default_rng(4).standard_normal((96, 64)) * 0.05).astype(np.float32)
+
+    @pytest.mark.parametrize(
+        ("bits", "group", "whole_shift", "keeps"), [(4, 32, False, 0.98), (4, 16, True, 0.98), (2, 32, False, 0.85)]
+    )
+    def test_the_outputs_are_those_of_the_bias(
+        self, bits: int, group: int, whole_shift: bool, keeps: float, tmp_path: Path
+    ) -> None:
+        stored = quanto_bits(bits, group, whole_shift=whole_shift)("a", self.MATRIX)
+        stored["a.bias"] = np.zeros(96, np.float32)
+        checkpoint = open_checkpoint(write_arrays(tmp_path / "m", stored, {}))
+        view = next(view for view in checkpoint.tensors if view.name == "a.weight")
+        assert (view.shape, view.encoding) == ((96, 64), f"quanto int{bits} group {group}")
+        values = view.rows(0, 96)
+        assert np.corrcoef(values.ravel(), self.MATRIX.ravel())[0, 1] > keeps
+        assert all(np.array_equal(view.rows(i, i + 1), values[i : i + 1]) for i in range(96))
+
+    def test_without_one_the_weight_is_unread(self, tmp_path: Path) -> None:
+        folder = write_arrays(tmp_path / "m", quanto_bits(4, 32)("a", self.MATRIX), {})
+        with pytest.raises(UnsupportedFormat, match="unread, 100% of the parameters: packed as quanto without"):
+            open_checkpoint(folder)
+
+
+IN, OUT = 64, 128
+UNREAD: dict[str, dict[str, np.ndarray]] = {
+    "EXL2": {
+        "q_weight": np.ones((32, OUT), np.int32), "q_scale": np.ones((2, OUT // 8), np.int32),
+        "q_scale_max": np.ones(2, np.float16), "q_groups": np.ones(4, np.int16), "q_invperm": np.ones(IN, np.int16),
+    },
+    "EXL3": {
+        "trellis": np.ones((IN // 16, OUT // 16, 64), np.int16), "suh": np.ones(IN, np.float16),
+        "svh": np.ones(OUT, np.float16),
+    },
+    "AQLM": {
+        "codes": np.ones((OUT, IN // 8, 1), np.int16), "codebooks": np.ones((1, 2, 1, 8), np.float16),
+        "scales": np.ones((OUT, 1, 1, 1), np.float16),
+    },
+    "Marlin": {
+        "B": np.ones((IN // 16, 2 * OUT), np.int32), "s": np.ones((1, OUT), np.float16),
+        "workspace": np.zeros(16, np.int32),
+    },
+    "QuIP#": {
+        "Qidxs": np.ones((OUT, IN // 8), np.int16), "SU": np.ones(IN, np.float16), "SV": np.ones(OUT, np.float16),
+    },
+    "SVDQuant": {
+        "qweight": np.ones((OUT, IN // 2), np.int8), "wscales": np.ones((1, OUT), np.float16),
+        "smooth": np.ones(IN, np.float16), "lora_down": np.ones((IN, 2), np.float16),
+    },
+    "EETQ": {"weight": np.ones((OUT, IN), np.int8), "weight_scales": np.ones(OUT, np.float16)},
+    "compressed-tensors 2:4": {
+        "compressed": np.ones((OUT, IN // 2), np.int8), "bitmask": np.ones((OUT, IN // 8), np.uint8),
+    },
+    "HQQ without its shape": {
+        "W_q": np.ones((OUT, IN // 2), np.uint8), "scale": np.ones((OUT, 1), np.float16),
+        "zero": np.ones((OUT, 1), np.float16),
+    },
+}  # fmt: skip
+
+
+class TestUnread:
+    """Packings that are known but not read: refused with their share of the whole model, never answered for."""
+
+    @pytest.mark.parametrize("packing", UNREAD)
+    def test_the_packing_and_its_share_of_the_whole_are_said(self, packing: str, tmp_path: Path) -> None:
+        stored = {f"layers.{i}.fc.{part}": array for i in range(3) for part, array in UNREAD[packing].items()}
+        stored["embed.weight"] = np.ones((IN, OUT), np.float32)
+        with pytest.raises(UnsupportedFormat, match=f"is unread, 75% of the parameters: packed as {packing}") as error:
+            open_checkpoint(write_arrays(tmp_path / "m", stored, {}))
+        assert error.value.exit_code == 12
+
+    def test_a_quantisation_that_nothing_here_knows(self, tmp_path: Path) -> None:
+        stored = {"a.secret": np.ones((OUT, IN), np.uint8), "embed.weight": np.ones((IN, OUT), np.float32)}
+        folder = write_arrays(tmp_path / "m", stored, {"quantization_config": {"quant_method": "unheard-of"}})
+        with pytest.raises(UnsupportedFormat, match="unread, 50% of the parameters: packed as unheard-of"):
+            open_checkpoint(folder)
+        plain = open_checkpoint(write_arrays(tmp_path / "n", stored, {}))
+        assert sorted(view.name for view in plain.tensors) == ["a.secret", "embed.weight"]
+
+    def test_tables_of_indices_are_no_packing(self, tmp_path: Path) -> None:
+        stored = {"relative_position_index": np.ones((49, 49), np.int64), "w": np.ones((8, 8), np.float32)}
+        folder = write_arrays(tmp_path / "m", stored, {"quantization_config": {"quant_method": "unheard-of"}})
+        assert sorted(view.name for view in open_checkpoint(folder).tensors) == ["relative_position_index", "w"]
+
+    def test_the_share_is_of_all_shards(self, tmp_path: Path) -> None:
+        stored = {f"fc.{part}": array for part, array in UNREAD["EXL2"].items()}
+        write_shards(tmp_path, {"embed.weight": np.ones((IN, 3 * OUT), np.float32)} | stored)
+        with pytest.raises(UnsupportedFormat, match="is unread, 25% of the parameters"):
+            open_checkpoint(tmp_path)
+
+    def test_less_than_a_hundredth_is_left_out_and_said(self, tmp_path: Path) -> None:
+        stored = {f"fc.{part}": array for part, array in UNREAD["AQLM"].items()}
+        stored["embed.weight"] = np.ones((128 * IN, OUT), np.float32)
+        checkpoint = open_checkpoint(write_arrays(tmp_path / "m", stored, {}))
+        assert [view.name for view in checkpoint.tensors] == ["embed.weight"]
+        assert checkpoint.left_out == (("fc", "unread: AQLM"),)
+
+
+@pytest.mark.parametrize("scheme", ["hqq 4", "hqq 8", "hqq 3", "quanto int8", "quanto fp8", "bitnet", "gptq 4"])
+def test_a_quantised_copy_is_never_a_model_with_other_layers(scheme: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(9)
+    modules = {f"model.layers.{i}.mlp.{n}_proj": (256, 256) for i in range(2) for n in ("gate", "up", "down")}
+    modules |= {f"model.layers.{i}.self_attn.{n}_proj": (256, 256) for i in range(2) for n in "qkvo"}
+    matrices = {name: rng.standard_normal(shape).astype(np.float32) / 16 for name, shape in modules.items()}
+    plain = {"model.embed_tokens.weight": rng.standard_normal((96, 256)).astype(np.float32)}
+    whole_model = write_arrays(tmp_path / "plain", plain | {f"{n}.weight": m for n, m in matrices.items()}, {})
+    copy = write(tmp_path / "copy", SCHEMES[scheme], matrices, plain)
+    found = api.compare(*(sketch_checkpoint(open_checkpoint(path), threads=1) for path in (copy, whole_model)))
+    words = {finding.name: finding.relation for finding in found.components}
+    assert words == {"embeddings": "identical", "text decoder": "quantized"}
+    assert sum(finding.share for finding in found.components) == pytest.approx(1)
+    assert found.role in ("child", "undirected")
+
+
+@pytest.mark.parametrize("fill", [0, 0b01010101, 0xFF])
+def test_bytes_of_another_scheme_are_not_taken_for_ternary(fill: int, tmp_path: Path) -> None:
+    stored = {"a.weight": np.full((32, 16), fill, np.uint8), "a.weight_scale": np.array([0.5], np.float32)}
+    checkpoint = open_checkpoint(write_arrays(tmp_path / "m", stored, {}))
+    view = next(view for view in checkpoint.tensors if view.name == "a.weight")
+    assert (view.shape, view.encoding) == ((32, 16), None)

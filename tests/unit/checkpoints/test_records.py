@@ -102,11 +102,15 @@ def test_settings_and_packed_codes_are_left_out(tmp_path: Path) -> None:
         ct2_variable("w", np.ones((2, 2), np.int32)),
         ct2_variable("w_scale", np.ones((2, 2), np.float16)),
         ct2_variable("w_zero", np.ones((2, 2), np.float16)),
-        ct2_variable("v", MATRIX.astype(ml_dtypes.bfloat16)),
     ]
     path = tmp_path / "model.bin"
-    path.write_bytes(ct2_file(variables))
+    path.write_bytes(ct2_file([*variables, ct2_variable("v", MATRIX.astype(ml_dtypes.bfloat16))]))
+    with pytest.raises(UnsupportedFormat, match=r"is unread, .* of the parameters: 4-bit codes packed for AWQ"):
+        open_checkpoint(path)
+    large = np.ones((80, 80), ml_dtypes.bfloat16)
+    path.write_bytes(ct2_file([*variables, ct2_variable("v", large)]))
     checkpoint = open_checkpoint(path)
+    assert checkpoint.unread == 32
     assert [view.dtype.name for view in checkpoint.tensors] == ["bfloat16"]
     assert [name for name, _ in checkpoint.left_out] == ["heads", "w", "w_scale", "w_zero"]
 

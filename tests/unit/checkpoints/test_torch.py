@@ -12,7 +12,6 @@ import pytest
 from lineage.checkpoints import open_checkpoint
 from lineage.checkpoints.views import EMPTY
 from lineage.errors import Malformed, NoWeights, UnsupportedDtype, UnsupportedFormat
-from lineage.sketch import sketch_checkpoint
 from lineage.types import Checkpoint
 from tests.checkpoint_files import same_bits, whole
 from tests.torch_files import (
@@ -141,12 +140,12 @@ class TestTypes:
         checkpoint = opened(tmp_path, {"w": storages.tensor_v3(array)}, storages)
         assert same_bits(whole(checkpoint)["w"], array)
 
-    def test_a_quantized_storage_is_refused_by_name(self, tmp_path: Path) -> None:
+    def test_a_storage_below_a_byte_is_refused_by_name(self, tmp_path: Path) -> None:
         storages = Storages()
         tensor = storages.tensor(np.ones(4, np.int8))
         identity = tensor.arguments[0].identity
-        tensor.arguments[0].identity = (identity[0], Glob("torch", "QInt8Storage"), *identity[2:])
-        with pytest.raises(UnsupportedDtype, match=r"torch\.QInt8Storage"):
+        tensor.arguments[0].identity = (identity[0], Glob("torch", "QUInt4x2Storage"), *identity[2:])
+        with pytest.raises(UnsupportedDtype, match=r"torch\.QUInt4x2Storage"):
             opened(tmp_path, {"w": tensor}, storages)
         checkpoint = opened(tmp_path, {"w": tensor, "v": storages.tensor(np.ones(4, np.float32))}, storages)
         assert [view.name for view in checkpoint.tensors] == ["v"]
@@ -154,50 +153,24 @@ class TestTypes:
         assert name == "w"
         assert "torch.QInt8Storage" in reason
 
-    def test_sparse_and_numpy_values_are_left_out(self, tmp_path: Path) -> None:
+    def test_numpy_and_meta_values_are_left_out(self, tmp_path: Path) -> None:
         storages = Storages()
         numpy_array = Call(
             Glob("numpy.core.multiarray", "_reconstruct"),
             (Glob("numpy", "ndarray"), (0,), b"b"),
             (1, (2,), Call(Glob("numpy", "dtype"), ("f4", False, True)), False, bytes(8)),
         )
-        sparse = Call(Glob("torch._utils", "_rebuild_sparse_tensor"), (None, ()))
-        value = {"w": storages.tensor(MATRIX), "history": numpy_array, "adjacency": sparse}
+        meta = Call(Glob("torch._utils", "_rebuild_meta_tensor_no_storage"), (None, ()))
+        value = {"w": storages.tensor(MATRIX), "history": numpy_array, "adjacency": meta}
         assert dict(opened(tmp_path, value, storages).left_out) == {
             "history": "a NumPy array inside the pickle",
-            "adjacency": "a sparse torch tensor",
+            "adjacency": "a meta tensor, which has no values",
         }
 
-    @pytest.mark.parametrize(
-        ("function", "arguments"),
-        [
-            ("_rebuild_sparse_tensor", (None, (MATRIX, MATRIX, (30, 20)))),
-            ("_rebuild_sparse_csr_tensor", (None, (MATRIX, MATRIX, MATRIX, (30, 20)))),
-            ("_rebuild_qtensor", (None, 0, (30, 20), (20, 1), None)),
-        ],
-        ids=["sparse", "rows of a sparse one", "quantized"],
-    )
-    def test_weights_that_are_not_read_are_counted(self, storages, tmp_path, function, arguments) -> None:
-        placed = tuple(
-            tuple(storages.tensor(MATRIX) if one is MATRIX else one for one in part)
-            if isinstance(part, tuple)
-            else part
-            for part in arguments
-        )
-        unread = Call(Glob("torch._utils", function), placed)
-        checkpoint = opened(tmp_path, {"w": storages.tensor(MATRIX), "u": unread, "v": unread}, storages)
-        assert checkpoint.unread == 2 * 30 * 20
-        sketch = sketch_checkpoint(checkpoint)
-        assert (sketch.unread, sketch.params) == (1200, 1224)
-
-    @pytest.mark.parametrize("size", [(1 << 40, 1 << 40), (-5, 4), ("a",), (), 7, (3.5, 2), (1,) * 40])
-    def test_a_size_that_lies_makes_no_share_small(self, storages, tmp_path, size) -> None:
-        unread = Call(Glob("torch._utils", "_rebuild_qtensor"), (None, 0, size, (1,), None))
-        checkpoint = opened(tmp_path, {"w": storages.tensor(MATRIX), "u": unread}, storages)
-        assert checkpoint.unread == (8 * checkpoint.nbytes if size == (1 << 40, 1 << 40) else 0)
-
     def test_what_optimizers_keep_sparse_is_no_weight(self, storages, tmp_path) -> None:
-        unread = Call(Glob("torch._utils", "_rebuild_qtensor"), (None, 0, (30, 20), (20, 1), None))
+        function = Glob("torch._utils", "_rebuild_wrapper_subclass")
+        arguments = (function, Glob("torchao", "Packed"), (Glob("torchao", "Packed"), None, (30, 20)), {})
+        unread = Call(Glob("torch._tensor", "_rebuild_from_type_v2"), arguments)
         assert opened(tmp_path, {"w": storages.tensor(MATRIX), "optimizer": {"a": unread}}, storages).unread == 0
 
 

@@ -1,0 +1,25 @@
+"""Whether enough of a model is read to speak of it."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from lineage.checkpoints.reader import Contents
+from lineage.errors import UnsupportedFormat
+
+MOST = 0.01  # share of the parameters that may be unread: shares in an answer are shown in whole percents
+
+
+def refuse_unread(path: Path, contents: Contents) -> None:
+    """Refuse a model of which more than a hundredth is in packings that are not read. Raises UnsupportedFormat.
+
+    What is read of such a model is no model: answered for, its shares would be those of the rest.
+    """
+    count = sum(values for _, values in contents.unread)
+    share = count / max(1, count + sum(math.prod(view.shape) for view in contents.tensors))
+    if share > MOST:
+        packings = "; ".join(dict.fromkeys(packing for packing, _ in contents.unread))
+        raise UnsupportedFormat(
+            path, f"is unread, {share:.0%} of the parameters: {packings}; give the weights that it was made from"
+        )
