@@ -36,8 +36,11 @@ def read_index(index: PositionedFile) -> tuple[dict[str, str], list[PositionedFi
 
 def _not_there(index: PositionedFile, name: str, names: Sequence[str]) -> NoWeights:
     """Say that a shard is missing, or that the index is of other shards than those that are there and complete."""
-    others = [other for other in index.folder.files() if NUMBERED.fullmatch(other) and other not in names]
-    whole = _complete(others)
+    try:
+        beside = index.folder.files()
+    except UnsupportedFormat:  # a server may list nothing
+        beside = []
+    whole = _complete([other for other in beside if NUMBERED.fullmatch(other) and other not in names])
     if whole:
         return NoWeights(
             index.path,

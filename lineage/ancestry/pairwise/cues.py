@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from lineage.ancestry.pairwise.changes import EQUAL, rows_in_place
+from lineage.ancestry.pairwise.changes import EQUAL, TOKEN_ROLES, rows_in_place
 from lineage.ancestry.pairwise.decay import common_factor
 from lineage.ancestry.pairwise.drift import Changes
 from lineage.ancestry.pairwise.relations import layer_matrices, projected_role, width_change
@@ -84,7 +85,21 @@ def _is_all(of: Compared, word: Relation, role: Role) -> bool:
     Of two models with changes of their own neither was made from the other without more ado: they may be siblings.
     """
     contrary = any(c.role not in (None, role) for _, c in of.changes)  # the other was rounded
-    return _is_untouched(of) and not contrary and not {*_STRUCTURAL} & {*of.words.values()} - {word}
+    others = {*_STRUCTURAL} & {*of.words.values()} - {word}
+    return _is_untouched(of) and not contrary and not others and (word == "width-pruned" or _keeps_sizes(of))
+
+
+def _keeps_sizes(of: Compared) -> bool:
+    """Whether the matrices that the two have in common are as large in both, tables of tokens aside.
+
+    A component has one word: one of fewer layers and narrower ones is called by its layers.
+    """
+    theirs = {t.name: t for t in of.match.b.tensors}
+    return all(
+        math.prod(m.shape) == theirs[m.b].params
+        for m, c in of.changes
+        if c.kind != "unrelated" and len(m.shape) > 1 and m.role not in TOKEN_ROLES
+    )
 
 
 def _tuned_share(of: Compared) -> float:

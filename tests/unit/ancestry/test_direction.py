@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from operators import cast, extended, int4_groups, int8_rows, layers_dropped, magnitude_pruned, matrices, noise
@@ -91,6 +93,19 @@ def test_two_children_of_an_absent_parent_have_no_direction(made):
     for query, reference in ((shaped, tuned), (tuned, shaped)):
         found = compare(sketch(query), sketch(reference))
         assert (found.verdict, found.role) == ("derived", "undirected")
+
+
+def test_of_two_shapes_of_an_absent_parent_neither_is_the_parent():
+    """Nothing was trained, but each has lost what the other kept."""
+    shapes = {
+        "shallow": layers_dropped(BASE, {1}, LAYER),
+        "narrow": narrow(BASE),
+        "grown": extended(BASE, TOKENS),
+        "sparse": matrices(magnitude_pruned)(BASE),
+    }
+    for query, reference in permutations(shapes, 2):
+        found = compare(sketch(shapes[query]), sketch(shapes[reference]))
+        assert found.role == "undirected", (query, reference)
 
 
 def test_copies_of_a_layer_only_lean_where_anything_was_tuned():

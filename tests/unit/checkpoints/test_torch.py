@@ -151,7 +151,7 @@ class TestTypes:
         assert [view.name for view in checkpoint.tensors] == ["v"]
         ((name, reason),) = checkpoint.left_out
         assert name == "w"
-        assert "torch.QInt8Storage" in reason
+        assert "torch.QUInt4x2Storage" in reason
 
     def test_numpy_and_meta_values_are_left_out(self, tmp_path: Path) -> None:
         storages = Storages()

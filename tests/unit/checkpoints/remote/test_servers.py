@@ -7,6 +7,7 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from threading import Barrier, Event
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +15,18 @@ from hub_server import COMMIT, Asked, Hub
 
 from lineage.checkpoints import open_checkpoint, open_merged
 from lineage.checkpoints.remote import session
-from lineage.errors import CheckpointError, LineageError, MissingExtra, NoWeights, Unreachable, UnsupportedFormat
+from lineage.errors import (
+    CheckpointError,
+    LineageError,
+    Malformed,
+    MissingExtra,
+    NoWeights,
+    Unreachable,
+    UnsupportedFormat,
+)
 from lineage.sketch import sketch_checkpoint
-from lineage.types import Checkpoint, Declared
+from lineage.sketch.tensor_pass import sketch_tensor
+from lineage.types import Checkpoint, Declared, TensorSketch, TensorView
 from tests.adapter_files import drawn, write_adapter
 from tests.checkpoint_files import safetensors_bytes, whole, write_gguf_split, write_shards, write_torch
 
@@ -304,11 +314,17 @@ class TestEconomy:
     ) -> None:
         rng = np.random.default_rng(1)
         arrays = {f"{i}.weight": rng.standard_normal((2048, 256)).astype(np.float32) for i in range(40)}
-        arrays["0.weight"][:] = np.nan
         (folder / "model.safetensors").write_bytes(safetensors_bytes(arrays))
         monkeypatch.setattr("lineage.checkpoints.remote.ahead.MOST_BYTES", 1 << 19)
+
+        def failing(view: TensorView, *others: Any) -> TensorSketch:
+            if view.name == "0.weight":
+                raise Malformed(folder, "fails")
+            return sketch_tensor(view, *others)
+
+        monkeypatch.setattr("lineage.sketch.checkpoint_pass.sketch_tensor", failing)
         started = hub({"org/net": folder}, latency_s=0.01)
-        assert "NaN" in refused("hf:org/net", CheckpointError)
+        assert "fails" in refused("hf:org/net", CheckpointError)
         assert len(started.asked) < 60
 
 
