@@ -55,12 +55,14 @@ def computable(of: Compared) -> Said | None:
     kind = next(c.kind for _, c in of.changes if c.role == role)
     # Rounded values beside trained ones: the coarse side is no ancestor, but it may be a sibling as well as a child.
     has_few_tuned = _tuned_share(of) <= _A_FEW
+    # What lies on levels and was not rounded from the other's matrix was rounded from another model's.
+    is_all_from_it = not any(c.kind == "quantized" and c.role is None for _, c in of.changes)
     if kind == "recast" and not has_few_tuned:
         return None
     verb = {"recast": "rounding", "pruned": "pruning", "quantized": "quantising"}[kind]
     # Where other parts differ, or the structure, either may be another child of what the one was rounded from.
     is_whole = _is_the_whole(of) and not {*_STRUCTURAL} & {*of.words.values()}
-    return Said(role, _by(role, verb), certain=has_few_tuned and is_whole)
+    return Said(role, _by(role, verb), certain=has_few_tuned and is_whole and is_all_from_it)
 
 
 def _is_the_whole(of: Compared) -> bool:
@@ -86,6 +88,8 @@ def _is_all(of: Compared, word: Relation, role: Role) -> bool:
     """
     contrary = any(c.role not in (None, role) for _, c in of.changes)  # the other was rounded
     others = {*_STRUCTURAL} & {*of.words.values()} - {word}
+    if word != "expert-upcycled" and experts(of.match.a) != experts(of.match.b):
+        return False
     return _is_untouched(of) and not contrary and not others and (word == "width-pruned" or _keeps_sizes(of))
 
 
