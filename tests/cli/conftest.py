@@ -45,6 +45,7 @@ Run = Callable[..., Done]
 def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("LINEAGE_INDEX", "LINEAGE_DEBUG"):
         monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("COLUMNS", "100")  # whatever the terminal that the tests run in
 
 
 @pytest.fixture
