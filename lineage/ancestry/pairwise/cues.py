@@ -55,14 +55,12 @@ def computable(of: Compared) -> Said | None:
     kind = next(c.kind for _, c in of.changes if c.role == role)
     # Rounded values beside trained ones: the coarse side is no ancestor, but it may be a sibling as well as a child.
     has_few_tuned = _tuned_share(of) <= _A_FEW
-    # What lies on levels and was not rounded from the other's matrix was rounded from another model's.
-    is_all_from_it = not any(c.kind == "quantized" and c.role is None for _, c in of.changes)
     if kind == "recast" and not has_few_tuned:
         return None
     verb = {"recast": "rounding", "pruned": "pruning", "quantized": "quantising"}[kind]
     # Where other parts differ, or the structure, either may be another child of what the one was rounded from.
     is_whole = _is_the_whole(of) and not {*_STRUCTURAL} & {*of.words.values()}
-    return Said(role, _by(role, verb), certain=has_few_tuned and is_whole and is_all_from_it)
+    return Said(role, _by(role, verb), certain=has_few_tuned and is_whole)
 
 
 def _is_the_whole(of: Compared) -> bool:
