@@ -47,7 +47,7 @@ def _not_there(index: PositionedFile, name: str, names: Sequence[str]) -> NoWeig
             f"is the index of other shards: it names {quoted(name)}, and {quoted(whole[0])} to {quoted(whole[-1])} are"
             " there and complete: delete it, or get the index that goes with them",
         )
-    return NoWeights(index.path, f"shard {quoted(name)} is missing: download it, too")
+    return _missing(index.path, name)
 
 
 def _complete(names: Sequence[str]) -> list[str]:

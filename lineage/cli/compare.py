@@ -25,12 +25,8 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Show layer maps, what was done, the cues with their odds, every tensor pair, the null.",
 )
-@click.option(
-    "--report",
-    "target",
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the comparison as a page that stands alone (.html), every matrix beside what chance gives; or the two"
+@pages.report(
+    "Write the comparison as a page that stands alone (.html), every matrix beside what chance gives; or the two"
     " as a graph, with any ending of `lineage graph -o` that is no statement about one model.",
 )
 @pages.lang

@@ -24,12 +24,8 @@ if TYPE_CHECKING:
 
 @click.command("whois")
 @click.argument("checkpoints", metavar="CHECKPOINT...", nargs=-1, required=True, type=click.Path())
-@click.option(
-    "--report",
-    "target",
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the answer as a page that stands alone (.html), to read, print and hand on; or its graph, with any"
+@pages.report(
+    "Write the answer as a page that stands alone (.html), to read, print and hand on; or its graph, with any"
     " ending of `lineage graph -o`.",
 )
 @pages.lang
