@@ -1,6 +1,6 @@
 """Fit what parts descent from a shared initialisation, and count how often each cue of direction is right.
 
-    python scripts/fit_relations.py --zoo DIR --index DIR [--write lineage/ancestry/pairwise/calibration.toml]
+    python scripts/fit_relations.py --zoo DIR --index DIR [--write lineage/ancestry/pair/calibration.toml]
 
 Only the calibration half of the trained zoo is read; its sketches are taken from the index (missing ones are added).
 
@@ -27,11 +27,11 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from lineage import api
-from lineage.ancestry.pairwise.calibration import TABLE, Count, Descent
-from lineage.ancestry.pairwise.comparison import examine
-from lineage.ancestry.pairwise.direction import CUES
-from lineage.ancestry.pairwise.drift import Drift, drift
-from lineage.ancestry.pairwise.relations import is_significant
+from lineage.ancestry.pair.calibration import TABLE, Count, Descent
+from lineage.ancestry.pair.comparison import examine
+from lineage.ancestry.pair.direction import CUES
+from lineage.ancestry.pair.drift import Drift, drift
+from lineage.ancestry.pair.relations import is_significant
 from lineage.store import SqliteIndex
 from lineage.types import CheckpointSketch
 

@@ -18,7 +18,7 @@ import gguf
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.checkpoints.gguf.blocks import TYPES
+from lineage.checkpoints.formats.gguf.blocks import TYPES
 
 FOLDER = Path(__file__).parents[1] / "tests" / "golden" / "checkpoints"
 ROWS, COLUMNS = 2, 256

@@ -11,7 +11,7 @@ import numpy as np
 from gguf import quants
 
 from lineage.checkpoints import open_checkpoint
-from lineage.checkpoints.gguf.blocks import TYPES
+from lineage.checkpoints.formats.gguf.blocks import TYPES
 from lineage.sketch import sketch_checkpoint, write_sketch
 from tests.adapter_files import drawn, write_adapter
 from tests.checkpoint_files import WRITERS, lacks, write_safetensors

@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lineage.anatomy.axes import NOTHING, Axes, fixed_axis, is_doubled, tower_axes
-from lineage.anatomy.bridges import is_bridge, joined
 from lineage.anatomy.compounds import SubModel, sub_models
 from lineage.anatomy.families import architecture_of
 from lineage.anatomy.fixed import fixed_table
 from lineage.anatomy.names import Named, Path, stack_index, take_apart
 from lineage.anatomy.networks import Network, layer_number, survey
+from lineage.anatomy.parallel_networks import twins
+from lineage.anatomy.projectors import is_bridge, joined
 from lineage.anatomy.roles import in_head, is_expert, is_projector, role_of
 from lineage.anatomy.towers import Tower, component_by_word, find_towers, tower_of
-from lineage.anatomy.twins import twins
 from lineage.types import Part
 
 _EMBEDDINGS = frozenset({"token-embedding", "type-embedding", "position-embedding", "class-embedding"})

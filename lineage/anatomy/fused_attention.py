@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lineage.anatomy.names import Named
-from lineage.checkpoints.row_orders import Order, sorted_blocks, sorted_heads
+from lineage.checkpoints.decode.row_orders import Order, sorted_blocks, sorted_heads
 
 # Query, key and value of a head, or of a group of heads, lie together; `query_key_value` is Megatron's own name.
 _GROUPED_MODELS = frozenset(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from lineage.anatomy.names import RECURRENT, Named, Path
-from lineage.checkpoints.kernels import LARGEST_KERNEL, is_kernel
+from lineage.checkpoints.decode.kernel_layout import LARGEST_KERNEL, is_kernel
 
 _NORM = re.compile(r"(?:norm|^bn|_bn$|bn\d*$|^ln)", re.IGNORECASE)
 _ACTIVATION = re.compile(r"prelu|^act\d*$", re.IGNORECASE)

@@ -12,7 +12,7 @@ from lineage.anatomy.kinds import kinds_of
 from lineage.anatomy.lengths import ends_of, hidden_lengths
 from lineage.anatomy.names import RECURRENT, Named, Path, is_number, shared_prefix
 from lineage.anatomy.neighbours import Neighbours
-from lineage.checkpoints.biases import bias_length
+from lineage.checkpoints.decode.biases import bias_length
 from lineage.types import Axis
 
 _FIRST_NUMBER = re.compile(r"(?<=[A-Za-z_])([0-9]{1,8})(?![0-9d])")  # not the 2 of conv2d

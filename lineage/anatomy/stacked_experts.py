@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from lineage.anatomy.names import Named, Path, is_number
-from lineage.checkpoints.cuts import column_range, every_other_row, matrices, row_range
+from lineage.checkpoints.decode.cuts import column_range, every_other_row, matrices, row_range
 from lineage.types import TensorView
 
 _MOST = 4096  # experts in a layer; more are a table of something else

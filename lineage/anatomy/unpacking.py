@@ -15,8 +15,8 @@ from lineage.anatomy.fused_attention import Fused, fused_attention
 from lineage.anatomy.names import Named, Path, take_apart
 from lineage.anatomy.roles import role_of
 from lineage.anatomy.stacked_experts import expert_parts
-from lineage.checkpoints.cuts import row_range
-from lineage.checkpoints.rearranged import rows_in_order
+from lineage.checkpoints.decode.cuts import row_range
+from lineage.checkpoints.decode.rearranged import rows_in_order
 from lineage.types import TensorView
 
 MOST_PARTS = 1 << 18  # twice what the largest public mixtures of experts have; a made-up file may, to cost memory

@@ -6,11 +6,11 @@ What needs the graph library is loaded when it is used (PEP 562): a single quest
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lineage.ancestry.adapters import compare_adapters
+from lineage.ancestry.adapter import compare_adapters
 from lineage.ancestry.decomposing import decompose
 from lineage.ancestry.layouts import fitting
+from lineage.ancestry.pair.comparison import compare
 from lineage.ancestry.paired import as_answer
-from lineage.ancestry.pairwise.comparison import compare
 from lineage.ancestry.placing import whois
 
 if TYPE_CHECKING:

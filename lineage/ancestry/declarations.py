@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import networkx as nx
 
-from lineage.ancestry.pairwise.cues import bare_name
+from lineage.ancestry.pair.cues import bare_name
 from lineage.sketch.adapters import is_adapter
 from lineage.types import Edge, Lineage, ModelRecord
 

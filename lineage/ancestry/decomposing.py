@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from lineage.ancestry.folding import fold
 from lineage.ancestry.geometry import cohorts
 from lineage.ancestry.layouts import in_one_layout
-from lineage.ancestry.merges.mixtures import Mixture, find_mixtures
-from lineage.ancestry.merges.passthrough import find_stacks
+from lineage.ancestry.merge.mixtures import Mixture, find_mixtures
+from lineage.ancestry.merge.passthrough import find_stacks
 from lineage.ancestry.trees.roundings import roundings
 from lineage.sketch.adapters import is_adapter
 from lineage.store import Index

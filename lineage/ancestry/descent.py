@@ -12,8 +12,8 @@ from lineage.ancestry.folding import fold, nodes_of
 from lineage.ancestry.growing import grown, is_little
 from lineage.ancestry.layouts import in_one_layout
 from lineage.ancestry.trees.edges import measured_edges
-from lineage.ancestry.trees.forked import cores
 from lineage.ancestry.trees.pairs import Watch
+from lineage.ancestry.trees.processes import cores
 from lineage.ancestry.trees.search import Search
 from lineage.sketch.adapters import is_adapter
 from lineage.store import Index

@@ -12,8 +12,8 @@ from threadpoolctl import threadpool_limits
 from lineage.ancestry.chance import null
 from lineage.ancestry.folding import fold
 from lineage.ancestry.layouts import fitting, in_one_layout
-from lineage.ancestry.pairwise.comparison import compare, generic
-from lineage.ancestry.pairwise.relations import DERIVED, FOUND, is_significant
+from lineage.ancestry.pair.comparison import compare, generic
+from lineage.ancestry.pair.relations import DERIVED, FOUND, is_significant
 from lineage.ancestry.standing import EITHER_WAY, standing
 from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.adapters import is_adapter
@@ -71,7 +71,7 @@ _NOTHING = CheckpointSketch("", FAMILY, "full", "", "", "", "", 0, 0, ())
 def whois(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
     """Say what `query` descends from among the models of `indexes`; of an adapter, what it is to them."""
     if is_adapter(query):
-        from lineage.ancestry.adapters import whois_adapter  # which looks for candidates as this module does
+        from lineage.ancestry.adapter import whois_adapter  # which looks for candidates as this module does
 
         return whois_adapter(query, indexes)
     started = time.perf_counter()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from lineage.ancestry.folding import fold
 from lineage.ancestry.layouts import in_one_layout
-from lineage.ancestry.pairwise.comparison import compare
+from lineage.ancestry.pair.comparison import compare
 from lineage.ancestry.trees.edges import UNOBSERVED, measured_edges
 from lineage.ancestry.trees.search import Search
 from lineage.sketch.layouts import names_of

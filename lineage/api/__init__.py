@@ -1,11 +1,11 @@
 """The library surface: one verb for each command, and the care of an index."""
 
-from lineage.api.asking import as_answer, compare, decompose, not_tested, whois
+from lineage.api.audits import audit, gate, read_rules, verify
 from lineage.api.graphs import graph, relatives
-from lineage.api.holdings import Listed, default_index, doctor, find, indexes, models, rebuild, remove, show
+from lineage.api.indexes import Listed, default_index, doctor, find, indexes, models, rebuild, remove, show
 from lineage.api.ingesting import Ingested, Interrupted, fill, ingest
-from lineage.api.judging import audit, gate, read_rules, verify
 from lineage.api.lines import descendants, trace
+from lineage.api.queries import as_answer, compare, decompose, not_tested, whois
 from lineage.api.sketching import Watch, save_sketch, sketch
 
 __all__ = [

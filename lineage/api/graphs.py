@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from lineage import store
-from lineage.api.holdings import held, indexes
+from lineage.api.indexes import held, indexes
 from lineage.sketch import file_digests, write_sketch
 from lineage.types import CheckpointSketch, Lineage, ModelRecord, Node, Whois
 

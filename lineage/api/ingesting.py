@@ -15,7 +15,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Literal
 
 from lineage import store
-from lineage.api.holdings import folder_of
+from lineage.api.indexes import folder_of
 from lineage.api.sketching import Watch, timed_sketch
 from lineage.checkpoints import is_remote, models_in, require_hub, shown
 from lineage.errors import LineageError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lineage import store
 from lineage.api.graphs import node_of, whole_graph, with_model
-from lineage.api.holdings import find, held, indexes
+from lineage.api.indexes import find, held, indexes
 from lineage.sketch.adapters import is_adapter, require_model
 from lineage.types import CheckpointSketch, Depth, Descendants, Trace
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lineage.checkpoints.beside import beside
-from lineage.checkpoints.many_models import models_in
+from lineage.checkpoints.folders.many_models import models_in
+from lineage.checkpoints.folders.side_files import beside
+from lineage.checkpoints.io.quoting import hub_hint
 from lineage.checkpoints.opening import open_checkpoint, open_merged
 from lineage.checkpoints.remote import is_remote, require_hub, shown
-from lineage.checkpoints.wording import hub_hint
 
 __all__ = ["beside", "hub_hint", "is_remote", "models_in", "open_checkpoint", "open_merged", "require_hub", "shown"]

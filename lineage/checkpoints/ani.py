@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from lineage.checkpoints.bytes import PositionedFile, read
+from lineage.checkpoints.io.bytes import PositionedFile, read
+from lineage.checkpoints.io.quoting import quoted, reason
+from lineage.checkpoints.io.views import Place, check_name, count_elements, dense
 from lineage.checkpoints.reader import Contents
-from lineage.checkpoints.views import Place, check_name, count_elements, dense
-from lineage.checkpoints.wording import quoted, reason
 from lineage.errors import Malformed, NoWeights, Truncated
 from lineage.types import TensorView
 

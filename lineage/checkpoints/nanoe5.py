@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lineage.checkpoints.bytes import PositionedFile, read
-from lineage.checkpoints.gguf import blocks
+from lineage.checkpoints.formats.gguf import blocks
+from lineage.checkpoints.io.bytes import PositionedFile, read
+from lineage.checkpoints.io.quoting import quoted
+from lineage.checkpoints.io.views import Place, check_name, count_elements, dense
 from lineage.checkpoints.reader import Contents, Facts
-from lineage.checkpoints.views import Place, check_name, count_elements, dense
-from lineage.checkpoints.wording import quoted
 from lineage.errors import Malformed, Truncated, UnsupportedDtype, UnsupportedFormat
 from lineage.types import TensorView
 

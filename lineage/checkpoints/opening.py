@@ -7,22 +7,30 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lineage.checkpoints import strict_json
 from lineage.checkpoints.adapters import CONFIG as ADAPTER_CONFIG
 from lineage.checkpoints.adapters import is_adapter, merged, read_adapter, read_with_scale, without_adapter
-from lineage.checkpoints.assemblies import Assembly, find_assembly
-from lineage.checkpoints.bytes import DiskFolder, Folder, PositionedFile, read
-from lineage.checkpoints.caches import ollama_model, snapshot_of, with_reason
-from lineage.checkpoints.card import MAX_CARD, Card, card_text, declared_parents, human_name, parse_card, stated_licence
-from lineage.checkpoints.decoding import decoded
-from lineage.checkpoints.distributed import METADATA
-from lineage.checkpoints.distributed import SUFFIX as PARTS
-from lineage.checkpoints.folder import ADAPTER_FILES, Weights, find_weights
-from lineage.checkpoints.formats import read_file
-from lineage.checkpoints.ranks import joined_ranks, refuse_flat, refuse_lone, refuse_part, refuse_pieces
+from lineage.checkpoints.decode.decoding import decoded
+from lineage.checkpoints.folders.assemblies import Assembly, find_assembly
+from lineage.checkpoints.folders.caches import ollama_model, snapshot_of, with_reason
+from lineage.checkpoints.folders.card import (
+    MAX_CARD,
+    Card,
+    card_text,
+    declared_parents,
+    human_name,
+    parse_card,
+    stated_licence,
+)
+from lineage.checkpoints.folders.folder import ADAPTER_FILES, Weights, find_weights
+from lineage.checkpoints.folders.ranks import joined_ranks, refuse_flat, refuse_lone, refuse_part, refuse_pieces
+from lineage.checkpoints.folders.shards import read_index, read_shards, refuse_split, split_beside
+from lineage.checkpoints.formats.distributed import METADATA
+from lineage.checkpoints.formats.distributed import SUFFIX as PARTS
+from lineage.checkpoints.io import strict_json
+from lineage.checkpoints.io.bytes import DiskFolder, Folder, PositionedFile, read
 from lineage.checkpoints.reader import Contents, Facts
+from lineage.checkpoints.recognising import read_file
 from lineage.checkpoints.remote import is_remote, locate
-from lineage.checkpoints.shards import read_index, read_shards, refuse_split, split_beside
 from lineage.checkpoints.unread import refuse_unread
 from lineage.errors import CheckpointError, NoWeights, UnsupportedFormat
 from lineage.types import SUB_MODELS, Checkpoint, Meter, TensorView

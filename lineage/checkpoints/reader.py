@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from lineage.checkpoints.bytes import PositionedFile
-from lineage.checkpoints.pieces import Piece
+from lineage.checkpoints.decode.pieces import Piece
+from lineage.checkpoints.io.bytes import PositionedFile
 from lineage.types import Declared, TensorView
 
 HEAD = 64  # bytes that a reader sees before it says yes or no

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from lineage.checkpoints.bytes import Window
-from lineage.checkpoints.distinct import Names
-from lineage.checkpoints.msgpack import Bytes, MsgpackFile
+from lineage.checkpoints.io.bytes import Window
+from lineage.checkpoints.io.quoting import quoted
+from lineage.checkpoints.io.unique_names import Names
+from lineage.checkpoints.io.views import Place, check_name, count_elements, dense
 from lineage.checkpoints.reader import Contents
-from lineage.checkpoints.views import Place, check_name, count_elements, dense
-from lineage.checkpoints.wording import quoted
+from lineage.checkpoints.wire.msgpack import Bytes, MsgpackFile
 from lineage.errors import Malformed, NoWeights, UnsupportedDtype
 from lineage.types import TensorView
 

@@ -88,7 +88,7 @@ def _write(
     ours: CheckpointSketch, theirs: CheckpointSketch, found: Comparison, target: Path, page: Language | None
 ) -> None:
     from lineage import __version__, api, report
-    from lineage.sketch.whole_file import write_whole
+    from lineage.atomic_write import write_whole
 
     answer = api.as_answer(ours, theirs, found)
     if page is None:

@@ -43,7 +43,7 @@ def command(
     where -o asks for a recipe: then no file is written.
     """
     from lineage import api, report
-    from lineage.sketch.whole_file import write_whole
+    from lineage.atomic_write import write_whole
 
     if output is not None and output.suffix not in (".yaml", ".yml"):
         raise click.BadParameter("the name must end in .yaml", param_hint="-o")

@@ -35,7 +35,7 @@ def command(ctx: click.Context, *, index: Path | None, as_json: bool) -> None:
     else:
         for finding in findings:
             kind = "damage" if finding.is_damage else "note"
-            click.echo(f"{kind}: {report.words.plain(finding.where)}: {report.words.plain(finding.problem)}")
+            click.echo(f"{kind}: {report.figures.plain(finding.where)}: {report.figures.plain(finding.problem)}")
         click.echo(f"{models} model{'' if models == 1 else 's'}, {f'{damage} damaged' if damage else 'clean'}")
     if damage:
         ctx.exit(1)

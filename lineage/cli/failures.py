@@ -54,7 +54,7 @@ def code_of_failures(codes: set[int]) -> int:
 
 def say(line: str) -> None:
     """Write one line to standard error, safe to show whatever a file put into it."""
-    from lineage.report.words import plain
+    from lineage.report.figures import plain
 
     click.echo(f"lineage: {plain(line)}", err=True)
 

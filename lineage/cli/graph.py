@@ -66,4 +66,4 @@ def command(
         click.echo(report.overview.overview_screen(lineage, *screen_size()), nl=False)
     else:
         sizes = f"{len(lineage.nodes)} nodes, {len(lineage.edges)} edges"
-        click.echo(f"{report.words.plain(str(output))}: {sizes}")
+        click.echo(f"{report.figures.plain(str(output))}: {sizes}")

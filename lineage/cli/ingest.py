@@ -83,7 +83,7 @@ def command(
 
 
 def _tell(done: Ingested) -> None:
-    from lineage.report.words import count, plain
+    from lineage.report.figures import count, plain
 
     if done.error is not None:
         say(done.error)

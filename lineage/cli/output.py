@@ -17,6 +17,6 @@ def print_json(value: Any, one_line: bool = False) -> None:
 
 def screen_size() -> tuple[int, bool]:
     """How wide to draw, and whether colour is welcome."""
-    from lineage.report.canvas import width_for
+    from lineage.report.text.canvas import width_for
 
     return width_for(shutil.get_terminal_size((100, 24)).columns), sys.stdout.isatty()

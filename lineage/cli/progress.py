@@ -87,6 +87,6 @@ def _bars(in_bytes: bool) -> Progress:
 
 
 def _short(path: str) -> str:
-    from lineage.report.words import plain
+    from lineage.report.figures import plain
 
     return plain(Path(path).name)[-40:]

@@ -29,4 +29,4 @@ def command(*, model: str, index: Path | None, as_json: bool) -> None:
     if as_json:
         print_json({"event": "removed", "id": gone.id, "name": gone.name}, one_line=True)
     else:
-        click.echo(f"removed  {gone.id:.12}  {report.words.plain(gone.name)}")
+        click.echo(f"removed  {gone.id:.12}  {report.figures.plain(gone.name)}")

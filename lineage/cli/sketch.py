@@ -45,4 +45,4 @@ def command(*, checkpoint: str, output: Path, adapter: str | None, depth: Depth 
         head = report.json.checkpoint(made)
         print_json({"schema": "lineage/sketched/1", "output": str(output), "output_bytes": size, "checkpoint": head})
     else:
-        click.echo(f"{report.words.plain(str(output))}: {size:,} bytes, {len(made.tensors)} tensors, id {made.id}")
+        click.echo(f"{report.figures.plain(str(output))}: {size:,} bytes, {len(made.tensors)} tensors, id {made.id}")

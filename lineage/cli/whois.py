@@ -116,7 +116,7 @@ def _each(checkpoints: Sequence[str], answered: Callable[[str], int], as_json: b
 
 def _write(answer: Whois, relatives: Lineage, target: Path, ending: str, lang: Language | None) -> None:
     from lineage import __version__, report
-    from lineage.sketch.whole_file import write_whole
+    from lineage.atomic_write import write_whole
 
     if ending in pages.PAGES:
         write_whole(target, report.html.whois_page(answer, __version__, relatives, lang or pages.PAGES[ending]))

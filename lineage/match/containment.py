@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.match.axes import shared_label
+from lineage.match.cache import remembered
 from lineage.match.pairing import LOG10_ALPHA, Pair, pair_z
-from lineage.match.remembered import remembered
 from lineage.match.tails import log10_poisson, normal_quantile
 from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.family import CODE_BITS, CODE_FAMILIES, PERMUTATIONS

@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
+from lineage.match.block_similarity import Cells, cells
 from lineage.match.blocks import EXPERT, Block, expert_of
-from lineage.match.cells import Cells, cells
 from lineage.match.layers import Facing
 from lineage.types import CheckpointSketch, ExpertMap, TensorMatch
 

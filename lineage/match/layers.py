@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from lineage.match.block_similarity import Cells, cells
 from lineage.match.blocks import Block, Slot, Stack, stacks
-from lineage.match.cells import Cells, cells
 from lineage.types import CheckpointSketch
 
 _STEP = 1e-3  # what leaving the next layer in order costs, in r; going back costs twice that

@@ -18,9 +18,9 @@ from typing import NamedTuple
 import numpy as np
 
 from lineage.match.blocks import EXPERT, expert_of
+from lineage.match.cache import remembered
 from lineage.match.pairing import LOG10_ALPHA, pair_z
 from lineage.match.permutation import unit_rows
-from lineage.match.remembered import remembered
 from lineage.match.row_layouts import attention_orders, gate_orders
 from lineage.match.row_orders import FacingRows, best_order
 from lineage.match.row_stacks import Places, at_common_rows, joined_sketch, row_stack, turned

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from lineage.match.axes import facing, shared_label
 from lineage.match.blocks import Block
+from lineage.match.cache import remembered
 from lineage.match.experts import facing_experts
 from lineage.match.layers import Facing, facing_layers
 from lineage.match.permutation import PermutationTest, standardised_trace
-from lineage.match.remembered import remembered
 from lineage.match.structure import by_name_or_part, by_shape, orientation
 from lineage.match.tails import normal_quantile
 from lineage.match.units import both_ready

@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.checkpoints.row_orders import (
+from lineage.checkpoints.decode.row_orders import (
     Order,
     grouped_heads,
     halves_of_heads,

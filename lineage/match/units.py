@@ -11,8 +11,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from lineage.match.cache import Latest
 from lineage.match.permutation import standardised, unit_rows
-from lineage.match.remembered import Latest
 from lineage.sketch.bands import sampled, sampling_weights
 from lineage.sketch.projection import constant_unit
 from lineage.types import CheckpointSketch, TensorSketch, Units

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lineage.checkpoints.bytes import PositionedFile
-from lineage.checkpoints.card import MAX_CARD, MAX_PARENTS, parse_card
-from lineage.checkpoints.strict_json import parse_object
+from lineage.checkpoints.folders.card import MAX_CARD, MAX_PARENTS, parse_card
+from lineage.checkpoints.io.bytes import PositionedFile
+from lineage.checkpoints.io.strict_json import parse_object
 from lineage.errors import Malformed
 from lineage.policy.statements import UNCLEAR, statements
 from lineage.policy.toml_lines import Source, read_text

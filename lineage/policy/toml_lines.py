@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from lineage.checkpoints.bytes import PositionedFile, read
+from lineage.checkpoints.io.bytes import PositionedFile, read
 from lineage.errors import Malformed
 from lineage.types import Meter
 

@@ -6,30 +6,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lineage.report import (
-        answered,
-        audit,
-        claims,
-        descendants,
-        graphs,
-        html,
-        json,
-        kinship,
-        listing,
-        mergekit,
-        overview,
-        terminal,
-        tree,
-        words,
-    )
+    from lineage.report import figures, graphs, html, json, kinship, mergekit
+    from lineage.report.text import answered, audit, claims, descendants, listing, overview, terminal, tree
 
+_HOMES = {
+    "lineage.report": ("figures", "graphs", "html", "json", "kinship", "mergekit"),
+    "lineage.report.text": ("answered", "audit", "claims", "descendants", "listing", "overview", "terminal", "tree"),
+}
 __all__ = [
-    "answered", "audit", "claims", "descendants", "graphs", "html", "json", "kinship", "listing", "mergekit",
-    "overview", "terminal", "tree", "words",
+    "answered", "audit", "claims", "descendants", "figures", "graphs", "html", "json", "kinship", "listing",
+    "mergekit", "overview", "terminal", "tree",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        return import_module(f"lineage.report.{name}")
+    for home, modules in _HOMES.items():
+        if name in modules:
+            return import_module(f"{home}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,8 +9,8 @@ from statistics import fmean, pstdev
 from typing import Any
 
 from lineage.match.tails import log10_normal
-from lineage.report.adapters import adapter_value
-from lineage.report.places import pair_verdict, placed_role, would_settle
+from lineage.report.text.adapters import adapter_value
+from lineage.report.text.places import pair_verdict, placed_role, would_settle
 from lineage.types import (
     CheckpointSketch,
     Comparison,

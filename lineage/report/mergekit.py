@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from lineage.report.bom.packages import hub_reference
-from lineage.report.words import percent, yaml_text
+from lineage.report.figures import percent, yaml_text
 from lineage.types import CheckpointSketch, Merge, MergePart
 
 _METHODS: Mapping[str, str] = {

@@ -7,16 +7,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lineage.store.catalogue_records import Known, catalogue
     from lineage.store.doctor import Finding, examine
+    from lineage.store.excluding import Without
     from lineage.store.folder import SKETCHES, SketchFolder
-    from lineage.store.graphs import keep_graph, kept_graph
-    from lineage.store.known import Known, catalogue
-    from lineage.store.places import addresses
+    from lineage.store.graph_cache import keep_graph, kept_graph
     from lineage.store.protocol import Index, find_model
+    from lineage.store.public_addresses import addresses
     from lineage.store.rebuilding import Rebuilt, rebuild
     from lineage.store.reference import reference_index
     from lineage.store.sqlite import SqliteIndex, only_one
-    from lineage.store.without import Without
 
 __all__ = [
     "SKETCHES", "Finding", "Index", "Known", "Rebuilt", "SketchFolder", "SqliteIndex", "Without",
@@ -25,10 +25,11 @@ __all__ = [
 ]  # fmt: skip
 
 _HOMES = {
-    "Finding": "doctor", "Index": "protocol", "Known": "known", "Rebuilt": "rebuilding", "SketchFolder": "folder",
-    "SKETCHES": "folder", "SqliteIndex": "sqlite", "Without": "without",
-    "addresses": "places", "catalogue": "known", "examine": "doctor",
-    "find_model": "protocol", "keep_graph": "graphs", "kept_graph": "graphs", "only_one": "sqlite",
+    "Finding": "doctor", "Index": "protocol", "Known": "catalogue_records", "Rebuilt": "rebuilding",
+    "SketchFolder": "folder",
+    "SKETCHES": "folder", "SqliteIndex": "sqlite", "Without": "excluding",
+    "addresses": "public_addresses", "catalogue": "catalogue_records", "examine": "doctor",
+    "find_model": "protocol", "keep_graph": "graph_cache", "kept_graph": "graph_cache", "only_one": "sqlite",
     "rebuild": "rebuilding", "reference_index": "reference",
 }  # fmt: skip
 

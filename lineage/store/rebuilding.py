@@ -13,7 +13,7 @@ from lineage.errors import LineageError, NoIndex, SketchMismatch
 from lineage.sketch import FAMILY, read_sketch
 from lineage.sketch.layouts import layout_id
 from lineage.store.database import DATABASE, open_database, plain_errors
-from lineage.store.graphs import FOLDER as GRAPHS
+from lineage.store.graph_cache import FOLDER as GRAPHS
 from lineage.store.lock import writing
 from lineage.store.rows import PARTS, Row, begin_run, delete_model, insert_layout, insert_model, now
 from lineage.store.schema import is_current, upgrade

@@ -23,7 +23,7 @@ from lineage.errors import CheckpointError, Malformed, NoIndex, StoreError, Unkn
 from lineage.sketch import FAMILY, read_sketch, write_sketch
 from lineage.sketch.layouts import content_key, layout_id, same_weights
 from lineage.store.database import DATABASE, open_database, plain_errors
-from lineage.store.graphs import FOLDER as GRAPHS
+from lineage.store.graph_cache import FOLDER as GRAPHS
 from lineage.store.lock import HOLDER, LOCK, writing
 from lineage.store.protocol import find_model, set_id
 from lineage.store.rows import begin_run, delete_model, insert_layout, insert_model, now, records, storable

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lineage.atomic_write import write_whole
 from lineage.sketch import FAMILY, MODEL_DIM, TENSOR_DIM, search_vectors
-from lineage.sketch.whole_file import write_whole
 from lineage.store.protocol import set_id
 from lineage.types import CheckpointSketch, Hit
 

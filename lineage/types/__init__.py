@@ -31,7 +31,7 @@ from lineage.types.policies import (
     Verification,
 )
 from lineage.types.sketch import CheckpointSketch, Stats, TensorSketch, Units
-from lineage.types.words import AnyArray, Depth, ExpertMap, FloatArray, Relation, Role, Verdict
+from lineage.types.words import AnyArray, Depth, Direction, ExpertMap, FloatArray, Relation, Verdict
 
 __all__ = [
     "SUB_MODELS",
@@ -56,6 +56,7 @@ __all__ = [
     "Descendant",
     "Descendants",
     "Descent",
+    "Direction",
     "Edge",
     "Evidence",
     "ExpertMap",
@@ -83,7 +84,6 @@ __all__ = [
     "Relabelled",
     "Relation",
     "Relative",
-    "Role",
     "Standing",
     "Stats",
     "TensorMatch",

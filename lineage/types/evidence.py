@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from lineage.types.words import ExpertMap, Relation, Role, Verdict
+from lineage.types.words import Direction, ExpertMap, Relation, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +63,12 @@ class Evidence:
 class Cue:
     """One reason to take the query for the child or the parent: `ratio` are the odds that such a cue is right.
 
-    `name` is the cue's function in lineage.ancestry.pairwise.cues; `text` says what was seen. One that is `certain`
+    `name` is the cue's function in lineage.ancestry.pair.cues; `text` says what was seen. One that is `certain`
     shows what can be computed from the other side only; the others lean: two children of a third model show them too.
     """
 
     name: str
-    role: Role
+    role: Direction
     ratio: float
     text: str
     certain: bool = False
@@ -114,7 +114,7 @@ class ComponentFinding:
     params: int
     share: float
     relation: Relation
-    role: Role | None
+    role: Direction | None
     evidence: Evidence
     confidence: float
     basis: tuple[str, ...]
@@ -148,7 +148,7 @@ class Comparison:
     model_name: str
     verdict: Verdict
     relation: Relation
-    role: Role | None
+    role: Direction | None
     share: float
     evidence: Evidence
     confidence: float

@@ -31,6 +31,6 @@ Relation = Literal[
     "inconclusive",
 ]
 Verdict = Literal["identical", "derived", "partly-derived", "origin", "related", "independent", "inconclusive"]
-Role = Literal["child", "parent", "undirected"]
+Direction = Literal["child", "parent", "undirected"]
 ExpertMap = tuple[tuple[int, int | Literal["mlp"]], ...]
 """Expert of the query -> expert of the reference, or its one MLP."""

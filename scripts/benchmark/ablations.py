@@ -20,20 +20,20 @@ _ROOM = "lineage.ancestry"
 
 # What is left out: the module that has it, its name there, what stands in its place.
 _LEFT_OUT: dict[str, tuple[str, str, Any]] = {
-    "all cues of direction": ("pairwise.direction", "CUES", ()),
-    "initialisations recognised": ("trees.beginnings", "beginnings", lambda *_: frozenset()),
+    "all cues of direction": ("pair.direction", "CUES", ()),
+    "initialisations recognised": ("trees.initialisations", "beginnings", lambda *_: frozenset()),
     "independence of the initialisation given the parent": ("trees.arcs", "_MARKOV", 0.0),
     "chains of three told from siblings": ("trees.triples", "lifted", lambda tree, *_: tree),
     "parents of pruned and quantised models computed": ("trees.prices.Prices", "is_computed", lambda *_: False),
     "exact roundings": ("trees.roundings", "roundings", lambda *_: {}),
-    "merges that are sums": ("merges.mixtures", "find_mixtures", lambda *_: {}),
-    "merges that are stacks": ("merges.passthrough", "find_stacks", lambda *_: {}),
+    "merges that are sums": ("merge.mixtures", "find_mixtures", lambda *_: {}),
+    "merges that are stacks": ("merge.passthrough", "find_stacks", lambda *_: {}),
     "experts of several models": ("trees.expert_sources", "expert_sources", lambda *_: {}),
     "models of other structures": ("trees.arcs", "across", lambda *_: ()),
-    "components from elsewhere": ("trees.parts", "part_edges", lambda *_: ()),
+    "components from elsewhere": ("trees.component_sources", "part_edges", lambda *_: ()),
     "unobserved parents": ("trees.unobserved", "unobserved", lambda *_: ()),
-    "what gains and biases learned": ("pairwise.drift", "_VECTORS", ()),
-    "rank of differences": ("pairwise.low_rank", "delta_rank", lambda *_: None),
+    "what gains and biases learned": ("pair.drift", "_VECTORS", ()),
+    "rank of differences": ("pair.low_rank", "delta_rank", lambda *_: None),
 }
 
 
@@ -59,7 +59,7 @@ class LeftOut:
 
 def ablations() -> dict[str, LeftOut]:
     """Every cue that can be left out."""
-    direction = _owner("pairwise.direction")
+    direction = _owner("pair.direction")
     found = {}
     for cue in direction.CUES:
         rest = tuple(other for other in direction.CUES if other is not cue)

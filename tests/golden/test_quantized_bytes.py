@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lineage.checkpoints import open_checkpoint
-from lineage.checkpoints.gguf.blocks import TYPES, dequantize
+from lineage.checkpoints.formats.gguf.blocks import TYPES, dequantize
 from tests.checkpoint_files import same_bits, whole
 from tests.quantized_files import write_arrays
 

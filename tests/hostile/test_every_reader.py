@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lineage.checkpoints.formats import READERS
+from lineage.checkpoints.recognising import READERS
 
 HERE = Path(__file__).parent
 ROWS = [

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lineage.match.cells import Cells
+from lineage.match.block_similarity import Cells
 from lineage.match.evidence import match
 from lineage.match.groups import groups, joined
 from lineage.match.layers import best_path, carried

@@ -14,8 +14,8 @@ from prov.model import ProvDerivation, ProvEntity, ProvMembership
 
 from lineage.errors import LineageError
 from lineage.report import graphs
+from lineage.report.figures import each_text, plain
 from lineage.report.graphs.network import xml_text
-from lineage.report.words import each_text, plain
 from lineage.types import Edge, Lineage, Node, Relation
 from tests import standards
 from tests.hand_made import HOSTILE

@@ -8,10 +8,10 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lineage.report.figures import plain
 from lineage.report.html import whois_page
 from lineage.report.html.families import graph_page
 from lineage.report.html.markup import Markup, escaped, tag
-from lineage.report.words import plain
 from tests.hand_made import FAMILY
 from tests.html_pages import named, parsed
 

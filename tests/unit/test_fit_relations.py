@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from fit_relations import MARGIN, MARGIN_ALONE, Pair, fine_tuned_r, fit, written
 
-from lineage.ancestry.pairwise.calibration import Count, Descent
-from lineage.ancestry.pairwise.drift import Drift
+from lineage.ancestry.pair.calibration import Count, Descent
+from lineage.ancestry.pair.drift import Drift
 
 RANDOM = np.random.default_rng(0)
 

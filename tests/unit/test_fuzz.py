@@ -21,8 +21,8 @@ from fuzzing.mutations import case
 from fuzzing.worker import Target, fuzz, what_to_open, write_files
 
 from lineage.checkpoints import open_checkpoint
-from lineage.checkpoints.formats import READERS
 from lineage.checkpoints.reader import HEAD
+from lineage.checkpoints.recognising import READERS
 from tests.checkpoint_files import whole
 from tests.fuzz_seeds import seeds
 

@@ -10,12 +10,12 @@ from statistics import median
 
 import networkx as nx
 
-from lineage.ancestry.merges.mixtures import Mixture
-from lineage.ancestry.pairwise.relations import FINE_TUNED_R
+from lineage.ancestry.merge.mixtures import Mixture
+from lineage.ancestry.pair.relations import FINE_TUNED_R
 from lineage.ancestry.trees.arcs import Arc
-from lineage.ancestry.trees.field import Field
+from lineage.ancestry.trees.component_sources import other_sources, part_edges, without_sources
+from lineage.ancestry.trees.graph_state import Field
 from lineage.ancestry.trees.pairs import Pairs
-from lineage.ancestry.trees.parts import other_sources, part_edges, without_sources
 from lineage.ancestry.trees.prices import Tree
 from lineage.ancestry.trees.search import Search
 from lineage.types import Edge, Relation

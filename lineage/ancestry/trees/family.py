@@ -11,7 +11,7 @@ import numpy as np
 
 from lineage.ancestry.geometry import Points
 from lineage.ancestry.trees.arcs import STRANGE, Arc, within
-from lineage.ancestry.trees.field import Field
+from lineage.ancestry.trees.graph_state import Field
 from lineage.ancestry.trees.prices import Prices, Tree
 from lineage.ancestry.trees.rooting import rerooted
 from lineage.ancestry.trees.triples import holds_movement, is_chain, lifted

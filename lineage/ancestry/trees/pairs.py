@@ -6,16 +6,16 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from lineage.ancestry.geometry import BY_TOKEN, FLOOR, TABLE
-from lineage.ancestry.pairwise.comparison import compare
-from lineage.ancestry.pairwise.direction import likely_role
-from lineage.ancestry.pairwise.relations import is_significant
-from lineage.types import CheckpointSketch, Comparison, Role, TensorMatch
+from lineage.ancestry.pair.comparison import compare
+from lineage.ancestry.pair.direction import likely_role
+from lineage.ancestry.pair.relations import is_significant
+from lineage.types import CheckpointSketch, Comparison, Direction, TensorMatch
 
 Watch = Callable[[int, int], None]
 
 _RELATED_Z = 6.0
 _RELATED_R = 0.5
-_TURNED: dict[Role, Role] = {"child": "parent", "parent": "child"}
+_TURNED: dict[Direction, Direction] = {"child": "parent", "parent": "child"}
 
 
 class Pairs:
@@ -54,13 +54,13 @@ class Pairs:
         """Whether these two have been compared, either way."""
         return (left, right) in self._made or (right, left) in self._made
 
-    def role(self, left: int, right: int) -> Role:
+    def role(self, left: int, right: int) -> Direction:
         """What `left` is to `right` as far as a cue says, be it a likely one: among many models others speak too."""
         found, straight = self.either(left, right)
         role = likely_role(found.cues)
         return role if straight else _TURNED.get(role, role)
 
-    def certain_role(self, left: int, right: int) -> Role | None:
+    def certain_role(self, left: int, right: int) -> Direction | None:
         """What `left` is to `right` as far as one can be computed from the other."""
         found, straight = self.either(left, right)
         return found.role if straight or found.role is None else _TURNED.get(found.role, found.role)

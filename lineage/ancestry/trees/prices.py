@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lineage.ancestry.geometry import Points
 from lineage.ancestry.trees.arborescence import cheapest_forest
 from lineage.ancestry.trees.arcs import Arc, across
-from lineage.ancestry.trees.field import Field
+from lineage.ancestry.trees.graph_state import Field
 from lineage.ancestry.trees.pairs import is_related
 from lineage.match import expert_of
 

@@ -7,15 +7,15 @@ from collections.abc import Collection, Iterator, Mapping
 
 import networkx as nx
 
-from lineage.ancestry.pairwise.direction import leaning
+from lineage.ancestry.pair.direction import leaning
 from lineage.ancestry.trees.arcs import Arc
-from lineage.ancestry.trees.field import Field
-from lineage.types import Role
+from lineage.ancestry.trees.graph_state import Field
+from lineage.types import Direction
 
 _CERTAIN = 60.0  # log-odds of what can be computed one way only
 _BEGUN = 6.0  # that whoever merged differences took them to the model from which the others came
 _PUT_TOGETHER = 2.0  # that a model with more components has those of the other, rather than gave them
-_CERTAINLY: Mapping[Role | None, float] = {"child": _CERTAIN, "parent": -_CERTAIN}
+_CERTAINLY: Mapping[Direction | None, float] = {"child": _CERTAIN, "parent": -_CERTAIN}
 
 
 def rerooted(

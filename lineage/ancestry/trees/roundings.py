@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.ancestry.geometry import Cohort, held_share
-from lineage.ancestry.merges.mixtures import COPY
-from lineage.ancestry.pairwise.blurred import blurred, blurred_misses
-from lineage.ancestry.pairwise.lattices import lattice, misses
+from lineage.ancestry.merge.mixtures import COPY
+from lineage.ancestry.pair.blurred import blurred, blurred_misses
+from lineage.ancestry.pair.lattices import lattice, misses
 from lineage.types import CheckpointSketch, TensorSketch
 
 _NEAREST = 8

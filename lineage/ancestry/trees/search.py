@@ -9,14 +9,14 @@ import networkx as nx
 import numpy as np
 
 from lineage.ancestry.geometry import Cohort
-from lineage.ancestry.merges.mixtures import Mixture, closes_circle, find_mixtures
-from lineage.ancestry.merges.passthrough import find_stacks
+from lineage.ancestry.merge.mixtures import Mixture, closes_circle, find_mixtures
+from lineage.ancestry.merge.passthrough import find_stacks
 from lineage.ancestry.trees.arcs import STRANGE, Arc, strangers
 from lineage.ancestry.trees.family import Family
-from lineage.ancestry.trees.field import Field
-from lineage.ancestry.trees.forked import shared_out
+from lineage.ancestry.trees.graph_state import Field
 from lineage.ancestry.trees.pairs import Watch, is_related
 from lineage.ancestry.trees.prices import Tree
+from lineage.ancestry.trees.processes import shared_out
 from lineage.ancestry.trees.unobserved import Unobserved
 from lineage.types import CheckpointSketch, Comparison
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lineage.checkpoints.wording import quoted
+from lineage.checkpoints.io.quoting import quoted
 from lineage.errors import Malformed, UnsupportedFormat
 from lineage.types import Declared
 

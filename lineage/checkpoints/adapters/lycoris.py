@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.checkpoints.wording import quoted
+from lineage.checkpoints.io.quoting import quoted
 from lineage.errors import Malformed
 from lineage.types import AnyArray, TensorView
 

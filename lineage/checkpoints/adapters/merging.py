@@ -12,7 +12,7 @@ from lineage.checkpoints.adapters.config import CONFIG
 from lineage.checkpoints.adapters.names import MAGNITUDE
 from lineage.checkpoints.adapters.product import Product
 from lineage.checkpoints.adapters.reading import DORA, LORA
-from lineage.checkpoints.wording import quoted
+from lineage.checkpoints.io.quoting import quoted
 from lineage.errors import UnsupportedFormat
 from lineage.types import AnyArray, Checkpoint, TensorView
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.checkpoints.sources import Recent
+from lineage.checkpoints.io.byte_sources import Recent
 from lineage.types import AnyArray, TensorView
 
 _BLOCK = 1 << 18  # values worked on at once: they stay in the processor's cache

@@ -16,9 +16,9 @@ import numpy as np
 from lineage.checkpoints.adapters.config import CONFIG, AdapterConfig, read_config
 from lineage.checkpoints.adapters.names import Kind, Named, named
 from lineage.checkpoints.adapters.product import Factor, Product
+from lineage.checkpoints.io.byte_sources import Recent
+from lineage.checkpoints.io.quoting import quoted
 from lineage.checkpoints.reader import Contents, Facts
-from lineage.checkpoints.sources import Recent
-from lineage.checkpoints.wording import quoted
 from lineage.errors import Malformed, NoWeights, UnsupportedFormat
 from lineage.types import TensorView
 

@@ -20,15 +20,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lineage.checkpoints import gguf
 from lineage.checkpoints.adapters.flat_names import with_dots
 from lineage.checkpoints.adapters.lycoris import Hadamard, Kronecker, Rows, Stored, scaled
 from lineage.checkpoints.adapters.names import MAGNITUDE, PREFIX
 from lineage.checkpoints.adapters.product import Factor, Product
 from lineage.checkpoints.adapters.reading import check_size, shape_of_product
+from lineage.checkpoints.formats import gguf
+from lineage.checkpoints.io.byte_sources import Recent
+from lineage.checkpoints.io.quoting import quoted
 from lineage.checkpoints.reader import Contents
-from lineage.checkpoints.sources import Recent
-from lineage.checkpoints.wording import quoted
 from lineage.errors import Malformed, NoWeights
 from lineage.types import AnyArray, TensorView
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lineage.checkpoints.bytes import Folder, PositionedFile
+from lineage.checkpoints.io.bytes import Folder, PositionedFile
 from lineage.checkpoints.remote.address import HubAddress, is_remote, parse, shown
-from lineage.checkpoints.remote.ahead import Ahead
 from lineage.checkpoints.remote.hub import repository, require_hub, tokens
+from lineage.checkpoints.remote.prefetch import Ahead
 from lineage.checkpoints.remote.session import Session
 from lineage.checkpoints.remote.web import naming, web_file
 from lineage.errors import UnsupportedFormat

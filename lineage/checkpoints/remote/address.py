@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PosixPath
 from urllib.parse import quote, unquote, urlsplit
 
-from lineage.checkpoints.wording import quoted
+from lineage.checkpoints.io.quoting import quoted
 from lineage.errors import Malformed
 
 ENDPOINT = "https://huggingface.co"

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from lineage.checkpoints.bytes import Folder, PositionedFile
-from lineage.checkpoints.remote.held import Held
-from lineage.checkpoints.remote.kept import Kept
+from lineage.checkpoints.io.bytes import Folder, PositionedFile
+from lineage.checkpoints.remote.disk_cache import Kept
+from lineage.checkpoints.remote.memory_cache import Held
 from lineage.checkpoints.remote.ranges import Extent, Span
 from lineage.checkpoints.remote.source import Source
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from lineage.checkpoints import strict_json
-from lineage.checkpoints.bytes import PositionedFile
+from lineage.checkpoints.io import strict_json
+from lineage.checkpoints.io.bytes import PositionedFile
+from lineage.checkpoints.io.quoting import quoted
 from lineage.checkpoints.remote.address import Address, HubAddress, below, endpoint, is_plain
-from lineage.checkpoints.remote.opened import Opened
+from lineage.checkpoints.remote.context import Opened
 from lineage.checkpoints.remote.refusals import refusal
 from lineage.checkpoints.remote.session import Reply, Session, origin
-from lineage.checkpoints.wording import quoted
 from lineage.errors import Malformed, Unreachable
 from lineage.types import Meter
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from lineage.checkpoints.bytes import PositionedFile
+from lineage.checkpoints.io.bytes import PositionedFile
+from lineage.checkpoints.io.quoting import quoted
 from lineage.checkpoints.remote.address import Address, WebAddress, below, is_plain
-from lineage.checkpoints.remote.opened import Opened
+from lineage.checkpoints.remote.context import Opened
 from lineage.checkpoints.remote.session import Session
-from lineage.checkpoints.wording import quoted
 from lineage.errors import Malformed, Unreachable, UnsupportedFormat
 from lineage.types import Meter
 

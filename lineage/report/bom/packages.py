@@ -6,7 +6,7 @@ import re
 from typing import Literal
 from urllib.parse import quote
 
-from lineage.report.words import plain
+from lineage.report.figures import plain
 
 _HUB = re.compile(r"hf:(?P<name>[^@/]+(?:/[^@/]+)?)(?:@(?P<revision>refs/[^/@]+/[^/@]+|[^/@]+))?(?:/(?P<path>.+))?")
 _PYPI = re.compile(r"pypi:(?P<name>[\w.\-]+)==(?P<version>[\w.+!]+)")

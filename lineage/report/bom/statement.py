@@ -11,8 +11,8 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid5
 
+from lineage.report.figures import each_text, plain
 from lineage.report.graphs.json import document
-from lineage.report.words import each_text, plain
 from lineage.types import Lineage
 
 NAMESPACE = "urn:x-weight-lineage:"

@@ -6,8 +6,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+from lineage.atomic_write import write_whole
 from lineage.errors import MissingExtra, UnknownEnding
-from lineage.sketch.whole_file import write_whole
 from lineage.types import Lineage
 
 ENDINGS = {

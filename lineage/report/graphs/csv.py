@@ -7,8 +7,8 @@ import json
 from io import StringIO
 from typing import Any
 
+from lineage.report.figures import plain
 from lineage.report.graphs.json import edge_value
-from lineage.report.words import plain
 from lineage.types import Lineage
 
 COLUMNS = (

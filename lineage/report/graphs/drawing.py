@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from lineage.report.figures import correlation, count, plain, score
 from lineage.report.graphs import styles
 from lineage.report.graphs.placement import Box, Layout, layout
 from lineage.report.graphs.routes import Route, routes
 from lineage.report.kinship import caption, families
-from lineage.report.words import correlation, count, plain, score
 from lineage.types import Edge, Lineage, Node
 
 NAME_SIZE = 12.0

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from lineage.report.figures import count, plain
 from lineage.report.kinship import caption
-from lineage.report.words import count, plain
 from lineage.types import Edge, Lineage, Node
 
 _PLAIN = frozenset(" -_./()+,")

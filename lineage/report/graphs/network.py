@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from lineage.report.figures import each_text, plain
 from lineage.report.graphs.json import document
-from lineage.report.words import each_text, plain
 from lineage.types import Lineage
 
 if TYPE_CHECKING:

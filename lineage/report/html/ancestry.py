@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from lineage.report.figures import count
 from lineage.report.html.document import folded, scrolling, section, table
 from lineage.report.html.kin import kin
 from lineage.report.html.markup import Markup, tag
 from lineage.report.html.picture import Painted, edge_rows, legend, painted, picture
 from lineage.report.html.texts import Texts
 from lineage.report.html.wording import NONE, model
-from lineage.report.words import count
 from lineage.types import Lineage, Node, Whois
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lineage.report import json
+from lineage.report.figures import plain
 from lineage.report.html import findings
 from lineage.report.html.document import document, section
 from lineage.report.html.markup import Markup, between, joined, script_json, tag
@@ -14,8 +15,7 @@ from lineage.report.html.texts import Language, Texts, texts
 from lineage.report.html.verdict import badge, sentences
 from lineage.report.html.whois import facts, layers
 from lineage.report.html.wording import NONE, model
-from lineage.report.places import stand_of
-from lineage.report.words import plain
+from lineage.report.text.places import stand_of
 from lineage.types import CheckpointSketch, Comparison, Whois
 
 

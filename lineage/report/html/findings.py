@@ -11,7 +11,7 @@ from lineage.report.html.document import section, table
 from lineage.report.html.markup import Markup, between, joined, tag
 from lineage.report.html.texts import Texts
 from lineage.report.html.wording import NONE, direction, model, p_figure, r_figure, reasons, relation, z_figure
-from lineage.report.places import placed_role
+from lineage.report.text.places import placed_role
 from lineage.types import CheckpointSketch, Comparison, Declared, Whois
 
 _FEW = 6  # tensors named before the rest is counted

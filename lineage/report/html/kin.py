@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from lineage.report.answered import lineage_of
+from lineage.report.text.answered import lineage_of
 from lineage.types import Lineage, Whois
 
 _MOST = 28  # models in the picture of one answer

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from lineage.report.words import plain
+from lineage.report.figures import plain
 
 _VOID = frozenset({"link", "meta", "input", "rect", "path", "line", "circle", "polygon", "polyline", "br"})
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from string import ascii_uppercase
 
 from lineage.report.html.markup import Markup, tag
-from lineage.report.places import placed_role
+from lineage.report.text.places import placed_role
 from lineage.types import ComponentFinding, Relation, Whois
 
 _ORIGINS = 6  # fills that can be told apart

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from lineage.report.figures import count, plain
 from lineage.report.graphs import styles
 from lineage.report.graphs.placement import Box, layout
 from lineage.report.graphs.routes import Route, routes
@@ -13,7 +14,6 @@ from lineage.report.html.markup import Markup, between, joined, number, tag, unm
 from lineage.report.html.texts import Texts
 from lineage.report.html.wording import NONE, model, r_figure, relation, z_figure
 from lineage.report.kinship import families
-from lineage.report.words import count, plain
 from lineage.types import Edge, Lineage, Node
 
 _NAME, _SMALL = 12.0, 9.5

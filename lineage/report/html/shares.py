@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lineage.report.figures import count, percent
 from lineage.report.html.document import table
 from lineage.report.html.markup import Markup, between, joined, tag, unmarked
 from lineage.report.html.palette import Piece, chip
 from lineage.report.html.texts import Texts
 from lineage.report.html.wording import NONE, direction, finding_words, model, p_figure, r_figure, share_of, z_figure
-from lineage.report.words import count, percent
 
 _HEIGHT = 44
 _LEAST_LABELLED = 0.035  # of the width, so that a letter fits on a phone

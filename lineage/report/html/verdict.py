@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lineage.report.figures import percent
 from lineage.report.html.markup import Markup, between, joined, tag
 from lineage.report.html.palette import Piece
 from lineage.report.html.texts import Texts
 from lineage.report.html.wording import finding_words, model, p_figure, r_figure, z_figure
-from lineage.report.places import placed_role
-from lineage.report.words import percent
+from lineage.report.text.places import placed_role
 from lineage.types import Adapted, Comparison, Whois
 
 _FEW = 3  # models named before the rest is counted

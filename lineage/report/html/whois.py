@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lineage.report import json
+from lineage.report.figures import count, plain
 from lineage.report.html import findings
 from lineage.report.html.adapter import adapter
 from lineage.report.html.ancestry import ancestry
@@ -18,7 +19,6 @@ from lineage.report.html.texts import Language, texts
 from lineage.report.html.texts import Texts as Say
 from lineage.report.html.verdict import badge, paragraph
 from lineage.report.html.wording import NONE, model
-from lineage.report.words import count, plain
 from lineage.types import CheckpointSketch, Lineage, Whois
 
 

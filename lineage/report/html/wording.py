@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from lineage.report.figures import correlation, p_value, percent, score, spans
 from lineage.report.html.markup import Markup, between, escaped, joined, tag
 from lineage.report.html.texts import Texts
-from lineage.report.inherited import MOST_PARTS
-from lineage.report.words import correlation, p_value, percent, score, spans
-from lineage.types import ComponentFinding, Cue, InheritedPart, Relation, Role
+from lineage.report.text.inherited import MOST_PARTS
+from lineage.types import ComponentFinding, Cue, Direction, InheritedPart, Relation
 
 NONE, MINUS, TIMES = "\N{EN DASH}", "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
 WITHOUT_DIRECTION: frozenset[Relation] = frozenset(
@@ -70,14 +70,14 @@ def _part(say: Texts, part: InheritedPart) -> Markup:
     return say("parts.of", kind=kind, where=where) if part.layers else kind
 
 
-def direction(say: Texts, word: Relation, role: Role | None) -> Markup:
+def direction(say: Texts, word: Relation, role: Direction | None) -> Markup:
     """Which end the query is, in short."""
     if word in WITHOUT_DIRECTION or role is None:
         return say("direction.none")
     return say(f"direction.{role}")
 
 
-def reasons(say: Texts, role: Role | None, basis: tuple[str, ...], cues: tuple[Cue, ...]) -> Markup:
+def reasons(say: Texts, role: Direction | None, basis: tuple[str, ...], cues: tuple[Cue, ...]) -> Markup:
     """What decided the direction."""
     decided = [cue.text for cue in cues if cue.role == role] or list(basis)
     return between("; ", [say.phrase(text) for text in decided])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lineage.checkpoints import open_checkpoint
-from lineage.checkpoints.keras import hdf5
+from lineage.checkpoints.formats.keras import hdf5
 from lineage.errors import Malformed, Truncated, UnsupportedFormat
 from tests.hostile_files import refused_at_opening as refused
 from tests.tensorflow_files import hdf5_bytes

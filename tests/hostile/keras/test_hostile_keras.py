@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lineage.checkpoints import open_checkpoint
-from lineage.checkpoints.keras import WEIGHTS
+from lineage.checkpoints.formats.keras import WEIGHTS
 from lineage.errors import CheckpointError, Malformed, NoWeights
 from tests.checkpoint_files import whole
 from tests.hostile_files import refused

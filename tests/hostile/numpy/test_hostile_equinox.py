@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lineage.checkpoints import equinox
+from lineage.checkpoints.formats import equinox
 from lineage.errors import CheckpointError, Malformed, Truncated, UnsupportedDtype
 from tests.equinox_files import leaves
 from tests.hostile.numpy.test_hostile_numpy import OBJECTS, described, npy

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lineage.checkpoints import open_checkpoint, protobuf
+from lineage.checkpoints import open_checkpoint
+from lineage.checkpoints.wire import protobuf
 from lineage.errors import CheckpointError, Malformed, Truncated
 from tests.hostile_files import refused
 from tests.onnx_files import field, graph, model, node, save, tensor, varint

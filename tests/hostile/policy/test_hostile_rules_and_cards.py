@@ -10,7 +10,7 @@ import pytest
 from lineage.errors import CheckpointError, Malformed
 from lineage.policy import audit, read_claims, read_rules
 from lineage.policy.rule_files import parse_rules
-from lineage.report.audit import audit_screen
+from lineage.report.text.audit import audit_screen
 from tests.policy_cases import case, edge, node
 
 DEEP = "[" * 100_000

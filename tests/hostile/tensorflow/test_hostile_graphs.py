@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from lineage.checkpoints import open_checkpoint
-from lineage.checkpoints.protobuf import MAX_FIELDS
-from lineage.checkpoints.tf import constants
+from lineage.checkpoints.formats.tf import constants
+from lineage.checkpoints.wire.protobuf import MAX_FIELDS
 from lineage.errors import CheckpointError, Malformed, NoWeights, Truncated
 from tests.checkpoint_files import whole
 from tests.graph_files import (

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lineage.checkpoints import open_checkpoint
-from lineage.checkpoints.tf import sstable as tables
+from lineage.checkpoints.formats.tf import sstable as tables
 from lineage.errors import CheckpointError, Malformed, NoWeights, Truncated, UnsupportedFormat
 from tests.hostile_files import refused_at_opening as refused
 from tests.onnx_files import field, varint

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lineage.checkpoints import open_checkpoint
-from lineage.checkpoints.tflite import flatbuffers
+from lineage.checkpoints.wire import flatbuffers
 from lineage.errors import CheckpointError, Malformed, Truncated
 from tests.hostile_files import refused_at_opening
 from tests.tflite_files import Table, Tables, flatbuffer, tensor, tflite

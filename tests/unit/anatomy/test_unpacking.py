@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lineage.anatomy import unpacked
 from lineage.anatomy import unpacking as module
-from lineage.checkpoints.cuts import column_range, every_other_row, matrices, row_range
+from lineage.checkpoints.decode.cuts import column_range, every_other_row, matrices, row_range
 from tests.packed_models import (
     CONFIG,
     DENSE,

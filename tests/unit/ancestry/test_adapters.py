@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from lineage.ancestry import compare_adapters, graph, whois
-from lineage.ancestry.adapters.additions import additions, correlations
-from lineage.ancestry.adapters.fitting import fits
+from lineage.ancestry.adapter.additions import additions, correlations
+from lineage.ancestry.adapter.fitting import fits
 from lineage.ancestry.placing import candidates
 from lineage.checkpoints import open_checkpoint
 from lineage.errors import SketchMismatch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lineage.ancestry.pairwise.channel_scales import scaled_by_unit
+from lineage.ancestry.pair.channel_scales import scaled_by_unit
 
 RNG = np.random.default_rng(4)
 WEIGHTS = RNG.standard_normal((16, 40)).astype(np.float32)

@@ -9,9 +9,9 @@ import pytest
 from operators import cast, extended, int4_groups, int8_rows, layers_dropped, magnitude_pruned, matrices, noise
 
 from lineage.ancestry import compare
-from lineage.ancestry.pairwise import direction as module
-from lineage.ancestry.pairwise.direction import CUES as CUES_IN_ORDER
-from lineage.ancestry.pairwise.direction import leaning, likely_role
+from lineage.ancestry.pair import direction as module
+from lineage.ancestry.pair.direction import CUES as CUES_IN_ORDER
+from lineage.ancestry.pair.direction import leaning, likely_role
 from lineage.types import Declared
 from tests.synthetic import Arrays, encoder, sketch
 

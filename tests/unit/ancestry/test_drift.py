@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from operators import matrices, noise
 
 from lineage.ancestry import compare
-from lineage.ancestry.pairwise.calibration import Count, calibration, ratio
-from lineage.ancestry.pairwise.direction import CUES, WEAK
-from lineage.ancestry.pairwise.drift import Drift, log_odds, probability
-from lineage.ancestry.pairwise.relations import DERIVED
+from lineage.ancestry.pair.calibration import Count, calibration, ratio
+from lineage.ancestry.pair.direction import CUES, WEAK
+from lineage.ancestry.pair.drift import Drift, log_odds, probability
+from lineage.ancestry.pair.relations import DERIVED
 from tests.synthetic import Arrays, encoder, sketch
 
 BASE = encoder(1)

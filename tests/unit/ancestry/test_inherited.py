@@ -11,8 +11,8 @@ import pytest
 from operators import matrices, noise
 
 from lineage.ancestry import compare
-from lineage.ancestry.pairwise.comparison import compare as compare_pair
-from lineage.report.terminal import compare_screen
+from lineage.ancestry.pair.comparison import compare as compare_pair
+from lineage.report.text.terminal import compare_screen
 from lineage.types import Comparison, ComponentFinding, InheritedPart
 from tests.synthetic import Arrays, encoder, sketch
 

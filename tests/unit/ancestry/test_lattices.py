@@ -8,7 +8,7 @@ import pytest
 from operators import int4_groups, int8_rows, magnitude_pruned, matrices, nf4_groups, noise, q4_k
 
 from lineage.ancestry import compare
-from lineage.ancestry.pairwise.lattices import is_rounding, lattice
+from lineage.ancestry.pair.lattices import is_rounding, lattice
 from tests.synthetic import encoder, sketch, tensor
 
 PLAIN = (0.05 * np.random.default_rng(2).standard_normal((256, 256))).astype(np.float32)

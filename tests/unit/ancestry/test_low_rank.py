@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lineage.ancestry import compare
-from lineage.ancestry.pairwise.low_rank import delta_rank, projected_out
+from lineage.ancestry.pair.low_rank import delta_rank, projected_out
 from lineage.types import TensorSketch
 from tests.synthetic import Arrays, encoder, sketch, tensor
 

@@ -10,9 +10,9 @@ import pytest
 from operators import cast
 
 from lineage.ancestry.geometry import cohorts
-from lineage.ancestry.merges.great_circles import lies_on_circle
-from lineage.ancestry.merges.mixtures import Mixture, find_mixtures
-from lineage.ancestry.merges.simplex import simplex_weights
+from lineage.ancestry.merge.great_circles import lies_on_circle
+from lineage.ancestry.merge.mixtures import Mixture, find_mixtures
+from lineage.ancestry.merge.simplex import simplex_weights
 from tests.synthetic import Arrays, encoder, sketch
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lineage.ancestry import compare
-from lineage.ancestry.pairwise.narrow_types import SIGNIFICANDS, is_cast, rounded, truncated
+from lineage.ancestry.pair.narrow_types import SIGNIFICANDS, is_cast, rounded, truncated
 from tests.synthetic import encoder, sketch
 
 RNG = np.random.default_rng(8)

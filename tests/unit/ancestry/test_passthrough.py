@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from operators import cast
 
-from lineage.ancestry.merges.mixture import Mixture
-from lineage.ancestry.merges.passthrough import find_stacks
+from lineage.ancestry.merge.mixture import Mixture
+from lineage.ancestry.merge.passthrough import find_stacks
 from tests.synthetic import Arrays, encoder, sketch
 
 _LAYER = re.compile(r"(.*layer\.)(\d+)(\..*)")

@@ -25,7 +25,7 @@ from operators import (
 
 from lineage.ancestry import compare
 from lineage.ancestry.folding import fold
-from lineage.ancestry.pairwise.relations import DERIVED
+from lineage.ancestry.pair.relations import DERIVED
 from lineage.sketch.bands import sampled
 from tests.synthetic import Arrays, encoder, sketch
 

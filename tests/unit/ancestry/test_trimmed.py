@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from operators import cast, matrices
 
 from lineage.ancestry.geometry import cohorts
-from lineage.ancestry.merges.mixtures import find_mixtures
-from lineage.ancestry.merges.ratios import BRAIN, HALF, SINGLE, constant_ratio, grain, window_of
+from lineage.ancestry.merge.mixtures import find_mixtures
+from lineage.ancestry.merge.ratios import BRAIN, HALF, SINGLE, constant_ratio, grain, window_of
 from tests.synthetic import Arrays, encoder, sketch
 
 Floats = NDArray[np.float32]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lineage.checkpoints.card import Card, card_text, declared_parents, human_name, parse_card, stated_licence
+from lineage.checkpoints.folders.card import Card, card_text, declared_parents, human_name, parse_card, stated_licence
 
 
 @pytest.mark.parametrize(

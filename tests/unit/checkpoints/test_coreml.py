@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from lineage.checkpoints import open_checkpoint
-from lineage.checkpoints.coreml import CoremlReader
-from lineage.checkpoints.onnx import OnnxReader
-from lineage.checkpoints.tf import SavedModelReader
+from lineage.checkpoints.formats.coreml import CoremlReader
+from lineage.checkpoints.formats.onnx import OnnxReader
+from lineage.checkpoints.formats.tf import SavedModelReader
 from lineage.errors import NoWeights, UnsupportedFormat
 from tests.checkpoint_files import whole
 from tests.coreml_files import (

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lineage.checkpoints import open_checkpoint
-from lineage.checkpoints.tf import FrozenGraphReader, frozen
+from lineage.checkpoints.formats.tf import FrozenGraphReader, frozen
 from lineage.errors import Malformed, NoWeights, Truncated
 from lineage.types import Checkpoint
 from tests.checkpoint_files import WRITERS, lacks, whole

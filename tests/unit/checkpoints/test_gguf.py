@@ -14,9 +14,9 @@ from gguf import GGMLQuantizationType, quants
 from gguf.constants import GGML_QUANT_SIZES, MODEL_ARCH_NAMES, MODEL_TENSORS, TENSOR_NAMES
 
 from lineage.checkpoints import open_checkpoint
-from lineage.checkpoints.gguf.blocks import TYPES
-from lineage.checkpoints.gguf.facts import _MODEL_TYPES
-from lineage.checkpoints.gguf.names import STYLES, huggingface_name
+from lineage.checkpoints.formats.gguf.blocks import TYPES
+from lineage.checkpoints.formats.gguf.facts import _MODEL_TYPES
+from lineage.checkpoints.formats.gguf.names import STYLES, huggingface_name
 from lineage.errors import Malformed, MissingExtra, NoWeights, UnsupportedDtype, UnsupportedFormat
 from lineage.types import Declared
 from tests.checkpoint_files import safetensors_bytes, same_bits, whole

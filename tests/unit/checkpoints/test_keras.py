@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lineage.checkpoints import open_checkpoint
-from lineage.checkpoints.keras.names import variable_name
+from lineage.checkpoints.formats.keras.names import variable_name
 from lineage.errors import MissingExtra
 from tests.checkpoint_files import whole
 from tests.tensorflow_files import write_hdf5, write_keras

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from lineage.checkpoints import open_checkpoint
-from lineage.checkpoints.biases import bias_length
-from lineage.checkpoints.kernel_order import order_of
+from lineage.checkpoints.decode.biases import bias_length
+from lineage.checkpoints.decode.kernel_order import order_of
 from tests import model_shapes
 from tests.checkpoint_files import Arrays, sketched, whole, write_npz, write_safetensors, write_torch
 from tests.pickle_files import write_pickle

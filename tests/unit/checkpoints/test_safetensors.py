@@ -11,7 +11,7 @@ import pytest
 from safetensors import SafetensorError, TensorSpec, deserialize, serialize
 
 from lineage.checkpoints import open_checkpoint
-from lineage.checkpoints.views import EMPTY
+from lineage.checkpoints.io.views import EMPTY
 from lineage.errors import CheckpointError, Malformed, UnsupportedDtype
 from tests.checkpoint_files import header_file, safetensors_bytes, same_bits, whole
 

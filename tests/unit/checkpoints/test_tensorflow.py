@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from lineage.checkpoints import open_checkpoint
-from lineage.checkpoints.fused_names import parameter_name
-from lineage.checkpoints.kernels import torch_layout
+from lineage.checkpoints.decode.kernel_layout import torch_layout
+from lineage.checkpoints.formats.tf_names import parameter_name
 from lineage.errors import Malformed, NoWeights, Truncated, UnsupportedDtype, UnsupportedFormat
 from tests.checkpoint_files import whole
 from tests.onnx_files import field, varint

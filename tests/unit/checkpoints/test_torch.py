@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lineage.checkpoints import open_checkpoint
-from lineage.checkpoints.views import EMPTY
+from lineage.checkpoints.io.views import EMPTY
 from lineage.errors import Malformed, NoWeights, UnsupportedDtype, UnsupportedFormat
 from lineage.types import Checkpoint
 from tests.checkpoint_files import same_bits, whole

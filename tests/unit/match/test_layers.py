@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lineage.match import match
-from lineage.match.cells import Cells
+from lineage.match.block_similarity import Cells
 from lineage.match.layers import best_path, carried, facing_layers
 from lineage.types import CheckpointSketch
 from tests.small_models import tuned

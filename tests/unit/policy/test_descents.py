@@ -9,7 +9,7 @@ import pytest
 from lineage.policy.auditing import audit
 from lineage.policy.declared import Published, with_declared
 from lineage.policy.descents import descents, inherited_share
-from lineage.report.audit import audit_screen
+from lineage.report.text.audit import audit_screen
 from lineage.types import Case, Declared, Lineage, Place, Relative
 from tests.policy_cases import GRAFT, MODEL, case, compared, edge, finding, grafted, node
 

@@ -11,8 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lineage.report.figures import yaml_text
 from lineage.report.mergekit import configuration
-from lineage.report.words import yaml_text
 from lineage.types import CheckpointSketch, Merge, MergePart
 from tests.hand_made import HOSTILE
 from tests.small_models import sketched, trained

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lineage.checkpoints.remote.held import Held
-from lineage.checkpoints.remote.kept import DIGEST, Kept, Shelf
+from lineage.checkpoints.remote.disk_cache import DIGEST, Kept, Shelf
+from lineage.checkpoints.remote.memory_cache import Held
 from lineage.checkpoints.remote.ranges import Extent, Span
 
 CONTENT = bytes(range(200))

@@ -315,7 +315,7 @@ class TestEconomy:
         rng = np.random.default_rng(1)
         arrays = {f"{i}.weight": rng.standard_normal((2048, 256)).astype(np.float32) for i in range(40)}
         (folder / "model.safetensors").write_bytes(safetensors_bytes(arrays))
-        monkeypatch.setattr("lineage.checkpoints.remote.ahead.MOST_BYTES", 1 << 19)
+        monkeypatch.setattr("lineage.checkpoints.remote.prefetch.MOST_BYTES", 1 << 19)
 
         def failing(view: TensorView, *others: Any) -> TensorSketch:
             if view.name == "0.weight":

@@ -14,7 +14,7 @@ import pytest
 
 from lineage.errors import MissingExtra, UnknownEnding
 from lineage.report import graphs
-from lineage.report.words import plain
+from lineage.report.figures import plain
 from tests.hand_made import FAMILY, HOSTILE, NOTHING, STRANGERS
 
 LINEAGES = {"family": FAMILY, "strangers": STRANGERS, "nothing": NOTHING}

@@ -13,8 +13,8 @@ import pytest
 
 from lineage.anatomy import fixed, generators
 from lineage.ancestry.placing import NOT_TESTED, OUTSIDE, TRANSFORMATIONS
-from lineage.checkpoints import optimizer
-from lineage.checkpoints.views import EMPTY
+from lineage.checkpoints.decode import non_weights
+from lineage.checkpoints.io.views import EMPTY
 from lineage.report.html.texts import LANGUAGES, texts
 from lineage.sketch.checkpoint_pass import MASK
 from lineage.types import Relation, Verdict
@@ -98,7 +98,7 @@ SAID = {
     OUTSIDE,
     *(reason for _, reason in fixed._BY_NAME),
     *(reason for reason, _ in (*generators._VECTOR, *generators._MATRIX)),
-    *(optimizer.OPTIMIZER, optimizer.COUNTER, optimizer.METRIC, optimizer.AVERAGED, optimizer.RANDOM),
+    *(non_weights.OPTIMIZER, non_weights.COUNTER, non_weights.METRIC, non_weights.AVERAGED, non_weights.RANDOM),
     "constant",
     "causal mask",
     MASK,

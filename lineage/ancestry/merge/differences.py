@@ -1,0 +1,68 @@
+"""Differences of models to a common base, value by value, with what rounding hides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.ancestry.geometry import Cohort
+from lineage.ancestry.merge.ratios import SINGLE, Values
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """Moved values of a supposed merge: its differences to the base, those of candidates, and what rounding hides.
+
+    `moved` (dims,) float64, `theirs` (candidates, dims) float64, `error` (dims,), `tensors` (dims,) numbers the
+    tensors; `still` (dims,) marks values equal to the base's.
+    """
+
+    moved: Values
+    theirs: Values
+    error: Values
+    tensors: NDArray[np.int64]
+    still: Mask
+    rounding: float
+
+    def without_order(self) -> Values:
+        """The candidates' differences at other places of the same tensors: what chance would explain."""
+        places = np.arange(len(self.moved))
+        for number in np.unique(self.tensors):
+            inside = np.flatnonzero(self.tensors == number)
+            places[inside] = np.roll(inside, len(inside) // 2 + 1)
+        return np.asarray(self.theirs[:, places])
+
+
+def trained_alike(cohort: Cohort) -> Mask:
+    """Values outside token tables, (dims,): rows of unused tokens only decay, in every model by a constant."""
+    tables = [number for number, key in enumerate(cohort.keys) if key[1] in ("token-embedding", "head")]
+    used = ~np.isin(cohort.tensors, tables)
+    return used if used.any() else np.ones_like(used)
+
+
+def differences(
+    cohort: Cohort, ends: tuple[int, int], near: Sequence[int], rounding: float, most: int | None = None
+) -> Differences:
+    """Differences of a child and of candidates to a base (`ends`), over all values or about `most` of them.
+
+    Values that are zero in any of the three play no part: what was pruned agrees in its zeros with whatever was pruned
+    like it.
+    """
+    places = np.flatnonzero(trained_alike(cohort))
+    if most is not None and most < len(places):
+        places = places[np.linspace(0, len(places) - 1, most).astype(np.int64)]
+    here, start, *points = cohort.points[np.ix_(np.array([*ends, *near]), places)]
+    others = np.array(points).reshape(len(near), len(places))
+    used = (here != 0.0) & (start != 0.0) & (others != 0.0).all(axis=0)
+    others, here, start = others[:, used], here[used], start[used]
+    moved = here - start
+    error = 1e-6 * np.abs(moved) + 2 * SINGLE * (np.abs(here) + np.abs(start) + np.abs(others).max(axis=0, initial=0.0))
+    if rounding > SINGLE:
+        error += rounding * (np.abs(here) + np.abs(moved))
+    still = np.abs(moved) <= error
+    return Differences(moved, others - start, error, cohort.tensors[places][used], still, rounding)

@@ -1,0 +1,143 @@
+"""Models that are sums of others: parents found among all candidates at once, with their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+
+import networkx as nx
+
+from lineage.ancestry.geometry import Cohort
+from lineage.ancestry.merge.collinear import SUMS, stand_ins
+from lineage.ancestry.merge.great_circles import lies_on_circle
+from lineage.ancestry.merge.mixture import COPY, Mixture
+from lineage.ancestry.merge.neighbours import Neighbours, neighbours
+from lineage.ancestry.merge.sums import close_sum, exact_sum, paired_mixture
+from lineage.ancestry.merge.tasks import task_mixture
+from lineage.ancestry.merge.traces import Traces
+from lineage.ancestry.merge.trimmed import trimmed_mixture
+
+__all__ = ["COPY", "Mixture", "closes_circle", "find_mixtures"]
+
+_WHOLE = 1e-6  # share of moved values left, of a mixture that needs no better one
+_MOST_LEFT = 0.02  # share of moved values that differences may leave: 3e-4 of true ones, 0.03 and more of false
+_BETTER = 10.0  # how much less task vectors must leave than a sum that is not exact
+_AS_GOOD = 0.02  # difference in what two mixtures leave that says nothing
+
+Solver = Callable[[int, Collection[int]], Mixture | None]
+
+
+def find_mixtures(
+    cohort: Cohort, excluded: Collection[int] = (), asked: Collection[int] | None = None
+) -> dict[int, Mixture]:
+    """Every member of a cohort that is a mixture of others, by its position.
+
+    `excluded` members are no children, and parents only of trimmed differences, where a rounding of a model gives other
+    values than the model. Exact sums come first, then sums of trimmed differences, then sums that are nearly exact, and
+    task vectors where they explain far more. Merges of the same parents lie in each other's hull: where a model can
+    be written with other merges and without, the fewest parents win, and at the same number those that are no merges.
+    Trimmed differences, which take long, are looked for in the members `asked` for only, by default in all.
+    """
+    around = neighbours(cohort)
+    traces = Traces(around)
+
+    def exact(child: int, aside: Collection[int]) -> Mixture | None:
+        return exact_sum(around, child, around.near(child, aside))
+
+    def trimmed(child: int, aside: Collection[int]) -> Mixture | None:
+        return _trimmed(around, traces, child, {*aside} - {*excluded})  # a rounding may have been the parent
+
+    def task(child: int, aside: Collection[int]) -> Mixture | None:
+        return task_mixture(around, child, around.near(child, aside))
+
+    def close(child: int, aside: Collection[int]) -> Mixture | None:
+        return close_sum(around, child, around.near(child, aside))
+
+    found: dict[int, Mixture] = {}
+    members = [i for i in range(len(cohort.members)) if i not in excluded]
+    for solve in (exact, trimmed, close):
+        tried = [i for i in members if solve is not trimmed or asked is None or i in asked]
+        found |= _solved(around, solve, [i for i in tried if i not in found], {*excluded, *found})
+    inexact = [i for i in members if i not in found or found[i].residual > _WHOLE]
+    tasks = {i: one for i in inexact if (one := task(i, {*excluded, *found} - {i}))}
+    tasks |= {i: one for i in tasks if (one := task(i, {*excluded, *found, *tasks} - {i}))}
+    found |= {i: one for i, one in tasks.items() if i not in found or one.residual < found[i].residual / _BETTER}
+    for child in [child for child, one in found.items() if one.method == "linear"]:
+        without = {*excluded, *found} - {child}
+        plain = exact(child, without) or close(child, without) or found[child]
+        pair = paired_mixture(around, child, around.near(child, excluded), plain.residual)
+        found[child] = plain if pair is None or len(plain.parents) == 2 else _instead(pair, plain)
+    return {
+        child: replace(
+            one, alternatives=(*one.alternatives, *stand_ins(around, child, one)), method=_method(around, child, one)
+        )
+        for child, one in _without_circles(around, found).items()
+    }
+
+
+def _method(around: Neighbours, child: int, one: Mixture) -> str:
+    """The name of a sum: by its weights, and by whether it lies on the great circle between two parents."""
+    if one.method not in SUMS:
+        return one.method
+    if len(one.parents) == 2:
+        whole, first, second = (around.cohort.points[i] for i in (child, *one.parents))
+        if lies_on_circle(whole, first, second, around.cohort.tensors):
+            return "slerp"
+    return "layerwise linear" if one.by_layer else "linear"
+
+
+def _instead(pair: Mixture, plain: Mixture) -> Mixture:
+    """A sum of two, with the parents of the longer sum as alternatives to the one that is not among them."""
+    merged = [parent for parent in pair.parents if parent not in plain.parents]
+    others = [parent for parent in plain.parents if parent not in pair.parents]
+    return replace(pair, alternatives=tuple((parent, other) for parent in merged for other in others))
+
+
+def _solved(around: Neighbours, solve: Solver, children: Sequence[int], aside: set[int]) -> dict[int, Mixture]:
+    """Mixtures of one kind, written without others of the kind where that is possible."""
+    first = _without_circles(around, {child: one for child in children if (one := solve(child, aside))})
+    mixed = [child for child, one in first.items() if not first.keys().isdisjoint(one.parents)]
+    return first | {child: one for child in mixed if (one := solve(child, {*aside, *first} - {child}))}
+
+
+def _trimmed(around: Neighbours, traces: Traces, child: int, aside: Collection[int]) -> Mixture | None:
+    solved: list[Mixture] = []
+    for base, near, rounding in traces.bases(child, aside):
+        one = trimmed_mixture(around.cohort, child, base, near, rounding)
+        if one is not None:
+            # A mean with gain 1 can be written on any base, with the true one among the parents.
+            joined = one.parents
+            others = (trimmed_mixture(around.cohort, child, b, joined, rounding) for b in joined[:-1])
+            solved += [one, *(other for other in others if other is not None)]
+            if one.residual <= _WHOLE:
+                break
+    solved = [one for one in solved if one.residual <= _MOST_LEFT]
+    least = min((one.residual for one in solved), default=0.0)
+    alike = [one for one in solved if one.residual <= least + _AS_GOOD]
+    return min(alike, key=lambda one: (len(one.parents), one.residual), default=None)
+
+
+def closes_circle(lines: nx.DiGraph[int], child: int, parents: Sequence[int]) -> bool:
+    """Whether arcs from `parents` to `child` would make a model of `lines` its own ancestor."""
+    return child in lines and any(p in lines and nx.has_path(lines, child, p) for p in parents)
+
+
+def _without_circles(around: Neighbours, found: dict[int, Mixture]) -> dict[int, Mixture]:
+    """Leave out what would make a model its own ancestor.
+
+    A base is a mixture of its merge and of that one's parents, exactly so: of two such mixtures the one stays that
+    leaves less, and of two as good the one whose parents' differences to the base stand farther apart.
+    """
+    lines: nx.DiGraph[int] = nx.DiGraph()
+    kept = {}
+    for child, one in sorted(found.items(), key=lambda item: _doubt(around, item[1])):
+        if closes_circle(lines, child, one.parents):
+            continue
+        lines.add_edges_from((parent, child) for parent in one.parents)
+        kept[child] = one
+    return kept
+
+
+def _doubt(around: Neighbours, one: Mixture) -> tuple[float, float]:
+    *others, base = one.parents
+    return round(one.residual / _AS_GOOD), around.likeness(base, others)

@@ -1,0 +1,100 @@
+"""Task arithmetic (Ilharco et al. 2023): a base plus weighted differences; weights of any sign add up to one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.ancestry.merge.mixture import LEAST_WEIGHT, MOST_PARENTS, Mixture
+from lineage.ancestry.merge.neighbours import Neighbours
+from lineage.ancestry.merge.ratios import BRAIN, grain
+
+_EXACT = 1e-6  # share of the movement that float32 may leave
+_TRIED = 60
+_MOST_WEIGHT = 3.0
+_VOTES = 0.3  # what the nearness of all models outside counts, in cosines
+_HEAVY = 0.1  # what the largest weight counts
+
+Floats = NDArray[np.float64]
+
+
+def task_mixture(around: Neighbours, child: int, near: Sequence[int]) -> Mixture | None:
+    """The base and the models whose differences to it were added, or None.
+
+    An exact sum of weights of any sign holds for each of the models that it joins, not for the merge alone: `child`
+    must be what it makes best sense as (`_is_result`).
+    """
+    chosen = list(near[:_TRIED])
+    if len(chosen) < 3:
+        return None
+    gram = around.all_offsets(child, chosen)
+    movement = float(np.diag(gram).min())
+    stored = grain(around.cohort.points[child][around.cohort.tensors == around.cohort.tensors[0]])
+    for rounding in dict.fromkeys((stored, BRAIN)):
+        allowed = max(_EXACT * movement, around.rounding(child, [rounding], movement))
+        if _affine(gram)[1] <= allowed:
+            return _told(around, child, [chosen[k] for k in _fewest(gram, allowed)], near, allowed)
+    return None
+
+
+def _told(
+    around: Neighbours, child: int, parents: Sequence[int], near: Sequence[int], allowed: float
+) -> Mixture | None:
+    if not 3 <= len(parents) <= MOST_PARENTS:
+        return None
+    offsets = around.cohort.points[list(parents)] - around.cohort.points[child]
+    weights, left = _affine(offsets @ offsets.T)
+    if left > allowed or np.abs(weights).min() < LEAST_WEIGHT or np.abs(weights).max() > _MOST_WEIGHT:
+        return None
+    outside = [member for member in near if member not in parents]
+    if not _is_result(around, child, parents, weights, outside):
+        return None
+    movement = float((offsets**2).sum(axis=1).min())
+    return Mixture(tuple(parents), tuple(map(float, weights)), {}, left / movement, "task arithmetic")
+
+
+def _affine(gram: Floats) -> tuple[Floats, float]:
+    """Weights of any sign, sum 1, that bring offsets with these inner products nearest to nothing, and what is left."""
+    ridge = gram + np.eye(len(gram)) * 1e-13 * np.trace(gram)
+    solved = np.linalg.lstsq(ridge, np.ones(len(gram)), rcond=None)[0]
+    weights = solved / solved.sum() if abs(solved.sum()) > 1e-300 else solved
+    return weights, max(float(weights @ gram @ weights), 0.0)
+
+
+def _fewest(gram: Floats, allowed: float) -> list[int]:
+    """Drop candidates, those that matter least first, as long as the rest leaves no more than is allowed."""
+    kept = list(range(len(gram)))
+    while len(kept) > 2:
+        weights = _affine(gram[np.ix_(kept, kept)])[0]
+        effect = np.abs(weights) * np.sqrt(np.diag(gram)[kept])
+        for k in np.argsort(effect):
+            fewer = [one for one in kept if one != kept[k]]
+            if _affine(gram[np.ix_(fewer, fewer)])[1] <= allowed:
+                kept = fewer
+                break
+        else:
+            return kept
+    return kept
+
+
+def _is_result(around: Neighbours, child: int, parents: Sequence[int], weights: Floats, outside: Sequence[int]) -> bool:
+    """Whether, of all models that one exact sum joins, `child` is the sum and not one of its terms.
+
+    Differences that were trained apart stand apart, which those of a merge and of its parents do not; models outside
+    are nearest to the base, from which they descend or it from them; and merges seldom weigh a parent more than
+    once over. All three are asked of every choice of base and result.
+    """
+    joined = [child, *parents]
+    sizes = np.abs([1.0, *weights])
+    nearest = np.argmin(around.distances[np.ix_(joined, outside)], axis=0)
+    votes = np.bincount(nearest, minlength=len(joined)) / max(len(outside), 1)
+    choices = []
+    for place, base in enumerate(joined):
+        for at, result in enumerate(joined):
+            if at != place:
+                apart = around.likeness(base, [i for i in joined if i not in (base, result)])
+                largest = float(np.delete(sizes, at).max() / sizes[at])
+                choices.append((apart - _VOTES * votes[place] + _HEAVY * largest, result))
+    return bool(min(choices)[1] == child)

@@ -1,0 +1,101 @@
+"""A quick look for merges of trimmed differences: which bases of a model are worth the full search."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.ancestry.merge.differences import trained_alike
+from lineage.ancestry.merge.mixture import COPY, RELATED
+from lineage.ancestry.merge.neighbours import Neighbours
+from lineage.ancestry.merge.ratios import AROUND, SINGLE, grain, window_of
+
+_SAMPLE = 640  # values looked at
+_BASES, _FEW_BASES = 8, 3  # central neighbours that are tried; few in a large cohort of rounded values, which take long
+_LARGE = 300
+_CANDIDATES, _MANY = 14, 40  # that are likest the child
+_NEAREST = 10  # candidates nearest to the base
+_EQUAL = 2  # bases that are tried first because most values are still theirs
+_EQUAL_LEAST, _EQUAL_MOST = 0.004, 0.98
+_ALIKE = 0.97  # cosine of two differences that rounding to 16 bits does not tell apart
+_TOGETHER = 4  # ratios within one window that float32 does not give by chance
+_WIDE = 8.0  # logarithms looked at, either side of 0
+
+Floats = NDArray[np.float64]
+
+
+class Traces:
+    """Ratios of differences, on a sample of values of every member."""
+
+    def __init__(self, around: Neighbours) -> None:
+        self._around = around
+        places = np.flatnonzero(trained_alike(around.cohort))
+        places = places[np.linspace(0, len(places) - 1, min(_SAMPLE, len(places))).astype(np.int64)]
+        self._sample = np.ascontiguousarray(around.cohort.points[:, places])
+
+    def bases(self, child: int, aside: Collection[int]) -> Iterator[tuple[int, list[int], float]]:
+        """Bases with a constant among the ratios to some candidate, likeliest first.
+
+        Each comes with its candidates and with the relative rounding of the child's values.
+        """
+        cohort = self._around.cohort
+        rounding = grain(cohort.points[child][cohort.tensors == cohort.tensors[len(cohort.tensors) // 2]])
+        most = _FEW_BASES if rounding > SINGLE and len(self._sample) > _LARGE else _BASES
+        for base, count in self._ranked(child, aside, most).items():
+            others, cosines = self._alike(child, base, aside, count)
+            if len(others) < 2:
+                continue
+            if rounding > SINGLE and (self._around.distances[child, base] >= RELATED or cosines.max() > _ALIKE):
+                continue
+            moved = self._sample[child] - self._sample[base]
+            theirs = self._sample[others] - self._sample[base]
+            used = np.abs(moved) > 4 * rounding * np.abs(self._sample[child])
+            used &= (self._sample[child] != 0.0) & (self._sample[base] != 0.0)
+            if used.sum() >= _TOGETHER and _has_constant(moved[used], theirs[:, used], rounding):
+                yield base, others, rounding
+
+    def _ranked(self, child: int, aside: Collection[int], most: int) -> dict[int, int]:
+        """Bases with how many candidates to try: those whose values still stand, then the most central neighbours."""
+        others = [i for i in range(len(self._sample)) if i != child and i not in aside]
+        equal = (self._sample[others] == self._sample[child]).mean(axis=1)
+        first = [
+            others[k] for k in np.argsort(-equal, kind="stable")[:_EQUAL] if _EQUAL_LEAST <= equal[k] < _EQUAL_MOST
+        ]
+        ranked = dict.fromkeys(first, _MANY)
+        near = self._around.near(child, aside)
+        if near:
+            central = np.argsort(self._around.distances[np.ix_(near, near)].mean(axis=1), kind="stable")
+            ranked |= {near[k]: _CANDIDATES for k in central[:most] if near[k] not in ranked}
+        return ranked
+
+    def _alike(self, child: int, base: int, aside: Collection[int], count: int) -> tuple[list[int], Floats]:
+        """Candidates: those whose difference to the base is likest the child's, and the nearest to it; the cosines."""
+        apart = self._around.distances
+        near = np.array([i for i in self._around.near(base, {child, *aside}) if apart[child, i] > COPY], np.int64)
+        product = (apart[child, base] + apart[near, base] - apart[near, child]) / 2.0
+        cosines = product / np.sqrt(np.maximum(apart[child, base] * apart[near, base], 1e-300))
+        likest = np.argsort(-cosines, kind="stable")[:count]
+        kept = np.array(list(dict.fromkeys([*likest, *range(min(_NEAREST, len(near)))])), np.int64)
+        return [int(i) for i in near[kept]], cosines[kept]
+
+
+def _has_constant(moved: Floats, theirs: Floats, rounding: float) -> bool:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log(moved / theirs)
+    logs[~np.isfinite(logs)] = np.nan
+    window = window_of(rounding)
+    if rounding == SINGLE:
+        ordered = np.sort(logs, axis=1)  # what is no number comes last
+        return bool((ordered[:, _TOGETHER - 1 :] - ordered[:, : 1 - _TOGETHER] <= window).any())
+    return any(_stands_out(row[np.abs(row) < _WIDE], window) for row in logs)
+
+
+def _stands_out(logs: Floats, window: float) -> bool:
+    """Whether one window holds more than twice what its neighbourhood leads to expect."""
+    bins = np.bincount(np.floor((logs + _WIDE) / window).astype(np.int64), minlength=int(2 * _WIDE / window) + 1)
+    pairs = bins[1:] + bins[:-1]
+    around = np.convolve(bins, np.ones(2 * AROUND + 1), "same")[:-1] - pairs
+    chance = np.maximum(around, 0.0) * 2.0 / (2 * AROUND - 1)
+    return bool((pairs > 2.0 * chance + 6.0 * np.sqrt(chance + 1.0)).any())

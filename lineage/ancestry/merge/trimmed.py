@@ -1,0 +1,232 @@
+"""Merges of trimmed differences: TIES (Yadav et al. 2023), DARE (Yu et al. 2024) and their kin.
+
+Such a merge is its base plus, value by value, nothing or a fixed combination of *some* parents' differences: their sum
+(`c1 d1 + c2 d2`) or their mean (`g (w1 d1 + w2 d2) / (w1 + w2)`). Each combination holds to the last bit in many
+places, so constants show among ratios of differences where chance has none, and the whole is proved by reproducing
+the merge's values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from lineage.ancestry.geometry import Cohort
+from lineage.ancestry.merge.combinations import Combinations, combinations, decoded, explained, members, reproduced
+from lineage.ancestry.merge.differences import Differences, Mask, differences
+from lineage.ancestry.merge.dropping import dropping
+from lineage.ancestry.merge.mixture import Mixture
+from lineage.ancestry.merge.ratios import SINGLE, Values, constant_ratio, window_of
+
+_MOST_PARENTS = 6
+_GAIN = 0.002  # least share of the moved values that a parent must explain beyond the others
+_COARSE_GAIN = 0.02  # the same where values were rounded to 16 bits
+_EXPLAINED = 0.5  # least share of moved values that the parents reproduce, beyond chance
+_COARSE_EXPLAINED = 0.7
+_JOINT = 0.002  # least share that only two parents together reproduce: each value alone may be a copy
+_BLUR = 3.0  # times the rounding error within which a likeness that is no equality would find more values
+_BLURRED = 0.2  # how many more, as a share
+_AS_IS = 0.9  # share of values equal to one candidate's: such a model was made from that one
+_ALIKE = 0.95  # cosine of differences that rounded values do not tell apart
+_WHOLE = 0.95  # a tensor in which one combination holds everywhere was not merged value by value
+_MIXED = 0.5  # least share of tensors that were
+_LEAST_MOVED = 100
+_LEAST_LEFT = 10
+_LEAST_JOINT = 3
+_FEW = 4000  # values with which the search begins
+_STARTS = 2
+_MOST_LEADING = 6  # combinations from which the weight of a further parent is read
+
+
+def trimmed_mixture(
+    cohort: Cohort, child: int, base: int, near: Sequence[int], rounding: float = SINGLE
+) -> Mixture | None:
+    """The parents among `near` whose trimmed differences, added to those of `base`, give `child`; None if they do not.
+
+    `rounding` is the relative rounding of the child's values.
+    """
+    few = differences(cohort, (child, base), near, rounding, _FEW)
+    as_is = (np.abs(few.moved - few.theirs) <= few.error).mean(axis=1).max(initial=0.0)
+    if (~few.still).sum() < _LEAST_MOVED or as_is > _AS_IS:
+        return None
+    begun = [one for start in _starts(few) if _is_joint(few, one := _grown(few, start, most=2))]
+    if not begun:
+        return None
+    found = differences(cohort, (child, base), near, rounding)
+    grown = [_grown(found, combinations(found.theirs, one.chosen, one.shares, one.gain)) for one in begun]
+    proved = [one for start in grown if _is_proved(found, one := _refined(found, start))]
+    if not proved:
+        return None
+    best = max(proved, key=lambda one: float(explained(found, one).mean()))
+    return _mixture(found, best, base, near)
+
+
+def _starts(found: Differences) -> Iterator[Combinations]:
+    """One candidate alone, as a term of a sum and of a mean."""
+    window = window_of(found.rounding)
+    use = ~found.still
+    peaks = [constant_ratio(found.moved[use], row[use], found.error[use], window) for row in found.theirs]
+    ranked = sorted(((p.count, k, p.value) for k, p in enumerate(peaks) if p is not None), reverse=True)
+    for _, k, value in ranked[: 1 if found.rounding == SINGLE else _STARTS]:
+        yield combinations(found.theirs, (k,), (value,), None)
+        yield combinations(found.theirs, (k,), (1.0,), value)
+
+
+def _is_joint(found: Differences, current: Combinations) -> bool:
+    """Whether two parents together reproduce some values that neither gives alone."""
+    near = np.abs(found.moved - current.predictions()) <= found.error
+    return len(current.chosen) > 1 and int((near[-1] & ~near[:-1].any(axis=0)).sum()) >= _LEAST_JOINT
+
+
+def _grown(found: Differences, start: Combinations, most: int = _MOST_PARENTS) -> Combinations:
+    """Add the candidate that explains most of what is left, as long as one explains enough."""
+    current = start
+    chance = found.without_order()
+    while len(current.chosen) < most:
+        left = ~found.still & ~reproduced(found, current)
+        if left.sum() < _LEAST_LEFT:
+            return current
+        tried = [
+            (gained, candidate, share)
+            for candidate in range(len(found.theirs))
+            if candidate not in current.chosen
+            for share in _shares(found, current, candidate, left)
+            if (gained := _gained(found, current, left, share, (found.theirs[candidate], chance[candidate])))
+        ]
+        if not tried:
+            return current
+        _, candidate, share = max(tried)
+        current = combinations(found.theirs, (*current.chosen, candidate), (*current.shares, share), current.gain)
+    return current
+
+
+def _shares(found: Differences, current: Combinations, candidate: int, left: Mask) -> list[float]:
+    """Constants with which a further candidate may enter: alone, or beside a set of those that are chosen."""
+    window = window_of(found.rounding)
+    moved, theirs, error = found.moved[left], found.theirs[candidate][left], found.error[left]
+    peaks = [] if current.gain is not None else [constant_ratio(moved, theirs, error, window)]
+    below = theirs if current.gain is None else current.gain * theirs - moved
+    for top, bottom in list(zip(current.tops[:, left], current.bottoms, strict=True))[:_MOST_LEADING]:
+        peaks.append(constant_ratio(moved * bottom - top, below, error * abs(bottom), window))
+    kept = sorted((p for p in peaks if p is not None), key=lambda p: -p.count)
+    # Alone, a parent of a mean shows without its weight.
+    return [p.value for p in kept[:2]] + ([] if current.gain is None else [float(np.mean(current.shares))])
+
+
+def _gained(found: Differences, current: Combinations, left: Mask, share: float, both: tuple[Values, Values]) -> float:
+    """Values that a further parent explains beyond those that are explained and beyond chance; 0 if too few.
+
+    `both` are its differences, and the same at other places.
+    """
+    term, added = (1.0, 0.0) if current.gain is None else (current.gain, share)
+    alone = 1.0 if current.gain is None else share
+    moved, error = found.moved[left], found.error[left]
+    counts = []
+    for theirs in both:
+        given = theirs[left] * share * term
+        tops = np.concatenate([given[None], current.tops[:, left] + given])
+        bottoms = np.array([alone, *(current.bottoms + added)])[:, None]
+        counts.append(float((np.abs(moved * bottoms - tops) <= error * np.abs(bottoms)).any(axis=0).sum()))
+    gained = counts[0] - counts[1]
+    least = _GAIN if found.rounding == SINGLE else _COARSE_GAIN
+    return gained if gained > least * (~found.still).sum() + 6.0 * np.sqrt(counts[1] + 1.0) else 0.0
+
+
+def _refined(found: Differences, grown: Combinations) -> Combinations:
+    """Drop parents that the others make needless; settle the constants by least squares on the values decoded."""
+    current = grown
+    for _ in range(3):
+        current = _settled(found, current)
+    needed = _needed(found, current)
+    if 0 < len(needed) < len(current.chosen):
+        shares = [current.shares[k] for k in needed]
+        return combinations(found.theirs, [current.chosen[k] for k in needed], shares, current.gain)
+    return current
+
+
+def _settled(found: Differences, current: Combinations) -> Combinations:
+    rows = decoded(found, current)
+    given = members(current, rows)
+    shares = list(current.shares)
+    gain = current.gain
+    if gain is not None:
+        alone = given.sum(axis=0) == 1
+        owner = np.array(current.chosen)[given[:, alone].argmax(axis=0)]
+        gain = _slope(found.moved[alone], found.theirs[owner, alone], gain)
+    for k, candidate in enumerate(current.chosen):
+        at = given[k] if gain is None else given[k] & (given.sum(axis=0) > 1)
+        theirs, row = found.theirs[candidate, at], rows[at]
+        top = found.moved[at] * current.bottoms[row] - current.tops[row, at]
+        bottom = theirs if current.gain is None else current.gain * theirs - found.moved[at]
+        shares[k] += _slope(top, bottom, 0.0)
+    return combinations(found.theirs, current.chosen, shares, gain)
+
+
+def _slope(top: Values, bottom: Values, default: float) -> float:
+    square = float(bottom @ bottom)
+    return float(top @ bottom) / square if len(top) >= 20 and square > 0.0 else default
+
+
+def _needed(found: Differences, current: Combinations) -> list[int]:
+    """Chosen candidates without which too many values would not be explained."""
+    near = (np.abs(found.moved - current.predictions()) <= found.error)[:, ~found.still]
+    least = (_GAIN if found.rounding == SINGLE else _COARSE_GAIN) * near.shape[1]
+    hit = near.any(axis=0)
+    return [k for k in range(len(current.chosen)) if (hit & ~near[~current.sets[:, k]].any(axis=0)).sum() >= least]
+
+
+def _is_proved(found: Differences, current: Combinations) -> bool:
+    """Whether enough is reproduced beyond chance, some of it by two parents at once, value by value in most tensors."""
+    if len(current.chosen) < 2:
+        return False
+    chance = combinations(found.without_order(), current.chosen, current.shares, current.gain)
+    counts = []
+    for one in (current, chance):
+        near = (np.abs(found.moved - one.predictions()) <= found.error)[:, ~found.still]
+        several = current.sets.sum(axis=1) > 1
+        alone = near[~several].any(axis=0)
+        counts.append((float(near.any(axis=0).mean()), float((near[several].any(axis=0) & ~alone).mean())))
+    (hit, joint), (by_chance, joint_by_chance) = counts
+    coarse = found.rounding > SINGLE
+    if coarse and _likeness(found, current) > _ALIKE:
+        return False
+    blurred = reproduced(found, current, _BLUR)[~found.still].mean()
+    beyond = (hit - by_chance) / max(1.0 - by_chance, 1e-9)
+    return (
+        beyond >= (_COARSE_EXPLAINED if coarse else _EXPLAINED)
+        and joint - joint_by_chance >= _JOINT
+        and blurred - hit <= _BLURRED * hit
+        and _mixed_share(found, current) >= _MIXED
+    )
+
+
+def _likeness(found: Differences, current: Combinations) -> float:
+    """The largest cosine between the chosen candidates' differences."""
+    theirs = found.theirs[list(current.chosen)]
+    unit = theirs / np.maximum(np.linalg.norm(theirs, axis=1, keepdims=True), 1e-300)
+    return float((unit @ unit.T - np.eye(len(unit))).max())
+
+
+def _mixed_share(found: Differences, current: Combinations) -> float:
+    """Share of the tensors in which no one combination, and not the base, holds almost everywhere."""
+    rows = decoded(found, current)
+    mixed = []
+    for number in np.unique(found.tensors):
+        inside = rows[found.tensors == number]
+        counts = np.bincount(inside[inside != -2] + 1, minlength=1)
+        mixed.append(counts.max(initial=0) < _WHOLE * len(inside))
+    return float(np.mean(mixed))
+
+
+def _mixture(found: Differences, current: Combinations, base: int, near: Sequence[int]) -> Mixture:
+    rows = decoded(found, current)
+    density, method = dropping(found, current, rows)
+    shares = np.array(current.shares)
+    if current.gain is not None:
+        shares = shares / shares.sum() * current.gain
+    weights = shares if method == "TIES" else shares * density
+    parents = (*(near[k] for k in current.chosen), base)
+    left = float((rows == -2).sum() / max((rows != -1).sum(), 1))
+    told = (*map(float, weights), 1.0 - float(weights.sum()))
+    return Mixture(parents, told, {}, left, method, density, is_mean=current.gain is not None)

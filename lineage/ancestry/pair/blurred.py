@@ -1,0 +1,206 @@
+"""Eight-bit lattices that a narrow type blurred: found in one matrix alone, and held against what it was rounded from.
+
+bfloat16 moves every level by up to half a unit in its last place, at level 127 a quarter of a step and more. Small
+values still lie near whole steps, and the largest one is some whole number of them: that leaves a few hundred steps to
+try, each of which plain values fit by chance with a probability that is the product of their tolerances.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.ancestry.pair.lattices import LEAST_SPREAD
+from lineage.ancestry.pair.narrow_types import SIGNIFICANDS, narrow_types, rounded
+from lineage.match.cache import remembered
+from lineage.types import TensorSketch
+
+_TYPES = ("bfloat16", "float16")
+_RUN = 16  # the first positions of an axis are all sampled: the head of a run
+_CODES = np.arange(1.0, 256.0)  # of a byte with a zero point: from none to all levels on one side of zero
+_LEAST_ZEROS = 5e-4  # a lattice rounds what lies within half a step to zero: 0.3% of a normal row that reaches 12 sigma
+_FLOATS = np.arange(8.0, 16.0)  # the significands of E4M3, its few subnormal numbers aside
+_REPEATED = 0.6  # of a run's significands of bfloat16 0.9 are distinct by chance, of 8 levels at most a half
+_OFFSETS = 2  # parts of half a unit, either way, by which a candidate step is off
+_FITTING = 0.9  # share of the runs: of those that are left out most are too short to tell
+_MOST_OFF = 0.1  # share of the values of E4M3 that may be subnormal
+_MOST_SMALL = 0.75  # of the smaller half of the values, that must not be
+_SURE = 0.45  # of a step: of a value blurred by less it is known on which level it lies
+_CHANCE = -20.0  # log10 of the chance that plain values fit: 1e12 matrices looked at five ways leave 1e-7
+_LEAST = 8  # values of a run that are not zero
+_MOST_MISSES = 0.03  # share of the values that are not the rounding of the source's, bit for bit
+
+Values = NDArray[np.float32]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Blurred:
+    """Levels at whole multiples of a step, or at few significands times it, rounded to `narrow`.
+
+    `steps` (runs,) float64, NaN for runs without any; `layout` is how the runs lie in the sampled values.
+    """
+
+    floats: bool
+    narrow: str
+    layout: str
+    steps: Floats
+
+    @property
+    def scheme(self) -> str:
+        """What a reader calls it: "int8, one scale a row (stored as bfloat16)"."""
+        return f"{'float8_e4m3fn' if self.floats else 'int8'}, {_REACH[self.layout]} (stored as {self.narrow})"
+
+    def agreement(self, coarse: Values, fine: Values) -> float:
+        """Share of the coarse values that are the fine ones rounded to these levels; of the values it was found in."""
+        x, y = _laid_out(coarse, self.layout), _laid_out(fine, self.layout).astype(np.float64)
+        told = np.isfinite(self.steps)
+        places = y[told] / self.steps[told, None]
+        levels = _nearest(places, self.floats)
+        made = rounded((levels * self.steps[told, None]).astype(np.float32), self.narrow)
+        return float((made == x[told]).mean()) if told.any() else 0.0
+
+    def spread(self, fine: Values) -> float:
+        """How far values lie from these levels, in halves of the distance between levels: 0.5 if they know nothing."""
+        y = _laid_out(fine, self.layout).astype(np.float64)
+        told = np.isfinite(self.steps)
+        places = y[told] / self.steps[told, None]
+        spacing = _spacing(np.abs(places), 1.0, self.floats)
+        return float(2 * (np.abs(places - _nearest(places, self.floats)) / spacing).mean()) if told.any() else 0.0
+
+
+_REACH = {
+    "tensor": "one scale for all",
+    "rows": "one scale a row",
+    "columns": "one scale a column",
+    "row heads": "one scale for a part of a row",
+    "column heads": "one scale for a part of a column",
+}
+
+
+@remembered
+def blurred(tensor: TensorSketch) -> Blurred | None:
+    """The blurred lattice of a matrix's sampled values, None for plain floats and for anything not of 16 bits."""
+    if len(tensor.shape) < 2:
+        return None
+    has_zeros, repeats = tensor.stats.zeros > _LEAST_ZEROS, _repeats_significands(tensor)
+    if not has_zeros and not repeats:
+        return None
+    narrow = next((name for name in _TYPES if name in narrow_types(tensor)), None)
+    if narrow is None:
+        return None
+    found = (_found(tensor, floats, narrow) for floats, look in ((False, has_zeros), (True, repeats)) if look)
+    return next((one for one in found if one is not None), None)
+
+
+def is_blurred_rounding(levels: Blurred, coarse: Values, fine: Values) -> bool:
+    """Whether values on such levels are the rounding of others at the same positions (rows, columns), bit for bit."""
+    return blurred_misses(levels, coarse, fine) is not None
+
+
+def blurred_misses(levels: Blurred, coarse: Values, fine: Values) -> float | None:
+    """Share of values on such levels that are not the others at the same positions (rows, columns) rounded bit for bit.
+
+    None where the others were not rounded to these levels. The step is known to a few thousandths of itself at the
+    outer levels: up to 2% of the values fall on the next one. Values that keep close to the levels were trained from
+    them, not rounded to them.
+    """
+    missed = 1.0 - levels.agreement(coarse, fine)
+    return missed if missed <= _MOST_MISSES and levels.spread(fine) >= LEAST_SPREAD else None
+
+
+def _repeats_significands(tensor: TensorSketch) -> bool:
+    """Whether the values of a row share few significands of 8 bits, as those of E4M3 at one scale do."""
+    bits = np.sort(tensor.values.view(np.uint32) >> 16 & 0x7F, axis=1)
+    distinct = 1 + (np.diff(bits, axis=1) != 0).sum(axis=1)
+    return bool(distinct.mean() < _REPEATED * bits.shape[1])
+
+
+def _found(tensor: TensorSketch, floats: bool, narrow: str) -> Blurred | None:
+    """The first layout, from the widest reach of a scale, in which the values fit beyond chance."""
+    for layout in _REACH:
+        runs = _laid_out(tensor.values, layout).astype(np.float64)
+        live = np.flatnonzero((runs != 0).sum(axis=1) >= _LEAST)
+        if len(live) < (1 if layout == "tensor" else 2):
+            continue
+        steps, chance = np.full(len(runs), np.nan), 0.0
+        fitting = len(live)
+        for run in live.tolist():
+            steps[run], log_p = _step(runs[run], floats, narrow)
+            chance += log_p
+            fitting -= not np.isfinite(steps[run])
+            if fitting < _FITTING * len(live):
+                break
+        if fitting >= _FITTING * len(live) and chance < _CHANCE:
+            return Blurred(floats, narrow, layout, steps)
+    return None
+
+
+def _laid_out(values: Values, layout: str) -> Values:
+    """The runs that share a scale, one a row of the result."""
+    if layout == "tensor":
+        return values.reshape(1, -1)
+    turned = values.T if layout.startswith("column") else values
+    return turned[:, :_RUN] if layout.endswith("heads") else turned
+
+
+def _step(run: Floats, floats: bool, narrow: str) -> tuple[float, float]:
+    """The widest step whose levels all values fit, and log10 of the chance that one would; NaN and 0 without any."""
+    x = np.abs(run[run != 0])
+    half = _half_units(x, narrow)
+    peak = int(x.argmax())
+    shifts = np.arange(-_OFFSETS, _OFFSETS + 1) / _OFFSETS * half[peak]
+    candidates = ((x[peak] + shifts) / (_FLOATS if floats else _CODES)[:, None]).reshape(-1)
+    slack = half + x * (half[peak] / x[peak] / _OFFSETS / 2)
+    order = x.argsort()  # small values tell most
+    few = order[: _RUN // 2]
+    least = (1.0 - _MOST_OFF) if floats else 1.0
+    kept = candidates[_fit(x[few], slack[few], candidates, floats) >= (_MOST_SMALL if floats else 1.0)]
+    kept = kept[_fit(x, slack, kept, floats) >= least]
+    if not len(kept):
+        return np.nan, 0.0
+    step = next((fine for one in -np.sort(-kept) if (fine := _refined(x, half, float(one), floats))), 0.0)
+    if not step:
+        return np.nan, 0.0
+    spacing = _spacing(x, step, floats)
+    log_p = np.log10(np.minimum(1.0, 2.0 * slack / spacing)).sum() * least + np.log10(len(candidates))
+    return step, min(0.0, float(log_p))
+
+
+def _half_units(x: Floats, narrow: str) -> Floats:
+    """Half the distance of numbers of a narrow type about each value."""
+    _, exponents = np.frexp(x)
+    least = -24 if narrow == "float16" else -133
+    return np.asarray(np.ldexp(0.5, np.maximum(exponents - 1 - SIGNIFICANDS[narrow], least)))
+
+
+def _nearest(places: Floats, floats: bool) -> Floats:
+    return _to_float(places) if floats else np.asarray(np.rint(places))
+
+
+def _to_float(places: Floats) -> Floats:
+    """Rounded to four significant bits."""
+    parts, exponents = np.frexp(places)
+    return np.asarray(np.ldexp(np.rint(parts * 16.0) / 16.0, exponents))
+
+
+def _spacing(x: Floats, step: float, floats: bool) -> Floats:
+    return np.asarray(np.ldexp(step, np.frexp(x / step)[1] - 4)) if floats else np.full(x.shape, step)
+
+
+def _fit(x: Floats, slack: Floats, steps: Floats, floats: bool) -> Floats:
+    """Share of the values (n,) that lie within `slack` of a level, for each step (m,)."""
+    levels = _nearest(x / steps[:, None], floats) * steps[:, None]
+    return np.asarray((np.abs(levels - x) <= slack).mean(axis=1))
+
+
+def _refined(x: Floats, half: Floats, step: float, floats: bool) -> float:
+    """The middle of the steps at which every level rounds to its value; 0 if there are none."""
+    levels = _nearest(x / step, floats)
+    told = (levels > 0) & (half < _SURE * _spacing(x, step, floats)) & (np.abs(levels * step - x) <= 2 * half)
+    if not told.any():
+        return 0.0
+    low, high = ((x - half)[told] / levels[told]).max(), ((x + half)[told] / levels[told]).min()
+    return float((low + high) / 2) if low <= high else 0.0

@@ -1,0 +1,67 @@
+"""Constants fitted on trained models whose descent is known; `scripts/fit_relations.py` writes them to a table."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+
+TABLE = "calibration.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Descent:
+    """Log-odds of descent against a shared initialisation: constant + matrices * r + vectors * r of gains.
+
+    Descent is said from `derived_at` up, a shared initialisation up to `shared_at`, nothing between the two.
+    """
+
+    constant: float
+    matrices: float
+    vectors: float
+    derived_at: float
+    shared_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How often a cue of direction was right, wrong and silent on the known edges."""
+
+    right: int
+    wrong: int
+    silent: int
+
+    @property
+    def ratio(self) -> float:
+        """Odds that the cue is right where it speaks, half a case added to either side."""
+        return (self.right + 0.5) / (self.wrong + 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The table: descent with and without gains, the r that parts fine-tuning from pretraining, the cues by name."""
+
+    by_vectors: Descent
+    by_matrices: Descent
+    fine_tuned_r: float
+    cues: Mapping[str, Count]
+
+
+@lru_cache(maxsize=1)
+def calibration() -> Calibration:
+    """The table that comes with the package."""
+    read = tomllib.loads(files("lineage.ancestry.pair").joinpath(TABLE).read_text(encoding="utf-8"))
+    return Calibration(
+        by_vectors=Descent(**read["descent"]["by_vectors"]),
+        by_matrices=Descent(**read["descent"]["by_matrices"]),
+        fine_tuned_r=read["tuning"]["fine_tuned_r"],
+        cues={name: Count(**count) for name, count in read["cues"].items()},
+    )
+
+
+def ratio(cue: str) -> float:
+    """Likelihood ratio of a cue; 1 for one that was never counted."""
+    counted = calibration().cues.get(cue)
+    return counted.ratio if counted is not None else 1.0

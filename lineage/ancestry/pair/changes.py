@@ -1,0 +1,219 @@
+"""What happened to one tensor on its way from one model to the other, read off the values that both kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.ancestry.pair.blurred import blurred, is_blurred_rounding
+from lineage.ancestry.pair.channel_scales import scaled_by_unit
+from lineage.ancestry.pair.lattices import is_rounding, lattice
+from lineage.ancestry.pair.low_rank import delta_rank
+from lineage.ancestry.pair.narrow_types import SIGNIFICANDS, is_cast, narrow_types
+from lineage.match.containment import containment
+from lineage.match.pairing import LOG10_ALPHA
+from lineage.match.permutation import unit_rows
+from lineage.match.units import common_index
+from lineage.match.values import common_values
+from lineage.types import Direction, TensorMatch, TensorSketch
+
+Kind = Literal["same", "recast", "reordered", "pruned", "quantized", "tuned", "unrelated"]
+EQUAL: tuple[Kind, ...] = ("same", "recast", "reordered")
+"""Kinds of change that leave every value as it was, rounding and order aside."""
+
+TOKEN_ROLES = ("token-embedding", "head")
+"""Roles of tables with a row for each token (or class)."""
+
+_MIN_VALUES = 16
+_SUMMED = 1e-7  # by how much power sums of the same values differ between machines
+_RECAST_R = 0.9  # rounding to eight bits leaves 0.99; below this it need not be tried
+_ROUNDED_R = 0.8  # rounding to four bits leaves 0.98, to fewer levels less
+_TESTED_Z = 6.0  # one tensor alone: p < 2e-9
+_UNTESTED_R = 0.5  # matrices too small for z; they count only where their component is significant
+_IN_PLACE = 0.5  # median correlation of rows: 0.7 after heavy training, 0.3 between reordered rows with one mean
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The kind of change, who must be the child for it to be computable, and the scheme where it has a name.
+
+    `role` is the query's: a rounding, pruning or quantisation can be computed from the finer side only. `rank` is that
+    of the difference where it is low; `unchanged` the share of a tuned matrix's non-zero values that are equal.
+    """
+
+    kind: Kind
+    role: Direction | None = None
+    scheme: str | None = None
+    rank: int | None = None
+    unchanged: float = 0.0
+
+
+def change(a: TensorSketch, b: TensorSketch, match: TensorMatch) -> Change:
+    """Classify the change between query tensor `a` and reference tensor `b`."""
+    if match.how == "rows":
+        return Change("reordered")
+    if same_content(a, b):
+        return Change("same")
+    x, y = common_values(a, b, match.transposed)
+    if x.size and np.array_equal(x, y) and (found := _of_equal_samples(a, b, x, y, match)) is not None:
+        return found
+    if x.size >= _MIN_VALUES:
+        near = match.r is None or match.r > _RECAST_R
+        computed = (_recast(a, b, x, y) if near else None) or _pruned(a, b, x, y) or _quantized(a, b, x, y, match)
+        computed = computed or _rescaled(a, x, y)
+        if computed is not None:
+            return computed
+    if has_other_rows(a, b, match):
+        return Change("reordered")
+    return _tuned(a, b, x, y, match) if _is_related(a, match) else Change("unrelated")
+
+
+def _of_equal_samples(
+    a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32], match: TensorMatch
+) -> Change | None:
+    """What happened to tensors of unequal content whose sampled values are equal; None where too little is known."""
+    if match.transposed:
+        return Change("reordered")
+    if a.shape != b.shape:
+        return Change("same")
+    if x.size < _MIN_VALUES or a.digest is None or b.digest is None:
+        return None
+    return _tuned(a, b, x, y, match) if _differ_elsewhere(a, b) else Change("same")
+
+
+def _is_related(a: TensorSketch, match: TensorMatch) -> bool:
+    if match.z is not None and len(a.shape) > 1:
+        return match.z > _TESTED_Z
+    return match.r is not None and match.r > _UNTESTED_R
+
+
+def _tuned(
+    a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32], match: TensorMatch
+) -> Change:
+    if len(a.shape) < 2:
+        return Change("tuned")
+    live = (x != 0) & (y != 0)
+    equal = int(np.count_nonzero(live & (x == y))) / max(1, int(np.count_nonzero(live)))
+    return Change("tuned", rank=delta_rank(a, b, match.transposed), unchanged=equal)
+
+
+def has_other_rows(a: TensorSketch, b: TensorSketch, match: TensorMatch) -> bool:
+    """Whether a token table holds rows of the other one, but not at their places: the tokens were numbered anew."""
+    if match.role not in TOKEN_ROLES or match.transposed or a.shape[1:] != b.shape[1:] or len(a.shape) != 2:
+        return False
+    held = containment(a, b)
+    places = rows_in_place(a, b)
+    return held is not None and held.log10_p < LOG10_ALPHA and places.size > 0 and float(np.median(places)) < _IN_PLACE
+
+
+def rows_in_place(a: TensorSketch, b: TensorSketch) -> NDArray[np.float64]:
+    """Correlation of every two sampled rows of one place, the mean row taken out; empty without units."""
+    left, right = a.units[0], b.units[0]
+    if left is None or right is None:
+        return np.empty(0)
+    index = common_index(left, right)
+    x, y = unit_rows(left, index).astype(np.float64), unit_rows(right, index).astype(np.float64)
+    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
+    norms = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
+    return np.asarray((x * y).sum(axis=1)[norms > 0] / norms[norms > 0])
+
+
+def _recast(a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32]) -> Change | None:
+    """One side's values are the other's in a narrower type, rounded or cut off."""
+    sides: tuple[tuple[Direction, TensorSketch, NDArray[np.float32], NDArray[np.float32]], ...]
+    sides = ("child", a, x, y), ("parent", b, y, x)
+    for scheme in SIGNIFICANDS:
+        for role, tensor, coarse, fine in sides:
+            # A part of the values may be held by a type that does not hold them all.
+            held = coarse.size < tensor.values.size or scheme in narrow_types(tensor)
+            if held and is_cast(coarse, fine, scheme):
+                return Change("recast", role, scheme)
+    return None
+
+
+def same_content(a: TensorSketch, b: TensorSketch) -> bool:
+    """Equal digests: of every value where both have one, else of the sampled rows."""
+    if a.digest is not None and b.digest is not None:
+        return a.digest == b.digest
+    return a.band_digest == b.band_digest
+
+
+def _differ_elsewhere(a: TensorSketch, b: TensorSketch) -> bool:
+    """Whether values that no sample has differ, by the power sums of all: zeros of either sign are no difference."""
+    if a.moments is None or b.moments is None:
+        return False
+    return not np.allclose(a.moments[1::2], b.moments[1::2], rtol=_SUMMED, atol=0.0)
+
+
+def _pruned(a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32]) -> Change | None:
+    """One side has more zeros and is otherwise the other side's values, exactly or rounded."""
+    more = a.stats.zeros - b.stats.zeros
+    if abs(more) < 0.05:
+        return None
+    sparse, dense = (x, y) if more > 0 else (y, x)
+    kept = sparse != 0
+    if kept.sum() < _MIN_VALUES:
+        return None
+    exact = np.isclose(sparse[kept], dense[kept], rtol=2.0**-8, atol=0.0).mean()
+    if exact < 0.98:
+        return None
+    role: Direction = "child" if more > 0 else "parent"
+    return Change("pruned", role, f"{abs(more):.0%} zeros")
+
+
+def _rescaled(a: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32]) -> Change | None:
+    """A batch norm was folded into one side."""
+    return Change("recast", scheme="a scale for each unit") if len(a.shape) > 1 and scaled_by_unit(x, y) else None
+
+
+def _quantized(
+    a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32], match: TensorMatch
+) -> Change | None:
+    """One side is stored by a scheme or lies on a lattice of few levels, the other does not, and they agree.
+
+    The role is told where the coarse side is the plain rounding of this very model.
+    """
+    if match.r is None or match.r < _ROUNDED_R:
+        return None
+    mine, theirs = _encoding(a), _encoding(b)
+    if mine is None and theirs is None:
+        mine, theirs = lattice(a), lattice(b)
+    if mine is None and theirs is None:
+        return _blurred(a, b, x, y, match)
+    if mine is not None and theirs is not None:
+        return None
+    # Two copies of one model that were rounded apart agree as well; who rounds takes the model itself.
+    is_plain = blurred(b if mine is not None else a) is None
+    if mine is not None:
+        return Change("quantized", "child" if is_plain and _is_computed(a, x, y) else None, mine)
+    coarse, fine = (y.T, x.T) if match.transposed else (y, x)
+    return Change("quantized", "parent" if is_plain and _is_computed(b, coarse, fine) else None, theirs)
+
+
+def _is_computed(tensor: TensorSketch, coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> bool:
+    """Whether a tensor's sampled values, on levels, are the rounding of others; steps of bytes may be blurred."""
+    levels = blurred(tensor) if lattice(tensor) == "int8" else None
+    if levels is None or coarse.shape != tensor.values.shape:
+        return is_rounding(coarse, fine)
+    return is_blurred_rounding(levels, coarse, fine)
+
+
+def _blurred(
+    a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32], match: TensorMatch
+) -> Change | None:
+    """One side lies on levels that a narrow type blurred, the other does not."""
+    mine, theirs = blurred(a), blurred(b)
+    if mine is not None and theirs is None and x.shape == a.values.shape:
+        return Change("quantized", "child" if is_blurred_rounding(mine, x, y) else None, mine.scheme)
+    if theirs is not None and mine is None and y.size == b.values.size:
+        coarse, fine = (y.T, x.T) if match.transposed else (y, x)
+        return Change("quantized", "parent" if is_blurred_rounding(theirs, coarse, fine) else None, theirs.scheme)
+    return None
+
+
+def _encoding(tensor: TensorSketch) -> str | None:
+    """How a tensor was stored where that is a scheme of several words ("gguf q8_0") and not simply a data type."""
+    return tensor.dtype if " " in tensor.dtype else None

@@ -1,0 +1,266 @@
+"""A query against one reference, put into words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from lineage.ancestry.pair.changes import EQUAL, Change, change
+from lineage.ancestry.pair.cues import Compared, experts
+from lineage.ancestry.pair.direction import direction, heard
+from lineage.ancestry.pair.drift import Changes, probability
+from lineage.ancestry.pair.findings import findings
+from lineage.ancestry.pair.inherited import inherited
+from lineage.ancestry.pair.relations import (
+    DERIVED,
+    FOUND,
+    UNCHANGED,
+    component_relation,
+    descent_odds,
+    layer_map,
+    strongest_word,
+)
+from lineage.match import Match, Pair, expert_map, match
+from lineage.sketch.tied import copies, facing
+from lineage.sketch.vectors import is_searchable
+from lineage.types import (
+    CheckpointSketch,
+    Comparison,
+    ComponentFinding,
+    Direction,
+    Generic,
+    Relation,
+    TensorMatch,
+    Verdict,
+)
+
+_A_PART = 0.1  # share of foreign parameters from which a model has reused a component rather than descended whole
+_A_DETAIL = 0.01
+_MIXED = 0.1  # share of the weights from which a storage scheme beside the commonest is named
+
+
+def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Comparison:
+    """What query `a` is to reference `b`, one of `models` that the search covers."""
+    matched, changes, words = seen = examine(a, b, models)
+    cues = () if matched.is_copy else heard(seen)
+    role, basis = direction(cues)
+    components = tuple(_component(matched, name, word, changes, (role, basis)) for name, word in words.items())
+    if facing(a, b) is not a:
+        components = _with_copies(components, a)
+    own = max(sum(c.share for c in components) + a.unread / a.params, 1e-9)  # fixed tables are nobody's
+    relation = _overall(components, sum(c.share for c in components if c.relation in DERIVED) / own)
+    share = sum(c.share_inherited for c in components if c.relation in FOUND)
+    if not matched.is_copy:
+        relation = _of_the_whole(relation, matched, changes)
+        components = tuple(replace(c, relation=_true_of_all(c, matched, changes)) for c in components)
+    components = tuple(replace(c, relation=_by_format(c.relation, a, b)) for c in components)
+    relation = _by_format(relation, a, b)
+    found = relation in FOUND
+    return Comparison(
+        model=b.id,
+        model_name=b.name,
+        verdict=_verdict(relation, share / own, is_copy=matched.is_copy),
+        relation=relation,
+        role=role if found else None,
+        share=share,
+        evidence=matched.overall,
+        confidence=_confidence(components),
+        basis=(*basis, *findings(matched, changes, [c.name for c in components if c.basis or c.role])) if found else (),
+        components=components,
+        tensors=matched.tensors,
+        generic=generic(a),
+        cues=cues if found else (),
+    )
+
+
+def examine(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compared:
+    """The match of query `a` with reference `b`, what happened to each tensor, and the word for each component."""
+    matched = match(facing(a, b), facing(b, a), models)
+    changes = _changes(matched)
+    if matched.is_copy:
+        word: Relation = "re-encoded" if any(_is_rearranged(m, matched) for m in matched.pairs) else "identical"
+        return Compared(matched, changes, dict.fromkeys(matched.components, word))
+    words = {name: component_relation(matched, name, changes) for name in matched.components}
+    return Compared(matched, changes, _of_one_beginning(words, matched.a))
+
+
+def _is_rearranged(pair: Pair, matched: Match) -> bool:
+    ours, theirs = matched.a.tensors[pair.a], matched.b.tensors[pair.b]
+    return pair.transposed or ours.shape != theirs.shape or ours.name in matched.reordered
+
+
+def _of_one_beginning(words: Mapping[str, Relation], a: CheckpointSketch) -> dict[str, Relation]:
+    """The words, without descent where a large component shares its initialisation only.
+
+    Two networks begun from one seed have what neither trained in common: that is no reuse.
+    """
+    begun = sum(t.params for t in a.tensors if t.part.generic is None and words[t.part.component] == "shared-init")
+    if begun <= _A_PART * a.params:
+        return dict(words)
+    return {name: "shared-init" if word in DERIVED else word for name, word in words.items()}
+
+
+def generic(sketch: CheckpointSketch) -> tuple[Generic, ...]:
+    """The tensors of a model that are no evidence, with the reason."""
+    return tuple(Generic(t.name, t.part.generic) for t in sketch.tensors if t.part.generic is not None)
+
+
+def _changes(matched: Match) -> Changes:
+    mine = {t.name: t for t in matched.a.tensors}
+    theirs = {t.name: t for t in matched.b.tensors}
+    held = [m for m in matched.tensors if mine[m.a].part.generic is None]
+    return [(m, _in_order(change(mine[m.a], theirs[m.b], m), m, matched.reordered)) for m in held]
+
+
+def _in_order(found: Change, held: TensorMatch, reordered: Collection[str]) -> Change:
+    """Equal values that lay in another order of rows are reordered."""
+    return Change("reordered") if found.kind == "same" and held.a in reordered else found
+
+
+def _component(
+    matched: Match, name: str, word: Relation, changes: Changes, pointed: tuple[Direction, tuple[str, ...]]
+) -> ComponentFinding:
+    own = [(m, c) for m, c in changes if m.component == name]
+    came = inherited(matched, name, own) if word in FOUND else None
+    if word in UNCHANGED and came is not None and came.parts:
+        word = "component-reused"  # the same values, of a part of it
+    params = sum(t.params for t in matched.a.tensors if t.part.component == name and t.part.generic is None)
+    found = word in FOUND
+    return ComponentFinding(
+        name=name,
+        params=params,
+        share=params / matched.a.params,
+        relation=word,
+        role=pointed[0] if found else None,
+        evidence=matched.components[name],
+        confidence=_support(matched, own) * _certainty(matched, name, word, changes) if found else 0.0,
+        basis=(*pointed[1], *findings(matched, changes, (name,))) if found else (),
+        layer_map=layer_map(own) if found else None,
+        expert_map=expert_map(m for m, _ in own) if found else None,
+        scheme=_scheme(matched, own) if found else None,
+        inherited=came,
+    )
+
+
+def _true_of_all(finding: ComponentFinding, matched: Match, changes: Changes) -> Relation:
+    """The word for a component; "identical" is not said where gains, biases or little matrices differ or are new."""
+    own = {t.name for t in matched.a.tensors if t.part.component == finding.name and t.part.generic is None}
+    faced = {held.a: found.kind in EQUAL for held, found in changes if held.a in own}
+    if finding.relation != "identical" or (own == faced.keys() and all(faced.values())):
+        return finding.relation
+    return "re-encoded" if all(faced.values()) else "fine-tuned"
+
+
+def _holds_more(matched: Match, changes: Changes) -> bool:
+    """Whether one of two models has a matrix, other than a constant of its file, that the other has not."""
+    sides = ((matched.a, {held.a for held, _ in changes}), (matched.b, {held.b for held, _ in changes}))
+    return any(is_searchable(t) and t.name not in faced for sketch, faced in sides for t in sketch.tensors)
+
+
+def _with_copies(components: tuple[ComponentFinding, ...], a: CheckpointSketch) -> tuple[ComponentFinding, ...]:
+    """The components with the tied tables that were compared once, each as what it is a copy of."""
+    found, tied = {c.name: c for c in components}, copies(a)
+    sizes: Counter[str] = Counter()
+    for tensor in a.tensors:
+        name = tensor.part.component
+        if tensor.part.generic is None:
+            sizes[name] += tensor.params
+        if name not in found and tensor.name in tied:
+            found[name] = replace(found[tied[tensor.name].part.component], name=name)
+    return tuple(_of_size(c, sizes[c.name], a.params) for c in found.values())
+
+
+def _of_size(finding: ComponentFinding, params: int, of: int) -> ComponentFinding:
+    """A finding about as many parameters, of which as large a part was inherited."""
+    came, scale = finding.inherited, params / max(1, finding.params)
+    if came is not None:
+        held = round(scale * came.params)
+        came = replace(came, params=held, share=held / of, untested=round(scale * came.untested))
+    return replace(finding, params=params, share=params / of, inherited=came)
+
+
+def _scheme(matched: Match, own: Changes) -> str | None:
+    """The schemes that hold a tenth or more of what has one, by size: files mix them ("gguf q4_k + q6_k")."""
+    params = {t.name: t.params for t in matched.a.tensors}
+    sizes: Counter[str] = Counter()
+    for matching, change_of in own:
+        if change_of.scheme is not None:
+            sizes[change_of.scheme] += params[matching.a]
+    names = [name for name, size in sizes.most_common() if size >= _MIXED * sizes.total()]
+    if not names:
+        return None
+    format_name = names[0].partition(" ")[0] + " "
+    return " + ".join([names[0], *(name.removeprefix(format_name) for name in names[1:])])
+
+
+def _support(matched: Match, own: Changes) -> float:
+    """Share of the component's compared matrices, by size, that are related one by one."""
+    sizes = {t.name: t.params for t in matched.a.tensors}
+    compared = [(sizes[m.a], c.kind != "unrelated") for m, c in own if len(m.shape) > 1]
+    total = sum(size for size, _ in compared)
+    return sum(size for size, related in compared if related) / total if total else 0.0
+
+
+def _certainty(matched: Match, name: str, word: Relation, changes: Changes) -> float:
+    """Probability of descent where the alternative is a shared initialisation: copies leave none."""
+    own = [c for m, c in changes if m.component == name and len(m.shape) > 1]
+    if word == "adapter-merged" or any(c.kind not in {"tuned", "unrelated"} for c in own):
+        return 1.0
+    return probability(descent_odds(matched, name, changes)[0])
+
+
+def _is_a_part(matched: Match, changes: Changes) -> bool:
+    """Whether the reference has components, heads aside, of which nothing is in the query."""
+    theirs = {t.name: t for t in matched.b.tensors if t.part.generic is None}
+    met = {theirs[m.b].part.component for m, c in changes if m.b in theirs and c.kind != "unrelated"}
+    foreign = sum(t.params for t in theirs.values() if t.part.component not in {*met, "head"})
+    return foreign > _A_PART * matched.b.params
+
+
+def _overall(components: Sequence[ComponentFinding], share: float) -> Relation:
+    words = [c.relation for c in components]
+    foreign = sum(c.share for c in components if c.relation == "independent")
+    if "component-reused" in words or 0.0 < share < 0.5 or (share > 0.0 and foreign > _A_PART):
+        return "component-reused"
+    if share > 0.0:
+        # A detail such as a small head does not name the whole, unless all the rest is equal.
+        word = strongest_word([c.relation for c in components if c.share > _A_DETAIL])
+        return strongest_word(words) if word == "identical" else word
+    if "shared-init" in words:
+        return "shared-init"
+    return "independent" if 2.0 * foreign >= sum(c.share for c in components) > 0.0 else "inconclusive"
+
+
+def _of_the_whole(word: Relation, matched: Match, changes: Changes) -> Relation:
+    """The word for what no component shows alone: experts, parts that only the reference has, details that differ."""
+    if word in DERIVED and experts(matched.a) != experts(matched.b):
+        return "expert-upcycled"
+    if word in DERIVED and _is_a_part(matched, changes):
+        return "component-reused"
+    if word == "identical" and any(c.kind not in EQUAL for _, c in changes):
+        return "fine-tuned"  # of what is too small to be tested alone
+    if word == "identical":
+        return "component-reused" if _holds_more(matched, changes) else "re-encoded"
+    return word
+
+
+def _by_format(word: Relation, a: CheckpointSketch, b: CheckpointSketch) -> Relation:
+    """The word for equal values: in files of two formats, one of which was written from the other, they are encoded."""
+    return "re-encoded" if word == "identical" and a.format != b.format else word
+
+
+def _verdict(relation: Relation, share: float, *, is_copy: bool) -> Verdict:
+    if relation in FOUND:
+        if is_copy:
+            return "identical"
+        return "derived" if share >= 0.5 else "partly-derived"
+    if relation == "shared-init":
+        return "related"
+    return "independent" if relation == "independent" else "inconclusive"
+
+
+def _confidence(components: Sequence[ComponentFinding]) -> float:
+    found = [(c.share_inherited, c.confidence) for c in components if c.relation in FOUND]
+    share = sum(size for size, _ in found)
+    return sum(size * confidence for size, confidence in found) / share if share else 0.0

@@ -1,0 +1,292 @@
+"""Cues of direction: what one model has that it can have from the other only, or is likelier to have from it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from lineage.ancestry.pair.changes import EQUAL, TOKEN_ROLES, rows_in_place
+from lineage.ancestry.pair.decay import common_factor
+from lineage.ancestry.pair.drift import Changes
+from lineage.ancestry.pair.relations import layer_matrices, projected_role, width_change
+from lineage.match import Match
+from lineage.match.evidence import pair_correlation
+from lineage.types import CheckpointSketch, Direction, Relation, TensorSketch
+
+_UNANIMOUS = 0.8  # share of the computable changes that must point one way
+_A_FEW = 0.05  # share of trained matrices that do not make a rounding a fine-tune
+_ALIKE_R = 0.5
+_KEPT_ROWS = 0.9  # share of token rows that stay in place where tokens were only added
+_NEARLY_ALL = 0.8  # share of a model's matrices: heads come and go, and tables that copy another are left out
+_FEW = 3
+_STRUCTURAL: tuple[Relation, ...] = ("depth-changed", "vocabulary-changed", "width-pruned", "expert-upcycled")
+_SPREAD = 0.005  # relative growth that rounding and chance do not give
+
+
+class Compared(NamedTuple):
+    """A query held against a reference: the match, what happened to the tensors, the components' words."""
+
+    match: Match
+    changes: Changes
+    words: Mapping[str, Relation]
+
+
+class Said(NamedTuple):
+    """The query's role by one cue, and why; `certain` where one side can be computed from the other.
+
+    Two children of a model that is not there show the cues that are not certain as well as parent and child do.
+    """
+
+    role: Direction
+    text: str
+    certain: bool = False
+
+
+def computable(of: Compared) -> Said | None:
+    """One side is the exact rounding, pruning or quantisation of the other."""
+    # What one side quantised and the other cannot have been computed to is a sibling's, or a tuned model's.
+    roles = [c.role for _, c in of.changes if c.role is not None or c.kind == "quantized"]
+    role: Direction | None = next((r for r in ("child", "parent") if roles.count(r) > _UNANIMOUS * len(roles)), None)
+    if role is None:
+        return None
+    kind = next(c.kind for _, c in of.changes if c.role == role)
+    # Rounded values beside trained ones: the coarse side is no ancestor, but it may be a sibling as well as a child.
+    has_few_tuned = _tuned_share(of) <= _A_FEW
+    if kind == "recast" and not has_few_tuned:
+        return None
+    verb = {"recast": "rounding", "pruned": "pruning", "quantized": "quantising"}[kind]
+    # Where other parts differ, or the structure, either may be another child of what the one was rounded from.
+    is_whole = _is_the_whole(of) and not {*_STRUCTURAL} & {*of.words.values()}
+    return Said(role, _by(role, verb), certain=has_few_tuned and is_whole)
+
+
+def _is_the_whole(of: Compared) -> bool:
+    """Whether the matrices of two models, nearly all by size, have something to do with one another."""
+    related = [m for m, c in of.changes if c.kind != "unrelated"]
+    sides = ((of.match.a, {m.a for m in related}), (of.match.b, {m.b for m in related}))
+    for sketch, names in sides:
+        sizes = [(t.params, t.name in names) for t in sketch.tensors if len(t.shape) > 1 and t.part.generic is None]
+        if sum(size for size, is_related in sizes if is_related) < _NEARLY_ALL * sum(size for size, _ in sizes):
+            return False
+    return True
+
+
+def _is_untouched(of: Compared) -> bool:
+    """Whether what the two have in common is equal, rounding and order aside: nothing was trained in between."""
+    return all(c.kind in EQUAL for _, c in of.changes if c.kind != "unrelated")
+
+
+def _is_all(of: Compared, word: Relation, role: Direction) -> bool:
+    """Whether nothing was trained in between and the structure changed in this one way, so that one made the other.
+
+    Of two models with changes of their own neither was made from the other without more ado: they may be siblings.
+    """
+    contrary = any(c.role not in (None, role) for _, c in of.changes)  # the other was rounded
+    others = {*_STRUCTURAL} & {*of.words.values()} - {word}
+    if word != "expert-upcycled" and experts(of.match.a) != experts(of.match.b):
+        return False
+    return _is_untouched(of) and not contrary and not others and (word == "width-pruned" or _keeps_sizes(of))
+
+
+def _keeps_sizes(of: Compared) -> bool:
+    """Whether the matrices that the two have in common are as large in both, tables of tokens aside.
+
+    A component has one word: one of fewer layers and narrower ones is called by its layers.
+    """
+    theirs = {t.name: t for t in of.match.b.tensors}
+    return all(
+        math.prod(m.shape) == theirs[m.b].params
+        for m, c in of.changes
+        if c.kind != "unrelated" and len(m.shape) > 1 and m.role not in TOKEN_ROLES
+    )
+
+
+def _tuned_share(of: Compared) -> float:
+    """Share of the compared matrices, by size, that were trained."""
+    sizes = {t.name: t.params for t in of.match.a.tensors if len(t.shape) > 1}
+    held = [(sizes.get(m.a, 0), c.kind == "tuned") for m, c in of.changes]
+    return sum(size for size, tuned in held if tuned) / max(1, sum(size for size, _ in held))
+
+
+def projected_out(of: Compared) -> Said | None:
+    """One side is the other with one direction projected out of its matrices, which no one can undo."""
+    role = projected_role(of.match, of.changes)
+    if role is None:
+        return None
+    others = Compared(of.match, [(m, c) for m, c in of.changes if c.rank != 1], of.words)
+    return Said(role, _by(role, "projecting one direction out"), certain=_tuned_share(others) <= _A_FEW)
+
+
+def _by(role: Direction, verb: str) -> str:
+    finer, coarser = ("the reference", "this model") if role == "child" else ("this model", "the reference")
+    return f"{coarser} can be computed from {finer} by {verb}, not the other way round"
+
+
+def upcycled(of: Compared) -> Said | None:
+    """One side has experts where the other has one MLP: experts are copied from it, not averaged into it."""
+    mine, theirs = experts(of.match.a), experts(of.match.b)
+    if mine == theirs:
+        return None
+    role: Direction = "child" if mine else "parent"
+    certain = _is_all(of, "expert-upcycled", role) and _are_copied_experts(of, mine)
+    return Said(role, "experts are made of one MLP, not the other way round", certain)
+
+
+def _are_copied_experts(of: Compared, ours: bool) -> bool:
+    """Whether several experts, the query's if `ours`, are exact copies of the other side's MLP."""
+    held = [(m, c) for m, c in of.changes if len(m.shape) > 1 and c.kind != "unrelated"]
+    if ours:
+        made = [(m.b, c.kind in EQUAL) for m, c in held if m.role.startswith("expert")]
+        return bool(made) and all(exact for _, exact in made) and len({b for b, _ in made}) < len(made)
+    sketch = of.match.b
+    faced = {m.b: c.kind in EQUAL for m, c in held}
+    digests = [t.band_digest for t in sketch.tensors if t.part.role.startswith("expert") and len(t.shape) > 1]
+    made_of = [t for t in sketch.tensors if t.part.role.startswith("expert") and t.name in faced]
+    return bool(made_of) and all(faced[t.name] for t in made_of) and all(digests.count(d) > 1 for d in digests)
+
+
+def experts(sketch: CheckpointSketch) -> bool:
+    """Whether a model has expert matrices."""
+    return any(t.part.role.startswith("expert") for t in sketch.tensors)
+
+
+def narrower(of: Compared) -> Said | None:
+    """Related matrices are smaller on one side: units are left out more often than added."""
+    if "width-pruned" not in of.words.values():
+        return None
+    less = width_change(of.match, of.changes)
+    if less is None:
+        return None
+    role: Direction = "child" if less < 0 else "parent"
+    fewer, more = ("this model", "the reference") if role == "child" else ("the reference", "this model")
+    return Said(role, f"the units of {fewer} are some of those of {more}", _is_all(of, "width-pruned", role))
+
+
+def vocabulary_grown(of: Compared) -> Said | None:
+    """Token tables of two lengths whose common rows are in place: tokens are added more often than removed."""
+    if "vocabulary-changed" not in of.words.values():
+        return None
+    ours, theirs = _tensors(of.match.a), _tensors(of.match.b)
+    for held, found in of.changes:
+        if held.role != "token-embedding" or found.kind not in ("same", "recast", "tuned"):
+            continue
+        mine, other = ours[held.a], theirs[held.b]
+        places = rows_in_place(mine, other)
+        if mine.params != other.params and len(places) and (places > _ALIKE_R).mean() > _KEPT_ROWS:
+            role: Direction = "child" if mine.params > other.params else "parent"
+            text = f"token table of {mine.params:,} values against {other.params:,}: vocabularies grow"
+            return Said(role, text, _is_all(of, "vocabulary-changed", role))
+    return None
+
+
+def layers(of: Compared) -> Said | None:
+    """One side's layers are a part of the other's: the fewer were kept, or the more are copies."""
+    if "depth-changed" not in of.words.values():
+        return None
+    match = of.match
+    kept = [(m, c) for m, c in of.changes if c.kind != "unrelated" and len(m.shape) > 1 and None not in m.layers]
+    names = {m.b for m, _ in kept}
+    components = {t.part.component for t in match.b.tensors if t.name in names}
+    ours = _by_layer(layer_matrices(match.a, {m.component for m, _ in kept}, {m.a for m, _ in kept}))
+    theirs = _by_layer(layer_matrices(match.b, components, names))
+    here, there = {m.layers[0] for m, _ in kept}, {m.layers[1] for m, _ in kept}
+    if len(theirs) > len(ours) and here == set(ours):
+        if _copies(theirs, there):
+            return _of_layers(of, "parent", "the reference holds copies of this model's layers")
+        return _of_layers(of, "child", f"{len(ours)} of the reference's {len(theirs)} layers are here and no other")
+    if len(ours) > len(theirs) and there == set(theirs):
+        if len(names) < len(kept) or _copies(ours, here):
+            return _of_layers(of, "child", "this model holds copies of the reference's layers")
+        text = f"{len(theirs)} of this model's {len(ours)} layers are in the reference and no other"
+        return _of_layers(of, "parent", text)
+    return None
+
+
+def _of_layers(of: Compared, role: Direction, text: str) -> Said:
+    # Equal layers prove that a shallower model was there; only where nothing was trained is it this one.
+    return Said(role, text, _is_all(of, "depth-changed", role))
+
+
+def _by_layer(tensors: Iterable[TensorSketch]) -> dict[int | None, list[TensorSketch]]:
+    found: dict[int | None, list[TensorSketch]] = {}
+    for t in tensors:
+        found.setdefault(t.part.layer, []).append(t)
+    return found
+
+
+def _copies(layers: dict[int | None, list[TensorSketch]], matched: Collection[int | None]) -> bool:
+    """Whether an unmatched layer is a matched one over again: half of its matrices are alike."""
+    for layer, mine in layers.items():
+        if layer in matched:
+            continue
+        for other in matched:
+            alike = [
+                _are_alike(a, b)
+                for a in mine
+                for b in layers.get(other, ())
+                if a.part.role == b.part.role and a.shape == b.shape
+            ]
+            if sum(alike) > len(alike) / 2:
+                return True
+    return False
+
+
+def _are_alike(a: TensorSketch, b: TensorSketch) -> bool:
+    """Whether two tensors of one shape are plainly alike: r over 0.5 of a few hundred values."""
+    r = pair_correlation(a, b, transposed=False)
+    return r is not None and r > _ALIKE_R
+
+
+def shrunk_rows(of: Compared) -> Said | None:
+    """Rows of unseen tokens receive no gradient; weight decay scales them all by one factor below 1 in the child."""
+    for pair in of.match.pairs:
+        a, b = of.match.a.tensors[pair.a], of.match.b.tensors[pair.b]
+        if a.part.role != "token-embedding" or pair.transposed or pair.how == "rows":
+            continue
+        factor = common_factor(a, b)
+        if factor is not None:
+            role: Direction = "child" if factor < 1.0 else "parent"
+            side = "this model" if role == "child" else "the reference"
+            text = f"rows of unseen tokens are scaled by {min(factor, 1 / factor):.6f} in {side} (weight decay)"
+            return Said(role, text)
+    return None
+
+
+def gains_spread(of: Compared) -> Said | None:
+    """Gains start as one constant and spread as training goes on."""
+    ours, theirs = _tensors(of.match.a), _tensors(of.match.b)
+    growth = [
+        float(np.log(ours[m.a].stats.std / theirs[m.b].stats.std))
+        for m, c in of.changes
+        if m.role == "norm" and len(m.shape) == 1 and c.kind == "tuned"
+        if ours[m.a].stats.std > 0 and theirs[m.b].stats.std > 0
+    ]
+    mean = float(np.mean(growth)) if len(growth) >= _FEW else 0.0
+    if abs(mean) < _SPREAD:
+        return None
+    role: Direction = "child" if mean > 0 else "parent"
+    side = "this model" if role == "child" else "the reference"
+    return Said(role, f"gains spread by {abs(mean):.1%} more in {side}, as after more training")
+
+
+def _tensors(sketch: CheckpointSketch) -> dict[str, TensorSketch]:
+    return {t.name: t for t in sketch.tensors}
+
+
+def declared(of: Compared) -> Said | None:
+    """A card or config names the other model as its parent: a prior, not a measurement."""
+    a, b = of.match.a, of.match.b
+    sides: tuple[tuple[CheckpointSketch, CheckpointSketch, Direction], ...] = ((a, b, "child"), (b, a, "parent"))
+    for child, parent, role in sides:
+        for fact in child.declared:
+            if fact.model and bare_name(fact.model) == bare_name(parent.name):
+                return Said(role, f"declared: {fact.source} names {parent.name}")
+    return None
+
+
+def bare_name(name: str) -> str:
+    """A model's name without the organisation before the slash and without case."""
+    return name.rsplit("/", 1)[-1].lower()

@@ -1,0 +1,76 @@
+"""How far two related models lie apart, and whether one can have been trained on from the other.
+
+Two models of one initialisation share its random matrices for a while, but what gains and biases they have was learned
+apart: these all start as the same constants. A descendant keeps them longer than its matrices.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from lineage.ancestry.pair.calibration import Descent, calibration
+from lineage.ancestry.pair.changes import Change
+from lineage.match import Match
+from lineage.types import TensorMatch
+
+Changes = Sequence[tuple[TensorMatch, Change]]
+
+_FEW_VECTORS = 3
+_SHORTEST = 32
+_VECTORS = ("norm", "bias")
+_COPIED = ("same", "recast")
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Centred correlations: `matrices` the mean by size, `vectors` the median of gains and biases that were trained.
+
+    `vectors` is None with fewer than three: those that are equal were not trained, and say nothing about it.
+    """
+
+    matrices: float
+    vectors: float | None
+
+
+def drift(match: Match, changes: Changes, names: Collection[str]) -> Drift | None:
+    """The drift of some components of the query; None without a related matrix."""
+    sizes = {t.name: t.params for t in match.a.tensors}
+    mine = [(m, c) for m, c in changes if m.component in names and m.r is not None]
+    kept = [
+        (sizes[m.a], m.r)
+        for m, c in mine
+        if len(m.shape) > 1 and m.used and m.r is not None and c.kind not in ("unrelated", "reordered")
+    ]
+    weight = sum(size for size, _ in kept)
+    if not weight:
+        return None
+    vectors = [
+        m.r
+        for m, c in mine
+        if m.r is not None and len(m.shape) == 1 and m.shape[0] >= _SHORTEST
+        if m.role in _VECTORS and c.kind not in _COPIED
+    ]
+    return Drift(
+        sum(size * r for size, r in kept) / weight,
+        median(vectors) if len(vectors) >= _FEW_VECTORS else None,
+    )
+
+
+def log_odds(found: Drift) -> tuple[float, Descent]:
+    """Natural logarithm of the odds that one descends from the other, or both from one trained model; and its bounds.
+
+    The alternative is an initialisation in common and no training.
+    """
+    if found.vectors is None:
+        fit = calibration().by_matrices
+        return fit.constant + fit.matrices * found.matrices, fit
+    fit = calibration().by_vectors
+    return fit.constant + fit.matrices * found.matrices + fit.vectors * found.vectors, fit
+
+
+def probability(odds: float) -> float:
+    """Probability from the logarithm of odds."""
+    return 1.0 / (1.0 + math.exp(-max(-50.0, min(50.0, odds))))

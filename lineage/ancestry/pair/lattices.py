@@ -1,0 +1,236 @@
+"""Few-bit values: on which levels the runs of a matrix lie, how far one scale reaches, what they were rounded from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.match.cache import remembered
+from lineage.sketch.stats import GROUP
+from lineage.types import TensorSketch
+
+_RUN = 16  # the first positions of an axis are all sampled: the head of a run
+_MOST_LEVELS = 17
+_MOST_BYTE_LEVELS = 257
+_FEW = 0.8  # distinct share of the values of a run: 0.6-0.75 on 16 levels, 0.95 and more without
+_ON_LEVEL = 0.04  # of a step: half precision rounds what was dequantised
+_ON_CODE = 0.004  # of the largest magnitude
+_FITTING = 0.8
+_ORDERED = 0.9
+_HALF = 0.6  # of a step: what was dequantised is rounded once more
+_MOST_MISSES = 0.015  # share of values beyond half a step: 0.004 where half precision blurred the levels
+_LEAST_ROW = 16  # values that show the step of 256 levels
+LEAST_SPREAD = 0.4  # of errors in halves of a step: 0.5 of rounding, 0.36 of training that passes for one otherwise
+_LEAST_GAPS = 6  # the smallest gap of a run is a few steps at most
+
+# Levels of the 4-bit floats: NF4 (Dettmers et al. 2023, appendix E) and E2M1 (OCP Microscaling Formats 1.0, 2023).
+_CODES = {
+    "nf4": np.array(
+        [
+            -1.0, -0.6961928, -0.52507305, -0.39491749, -0.28444138, -0.18477343, -0.09105004, 0.0,
+            0.0795803, 0.1609302, 0.2461123, 0.33791524, 0.44070983, 0.56261700, 0.72295684, 1.0,
+        ]
+    ),
+    "fp4": np.array([-6.0, -4.0, -3.0, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0]) / 6.0,
+}  # fmt: skip
+
+Values = NDArray[np.float64]
+
+
+@remembered
+def lattice(tensor: TensorSketch) -> str | None:
+    """The few-bit scheme that a matrix's values show ("int4, one scale for 32"), None for plain floats.
+
+    Four bits show in runs of 16 neighbours, of which few are distinct; eight only over a whole row, by the count of
+    levels that was taken when the row was read.
+    """
+    stats = tensor.stats
+    runs = _runs(tensor)
+    scheme = _scheme(tensor, runs) if runs is not None and _has_few_levels(runs) else None
+    if scheme is not None:
+        return scheme
+    if 2 < stats.levels_group <= _MOST_LEVELS:
+        return "int4"
+    return "int8" if 2 < stats.levels_row <= _MOST_BYTE_LEVELS or _has_one_scale(tensor) else None
+
+
+def _has_one_scale(tensor: TensorSketch) -> bool:
+    """Whether rows too short to show a step, as those of small kernels are, lie on levels of the whole tensor."""
+    if len(tensor.shape) < 2 or not prod(tensor.shape[1:]) < GROUP < tensor.values.size:
+        return False
+    values = tensor.values.reshape(1, -1).astype(np.float64)
+    return len(np.unique(values)) < values.size and bool(_even(values, _MOST_BYTE_LEVELS).found.all())
+
+
+def is_rounding(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> bool:
+    """Whether values of few levels are the plain rounding of others at the same positions (rows, columns)."""
+    return misses(coarse, fine) is not None
+
+
+def misses(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> float | None:
+    """Share of values that another level is nearer to; None where values are not the plain rounding of the others.
+
+    In the head of a row no error is larger than half a step of its levels; levels that are not even keep the order at
+    least. Training on either side, and schemes that make up for the errors of earlier columns, do neither. Errors that
+    are small beside the steps are those of light training that began on the levels: then nothing was rounded.
+    """
+    rounded, plain = coarse[:, :_RUN].astype(np.float64), fine[:, :_RUN].astype(np.float64)
+    scales = _even(rounded, _MOST_BYTE_LEVELS)
+    near = np.abs(rounded - plain).max(axis=1, initial=0.0) < _HALF * scales.step
+    in_order = np.take_along_axis(rounded, plain.argsort(axis=1), axis=1)
+    ordered = (np.diff(in_order, axis=1) >= 0).all(axis=1)
+    if not len(rounded) or float(np.where(scales.found, near, ordered).mean()) <= _ORDERED:
+        return None
+    errors = _errors(coarse, fine)
+    if not errors.size:
+        return 0.0
+    chance, missed = _MOST_MISSES * errors.size, int((errors > 1.0).sum())
+    is_plain = errors.mean() >= LEAST_SPREAD and missed <= chance + 3.0 * np.sqrt(chance)
+    return missed / errors.size if is_plain else None
+
+
+def _errors(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> Values:
+    """Rounding errors in halves of the distance to the next level, of the values (n,) whose level is known.
+
+    Few levels show in the head of a row. Of many, 16 values miss most, so that the step comes out too wide; but then
+    one scale holds for the row, where that is long enough.
+    """
+    rounded, plain = coarse.astype(np.float64), fine.astype(np.float64)
+    head, row = rounded[:, :_RUN], _even(rounded, _MOST_BYTE_LEVELS)
+    few = _even(head)
+    gaps = np.where(few.found[:, None], few.step[:, None], _coded_gaps(head, plain[:, :_RUN]))
+    told = np.isfinite(gaps) & (head.shape[1] == _RUN)
+    whole = row.found & ~told.any(axis=1) & (rounded.shape[1] >= _LEAST_ROW)
+    off = np.abs(rounded - plain)
+    of_rows = off[whole] / row.step[whole, None]
+    return 2 * np.concatenate([off[:, :_RUN][told] / gaps[told], of_rows.reshape(-1)])
+
+
+def _coded_gaps(runs: Values, plain: Values) -> Values:
+    """Distance of each value's level (n, m) to the next towards `plain`, on levels of 4-bit floats; NaN off them."""
+    gaps = np.full(runs.shape, np.nan)
+    for codes in _CODES.values():
+        scales = _coded(runs, codes)
+        at = np.flatnonzero(scales.found & np.isnan(gaps).all(axis=1))
+        step = scales.step[at, None]
+        nearest = np.abs(runs[at, :, None] / step[..., None] - codes).argmin(axis=-1)
+        is_above = plain[at] / step > codes[nearest]
+        # Beyond the outermost levels lies none.
+        edges = np.concatenate([[codes[0] - np.inf], codes, [codes[-1] + np.inf]])
+        gaps[at] = (
+            np.where(is_above, edges[nearest + 2] - edges[nearest + 1], edges[nearest + 1] - edges[nearest]) * step
+        )
+    return np.where(np.isinf(gaps), np.nan, gaps)
+
+
+def _runs(tensor: TensorSketch) -> Values | None:
+    """The first 16 values of every sampled row, (n, 16), those of nothing but zeros left out."""
+    columns = tensor.grid[1]
+    if len(tensor.shape) < 2 or len(columns) < _RUN or columns[_RUN - 1] != _RUN - 1:
+        return None
+    runs = tensor.values[:, :_RUN].astype(np.float64)
+    live: Values = runs[(runs != 0).sum(axis=1) >= _RUN / 2]
+    return live
+
+
+def _has_few_levels(runs: Values) -> bool:
+    """Whether the non-zero values of a run repeat, as they do not in plain floats."""
+    live = runs != 0
+    shares = (_levels(runs) - ~live.all(axis=1)) / live.sum(axis=1)
+    return len(shares) >= 2 and float(np.mean(shares)) < _FEW
+
+
+def _levels(runs: Values) -> NDArray[np.int64]:
+    """How many different values each run holds."""
+    return np.asarray(1 + (np.diff(np.sort(runs, axis=1), axis=1) > 0).sum(axis=1))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scales:
+    """Where the levels of n runs lie: at whole steps from `origin`, or at `codes` times the step; (n,) each.
+
+    A run without levels has no step (NaN).
+    """
+
+    origin: Values
+    step: Values
+    codes: Values | None = None
+
+    @property
+    def found(self) -> NDArray[np.bool_]:
+        """Which runs have levels."""
+        return np.isfinite(self.step)
+
+    def of(self, runs: NDArray[np.bool_]) -> _Scales:
+        """The scales of some of the runs."""
+        return _Scales(self.origin[runs], self.step[runs], self.codes)
+
+    def hits(self, values: Values) -> NDArray[np.bool_]:
+        """Which values (n, m), each row on the scale of its run, lie on a level."""
+        places = (values - self.origin[:, None]) / self.step[:, None]
+        if self.codes is None:
+            return np.asarray(np.abs(places - np.rint(places)) < _ON_LEVEL)
+        return np.asarray(np.abs(places[..., None] - self.codes).min(axis=-1) < _ON_CODE)
+
+
+def _scheme(tensor: TensorSketch, runs: Values) -> str | None:
+    # Few even levels are also levels of a 4-bit float: that is said only where many are in use.
+    many = np.mean(_levels(runs)) >= _RUN / 2
+    for name, codes in (*(_CODES.items() if many else ()), ("int4", None)):
+        scales = _even(runs) if codes is None else _coded(runs, codes)
+        found = scales.of(scales.found)
+        if len(found.step) >= _FITTING * len(runs):
+            levels = name if codes is not None or _holds_zero(found) else "4-bit with offsets"
+            if levels == "fp4" or len(found.step) < len(tensor.values):
+                return levels  # scales of E2M1 are powers of two: neighbouring runs share levels
+            return levels + _reach(tensor, found)
+    return None
+
+
+def _even(runs: Values, most: int = _MOST_LEVELS) -> _Scales:
+    """Even levels, at most `most` from the smallest to the largest value: the widest step that all values fit."""
+    points = np.sort(runs, axis=1)
+    gaps, span = np.diff(points, axis=1), points[:, -1] - points[:, 0]
+    step = np.full(len(runs), np.nan)
+    # Half precision parts equal levels: gaps far below the narrowest step are none.
+    smallest = np.where(gaps > span[:, None] / (2 * most), gaps, np.inf).min(axis=1, initial=np.inf)
+    several = ((gaps > 0).sum(axis=1) >= 2) & np.isfinite(smallest)
+    for divisor in range(1, _LEAST_GAPS + 1):
+        at = np.flatnonzero(several & np.isnan(step))
+        steps = np.rint(divisor * span[at] / smallest[at])
+        scales = _Scales(points[at, 0], span[at] / steps)
+        fits = (steps < most) & scales.hits(points[at]).all(axis=1)
+        step[at[fits]] = scales.step[fits]
+    return _Scales(points[:, 0], step)
+
+
+def _coded(runs: Values, codes: Values) -> _Scales:
+    """Levels in fixed ratios: the largest magnitude of a run is one of them, the largest that all its values fit."""
+    peak, origin = np.abs(runs).max(axis=1), np.zeros(len(runs))
+    step = np.full(len(runs), np.nan)
+    for code in np.unique(np.abs(codes[codes != 0]))[::-1]:
+        at = np.flatnonzero(np.isnan(step) & (peak > 0))
+        scales = _Scales(origin[at], peak[at] / code, codes)
+        fits = scales.hits(runs[at]).all(axis=1)
+        step[at[fits]] = scales.step[fits]
+    return _Scales(origin, step, codes)
+
+
+def _holds_zero(scales: _Scales) -> bool:
+    offsets = scales.origin / scales.step
+    return float(np.mean(np.abs(offsets - np.rint(offsets)) < _ON_LEVEL)) > _FITTING
+
+
+def _reach(tensor: TensorSketch, scales: _Scales) -> str:
+    """How many values share one scale: doubled as long as the sampled ones beyond still lie on the levels."""
+    columns, width = tensor.grid[1], int(np.prod(tensor.shape[1:]))
+    reach = _RUN
+    while reach < width:
+        beyond = (columns >= reach) & (columns < 2 * reach)
+        if not beyond.any() or scales.hits(tensor.values[:, beyond].astype(np.float64)).mean() < _FITTING:
+            break
+        reach *= 2
+    return ", one scale a row" if reach >= width else f", one scale for {reach}"

@@ -1,0 +1,125 @@
+"""Low-rank changes: the rank of the difference of two matrices, and directions that were projected out.
+
+An adapter of rank r, merged, adds a matrix of rank r (Hu et al. 2021); any submatrix of that, such as the grid of
+sampled values, has rank r at most, and what is beyond it is the rounding of the stored type. Gradients of full
+training leave no such gap.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.ancestry.pair.narrow_types import number_spacing
+from lineage.match.axes import facing
+from lineage.match.cache import remembered
+from lineage.match.permutation import unit_rows
+from lineage.match.units import common_index
+from lineage.match.values import common_values
+from lineage.types import Direction, TensorSketch
+
+_EDGE = 4.0  # times the largest singular value that pure rounding has on average
+_GAP = 5.0  # between the last singular value that counts and the next
+_STEEPER = 2.0
+_SPARE = 3  # a rank this near the size of the sample is no low rank
+_CERTAIN = 1e-13  # of the sum of squares: more than rounding makes of it
+_MATRICES = 3
+_SHARED = 0.8  # share of the directions that is one direction: v, were it not for the int8 rounding of units
+_CLEAR = 0.15  # cosine; the square root of the sampled share of v's axis in expectation
+
+Values = NDArray[np.float64]
+Held = tuple[TensorSketch, TensorSketch, bool]
+
+
+def delta_rank(a: TensorSketch, b: TensorSketch, transposed: bool) -> int | None:
+    """Rank of the difference of two matrices above their rounding; None where it is full, or nothing moved.
+
+    Ranks up to about 20 can be told from full ones: the sample has some 24 rows and columns.
+    """
+    x, y = common_values(a, b, transposed)
+    delta = x.astype(np.float64) - y
+    moved = delta != 0
+    rows, columns = (np.count_nonzero(moved.any(axis=axis)) for axis in (1, 0))
+    if min(rows, columns) <= _SPARE:
+        return None
+    scale = _EDGE * (np.sqrt(delta.shape[0]) + np.sqrt(delta.shape[1]))
+    edges = sorted({scale * _rounding(a), scale * _rounding(b)})
+    if _has_full_rank(delta, edges[-1]):
+        return None
+    sizes: Values = np.linalg.svd(delta, compute_uv=False).astype(np.float64, copy=False)
+    for edge in edges:
+        rank = int((sizes > edge).sum())
+        if 0 < rank <= min(rows, columns) - _SPARE and _is_gap(sizes, rank):
+            return rank
+    return None
+
+
+def _has_full_rank(delta: Values, edge: float) -> bool:
+    """Whether too many singular values for a low rank exceed `edge` for sure: a quick look that spares the others.
+
+    Columns taken out make none larger (interlacing), and all of the rest exceed it if the squared matrix, less the
+    square of the edge, is positive definite.
+    """
+    part = (delta if delta.shape[0] >= delta.shape[1] else delta.T)[:, _SPARE - 1 :]
+    square = part.T @ part
+    square.flat[:: len(square) + 1] -= edge**2 + _CERTAIN * square.trace()
+    try:
+        np.linalg.cholesky(square)
+    except np.linalg.LinAlgError:
+        return False
+    return True
+
+
+def _is_gap(sizes: Values, rank: int) -> bool:
+    """Whether the singular values fall off after `rank` of them, and by far more than between any two before."""
+    before = (sizes[: rank - 1] / sizes[1:rank]).max(initial=1.0)
+    return bool(sizes[rank - 1] > max(_GAP, _STEEPER * before) * sizes[rank])
+
+
+@remembered
+def _rounding(tensor: TensorSketch) -> float:
+    """Root mean square error of rounding to the narrowest type of 16 bits, or to float32, that holds the values."""
+    return float(np.sqrt(np.mean(number_spacing(tensor).astype(np.float64) ** 2) / 12))
+
+
+def projected_out(moved: Sequence[Held]) -> Direction | None:
+    """Who is the child where one direction v was projected out of several matrices (W' = W - v v'W); None if none was.
+
+    `moved` are the pairs whose difference has rank one: query, reference, whether transposed. All differences then
+    share v, and what they took away is each parent matrix along v: the sampled part of v has a clear
+    cosine with it in the parent and none in the child. An added matrix of rank one has a direction of its own every
+    time.
+    """
+    for axis in (0, 1):
+        found = [one for a, b, transposed in moved if (one := _along(a, b, axis, transposed)) is not None]
+        lengths = Counter(len(direction) for direction, _, _ in found)
+        same = [one for one in found if len(one[0]) == max(lengths, key=lengths.__getitem__)]
+        if len(same) < _MATRICES or len(same) < len(moved) / 2:
+            continue
+        shared = np.linalg.norm(np.stack([direction for direction, _, _ in same]), 2) ** 2 / len(same)
+        here, there = (abs(float(np.median([one[side] for one in same]))) for side in (1, 2))
+        if shared > _SHARED and max(here, there) > _CLEAR and min(here, there) < max(here, there) / 2:
+            return "child" if here < there else "parent"
+    return None
+
+
+@lru_cache(maxsize=1024)  # asked for by the cue, for the word of a component and for the report
+def _along(a: TensorSketch, b: TensorSketch, axis: int, transposed: bool) -> tuple[Values, float, float] | None:
+    """Direction of the difference on the sampled units of one axis, and the cosine of each side along it with it."""
+    left, right = a.units[axis], b.units[facing(axis, transposed)]
+    if left is None or right is None:
+        return None
+    index = common_index(left, right)
+    x, y = unit_rows(left, index).astype(np.float64), unit_rows(right, index).astype(np.float64)
+    directions, _, moved = np.linalg.svd(x - y, full_matrices=False)
+    along = directions[:, 0]
+    return along, _cosine(along @ x, moved[0]), _cosine(along @ y, moved[0])
+
+
+def _cosine(x: Values, y: Values) -> float:
+    norm = float(np.linalg.norm(x) * np.linalg.norm(y))
+    return float(x @ y) / norm if norm > 0 else 0.0

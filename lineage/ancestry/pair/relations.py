@@ -1,0 +1,267 @@
+"""From significant evidence to one word of the vocabulary, component by component."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
+
+from lineage.ancestry.pair.calibration import Descent, calibration
+from lineage.ancestry.pair.changes import EQUAL, TOKEN_ROLES, Change
+from lineage.ancestry.pair.drift import Drift, drift, log_odds
+from lineage.ancestry.pair.low_rank import projected_out
+from lineage.ancestry.pair.untrained import is_untrained
+from lineage.match import LOG10_ALPHA, Match
+from lineage.match.alone import SEEN_R
+from lineage.match.tails import log10_normal
+from lineage.sketch.vectors import is_searchable
+from lineage.types import CheckpointSketch, Direction, Evidence, Relation, TensorMatch, TensorSketch
+
+DERIVED: tuple[Relation, ...] = (
+    "expert-upcycled",
+    "depth-changed",
+    "width-pruned",
+    "vocabulary-changed",
+    "continued-pretraining",
+    "adapter-merged",
+    "fine-tuned",
+    "pruned",
+    "quantized",
+    "re-encoded",
+    "identical",
+)
+"""Words that mean inheritance, the one that says most about what was done first."""
+
+FOUND: tuple[Relation, ...] = ("component-reused", *DERIVED)
+"""Words for a component of which something was inherited, all of it or a part."""
+
+UNCHANGED: tuple[Relation, ...] = ("re-encoded", "identical")
+"""Words for the same values, rounding and order aside."""
+
+FINE_TUNED_R = calibration().fine_tuned_r
+"""Correlation of the tuned matrices from which training was light."""
+
+_FROZEN = 0.05  # share of equal parameters that tells frozen layers from coincidence
+_BY_TOKEN = ("token-embedding", "position-embedding", "type-embedding", "head")
+_LOW_RANK = 0.9  # share of the tuned matrices, tables aside, whose difference has a low rank if adapters were merged
+_SOME = 0.01  # share of the compared parameters below which a change is a detail
+
+
+def is_significant(evidence: Evidence) -> bool:
+    """Whether common descent passes at 1e-6 after every correction."""
+    return evidence.log10_p < LOG10_ALPHA
+
+
+def component_relation(match: Match, name: str, changes: Sequence[tuple[TensorMatch, Change]]) -> Relation:
+    """The word for one component, from its evidence and what happened to its tensors."""
+    if not is_significant(match.components[name]):
+        return _not_significant(match, name)
+    mine = [(m, c) for m, c in changes if m.component == name]
+    share = _shares(match, name, mine)
+    kept = 1.0 - share["unrelated"]
+    if kept < _SOME:
+        # Weak everywhere is shared initialisation; one small table in common is no ancestry.
+        return "shared-init" if _passes_by_z(match.components[name]) else "independent"
+    word = _tuned_word(match, name, changes, share) if share["tuned"] > _SOME else _exact_word(share)
+    if word not in DERIVED:
+        return word
+    if kept < 0.5:
+        return "component-reused"
+    return _shape_word(match, name, changes) or word
+
+
+def _shape_word(match: Match, name: str, changes: Sequence[tuple[TensorMatch, Change]]) -> Relation | None:
+    """The word for a change of shape, which says more than what happened to the values."""
+    mine = [(m, c) for m, c in changes if m.component == name]
+    if _upcycled(match, mine):
+        return "expert-upcycled"
+    if _depth_changed(match, name, changes):
+        return "depth-changed"
+    if width_change(match, mine) is not None:
+        return "width-pruned"
+    return "vocabulary-changed" if _vocabulary_changed(match, mine) else None
+
+
+def _passes_by_z(evidence: Evidence) -> bool:
+    """Whether the permutation test alone, over everything that shares an axis, is significant."""
+    z = evidence.z or 0.0
+    return z > 0.0 and log10_normal(z) + math.log10(3 * evidence.hypotheses) < LOG10_ALPHA
+
+
+def _shares(match: Match, name: str, mine: Sequence[tuple[TensorMatch, Change]]) -> dict[str, float]:
+    """Share of a component's parameters by kind of change; what faces nothing is unrelated.
+
+    Gains and biases follow: the word is the matrices'.
+    """
+    kinds = {held.a: found.kind for held, found in mine}
+    weights: Counter[str] = Counter()
+    for tensor in match.a.tensors:
+        if tensor.part.component == name and tensor.part.generic is None and len(tensor.shape) > 1:
+            weights[kinds.get(tensor.name, "unrelated")] += tensor.params
+    total = sum(weights.values())
+    return defaultdict(float, {kind: weight / total for kind, weight in weights.items()})
+
+
+def strongest_word(words: Sequence[Relation]) -> Relation:
+    """The word that says most of several, "inconclusive" if none means inheritance."""
+    return next((word for word in DERIVED if word in words), "inconclusive")
+
+
+def _not_significant(match: Match, name: str) -> Relation:
+    """Independent if a fine-tune would have been seen, or a copy wherever the reference has it; else inconclusive."""
+    evidence = match.components[name]
+    if evidence.coverage < 0.5:
+        return "independent" if _was_searched(match, name) else "inconclusive"
+    reach = evidence.min_detectable_r
+    return "independent" if reach is not None and reach < SEEN_R else "inconclusive"
+
+
+def _was_searched(match: Match, name: str) -> bool:
+    """Whether half of a component or more was looked for among all matrices of the reference, of which there are some.
+
+    What faces nothing by structure is held against every matrix by content; a matrix of few units is not.
+    """
+    own = [t for t in match.a.tensors if t.part.component == name and t.part.generic is None]
+    sought = sum(t.params for t in own if is_searchable(t))
+    return sought >= 0.5 * sum(t.params for t in own) and any(map(is_searchable, match.b.tensors))
+
+
+def _tuned_word(
+    match: Match, name: str, changes: Sequence[tuple[TensorMatch, Change]], share: Mapping[str, float]
+) -> Relation:
+    sizes = {t.name: t.params for t in match.a.tensors}
+    tuned = [(m, c, sizes[m.a]) for m, c in changes if m.component == name and c.kind == "tuned" and len(m.shape) > 1]
+    inner = [(c, size) for m, c, size in tuned if m.role not in _BY_TOKEN]
+    weight = sum(size for _, size in inner)
+    if weight and sum(size for c, size in inner if c.rank is not None) > _LOW_RANK * weight:
+        return "fine-tuned" if projected_role(match, changes) is not None else "adapter-merged"
+    moved = [(size, m.r) for m, _, size in tuned if m.r is not None and m.used]
+    total = sum(size for size, _ in moved)
+    r = sum(size * r for size, r in moved) / total if total else 0.0
+    word: Relation = "fine-tuned" if r >= FINE_TUNED_R else "continued-pretraining"
+    # Trained weights that are equal were copied, however far the others have moved since.
+    every = sum(size for _, _, size in tuned)
+    still = sum(c.unchanged * size for c, size in inner) / every * share["tuned"] if every else 0.0
+    if still + sum(share[kind] for kind in EQUAL) > _FROZEN:
+        return "fine-tuned"
+    odds, bounds = descent_odds(match, name, changes)
+    if odds >= bounds.derived_at:
+        return word
+    begun = is_untrained(match.a) != is_untrained(match.b)
+    return "shared-init" if begun or odds <= bounds.shared_at else "inconclusive"
+
+
+def descent_odds(match: Match, name: str, changes: Sequence[tuple[TensorMatch, Change]]) -> tuple[float, Descent]:
+    """Log-odds of descent for one component, with their bounds.
+
+    A component without gains of its own is judged with all that are related.
+    """
+    found = drift(match, changes, (name,))
+    if found is None or found.vectors is None:
+        related = [one for one, evidence in match.components.items() if is_significant(evidence)]
+        found = drift(match, changes, related) or found
+    return log_odds(found or Drift(0.0, None))
+
+
+def projected_role(match: Match, changes: Sequence[tuple[TensorMatch, Change]]) -> Direction | None:
+    """The query's role where one direction was projected out of its matrices or of the reference's."""
+    mine, theirs = ({t.name: t for t in sketch.tensors} for sketch in (match.a, match.b))
+    return projected_out([(mine[m.a], theirs[m.b], m.transposed) for m, c in changes if c.rank == 1])
+
+
+def _exact_word(share: Mapping[str, float]) -> Relation:
+    if share["quantized"] > _SOME:
+        return "quantized"
+    if share["pruned"] > _SOME:
+        return "pruned"
+    return "re-encoded" if share["recast"] + share["reordered"] > 0 else "identical"
+
+
+def layer_map(mine: Sequence[tuple[TensorMatch, Change]]) -> tuple[tuple[int, int], ...] | None:
+    """Query layer -> reference layer by majority of the matrices that kept a relation.
+
+    None without layers, or where numbers in the names are no layers: several of the query's then fall on one of the
+    reference's though no tensor is used twice.
+    """
+    votes: dict[int, Counter[int]] = {}
+    partners: list[str] = []
+    for held, found in mine:
+        child, parent = held.layers
+        if child is not None and parent is not None and found.kind != "unrelated" and len(held.shape) > 1:
+            votes.setdefault(child, Counter())[parent] += 1
+            partners.append(held.b)
+    mapping = tuple((child, votes[child].most_common(1)[0][0]) for child in sorted(votes))
+    folded = len({parent for _, parent in mapping}) < len(mapping)
+    return None if folded and len(set(partners)) == len(partners) else mapping or None
+
+
+def _upcycled(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> bool:
+    """Experts on one side face matrices of a plain MLP on the other, most of them."""
+    theirs = {t.name: t.part.role.startswith("expert") for t in match.b.tensors}
+    held = [m.role.startswith("expert") != theirs[m.b] for m, c in mine if c.kind != "unrelated" and len(m.shape) > 1]
+    return sum(held) > len(held) / 2
+
+
+def _depth_changed(match: Match, name: str, changes: Sequence[tuple[TensorMatch, Change]]) -> bool:
+    """Whole layers were dropped, doubled or added: layers without a related matrix, or matrices with one partner.
+
+    What one format calls one component may be two in another: layers that face the other of them are not missing.
+    """
+    related = [m for m, c in changes if c.kind != "unrelated" and len(m.shape) > 1]
+    taken = {m.b for m in related}
+    held = [m for m in related if m.component == name]
+    own = {m.b for m in held}
+    components = {t.part.component for t in match.b.tensors if t.name in own}
+    single = Counter(m.b for m in held if not m.role.startswith("expert"))  # one MLP serves several experts
+    doubled = sum(count > 1 for count in single.values()) > len(held) / 20
+    bare = _bare_layers(match.a, {name}, {m.a for m in held}) | _bare_layers(match.b, components, taken)
+    return doubled or bool(bare)
+
+
+def _bare_layers(sketch: CheckpointSketch, components: Collection[str], related: Collection[str]) -> set[int | None]:
+    """Layers of the components none of whose matrices is among `related`."""
+    layered = layer_matrices(sketch, components, related)
+    return {t.part.layer for t in layered} - {t.part.layer for t in layered if t.name in related}
+
+
+def layer_matrices(
+    sketch: CheckpointSketch, components: Collection[str], related: Collection[str]
+) -> list[TensorSketch]:
+    """Matrices of the numbered layers of the components, as far as they stand in a row with one of `related`.
+
+    A row is what a model names alike up to the number, or shapes alike: a constant that a file calls "465" is no layer.
+    """
+    layered = [
+        t
+        for t in sketch.tensors
+        if t.part.component in components and t.part.layer is not None and len(t.shape) > 1 and t.part.generic is None
+    ]
+    met = [t for t in layered if t.name in related]
+    rows, shapes = {_row(t) for t in met}, {t.shape for t in met}
+    return [t for t in layered if _row(t) in rows or t.shape in shapes]
+
+
+def _row(tensor: TensorSketch) -> str:
+    return tensor.name.partition(str(tensor.part.layer))[0]
+
+
+def width_change(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> int | None:
+    """Parameters that the query's related matrices have more than the reference's; None where few differ in size.
+
+    Token tables aside, such matrices are cut: units of the larger are missing in the smaller.
+    """
+    theirs = {t.name: t.params for t in match.b.tensors}
+    ours = {t.name: t.params for t in match.a.tensors}
+    held = [m for m, c in mine if c.kind != "unrelated" and len(m.shape) > 1 and m.role not in _BY_TOKEN]
+    more = [ours[m.a] - theirs[m.b] for m in held if ours[m.a] != theirs[m.b]]
+    return sum(more) if len(more) > len(held) / 20 else None
+
+
+def _vocabulary_changed(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> bool:
+    theirs = {t.name: t.params for t in match.b.tensors}
+    ours = {t.name: t.params for t in match.a.tensors}
+    tables = [(m, c) for m, c in mine if m.role in TOKEN_ROLES and len(m.shape) > 1]
+    numbered_anew = any(c.kind == "reordered" and not m.transposed for m, c in tables)
+    return numbered_anew or any(
+        m.role == "token-embedding" and ours[m.a] != theirs[m.b] and c.kind != "unrelated" for m, c in tables
+    )

@@ -1,0 +1,128 @@
+"""Components that a model has from elsewhere than from its parent: a transplanted tower, a decoder taken over."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+import networkx as nx
+import numpy as np
+
+from lineage.ancestry.pair.cues import experts
+from lineage.ancestry.pair.relations import is_significant
+from lineage.ancestry.trees.expert_sources import expert_sources
+from lineage.ancestry.trees.pairs import Pairs
+from lineage.ancestry.trees.prices import Tree
+from lineage.ancestry.trees.search import Search
+from lineage.types import ComponentFinding, Edge
+
+_A_PART = 0.01  # share of a model below which a component is a detail
+_ROUGHLY = 0.2  # least likeness worth a comparison
+_TRIES = 3
+_PLAINLY = 0.5  # a correlation that two models apart do not reach in a few hundred values
+_EXPERTS = "experts"
+
+Sources = Mapping[int, Mapping[int, Sequence[ComponentFinding]]]
+
+
+def other_sources(search: Search, tree: Tree) -> Sources:
+    """For every model whose parent does not explain all its components: the models that the others come from.
+
+    A model of two sources was put together from them: had a source taken its part from the model, the model would have
+    that part from nowhere. So one that the tree hangs on the model as a part of it is such a source too.
+    """
+    missing = search.field.missing.keys()
+    above = {child: [arc.parent] for child, arc in tree.items() if not {child, arc.parent} & missing}
+    above |= {child: list(parents) for child, parents in search.merged.items()}
+    lines: nx.DiGraph[int] = nx.DiGraph((parent, child) for child, parents in above.items() for parent in parents)
+    found: dict[int, dict[int, list[ComponentFinding]]] = defaultdict(lambda: defaultdict(list))
+    for child, parents in sorted(above.items()):
+        if not search.field.is_open([child]):
+            continue
+        below = {child, *nx.descendants(lines, child)} - _taken_out(child, lines, search.field.pairs)
+        for finding in _unexplained(search.field.pairs, child, parents):
+            source = _source(search, child, finding.name, below)
+            if source is not None:
+                found[child][source].append(_component(search.field.pairs, child, source, finding.name))
+        for source in _of_experts(search, child, parents, below):
+            found[child][source].append(_component(search.field.pairs, child, source, _EXPERTS))
+    return found
+
+
+def without_sources(tree: Tree, sources: Sources) -> Tree:
+    """The tree without arcs from a model to what it has a part from."""
+    return {child: arc for child, arc in tree.items() if child not in sources.get(arc.parent, ())}
+
+
+def part_edges(sources: Sources, pairs: Pairs) -> Iterator[Edge]:
+    """An edge for every other source of a model."""
+    for child, found in sources.items():
+        for source, findings in sorted(found.items()):
+            yield _edge(pairs, child, source, findings)
+
+
+def _taken_out(model: int, lines: nx.DiGraph[int], pairs: Pairs) -> set[int]:
+    """Children that hold a part of the model's components and have no children of their own."""
+    own = pairs.components(model)
+    return {child for child in lines[model] if not lines[child] and pairs.components(child) < own}
+
+
+def _unexplained(pairs: Pairs, child: int, parents: Sequence[int]) -> list[ComponentFinding]:
+    """Components of the child that nothing relates to any of its parents, where that could be told."""
+    compared = [pairs.compared(child, parent) for parent in parents]
+    known = {c.name for one in compared for c in one.components if is_significant(c.evidence) or _is_alike(c)}
+    return [c for c in compared[0].components if c.name not in known and c.share >= _A_PART]
+
+
+def _is_alike(finding: ComponentFinding) -> bool:
+    """Whether a component with too few units for a test is plainly the parent's."""
+    evidence = finding.evidence
+    return evidence.z is None and evidence.r is not None and evidence.r > _PLAINLY
+
+
+def _source(search: Search, child: int, name: str, below: set[int]) -> int | None:
+    """The model that holds most of a component, confirmed by a comparison."""
+    alike = search.field.alike
+    row = next((int(r) for r in np.flatnonzero(alike.owner == child) if alike.names[r] == name), None)
+    if row is None:
+        return None
+    held = alike.held[row]
+    near = [int(j) for j in np.argsort(-held, kind="stable") if int(j) not in below and held[j] > _ROUGHLY]
+    for source in dict.fromkeys(search.field.rounded.get(j, j) for j in near[:_TRIES]):
+        if is_significant(_component(search.field.pairs, child, source, name).evidence):
+            return source
+    return None
+
+
+def _of_experts(search: Search, child: int, parents: Sequence[int], below: set[int]) -> list[int]:
+    """Dense models that experts of the child were made of, when its parent gave only some."""
+    if not experts(search.field.sketches[child]):
+        return []
+    near = np.flatnonzero(search.field.share[child] > _ROUGHLY).tolist()
+    dense = {i: search.field.sketches[i] for i in near if i not in below and i not in search.field.rounded}
+    dense = {i: sketch for i, sketch in dense.items() if not experts(sketch)}
+    return list(expert_sources(search.field.sketches[child], parents, dense))
+
+
+def _component(pairs: Pairs, child: int, source: int, name: str) -> ComponentFinding:
+    return next(c for c in pairs.compared(child, source).components if c.name == name)
+
+
+def _edge(pairs: Pairs, child: int, source: int, findings: Sequence[ComponentFinding]) -> Edge:
+    largest = max(findings, key=lambda c: c.params)
+    evidence = largest.evidence
+    return Edge(
+        parent=pairs.sketches[source].id,
+        child=pairs.sketches[child].id,
+        relation="expert-upcycled" if largest.name == _EXPERTS else "component-reused",
+        directed=True,
+        source="measured",
+        component=", ".join(c.name for c in findings),
+        share=sum(c.share_inherited for c in findings),
+        r=evidence.r,
+        z=evidence.z,
+        log10_p=evidence.log10_p,
+        confidence=largest.confidence,
+        basis=("these components come from here, the others from another model of the index",),
+        layer_map=largest.layer_map,
+    )

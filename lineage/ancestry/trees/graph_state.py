@@ -1,0 +1,120 @@
+"""What is known of all models of a graph before a tree is drawn: distances, likeness, roundings, beginnings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+
+from lineage.ancestry.geometry import FLOOR, cohorts, held_share
+from lineage.ancestry.trees.initialisations import beginnings
+from lineage.ancestry.trees.pairs import Pairs, Watch
+from lineage.ancestry.trees.roundings import has_levels, heirs, roundings
+from lineage.ancestry.trees.similarity import likeness
+from lineage.ancestry.trees.strange_layouts import in_strange_layouts
+from lineage.ancestry.trees.unobserved import Unobserved, distance_to
+from lineage.types import CheckpointSketch
+
+
+class Field:
+    """The models of one graph, numbered as in `sketches`; unobserved parents are numbered on from there.
+
+    `grouped` are the cohorts and `structure` the cohort of each model (one without matrices is alone), `alike` is the
+    rough likeness of all pairs, `pairs` their comparisons, `rounded` maps exact roundings to their source, `first` are
+    initialisations, `missing` unobserved parents. `share` (models, models) is how much of each model is found in each
+    other. `settled` gives the parents of models that have their place already, None if those are not here.
+    """
+
+    def __init__(
+        self,
+        sketches: Sequence[CheckpointSketch],
+        watch: Watch | None,
+        settled: Mapping[int, Sequence[int] | None] | None = None,
+    ) -> None:
+        self.sketches = sketches
+        self.settled = settled or {}
+        self.pairs = Pairs(sketches, watch)
+        self.grouped = cohorts(sketches)
+        self.alike = likeness(sketches)
+        self.share = self.alike.of_models()
+        self.first = beginnings(sketches, self.share)
+        self.rounded = {i: j for cohort in self.grouped for i, j in roundings(cohort, sketches).items()}
+        self._heirs = {copy: m for c in self.grouped for copy, m in heirs(c, self.rounded).items()}
+        self.missing: dict[int, Unobserved] = {}
+        self.structure = [-1 - i for i in range(len(sketches))]
+        for number, cohort in enumerate(self.grouped):
+            for member in cohort.members:
+                self.structure[member] = number
+        self.share = np.maximum(self.share, in_strange_layouts(sketches, self.structure))
+        self._place = {m: i for c in self.grouped for i, m in enumerate(c.members)}
+        self._likeness = [np.exp(-c.distances()) for c in self.grouped]
+
+    def is_open(self, models: Sequence[int]) -> bool:
+        """Whether one of the models has no place yet."""
+        return any(model not in self.settled for model in models)
+
+    def are_new(self, models: Collection[int]) -> bool:
+        """Whether none of the models has a place yet."""
+        return not any(model in self.settled for model in models)
+
+    def is_on_levels(self, model: int) -> bool:
+        """Whether the matrices of a model lie on few levels."""
+        return any(has_levels(tensor) for tensor in self.sketches[model].tensors)
+
+    def heirs(self, copy: int) -> frozenset[int]:
+        """The models that hold the rounding error of a rounded copy."""
+        return self._heirs.get(copy, frozenset())
+
+    def keeps_roundings(self, parent: int, child: int) -> bool:
+        """Whether `child` can come from `parent` as far as rounding errors tell: it holds those of the parent."""
+        if child in self.rounded:
+            return self.rounded[child] == parent
+        sides = ((parent == copy or parent in held, child in held) for copy, held in self._heirs.items())
+        return all(above == below for above, below in sides) and (
+            parent not in self.rounded or child in self.heirs(parent)
+        )
+
+    def have_one_structure(self, left: int, right: int) -> bool:
+        """Whether all matrices of two models correspond by role, layer and shape."""
+        return self.structure[left] == self.structure[right]
+
+    def correlation(self, left: int, right: int) -> float | None:
+        """Correlation of two models over the matrices that correspond, None if they are not related."""
+        for model, missing in ((left, self.missing.get(right)), (right, self.missing.get(left))):
+            if missing is not None:
+                away = distance_to(model, missing, self._distance)
+                return None if away is None else math.exp(-away)
+        return self._of_one_structure(left, right) or self.pairs.correlation(left, right)
+
+    def held_movement(self, model: int, other: int, origin: int) -> tuple[float, float] | None:
+        """The share of another's movement from `origin` in a model's own, and its standard error.
+
+        By least squares over the sampled values. None for models of several structures or not of the index, and where
+        the other did not move.
+        """
+        structures = {self.structure[one] for one in (model, other, origin)}
+        if len(structures) > 1 or {model, other, origin} & self.missing.keys() or min(structures) < 0:
+            return None
+        points = self.grouped[structures.pop()].points
+        begun, moved, own = (points[self._place[one]] for one in (origin, other, model))
+        step, movement = moved - begun, own - begun
+        if not step.any():
+            return None
+        (share,), (error,) = held_share(step, movement[None])
+        return float(share), float(error)
+
+    def add_missing(self, one: Unobserved) -> int:
+        """Number an unobserved parent."""
+        self.structure.append(self.structure[one.children[0]])
+        self.missing[len(self.structure) - 1] = one
+        return len(self.structure) - 1
+
+    def _of_one_structure(self, left: int, right: int) -> float | None:
+        if not self.have_one_structure(left, right):
+            return None
+        return float(self._likeness[self.structure[left]][self._place[left], self._place[right]])
+
+    def _distance(self, left: int, right: int) -> float | None:
+        found = self._of_one_structure(left, right)
+        return None if found is None else -math.log(max(found, FLOOR))

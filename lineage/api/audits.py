@@ -1,0 +1,87 @@
+"""Policies and claims, held against a model and its place among the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lineage.api.graphs import whole_graph
+from lineage.api.indexes import find, indexes
+from lineage.checkpoints import beside
+from lineage.sketch.adapters import require_model
+from lineage.types import Audit, CheckpointSketch, Comparison, Depth, PolicyVerdict, Verification, Whois
+
+if TYPE_CHECKING:
+    from lineage.policy import Policy, RuleFile
+
+
+def read_rules(path: str | Path, policy: Policy) -> RuleFile:
+    """Rules and licences of one's own for a policy. Raises Malformed, with the line of what is wrong."""
+    from lineage import policy as policies
+
+    return policies.for_policy(policies.read_rules(path), policy, str(path))
+
+
+def audit(
+    checkpoint: str | Path | CheckpointSketch,
+    policy: Policy,
+    index: str | Path | None = None,
+    *,
+    reference: bool = True,
+    depth: Depth | None = None,
+    rules: RuleFile | None = None,
+    place: str | Path | None = None,
+    watch: Callable[[int, int], None] | None = None,
+) -> Audit:
+    """Hold a checkpoint or indexed model (see `find`) against a policy: licence, from-scratch or t-class.
+
+    `place` is where its files lie, if `checkpoint` is a sketch of them: the card and the names of the files there are
+    looked at. `rules` are those of `read_rules`; `watch` is called with the comparisons done and to do. Raises NoIndex,
+    SketchMismatch for an adapter.
+    """
+    from lineage import policy as policies
+    from lineage.api.cases import case_of
+
+    query = find(checkpoint, index, reference=reference, depth=depth)
+    require_model(query)
+    where = place if place is not None else checkpoint
+    near = None if isinstance(where, CheckpointSketch) else beside(where)
+    with indexes(index, reference) as searched:
+        case = case_of(query, searched, whole_graph(searched, watch), beside=near, watch=watch)
+    return policies.audit(case, policy, rules)
+
+
+def verify(
+    checkpoint: str | Path | CheckpointSketch,
+    claims: str | Path,
+    index: str | Path | None = None,
+    *,
+    reference: bool = True,
+    depth: Depth | None = None,
+    watch: Callable[[int, int], None] | None = None,
+) -> Verification:
+    """Hold what a card or a file of claims says against a checkpoint or indexed model (see `find`), claim by claim.
+
+    `watch` is called with the comparisons done and to do. Raises Malformed for a broken file of claims, NoIndex,
+    SketchMismatch for an adapter.
+    """
+    from lineage import policy as policies
+    from lineage.api.cases import case_of
+
+    query = find(checkpoint, index, reference=reference, depth=depth)
+    require_model(query)
+    said = policies.read_claims(claims, query.name)
+    with indexes(index, reference) as searched:
+        whole = whole_graph(searched, watch)
+        case = case_of(query, searched, whole, claimed=policies.claimed_bases(said), watch=watch)
+    return policies.verify(case, said, str(claims))
+
+
+def gate(words: Collection[str], found: Whois | Comparison) -> PolicyVerdict:
+    """Whether one of these relations or verdicts was found: "violated", "inconclusive" if that cannot be told."""
+    from lineage import policy as policies
+
+    if isinstance(found, Comparison):
+        return policies.gate_of_comparison(words, found)
+    return policies.gate_of_answer(words, found)

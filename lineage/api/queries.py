@@ -1,0 +1,104 @@
+"""Questions about one model: what it descends from, what it is to another, what it is merged from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from lineage import store
+from lineage.api.indexes import find, indexes
+from lineage.api.sketching import NO_WEIGHTS, Watch, timed_sketch
+from lineage.errors import UnsupportedFormat
+from lineage.sketch.adapters import is_adapter, require_model
+from lineage.types import CheckpointSketch, Comparison, Depth, Merge, Whois
+
+
+def whois(
+    checkpoint: str | Path | CheckpointSketch,
+    index: str | Path | None = None,
+    *,
+    reference: bool = True,
+    depth: Depth | None = None,
+    watch: Watch | None = None,
+    adapter: str | Path | None = None,
+) -> Whois:
+    """Say what a checkpoint, a `.sketch` file or a sketch descends from, component by component.
+
+    With `adapter`, a LoRA or DoRA, the question is about the model that it makes of the checkpoint. Searches the user's
+    index (`index`, or the default one if there is any) and the reference. Raises NoIndex where that leaves nothing to
+    search.
+    """
+    from lineage import ancestry
+
+    with indexes(index, reference) as searched:
+        if isinstance(checkpoint, CheckpointSketch):
+            if adapter is not None:
+                raise UnsupportedFormat(checkpoint.name, NO_WEIGHTS)
+            return ancestry.whois(checkpoint, searched)
+        query, read_s, sketch_s = timed_sketch(checkpoint, depth, watch, adapter=adapter)
+        answer = ancestry.whois(query, searched)
+    return replace(answer, timings=replace(answer.timings, read_s=read_s, sketch_s=sketch_s))
+
+
+def compare(
+    a: str | Path | CheckpointSketch,
+    b: str | Path | CheckpointSketch,
+    index: str | Path | None = None,
+    *,
+    reference: bool = True,
+    depth: Depth | None = None,
+    watch: Watch | None = None,
+) -> Comparison:
+    """What `a` is to `b`. Each is a checkpoint, a `.sketch` file, a sketch, or an indexed model (see `find`).
+
+    Raises SketchMismatch for an adapter and a model.
+    """
+    from lineage import ancestry
+
+    ours = find(a, index, reference=reference, depth=depth, watch=watch)
+    theirs = find(b, index, reference=reference, depth=depth, watch=watch)
+    if is_adapter(ours) or is_adapter(theirs):
+        return ancestry.compare_adapters(ours, theirs)
+    return ancestry.compare(ours, theirs)
+
+
+def as_answer(a: CheckpointSketch, b: CheckpointSketch, found: Comparison) -> Whois:
+    """A comparison of two models as an answer about the first, for which the second was all that was searched.
+
+    Raises SketchMismatch for an adapter.
+    """
+    from lineage import ancestry
+
+    require_model(a)
+    return ancestry.as_answer(a, b, found, not_tested(a, b))
+
+
+def not_tested(a: CheckpointSketch, b: CheckpointSketch) -> tuple[str, ...]:
+    """What a comparison of two models does not see; nothing is listed for adapters, which have no such list yet."""
+    from lineage.ancestry.placing import MERGES, NOT_TESTED, unsampled
+
+    return () if is_adapter(a) else (MERGES, *NOT_TESTED, *unsampled((a, b)))
+
+
+def decompose(
+    checkpoint: str | Path | CheckpointSketch,
+    index: str | Path | None = None,
+    *,
+    reference: bool = True,
+    depth: Depth | None = None,
+    watch: Watch | None = None,
+) -> Merge | None:
+    """The models that a checkpoint or indexed model (see `find`) is merged from; None if it is no merge.
+
+    Raises SketchMismatch for an adapter.
+    """
+    from lineage import ancestry
+
+    query = find(checkpoint, index, reference=reference, depth=depth, watch=watch)
+    require_model(query)
+    with indexes(index, reference) as searched:
+        found = ancestry.decompose(query, searched)
+        addresses = store.addresses(searched)
+    if found is None:
+        return None
+    return replace(found, parts=tuple(replace(part, address=addresses.get(part.model)) for part in found.parts))

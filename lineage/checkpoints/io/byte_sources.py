@@ -1,0 +1,120 @@
+"""Sources of bytes that are not simply a file: pieces joined together, and bytes that take decoding."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from pathlib import Path
+
+import numpy as np
+
+from lineage.checkpoints.io.bytes import ByteSource, read
+from lineage.errors import Malformed, Truncated
+
+KEPT = 4  # decoded runs held at a time: one a thread, for the usual number of threads
+MAX_DECODED = 1 << 30  # bytes that one decoded run may take in memory
+
+
+class Memory:
+    """Bytes in memory."""
+
+    def __init__(self, path: Path, content: bytes) -> None:
+        self.path = path
+        self.size = len(content)
+        self._content = memoryview(content)
+
+    def fill(self, offset: int, buffer: memoryview) -> None:
+        """Fill `buffer` from `offset` on; the caller stays within."""
+        buffer[:] = self._content[offset : offset + len(buffer)]
+
+
+class Repeating:
+    """The bytes of another source, and then its last `width` bytes again and again, `size` in all."""
+
+    def __init__(self, source: ByteSource, width: int, size: int) -> None:
+        self.path = source.path
+        self.size = size
+        self._source = source
+        self._width = width
+
+    def fill(self, offset: int, buffer: memoryview) -> None:
+        """Fill `buffer` from `offset` on. Raises Truncated beyond the end."""
+        if offset < 0 or offset + len(buffer) > self.size:
+            raise Truncated(self.path, f"a part of {self.size:,} bytes is asked for byte {offset + len(buffer):,}")
+        held = min(len(buffer), max(0, self._source.size - offset))
+        if held:
+            self._source.fill(offset, buffer[:held])
+        if held < len(buffer):
+            last = np.frombuffer(read(self._source, self._source.size - self._width, self._width), np.uint8)
+            phase = (offset + held - self._source.size) % self._width
+            buffer[held:] = np.resize(np.roll(last, -phase), len(buffer) - held).data
+
+
+class Joined:
+    """Several sources, one behind the other, as one."""
+
+    def __init__(self, path: Path, parts: Sequence[ByteSource]) -> None:
+        self.path = path
+        self._parts = parts
+        self._starts = list(accumulate((part.size for part in parts), initial=0))
+        self.size = self._starts[-1]
+
+    def fill(self, offset: int, buffer: memoryview) -> None:
+        """Fill `buffer` from `offset` on. Raises Truncated beyond the last source."""
+        if offset < 0 or offset + len(buffer) > self.size:
+            raise Truncated(self.path, f"a part of {self.size:,} bytes is asked for byte {offset + len(buffer):,}")
+        part, done = bisect_right(self._starts, offset) - 1, 0
+        while done < len(buffer):
+            at = offset + done - self._starts[part]
+            length = min(self._parts[part].size - at, len(buffer) - done)
+            if length:
+                self._parts[part].fill(at, buffer[done : done + length])
+            done, part = done + length, part + 1
+
+
+class Recent:
+    """The last few decoded runs of one file, by key."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[str, bytes] = OrderedDict()
+        self._lock = threading.RLock()  # what is decoded may be made from what was decoded
+
+    def get(self, key: str, make: Callable[[], bytes]) -> bytes:
+        """Give the run of that key, decoded now if it is not held."""
+        with self._lock:
+            if key not in self._held:
+                self._held[key] = make()
+                if len(self._held) > KEPT:
+                    self._held.popitem(last=False)
+            self._held.move_to_end(key)
+            return self._held[key]
+
+
+class Decoded:
+    """`size` bytes that `make` decodes at their first use; `key` is unique among those that share `recent`.
+
+    Raises Malformed for more bytes than fit in memory.
+    """
+
+    def __init__(self, path: Path, size: int, key: str, make: Callable[[], bytes], recent: Recent) -> None:
+        if size > MAX_DECODED:
+            raise Malformed(
+                path, f"{size:,} bytes of values would have to be decoded at once: more than {MAX_DECODED:,}"
+            )
+        self.path = path
+        self.size = size
+        self._key = key
+        self._make = make
+        self._recent = recent
+
+    def fill(self, offset: int, buffer: memoryview) -> None:
+        """Fill `buffer` from `offset` on. Raises Truncated beyond the end."""
+        if offset < 0 or offset + len(buffer) > self.size:
+            raise Truncated(self.path, f"a part of {self.size:,} bytes is asked for byte {offset + len(buffer):,}")
+        whole = memoryview(self._recent.get(self._key, self._make))
+        if len(whole) != self.size:
+            raise Malformed(self.path, f"{len(whole):,} bytes of values were found, {self.size:,} are declared")
+        buffer[:] = whole[offset : offset + len(buffer)]

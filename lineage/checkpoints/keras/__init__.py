@@ -1,8 +1,0 @@
-"""Keras models: HDF5 files, and the .keras archive that holds one."""
-
-from __future__ import annotations
-
-from lineage.checkpoints.keras.archive import WEIGHTS, read_keras
-from lineage.checkpoints.keras.hdf5 import Hdf5Reader
-
-__all__ = ["WEIGHTS", "Hdf5Reader", "read_keras"]

@@ -1,7 +1,0 @@
-"""ONNX models: the weights of a graph, named, oriented and dequantised as far as the graph tells. Nothing is run."""
-
-from __future__ import annotations
-
-from lineage.checkpoints.onnx.model import OnnxReader
-
-__all__ = ["OnnxReader"]

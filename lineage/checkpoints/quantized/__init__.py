@@ -1,5 +1,0 @@
-"""Quantised weights: which stored tensors make one, and its values again."""
-
-from lineage.checkpoints.quantized.dequantizing import dequantized, one_weight
-
-__all__ = ["dequantized", "one_weight"]

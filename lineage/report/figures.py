@@ -1,0 +1,145 @@
+"""How relations and numbers are said, and how strangers' text is made safe to show."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lineage.types import Direction, Relation
+
+_PHRASES: dict[Relation, str] = {
+    "identical": "identical to",
+    "re-encoded": "re-encoded",
+    "quantized": "quantized",
+    "pruned": "pruned",
+    "fine-tuned": "fine-tuned",
+    "adapter-merged": "adapter merged",
+    "continued-pretraining": "pretraining continued",
+    "vocabulary-changed": "vocabulary changed",
+    "depth-changed": "layers changed",
+    "width-pruned": "width pruned",
+    "expert-upcycled": "upcycled to experts",
+    "merged": "merged",
+    "component-reused": "reused",
+    "disguised": "disguised",
+    "shared-init": "same initialisation as",
+    "sibling": "sibling of",
+    "independent": "no inheritance found",
+    "inconclusive": "too little to tell",
+}
+_ENDINGS: dict[Direction | None, str] = {
+    "child": "from",
+    "parent": "into",
+    "undirected": "from or into",
+    None: "from or into",
+}
+_WITHOUT_DIRECTION = ("identical", "shared-init", "sibling", "independent", "inconclusive")
+_BARE: dict[Relation, str] = {"identical": "identical", "shared-init": "same initialisation", "sibling": "sibling"}
+_LETTERLESS = ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def phrase(relation: Relation, role: Direction | None, scheme: str | None = None, *, bare: bool = False) -> str:
+    """The relation as it stands before the other model's name: "fine-tuned from", "reused into"; `bare` without it."""
+    words = _PHRASES[relation] if scheme is None else f"{_PHRASES[relation]} ({plain(scheme)})"
+    if bare:
+        return _BARE.get(relation, words)
+    return words if relation in _WITHOUT_DIRECTION else f"{words} {_ENDINGS[role]}"
+
+
+def probability(value: float) -> str:
+    """A probability, never rounded up to 1: "0.97", "> 0.99"."""
+    return "> 0.99" if value > 0.99 else f"{value:.2f}"
+
+
+def plain(text: str) -> str:
+    """`text` with every character escaped that could move a cursor, colour a screen or reorder a line."""
+    return "".join(_escaped(c) if unicodedata.category(c) in _LETTERLESS else c for c in text)
+
+
+def yaml_text(text: str) -> str:
+    """`text` as a double-quoted scalar of YAML 1.2 (section 7.3.1) on one line, whatever is in it."""
+    return f'"{"".join(_in_quotes(c) for c in text)}"'
+
+
+def each_text(value: Any, change: Callable[[str], str]) -> Any:
+    """A JSON value with every text in it changed; keys are ours and stay."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [each_text(one, change) for one in value]
+    return {key: each_text(one, change) for key, one in value.items()} if isinstance(value, dict) else value
+
+
+def p_value(log10_p: float) -> str:
+    """A p-value from its logarithm: "p 0.31", "p 4e-12", "p < 1e-300"."""
+    if log10_p < -300:
+        return "p < 1e-300"
+    if log10_p > -3:
+        return f"p {min(1.0, 10**log10_p):.2g}"
+    exponent = math.floor(log10_p)
+    digit = math.floor(10 ** (log10_p - exponent))
+    return f"p {digit}e{exponent}"
+
+
+def correlation(r: float | None) -> str:
+    """A correlation, never rounded up to 1: "r 0.07", "r 0.9999", "r 1"."""
+    if r is None:
+        return "r -"
+    if abs(r) >= 1.0 - 1e-9:
+        return f"r {r:.0f}"
+    return f"r {math.trunc(r * 1e4) / 1e4:.4f}" if abs(r) > 0.995 else f"r {r:.2f}"
+
+
+def score(z: float | None) -> str:
+    """A permutation z: "z 0.4", "z 188"."""
+    if z is None:
+        return "z -"
+    return f"z {z:.1f}" if abs(z) < 10 else f"z {z:.0f}"
+
+
+def percent(share: float) -> str:
+    """A share of the parameters: "0.04%", "2.1%", "100%"."""
+    if 0 < share < 0.001:
+        return f"{share:.2%}"
+    return "100%" if share >= 0.9995 else f"{share:.1%}"
+
+
+def runs(pairs: Sequence[tuple[int, int]]) -> str:
+    """Pairs of layers, neighbours put together: "0-3 = 0-3, 4-7 = 2-5"."""
+    found: list[tuple[int, int, int]] = []
+    for left, right in pairs:
+        if found and (left, right) == (found[-1][0] + found[-1][2], found[-1][1] + found[-1][2]):
+            found[-1] = (*found[-1][:2], found[-1][2] + 1)
+        else:
+            found.append((left, right, 1))
+    return ", ".join(f"{_span(left, length)} = {_span(right, length)}" for left, right, length in found)
+
+
+def spans(numbers: Sequence[int]) -> str:
+    """Numbers in ascending order, neighbours put together: "0-5, 8"."""
+    return ", ".join(part.partition(" = ")[0] for part in runs([(n, n) for n in numbers]).split(", "))
+
+
+def _span(first: int, length: int) -> str:
+    return str(first) if length == 1 else f"{first}-{first + length - 1}"
+
+
+def count(number: int) -> str:
+    """A number of weights: "317", "22.7M", "8.0B"."""
+    for size, letter in ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k")):
+        if number >= size:
+            return f"{number / size:.1f}{letter}"
+    return str(number)
+
+
+def _in_quotes(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    return character if character.isprintable() else _escaped(character)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"

@@ -1,0 +1,137 @@
+"""The ancestry graph that an answer spans: what was measured, what was declared, and what the indexes know beyond."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import get_args
+
+from lineage.checkpoints import is_remote
+from lineage.report.figures import percent
+from lineage.report.text.places import placed_role, stand_of
+from lineage.types import Addition, Comparison, ComponentFinding, Direction, Edge, Lineage, Node, Relation, Whois
+
+_RELATIONS = frozenset(get_args(Relation))
+_OPEN = "merged, or taken out of the difference: the weights do not tell"
+
+
+def lineage_of(answer: Whois, relatives: Lineage | None = None) -> Lineage:
+    """The graph of an answer, about its model.
+
+    `relatives` is what the indexes say around it. A model that they hold keeps the edges that were found there; for any
+    other they are made from the answer. Those of an adapter to the models that hold it are in an answer alone.
+    """
+    known = relatives or Lineage((), ())
+    held = {copy: node.id for node in known.nodes for copy in (node.id, *node.copies)}
+    query = held.get(answer.sketch.id)
+    if query is None:
+        query = answer.sketch.id
+        known = _with_answer(answer, known, held)
+    return replace(_with_additions(answer, known, query, held), about=query)
+
+
+def _with_answer(answer: Whois, known: Lineage, held: Mapping[str, str]) -> Lineage:
+    sketch = answer.sketch
+    nodes = {node.id: node for node in known.nodes}
+    own = Node(sketch.id, sketch.name, sketch.params, licence=sketch.licence, address=_address(sketch.path))
+    nodes[sketch.id] = own
+    edges = list(known.edges)
+    for other in (*answer.ancestors, *answer.alternatives):
+        end = held.get(other.model, other.model)
+        if end == sketch.id:  # the model itself, which an index holds without its place in a graph
+            continue
+        nodes.setdefault(end, Node(end, other.model_name, 0, root=_role(answer, other) == "child"))
+        edges += _measured(answer, other, end)
+    fits = () if answer.adapted is None else answer.adapted.fits
+    bases = [Node(held.get(fit.model, fit.model), fit.model_name, 0) for fit in fits if fit.declared]
+    for said in sketch.declared:
+        others = (node for node in (*nodes.values(), *bases) if node.id != sketch.id)
+        named = _named(said.model, others) or Node(f"declared:{said.model}", said.model, 0, observed=False)
+        nodes.setdefault(named.id, named)
+        relation: Relation = said.relation if said.relation in _RELATIONS else "inconclusive"  # type: ignore[assignment]
+        edges.append(Edge(named.id, sketch.id, relation, True, "declared", basis=(said.source,)))
+    return Lineage(tuple(nodes.values()), tuple(edges), known.contradictions)
+
+
+def _measured(answer: Whois, other: Comparison, end: str) -> Iterator[Edge]:
+    """One edge for a whole model; one a component where the components come from several."""
+    query = answer.sketch.id
+    role = _role(answer, other)
+    if other in answer.alternatives:
+        yield _edge(query, end, other, role)
+        return
+    weight = next((one.weight for one in answer.place.parents if one.model == other.model), None)
+    if weight is not None or (len(answer.ancestors) == 1 and other.relation != "component-reused"):
+        yield replace(_edge(query, end, other, role), weight=weight)
+        return
+    for finding, model, _ in answer.components:
+        if model == other.model:
+            made = _edge(query, end, finding, role)
+            yield replace(made, component=finding.name, share=finding.share_inherited, layer_map=finding.layer_map)
+
+
+def _role(answer: Whois, other: Comparison) -> Direction | None:
+    """What the model is to another by its place; one that has none there, as the relatives of adapters, has no role."""
+    return (
+        None if stand_of(answer.place, other.model) is None else placed_role(answer, other.model, other.role or "child")
+    )
+
+
+def _edge(query: str, end: str, found: Comparison | ComponentFinding, role: Direction | None) -> Edge:
+    parent, child = (query, end) if role == "parent" else (end, query)
+    evidence = found.evidence
+    return Edge(
+        parent,
+        child,
+        found.relation,
+        role in ("child", "parent"),
+        "measured",
+        r=evidence.r,
+        z=evidence.z,
+        log10_p=evidence.log10_p,
+        confidence=found.confidence,
+        basis=found.basis,
+    )
+
+
+def _with_additions(answer: Whois, known: Lineage, query: str, held: Mapping[str, str]) -> Lineage:
+    """Join an adapter to each model that is another one with the adapter added.
+
+    What only moved alike is no edge: the weights do not tell whether it was merged at all.
+    """
+    nodes = {node.id: node for node in known.nodes}
+    edges = list(known.edges)
+    for one in () if answer.adapted is None else answer.adapted.additions:
+        if one.word == "merged":
+            end = held.get(one.child, one.child)
+            nodes.setdefault(end, Node(end, one.child_name, 0))
+            edges.append(_addition(query, end, one))
+    return replace(known, nodes=tuple(nodes.values()), edges=tuple(edges))
+
+
+def _addition(adapter: str, end: str, one: Addition) -> Edge:
+    """Without a direction: an adapter that was taken out of a model's difference to its base gives the same sum."""
+    share = percent(one.predicted)
+    given = f"{one.base_name} and {one.weight:.2f} times the adapter give {share} of the values that moved"
+    return Edge(
+        adapter,
+        end,
+        "adapter-merged",
+        False,
+        "measured",
+        r=one.r,
+        z=one.z,
+        log10_p=one.log10_p,
+        basis=(given, _OPEN),
+    )
+
+
+def _named(name: str, nodes: Iterable[Node]) -> Node | None:
+    """The node that a card means: its name without the organisation, in any case."""
+    wanted = name.rsplit("/", 1)[-1].lower()
+    return next((node for node in nodes if node.name.rsplit("/", 1)[-1].lower() == wanted), None)
+
+
+def _address(path: str) -> str | None:
+    """Where anyone can read it; the path of a merge, `base + adapter`, is no address."""
+    return path if is_remote(path) and " " not in path else None

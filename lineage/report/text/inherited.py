@@ -1,0 +1,38 @@
+"""How much of a component was inherited and, where that is a part, which one, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from lineage.report.figures import percent, plain, spans
+from lineage.types import ComponentFinding, InheritedPart
+
+MOST_PARTS = 4
+"""Parts spelled out before the rest is counted."""
+
+_KINDS: Mapping[str, str] = {"mlp": "MLP", "q": "query", "k": "key", "v": "value", "o": "attention output"}
+
+
+def share_words(finding: ComponentFinding) -> str:
+    """The share of the model in a component, and what of it came along where that is less: "21.4% of 85.7%"."""
+    whole, came = percent(finding.share), percent(finding.share_inherited)
+    return whole if whole == came else f"{came} of {whole}"
+
+
+def named(words: str, parts: Sequence[InheritedPart]) -> str:
+    """`words` with the parts that they are true of: "reused from base: attention of all layers"."""
+    return f"{words}: {parts_words(parts)}" if parts else words
+
+
+def parts_words(parts: Sequence[InheritedPart]) -> str:
+    """Parts of a component: "layers 0-5, 8; attention of layers 6-7; token embedding"."""
+    more = [f"and {len(parts) - MOST_PARTS} more"] if len(parts) > MOST_PARTS else []
+    return "; ".join([*map(_part, parts[:MOST_PARTS]), *more])
+
+
+def _part(part: InheritedPart) -> str:
+    where = "all layers" if part.every else f"layer{'s'[: len(part.layers) > 1]} {spans(part.layers)}"
+    if part.kind is None:
+        return where
+    kind = _KINDS.get(part.kind, plain(part.kind.replace("-", " ")))
+    return f"{'some ' if part.some else ''}{kind}{f' of {where}' if part.layers else ''}"

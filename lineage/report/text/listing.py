@@ -1,0 +1,89 @@
+"""The screens of `list`, `show` and `doctor`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from lineage.report.figures import count, percent, plain
+from lineage.report.text.canvas import Canvas
+from lineage.types import CheckpointSketch, Layout, ModelRecord
+
+_MOST_ID = 12  # digits of an id that tell models apart in practice
+
+
+def list_screen(listed: Sequence[tuple[ModelRecord, bool]], width: int = 100, colour: bool = False) -> str:
+    """One line a model: short id, name, size, depth, licence, whether it is part of the reference, and its copies.
+
+    The further layouts of a model are told beside it, and which model listed before it has its sampled values.
+    """
+    if not listed:
+        return "no models yet: `lineage ingest PATH` adds some\n"
+    canvas = Canvas(width, colour)
+    first = _first_copies([record for record, _ in listed])
+    rows = [
+        [
+            record.id[:_MOST_ID], plain(record.name), count(record.params), record.depth,
+            plain(record.licence or "-"), "reference" if is_reference else "own", _copies(record, first),
+        ]
+        for record, is_reference in listed
+    ]  # fmt: skip
+    heads = ["id", "name", "params", "depth", "licence", "index"]
+    if any(row[-1] for row in rows):
+        heads.append("copies")
+    canvas.listing(heads, [row[: len(heads)] for row in rows], right=(2,))
+    return canvas.text()
+
+
+def _first_copies(records: Sequence[ModelRecord]) -> dict[str, ModelRecord]:
+    """For each content the first model that holds it."""
+    return {record.content: record for record in reversed(records) if record.content is not None}
+
+
+def _copies(record: ModelRecord, first: Mapping[str, ModelRecord]) -> str:
+    """Files of other layouts that hold a model's values, and a model listed before it that looks the same."""
+    also = [f"also as {plain(one.name)}" for one in record.layouts]
+    before = first.get(record.content or "", record)
+    return ", ".join(also if before.id == record.id else [f"the sampled values of {plain(before.name)}", *also])
+
+
+def _layout(one: Layout) -> str:
+    return f"also as {one.name}, {one.format}, from {one.source or 'unknown'}"
+
+
+def show_screen(
+    record: ModelRecord, is_reference: bool, sketch: CheckpointSketch, width: int = 100, colour: bool = False
+) -> str:
+    """All that an index knows of a model, tensor by tensor at the end."""
+    canvas = Canvas(width, colour)
+    canvas.pair(plain(record.name), "reference" if is_reference else "own index", "dim")
+    facts = {
+        "id": record.id,
+        "aliases": ", ".join(record.aliases) or "none",
+        "source": record.source or "unknown",
+        **({"layouts": "; ".join(_layout(one) for one in record.layouts)} if record.layouts else {}),
+        "format": f"{record.format}, architecture {record.architecture}",
+        "weights": f"{record.params:,} in {record.tensors} tensors",
+        "depth": f"{record.depth}, sketch family {record.family}",
+        "licence": record.licence or "none stated",
+        "added": record.added or "unknown",
+        "declared": "; ".join(f"{d.relation or 'parent'} {d.model} ({d.source})" for d in record.declared)
+        or "no parent",
+    }
+    canvas.table([[f"  {name}", plain(fact)] for name, fact in facts.items()])
+    total = max(1, record.params)
+    canvas.listing(
+        ("  component", "params", "share"),
+        [[f"  {plain(name)}", count(params), percent(params / total)] for name, params in record.components.items()],
+        right=(1, 2),
+    )
+    canvas.listing(
+        ("  tensor", "role", "shape", "dtype", "no evidence, because"),
+        [
+            [
+                f"  {plain(t.name)}", plain(t.part.role), "x".join(map(str, t.shape)) or "scalar", plain(t.dtype),
+                plain(t.part.generic or ""),
+            ]
+            for t in sketch.tensors
+        ],
+    )  # fmt: skip
+    return canvas.text()

@@ -1,0 +1,272 @@
+"""Where a model stands among its relatives, in words; the first line is true when it is quoted alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from lineage.report.figures import percent, phrase, plain, probability
+from lineage.report.text.inherited import named
+from lineage.types import Comparison, ComponentFinding, Direction, Place, Relation, Relative, Verdict, Whois
+
+Stand = Literal["parents", "ancestors", "descendants", "siblings", "copies", "open"]
+STANDS: tuple[Stand, ...] = ("copies", "parents", "ancestors", "descendants", "siblings", "open")
+SETTLES = "an earlier state of either, or a common parent, in the index"
+SETTLES_IN_FULL = "both read in full (`--depth full`); an earlier state of either, or a common parent, in the index"
+_ROLES: Mapping[Stand, Direction | None] = {
+    "parents": "child", "ancestors": "child", "descendants": "parent", "siblings": None, "copies": None,
+    "open": "undirected",
+}  # fmt: skip
+_ALIKE: tuple[Relation, ...] = ("identical", "re-encoded")
+_FEW = 3  # names spelled out before the rest is counted
+_NEARLY_ALL = 0.99  # share below which it is said beside the word
+
+
+class Headline(NamedTuple):
+    """The word for a model's place, and what it takes to quote it."""
+
+    word: str
+    rest: str
+
+    @property
+    def text(self) -> str:
+        """One line: "DERIVED from base (fine-tuned, probability 0.97)"."""
+        if not self.rest:
+            return self.word
+        return f"{self.word} {self.rest}" if self.rest.startswith(("from ", "to ")) else f"{self.word}  {self.rest}"
+
+
+def relatives(place: Place, stand: Stand) -> tuple[Relative, ...]:
+    """The relatives in one list of a place."""
+    lists: Mapping[Stand, tuple[Relative, ...]] = {
+        "parents": place.parents,
+        "ancestors": place.ancestors,
+        "descendants": place.descendants,
+        "siblings": place.siblings,
+        "copies": place.copies,
+        "open": place.open,
+    }
+    return lists[stand]
+
+
+def stand_of(place: Place, model: str | None) -> Stand | None:
+    """The list of a place that a model is in."""
+    return next((stand for stand in STANDS if any(one.model == model for one in relatives(place, stand))), None)
+
+
+def placed_role(answer: Whois, model: str | None, role: Direction | None) -> Direction | None:
+    """What the model asked about is to another: what its place says; what a finding says where it has none."""
+    stand = stand_of(answer.place, model)
+    return role if role is None or stand is None else _ROLES[stand]
+
+
+def would_settle(answer: Whois) -> str:
+    """What would tell which of two models came first."""
+    return SETTLES_IN_FULL if answer.sketch.depth == "sampled" else SETTLES
+
+
+def headline(answer: Whois) -> Headline:
+    """The first line about a model, after its name."""
+    word = answer.verdict.upper()
+    if answer.adapted is not None:
+        return Headline(word, "")
+    place = answer.place
+    rests: Mapping[Verdict, Callable[[], str]] = {
+        "identical": lambda: f"to {_names(place.copies)}",
+        "derived": lambda: _from_parents(answer),
+        "partly-derived": lambda: _from_parents(answer),
+        "origin": lambda: f"no ancestor found; {_descending(len(place.descendants))}",
+        "related": lambda: _related(place),
+        "independent": lambda: f"no inheritance found among {_models(answer.limits.models_searched)}",
+        "inconclusive": lambda: "too little could be tested to tell",
+    }
+    return Headline(word, rests[answer.verdict]())
+
+
+def component_words(answer: Whois, finding: ComponentFinding, model: str | None, name: str | None) -> str:
+    """What a component is to the model that it has most in common with, as far as the place says which came first."""
+    if answer.adapted is not None and name is not None:
+        return f"{phrase(finding.relation, finding.role, finding.scheme)} {plain(name)}"
+    if model is None or name is None:
+        return unfound(finding)
+    return in_common(finding, stand_of(answer.place, model), name)
+
+
+def in_common(finding: ComponentFinding, stand: Stand | None, name: str) -> str:
+    """What a component has in common with a model that stands there: "from" is said of parents alone."""
+    other, what = plain(name), phrase(finding.relation, None, finding.scheme, bare=True)
+    own_words: Mapping[Relation, str] = {
+        "independent": unfound(finding),
+        "inconclusive": f"alike in {other}; by descent or from one initialisation: open",
+        "shared-init": f"{phrase('shared-init', None)} {other}",
+        "sibling": f"{phrase('sibling', None)} {other}",
+    }
+    by_stand: Mapping[Stand | None, str] = {
+        "parents": f"{phrase(finding.relation, 'child', finding.scheme)} {other}",
+        "copies": f"identical to {other}" if finding.relation == "identical" else f"the same weights as {other}",
+        "descendants": f"passed on to {other} ({what})",
+        "siblings": f"shared with {other} (sibling, {what})",
+        "open": f"shared with {other} ({what}, direction open)",
+    }
+    return own_words.get(finding.relation) or by_stand.get(stand, f"shared with {other} ({what})")
+
+
+def unfound(finding: ComponentFinding) -> str:
+    """A component of which nothing was found: what could not be tested is not called independent."""
+    if finding.relation == "inconclusive" and finding.evidence.min_detectable_r is None:
+        return "not tested"
+    return phrase(finding.relation, None)
+
+
+def pair_verdict(found: Comparison) -> Verdict:
+    """The word for two models: `derived` is said only where one of them is known to come from the other."""
+    is_open = found.verdict in ("derived", "partly-derived") and found.role not in ("child", "parent")
+    return "related" if is_open else found.verdict
+
+
+def pair_stand(found: Comparison) -> Stand | None:
+    """Where the second of two models stands, seen from the first."""
+    if found.verdict == "identical":
+        return "copies"
+    by_role: Mapping[Direction | None, Stand] = {"child": "parents", "parent": "descendants", "undirected": "open"}
+    return by_role.get(found.role)
+
+
+def pair_headline(found: Comparison, name: str) -> Headline:
+    """The first line about two models, after their names; `name` is that of the first."""
+    word, other = pair_verdict(found), plain(found.model_name)
+    how = f"{phrase(found.relation, None, bare=True)}, confidence {probability(found.confidence)}"
+    if found.share < _NEARLY_ALL and any(one.inherited is not None for one in found.components):
+        how = f"{percent(found.share)} of the parameters, {how}"
+    if word in ("derived", "partly-derived"):
+        ends = (name, other) if found.role == "child" else (other, name)
+        return Headline(word.upper(), f"{ends[0]} from {ends[1]} ({how})")
+    begun = found.relation == "shared-init"
+    rests: Mapping[Verdict, str] = {
+        "identical": "the same weights",
+        "related": "the same initialisation" if begun else f"which came first is open ({how})",
+        "independent": "no inheritance found",
+        "inconclusive": "too little could be tested to tell",
+    }
+    return Headline(word.upper(), rests[word])
+
+
+def lines(answer: Whois) -> Iterator[str]:
+    """What else the place says: up, down, beside, what is open, and parents that no index holds."""
+    place = answer.place
+    if place.ancestors:
+        yield f"up to the root: {'; '.join(_step(answer, one) for one in place.ancestors)}"
+    if place.copies and (len(place.copies) > 1 or answer.verdict != "identical"):
+        yield f"copies: {_names(place.copies, more=8)}"
+    if place.descendants:
+        yield f"descendants: {_listed(place.descendants, answer)}"
+    if place.siblings:
+        yield f"siblings: {_listed(place.siblings, answer)}"
+    for one in place.open:
+        odds = f"probability {probability(one.probability)} that it is the parent"
+        leans = f"; {'; '.join(plain(text) for text in one.basis)}" if one.basis else ""
+        word = phrase(one.relation, None, bare=True)
+        yield f"open: {plain(one.model_name)} ({word}); either may come from the other, {odds}{leans}"
+    if place.open:
+        yield f"what would settle it: {would_settle(answer)}"
+    for hidden in place.unobserved:
+        ends = _joined([_name_of(answer, model) for model in hidden.between])
+        yield f"an unknown model between {ends} (probability {probability(hidden.probability)})"
+
+
+def comparison_of(answer: Whois, model: str) -> Comparison | None:
+    """The comparison with one of the relatives, where the answer has it."""
+    return next((one for one in (*answer.ancestors, *answer.alternatives) if one.model == model), None)
+
+
+def name_of(answer: Whois, model: str) -> str:
+    """The name of a relative or of the model itself; its id where it has none here."""
+    if model == answer.sketch.id:
+        return answer.sketch.name
+    known = (one.model_name for stand in STANDS for one in relatives(answer.place, stand) if one.model == model)
+    return next(known, model[:12])
+
+
+def components_of(answer: Whois, parent: Relative) -> tuple[str, ...]:
+    """The components that come from a parent, where it did not give the whole."""
+    if parent.components:
+        return parent.components
+    if answer.verdict != "partly-derived" and len(answer.place.parents) == 1:
+        return ()
+    return tuple(finding.name for finding, model, _ in answer.components if model == parent.model)
+
+
+def _from_parents(answer: Whois) -> str:
+    parents = answer.place.parents
+    if any(one.weight is not None for one in parents):
+        parts = [_weighted(one) for one in parents]
+        return f"merged from {_joined(parts)}"
+    parts = [_parent(answer, one) for one in parents[:_FEW]]
+    more = len(parents) - len(parts)
+    return f"from {_joined([*parts, *([f'{more} more'] if more else [])])}"
+
+
+def _weighted(one: Relative) -> str:
+    return plain(one.model_name) if one.weight is None else f"{plain(one.model_name)} ({one.weight:.2f})"
+
+
+def _parent(answer: Whois, one: Relative) -> str:
+    """A parent with what came from it: the components where it did not give all, the parts where not all of one."""
+    came = {finding.name: finding for finding, model, _ in answer.components if model == one.model}
+    parts = {name: finding.inherited.parts for name, finding in came.items() if finding.inherited is not None}
+    facts = [named(plain(name), parts.get(name, ())) for name in components_of(answer, one)]
+    if any(parts.values()) or answer.sketch.unread:
+        facts.append(f"{percent(sum(finding.share_inherited for finding in came.values()))} of the parameters")
+    facts += [phrase(one.relation, None, bare=True), f"probability {probability(one.probability)}"]
+    return f"{plain(one.model_name)} ({', '.join(facts)})"
+
+
+def _related(place: Place) -> str:
+    if place.open:
+        return f"to {_names(place.open)}, which came first is open"
+    first = place.siblings[:_FEW]
+    if all(one.relation == "shared-init" for one in first):
+        return f"to {_names(place.siblings)}: the same initialisation, neither is known to come from the other"
+    known = next((one.through for one in first if one.through is not None), None)
+    if known is None:
+        return f"sibling of {_names(place.siblings)}: a common parent is not known here"
+    return f"sibling of {_names(place.siblings)}"
+
+
+def _step(answer: Whois, one: Relative) -> str:
+    through = f"through {_name_of(answer, one.through)}, " if one.through is not None else ""
+    return f"{plain(one.model_name)} ({through}probability {probability(one.probability)})"
+
+
+def _listed(found: Sequence[Relative], answer: Whois) -> str:
+    shown = [f"{plain(one.model_name)} ({_facts(one, answer)})" for one in found[:_FEW]]
+    more = f" and {len(found) - _FEW:,} more" if len(found) > _FEW else ""
+    return f"{', '.join(shown)}{more}"
+
+
+def _facts(one: Relative, answer: Whois) -> str:
+    through = "" if one.through is None else f", through {_name_of(answer, one.through)}"
+    words = "a common parent" if one.relation == "sibling" else phrase(one.relation, None, bare=True)
+    return f"{words}{through}, probability {probability(one.probability)}"
+
+
+def _names(found: Sequence[Relative], more: int = 1) -> str:
+    """The first names, and how many more there are."""
+    shown = [plain(one.model_name) for one in found[:more]]
+    return _joined([*shown, *([f"{len(found) - more} more"] if len(found) > more else [])])
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _name_of(answer: Whois, model: str) -> str:
+    return plain(name_of(answer, model))
+
+
+def _descending(number: int) -> str:
+    return "1 known model descends from it" if number == 1 else f"{number:,} known models descend from it"
+
+
+def _models(number: int) -> str:
+    return f"{number:,} model{'' if number == 1 else 's'}"

@@ -1,0 +1,8 @@
+"""Korean: one text for each fact."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+TEXTS: dict[str, Callable[[Any], str]] = {}
