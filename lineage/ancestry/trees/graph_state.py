@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 
+import networkx as nx
 import numpy as np
 
-from lineage.ancestry.geometry import FLOOR, cohorts, held_share
+from lineage.ancestry.geometry import FLOOR, Cohort, cohorts, held_share
+from lineage.ancestry.trees.arcs import STRANGE
 from lineage.ancestry.trees.initialisations import beginnings
 from lineage.ancestry.trees.pairs import Pairs, Watch
 from lineage.ancestry.trees.roundings import has_levels, heirs, roundings
@@ -20,7 +22,9 @@ from lineage.types import CheckpointSketch
 class Field:
     """The models of one graph, numbered as in `sketches`; unobserved parents are numbered on from there.
 
-    `grouped` are the cohorts and `structure` the cohort of each model (one without matrices is alone), `alike` is the
+    `grouped` are the cohorts, those that lie near one another of models of one structure, and `structure` tells the
+    cohort of each model (one without matrices is alone): what shares one component only with others of its shapes is as
+    strange to them as a model of other shapes. `alike` is the
     rough likeness of all pairs, `pairs` their comparisons, `rounded` maps exact roundings to their source, `first` are
     initialisations, `missing` unobserved parents. `share` (models, models) is how much of each model is found in each
     other. `settled` gives the parents of models that have their place already, None if those are not here.
@@ -35,7 +39,7 @@ class Field:
         self.sketches = sketches
         self.settled = settled or {}
         self.pairs = Pairs(sketches, watch)
-        self.grouped = cohorts(sketches)
+        self.grouped = [near for cohort in cohorts(sketches) for near in _near_each_other(cohort)]
         self.alike = likeness(sketches)
         self.share = self.alike.of_models()
         self.first = beginnings(sketches, self.share)
@@ -118,3 +122,10 @@ class Field:
     def _distance(self, left: int, right: int) -> float | None:
         found = self._of_one_structure(left, right)
         return None if found is None else -math.log(max(found, FLOOR))
+
+
+def _near_each_other(cohort: Cohort) -> list[Cohort]:
+    """The members of one structure in groups, between which nothing but parts can be common."""
+    near: nx.Graph[int] = nx.from_numpy_array(cohort.distances() < STRANGE)
+    groups = sorted(sorted(group) for group in nx.connected_components(near))
+    return [cohort.among([cohort.members[i] for i in group]) for group in groups] if len(groups) > 1 else [cohort]

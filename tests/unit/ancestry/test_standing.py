@@ -94,3 +94,14 @@ def test_the_same_model_in_another_layout_is_a_copy():
     found = place(family, "query")
     assert [(one.model_name, one.relation) for one in found.copies] == [("base", "re-encoded")]
     assert {"child 0", "child 1"} == {*names(found.open)}
+
+
+def test_a_part_reused_in_a_model_of_the_same_shapes_comes_from_the_one_that_holds_it_exactly():
+    """The int8 copy has a table less, so that it is of another structure: no nearer kin for that."""
+    mixed = encoder(7) | {name: array for name, array in BASE.items() if "embed" in name}
+    copy = matrices(int8_rows)(BASE)
+    copy.pop(next(name for name in copy if "layer.0" in name and copy[name].ndim == 2))
+    family = {"base": BASE, "tuned": trained(BASE, 3), "int8": copy, "other": encoder(8), "mixed": mixed}
+    found = place(family, "mixed")
+    assert (names(found.open), names(found.parents)) == (["base"], [])
+    assert found.open[0].relation == "component-reused"
