@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lineage.ancestry.trees.arborescence import cheapest_forest
 
 COSTS = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.5000001, 1.0, 2.0, 2.8])

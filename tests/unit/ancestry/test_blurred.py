@@ -8,13 +8,13 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from lineage.ancestry.trees.roundings import roundings
 from numpy.typing import NDArray
 from operators import int4_groups, int8_rows, matrices, nf4_groups, noise
 
 from lineage.ancestry import compare
 from lineage.ancestry.geometry import cohorts
 from lineage.ancestry.pair.blurred import blurred, is_blurred_rounding
+from lineage.ancestry.trees.roundings import roundings
 from tests.synthetic import Arrays, encoder, sketch, tensor
 
 NARROW = (ml_dtypes.bfloat16, np.float16)

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
-from lineage.ancestry.trees.edges import measured_edges
-from lineage.ancestry.trees.search import Search
 from operators import int8_rows, magnitude_pruned, matrices, noise
 
 from lineage.ancestry.merge.mixture import Mixture
+from lineage.ancestry.trees.edges import measured_edges
+from lineage.ancestry.trees.search import Search
 from tests.synthetic import Arrays, encoder, sketch
 
 BASE = encoder(1)

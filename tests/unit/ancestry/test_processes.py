@@ -9,9 +9,9 @@ import sys
 import time
 
 import pytest
-from lineage.ancestry.trees.processes import cores, shared_out
 
 from lineage.ancestry import graph
+from lineage.ancestry.trees.processes import cores, shared_out
 from tests.unit.ancestry.test_graph import FAMILY
 from tests.unit.ancestry.test_growing import PARTS, STRANGERS, folder
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 import ml_dtypes
 import numpy as np
 import pytest
-from lineage.ancestry.trees.roundings import heirs, roundings
 from numpy.typing import NDArray
 from operators import int4_groups, int8_rows, matrices, nf4_groups, noise
 
 from lineage.ancestry import compare
 from lineage.ancestry.geometry import cohorts
+from lineage.ancestry.trees.roundings import heirs, roundings
 from lineage.types import CheckpointSketch
 from tests.synthetic import Arrays, encoder, sketch
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from lineage.ancestry.trees.arcs import Arc
 from lineage.ancestry.trees.triples import is_chain, lifted
 from lineage.ancestry.trees.unobserved import Unobserved, distance_to, unobserved

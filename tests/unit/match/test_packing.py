@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lineage.ancestry.trees.pairs import Pairs
 from numpy.typing import NDArray
 
 from lineage.ancestry import compare
 from lineage.ancestry.chance import null
+from lineage.ancestry.trees.pairs import Pairs
 from lineage.checkpoints import open_checkpoint
 from lineage.checkpoints.decode.row_orders import grouped_heads, halves_of_heads, pairs_of_heads, sorted_heads
 from lineage.match import LOG10_ALPHA, match
