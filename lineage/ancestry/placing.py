@@ -18,7 +18,7 @@ from lineage.ancestry.standing import EITHER_WAY, standing
 from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.adapters import is_adapter
 from lineage.sketch.family import FAMILY
-from lineage.sketch.vectors import model_vector, query_vectors
+from lineage.sketch.vectors import model_vector, network_vectors, query_vectors
 from lineage.store import Index
 from lineage.types import (
     CheckpointSketch,
@@ -39,6 +39,7 @@ Layouts = Mapping[str, Sequence[CheckpointSketch]]
 
 NEAREST_MODELS = 16
 NEAREST_TENSORS = 8
+NEAREST_NETWORKS = 8  # by what neurons do to the tokens
 _MOST_STRANGE = 64  # adapters asked for beyond these where a model is sought, and models where an adapter is
 MOST_ALTERNATIVES = 16  # among many children of one parent it may be far down
 _RELATIVES = 8  # related models whose own neighbours are looked for
@@ -216,7 +217,9 @@ def candidates(query: CheckpointSketch, index: Index) -> list[str]:
     by_vote = [model for model in sorted(votes, key=lambda model: -votes[model]) if model not in strange]
     found = index.nearest_models(model_vector(query), NEAREST_MODELS + spare)
     nearest = [model for model, _ in found if model not in strange]
-    return list(dict.fromkeys([*by_vote[:NEAREST_MODELS], *nearest[:NEAREST_MODELS]]))
+    disguised = index.nearest_networks(network_vectors(query), NEAREST_NETWORKS)
+    alike = [model for row in disguised for model, score in row if score > _SUGGESTIVE]
+    return list(dict.fromkeys([*by_vote[:NEAREST_MODELS], *nearest[:NEAREST_MODELS], *alike]))
 
 
 def _tells(tensor: TensorSketch) -> bool:

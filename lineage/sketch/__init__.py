@@ -4,10 +4,10 @@ from lineage.sketch.checkpoint_pass import sketch_checkpoint
 from lineage.sketch.family import FAMILY
 from lineage.sketch.file_digests import file_digests
 from lineage.sketch.sketch_file import is_sketch_file, read_sketch, write_sketch
-from lineage.sketch.vectors import MODEL_DIM, TENSOR_DIM, model_vector, search_vectors
+from lineage.sketch.vectors import MODEL_DIM, NETWORK_DIM, TENSOR_DIM, model_vector, network_vectors, search_vectors
 
 __all__ = [
-    "FAMILY", "MODEL_DIM", "TENSOR_DIM",
-    "file_digests", "is_sketch_file", "model_vector", "read_sketch", "search_vectors", "sketch_checkpoint",
-    "write_sketch",
+    "FAMILY", "MODEL_DIM", "NETWORK_DIM", "TENSOR_DIM",
+    "file_digests", "is_sketch_file", "model_vector", "network_vectors", "read_sketch", "search_vectors",
+    "sketch_checkpoint", "write_sketch",
 ]  # fmt: skip

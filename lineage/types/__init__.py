@@ -15,6 +15,7 @@ from lineage.types.evidence import (
     TensorMatch,
 )
 from lineage.types.index import Hit, Layout, ModelRecord
+from lineage.types.neurons import Neurons
 from lineage.types.places import Between, Place, Relative
 from lineage.types.policies import (
     Audit,
@@ -73,6 +74,7 @@ __all__ = [
     "MergePart",
     "Meter",
     "ModelRecord",
+    "Neurons",
     "Node",
     "Null",
     "Outcome",
