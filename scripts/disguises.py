@@ -1,8 +1,8 @@
 """Disguises: changes to a model's numbers that leave its function as it was, by the names of Hugging Face's code.
 
-Llama, Mixtral, GPT-2, BERT, ViT and LLaVA. `permuted` gives residual channels and neurons another order; `rotated` turns
-the residual stream by a random rotation, with the gains (and the biases) of the norms folded into what reads it;
-`rescaled` moves a scale from one matrix of an MLP to the next and mixes the value heads by invertible matrices.
+Llama, Mixtral, GPT-2, BERT, ViT and LLaVA. `permuted` gives residual channels and neurons another order; `rotated`
+turns the residual stream, with the gains (and the biases) of the norms folded into what reads it; `rescaled` moves a
+scale from one matrix of an MLP to the next and mixes the value heads by invertible matrices.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ _STREAM: tuple[tuple[str, int], ...] = (
     (r"c_proj\.weight", 1),
     (r"c_proj\.bias", 0),
     (r"(attention\.output|o_proj|out_proj|down_proj|w2|fc2|layer\.\d+\.output|linear_2)(\.dense)?\.(weight|bias)", 0),
-    (r"(query|key|value|q_proj|k_proj|v_proj|gate_proj|up_proj|w1|w3|fc1|intermediate\.dense|moe\.gate)\.weight", 1),
+    (
+        r"(query|key|value|q_proj|k_proj|v_proj|gate_proj|up_proj|w1|w3|fc1|intermediate\.dense|block_sparse_moe\.gate)\.weight",
+        1,
+    ),
     (r"(classifier|transform\.dense|linear_1)\.weight", 1),
 )
 _NORM = r"(\w*norm\w*|\w*Norm|ln_\w+)\.(weight|bias)"
@@ -41,7 +44,7 @@ _NEURONS: tuple[tuple[str, int], ...] = (
 _READ_BEHIND: tuple[tuple[str, str], ...] = (
     (r"(q_proj|k_proj|v_proj)\.weight", r"(input_layernorm|layer_norm1)"),
     (r"(query|key|value)\.weight", r"layernorm_before"),
-    (r"(gate_proj|up_proj|w1|w3|moe\.gate|fc1)\.weight", r"(post_attention_layernorm|layer_norm2)"),
+    (r"(gate_proj|up_proj|w1|w3|block_sparse_moe\.gate|fc1)\.weight", r"(post_attention_layernorm|layer_norm2)"),
     (r"intermediate\.dense\.weight", r"layernorm_after"),
     (r"c_attn\.weight", r"ln_1"),
     (r"c_fc\.weight", r"ln_2"),
@@ -175,7 +178,7 @@ def _axis(table: tuple[tuple[str, int], ...], name: str) -> int | None:
 def _tower(name: str) -> str:
     if name.startswith("multi_modal_projector.linear_1"):
         return "vision"
-    return "vision" if "vision" in name or name.startswith("vit.") or name.startswith("classifier") else "text"
+    return "vision" if "vision" in name or name.startswith(("vit.", "classifier")) else "text"
 
 
 def _mlp(name: str) -> str:

@@ -28,11 +28,15 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class LayerPair:
-    """Two layers held together: z of the test, the correlation of paired codes, and the pairs (query, reference)."""
+    """Two layers held together: z of the test, the correlation of paired codes, and the pairs (query, reference).
+
+    `heads` is the cosine of what their attention does, None where one of the two tells nothing of it.
+    """
 
     layers: tuple[int, int]
     z: float
     r: float
+    heads: float | None
     pairs: NDArray[np.int64]
     of: int
 
@@ -54,6 +58,12 @@ class Disguise:
     def r(self) -> float:
         """The median correlation of paired codes."""
         return float(np.median([one.r for one in self.layers]))
+
+    @property
+    def likeness(self) -> float:
+        """How near the two are in all that was held: neurons and, where known, heads, a third of a layer."""
+        heads = [one.heads for one in self.layers if one.heads is not None]
+        return (2.0 * self.r + float(np.mean(heads))) / 3.0 if heads else self.r
 
 
 def disguises(query: Sequence[Neurons], reference: Sequence[Neurons]) -> tuple[Disguise, ...]:
@@ -105,7 +115,8 @@ def held_layers(a: Neurons, b: Neurons) -> LayerPair | None:
         return None
     r = float(np.mean([np.median((left[k][own] * right[k][facing]).sum(axis=1)) for k in range(1, len(left))]))
     pairs = np.stack([a.index[own], b.index[facing]], axis=1)
-    return LayerPair((a.layer, b.layer), test.z, r, pairs, min(len(a.index), len(b.index)))
+    heads = None if a.attention is None or b.attention is None else float(np.vdot(a.attention, b.attention)) / 2.0
+    return LayerPair((a.layer, b.layer), test.z, r, heads, pairs, min(len(a.index), len(b.index)))
 
 
 def _unit(codes: NDArray[np.int8]) -> NDArray[np.float32]:

@@ -88,7 +88,7 @@ def sketch_checkpoint(
         declared=checkpoint.declared,
         left_out=(*checkpoint.left_out, *((views[i].name, left_out[i]) for i in sorted(left_out))),
         unread=checkpoint.unread + sum(_size(views[i]) for i in damaged),
-        neurons=neurons_of(whole),
+        neurons=neurons_of(whole, threads),
     )
 
 

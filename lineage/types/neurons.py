@@ -15,9 +15,12 @@ class Neurons:
     `index` (n,) int64 are their numbers in the layer, those of a mixture's experts one after the other, ascending.
     `codes` (kinds, n, 32) int8: for each matrix that has the neurons on one side and the residual stream on the other
     (gate, up, down; or up, down), the direction of the neuron's weights along 32 anchors of the stream.
+    `attention` (2, 32, 32) float32 is what the heads do from anchor to anchor, values and outputs, queries and keys;
+    None where a layer has no such matrices.
     """
 
     component: str
     layer: int
     index: NDArray[np.int64]
     codes: NDArray[np.int8]
+    attention: NDArray[np.float32] | None = None

@@ -55,7 +55,7 @@ def _told(finding: ComponentFinding, a: CheckpointSketch, proven: Mapping[str, D
             return replace(finding, relation="inconclusive")
         held = proven[tower]
     evidence = Evidence(
-        r=held.r,
+        r=held.likeness,
         z=held.z,
         groups=len(held.layers),
         agreeing=0,
