@@ -62,8 +62,14 @@ class Disguise:
     @property
     def likeness(self) -> float:
         """How near the two are in all that was held: neurons and, where known, heads, a third of a layer."""
-        heads = [one.heads for one in self.layers if one.heads is not None]
-        return (2.0 * self.r + float(np.mean(heads))) / 3.0 if heads else self.r
+        known = any(one.heads is not None for one in self.layers)
+        return (2.0 * self.r + self.heads) / 3.0 if known else self.r
+
+    @property
+    def heads(self) -> float:
+        """The mean cosine of what the attention of these layers does, 0 where nothing is known of it."""
+        known = [one.heads for one in self.layers if one.heads is not None]
+        return float(np.mean(known)) if known else 0.0
 
 
 def disguises(query: Sequence[Neurons], reference: Sequence[Neurons]) -> tuple[Disguise, ...]:

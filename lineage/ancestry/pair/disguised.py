@@ -18,6 +18,7 @@ from parent to child (231 pairs, what was pruned or trained long included), at m
 """
 
 _NOTHING: tuple[Relation, ...] = ("independent", "inconclusive")
+_OWNERS = ("text decoder", "text encoder")  # of a stream on which experts stand
 _KINDS = ("gate", "up", "down")
 
 
@@ -26,8 +27,9 @@ def seen_through(
 ) -> tuple[tuple[ComponentFinding, ...], Evidence]:
     """The components of query `a`, those that are the reference's in disguise called so; the evidence of the whole.
 
-    The tables at which a tower begins are the basis in which its neurons are compared, and come with it. Of what else
-    stands on the stream of such a tower nothing was tested.
+    The tables at which a tower begins are the basis in which its neurons are compared, and come with it; so do the
+    heads beside the experts of a mixture, where they agree. Of what else stands on the stream of such a tower nothing
+    was tested.
     """
     lost = {c.name for c in components if c.relation in _NOTHING}
     sought = [one for one in a.neurons if one.component in lost]
@@ -48,12 +50,11 @@ def seen_through(
 def _told(finding: ComponentFinding, a: CheckpointSketch, proven: Mapping[str, Disguise]) -> ComponentFinding:
     held = proven.get(finding.name)
     if held is None:
-        tower = _tower_of(finding.name, a, proven)
-        if tower is None:
+        held = _on_one_stream(finding.name, a, proven)
+        if held is None:
             return finding
-        if finding.name != "embeddings":
+        if finding.name != "embeddings" and not (finding.name in _OWNERS and held.heads >= DISGUISED_R):
             return replace(finding, relation="inconclusive")
-        held = proven[tower]
     evidence = Evidence(
         r=held.likeness,
         z=held.z,
@@ -76,10 +77,15 @@ def _told(finding: ComponentFinding, a: CheckpointSketch, proven: Mapping[str, D
     )
 
 
-def _tower_of(component: str, a: CheckpointSketch, proven: Mapping[str, Disguise]) -> str | None:
-    """The tower in disguise on whose residual stream most of another component stands."""
+def _on_one_stream(component: str, a: CheckpointSketch, proven: Mapping[str, Disguise]) -> Disguise | None:
+    """What is in disguise on a residual stream on which another component stands too."""
+    own = _streams(component, a)
+    return next((held for tower, held in proven.items() if own & _streams(tower, a)), None)
+
+
+def _streams(component: str, a: CheckpointSketch) -> set[str]:
     labels = {axis.label for t in a.tensors if t.part.component == component for axis in t.part.axes}
-    return next((tower for tower in proven if f"{tower}/residual" in labels), None)
+    return {label for label in labels if label.endswith("/residual")}
 
 
 def _tested(component: str, a: CheckpointSketch, held: Disguise) -> float:
