@@ -122,11 +122,8 @@ def _families(zoo: Path, truth: Families) -> Iterator[tuple[str, list[str]]]:
     """Each root that has a file, with models that were only trained from it."""
     for root in sorted(name for name in truth.family if "." not in name and (zoo / f"{name}.safetensors").exists()):
         if not root.startswith(_NO_TOWER):
-            words = {child: word for (parent, child), word in truth.edges.items() if parent == root}
-            trained = [
-                child for child, word in sorted(words.items()) if {*word} <= {"fine-tuned", "continued-pretraining"}
-            ]
-            yield root, trained[:_CHILDREN]
+            words = {child: word for (parent, child), word in truth.words.items() if parent == root}
+            yield root, [child for child, word in sorted(words.items()) if {*word} <= _TRAINED][:_CHILDREN]
 
 
 def _fitting(root: str) -> Iterator[tuple[str, Change]]:
