@@ -30,7 +30,8 @@ def seen(check: Check, model: Model, ancestor: Ancestor, beside: Beside | None) 
     if check == "licence-file":
         return _met(any(_LICENCE_FILE.fullmatch(name) for name in files))
     if check == "card-names-ancestor":
-        return _met(bare(ancestor.surest.ancestor_name) in card)
+        name = ancestor.surest.ancestor_name
+        return _met(name is not None and bare(name) in card)
     return _met(agree(licence, model.licence) is True)
 
 

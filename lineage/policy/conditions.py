@@ -40,8 +40,8 @@ def lines_held(when: When, model: Model, ancestor: Ancestor) -> list[Descent]:
         "ancestor-licence-not": lambda patterns: not _licensed(ancestor.licence, ancestor.surest.licence, patterns),
         "ancestor-licence-known": lambda known: known == (ancestor.licence is not None),
         "ancestor-licence-unsure": lambda unsure: unsure == _leaves_doubt(ancestor.licence),
-        "ancestor-name": lambda patterns: _matches(ancestor.surest.ancestor_name, patterns),
-        "ancestor-name-not": lambda patterns: not _matches(ancestor.surest.ancestor_name, patterns),
+        "ancestor-name": lambda patterns: _matches(ancestor.surest.ancestor_name or "", patterns),
+        "ancestor-name-not": lambda patterns: not _matches(ancestor.surest.ancestor_name or "", patterns),
         "same-licence": lambda same: same == agree(ancestor.licence, model.licence),
     }
     if not holds_of_model(when, model) or not all(answers[n](v) for n, v in when.items() if n in answers):

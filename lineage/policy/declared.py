@@ -22,6 +22,11 @@ class Published:
     declared: tuple[Declared, ...] = ()
 
 
+def is_declared(node: Node) -> bool:
+    """Whether a node stands for a model that only cards name."""
+    return node.id.startswith(_PREFIX)
+
+
 def with_declared(
     lineage: Lineage, said: Mapping[str, Iterable[Declared]], indexed: Iterable[str], published: Iterable[Published]
 ) -> Lineage:

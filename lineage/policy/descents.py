@@ -9,6 +9,7 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import get_args
 
+from lineage.policy.declared import is_declared
 from lineage.types import (
     Case,
     Certainty,
@@ -36,7 +37,6 @@ CERTAIN = 0.9
 """Confidence from which a directed edge counts as measured; below it an ancestor is possible."""
 
 _RANK: dict[Certainty, int] = {word: i for i, word in enumerate(get_args(Certainty))}
-_UNOBSERVED = "not in the index"
 Key = tuple[str, str | None]
 
 
@@ -68,7 +68,7 @@ def descents(case: Case) -> tuple[Descent, ...]:
                 further = _further(line, nodes[parent], component, certainty, edge)
                 heappush(waiting, (surety(further), next(order), further))
     return tuple(
-        sorted(_without_repeats(found.values()), key=lambda d: (surety(d), -(d.share or 0.0), d.ancestor_name))
+        sorted(_without_repeats(found.values()), key=lambda d: (surety(d), -(d.share or 0.0), d.ancestor_name or ""))
     )
 
 
@@ -189,8 +189,9 @@ def _line(node: Node, edge: Edge, certainty: Certainty) -> Descent:
     )
 
 
-def _name(node: Node) -> str:
-    return "a parent that is not in the index" if not node.observed and node.name == _UNOBSERVED else node.name
+def _name(node: Node) -> str | None:
+    """The name of a model of the index, or of one that a card names; an unobserved parent has none."""
+    return node.name if node.observed or is_declared(node) else None
 
 
 def _parts(compared: Comparison, edge: Edge) -> Iterator[ComponentFinding]:

@@ -25,7 +25,7 @@ class Model:
     inherited: float
     architecture: Architecture
     architecture_name: str
-    nearest: str
+    nearest: str | None
     models: int
     reach: float | None
 
@@ -72,7 +72,7 @@ def model_of(case: Case, lines: Sequence[Descent], table: Table, architectures: 
         inherited=inherited_share(case, lines),
         architecture=_architecture(case, architectures),
         architecture_name=sketch.architecture,
-        nearest="nothing" if nearest is None else nearest.model_name,
+        nearest=None if nearest is None else nearest.model_name,
         models=case.answer.limits.models_searched,
         reach=case.answer.limits.min_detectable_r,
     )

@@ -21,7 +21,6 @@ from lineage.types.policies import (
     Audit,
     Beside,
     Case,
-    Certainty,
     Checked,
     Claim,
     Descent,
@@ -32,7 +31,7 @@ from lineage.types.policies import (
     Verification,
 )
 from lineage.types.sketch import CheckpointSketch, Stats, TensorSketch, Units
-from lineage.types.words import AnyArray, Depth, Direction, ExpertMap, FloatArray, Relation, Verdict
+from lineage.types.words import AnyArray, Certainty, Depth, Direction, ExpertMap, FloatArray, Relation, Verdict
 
 __all__ = [
     "SUB_MODELS",
