@@ -1,4 +1,4 @@
-"""The library surface: one verb for each command, and the care of an index."""
+"""The library surface: one verb for each command, and the upkeep of an index."""
 
 from lineage.api.audits import audit, gate, read_rules, verify
 from lineage.api.graphs import graph, relatives

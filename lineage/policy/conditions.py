@@ -1,4 +1,4 @@
-"""Whether the conditions of a rule hold: every word of the vocabulary is one small question."""
+"""Whether the conditions of a rule hold: each condition of the vocabulary is one small function."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def holds_of_model(when: When, model: Model, bound: str | None = None) -> bool:
 
 
 def lines_held(when: When, model: Model, ancestor: Ancestor) -> list[Descent]:
-    """The lines to an ancestor for which the conditions hold; none where one about the ancestor or the model fails."""
+    """The lines to an ancestor for which the conditions hold; empty where one about the ancestor or the model fails."""
     answers: dict[str, Callable[[Any], bool]] = {
         "ancestor-terms": lambda terms: _has(ancestor.licence, terms),
         "ancestor-lacks": lambda terms: _lacks(ancestor.licence, terms),
@@ -108,7 +108,7 @@ def _leaves_doubt(licence: Licence | None) -> bool:
 
 
 def _lacks(licence: Licence | None, terms: tuple[str, ...]) -> bool:
-    """Whether a known licence has none of the terms: of an unknown one nothing is said."""
+    """Whether a known licence has none of the terms; False for an unknown one."""
     return licence is not None and licence.terms.isdisjoint(terms)
 
 

@@ -17,7 +17,7 @@ Figures = Mapping[str, Figure]
 
 
 def about_ancestors(rules: Iterable[Rule], model: Model, beside: Beside | None) -> Iterator[PolicyFinding]:
-    """What the rules say of each ancestor, and of pairs of them."""
+    """The findings about each ancestor, and about pairs of them."""
     for rule in rules:
         if rule.about == "ancestor":
             for ancestor in model.ancestors:
@@ -29,7 +29,7 @@ def about_ancestors(rules: Iterable[Rule], model: Model, beside: Beside | None) 
 
 
 def about_components(rules: Iterable[Rule], model: Model, components: Sequence[Component]) -> Iterator[PolicyFinding]:
-    """What the rules say of each component."""
+    """The findings about each component."""
     for component in components:
         for rule in rules:
             if rule.about == "component" and component_holds(rule.when, model, component):
@@ -37,7 +37,7 @@ def about_components(rules: Iterable[Rule], model: Model, components: Sequence[C
 
 
 def about_model(rules: Iterable[Rule], model: Model, bound: str | None = None) -> Iterator[PolicyFinding]:
-    """What the rules say of the model as a whole; `bound` is its T-Class."""
+    """The findings about the model as a whole; `bound` is its T-Class."""
     figures = _of_model(model) | {"bound": bound}
     for rule in rules:
         if rule.about == "model" and holds_of_model(rule.when, model, bound):

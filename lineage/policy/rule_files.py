@@ -1,4 +1,4 @@
-"""Rule files: TOML in a closed vocabulary becomes rules and licences, or one clear line says what is wrong where."""
+"""Rule files: TOML in a closed vocabulary becomes rules and licences, or one line says what is wrong, and where."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class RuleFile:
 
 
 def read_rules(path: str | Path) -> RuleFile:
-    """Read a rule file. Raises Malformed (with the line) for whatever is no rule, CheckpointError without a file."""
+    """Read a rule file. Raises Malformed (with the line) for a file that is not valid, CheckpointError without one."""
     place = Path(path)
     return parse_rules(read_text(place, "a rule file"), place)
 
@@ -118,7 +118,7 @@ class _Reader:
     def _tables(self, name: str) -> list[tuple[int, dict[str, Any]]]:
         found = self._source.values.get(name, [])
         if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-            raise self._source.fault(f"{name} is no list of tables: write [[{name}]] above each", name, key=name)
+            raise self._source.fault(f"{name} is not a list of tables: write [[{name}]] above each", name, key=name)
         if len(found) > _MOST:
             raise self._source.fault(f"{len(found):,} tables; {_MOST:,} are allowed", name, _MOST)
         return list(enumerate(found))
@@ -226,7 +226,7 @@ class _Reader:
     def _address(self, value: dict[str, Any], table: str, i: int, *, optional: bool = False) -> str | None:
         text = self._text(value, "source", table, i, optional=optional)
         if text is not None and not re.fullmatch(r"https?://[\x21-\x7e]+", text):
-            raise self._source.fault("source is no web address", table, i, "source")
+            raise self._source.fault("source is not a web address", table, i, "source")
         return text
 
     def _id(self, value: dict[str, Any], table: str, i: int) -> str:

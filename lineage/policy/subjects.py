@@ -96,7 +96,7 @@ def _component(finding: ComponentFinding, lines: Sequence[Descent]) -> Component
 
 
 def _unrelated(finding: ComponentFinding) -> State:
-    """The state of a component without an ancestor; one whose only relatives descend from it has none."""
+    """The state of a component without an ancestor; a model whose only relatives descend from it has no ancestor."""
     if finding.relation == "shared-init":
         return "shared-init"
     return "untested" if finding.relation == "inconclusive" else "nothing"

@@ -1,4 +1,4 @@
-"""Claims held against weights: consistent, contradicted on strong evidence alone, or unsupported, with the reason."""
+"""Claims checked against weights: consistent, contradicted (on strong evidence only) or unsupported, and why."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def verify(case: Case, claims: Iterable[Claim], source: str) -> Verification:
 
 
 def named(case: Case, text: str) -> list[str]:
-    """Ids of the indexed models that a claim can mean by `text`; the model itself is none."""
+    """Ids of the indexed models that a claim can mean by `text`; never the model itself."""
     return [model for model, name in case.indexed if may_be_same(name, text) and model != case.answer.sketch.id]
 
 
@@ -104,7 +104,7 @@ def _base_model(claim: Claim, known: _Known) -> Judged:
 
 
 def _one_base(model: str, known: _Known) -> Judged:
-    """What the weights say of one indexed model that is named as the base."""
+    """The outcome for one indexed model that is named as the base."""
     case = known.case
     node = next((n.id for n in case.lineage.nodes if model in (n.id, *n.copies)), model)
     lines = [line for line in known.lines if line.ancestor == node and line.certainty != "declared"]
@@ -113,9 +113,9 @@ def _one_base(model: str, known: _Known) -> Judged:
         return "consistent", Descends(_figures(line), is_open=line.certainty != "measured")
     if node == case.node:
         return "consistent", SameWeights()
-    turned = _measured_child(case, node)
-    if turned is not None:
-        return "contradicted", turned
+    child = _measured_child(case, node)
+    if child is not None:
+        return "contradicted", child
     return _compared(next((one for one in case.parents if one.model == model), None), known)
 
 
