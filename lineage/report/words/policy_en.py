@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lineage.report.figures import percent
+from lineage.report.figures import correlation, percent, score
 from lineage.report.words.templates import filled, words_of
 from lineage.types import Certainty
 from lineage.types.facts_claims import CountFar, Descends, FromAncestor, NoTrace, OtherRelation, PartsInherited
@@ -67,9 +67,9 @@ def _advice(fact: RuleAdvice) -> str:
 
 
 def _line(line: FromAncestor) -> str:
-    """A line of descent with its figures: "fine-tuned from acme/base (r 0.99, z 188, confidence 0.97)"."""
-    figures = [f"r {line.r:.2f}"] if line.r is not None else []
-    figures += [f"z {line.z:.0f}"] if line.z is not None else []
+    """A line of descent with its figures: "fine-tuned from acme/base (r 0.9959, z 188, confidence 0.97)"."""
+    figures = [correlation(line.r)] if line.r is not None else []
+    figures += [score(line.z)] if line.z is not None else []
     figures.append(f"confidence {line.confidence:.2f}")
     through = f" through {_listed(line.through, UNNAMED)}" if line.through else ""
     return f"{line.relation} from {name(line.ancestor)}{through} ({', '.join(figures)})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lineage.report.figures import percent
+from lineage.report.figures import correlation, percent, score
 from lineage.report.words import rules_ko
 from lineage.report.words.templates import filled
 from lineage.types import Certainty, Relation, Verdict
@@ -113,8 +113,8 @@ def _advice(fact: RuleAdvice) -> str:
 def _line(line: FromAncestor) -> str:
     """A line of descent with its figures, as the part of a sentence before "왔습니다"."""
     figures = [_RELATIONS[line.relation]]
-    figures += [f"r {line.r:.2f}"] if line.r is not None else []
-    figures += [f"z {line.z:.0f}"] if line.z is not None else []
+    figures += [correlation(line.r)] if line.r is not None else []
+    figures += [score(line.z)] if line.z is not None else []
     figures.append(f"확신도 {line.confidence:.2f}")
     through = f"{', '.join(map(name, line.through))} 모델을 거쳐 " if line.through else ""
     return f"{through}{name(line.ancestor)} 모델에서({', '.join(figures)})"

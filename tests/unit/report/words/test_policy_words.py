@@ -159,6 +159,11 @@ def test_a_fact_in_json_has_its_figures():
     }  # fmt: skip
 
 
+def test_a_correlation_is_never_rounded_up_to_one():
+    line = FromAncestor("fine-tuned", "acme/base", (), 0.99959, 107.2, 0.2)
+    assert text(Descends(line, is_open=False)) == "fine-tuned from acme/base (r 0.9995, z 107, confidence 0.20)"
+
+
 def test_an_ancestor_that_the_index_does_not_hold_has_no_name_below_the_report():
     hidden = node("u1", None, observed=False)
     found = audit(case("mit", [hidden, node("org/c")], [edge("u1", MODEL), edge("org/c", "u1")]), "from-scratch")
