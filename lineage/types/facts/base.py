@@ -1,4 +1,4 @@
-"""Facts: what the rooms found, as an id and figures. The sentence about one is made in lineage.report.words."""
+"""What every fact has: an id."""
 
 from __future__ import annotations
 

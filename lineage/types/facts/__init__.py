@@ -1,0 +1,5 @@
+"""Facts by subject: what the rooms found, as an id and figures. The sentence about one is made in report.words."""
+
+from lineage.types.facts.base import Fact
+
+__all__ = ["Fact"]
