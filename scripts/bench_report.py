@@ -34,7 +34,7 @@ from lineage.types import (
     Declared,
     Edge,
     Evidence,
-    Generic,
+    Excluded,
     Limits,
     Lineage,
     Node,
@@ -51,6 +51,7 @@ from lineage.types import (
     UnrelatedComponent,
     Whois,
 )
+from lineage.types.facts.exclusions import FixedTable, Vector
 
 LAYERS = {"text decoder": (32, 1), "vision encoder": (27, 4)}  # and how many times narrower than the matrices below
 MATRICES = {"q": (4096, 4096), "k": (1024, 4096), "v": (1024, 4096), "o": (4096, 4096), "gate": (12288, 4096),
@@ -98,10 +99,12 @@ def answer() -> Whois:
     )
     matches = tuple(_match(tensor, draw) for tensor in tensors)
     cue = Cue("gains", "child", 9.0, "gains spread by 1.2% more in this model, as after more training")
-    generic = tuple(Generic(f"model.layers.{i}.self_attn.rotary_emb.inv_freq", "rotary table") for i in range(32))
+    tables = tuple(
+        Excluded(f"model.layers.{i}.self_attn.rotary_emb.inv_freq", FixedTable("rotary-table")) for i in range(32)
+    )
     parent = Comparison(
         "0" * 32, "org0/model-0-instruct", "partly-derived", "component-reused", "child", 0.08, tuned, 0.99,
-        (cue.text,), findings, matches, generic, (cue,),
+        (cue.text,), findings, matches, tables, (cue,),
     )  # fmt: skip
     others = tuple(replace(parent, model=f"{i:032x}", model_name=f"org{i}/model-{i}-instruct") for i in range(2, 6))
     return Whois(
@@ -110,7 +113,7 @@ def answer() -> Whois:
         tuple((f, "0" * 32, parent.model_name) if f.relation == "fine-tuned" else (f, None, None) for f in findings),
         (parent,),
         others,
-        generic,
+        tables,
         (),
         Limits(4000, "7e195c6029ea380d", 0.02, ("fine-tuning and continued pretraining",), ("merges",)),
         Timings(0.0, 0.0, 0.0, 0.0),
@@ -222,7 +225,7 @@ def _match(tensor: TensorSketch, draw: random.Random) -> TensorMatch:
     z = draw.uniform(30.0, 70.0) if is_tuned else draw.gauss(0.0, 1.0)
     return TensorMatch(
         tensor.name, tensor.name, part.role, part.component, (part.layer, part.layer), tensor.shape, "structure", False,
-        r, r, z, used, None if used else "vectors agree between unrelated networks",
+        r, r, z, used, None if used else Vector(),
     )  # fmt: skip
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from bench_report import answer
 
-from lineage.types import Comparison, Cue, Declared, Generic, Null, Place, Relative, Whois
+from lineage.types import Comparison, Cue, Declared, Excluded, Null, Place, Relative, Whois
+from lineage.types.facts.exclusions import Stated
 
 VOID = frozenset({"meta", "link", "input", "br"})
 NAMES = (
@@ -56,8 +57,8 @@ def named(hostile: str) -> Whois:
         components=tuple((replace(f, scheme=hostile), model, hostile) for f, model, _ in asked.components),
         ancestors=(parent,),
         alternatives=(replace(parent, model="b" * 32, model_name=hostile),),
-        generic=(Generic(hostile, hostile),),
-        left_out=(f"{hostile}: {hostile}",),
+        excluded=(Excluded(hostile, Stated(hostile)),),
+        left_out=(Excluded(hostile, Stated(hostile)),),
         nearest=parent,
         null=replace(asked.null, unrelated=tuple(replace(u, model_name=hostile) for u in asked.null.unrelated)),
     )  # fmt: skip

@@ -60,7 +60,7 @@ def compared(model: str, relations: dict[str, str], name: str | None = None, **f
     )
     known = {
         "verdict": "derived", "relation": "fine-tuned", "role": "child", "share": 1.0, "evidence": evidence(),
-        "confidence": 1.0, "basis": (), "components": parts, "tensors": (), "generic": (),
+        "confidence": 1.0, "basis": (), "components": parts, "tensors": (), "excluded": (),
     }  # fmt: skip
     return Comparison(model, name or model, **(known | facts))
 
@@ -95,7 +95,7 @@ def case(
         components=tuple((part, None, None) for part in parts),
         ancestors=(),
         alternatives=(),
-        generic=(),
+        excluded=(),
         left_out=(),
         limits=Limits(40, "0123456789abcdef", 0.05, (), ("merges",)),
         timings=Timings(0.0, 0.0, 0.0, 0.0),

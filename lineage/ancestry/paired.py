@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lineage.ancestry.chance import null
-from lineage.ancestry.pair.comparison import generic
+from lineage.ancestry.pair.comparison import excluded, left_out
 from lineage.ancestry.pair.relations import is_significant
 from lineage.ancestry.placing import TRANSFORMATIONS
 from lineage.ancestry.standing import EITHER_WAY
@@ -29,8 +29,8 @@ def as_answer(a: CheckpointSketch, b: CheckpointSketch, found: Comparison, not_t
         components=components,
         ancestors=(found,) if is_above else (),
         alternatives=(found,) if place != Place() and not is_above else (),
-        generic=generic(a),
-        left_out=tuple(f"{name}: {reason}" for name, reason in a.left_out),
+        excluded=excluded(a),
+        left_out=left_out(a),
         limits=Limits(1, "", found.evidence.min_detectable_r, TRANSFORMATIONS[:-1], tuple(not_tested)),
         timings=Timings(0.0, 0.0, 0.0, 0.0),
         nearest=found,

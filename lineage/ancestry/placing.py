@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from lineage.ancestry.chance import null
 from lineage.ancestry.folding import fold
 from lineage.ancestry.layouts import fitting, in_one_layout
-from lineage.ancestry.pair.comparison import compare, generic
+from lineage.ancestry.pair.comparison import compare, excluded, left_out
 from lineage.ancestry.pair.relations import DERIVED, FOUND, is_significant
 from lineage.ancestry.standing import EITHER_WAY, standing
 from lineage.match.values import MIN_DISTINCT
@@ -108,8 +108,8 @@ def whois(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
         components=placed,
         ancestors=ancestors,
         alternatives=tuple(one for one in (*first, *rest) if one not in ancestors),
-        generic=generic(query),
-        left_out=tuple(f"{name}: {reason}" for name, reason in query.left_out),
+        excluded=excluded(query),
+        left_out=left_out(query),
         limits=Limits(
             models_searched=models,
             index_id="+".join(index.id for index in indexes),

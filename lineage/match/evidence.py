@@ -17,8 +17,7 @@ from lineage.match.units import centred, common_centred, prepare, same_positions
 from lineage.match.values import Agreement, agreements, common_values
 from lineage.sketch.family import MIN_UNITS
 from lineage.types import CheckpointSketch, Evidence, TensorMatch, TensorSketch
-
-_REORDERED = "same rows or values in another order: tested by its rows, not by z"
+from lineage.types.facts.exclusions import Exclusion, FixedTable, OtherOrder, Vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class Measured:
     """A pair with its correlation and, where it may speak, its equal values and the share of rows it holds."""
 
     pair: Pair
-    why_not: str | None
+    why_not: Exclusion | None
     r: float | None
     values: Agreement | None = None
     rows: Containment | None = None
@@ -125,18 +124,18 @@ def _gather(
     )
 
 
-def why_not(a: TensorSketch, b: TensorSketch) -> str | None:
+def why_not(a: TensorSketch, b: TensorSketch) -> Exclusion | None:
     """Why a pair of tensors is left out of the evidence, or None.
 
     Vectors are left out whatever they are called: gains and biases agree between any two networks, and a
     row of constants fitted to the same data (reference energies of elements) is equal in independent ones.
     """
-    if generic := a.part.generic or b.part.generic:
-        return generic
+    if excluded := a.part.generic or b.part.generic:
+        return excluded
     if a.params in a.shape or len(a.shape) < 2 or a.part.role in ("norm", "bias"):
-        return "vectors (gains, biases, fitted constants) agree between unrelated networks"
+        return Vector()
     if a.stats.std == 0 or b.stats.std == 0:
-        return "constant"
+        return FixedTable("constant")
     return None
 
 
@@ -181,7 +180,7 @@ def _min_detectable(tests: Sequence[PermutationTest], correction: float) -> floa
 def _measured(a: CheckpointSketch, b: CheckpointSketch, pairs: Sequence[Pair]) -> list[Measured]:
     sides = [(a.tensors[pair.a], b.tensors[pair.b]) for pair in pairs]
     reasons = [
-        why_not(left, right) or (_REORDERED if pair.how == "rows" else None)
+        why_not(left, right) or (OtherOrder() if pair.how == "rows" else None)
         for pair, (left, right) in zip(pairs, sides, strict=True)
     ]
     used = [i for i, reason in enumerate(reasons) if reason is None]
@@ -194,7 +193,7 @@ def _measured(a: CheckpointSketch, b: CheckpointSketch, pairs: Sequence[Pair]) -
             reason,
             pair_correlation(left, right, pair.transposed),
             by_place.get(i),
-            row_evidence(left, right) if reason == _REORDERED else None,
+            row_evidence(left, right) if reason == OtherOrder() else None,
         )
         for i, (pair, (left, right), reason) in enumerate(zip(pairs, sides, reasons, strict=True))
     ]

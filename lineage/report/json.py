@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from statistics import fmean, pstdev
 from typing import Any
 
 from lineage.match.tails import log10_normal
 from lineage.report.text.adapters import adapter_value
 from lineage.report.text.places import pair_verdict, placed_role, would_settle
+from lineage.report.words import text
 from lineage.types import (
     CheckpointSketch,
     Comparison,
@@ -18,7 +19,7 @@ from lineage.types import (
     Cue,
     Declared,
     Evidence,
-    Generic,
+    Excluded,
     Inherited,
     InheritedPart,
     Merge,
@@ -28,6 +29,7 @@ from lineage.types import (
     TensorMatch,
     Whois,
 )
+from lineage.types.facts import Fact
 
 Json = dict[str, Any]
 
@@ -48,8 +50,9 @@ def whois(answer: Whois) -> Json:
         "components": [component(*one) for one in placed],
         "ancestors": [ancestor(c, weights.get(c.model)) for c in answer.ancestors],
         "alternatives": [alternative(c) for c in answer.alternatives],
-        "generic": [generic(g) for g in answer.generic],
-        "left_out": list(answer.left_out),
+        "generic": [excluded(one) for one in answer.excluded],
+        "left_out": [f"{one.tensor}: {text(one.reason)}" for one in answer.left_out],
+        "left_out_facts": [excluded(one) for one in answer.left_out],
         "declared": [declared(d) for d in answer.sketch.declared],
         "limits": {
             "models_searched": limits.models_searched,
@@ -90,7 +93,7 @@ def comparison(a: CheckpointSketch, b: CheckpointSketch, found: Comparison, not_
         "cues": [_cue(c) for c in found.cues],
         "components": [component(c, found.model, found.model_name) for c in found.components],
         "tensors": [_tensor(m) for m in found.tensors],
-        "generic": [generic(g) for g in found.generic],
+        "generic": [excluded(one) for one in found.excluded],
         "limits": {
             "min_detectable_r": finite(found.evidence.min_detectable_r),
             "not_tested": list(not_tested),
@@ -172,9 +175,28 @@ def alternative(found: Comparison) -> Json:
     }
 
 
-def generic(left: Generic) -> Json:
-    """A tensor that is no evidence."""
-    return {"tensor": left.tensor, "reason": left.reason}
+def excluded(one: Excluded) -> Json:
+    """A tensor that is no evidence, or was not read."""
+    return {"tensor": one.tensor, "reason": text(one.reason), "reason_fact": fact(one.reason)}
+
+
+def fact(found: Fact) -> Json:
+    """A fact: its id, its figures by name, and the English sentence about it.
+
+    Where a text stands under a key, the facts of it stand beside it under that key with `_fact` or `_facts`.
+    """
+    return {
+        "id": found.id,
+        "values": {field.name: _value(getattr(found, field.name)) for field in fields(found)},
+        "text": text(found),
+    }
+
+
+def _value(value: Any) -> Any:
+    """A figure or name of a fact as JSON has it."""
+    if isinstance(value, float):
+        return finite(value)
+    return [_value(one) for one in value] if isinstance(value, tuple) else value
 
 
 def declared(said: Declared) -> Json:
@@ -217,7 +239,7 @@ def shown(record: ModelRecord, is_reference: bool, sketch: CheckpointSketch) -> 
     return {
         "schema": "lineage/show/1",
         **model(record, is_reference),
-        "left_out": [{"tensor": name, "reason": reason} for name, reason in sketch.left_out],
+        "left_out": [excluded(Excluded(name, reason)) for name, reason in sketch.left_out],
         "tensor_list": [
             {
                 "name": t.name,
@@ -226,7 +248,8 @@ def shown(record: ModelRecord, is_reference: bool, sketch: CheckpointSketch) -> 
                 "component": t.part.component,
                 "role": t.part.role,
                 "layer": t.part.layer,
-                "generic": t.part.generic,
+                "generic": None if t.part.generic is None else text(t.part.generic),
+                "generic_fact": None if t.part.generic is None else fact(t.part.generic),
                 "digest": t.digest,
             }
             for t in sketch.tensors
@@ -382,5 +405,6 @@ def _tensor(match: TensorMatch) -> Json:
         "z": finite(match.z),
         "log10_p": None if match.z is None else finite(log10_normal(match.z)),
         "used": match.used,
-        "why_not": match.why_not,
+        "why_not": None if match.why_not is None else text(match.why_not),
+        "why_not_fact": None if match.why_not is None else fact(match.why_not),
     }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lineage.types.facts.exclusions import Exclusion
+
 
 @dataclass(frozen=True, slots=True)
 class Axis:
@@ -32,4 +34,4 @@ class Part:
     role: str
     layer: int | None
     axes: tuple[Axis, Axis]
-    generic: str | None = None
+    generic: Exclusion | None = None

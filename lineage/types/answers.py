@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from lineage.types.evidence import Comparison, ComponentFinding, Generic
+from lineage.types.evidence import Comparison, ComponentFinding, Excluded
 from lineage.types.places import Place
 from lineage.types.sketch import CheckpointSketch
 from lineage.types.words import Verdict
@@ -132,8 +132,8 @@ class Whois:
     components: tuple[tuple[ComponentFinding, str | None, str | None], ...]  # finding, model id, model name
     ancestors: tuple[Comparison, ...]
     alternatives: tuple[Comparison, ...]
-    generic: tuple[Generic, ...]
-    left_out: tuple[str, ...]
+    excluded: tuple[Excluded, ...]
+    left_out: tuple[Excluded, ...]
     limits: Limits
     timings: Timings
     nearest: Comparison | None = None

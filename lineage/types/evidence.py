@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from lineage.types.facts.exclusions import Exclusion
 from lineage.types.words import Direction, ExpertMap, Relation, Verdict
 
 
@@ -30,7 +31,7 @@ class TensorMatch:
     cosine: float | None
     z: float | None
     used: bool
-    why_not: str | None = None
+    why_not: Exclusion | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +131,11 @@ class ComponentFinding:
 
 
 @dataclass(frozen=True, slots=True)
-class Generic:
+class Excluded:
     """A tensor that was left out, and why."""
 
     tensor: str
-    reason: str
+    reason: Exclusion
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,5 +156,5 @@ class Comparison:
     basis: tuple[str, ...]
     components: tuple[ComponentFinding, ...]
     tensors: tuple[TensorMatch, ...]
-    generic: tuple[Generic, ...]
+    excluded: tuple[Excluded, ...]
     cues: tuple[Cue, ...] = ()

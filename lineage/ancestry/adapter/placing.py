@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 from lineage.ancestry.adapter.additions import additions
 from lineage.ancestry.adapter.fitting import Fits, fits
 from lineage.ancestry.adapter.products import compare_products
-from lineage.ancestry.pair.comparison import generic
+from lineage.ancestry.pair.comparison import excluded, left_out
 from lineage.ancestry.pair.relations import is_significant
 from lineage.ancestry.placing import MOST_ALTERNATIVES, candidates, unsearched
 from lineage.errors import SketchMismatch
@@ -64,8 +64,8 @@ def whois_adapter(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
         components=_components(changes, nearest),
         ancestors=exact,
         alternatives=tuple(rest),
-        generic=generic(query),
-        left_out=tuple(f"{name}: {reason}" for name, reason in query.left_out),
+        excluded=excluded(query),
+        left_out=left_out(query),
         limits=Limits(
             models_searched=len(adapters),
             index_id="+".join(index.id for index in indexes),

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.ancestry.pair.changes import same_content
-from lineage.ancestry.pair.comparison import generic
+from lineage.ancestry.pair.comparison import excluded
 from lineage.ancestry.pair.relations import is_significant
 from lineage.match import Match, match
 from lineage.match.values import common_values
@@ -67,7 +67,7 @@ def compare_products(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) 
         basis=_basis(relation),
         components=findings,
         tensors=matched.tensors,
-        generic=generic(a),
+        excluded=excluded(a),
     )
 
 

@@ -30,7 +30,7 @@ from lineage.types import (
     Comparison,
     ComponentFinding,
     Direction,
-    Generic,
+    Excluded,
     Relation,
     TensorMatch,
     Verdict,
@@ -71,7 +71,7 @@ def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
         basis=(*basis, *findings(matched, changes, [c.name for c in components if c.basis or c.role])) if found else (),
         components=components,
         tensors=matched.tensors,
-        generic=generic(a),
+        excluded=excluded(a),
         cues=cues if found else (),
     )
 
@@ -103,9 +103,14 @@ def _of_one_beginning(words: Mapping[str, Relation], a: CheckpointSketch) -> dic
     return {name: "shared-init" if word in DERIVED else word for name, word in words.items()}
 
 
-def generic(sketch: CheckpointSketch) -> tuple[Generic, ...]:
+def excluded(sketch: CheckpointSketch) -> tuple[Excluded, ...]:
     """The tensors of a model that are no evidence, with the reason."""
-    return tuple(Generic(t.name, t.part.generic) for t in sketch.tensors if t.part.generic is not None)
+    return tuple(Excluded(t.name, t.part.generic) for t in sketch.tensors if t.part.generic is not None)
+
+
+def left_out(sketch: CheckpointSketch) -> tuple[Excluded, ...]:
+    """What lay beside the weights of a model, or was not read, with the reason."""
+    return tuple(Excluded(name, reason) for name, reason in sketch.left_out)
 
 
 def _changes(matched: Match) -> Changes:

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from lineage.checkpoints.adapters.names import PREFIX, factor_of, is_factor
 from lineage.checkpoints.reader import Contents
+from lineage.types.facts.exclusions import AdapterPart
 
-UNMERGED = "a factor of an adapter that is not merged into the weights"
-TRAINED = "trained in the place of the base's, which is here as well"
+UNMERGED = AdapterPart("unmerged-factor")
+TRAINED = AdapterPart("trained-in-place")
 
 _BASE = ".base_layer."
 _ORIGINAL = ".original_module."

@@ -170,11 +170,8 @@ def _way(say: Texts, one: Comparison) -> Markup:
 
 def _left_out(say: Texts, answer: Whois) -> Mapping[Markup, Markup]:
     reasons_: dict[Markup, list[str]] = {}
-    for one in answer.generic:
-        reasons_.setdefault(say.phrase(one.reason), []).append(one.tensor)
-    for text in answer.left_out:
-        name, _, reason = text.rpartition(": ")
-        reasons_.setdefault(say.phrase(reason), []).append(name or reason)
+    for one in (*answer.excluded, *answer.left_out):
+        reasons_.setdefault(say.fact(one.reason), []).append(one.tensor)
     return {reason: _names(say, names) for reason, names in reasons_.items()}
 
 

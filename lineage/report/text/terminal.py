@@ -20,6 +20,7 @@ from lineage.report.text.places import (
     pair_verdict,
     unfound,
 )
+from lineage.report.words import text
 from lineage.types import (
     CheckpointSketch,
     Comparison,
@@ -27,7 +28,7 @@ from lineage.types import (
     Declared,
     Direction,
     Evidence,
-    Generic,
+    Excluded,
     Relation,
     TensorMatch,
     Verdict,
@@ -54,20 +55,20 @@ def whois_screen(answer: Whois, width: int = 100, colour: bool = False) -> str:
     sketch = answer.sketch
     canvas.pair(plain(sketch.name), headline(answer).text, _STYLES[answer.verdict])
     canvas.table([_placed_row(answer, *placed) for placed in answer.components], right=(1,))
-    for text in () if answer.adapted is None else adapter_lines(answer, answer.adapted):
-        canvas.line(text, indent=2)
+    for line in () if answer.adapted is None else adapter_lines(answer, answer.adapted):
+        canvas.line(line, indent=2)
     for parent in answer.place.parents:
         compared = comparison_of(answer, parent.model)
         if compared is not None:
             canvas.line(_direction(compared, "child"), indent=2)
             _seen(canvas, compared)
-    for text in lines(answer):
-        canvas.line(text, indent=2)
+    for line in lines(answer):
+        canvas.line(line, indent=2)
     for other in answer.alternatives[:_COMPARED]:
         canvas.line(f"compared: {plain(other.model_name)}, {_figures(other.evidence)}", indent=2)
     if (more := len(answer.alternatives) - _COMPARED) > 0:
         canvas.line(f"compared: {more:,} more related ones (`--json` lists them)", indent=2)
-    _left_out(canvas, answer.generic, answer.left_out)
+    _left_out(canvas, (*answer.excluded, *answer.left_out))
     _unread(canvas, sketch)
     _gains(canvas, answer.nearest)
     canvas.line(_declared(sketch.declared, sketch.licence), indent=2)
@@ -95,7 +96,7 @@ def compare_screen(
     canvas.table([_pair_row(c, found) for c in found.components], right=(1,))
     canvas.line(_direction(found, found.role), indent=2)
     _seen(canvas, found)
-    _left_out(canvas, found.generic, [f"{name}: {reason}" for name, reason in a.left_out])
+    _left_out(canvas, (*found.excluded, *(Excluded(name, reason) for name, reason in a.left_out)))
     _unread(canvas, a)
     _unread(canvas, b)
     _gains(canvas, found)
@@ -178,13 +179,10 @@ def _seen(canvas: Canvas, found: Comparison) -> None:
         canvas.line(f"seen: {'; '.join(seen)}", indent=2)
 
 
-def _left_out(canvas: Canvas, generic: Sequence[Generic], left_out: Iterable[str]) -> None:
+def _left_out(canvas: Canvas, found: Iterable[Excluded]) -> None:
     reasons: dict[str, list[str]] = {}
-    for one in generic:
-        reasons.setdefault(one.reason, []).append(one.tensor)
-    for text in left_out:
-        name, _, reason = text.rpartition(": ")
-        reasons.setdefault(reason, []).append(name or reason)
+    for one in found:
+        reasons.setdefault(text(one.reason), []).append(one.tensor)
     for reason, names in reasons.items():
         shown = ", ".join(plain(name) for name in names[:_FEW])
         more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
@@ -282,6 +280,7 @@ def _described(finding: ComponentFinding, found: Comparison) -> str:
 def _tensor_row(match: TensorMatch) -> list[str]:
     name = plain(match.a) if match.a == match.b else f"{plain(match.a)} = {plain(match.b)}"
     shape = "x".join(str(n) for n in match.shape) + (" transposed" if match.transposed else "")
-    used = f"by {match.how}" if match.used else f"no: {plain(match.why_not or 'not chosen')}"
+    why_not = "not chosen" if match.why_not is None else text(match.why_not)
+    used = f"by {match.how}" if match.used else f"no: {plain(why_not)}"
     figures = (correlation(match.r)[2:], score(match.z)[2:])
     return [name, plain(match.role), shape, *figures, used]

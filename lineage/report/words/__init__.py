@@ -10,13 +10,14 @@ from lineage.types.facts import Fact
 
 Language = Literal["en", "ko"]
 
-Texts = Mapping[str, Callable[[Any], str]]
-_TEXTS: Mapping[Language, Texts] = {
+TEXTS: Mapping[Language, Mapping[str, Callable[[Any], str]]] = {
     "en": {**en.TEXTS, **policy_en.TEXTS},
     "ko": {**ko.TEXTS, **policy_ko.TEXTS},
 }
+BARE = frozenset({"stated"})
+"""Ids of facts that are said in the words of a file, whatever its language."""
 
 
 def text(fact: Fact, language: Language = "en") -> str:
     """The sentence, or the part of one, that says `fact`."""
-    return _TEXTS[language][fact.id](fact)
+    return TEXTS[language][fact.id](fact)

@@ -1,5 +1,6 @@
 """Facts by subject: what the rooms found, as an id and figures. The sentence about one is made in report.words."""
 
-from lineage.types.facts.base import Fact
+from lineage.types.facts.base import KINDS, Fact
+from lineage.types.facts.exclusions import Exclusion
 
-__all__ = ["Fact"]
+__all__ = ["KINDS", "Exclusion", "Fact"]

@@ -6,6 +6,7 @@ import pytest
 
 from lineage.anatomy import describe
 from lineage.types import Part
+from lineage.types.facts.exclusions import FixedTable
 from tests import model_shapes as shapes
 
 
@@ -92,7 +93,7 @@ def test_gpt2_is_stored_in_out_square_matrices_too():
     assert axes(parts["transformer.h.0.attn.c_proj.weight"]) == ("heads", STREAM)
     assert axes(parts["transformer.h.0.mlp.c_fc.weight"]) == (STREAM, "text decoder.0/mlp*")
     assert axes(parts["transformer.h.0.mlp.c_proj.weight"]) == ("text decoder.0/mlp*", STREAM)
-    assert parts["transformer.h.0.attn.bias"].generic == "causal mask"
+    assert parts["transformer.h.0.attn.bias"].generic == FixedTable("causal-mask")
     assert axes(parts["transformer.wpe.weight"]) == ("positions", STREAM)
 
 
@@ -190,7 +191,7 @@ def test_whisper_hears_with_its_encoder_and_reads_it_across():
     assert axes(conv2)[0] == sound
     assert axes(parts["model.decoder.layers.0.encoder_attn.k_proj.weight"]) == ("heads", sound)
     assert axes(parts["model.decoder.layers.0.encoder_attn.q_proj.weight"]) == ("heads", STREAM)
-    assert parts["model.encoder.embed_positions.weight"].generic == "sinusoidal positions"
+    assert parts["model.encoder.embed_positions.weight"].generic == FixedTable("sinusoidal-positions")
     assert parts["model.decoder.embed_positions.weight"].generic is None
 
 

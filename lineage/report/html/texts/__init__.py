@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
-from typing import Literal
 
 from lineage.report.html.markup import Markup, escaped, tag
+from lineage.report.words import Language, text
+from lineage.types.facts import Fact
 
-Language = Literal["en", "ko"]
 LANGUAGES: tuple[Language, ...] = ("en", "ko")
 
 
@@ -43,13 +43,17 @@ class Texts:
             return escaped(f"{table[stem]} {number}")
         return escaped(name)
 
+    def fact(self, fact: Fact) -> Markup:
+        """What is said of a fact."""
+        return escaped(text(fact, self.language))
+
     def phrase(self, english: str) -> Markup:
         """A finding or reason in this language; one that has no pattern stays English and is marked so."""
         if self.language == "en":
             return escaped(english)
-        for pattern, text in self.phrases:
+        for pattern, made in self.phrases:
             if found := pattern.fullmatch(english):
-                return escaped(text.format(*found.groups()))
+                return escaped(made.format(*found.groups()))
         return tag("span", english, lang="en")
 
 

@@ -11,12 +11,8 @@ from typing import get_args
 
 import pytest
 
-from lineage.anatomy import fixed, generators
 from lineage.ancestry.placing import NOT_TESTED, OUTSIDE, TRANSFORMATIONS
-from lineage.checkpoints.decode import non_weights
-from lineage.checkpoints.io.views import EMPTY
 from lineage.report.html.texts import LANGUAGES, texts
-from lineage.sketch.checkpoint_pass import MASK
 from lineage.types import Relation, Verdict
 
 ROOM = Path(str(files("lineage.report.html")))
@@ -96,13 +92,6 @@ SAID = {
     *TRANSFORMATIONS,
     *NOT_TESTED,
     OUTSIDE,
-    *(reason for _, reason in fixed._BY_NAME),
-    *(reason for reason, _ in (*generators._VECTOR, *generators._MATRIX)),
-    *(non_weights.OPTIMIZER, non_weights.COUNTER, non_weights.METRIC, non_weights.AVERAGED, non_weights.RANDOM),
-    "constant",
-    "causal mask",
-    MASK,
-    EMPTY,
 }
 SEEN = {
     "1 of 40 matrices equal": "행렬 40개 가운데 1개가 같음",

@@ -12,7 +12,7 @@ from lineage.types import (
     Cue,
     Declared,
     Evidence,
-    Generic,
+    Excluded,
     Inherited,
     InheritedPart,
     Limits,
@@ -22,6 +22,7 @@ from lineage.types import (
     Timings,
     Whois,
 )
+from lineage.types.facts.exclusions import NotAWeight, Stated
 from tests.small_models import sketched, trained
 
 FOUND = Evidence(0.99996, 188.4, 7, 900, 1000, 1.5, -4000.0, 0.98, 0.03, 82)
@@ -47,7 +48,7 @@ PAIR = TensorMatch(
     60.0,
     True,
 )
-UNUSED = replace(PAIR, a="norm", b="norm", used=False, why_not="too few units", z=None, r=None)
+UNUSED = replace(PAIR, a="norm", b="norm", used=False, why_not=Stated("too few units"), z=None, r=None)
 ANCESTOR = Comparison(
     "ab" * 16,
     "qwen/Qwen2.5-VL-7B",
@@ -60,17 +61,20 @@ ANCESTOR = Comparison(
     ("B rounds to A",),
     (VISION, TEXT, HEAD),
     (PAIR, UNUSED),
-    (Generic("rotary", "fixed table"),),
+    (Excluded("rotary", Stated("fixed table")),),
 )
-SKETCH = replace(sketched(trained(1), "acme/Nova-9B", licence="apache-2.0"), left_out=(("step", "training counter"),))
+COUNTER = NotAWeight("training-counter")
+SKETCH = replace(
+    sketched(trained(1), "acme/Nova-9B", licence="apache-2.0"), left_out=(("step", COUNTER),)
+)
 ANSWER = Whois(
     SKETCH,
     "partly-derived",
     ((VISION, ANCESTOR.model, ANCESTOR.model_name), (TEXT, None, None), (HEAD, None, None)),
     (ANCESTOR,),
     (replace(ANCESTOR, model="cd" * 16, model_name="other", relation="sibling", role=None),),
-    tuple(Generic(f"rotary.{i}", "fixed table") for i in range(5)),
-    ("step: training counter",),
+    tuple(Excluded(f"rotary.{i}", Stated("fixed table")) for i in range(5)),
+    (Excluded("step", COUNTER),),
     Limits(4812, "0123456789abcdef", 0.06, ("fine-tuning",), ("merges",)),
     Timings(0.1, 0.2, 0.3, 0.4),
     place=Place(
@@ -240,10 +244,10 @@ def test_nothing_from_a_file_steers_the_terminal():
             open=(Relative("o", hostile("o"), "fine-tuned", 0.5, basis=(hostile("b"),)),),
             unobserved=(Between(("o", hostile("u")), 0.8),),
         ),
-        generic=(Generic(hostile("t"), hostile("w")),),
+        excluded=(Excluded(hostile("t"), Stated(hostile("w"))),),
     )
     pairs = replace(
-        ANCESTOR, tensors=(replace(PAIR, a=hostile("x"), role=hostile("y"), used=False, why_not=hostile("z")),)
+        ANCESTOR, tensors=(replace(PAIR, a=hostile("x"), role=hostile("y"), used=False, why_not=Stated(hostile("z"))),)
     )
     for screen in (whois_screen(bad, 120), compare_screen(bad.sketch, bad.sketch, pairs, explain=True)):
         assert not {"\x1b", "\u202e"} & set(screen)

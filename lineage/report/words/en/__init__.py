@@ -5,4 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-TEXTS: dict[str, Callable[[Any], str]] = {}
+from lineage.report.words.en import exclusions
+
+TEXTS: dict[str, Callable[[Any], str]] = {**exclusions.TEXTS}
