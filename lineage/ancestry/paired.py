@@ -10,9 +10,10 @@ from lineage.ancestry.pair.relations import is_significant
 from lineage.ancestry.placing import TRANSFORMATIONS
 from lineage.ancestry.standing import EITHER_WAY
 from lineage.types import CheckpointSketch, Comparison, Limits, Place, Relative, Timings, Verdict, Whois
+from lineage.types.facts import Fact
 
 
-def as_answer(a: CheckpointSketch, b: CheckpointSketch, found: Comparison, not_tested: Sequence[str]) -> Whois:
+def as_answer(a: CheckpointSketch, b: CheckpointSketch, found: Comparison, not_tested: Sequence[Fact]) -> Whois:
     """What `a` is to `b` as it would be said of `a` if no other model were known.
 
     `not_tested` are the limits of the comparison. The place has one relative at most, and a direction only where the

@@ -33,6 +33,7 @@ from lineage.types import (
     Verdict,
     Whois,
 )
+from lineage.types.facts.limits import LookedFor, NotTested, OtherVersion
 
 Placed = tuple[ComponentFinding, str | None, str | None]
 Layouts = Mapping[str, Sequence[CheckpointSketch]]
@@ -48,24 +49,20 @@ _EXACTNESS = {"identical": 2, "re-encoded": 1}
 _SUGGESTIVE = 0.3  # cosine of tensor vectors, whose error is 1/16: a suggestion to look, not evidence
 
 TRANSFORMATIONS = (
-    "copying, renaming, resharding, transposing, casting",
-    "rounding to int8 and int4",
-    "pruning of single weights",
-    "fine-tuning and continued pretraining",
-    "added, dropped and reordered layers",
-    "added vocabulary",
-    "reordered rows of single tensors",
-    "reuse of one component",
-    "merges of several parents that are known here",
+    LookedFor("copy"),
+    LookedFor("rounding"),
+    LookedFor("pruning"),
+    LookedFor("tuning"),
+    LookedFor("layers"),
+    LookedFor("vocabulary"),
+    LookedFor("row-order"),
+    LookedFor("component"),
+    LookedFor("merge"),
 )
-MERGES = "merges of several parents (`lineage decompose` does)"  # by a comparison of two models alone
-NOT_TESTED = (
-    "whole networks permuted or rotated",
-    "distillation and other functional likeness (it leaves no trace in weights)",
-    "a common parent that is not known here (two of its children look like parent and child)",
-)
+MERGES = NotTested("merge")  # by a comparison of two models alone
+NOT_TESTED = (NotTested("hidden-units"), NotTested("distillation"), NotTested("absent-parent"))
 
-OUTSIDE = "rows outside the sample, where a model was not read whole (`--depth full` reads all of it)"
+OUTSIDE = NotTested("outside-sample")
 _NOTHING = CheckpointSketch("", FAMILY, "full", "", "", "", "", 0, 0, ())
 
 
@@ -186,16 +183,15 @@ def _in_order(place: Place, compared: Sequence[Comparison]) -> list[Comparison]:
     return [by_model[one.model] for one in kin if one.model in by_model]
 
 
-def unsampled(models: Iterable[CheckpointSketch | ModelRecord]) -> tuple[str, ...]:
+def unsampled(models: Iterable[CheckpointSketch | ModelRecord]) -> tuple[NotTested, ...]:
     """What lies between the samples of models that were not read whole, as a limit of the answer."""
     return (OUTSIDE,) if any(model.depth == "sampled" for model in models) else ()
 
 
-def unsearched(indexes: Sequence[Index]) -> tuple[str, ...]:
+def unsearched(indexes: Sequence[Index]) -> tuple[OtherVersion, ...]:
     """What the indexes keep and no search sees, as a limit of the answer."""
     count = sum(index.unsearched for index in indexes)
-    said = f"models of the index that another version sketched: {count:,} (`lineage doctor` lists them)"
-    return (said,) if count else ()
+    return (OtherVersion(count),) if count else ()
 
 
 def candidates(query: CheckpointSketch, index: Index) -> list[str]:

@@ -11,6 +11,7 @@ from lineage.api.sketching import NO_WEIGHTS, Watch, timed_sketch
 from lineage.errors import UnsupportedFormat
 from lineage.sketch.adapters import is_adapter, require_model
 from lineage.types import CheckpointSketch, Comparison, Depth, Merge, Whois
+from lineage.types.facts import Fact
 
 
 def whois(
@@ -73,7 +74,7 @@ def as_answer(a: CheckpointSketch, b: CheckpointSketch, found: Comparison) -> Wh
     return ancestry.as_answer(a, b, found, not_tested(a, b))
 
 
-def not_tested(a: CheckpointSketch, b: CheckpointSketch) -> tuple[str, ...]:
+def not_tested(a: CheckpointSketch, b: CheckpointSketch) -> tuple[Fact, ...]:
     """What a comparison of two models does not test; empty for adapters."""
     from lineage.ancestry.placing import MERGES, NOT_TESTED, unsampled
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from statistics import fmean, pstdev
 from typing import Any
 
 from lineage.match.tails import log10_normal
+from lineage.report.facts import fact_value, fact_values
+from lineage.report.figures import finite
+from lineage.report.schemes import scheme_words
 from lineage.report.text.adapters import adapter_value
 from lineage.report.text.places import pair_verdict, placed_role, would_settle
-from lineage.report.words import text
+from lineage.report.words import text, texts
 from lineage.types import (
     CheckpointSketch,
     Comparison,
@@ -58,8 +60,10 @@ def whois(answer: Whois) -> Json:
             "models_searched": limits.models_searched,
             "index_id": limits.index_id,
             "min_detectable_r": finite(limits.min_detectable_r),
-            "transformations": list(limits.transformations),
-            "not_tested": list(limits.not_tested),
+            "transformations": texts(limits.transformations),
+            "transformation_facts": fact_values(limits.transformations),
+            "not_tested": texts(limits.not_tested),
+            "not_tested_facts": fact_values(limits.not_tested),
         },
         "null": _null(answer.null),
         "adapter": adapter_value(answer.adapted),
@@ -77,7 +81,7 @@ def failed(path: str, error: str, exit_code: int) -> Json:
     return {"schema": "lineage/failed/1", "path": path, "error": error, "exit_code": exit_code}
 
 
-def comparison(a: CheckpointSketch, b: CheckpointSketch, found: Comparison, not_tested: Sequence[str] = ()) -> Json:
+def comparison(a: CheckpointSketch, b: CheckpointSketch, found: Comparison, not_tested: Sequence[Fact] = ()) -> Json:
     """`lineage/compare/1`."""
     return {
         "schema": "lineage/compare/1",
@@ -89,14 +93,16 @@ def comparison(a: CheckpointSketch, b: CheckpointSketch, found: Comparison, not_
         "share": finite(found.share),
         **_evidence(found.evidence),
         "confidence": finite(found.confidence),
-        "basis": list(found.basis),
+        "basis": texts(found.basis),
+        "basis_facts": fact_values(found.basis),
         "cues": [_cue(c) for c in found.cues],
         "components": [component(c, found.model, found.model_name) for c in found.components],
         "tensors": [_tensor(m) for m in found.tensors],
         "generic": [excluded(one) for one in found.excluded],
         "limits": {
             "min_detectable_r": finite(found.evidence.min_detectable_r),
-            "not_tested": list(not_tested),
+            "not_tested": texts(not_tested),
+            "not_tested_facts": fact_values(not_tested),
         },
     }
 
@@ -134,8 +140,10 @@ def component(finding: ComponentFinding, model: str | None, name: str | None) ->
         "role": finding.role,
         **_evidence(finding.evidence),
         "confidence": finite(finding.confidence),
-        "basis": list(finding.basis),
-        "scheme": finding.scheme,
+        "basis": texts(finding.basis),
+        "basis_facts": fact_values(finding.basis),
+        "scheme": scheme_words(finding.schemes),
+        "scheme_facts": fact_values(finding.schemes),
         "layer_map": None if finding.layer_map is None else [list(pair) for pair in finding.layer_map],
         "expert_map": None if finding.expert_map is None else [list(pair) for pair in finding.expert_map],
     }
@@ -158,7 +166,8 @@ def ancestor(found: Comparison, weight: float | None) -> Json:
         "share": finite(found.share),
         **_evidence(found.evidence),
         "confidence": finite(found.confidence),
-        "basis": list(found.basis),
+        "basis": texts(found.basis),
+        "basis_facts": fact_values(found.basis),
         "weight": finite(weight),
     }
 
@@ -177,26 +186,7 @@ def alternative(found: Comparison) -> Json:
 
 def excluded(one: Excluded) -> Json:
     """A tensor that is no evidence, or was not read."""
-    return {"tensor": one.tensor, "reason": text(one.reason), "reason_fact": fact(one.reason)}
-
-
-def fact(found: Fact) -> Json:
-    """A fact: its id, its figures by name, and the English sentence about it.
-
-    Where a text stands under a key, the facts of it stand beside it under that key with `_fact` or `_facts`.
-    """
-    return {
-        "id": found.id,
-        "values": {field.name: _value(getattr(found, field.name)) for field in fields(found)},
-        "text": text(found),
-    }
-
-
-def _value(value: Any) -> Any:
-    """A figure or name of a fact as JSON has it."""
-    if isinstance(value, float):
-        return finite(value)
-    return [_value(one) for one in value] if isinstance(value, tuple) else value
+    return {"tensor": one.tensor, "reason": text(one.reason), "reason_fact": fact_value(one.reason)}
 
 
 def declared(said: Declared) -> Json:
@@ -249,7 +239,7 @@ def shown(record: ModelRecord, is_reference: bool, sketch: CheckpointSketch) -> 
                 "role": t.part.role,
                 "layer": t.part.layer,
                 "generic": None if t.part.generic is None else text(t.part.generic),
-                "generic_fact": None if t.part.generic is None else fact(t.part.generic),
+                "generic_fact": None if t.part.generic is None else fact_value(t.part.generic),
                 "digest": t.digest,
             }
             for t in sketch.tensors
@@ -288,13 +278,8 @@ def named(model_id: str, name: str) -> Json:
     return {"model": model_id, "model_name": name}
 
 
-def finite(number: float | None) -> float | None:
-    """`number`, or None where it is not finite: JSON has no word for infinity."""
-    return number if number is not None and math.isfinite(number) else None
-
-
 def _place(answer: Whois) -> Json:
-    """Where the model stands; facts have no ids of their own yet, so each is a text under "basis"."""
+    """Where the model stands."""
     place = answer.place
     return {
         "parents": [
@@ -302,7 +287,7 @@ def _place(answer: Whois) -> Json:
                 **_relative(one),
                 "components": list(one.components),
                 "weight": finite(one.weight),
-                "facts": [{"id": "basis", "values": {}, "text": text} for text in one.basis],
+                "facts": fact_values(one.basis),
             }
             for one in place.parents
         ],
@@ -387,7 +372,13 @@ def _null(null: Null) -> Json:
 
 
 def _cue(cue: Cue) -> Json:
-    return {"name": cue.name, "role": cue.role, "ratio": finite(cue.ratio), "text": cue.text}
+    return {
+        "name": cue.name,
+        "role": cue.role,
+        "ratio": finite(cue.ratio),
+        "text": text(cue.fact),
+        "text_fact": fact_value(cue.fact),
+    }
 
 
 def _tensor(match: TensorMatch) -> Json:
@@ -406,5 +397,5 @@ def _tensor(match: TensorMatch) -> Json:
         "log10_p": None if match.z is None else finite(log10_normal(match.z)),
         "used": match.used,
         "why_not": None if match.why_not is None else text(match.why_not),
-        "why_not_fact": None if match.why_not is None else fact(match.why_not),
+        "why_not_fact": None if match.why_not is None else fact_value(match.why_not),
     }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lineage.types.evidence import Comparison, ComponentFinding, Excluded
+from lineage.types.facts import Fact
 from lineage.types.places import Place
 from lineage.types.sketch import CheckpointSketch
 from lineage.types.words import Verdict
@@ -18,8 +19,8 @@ class Limits:
     models_searched: int
     index_id: str
     min_detectable_r: float | None
-    transformations: tuple[str, ...]
-    not_tested: tuple[str, ...]
+    transformations: tuple[Fact, ...]
+    not_tested: tuple[Fact, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,15 +28,10 @@ from lineage.types import (
     Verdict,
     Whois,
 )
+from lineage.types.facts import Fact
+from lineage.types.facts.limits import LookedFor, NotTested, UnopenedModels, WholeTensors
 
-TRANSFORMATIONS = (
-    "merging into a known model on top of another, with any weight",
-    "copying, renaming and rescaling of adapters",
-)
-_NOT_TESTED = (
-    "which of two alike adapters was made from the other, and whether one was: a like beginning on like data leaves"
-    " the same trace"
-)
+TRANSFORMATIONS = (LookedFor("adapter-merge"), LookedFor("adapter-copy"))
 _RELATED: tuple[Verdict, ...] = ("identical", "derived", "related")
 _NOTHING = CheckpointSketch("", FAMILY, "full", "", "", "", "", 0, 0, ())
 
@@ -118,17 +113,17 @@ def _verdict(nearest: Comparison | None, found: Sequence[Addition]) -> Verdict:
     return "independent" if tested else "inconclusive"
 
 
-def _not_tested(query: CheckpointSketch, fitting: Fits) -> tuple[str, ...]:
+def _not_tested(query: CheckpointSketch, fitting: Fits) -> tuple[Fact, ...]:
     """What a search could have looked at and did not."""
-    said = [_NOT_TESTED]
+    found: list[Fact] = [NotTested("adapter-direction")]
     if fitting.opened < fitting.possible:
-        said.append(f"the shapes of {fitting.possible - fitting.opened:,} models that are large enough")
+        found.append(UnopenedModels(fitting.possible - fitting.opened))
     wholes = sum(rank_of(t) is None for t in query.tensors)
     if wholes:
-        said.append(f"{wholes} whole tensors of the adapter (modules_to_save), which replace the base's")
+        found.append(WholeTensors(wholes))
     if query.format == "peft-dora":
-        said.append("merges of a DoRA adapter, whose magnitudes scale rows of a base that is not here")
-    return tuple(said)
+        found.append(NotTested("dora-merge"))
+    return tuple(found)
 
 
 def _adapted(query: CheckpointSketch, fitting: Fits, found: tuple[Addition, ...], pairs: int) -> Adapted:

@@ -8,7 +8,7 @@ other. Only equal products do, or equal ones up to one factor.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
 import numpy as np
@@ -31,11 +31,10 @@ from lineage.types import (
     TensorSketch,
     Verdict,
 )
+from lineage.types.facts import Fact
+from lineage.types.facts.descent import OneBase, SharedFactors
+from lineage.types.facts.schemes import OtherFactor
 
-SHARED_FACTORS = (
-    "both stand on the same first factors: begun alike, or one trained on from the other; the two look the same"
-)
-ONE_BASE = "both change one base, or related ones: adapters of one base agree without one being made from the other"
 _VERDICTS: dict[Relation, Verdict] = {
     "identical": "identical", "re-encoded": "derived", "shared-init": "related", "sibling": "related",
     "independent": "independent", "inconclusive": "inconclusive",
@@ -86,12 +85,13 @@ def _finding(matched: Match, name: str) -> ComponentFinding:
         confidence=1.0 if exact else 0.0,
         basis=_basis(relation),
         layer_map=None,
-        scheme="another factor" if relation == "re-encoded" else None,
+        schemes=(OtherFactor(),) if relation == "re-encoded" else (),
     )
 
 
-def _basis(relation: Relation) -> tuple[str, ...]:
-    return {"shared-init": (SHARED_FACTORS,), "sibling": (ONE_BASE,)}.get(relation, ())
+def _basis(relation: Relation) -> tuple[Fact, ...]:
+    found: Mapping[Relation, Fact] = {"shared-init": SharedFactors(), "sibling": OneBase()}
+    return (found[relation],) if relation in found else ()
 
 
 def _word(matched: Match, names: Sequence[str], evidence: Evidence) -> Relation:

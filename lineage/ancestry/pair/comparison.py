@@ -35,6 +35,8 @@ from lineage.types import (
     TensorMatch,
     Verdict,
 )
+from lineage.types.facts import Fact
+from lineage.types.facts.schemes import Scheme
 
 _A_PART = 0.1  # share of foreign parameters from which a model has reused a component rather than descended whole
 _A_DETAIL = 0.01
@@ -126,7 +128,7 @@ def _in_order(found: Change, held: TensorMatch, reordered: Collection[str]) -> C
 
 
 def _component(
-    matched: Match, name: str, word: Relation, changes: Changes, pointed: tuple[Direction, tuple[str, ...]]
+    matched: Match, name: str, word: Relation, changes: Changes, pointed: tuple[Direction, tuple[Fact, ...]]
 ) -> ComponentFinding:
     own = [(m, c) for m, c in changes if m.component == name]
     came = inherited(matched, name, own) if word in FOUND else None
@@ -145,7 +147,7 @@ def _component(
         basis=(*pointed[1], *findings(matched, changes, (name,))) if found else (),
         layer_map=layer_map(own) if found else None,
         expert_map=expert_map(m for m, _ in own) if found else None,
-        scheme=_scheme(matched, own) if found else None,
+        schemes=_schemes(matched, own) if found else (),
         inherited=came,
     )
 
@@ -187,18 +189,14 @@ def _of_size(finding: ComponentFinding, params: int, of: int) -> ComponentFindin
     return replace(finding, params=params, share=params / of, inherited=came)
 
 
-def _scheme(matched: Match, own: Changes) -> str | None:
-    """The schemes that hold a tenth or more of what has one, by size: files mix them ("gguf q4_k + q6_k")."""
+def _schemes(matched: Match, own: Changes) -> tuple[Scheme, ...]:
+    """The schemes that hold a tenth or more of what has one, the commonest by size first: files mix them."""
     params = {t.name: t.params for t in matched.a.tensors}
-    sizes: Counter[str] = Counter()
+    sizes: Counter[Scheme] = Counter()
     for matching, change_of in own:
         if change_of.scheme is not None:
             sizes[change_of.scheme] += params[matching.a]
-    names = [name for name, size in sizes.most_common() if size >= _MIXED * sizes.total()]
-    if not names:
-        return None
-    format_name = names[0].partition(" ")[0] + " "
-    return " + ".join([names[0], *(name.removeprefix(format_name) for name in names[1:])])
+    return tuple(scheme for scheme, size in sizes.most_common() if size >= _MIXED * sizes.total())
 
 
 def _support(matched: Match, own: Changes) -> float:

@@ -17,7 +17,8 @@ from lineage.types import Lineage
 
 NAMESPACE = "urn:x-weight-lineage:"
 _UUIDS = UUID("6f1d3f0e-5c1b-5c57-9d6a-3b0a1f7c2e44")  # made once, for this package alone
-_ENDS = ("parent", "child", "parent_name", "child_name")
+FACTS = "basis_facts"  # of an edge: what `basis` says in English
+_ELSEWHERE = ("parent", "child", "parent_name", "child_name", FACTS)
 _FACTS = ("id", "params", "observed", "root", "aliases", "copies", "family")
 _UNKNOWN: tuple[Any, ...] = (None, [])
 
@@ -34,8 +35,8 @@ def identifier(value: Mapping[str, Any]) -> UUID:
 
 
 def edge_facts(edge: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """All that an edge of a statement knows except its ends, as (name, text) with names of our own."""
-    known = {key: value for key, value in edge.items() if key not in _ENDS and value not in _UNKNOWN}
+    """All that an edge of a statement knows except its ends, in English, as (name, text) with names of our own."""
+    known = {key: value for key, value in edge.items() if key not in _ELSEWHERE and value not in _UNKNOWN}
     return [(f"lineage:{key}", _text(value)) for key, value in known.items()]
 
 

@@ -46,7 +46,7 @@ def graph_page(lineage: Lineage, language: Language = "en") -> bytes:
     ]
     if alone:
         folds.append(_alone(say, alone, is_open))
-    texts_ = [tag("li", say.phrase(text)) for text in lineage.contradictions]
+    texts_ = [tag("li", say.fact(one)) for one in lineage.contradictions]
     against = section("contradictions", say("graph.contradictions"), tag("ul", texts_)) if texts_ else ""
     body = joined(
         tag("header", tag("h1", say("graph.page")), _summary(say, lineage, len(related), len(alone))),

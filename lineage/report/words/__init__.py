@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from lineage.report.words import en, ko, policy_en, policy_ko
@@ -14,10 +14,15 @@ TEXTS: Mapping[Language, Mapping[str, Callable[[Any], str]]] = {
     "en": {**en.TEXTS, **policy_en.TEXTS},
     "ko": {**ko.TEXTS, **policy_ko.TEXTS},
 }
-BARE = frozenset({"stated"})
+BARE = frozenset({"named-in", "stated", "encoding", "few-bits"})
 """Ids of facts that are said in the words of a file, whatever its language."""
 
 
 def text(fact: Fact, language: Language = "en") -> str:
     """The sentence, or the part of one, that says `fact`."""
     return TEXTS[language][fact.id](fact)
+
+
+def texts(facts: Iterable[Fact], language: Language = "en") -> list[str]:
+    """What is said of each of several facts."""
+    return [text(fact, language) for fact in facts]

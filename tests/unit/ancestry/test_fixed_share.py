@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lineage.ancestry import compare
+from lineage.types.facts.schemes import UnitScales
 from tests.synthetic import sketch
 
 RNG = np.random.default_rng(8)
@@ -29,4 +30,4 @@ def test_a_folded_norm_is_a_change_of_form() -> None:
     gains = np.exp(RNG.standard_normal((16, 1, 1, 1))).astype(np.float32)
     folded = {**NETWORK, "conv2.weight": NETWORK["conv2.weight"] * gains}
     found = compare(sketch(folded), sketch(NETWORK))
-    assert (found.relation, found.components[0].scheme) == ("re-encoded", "a scale for each unit")
+    assert (found.relation, found.components[0].schemes) == ("re-encoded", (UnitScales(),))

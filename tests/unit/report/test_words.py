@@ -12,8 +12,11 @@ import pytest
 
 from lineage.report import words
 from lineage.types.facts import KINDS, Fact
+from lineage.types.facts.changes import EqualMatrices, LowRanks
+from lineage.types.facts.cues import Computable, FewerLayers, GrownVocabulary, ShrunkRows
+from lineage.types.facts.exclusions import NotFinite
 
-NOT_SAID: frozenset[tuple[str, str]] = frozenset()
+NOT_SAID = {(kind, end) for kind in ("declared-unrelated", "declared-reversed") for end in ("child", "parent")}
 """Fields (id, name) that only JSON has: ids of models, whose names are said."""
 
 
@@ -75,6 +78,37 @@ def test_a_fact_says_all_that_it_has(kind: type[Fact]):
                     )
                 }
                 assert len(others) > 1 or (kind.id, field.name) in NOT_SAID, field.name
+
+
+EXAMPLES = {
+    EqualMatrices(1, 40): ("1 of 40 matrices equal", "행렬 40개 가운데 1개가 같음"),
+    LowRanks(8, 12, 16, 14): (
+        "difference of rank 8 in 12 matrices (up to 16 in 14 matrices)",
+        "행렬 12개에서 차이의 계수가 8(행렬 14개에서 최대 16)",
+    ),
+    ShrunkRows("this-model", 0.999906): (
+        "rows of unseen tokens are scaled by 0.999906 in this model (weight decay)",
+        "이 모델에서는 학습에 나오지 않은 토큰의 행이 0.999906배로 줄어 있음(가중치 감쇠)",
+    ),
+    GrownVocabulary(1200, 1000): (
+        "token table of 1,200 values against 1,000: vocabularies grow",
+        "토큰 표의 값이 1,200개 대 1,000개: 어휘는 늘어나는 쪽으로 바뀜",
+    ),
+    Computable("reference", "rounding"): (
+        "the reference can be computed from this model by rounding, not the other way round",
+        "이 모델을 반올림하면 상대가 되지만 그 반대는 안 됨",
+    ),
+    FewerLayers("this-model", 4, 6): (
+        "4 of the reference's 6 layers are here and no other",
+        "상대의 층 6개 가운데 4개만 있고 다른 층은 없음",
+    ),
+    NotFinite(1, beyond_float32=False): ("1 NaN or infinite values", "NaN 또는 무한대 값 1개"),
+}
+
+
+@pytest.mark.parametrize("fact", EXAMPLES, ids=lambda fact: fact.id)
+def test_the_words_of_some(fact: Fact):
+    assert (words.text(fact), words.text(fact, "ko")) == EXAMPLES[fact]
 
 
 @pytest.mark.parametrize("kind", SAID, ids=lambda kind: kind.id)

@@ -5,6 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lineage.report.words.ko import exclusions
+from lineage.report.words.ko import changes, cues, descent, exclusions, limits, schemes
 
-TEXTS: dict[str, Callable[[Any], str]] = {**exclusions.TEXTS}
+TEXTS: dict[str, Callable[[Any], str]] = {
+    **exclusions.TEXTS,
+    **cues.TEXTS,
+    **changes.TEXTS,
+    **descent.TEXTS,
+    **limits.TEXTS,
+    **schemes.TEXTS,
+}
