@@ -61,7 +61,7 @@ def match(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Match:
         prepare(sketch)
     pairs = find_reordered(a, b, pair_tensors(a, b, models), models) if copied is None else copied
     measured = _measured(a, b, pairs)
-    names = list(dict.fromkeys(t.part.component for t in a.tensors if t.part.generic is None))
+    names = list(dict.fromkeys(t.part.component for t in a.tensors if t.part.excluded is None))
     by_component: dict[str, list[Measured]] = {name: [] for name in names}
     for one in measured:
         by_component[a.tensors[one.pair.a].part.component].append(one)
@@ -96,7 +96,7 @@ def _gather(
     counts = _distinct_counts(a, b, used)
     covered = [m.pair for m in measured if m.why_not is None or m.rows is not None]
     names = set(components)
-    params = unread + sum(t.params for t in a.tensors if t.part.component in names and t.part.generic is None)
+    params = unread + sum(t.params for t in a.tensors if t.part.component in names and t.part.excluded is None)
     z = sum(t.z for t in tests) / math.sqrt(len(tests)) if tests else None
     agreeing, compared = sum(c.agreeing for c in counts), sum(c.compared for c in counts)
     expected = sum(c.expected for c in counts)
@@ -130,7 +130,7 @@ def why_not(a: TensorSketch, b: TensorSketch) -> Exclusion | None:
     Vectors are left out whatever they are called: gains and biases agree between any two networks, and a
     row of constants fitted to the same data (reference energies of elements) is equal in independent ones.
     """
-    if excluded := a.part.generic or b.part.generic:
+    if excluded := a.part.excluded or b.part.excluded:
         return excluded
     if a.params in a.shape or len(a.shape) < 2 or a.part.role in ("norm", "bias"):
         return Vector()

@@ -238,8 +238,8 @@ def shown(record: ModelRecord, is_reference: bool, sketch: CheckpointSketch) -> 
                 "component": t.part.component,
                 "role": t.part.role,
                 "layer": t.part.layer,
-                "generic": None if t.part.generic is None else text(t.part.generic),
-                "generic_fact": None if t.part.generic is None else fact_value(t.part.generic),
+                "generic": None if t.part.excluded is None else text(t.part.excluded),
+                "generic_fact": None if t.part.excluded is None else fact_value(t.part.excluded),
                 "digest": t.digest,
             }
             for t in sketch.tensors

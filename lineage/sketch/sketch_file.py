@@ -115,7 +115,7 @@ def _tensor_header(tensor: TensorSketch) -> dict[str, Any]:
         "name": tensor.name,
         "shape": list(tensor.shape),
         "dtype": tensor.dtype,
-        "part": [part.component, part.role, part.layer, _written(part.generic)],
+        "part": [part.component, part.role, part.layer, _written(part.excluded)],
         "axes": [[axis.label, axis.exchangeable] for axis in part.axes],
         "stats": astuple(tensor.stats),
         "band_digest": tensor.band_digest,
@@ -212,7 +212,7 @@ def _tensor(entry: dict[str, Any], cursor: _Cursor) -> TensorSketch:
     if any(n < 1 for n in stored) or len(stored) > 64 or math.prod(stored) >= 1 << 60:
         raise ValueError("impossible shape")
     shape = stored or (1,)
-    component, role, layer, generic = entry["part"]
+    component, role, layer, reason = entry["part"]
     (first, first_free), (second, second_free) = entry["axes"]
     grid = grids(shape)
     matrix = len(shape) > 1
@@ -226,7 +226,7 @@ def _tensor(entry: dict[str, Any], cursor: _Cursor) -> TensorSketch:
             str(role),
             None if layer is None else int(layer),
             (Axis(str(first), bool(first_free)), Axis(str(second), bool(second_free))),
-            None if generic is None else read(str(generic)),
+            None if reason is None else read(str(reason)),
         ),
         params=math.prod(shape),
         stats=_stats(entry["stats"]),

@@ -57,7 +57,7 @@ def sketch_tensor(view: TensorView, part: Part, depth: Depth, path: str) -> Tens
     rows = sampled(shape[0])
     full: FullPass | None = None
     if view.dtype.kind in "biu":
-        part = replace(part, generic=part.generic or NotAWeight("integers"))
+        part = replace(part, excluded=part.excluded or NotAWeight("integers"))
     if depth == "full" and params > WHOLE:
         blocks = (view.rows(a, b) for a, b in bands_read(view, depth))
         full, band = _feed(blocks, shape, rows, view, path, codes=True)
@@ -67,13 +67,13 @@ def sketch_tensor(view: TensorView, part: Part, depth: Depth, path: str) -> Tens
         band = whole[rows]
         # A product of rank one looks like a table of an outer product.
         table = fixed_table(view.name, shape, None if is_change(view.encoding) else _as_float32(whole))
-        part = replace(part, generic=part.generic or table)
+        part = replace(part, excluded=part.excluded or table)
     else:
         band = np.concatenate([view.rows(a, b) for a, b in bands_read(view, depth)])
     flat = _as_float32(band).reshape(len(rows), -1)
     _require_finite(flat, view, path)
     if params > WHOLE:
-        part = replace(part, generic=part.generic or fixed_rows(flat))
+        part = replace(part, excluded=part.excluded or fixed_rows(flat))
     row_grid, col_grid = grids(shape)
     values = flat[np.ix_(np.searchsorted(rows, row_grid), col_grid)]
     units: tuple[Units | None, Units | None] = (None, None)

@@ -99,5 +99,5 @@ class CheckpointSketch:
 
     @property
     def params(self) -> int:
-        """Number of weights, those of generic tensors and `unread` ones included."""
+        """Number of weights, those of excluded tensors and `unread` ones included."""
         return sum(t.params for t in self.tensors) + self.unread

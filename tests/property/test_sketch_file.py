@@ -93,7 +93,7 @@ def test_what_is_no_evidence_comes_back_too(array):
     made = sketch({"buffer": np.asarray(array), "weight": np.ones((2, 3), np.float32)}, config={})
     read = through_a_file(made)
     assert_same_but_for_the_path(made, read)
-    assert read.tensors[0].part.generic is not None
+    assert read.tensors[0].part.excluded is not None
 
 
 def test_values_at_the_ends_of_float32_come_back_finite():

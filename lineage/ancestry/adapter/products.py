@@ -73,7 +73,7 @@ def compare_products(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) 
 def _finding(matched: Match, name: str) -> ComponentFinding:
     evidence = matched.components[name]
     relation = _word(matched, [name], evidence)
-    params = sum(t.params for t in matched.a.tensors if t.part.component == name and t.part.generic is None)
+    params = sum(t.params for t in matched.a.tensors if t.part.component == name and t.part.excluded is None)
     exact = relation in ("identical", "re-encoded")
     return ComponentFinding(
         name=name,

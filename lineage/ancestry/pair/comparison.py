@@ -99,7 +99,7 @@ def _of_one_beginning(words: Mapping[str, Relation], a: CheckpointSketch) -> dic
 
     Two networks begun from one seed have what neither trained in common: that is no reuse.
     """
-    begun = sum(t.params for t in a.tensors if t.part.generic is None and words[t.part.component] == "shared-init")
+    begun = sum(t.params for t in a.tensors if t.part.excluded is None and words[t.part.component] == "shared-init")
     if begun <= _A_PART * a.params:
         return dict(words)
     return {name: "shared-init" if word in DERIVED else word for name, word in words.items()}
@@ -107,7 +107,7 @@ def _of_one_beginning(words: Mapping[str, Relation], a: CheckpointSketch) -> dic
 
 def excluded(sketch: CheckpointSketch) -> tuple[Excluded, ...]:
     """The tensors of a model that are no evidence, with the reason."""
-    return tuple(Excluded(t.name, t.part.generic) for t in sketch.tensors if t.part.generic is not None)
+    return tuple(Excluded(t.name, t.part.excluded) for t in sketch.tensors if t.part.excluded is not None)
 
 
 def left_out(sketch: CheckpointSketch) -> tuple[Excluded, ...]:
@@ -118,7 +118,7 @@ def left_out(sketch: CheckpointSketch) -> tuple[Excluded, ...]:
 def _changes(matched: Match) -> Changes:
     mine = {t.name: t for t in matched.a.tensors}
     theirs = {t.name: t for t in matched.b.tensors}
-    held = [m for m in matched.tensors if mine[m.a].part.generic is None]
+    held = [m for m in matched.tensors if mine[m.a].part.excluded is None]
     return [(m, _in_order(change(mine[m.a], theirs[m.b], m), m, matched.reordered)) for m in held]
 
 
@@ -134,7 +134,7 @@ def _component(
     came = inherited(matched, name, own) if word in FOUND else None
     if word in UNCHANGED and came is not None and came.parts:
         word = "component-reused"  # the same values, of a part of it
-    params = sum(t.params for t in matched.a.tensors if t.part.component == name and t.part.generic is None)
+    params = sum(t.params for t in matched.a.tensors if t.part.component == name and t.part.excluded is None)
     found = word in FOUND
     return ComponentFinding(
         name=name,
@@ -154,7 +154,7 @@ def _component(
 
 def _true_of_all(finding: ComponentFinding, matched: Match, changes: Changes) -> Relation:
     """The word for a component; "identical" is not said where gains, biases or little matrices differ or are new."""
-    own = {t.name for t in matched.a.tensors if t.part.component == finding.name and t.part.generic is None}
+    own = {t.name for t in matched.a.tensors if t.part.component == finding.name and t.part.excluded is None}
     faced = {held.a: found.kind in EQUAL for held, found in changes if held.a in own}
     if finding.relation != "identical" or (own == faced.keys() and all(faced.values())):
         return finding.relation
@@ -173,7 +173,7 @@ def _with_copies(components: tuple[ComponentFinding, ...], a: CheckpointSketch) 
     sizes: Counter[str] = Counter()
     for tensor in a.tensors:
         name = tensor.part.component
-        if tensor.part.generic is None:
+        if tensor.part.excluded is None:
             sizes[name] += tensor.params
         if name not in found and tensor.name in tied:
             found[name] = replace(found[tied[tensor.name].part.component], name=name)
@@ -217,7 +217,7 @@ def _certainty(matched: Match, name: str, word: Relation, changes: Changes) -> f
 
 def _is_a_part(matched: Match, changes: Changes) -> bool:
     """Whether the reference has components, heads aside, of which nothing is in the query."""
-    theirs = {t.name: t for t in matched.b.tensors if t.part.generic is None}
+    theirs = {t.name: t for t in matched.b.tensors if t.part.excluded is None}
     met = {theirs[m.b].part.component for m, c in changes if m.b in theirs and c.kind != "unrelated"}
     foreign = sum(t.params for t in theirs.values() if t.part.component not in {*met, "head"})
     return foreign > _A_PART * matched.b.params

@@ -84,7 +84,7 @@ def _is_the_whole(of: Compared) -> bool:
     related = [m for m, c in of.changes if c.kind != "unrelated"]
     sides = ((of.match.a, {m.a for m in related}), (of.match.b, {m.b for m in related}))
     for sketch, names in sides:
-        sizes = [(t.params, t.name in names) for t in sketch.tensors if len(t.shape) > 1 and t.part.generic is None]
+        sizes = [(t.params, t.name in names) for t in sketch.tensors if len(t.shape) > 1 and t.part.excluded is None]
         if sum(size for size, is_related in sizes if is_related) < _NEARLY_ALL * sum(size for size, _ in sizes):
             return False
     return True

@@ -82,7 +82,7 @@ def show_screen(
         [
             [
                 f"  {plain(t.name)}", plain(t.part.role), "x".join(map(str, t.shape)) or "scalar", plain(t.dtype),
-                "" if t.part.generic is None else plain(text(t.part.generic)),
+                "" if t.part.excluded is None else plain(text(t.part.excluded)),
             ]
             for t in sketch.tensors
         ],

@@ -102,7 +102,7 @@ class TestConfig:
 
     def test_an_adapter_of_rank_one_is_no_fixed_table(self, tmp_path: Path) -> None:
         made = sketch_checkpoint(open_checkpoint(write_adapter(tmp_path, drawn({"q": (64, 64)}, rank=1, seed=2))))
-        assert [t.part.generic for t in made.tensors] == [None]
+        assert [t.part.excluded for t in made.tensors] == [None]
 
 
 class TestMerging:
