@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from lineage.report.bom.statement import FACTS, NAMESPACE, rendered, statement
+from lineage.report.bom.statement import NAMESPACE, rendered, statement
 from lineage.types import Lineage
 
 Json = dict[str, Any]
@@ -42,5 +42,5 @@ def _name(node: str) -> str:
 
 
 def _attributes(value: Mapping[str, Any]) -> Json:
-    known = {key: fact for key, fact in value.items() if fact is not None and key != FACTS}
+    known = {key: fact for key, fact in value.items() if fact is not None}
     return {f"lineage:{key}": json.dumps(fact) if isinstance(fact, list) else fact for key, fact in known.items()}

@@ -17,15 +17,18 @@ from lineage.types import Lineage
 
 NAMESPACE = "urn:x-weight-lineage:"
 _UUIDS = UUID("6f1d3f0e-5c1b-5c57-9d6a-3b0a1f7c2e44")  # made once, for this package alone
-FACTS = "basis_facts"  # of an edge: what `basis` says in English
-_ELSEWHERE = ("parent", "child", "parent_name", "child_name", FACTS)
+_ENDS = ("parent", "child", "parent_name", "child_name")
 _FACTS = ("id", "params", "observed", "root", "aliases", "copies", "family")
 _UNKNOWN: tuple[Any, ...] = (None, [])
 
 
-def statement(lineage: Lineage) -> dict[str, Any]:
-    """`lineage/graph/1` with every text escaped."""
+def statement(lineage: Lineage, *, with_facts: bool = False) -> dict[str, Any]:
+    """`lineage/graph/1` with every text escaped; reasons are in English, and as facts where these are asked for."""
     value: dict[str, Any] = each_text(document(lineage), plain)
+    if not with_facts:
+        for key, held in (("contradiction_facts", [value]), ("basis_facts", value["edges"])):
+            for one in held:
+                del one[key]
     return value
 
 
@@ -35,8 +38,8 @@ def identifier(value: Mapping[str, Any]) -> UUID:
 
 
 def edge_facts(edge: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """All that an edge of a statement knows except its ends, in English, as (name, text) with names of our own."""
-    known = {key: value for key, value in edge.items() if key not in _ELSEWHERE and value not in _UNKNOWN}
+    """All that an edge of a statement knows except its ends, as (name, text) with names of our own."""
+    known = {key: value for key, value in edge.items() if key not in _ENDS and value not in _UNKNOWN}
     return [(f"lineage:{key}", _text(value)) for key, value in known.items()]
 
 
