@@ -23,7 +23,7 @@ from lineage.types import facts
 HOUSE = Path(lineage.__file__).parent
 STRICT = ("types", "anatomy", "sketch", "match", "ancestry")
 """Rooms in which no sentence stands at all."""
-ROOMS = (*STRICT, "store", "checkpoints", "api")
+ROOMS = (*STRICT, "store", "checkpoints", "policy", "api")
 NAMES = frozenset({"gate and up", "not in the index", "ncnn palette of 8 bits"})  # of units, of a node, of an encoding
 WORD = re.compile(r"[A-Za-z][a-z'-]*[,.:;)]?")
 PHRASE = 3  # words: names of components, methods and encodings have two
