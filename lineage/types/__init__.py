@@ -31,6 +31,18 @@ from lineage.types.policies import (
     Verification,
 )
 from lineage.types.sketch import CheckpointSketch, Stats, TensorSketch, Units
+from lineage.types.tokenizers import (
+    Neighbours,
+    OrderTest,
+    Overlap,
+    SpecialTokens,
+    TokenizerBasis,
+    TokenizerComparison,
+    TokenizerRelation,
+    TokenizerSketch,
+    TokenKind,
+    Vocabulary,
+)
 from lineage.types.words import AnyArray, Certainty, Depth, Direction, ExpertMap, FloatArray, Relation, Verdict
 
 __all__ = [
@@ -73,10 +85,13 @@ __all__ = [
     "MergePart",
     "Meter",
     "ModelRecord",
+    "Neighbours",
     "Neurons",
     "Node",
     "Null",
+    "OrderTest",
     "Outcome",
+    "Overlap",
     "Part",
     "Place",
     "PolicyFinding",
@@ -85,16 +100,23 @@ __all__ = [
     "Relabelled",
     "Relation",
     "Relative",
+    "SpecialTokens",
     "Standing",
     "Stats",
     "TensorMatch",
     "TensorSketch",
     "TensorView",
     "Timings",
+    "TokenKind",
+    "TokenizerBasis",
+    "TokenizerComparison",
+    "TokenizerRelation",
+    "TokenizerSketch",
     "Trace",
     "Units",
     "UnrelatedComponent",
     "Verdict",
     "Verification",
+    "Vocabulary",
     "Whois",
 ]

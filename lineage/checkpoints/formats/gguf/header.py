@@ -53,9 +53,10 @@ class Header:
     tensors: tuple[TensorLine, ...]
 
 
-def parse_header(file: ByteSource) -> Header:
+def parse_header(file: ByteSource, keep: frozenset[str] = frozenset()) -> Header:
     """Parse and check the header; the tensors come in the order of their bytes.
 
+    Lists whose keys are in `keep` are kept however long they are, within the limit on all lists together.
     Raises Truncated, Malformed, UnsupportedDtype, and UnsupportedFormat for version 1 and big-endian files.
     """
     cursor = _Cursor(file)
@@ -69,7 +70,7 @@ def parse_header(file: ByteSource) -> Header:
         key = cursor.text(MAX_KEPT) or ""
         if key in metadata:
             raise Malformed(file.path, f"metadata key {quoted(key)} comes twice")
-        metadata[key] = _value(cursor, cursor.number("<I"))
+        metadata[key] = _value(cursor, cursor.number("<I"), most=MAX_ITEMS if key in keep else MAX_KEPT_ITEMS)
     lines = [_line(cursor) for _ in range(tensor_count)]
     alignment = _alignment(file, metadata)
     return Header(metadata, _placed(file, lines, cursor.position + -cursor.position % alignment, alignment))
@@ -146,8 +147,8 @@ def _check_count(cursor: _Cursor, count: int, limit: int, least: int, what: str)
     cursor.require(count * least)
 
 
-def _value(cursor: _Cursor, kind: int, depth: int = 0) -> Any:
-    """One metadata value; None for what is too long to be kept."""
+def _value(cursor: _Cursor, kind: int, depth: int = 0, most: int = MAX_KEPT_ITEMS) -> Any:
+    """One metadata value; None for what is too long to be kept: a text, or a list of more than `most` items."""
     if kind in _SCALARS:
         return cursor.number(_SCALARS[kind])
     if kind == _STRING:
@@ -156,21 +157,21 @@ def _value(cursor: _Cursor, kind: int, depth: int = 0) -> Any:
         what = "lists too deep" if kind == _ARRAY else f"type {kind}, which does not exist"
         raise Malformed(cursor.file.path, f"a metadata value before byte {cursor.position:,} has {what}")
     of, count = cursor.number("<I"), cursor.number("<Q")
-    return _array(cursor, of, count, depth)
+    return _array(cursor, of, count, depth, most)
 
 
-def _array(cursor: _Cursor, of: int, count: int, depth: int) -> list[Any] | None:
+def _array(cursor: _Cursor, of: int, count: int, depth: int, most: int) -> list[Any] | None:
     if of in _SCALARS:
         code = _SCALARS[of]
         width = struct.calcsize(code)
-        if count > MAX_KEPT_ITEMS:
+        if count > most:
             cursor.skip(count * width)
             return None
         cursor.count(count)
         return list(struct.unpack(f"<{count}{code[1]}", cursor.take(count * width)))
     cursor.require(8 * count if of == _STRING else 12 * count)
     cursor.count(count)
-    keep = count <= MAX_KEPT_ITEMS
+    keep = count <= most
     values = [_item(cursor, of, depth, keep) for _ in range(count)]
     return values if keep else None
 

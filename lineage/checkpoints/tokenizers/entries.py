@@ -1,0 +1,114 @@
+"""From the entries of a file to a vocabulary: ids in order, within bounds, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from lineage.checkpoints.io.quoting import quoted
+from lineage.checkpoints.tokenizers.spelling import Spelling, is_byte, looks_special, spelling_of, to_bytes
+from lineage.errors import Malformed
+from lineage.types import Vocabulary
+
+MAX_FILE = 64 << 20  # bytes; the largest public ones take 34 MB
+MAX_TOKENS = 1 << 21  # the largest have 0.3 million
+MAX_ID = (1 << 32) - 2
+MAX_TOKEN = 1 << 16  # bytes of one token
+MAX_PATTERN = 512  # characters; the longest public ones have 430
+MAX_NAME = 256  # characters of a special token
+
+
+@dataclass(slots=True)
+class Entries:
+    """What a file says: the texts or bytes of its tokens with their ids, and which of them it marks."""
+
+    path: Path
+    format: str
+    texts: Sequence[str] | Sequence[bytes]
+    ids: Sequence[int]
+    marked: set[int] = field(default_factory=set)
+    algorithm: str | None = None
+    spelling: Spelling | None = None  # where the file tells
+    pattern: str | None = None
+    has_special: bool = True
+
+
+def vocabulary(entries: Entries, name: str) -> Vocabulary:
+    """Bring the tokens into the order of their ids and to the bytes that they mean.
+
+    Raises Malformed for ids that are none or come twice, and for more or longer tokens than any tokenizer has.
+    """
+    _check(entries)
+    order = np.argsort(np.asarray(entries.ids, np.int64), kind="stable")
+    ids = np.asarray(entries.ids, np.int64)[order]
+    if np.any(ids[1:] == ids[:-1]):
+        twice = int(ids[1:][ids[1:] == ids[:-1]][0])
+        raise Malformed(entries.path, f"gives the id {twice:,} to two tokens")
+    texts = [entries.texts[i] for i in order.tolist()]
+    marked = np.array([int(i) in entries.marked for i in ids.tolist()], np.bool_)
+    tokens, special = _spelled(texts, ids.tolist(), marked.tolist(), entries.spelling)
+    if max(map(len, tokens)) > MAX_TOKEN:
+        raise Malformed(entries.path, f"holds a token of more than {MAX_TOKEN:,} bytes: this is no vocabulary")
+    return Vocabulary(
+        name=name,
+        path=str(entries.path),
+        format=entries.format,
+        algorithm=entries.algorithm,
+        tokens=tuple(tokens),
+        ids=ids,
+        marked=marked,
+        special=special if entries.has_special else None,
+        pattern=_pattern(entries.pattern),
+    )
+
+
+def _check(entries: Entries) -> None:
+    if not entries.ids:
+        raise Malformed(entries.path, "holds no tokens")
+    if len(entries.ids) > MAX_TOKENS:
+        raise Malformed(entries.path, f"holds {len(entries.ids):,} tokens, more than the {MAX_TOKENS:,} allowed")
+    for number in (min(entries.ids), max(entries.ids)):
+        if not 0 <= number <= MAX_ID:
+            raise Malformed(entries.path, f"has a token with the id {number}, which is none")
+
+
+def _spelled(
+    texts: list[str] | list[bytes], ids: list[int], marked: list[bool], spelling: Spelling | None
+) -> tuple[list[bytes], tuple[tuple[str, int], ...]]:
+    """The bytes of each token, and the special ones as the file writes them."""
+    if texts and isinstance(texts[0], bytes):
+        return [text for text in texts if isinstance(text, bytes)], ()  # such formats mark none
+    written = [text for text in texts if isinstance(text, str)]
+    apart = [m or looks_special(t) for t, m in zip(written, marked, strict=True)]
+    ordinary = [t for t, special in zip(written, apart, strict=True) if not special]
+    made = iter(to_bytes(ordinary, spelling or spelling_of(ordinary)))
+    tokens = [
+        t.encode("utf-8", "replace") if special else next(made) for t, special in zip(written, apart, strict=True)
+    ]
+    named = tuple((t[:MAX_NAME], i) for t, i, s in zip(written, ids, apart, strict=True) if s and not is_byte(t))
+    return tokens, named
+
+
+def _pattern(text: str | None) -> str | None:
+    return text if text is not None and len(text) <= MAX_PATTERN else None
+
+
+def as_texts(path: Path, values: Iterable[object], what: str) -> list[str]:
+    """Insist that every value is a text. Raises Malformed."""
+    texts = list(values)
+    for text in texts:
+        if not isinstance(text, str):
+            raise Malformed(path, f"{what} holds {quoted(str(text))}, which is no text")
+    return texts  # type: ignore[return-value]
+
+
+def as_ids(path: Path, values: Iterable[object], what: str) -> list[int]:
+    """Insist that every value is a whole number. Raises Malformed."""
+    numbers = list(values)
+    for number in numbers:
+        if type(number) is not int:
+            raise Malformed(path, f"{what} has the id {quoted(str(number))}, which is no whole number")
+    return numbers  # type: ignore[return-value]

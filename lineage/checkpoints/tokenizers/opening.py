@@ -1,0 +1,107 @@
+"""Opening the tokenizer of a folder, a file or an address, whatever its format."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from lineage.checkpoints.formats.gguf.header import MAGIC
+from lineage.checkpoints.io import strict_json
+from lineage.checkpoints.io.bytes import DiskFolder, Folder, PositionedFile, read
+from lineage.checkpoints.remote import is_remote, locate
+from lineage.checkpoints.tokenizers.entries import MAX_FILE, Entries, vocabulary
+from lineage.checkpoints.tokenizers.gguf import read_gguf_vocabulary
+from lineage.checkpoints.tokenizers.lists import is_vocab_json, read_vocab_json, read_vocab_txt
+from lineage.checkpoints.tokenizers.sentencepiece import looks_like_sentencepiece, read_sentencepiece
+from lineage.checkpoints.tokenizers.tiktoken import is_tekken, looks_like_ranks, read_ranks, read_tekken
+from lineage.checkpoints.tokenizers.tokenizer_json import is_tokenizer_json, read_tokenizer_json
+from lineage.errors import Malformed, UnsupportedFormat
+from lineage.types import Meter, Vocabulary
+
+_NAMES = (
+    re.compile(r"tokenizer\.json"),
+    re.compile(r"tekken.*\.json"),
+    re.compile(r"(tokenizer|spiece|sentencepiece|sentencepiece\.bpe|spm)\.model(\.v\d\w*)?"),
+    re.compile(r".*\.tiktoken"),
+    re.compile(r"vocab\.json"),
+    re.compile(r"vocab\.txt"),
+    re.compile(r".*\.gguf", re.IGNORECASE),
+)
+"""The files that hold a tokenizer, those that say most first."""
+_HEAD = 1 << 16  # bytes
+
+
+def open_tokenizer(path: str | Path) -> Vocabulary:
+    """Read the tokenizer at `path`: a file of one of the formats, or a folder that holds such a file; or an address.
+
+    Nothing is executed, no expression of a file is run. Raises UnsupportedFormat where there is no tokenizer,
+    Truncated, Malformed, Unreachable, CheckpointError.
+    """
+    if is_remote(path):
+        located = locate(str(path))
+        place, name = located.place, "/".join(located.naming.parts[-2:])
+    else:
+        place = DiskFolder(Path(path), Meter()) if Path(path).is_dir() else PositionedFile(Path(path), Meter())
+        name = Path(path).absolute().name
+    if isinstance(place, PositionedFile):
+        return vocabulary(_read(place), name)
+    file = tokenizer_in(place)
+    if file is None:
+        raise UnsupportedFormat(place.path, "holds no tokenizer: name its file")
+    return vocabulary(_read(file), name)
+
+
+def tokenizer_at(path: Path) -> Vocabulary | None:
+    """The tokenizer beside the weights at `path` on disk: that of a folder, or of a GGUF file; None without one.
+
+    Raises CheckpointError.
+    """
+    if path.is_dir():
+        file = tokenizer_in(DiskFolder(path, Meter()))
+    else:
+        file = PositionedFile(path, Meter()) if path.suffix.lower() == ".gguf" else None
+    try:
+        return None if file is None else vocabulary(_read(file), path.absolute().name)
+    except UnsupportedFormat:
+        return None
+
+
+def tokenizer_in(folder: Folder) -> PositionedFile | None:
+    """The file of a folder that holds its tokenizer; None without one. Raises CheckpointError."""
+    files = folder.files()
+    for pattern in _NAMES:
+        found = [name for name in files if pattern.fullmatch(name)]
+        if found:
+            return folder.open(found[0])
+    return None
+
+
+def _read(file: PositionedFile) -> Entries:
+    head = file.head(_HEAD)
+    if head.startswith(MAGIC):
+        return read_gguf_vocabulary(file)
+    if file.size > MAX_FILE:
+        raise Malformed(file.path, f"is {file.size:,} bytes long, more than the {MAX_FILE:,} of any tokenizer")
+    if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{":
+        return _of_json(file.path, strict_json.read_object(file, MAX_FILE))
+    content = read(file, 0, file.size)
+    if looks_like_sentencepiece(head):
+        return read_sentencepiece(file.path, content)
+    if looks_like_ranks(head):
+        return read_ranks(file.path, content)
+    if file.path.suffix == ".txt":
+        return read_vocab_txt(file.path, content)
+    raise UnsupportedFormat(
+        file.path, "is no tokenizer: tokenizer.json, sentencepiece, vocab.json, vocab.txt, tiktoken, GGUF are read"
+    )
+
+
+def _of_json(path: Path, value: dict[str, Any]) -> Entries:
+    if is_tokenizer_json(value):
+        return read_tokenizer_json(path, value)
+    if is_tekken(value):
+        return read_tekken(path, value)
+    if is_vocab_json(value):
+        return read_vocab_json(path, value)
+    raise UnsupportedFormat(path, "is JSON, but no tokenizer")
