@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from lineage.checkpoints import is_remote, open_checkpoint, open_merged, shown
-from lineage.errors import UnsupportedFormat
-from lineage.sketch import is_sketch_file, read_sketch, sketch_checkpoint, write_sketch
+from lineage.checkpoints.tokenizers import tokenizer_at
+from lineage.errors import CheckpointError, UnsupportedFormat
+from lineage.sketch import is_sketch_file, read_sketch, sketch_checkpoint, sketch_tokenizer, write_sketch
 from lineage.sketch.adapters import is_large
 from lineage.types import CheckpointSketch, Depth
 
@@ -56,4 +57,15 @@ def timed_sketch(
     step = None if watch is None else lambda done, total: watch(shown(str(source)), done, total)
     depth = depth or ("sampled" if is_remote(source) or is_large(checkpoint) else "full")
     made = sketch_checkpoint(checkpoint, depth, threads=threads or os.cpu_count() or 1, watch=step)
+    made = made if adapter is not None or is_remote(source) else _with_tokenizer(made, Path(source))
     return made, opened - started, time.perf_counter() - opened
+
+
+def _with_tokenizer(made: CheckpointSketch, source: Path) -> CheckpointSketch:
+    """Add the sketch of the tokenizer that a folder or a GGUF file holds; one that cannot be read is left out."""
+    try:
+        found = tokenizer_at(source)
+        return made if found is None else replace(made, tokenizer=sketch_tokenizer(found))
+    except CheckpointError as error:
+        name = Path(error.path).name
+        return replace(made, left_out=(*made.left_out, (name, f"a tokenizer that cannot be read: it {error.problem}")))

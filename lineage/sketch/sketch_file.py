@@ -19,6 +19,7 @@ from lineage.sketch.checkpoint_pass import content_id
 from lineage.sketch.family import FAMILY, PERMUTATIONS, PROJECTION_DIMS, UNIT_DIMS
 from lineage.sketch.neuron_arrays import NEURON_ARRAYS, neurons_arrays, neurons_header, read_neurons
 from lineage.sketch.tensor_pass import grids
+from lineage.sketch.tokenizer_file import PREFIX, decode_tokenizer, encode_tokenizer
 from lineage.types import Axis, CheckpointSketch, Declared, Part, Stats, TensorSketch, Units
 from lineage.types.facts.exclusions import Exclusion
 from lineage.written_reasons import read, written
@@ -46,10 +47,13 @@ def write_sketch(sketch: CheckpointSketch, path: str | Path) -> None:
     """Write `sketch` to `path` at once: a reader sees the old file or the whole new one. Raises OSError."""
     from safetensors.numpy import save
 
-    arrays, text = _arrays(sketch), json.dumps(_header(sketch), separators=(",", ":"))
-    payload = save(
-        {**arrays, **neurons_arrays(sketch.neurons), _CHECKSUM: _checksum(text, arrays)}, metadata={"lineage": text}
-    )
+    header, arrays = _header(sketch), _arrays(sketch)
+    beside = dict(neurons_arrays(sketch.neurons))
+    if sketch.tokenizer is not None:
+        header["tokenizer"], tokenizer = encode_tokenizer(sketch.tokenizer)
+        beside |= tokenizer
+    text = json.dumps(header, separators=(",", ":"))
+    payload = save({**arrays, **beside, _CHECKSUM: _checksum(text, arrays)}, metadata={"lineage": text})
     write_whole(Path(path), payload)
 
 
@@ -71,12 +75,15 @@ def read_sketch(path: str | Path) -> CheckpointSketch:
             arrays = {name: file.get_tensor(name) for name in _ARRAYS}
             checksum = file.get_tensor(_CHECKSUM)
             neurons = {name: file.get_tensor(name) for name in NEURON_ARRAYS if "neurons" in header}
+            beside = {name: file.get_tensor(name) for name in file.keys() if name.startswith(PREFIX)}  # noqa: SIM118
     except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise Malformed(where, "is not a sketch, or is damaged: make it again with `lineage sketch`") from error
     try:
         if checksum.tobytes() != _checksum(text, arrays).tobytes():
             raise ValueError("its checksum does not fit")
-        return replace(_decode(header, arrays), neurons=read_neurons(header.get("neurons"), neurons))
+        tokenizer = decode_tokenizer(header["tokenizer"], beside) if "tokenizer" in header else None
+        neurons_read = read_neurons(header.get("neurons"), neurons)
+        return replace(_decode(header, arrays), neurons=neurons_read, tokenizer=tokenizer)
     except (KeyError, ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
         raise Malformed(where, f"the sketch is damaged ({error}): make it again with `lineage sketch`") from error
 

@@ -1,0 +1,104 @@
+"""Which tokens say something: those that every trainer writes alike, or that a person chose, are left out by kind."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.types import TokenKind
+
+KINDS: tuple[TokenKind, ...] = ("bytes", "characters", "digits", "repeats", "reserved")
+"""In the order in which they are tried: a token is of the first that fits. Codes are places here, from 1."""
+ORDINARY = 0
+MOST_LENGTH, SORTED = 0x7F, 0x80
+"""A mark holds a length in its lower bits, and in its highest whether the token lies in a stretch sorted as text."""
+SORTED_RUN = 8  # tokens in the order of their text, which chance brings about once in 8!
+
+_BYTE = re.compile(rb"<0x[0-9A-Fa-f]{2}>")
+_BLANKS = b" \t\n\r\x0b\x0c"
+
+
+def token_kinds(tokens: Sequence[bytes], marked: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """The code of each token's kind, uint8 (n,), 0 for ordinary ones; `marked` are those that the file sets apart."""
+    text = np.frombuffer(b"".join(tokens), np.uint8)
+    lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
+    ends = np.cumsum(lengths)
+    starts = ends - lengths
+    first, last = _at(text, starts, lengths), _at(text, ends - 1, lengths)
+    starts = np.where((lengths > 1) & (first == ord(" ")), starts + 1, starts)  # the space before a word
+    kinds = np.zeros(len(tokens), np.uint8)
+    bracketed = (lengths > 2) & (
+        ((first == ord("<")) & (last == ord(">"))) | ((first == ord("[")) & (last == ord("]")))
+    )
+    for kind, found in (
+        ("reserved", marked | bracketed),
+        ("repeats", _repeats(text, starts, ends)),
+        ("digits", _counted((text >= ord("0")) & (text <= ord("9")), starts, ends) == ends - starts),
+        ("characters", _counted((text & 0xC0) != 0x80, starts, ends) <= 1),
+    ):
+        kinds[found] = KINDS.index(kind) + 1
+    for i in np.flatnonzero(bracketed).tolist():
+        if _BYTE.fullmatch(tokens[i]):
+            kinds[i] = KINDS.index("bytes") + 1
+    kinds[marked & (kinds != KINDS.index("bytes") + 1)] = KINDS.index("reserved") + 1
+    return kinds
+
+
+def lengths_and_scripts(tokens: Sequence[bytes]) -> NDArray[np.uint8]:
+    """Length in characters (at most 127) and the first byte that is not ASCII, or 0; uint8 (n, 2)."""
+    found = [(min(MOST_LENGTH, len(token.decode("utf-8", "replace"))), _lead(token)) for token in tokens]
+    return np.array(found, np.uint8).reshape(len(tokens), 2)
+
+
+def sorted_as_text(tokens: Sequence[bytes]) -> NDArray[np.bool_]:
+    """Which tokens lie in a run of eight or more that are in the order of their text, up or down, case aside.
+
+    Such an order was made by a rule that needs no other vocabulary, so that two may share it by chance.
+    """
+    lower = [token.lower() for token in tokens]
+    up = np.array([a <= b for a, b in pairwise(lower)], np.bool_)
+    down = np.array([a >= b for a, b in pairwise(lower)], np.bool_)
+    return _in_runs(up) | _in_runs(down)
+
+
+def _in_runs(steps: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which of the len(steps) + 1 places lie in a run of steps that joins SORTED_RUN places or more."""
+    edges = np.diff(np.concatenate([[0], steps.astype(np.int8), [0]]))
+    inside = np.zeros(len(steps) + 2, np.int64)
+    begins, stops = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    long = stops - begins + 1 >= SORTED_RUN
+    np.add.at(inside, begins[long], 1)
+    np.add.at(inside, stops[long] + 1, -1)
+    return np.cumsum(inside)[:-1] > 0
+
+
+def _lead(token: bytes) -> int:
+    return 0 if token.isascii() else next(byte for byte in token if byte > 0x7F)
+
+
+def _at(text: NDArray[np.uint8], places: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """The byte at each place, 0 for empty tokens."""
+    found = np.zeros(len(places), np.uint8)
+    held = lengths > 0
+    found[held] = text[places[held]]
+    return found
+
+
+def _counted(flags: NDArray[np.bool_], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many of the bytes of each token have the flag."""
+    sums = np.concatenate([[0], np.cumsum(flags, dtype=np.int64)])
+    counted: NDArray[np.int64] = sums[ends] - sums[starts]
+    return counted
+
+
+def _repeats(text: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Nothing but blanks, or one byte again and again."""
+    blank = _counted(np.isin(text, np.frombuffer(_BLANKS, np.uint8)), starts, ends) == ends - starts
+    changes = np.concatenate([[False], text[1:] != text[:-1]]) if len(text) else np.zeros(0, np.bool_)
+    same = _counted(changes, np.minimum(starts + 1, ends), ends) == 0
+    repeated: NDArray[np.bool_] = blank | same
+    return repeated
