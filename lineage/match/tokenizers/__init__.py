@@ -1,0 +1,5 @@
+"""Two tokenizers held against each other: what they share, whether in one order, and what that makes them."""
+
+from lineage.match.tokenizers.comparing import compare_tokenizers
+
+__all__ = ["compare_tokenizers"]
