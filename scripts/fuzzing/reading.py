@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -11,19 +12,32 @@ from types import TracebackType
 from fuzzing.guard import Guard
 from lineage.anatomy import describe
 from lineage.checkpoints import open_checkpoint
+from lineage.checkpoints.tokenizers import open_tokenizer, tokenizer_at
 from lineage.errors import LineageError
 from lineage.sketch.sketch_file import SUFFIX, read_sketch
 from lineage.sketch.tensor_pass import Mask, sketch_tensor
+from lineage.sketch.tokenizer import sketch_tokenizer
+from lineage.sketch.tokenizer_file import TOKENIZER_SUFFIX, read_tokenizer
 
 Read = Callable[[str], object]
 BAND = 1 << 20  # bytes
+_TOKENIZER = re.compile(r"tokenizer\.json|tekken\.json|tokenizer\.model|.*\.tiktoken|vocab\.json|vocab\.txt")
 _LONGEST = 3000  # characters of a message, of which a path and a quoted name may take most
 
 
 def read_whole(path: str) -> None:
-    """Open a model, read every band of every tensor, and sketch it. Raises CheckpointError."""
+    """Open a model or a tokenizer, read every band of every tensor or every token, and sketch it.
+
+    Raises CheckpointError.
+    """
     if path.endswith(SUFFIX):
         read_sketch(path)
+        return
+    if path.endswith(TOKENIZER_SUFFIX):
+        read_tokenizer(path)
+        return
+    if _TOKENIZER.fullmatch(Path(path).name):
+        sketch_tokenizer(open_tokenizer(path))
         return
     checkpoint = open_checkpoint(path)
     for view in checkpoint.tensors:
@@ -34,6 +48,9 @@ def read_whole(path: str) -> None:
             found = view.rows(start, stop).shape
             if found != (stop - start, *view.shape[1:]):
                 raise AssertionError(f"rows {start} to {stop} of {view.shape} have shape {found}")
+    vocabulary = tokenizer_at(Path(path))
+    if vocabulary is not None:
+        sketch_tokenizer(vocabulary)
     parts = describe([(view.name, view.shape) for view in checkpoint.tensors], checkpoint.config).parts
     for view, part in zip(checkpoint.tensors, parts, strict=True):
         with suppress(Mask):

@@ -97,7 +97,7 @@ def write_files(files: Files, home: Path) -> Path:
 def import_late() -> None:
     """Import what is imported at its first use, whatever is read."""
     import_module("numpy.ma")  # by NumPy, for a median
-    for name in ("ascii", "latin-1", "utf-8", "raw_unicode_escape"):
+    for name in ("ascii", "latin-1", "utf-8", "utf-8-sig", "raw_unicode_escape"):
         codecs.lookup(name)
 
 
