@@ -9,13 +9,21 @@ from numpy.typing import NDArray
 from lineage.sketch.identity import DIGEST_BYTES
 from lineage.sketch.minhash import minhash
 from lineage.sketch.tokenizer_hashes import token_hashes
-from lineage.sketch.tokenizer_kinds import KINDS, ORDINARY, SORTED, lengths_and_scripts, sorted_as_text, token_kinds
+from lineage.sketch.tokenizer_kinds import (
+    KINDS,
+    ORDINARY,
+    SORTED,
+    joined_from_earlier,
+    lengths_and_scripts,
+    sorted_as_text,
+    token_kinds,
+)
 from lineage.types import TokenizerSketch, Vocabulary
 
 TOKENIZER_FAMILY = "tokens-1"
 """Name and version of the scheme. Any change to a parameter or formula gives it a new name."""
 SAMPLE = 3072  # tokens of least hash
-ANCHORS = 512  # of these, for which what follows is kept
+ANCHORS = 448  # of these, for which what follows is kept
 RUN = 6  # tokens behind an anchor
 MOST_SPECIAL = 512  # special tokens by hash
 MOST_NAMES, MOST_NAME = 16, 32  # special tokens by name, and characters of one
@@ -30,7 +38,8 @@ def sketch_tokenizer(vocabulary: Vocabulary) -> TokenizerSketch:
     apart, first = np.unique(hashes, return_index=True)  # of tokens that mean the same bytes, the lowest id
     sample, places = apart[:SAMPLE], first[:SAMPLE]
     is_sorted = sorted_as_text(ordinary)[places] if ordinary else np.zeros(0, np.bool_)
-    shape = lengths_and_scripts([ordinary[i] for i in places.tolist()])
+    chosen_tokens = [ordinary[i] for i in places.tolist()]
+    shape = np.column_stack([lengths_and_scripts(chosen_tokens), joined_from_earlier(chosen_tokens, vocabulary, kinds)])
     return TokenizerSketch(
         family=TOKENIZER_FAMILY,
         name=vocabulary.name,
@@ -44,7 +53,7 @@ def sketch_tokenizer(vocabulary: Vocabulary) -> TokenizerSketch:
         content=_digest(apart),
         hashes=sample,
         ids=ids[places].astype(np.uint32),
-        marks=shape | (is_sorted.astype(np.uint8) * SORTED)[:, None] * np.array([1, 0], np.uint8),
+        marks=shape | (is_sorted.astype(np.uint8) * SORTED)[:, None] * np.array([1, 0, 0], np.uint8),
         runs=_runs(hashes, places[:ANCHORS]),
         minhash=minhash(low_half(apart)),
         special=_special(vocabulary.special),

@@ -27,7 +27,7 @@ _CHECKSUM = "checksum"
 _ARRAYS: dict[str, tuple[Any, tuple[int, ...]]] = {  # dtype, and shape behind the first axis
     "hashes": (np.uint64, ()),
     "ids": (np.uint32, ()),
-    "marks": (np.uint8, (2,)),
+    "marks": (np.uint8, (3,)),
     "runs": (np.uint32, (RUN,)),
     "minhash": (np.uint32, ()),
     "special": (np.uint32, ()),

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.types import TokenKind
+from lineage.types import TokenKind, Vocabulary
 
 KINDS: tuple[TokenKind, ...] = ("bytes", "characters", "digits", "repeats", "reserved")
 """In the order in which they are tried: a token is of the first that fits. Codes are places here, from 1."""
 ORDINARY = 0
 MOST_LENGTH, SORTED = 0x7F, 0x80
 """A mark holds a length in its lower bits, and in its highest whether the token lies in a stretch sorted as text."""
+MOST_JOINED = 64  # bytes; longer tokens count as not joined
 SORTED_RUN = 8  # tokens in the order of their text, which chance brings about once in 8!
 
 _BYTE = re.compile(rb"<0x[0-9A-Fa-f]{2}>")
@@ -54,6 +55,17 @@ def lengths_and_scripts(tokens: Sequence[bytes]) -> NDArray[np.uint8]:
     return np.array(found, np.uint8).reshape(len(tokens), 2)
 
 
+def joined_from_earlier(tokens: Sequence[bytes], vocabulary: Vocabulary, kinds: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Whether each token is two of the vocabulary, one behind the other, ordinary ones of lower ids; uint8 (n,).
+
+    Those that byte-pair training makes are, all of them; those that somebody adds need not be. Where a trainer puts
+    the single characters, first or last, does not matter.
+    """
+    ids = dict(zip(reversed(vocabulary.tokens), reversed(vocabulary.ids.tolist()), strict=True))  # the lowest stays
+    ids |= dict.fromkeys((vocabulary.tokens[i] for i in np.flatnonzero(kinds).tolist()), -1)
+    return np.array([_is_joined(token, ids) for token in tokens], np.uint8)
+
+
 def sorted_as_text(tokens: Sequence[bytes]) -> NDArray[np.bool_]:
     """Which tokens lie in a run of eight or more that are in the order of their text, up or down, case aside.
 
@@ -74,6 +86,13 @@ def _in_runs(steps: NDArray[np.bool_]) -> NDArray[np.bool_]:
     np.add.at(inside, begins[long], 1)
     np.add.at(inside, stops[long] + 1, -1)
     return np.cumsum(inside)[:-1] > 0
+
+
+def _is_joined(token: bytes, ids: Mapping[bytes, int]) -> bool:
+    own = ids[token]
+    if len(token) > MOST_JOINED:
+        return False
+    return any(ids.get(token[:cut], own) < own and ids.get(token[cut:], own) < own for cut in range(1, len(token)))
 
 
 def _lead(token: bytes) -> int:

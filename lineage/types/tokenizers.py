@@ -57,8 +57,9 @@ class TokenizerSketch:
 
     `size` counts all tokens, `ordinary` those that are compared, `fixed` the others by kind. `digest` is of the
     ordinary tokens in the order of their ids, `content` of them as a set. The sample: `hashes` (k,) uint64 ascend, the
-    least there are; `ids` (k,) uint32; `marks` (k, 2) uint8: length in characters, its highest bit set where the token
-    lies in a stretch that is sorted as text; and the first byte that is not ASCII, or 0. `runs` (a, 6) uint32 are the
+    least there are; `ids` (k,) uint32; `marks` (k, 3) uint8: length in characters, its highest bit set where the token
+    lies in a stretch that is sorted as text; the first byte that is not ASCII, or 0; and 1 where the token is two
+    tokens of lower ids. `runs` (a, 6) uint32 are the
     lower halves of the hashes of the six ordinary tokens that follow each of the first a, 0 behind the last.
     `minhash` (128,) uint32 is for datasketch. `special` (s,) uint32 are hashes of the special tokens, None where the
     format has no place for them; `special_names` are the first few, with their ids.
@@ -149,10 +150,10 @@ class TokenizerComparison:
     """Two tokenizers held against each other; `a` is the one that was asked about.
 
     `parent` is "a" or "b" where the order gives a direction, `basis` says why. `own_a` and `own_b` estimate the tokens
-    outside the common order, those of them `behind` it among these. `same_ids` is the share of the tokens in common
-    order that have equal ids. `reach` is the share of either vocabulary that could have come from the other, in its
-    order, without being seen. `special` is None where a format has no place for them, `same_pattern` where one file
-    gives none. `left_out` counts the fixed tokens of both by kind, which are not compared.
+    outside the common order, those of them `behind` it among these. `aligned` is the share of the tokens in common
+    order whose ids differ by one and the same number, mostly 0. `reach` is the share of either vocabulary that could
+    have come from the other, in its order, without being seen. `special` is None where a format has no place for them,
+    `same_pattern` where one file gives none. `left_out` counts the fixed tokens of both by kind, not compared.
     """
 
     a: str
@@ -167,7 +168,7 @@ class TokenizerComparison:
     own_b: int
     behind_a: int
     behind_b: int
-    same_ids: float | None
+    aligned: float | None
     reach: float
     special: SpecialTokens | None
     same_pattern: bool | None

@@ -47,7 +47,7 @@ def compare_tokenizers(a: TokenizerSketch, b: TokenizerSketch, hypotheses: int =
     near = neighbours(a, b)
     core = longest_common_order(b.ids[shared.b])
     side_a, side_b = sides(a, b, shared, core)
-    same = _share(a.ids[shared.a[core]] == b.ids[shared.b[core]])
+    aligned = _aligned(a.ids[shared.a[core]], b.ids[shared.b[core]])
     overlap = Overlap(
         a=len(shared.a) + len(shared.only_a),
         b=len(shared.b) + len(shared.only_b),
@@ -61,7 +61,7 @@ def compare_tokenizers(a: TokenizerSketch, b: TokenizerSketch, hypotheses: int =
         Ordered("b", b, shared.b[core], side_b, len(shared.only_b)),
     )
     special = _special(a, b)
-    figures = _Figures(test, near, overlap, same or 0.0)
+    figures = _Figures(test, near, overlap, aligned or 0.0)
     is_equal = a.digest == b.digest and test.log10_p < ALPHA
     found = _of_equals(a, b, special) if is_equal else _of_others(ordered, figures)
     return TokenizerComparison(
@@ -77,7 +77,7 @@ def compare_tokenizers(a: TokenizerSketch, b: TokenizerSketch, hypotheses: int =
         own_b=shared.of_all(side_b.own),
         behind_a=shared.of_all(len(side_a.behind)),
         behind_b=shared.of_all(len(side_b.behind)),
-        same_ids=same,
+        aligned=aligned,
         reach=figures.reach,
         special=special,
         same_pattern=None if a.pattern is None or b.pattern is None else a.pattern == b.pattern,
@@ -90,7 +90,7 @@ class _Figures:
     order: OrderTest
     neighbours: Neighbours
     overlap: Overlap
-    same_ids: float
+    aligned: float
 
     @property
     def reach(self) -> float:
@@ -106,7 +106,7 @@ def _of_others(ordered: tuple[Ordered, Ordered], figures: _Figures) -> Related:
     if not in_order and a.content == b.content and test.reach < SEEN:
         return Related("reordered")
     if in_order and near.kept >= KEPT * near.anchors > 0:
-        return relate(*ordered, figures.same_ids)
+        return relate(*ordered, figures.aligned)
     is_seen = figures.reach <= SEEN and min(overlap.a, overlap.b) >= LEAST
     if in_order or not is_seen or min(overlap.of_a, overlap.of_b) > ALL_BUT:
         return Related("inconclusive")
@@ -144,8 +144,12 @@ def _free(a: TokenizerSketch, b: TokenizerSketch, shared: Shared) -> NDArray[np.
     return free
 
 
-def _share(flags: NDArray[np.bool_]) -> float | None:
-    return float(flags.mean()) if len(flags) else None
+def _aligned(a: NDArray[np.uint32], b: NDArray[np.uint32]) -> float | None:
+    """The share of pairs of ids that differ by the most common difference; None without any."""
+    if len(a) == 0:
+        return None
+    _, counts = np.unique(a.astype(np.int64) - b.astype(np.int64), return_counts=True)
+    return float(counts.max() / len(a))
 
 
 def _left_out(a: TokenizerSketch, b: TokenizerSketch) -> tuple[tuple[TokenKind, int, int], ...]:

@@ -12,23 +12,24 @@ from lineage.match.tokenizers.shared import Shared
 from lineage.types import TokenizerSketch
 
 EDGE = 0.02
-"""A token stands behind the common order where no more than this share of the order comes after it."""
+"""A token stands before or behind the common order where no more than this share of the order is on its other side."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Side:
     """One vocabulary as the common order sees it: places in its sample, by id, of tokens outside that order.
 
-    `behind` are those that stand behind it, `within` the others.
+    They stand before all of it, within it, or behind it.
     """
 
+    before: NDArray[np.int64]
     behind: NDArray[np.int64]
     within: NDArray[np.int64]
 
     @property
     def own(self) -> int:
         """How many sampled tokens are outside the common order."""
-        return len(self.behind) + len(self.within)
+        return len(self.before) + len(self.within) + len(self.behind)
 
 
 def longest_common_order(values: NDArray[np.uint32]) -> NDArray[np.int64]:
@@ -59,8 +60,8 @@ def sides(a: TokenizerSketch, b: TokenizerSketch, shared: Shared, core: NDArray[
 def _side(sketch: TokenizerSketch, core: NDArray[np.int64], own: NDArray[np.int64]) -> Side:
     own = own[np.argsort(sketch.ids[own], kind="stable")]
     if len(core) == 0:
-        return Side(own[:0], own)
+        return Side(own[:0], own[:0], own)
     ids = np.sort(sketch.ids[core])
-    after = len(ids) - np.searchsorted(ids, sketch.ids[own])
-    behind = after <= EDGE * len(ids)
-    return Side(own[behind], own[~behind])
+    earlier = np.searchsorted(ids, sketch.ids[own])
+    before, behind = earlier <= EDGE * len(ids), len(ids) - earlier <= EDGE * len(ids)
+    return Side(own[before], own[behind], own[~before & ~behind])

@@ -18,7 +18,7 @@ Name = Literal["a", "b"]
 FEW = 0.01
 """So small a share of a vocabulary outside the common order is counted, but does not change what it is."""
 ALIKE = 0.95
-"""Share of equal ids in the common order from which tokens were replaced where they stood."""
+"""Share of the common order with one shift of ids from which on tokens were replaced where they stood."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,38 +59,48 @@ class Ordered:
         """Whether no more than a few of its tokens stand between those of the common order."""
         return self._is_few(len(self.side.within))
 
+    @property
+    def has_few_before(self) -> bool:
+        """Whether the common order begins where the vocabulary does."""
+        return self._is_few(len(self.side.before))
+
+    def seams(self) -> tuple[float, float]:
+        """log10 p that the common order is drawn as what stands before it, and as what stands behind it."""
+        ids, marks = self.sketch.ids, self.sketch.marks
+        core = marks[self.core[np.argsort(ids[self.core], kind="stable")]]
+        return seam(core[::-1], marks[self.side.before][::-1]), seam(core, marks[self.side.behind])
+
     def _is_few(self, count: int) -> bool:
         return count <= FEW * (len(self.core) + self.side.own)
 
 
-def relate(a: Ordered, b: Ordered, same_ids: float) -> Related:
+def relate(a: Ordered, b: Ordered, aligned: float) -> Related:
     """The relation of two vocabularies whose shared tokens are in one order, and which are not equal."""
     if a.is_covered and b.is_covered:
         differ = bool(a.side.own and b.side.own) or a.sketch.ordinary == b.sketch.ordinary
         return Related("replaced" if differ else "extended")
     if a.is_covered or b.is_covered:
         return _of_more(*((a, b) if a.is_covered else (b, a)))
-    if same_ids >= ALIKE and not a.is_gapless and not b.is_gapless:
+    if aligned >= ALIKE and not a.is_gapless and not b.is_gapless:
         return Related("replaced")
     return _merged(a, b) or _merged(b, a) or _with_own(a, b) or _with_own(b, a) or Related("siblings")
 
 
 def _of_more(part: Ordered, whole: Ordered) -> Related:
-    """`part` lies in `whole`, in its order: what a pruning left, or the base of an extension."""
+    """`part` lies in `whole`, in its order: what a pruning left, the base of an extension, or what was put behind."""
     if not whole.is_gapless:
         return Related("pruned", whole.name, "subset")
-    ids, marks = whole.sketch.ids, whole.sketch.marks
-    places = np.concatenate([np.sort(ids[whole.core]), ids[whole.side.behind]])
-    by_id = np.argsort(ids, kind="stable")
-    placed = by_id[np.searchsorted(ids[by_id], places)]
-    if seam(marks[placed], len(whole.core)) < ALPHA:
-        return Related("extended", part.name, "behind")
+    relation: TokenizerRelation = "extended" if whole.has_few_before else "merged"
+    seams = whole.seams()
+    if min(seams) < ALPHA:
+        return Related(relation, part.name, "behind")
     return Related("extended")
 
 
 def _merged(part: Ordered, whole: Ordered) -> Related | None:
     """`whole` has all of `part`: some in another order, and behind these, in one order, those that were missing."""
-    ids, own = whole.sketch.ids, np.concatenate([whole.side.within, whole.side.behind])
+    side, ids = whole.side, whole.sketch.ids
+    own = np.concatenate([side.before, side.within, side.behind])
     if not part.is_held or whole.is_held or np.median(ids[whole.core]) <= np.quantile(ids[own], 0.9):
         return None
     return Related("merged", part.name, "behind")

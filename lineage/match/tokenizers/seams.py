@@ -14,35 +14,39 @@ from numpy.typing import NDArray
 from lineage.match.tails import log10_normal
 from lineage.sketch.tokenizer_kinds import MOST_LENGTH
 
-WIDTH = 64
-"""Sampled tokens on each side of a seam."""
 LEAST = 16
-"""Fewer added tokens in the sample tell nothing."""
+"""Fewer tokens on a side of a seam tell nothing."""
+SHARE = 8
+"""A side takes up to an eighth of the common order, so that seven other places in it show how it drifts."""
 
 
-def seam(marks: NDArray[np.uint8], at: int) -> float:
-    """log10 p that the tokens before and from place `at` on are drawn alike; 0 for too few of them.
+def seam(core: NDArray[np.uint8], added: NDArray[np.uint8]) -> float:
+    """log10 p that the tokens `added` behind those of `core` are drawn as its last ones are; 0 for too few of them.
 
-    `marks` (n, 2) are those of a sample in the order of ids. Two rank tests (Mann and Whitney 1947, ties counted), on
-    lengths and on whether a token is ASCII; what they find at every other place of the sample, where nothing was added,
-    is taken off, since vocabularies drift by themselves.
+    Both are marks (n, 3) of a sample in the order of ids. Rank tests (Mann and Whitney 1947, ties counted) on lengths,
+    on whether a token is ASCII, and on whether it is two earlier ones; the most that they find between neighbouring
+    stretches of the core, where nothing was added, is taken off, since vocabularies drift by themselves.
     """
-    width = min(WIDTH, at, len(marks) - at)
+    width = min(len(added), len(core) // SHARE)
     if width < LEAST:
         return 0.0
-    elsewhere = [place for place in range(width, len(marks) - width + 1, width) if abs(place - at) >= width]
     found = []
-    for values in ((marks[:, 0] & MOST_LENGTH).astype(np.int64), (marks[:, 1] == 0).astype(np.int64)):
-        drift = max((abs(_rank_z(values, place, width)) for place in elsewhere), default=0.0)
-        excess = _rank_z(values, at, width) ** 2 - drift**2
+    for before, behind in zip(_columns(core), _columns(added), strict=True):
+        ends = range(len(before), 2 * width - 1, -width)
+        drift = max(abs(_rank_z(before[end - 2 * width : end], width)) for end in ends)
+        excess = _rank_z(np.concatenate([before[-width:], behind[:width]]), width) ** 2 - drift**2
         found.append(log10_normal(math.sqrt(max(0.0, excess))))
     return min(0.0, min(found) + math.log10(len(found)))
 
 
-def _rank_z(values: NDArray[np.int64], at: int, width: int) -> float:
-    """Standardised rank sum of the `width` values before `at` among these and those behind; 0 without variance."""
-    both = values[at - width : at + width]
-    _, group, sizes = np.unique(both, return_inverse=True, return_counts=True)
+def _columns(marks: NDArray[np.uint8]) -> list[NDArray[np.int64]]:
+    """Length, whether it is ASCII, and whether it is joined, of each token."""
+    return [column.astype(np.int64) for column in (marks[:, 0] & MOST_LENGTH, marks[:, 1] == 0, marks[:, 2])]
+
+
+def _rank_z(values: NDArray[np.int64], width: int) -> float:
+    """Standardised rank sum of the first `width` of 2 `width` values among all; 0 without variance."""
+    _, group, sizes = np.unique(values, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(sizes) - (sizes - 1) / 2)[group]
     variance = width * width / (2 * width * (2 * width - 1)) * float(np.square(ranks - ranks.mean()).sum())
     return 0.0 if variance <= 0 else (float(ranks[:width].sum()) - width * (2 * width + 1) / 2) / math.sqrt(variance)

@@ -218,7 +218,7 @@ class TestSketchesThatLie:
         bad = {
             "hashes": [hashes[::-1].copy(), hashes[:-1], hashes.astype(np.int64), hashes.reshape(-1, 1)],
             "ids": [np.zeros_like(ids), ids[:-1], ids.astype(np.float32)],
-            "marks": [np.zeros((len(ids), 3), np.uint8)],
+            "marks": [np.zeros((len(ids), 2), np.uint8)],
             "runs": [np.zeros((1, 6), np.uint32), np.zeros((len(ids), 7), np.uint32)],
             "minhash": [np.zeros(4, np.uint32)],
             "special": [np.array([3, 2], np.uint32), np.arange(5000, dtype=np.uint32)],

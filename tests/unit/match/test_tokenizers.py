@@ -42,7 +42,7 @@ def both_ways(a: TokenizerSketch, b: TokenizerSketch) -> TokenizerComparison:
 def test_a_copy_is_identical(sketched):
     found = both_ways(sketched(BASE), sketched(BASE))
     assert (found.relation, found.parent) == ("identical", None)
-    assert found.same_ids == 1
+    assert found.aligned == 1
     assert found.special is not None
     assert (found.special.shared, found.special.only_a) == (len(SPECIAL), 0)
 
@@ -106,7 +106,7 @@ def test_replaced_tokens_have_no_direction(sketched):
         edited[place] = token
     found = both_ways(sketched(BASE), sketched(edited))
     assert (found.relation, found.parent) == ("replaced", None)
-    assert found.same_ids == 1
+    assert found.aligned == 1
 
 
 def test_a_merger_extends_one_and_is_merged_from_the_other(sketched):
