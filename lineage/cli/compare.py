@@ -56,13 +56,20 @@ def command(
       lineage compare upload.sketch 3f9a           a sketch against a model of the index, by prefix of its id
       lineage compare ./child all-MiniLM-L6-v2     or by its name
       lineage compare ./child ./base --report out.html   a page with every layer, to read and hand on; --lang ko
+      lineage compare ./child/tokenizer.json ./base        their tokenizers
       lineage compare ./child ./base --gate identical,derived,partly-derived   for a pipeline
 
-    A and B are checkpoints, .sketch files, or models of an index. The JSON always has every tensor pair. --gate asks
+    A and B are checkpoints, .sketch files, or models of an index. Where one of them is a tokenizer and no model, the
+    tokenizers of both are compared, by the order of what they share. The JSON always has every tensor pair. --gate asks
     what A is to B: a relation of descent counts where A is known to come from B, never where that is open (30).
     """
     from lineage import api, report
 
+    if api.is_tokenizer(a) or api.is_tokenizer(b):
+        if target is not None or gate is not None or explain:
+            raise click.UsageError("two tokenizers are compared on the screen or with --json")
+        _tokenizers(a, b, as_json)
+        return 0
     ending = pages.ending_of(target, lang)
     if ending in report.graphs.UPWARD:
         raise click.UsageError(f"{target}: says what one model comes from: `lineage whois A --report` writes it")
@@ -82,6 +89,17 @@ def command(
         )
         click.echo(screen, nl=False)
     return 0 if gate is None else code_of(api.gate(gate, found))
+
+
+def _tokenizers(a: str, b: str, as_json: bool) -> None:
+    from lineage import api, report
+
+    found = api.compare_tokenizer_files(a, b)
+    if as_json:
+        print_json(report.tokenizer_json.tokenizer_comparison(found))
+    else:
+        width, colour = screen_size()
+        click.echo(report.tokenizers.tokenizer_screen(found, width=width, colour=colour), nl=False)
 
 
 def _write(

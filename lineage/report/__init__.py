@@ -6,16 +6,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lineage.report import figures, graphs, html, json, kinship, mergekit
-    from lineage.report.text import answered, audit, claims, descendants, listing, overview, terminal, tree
+    from lineage.report import figures, graphs, html, json, kinship, mergekit, tokenizer_json
+    from lineage.report.text import answered, audit, claims, descendants, listing, overview, terminal, tokenizers, tree
 
 _HOMES = {
-    "lineage.report": ("figures", "graphs", "html", "json", "kinship", "mergekit"),
-    "lineage.report.text": ("answered", "audit", "claims", "descendants", "listing", "overview", "terminal", "tree"),
+    "lineage.report": ("figures", "graphs", "html", "json", "kinship", "mergekit", "tokenizer_json"),
+    "lineage.report.text": (
+        "answered",
+        "audit",
+        "claims",
+        "descendants",
+        "listing",
+        "overview",
+        "terminal",
+        "tokenizers",
+        "tree",
+    ),
 }
 __all__ = [
     "answered", "audit", "claims", "descendants", "figures", "graphs", "html", "json", "kinship", "listing",
-    "mergekit", "overview", "terminal", "tree",
+    "mergekit", "overview", "terminal", "tokenizer_json", "tokenizers", "tree",
 ]  # fmt: skip
 
 

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from tests.tokenizer_files import pool, tokenizer_json
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 LINEAGE = [sys.executable, "-c", "import sys; from lineage.cli import main; sys.exit(main())"]
@@ -45,6 +47,7 @@ def model(folder: Path, weights: dict[str, np.ndarray]) -> None:
     config = {"model_type": "llama", "hidden_size": 64, "num_hidden_layers": 2, "vocab_size": 96}
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
+    (folder / "tokenizer.json").write_bytes(tokenizer_json(pool(500)))
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from lineage.checkpoints.folders.folder import find_weights
 from lineage.checkpoints.formats.gguf.header import MAGIC
 from lineage.checkpoints.io import strict_json
 from lineage.checkpoints.io.bytes import DiskFolder, Folder, PositionedFile, read
@@ -16,7 +17,7 @@ from lineage.checkpoints.tokenizers.lists import is_vocab_json, read_vocab_json,
 from lineage.checkpoints.tokenizers.sentencepiece import looks_like_sentencepiece, read_sentencepiece
 from lineage.checkpoints.tokenizers.tiktoken import is_tekken, looks_like_ranks, read_ranks, read_tekken
 from lineage.checkpoints.tokenizers.tokenizer_json import is_tokenizer_json, read_tokenizer_json
-from lineage.errors import Malformed, UnsupportedFormat
+from lineage.errors import Malformed, NoWeights, UnsupportedFormat
 from lineage.types import Meter, Vocabulary
 
 _NAMES = (
@@ -28,7 +29,7 @@ _NAMES = (
     re.compile(r"vocab\.txt"),
     re.compile(r".*\.gguf", re.IGNORECASE),
 )
-"""The files that hold a tokenizer, those that say most first."""
+"""The files that hold a tokenizer, those that say most first; the last holds weights besides."""
 _HEAD = 1 << 16  # bytes
 
 
@@ -65,6 +66,21 @@ def tokenizer_at(path: Path) -> Vocabulary | None:
         return None if file is None else vocabulary(_read(file), path.absolute().name)
     except UnsupportedFormat:
         return None
+
+
+def is_tokenizer_alone(path: str | Path) -> bool:
+    """Whether a file is named as a tokenizer's, or a folder holds one and no weights. Raises CheckpointError."""
+    name = Path(str(path)).name
+    if is_remote(path) or not Path(path).is_dir():
+        return any(pattern.fullmatch(name) for pattern in _NAMES[:-1])
+    folder = DiskFolder(Path(path), Meter())
+    try:
+        find_weights(folder)
+    except NoWeights:
+        return tokenizer_in(folder) is not None
+    except UnsupportedFormat:  # several models
+        return False
+    return False
 
 
 def tokenizer_in(folder: Folder) -> PositionedFile | None:
