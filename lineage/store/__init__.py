@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from lineage.store.public_addresses import addresses
     from lineage.store.rebuilding import Rebuilt, rebuild
     from lineage.store.reference import reference_index
+    from lineage.store.shipped_tokenizers import reference_tokenizers
     from lineage.store.sqlite import SqliteIndex, only_one
 
 __all__ = [
     "SKETCHES", "Finding", "Index", "Known", "Rebuilt", "SketchFolder", "SqliteIndex", "Without",
     "addresses", "catalogue", "examine", "find_model", "keep_graph", "kept_graph", "only_one", "rebuild",
-    "reference_index",
+    "reference_index", "reference_tokenizers",
 ]  # fmt: skip
 
 _HOMES = {
@@ -31,6 +32,7 @@ _HOMES = {
     "addresses": "public_addresses", "catalogue": "catalogue_records", "examine": "doctor",
     "find_model": "protocol", "keep_graph": "graph_cache", "kept_graph": "graph_cache", "only_one": "sqlite",
     "rebuild": "rebuilding", "reference_index": "reference",
+    "reference_tokenizers": "shipped_tokenizers",
 }  # fmt: skip
 
 

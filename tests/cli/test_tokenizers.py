@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from lineage import api
+from lineage.match.tokenizers import nearest_tokenizer
 from lineage.match.tokenizers.chance import UNRELATED
+from lineage.sketch import write_tokenizer
+from lineage.store import reference_tokenizers
 from tests.cli.conftest import Desk, Run
 from tests.cli.test_schemas import check
 from tests.tokenizer_files import hangul, pool, sentencepiece, tokenizer_json, trained, write
@@ -102,6 +107,58 @@ def test_what_cannot_be_read_is_one_line(run: Run, tokenizers: dict[str, Path], 
         assert done.code == 12
         assert said in done.err
         assert len(done.err.strip().splitlines()) == 1
+
+
+@pytest.fixture
+def asked(run: Run, desk: Desk, tokenizers: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """`asked("extended")`: the last paragraph of whois about a model with that tokenizer, where `base` is known."""
+    known = tmp_path / "reference"
+    (known / "tokenizers").mkdir(parents=True)
+    made = replace(api.tokenizer(tokenizers["base"]), name="the base")
+    write_tokenizer(made, known / "tokenizers" / "base.tokenizer")
+    monkeypatch.setattr("lineage.store.shipped_tokenizers.reference_folder", lambda: known)
+
+    def call(name: str, *words: str) -> str:
+        folder = tmp_path / f"model-{name}"
+        folder.mkdir()
+        (folder / "model.safetensors").write_bytes(desk.base.read_bytes())
+        (folder / "tokenizer.json").write_bytes(tokenizers[name].read_bytes())
+        run("ingest", desk.stranger, "--index", desk.index)
+        done = run("whois", folder, "--index", desk.index, *words)
+        assert done.code == 0
+        return " ".join(done.out[done.out.find("tokenizer:") :].split()) if "tokenizer:" in done.out else ""
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("copy", "identical to the base; says nothing of the weights"),
+        ("extended", "extended from the base, about"),
+        ("shuffled", "related to the base: the same tokens in another order; which came first is open; says nothing"),
+        ("other", "its own: 72% of its tokens are in the base, the most of 1 known ones, and not in one order"),
+        ("few", "too little to tell beside the base, the nearest of 1 known ones"),
+    ],
+)
+def test_whois_says_what_the_tokenizer_is_apart_from_the_weights(asked, name: str, said: str) -> None:
+    assert asked(name).startswith(f"tokenizer: {said}")
+
+
+def test_whois_without_the_reference_says_nothing_of_tokenizers(asked) -> None:
+    assert asked("copy", "--no-reference") == ""
+
+
+def test_every_shipped_tokenizer_is_small_and_found_as_itself() -> None:
+    known = reference_tokenizers()
+    assert len(known) >= 25
+    assert len({one.name for one in known}) == len(known)
+    for one in known:
+        found = nearest_tokenizer(one, known)
+        assert found is not None
+        assert (found.relation, found.b) == ("identical", one.name)
+    files = list((ROOT / "index/tokenizers").iterdir())
+    assert all(file.stat().st_size <= 64 << 10 for file in files)
 
 
 def test_the_overlap_of_unrelated_ones_is_the_measured_one() -> None:

@@ -27,6 +27,7 @@ _INTO: dict[TokenizerRelation, str] = {
     "pruned": "{b} was PRUNED from it",
     "merged": "{b} was MERGED from it and others",
 }
+_SHOUTED = {"IDENTICAL", "RELATED", "SIBLING", "EXTENDED", "PRUNED", "MERGED", "BASE"}
 _BASIS: dict[TokenizerBasis, str] = {
     "behind": "the added tokens stand apart, and are of other lengths, scripts or making than those beside them",
     "subset": "tokens from all over the parent are missing",
@@ -53,6 +54,35 @@ def headline(found: TokenizerComparison) -> str:
         return f"IDENTICAL to {b}" + (" but for special tokens" if differ else "")
     table = {"a": _INTO, "b": _FROM, None: _ALIKE}[found.parent]
     return table[found.relation].format(b=b)
+
+
+def witness_line(found: TokenizerComparison, *, width: int, colour: bool) -> str:
+    """The tokenizer of a model, beside the answer about its weights: a paragraph that ends in what it does not say."""
+    canvas = Canvas(width, colour)
+    canvas.line(f"tokenizer: {_witness(found)}; says nothing of the weights", indent=2)
+    return canvas.text()
+
+
+def _witness(found: TokenizerComparison) -> str:
+    b, overlap, order = plain(found.b), found.overlap, found.order
+    if found.relation == "independent":
+        return (
+            f"its own: {overlap.of_a:.0%} of its tokens are in {b}, the most of {order.hypotheses} known ones,"
+            " and not in one order"
+        )
+    if found.relation == "inconclusive":
+        return f"too little to tell beside {b}, the nearest of {order.hypotheses} known ones"
+    if found.relation in ("identical", "reordered"):
+        return _lowered(headline(found))
+    return (
+        f"{_lowered(headline(found))}, about {overlap.core_tokens:,} tokens in the same order, {p_value(order.log10_p)}"
+        f" (x {order.hypotheses} known); {found.own_a:,} of its own"
+    )
+
+
+def _lowered(text: str) -> str:
+    """The word in capitals, which is for headlines, in small letters."""
+    return " ".join(word.lower() if word in _SHOUTED else word for word in text.split(" "))
 
 
 def _lines(found: TokenizerComparison) -> Iterator[str]:
