@@ -16,6 +16,7 @@ from lineage.types.facts.exclusions import (
     NotRead,
     Stated,
     UnreadPacking,
+    UnreadTokenizer,
     UnreadType,
     UnreadWrapper,
 )
@@ -98,6 +99,7 @@ _READ = {text: reason for reason, text in WRITTEN.items()}
 _AROUND: tuple[tuple[str, str, Callable[[str], Exclusion]], ...] = (  # what stands before and behind the figure
     ("unread: ", "", UnreadPacking),
     ("dtype '", "', which this version cannot read", UnreadType),
+    ("a tokenizer that cannot be read: it ", "", UnreadTokenizer),
     ("a ", ", which wraps others", UnreadWrapper),
     ("", " NaN or infinite values", lambda count: NotFinite(_count(count), False)),
     ("", " finite values beyond float32", lambda count: NotFinite(_count(count), True)),
@@ -107,18 +109,21 @@ _AROUND: tuple[tuple[str, str, Callable[[str], Exclusion]], ...] = (  # what sta
 def written(reason: Exclusion) -> str:
     """A reason as text. Raises KeyError for one that no file holds."""
     match reason:
-        case Stated():
-            return reason.words
-        case UnreadPacking():
-            return f"unread: {reason.packing}"
-        case UnreadType():
-            return f"dtype '{reason.dtype}', which this version cannot read"
-        case UnreadWrapper():
-            return f"a {reason.wrapper}, which wraps others"
-        case NotFinite():
-            held = "finite values beyond float32" if reason.beyond_float32 else "NaN or infinite values"
-            return f"{reason.count:,} {held}"
-    return WRITTEN[reason]
+        case Stated(words):
+            text = words
+        case UnreadPacking(packing):
+            text = f"unread: {packing}"
+        case UnreadType(dtype):
+            text = f"dtype '{dtype}', which this version cannot read"
+        case UnreadTokenizer(problem):
+            text = f"a tokenizer that cannot be read: it {problem}"
+        case UnreadWrapper(wrapper):
+            text = f"a {wrapper}, which wraps others"
+        case NotFinite(count, beyond_float32):
+            text = f"{count:,} {'finite values beyond float32' if beyond_float32 else 'NaN or infinite values'}"
+        case _:
+            text = WRITTEN[reason]
+    return text
 
 
 def read(text: str) -> Exclusion:

@@ -14,6 +14,7 @@ from lineage.errors import CheckpointError, UnsupportedFormat
 from lineage.sketch import is_sketch_file, read_sketch, sketch_checkpoint, sketch_tokenizer, write_sketch
 from lineage.sketch.adapters import is_large
 from lineage.types import CheckpointSketch, Depth
+from lineage.types.facts.exclusions import UnreadTokenizer
 
 Watch = Callable[[str, int, int], None]
 """Called with a path, the bytes sketched and the bytes to sketch; an exception from it stops the work."""
@@ -68,4 +69,4 @@ def _with_tokenizer(made: CheckpointSketch, source: Path) -> CheckpointSketch:
         return made if found is None else replace(made, tokenizer=sketch_tokenizer(found))
     except CheckpointError as error:
         name = Path(error.path).name
-        return replace(made, left_out=(*made.left_out, (name, f"a tokenizer that cannot be read: it {error.problem}")))
+        return replace(made, left_out=(*made.left_out, (name, UnreadTokenizer(error.problem))))

@@ -87,6 +87,14 @@ class UnreadWrapper(Exclusion):
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadTokenizer(Exclusion):
+    """A tokenizer beside the weights that cannot be read, with what its reader says of the file."""
+
+    id: ClassVar[str] = "unread-tokenizer"
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class NotFinite(Exclusion):
     """Damaged values: no numbers, or numbers that float32 does not hold."""
 

@@ -93,6 +93,7 @@ TEXTS: dict[str, Callable[[Any], str]] = {
     "unread-packing": lambda fact: f"unread: {fact.packing}",
     "unread-type": lambda fact: f"dtype '{fact.dtype}', which this version cannot read",
     "unread-wrapper": lambda fact: f"a {fact.wrapper}, which wraps others",
+    "unread-tokenizer": lambda fact: f"a tokenizer that cannot be read: it {fact.problem}",
     "not-finite": lambda fact: (
         f"{fact.count:,} {'finite values beyond float32' if fact.beyond_float32 else 'NaN or infinite values'}"
     ),

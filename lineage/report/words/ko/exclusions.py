@@ -93,6 +93,7 @@ TEXTS: dict[str, Callable[[Any], str]] = {
     "unread-packing": lambda fact: f"읽지 않은 묶음 방식: {fact.packing}",
     "unread-type": lambda fact: f"이 버전이 읽지 못하는 자료형 '{fact.dtype}'",
     "unread-wrapper": lambda fact: f"다른 텐서를 감싸는 {fact.wrapper}",
+    "unread-tokenizer": lambda fact: f"읽을 수 없는 토크나이저: {fact.problem}",
     "not-finite": lambda fact: (
         f"{'float32 범위를 넘는 유한한 값' if fact.beyond_float32 else 'NaN 또는 무한대 값'} {fact.count:,}개"
     ),
