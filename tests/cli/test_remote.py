@@ -19,6 +19,7 @@ from lineage.store import catalogue
 from tests.cli.conftest import Desk, Run, start
 from tests.cli.test_schemas import check
 from tests.small_models import saved, trained, tuned
+from tests.systems import needs_signals
 
 StartHub = Callable[..., Hub]
 
@@ -88,6 +89,7 @@ class TestIngest:
         done = run("ingest", "hf:org/none", "hf:org/base", desk.stranger, "--index", desk.index, "--json")
         assert sorted(line["event"] for line in done.lines) == ["failed", "ingested", "ingested"]
 
+    @needs_signals
     def test_ctrl_c_ends_it_and_leaves_no_half_model(self, desk: Desk, repos, hub: StartHub):
         rng = np.random.default_rng(1)
         saved(

@@ -12,6 +12,7 @@ import pytest
 from lineage.store import SqliteIndex, examine, lock
 from tests.cli.conftest import start
 from tests.small_models import saved, trained
+from tests.systems import needs_signals
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_a_kill_at_any_moment_leaves_the_index_whole(files, tmp_path, moment):
     with start("ingest", *files, "--index", index, "--workers", 1, "--json") as job:
         told = [json.loads(job.stdout.readline())["name"] for _ in range(draw.randrange(len(files)))]
         time.sleep(draw.uniform(0.0, 0.06))
-        job.send_signal(signal.SIGKILL)
+        job.kill()
     if SqliteIndex.is_in(index):
         assert names(index) >= set(told)
     else:
@@ -68,6 +69,7 @@ def test_a_kill_at_any_moment_leaves_the_index_whole(files, tmp_path, moment):
     assert names(index) == {path.stem for path in files}
 
 
+@needs_signals
 def test_ctrl_c_ends_at_once_and_keeps_what_was_finished(files, tmp_path):
     index = tmp_path / "index"
     with start("ingest", *files, "--index", index, "--workers", 1, "--json") as job:

@@ -25,6 +25,9 @@ from lineage.checkpoints.reader import HEAD
 from lineage.checkpoints.recognising import READERS
 from tests.checkpoint_files import whole
 from tests.fuzz_seeds import seeds
+from tests.systems import needs_linux
+
+pytestmark = needs_linux
 
 ROOT = Path(__file__).parents[2]
 SEEDS = seeds()
