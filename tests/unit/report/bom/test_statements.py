@@ -143,6 +143,12 @@ class TestInToto:
         names = [one["name"] for one in value(twins, ".intoto.json")["subject"]]
         assert names == ["x 78", "x ff", " 00"]
 
+    def test_files_of_one_name_are_told_apart(self):
+        one, other = (node("x", id=id_, files=(("model.pt", f"{id_}" * 32),)) for id_ in ("aa", "bb"))
+        third = node("y", files=(("other.pt", "cc" * 32),))
+        names = [subject["name"] for subject in value(Lineage((one, other, third), ()), ".intoto.json")["subject"]]
+        assert names == ["model.pt aa", "model.pt bb", "other.pt"]
+
     def test_the_predicate_is_the_graph(self):
         predicate = value(HANDED_ON, ".intoto.json")["predicate"]
         graph = json.loads(graphs.render(HANDED_ON, "x.json"))
