@@ -15,6 +15,7 @@ import pytest
 from lineage.errors import MissingExtra, UnknownEnding
 from lineage.report import graphs
 from lineage.report.figures import plain
+from lineage.report.graphs.json import document
 from lineage.report.words import texts
 from tests.hand_made import FAMILY, HOSTILE, NOTHING, STRANGERS
 
@@ -87,7 +88,7 @@ class TestJson:
 class TestGraphml:
     @each_lineage
     def test_reads_back_the_same_nodes_edges_and_attributes(self, lineage):
-        value = graphs.json.document(lineage)
+        value = document(lineage)
         read = nx.read_graphml(BytesIO(graphs.render(lineage, "graph.graphml")), force_multigraph=True)
         assert list(read) == [n["id"] for n in value["nodes"]]
         for one in value["nodes"]:
