@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import venv
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,8 @@ def install() -> Path:
     PLACE.mkdir(parents=True, exist_ok=True)
     environment, needs, holds = PLACE / "environment", PLACE / "needs", PLACE / "holds"
     with FileLock(PLACE / "lock"):
-        needed = _digest([ROOT / "pyproject.toml"])
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        needed = f"{sys.version} {project['dependencies']}"
         if not _says(needs, needed):
             holds.unlink(missing_ok=True)
             shutil.rmtree(environment, ignore_errors=True)
