@@ -15,6 +15,7 @@ import pytest
 from lineage.errors import MissingExtra, UnknownEnding
 from lineage.report import graphs
 from lineage.report.figures import plain
+from lineage.report.graphs import dot, mermaid
 from lineage.report.graphs.json import document
 from lineage.report.words import texts
 from tests.hand_made import FAMILY, HOSTILE, NOTHING, STRANGERS
@@ -145,7 +146,7 @@ class TestDot:
 
     def test_quoting_can_be_undone(self):
         for name in HOSTILE:
-            inside = graphs.dot.quoted(name)[1:-1]
+            inside = dot.quoted(name)[1:-1]
             assert re.sub(r"\\(.)", r"\1", inside).replace("&amp;", "&") == plain(name)
 
     def test_declared_is_dashed_and_undirected_dotted(self):
@@ -167,7 +168,7 @@ class TestMermaid:
 
     def test_quoting_can_be_undone(self):
         for name in HOSTILE:
-            inside = graphs.mermaid.quoted(name)[1:-1]
+            inside = mermaid.quoted(name)[1:-1]
             assert re.sub(r"#(\d+);", lambda found: chr(int(found[1])), inside) == plain(name)
 
 
