@@ -1,4 +1,4 @@
-"""Where a model belongs: candidates from the indexes, each compared, the best kept for every component."""
+"""Where a model belongs: each candidate of the indexes compared, the best kept for every component."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from dataclasses import replace
 
 from threadpoolctl import threadpool_limits
 
+from lineage.ancestry.candidates import candidates
 from lineage.ancestry.chance import null
 from lineage.ancestry.folding import fold
 from lineage.ancestry.layouts import fitting, in_one_layout
 from lineage.ancestry.pair.comparison import compare, generic
 from lineage.ancestry.pair.relations import DERIVED, FOUND, is_significant
 from lineage.ancestry.standing import EITHER_WAY, standing
-from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.adapters import is_adapter
 from lineage.sketch.family import FAMILY
-from lineage.sketch.vectors import model_vector, query_vectors
 from lineage.store import Index
 from lineage.types import (
     CheckpointSketch,
@@ -28,7 +27,6 @@ from lineage.types import (
     ModelRecord,
     Place,
     Relative,
-    TensorSketch,
     Timings,
     Verdict,
     Whois,
@@ -37,14 +35,10 @@ from lineage.types import (
 Placed = tuple[ComponentFinding, str | None, str | None]
 Layouts = Mapping[str, Sequence[CheckpointSketch]]
 
-NEAREST_MODELS = 16
-NEAREST_TENSORS = 8
-_MOST_STRANGE = 64  # adapters asked for beyond these where a model is sought, and models where an adapter is
 MOST_ALTERNATIVES = 16  # among many children of one parent it may be far down
 _RELATIVES = 8  # related models whose own neighbours are looked for
 _MOST_AROUND = 48
 _EXACTNESS = {"identical": 2, "re-encoded": 1}
-_SUGGESTIVE = 0.3  # cosine of tensor vectors, whose error is 1/16: a suggestion to look, not evidence
 
 TRANSFORMATIONS = (
     "copying, renaming, resharding, transposing, casting",
@@ -68,12 +62,8 @@ OUTSIDE = "rows outside the sample, where a model was not read whole (`--depth f
 _NOTHING = CheckpointSketch("", FAMILY, "full", "", "", "", "", 0, 0, ())
 
 
-def whois(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
-    """Say what `query` descends from among the models of `indexes`; of an adapter, what it is to them."""
-    if is_adapter(query):
-        from lineage.ancestry.adapter import whois_adapter  # which looks for candidates as this module does
-
-        return whois_adapter(query, indexes)
+def whois_model(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
+    """Say what the model `query` descends from among the models of `indexes`."""
     started = time.perf_counter()
     models = len({record.id for index in indexes for record in index.models() if not is_adapter(record)})
     held = {model: index.layouts(model) for index in indexes for model in candidates(query, index)}
@@ -195,33 +185,6 @@ def unsearched(indexes: Sequence[Index]) -> tuple[str, ...]:
     count = sum(index.unsearched for index in indexes)
     said = f"models of the index that another version sketched: {count:,} (`lineage doctor` lists them)"
     return (said,) if count else ()
-
-
-def candidates(query: CheckpointSketch, index: Index) -> list[str]:
-    """Model ids worth a full comparison: holders of equal content, of near tensors, and the nearest models.
-
-    Adapters are candidates for adapters, models for models.
-    """
-    strange = {record.id for record in index.models() if is_adapter(record) != is_adapter(query)}
-    spare = min(len(strange), _MOST_STRANGE)
-    votes: dict[str, float] = {}
-    digests = {d for t in query.tensors for d in (t.band_digest, t.digest) if d is not None and _tells(t)}
-    for holders in index.same_digests(digests).values():
-        for model, _ in holders:
-            votes[model] = votes.get(model, 0.0) + 1.0
-    for hits in index.nearest_tensors(query_vectors(query), NEAREST_TENSORS + spare):
-        for hit in [hit for hit in hits if hit.model_id not in strange][:NEAREST_TENSORS]:
-            if hit.score > _SUGGESTIVE:
-                votes[hit.model_id] = votes.get(hit.model_id, 0.0) + hit.score
-    by_vote = [model for model in sorted(votes, key=lambda model: -votes[model]) if model not in strange]
-    found = index.nearest_models(model_vector(query), NEAREST_MODELS + spare)
-    nearest = [model for model, _ in found if model not in strange]
-    return list(dict.fromkeys([*by_vote[:NEAREST_MODELS], *nearest[:NEAREST_MODELS]]))
-
-
-def _tells(tensor: TensorSketch) -> bool:
-    """Whether equal content of this tensor says anything: constants and fixed tables are equal everywhere."""
-    return tensor.part.generic is None and tensor.stats.distinct >= MIN_DISTINCT
 
 
 def _rank(comparison: Comparison) -> tuple[bool, float, float, int, float, float]:

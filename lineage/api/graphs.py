@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from lineage import store
 from lineage.api.indexes import held, indexes
-from lineage.sketch import file_digests, write_sketch
+from lineage.sketch import write_sketch
+from lineage.sketch.file_digests import file_digests
 from lineage.types import CheckpointSketch, Lineage, ModelRecord, Node, Whois
 
 if TYPE_CHECKING:

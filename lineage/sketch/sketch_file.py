@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from lineage.atomic_write import write_whole
 from lineage.errors import Malformed, SketchMismatch
-from lineage.sketch.bands import sampled
-from lineage.sketch.checkpoint_pass import content_id
+from lineage.sketch.bands import grids, sampled
 from lineage.sketch.family import FAMILY, PERMUTATIONS, PROJECTION_DIMS, UNIT_DIMS
-from lineage.sketch.tensor_pass import grids
+from lineage.sketch.identity import content_id
 from lineage.types import Axis, CheckpointSketch, Declared, Part, Stats, TensorSketch, Units
 
 SCHEMA = "lineage/sketch/1"

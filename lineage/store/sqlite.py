@@ -22,7 +22,8 @@ from sqlite_utils import Database
 from lineage.errors import CheckpointError, Malformed, NoIndex, StoreError, Unknown
 from lineage.sketch import FAMILY, read_sketch, write_sketch
 from lineage.sketch.layouts import content_key, layout_id, same_weights
-from lineage.store.database import DATABASE, open_database, plain_errors
+from lineage.store.database import open_database, plain_errors
+from lineage.store.files import DATABASE, SKETCHES, VECTORS, holds_index
 from lineage.store.graph_cache import FOLDER as GRAPHS
 from lineage.store.lock import HOLDER, LOCK, writing
 from lineage.store.protocol import find_model, set_id
@@ -31,8 +32,6 @@ from lineage.store.schema import is_current, upgrade
 from lineage.store.vectors import Vectors, cached_vectors
 from lineage.types import CheckpointSketch, Hit, ModelRecord
 
-SKETCHES = "sketches"
-VECTORS = "vectors"
 _OURS = {SKETCHES, VECTORS, GRAPHS, LOCK, HOLDER}
 _ID = re.compile(r"[0-9a-f]{8,64}")
 _BATCH = 500  # SQLite takes at most 999 parameters in old builds
@@ -51,16 +50,11 @@ class SqliteIndex:
         self._held: Vectors | None = None
         self._run: int | None = None
 
-    @staticmethod
-    def is_in(folder: str | Path) -> bool:
-        """Whether the folder holds an index."""
-        return (Path(folder) / DATABASE).is_file()
-
     @classmethod
     def open(cls, folder: str | Path) -> SqliteIndex:
         """Open the index in `folder`, upgrading tables of an older version."""
         where = Path(folder)
-        if not cls.is_in(where):
+        if not holds_index(where):
             raise NoIndex(f"{where}: holds no index: `lineage ingest` makes one")
         with plain_errors(where):
             db = open_database(where)
@@ -77,7 +71,7 @@ class SqliteIndex:
     def create(cls, folder: str | Path) -> SqliteIndex:
         """Open the index in `folder`, making folder and index if needed. A folder of other things is refused."""
         where = Path(folder)
-        if not cls.is_in(where):
+        if not holds_index(where):
             with plain_errors(where):
                 _refuse_foreign(where)
                 (where / SKETCHES).mkdir(parents=True, exist_ok=True)

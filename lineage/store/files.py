@@ -1,0 +1,15 @@
+"""What lies where in the folder of an index."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+DATABASE = "lineage.sqlite"
+SKETCHES = "sketches"
+VECTORS = "vectors"
+CATALOGUE = "catalogue"
+
+
+def holds_index(folder: str | Path) -> bool:
+    """Whether the folder holds an index of the user."""
+    return (Path(folder) / DATABASE).is_file()
