@@ -154,17 +154,36 @@ def _only(vectors: Vectors, wanted: Mapping[str, int]) -> Vectors:
     )
 
 
+def from_bytes(payload: bytes) -> Vectors | None:
+    """What `to_bytes` wrote; None if it is damaged or of another sketch family."""
+    try:
+        end = payload.index(b"\n", 0, _LONGEST_HEAD) + 1
+        head, body = json.loads(payload[:end]), payload[end:]
+        models, n = tuple(str(m) for m in head["models"]), int(head["rows"])
+        if head["family"] != FAMILY or n < 0 or len(body) != _nbytes(n, len(models)):
+            return None
+        held = _parsed(body, models, n)
+        return held if _digest(body) == head["digest"] and _is_sound(held) else None
+    except (KeyError, ValueError, TypeError, OverflowError, RecursionError):
+        return None
+
+
+def to_bytes(vectors: Vectors) -> bytes:
+    """The cache of these vectors, as this module's beginning says."""
+    arrays = ((vectors.owner, "<i4"), (vectors.place, "<i4"), (vectors.tensors, "<f4"), (vectors.whole, "<f4"))
+    body = b"".join(array.astype(dtype, copy=False).tobytes() for array, dtype in arrays)
+    head = {"family": FAMILY, "models": vectors.models, "rows": len(vectors.owner), "digest": _digest(body)}
+    return json.dumps(head).encode() + b"\n" + body
+
+
 def _read(path: Path) -> Vectors | None:
     try:
         with path.open("rb") as file:
             head = json.loads(file.readline(_LONGEST_HEAD))
-            models, n = tuple(str(m) for m in head["models"]), int(head["rows"])
-            size = file.tell() + _nbytes(n, len(models))
-            if head["family"] != FAMILY or n < 0 or path.stat().st_size != size:
+            size = file.tell() + _nbytes(int(head["rows"]), len(head["models"]))
+            if path.stat().st_size != size:
                 return None
-            body = file.read()
-        held = _parsed(body, models, n)
-        return held if _digest(body) == head["digest"] and _is_sound(held) else None
+        return from_bytes(path.read_bytes())
     except (OSError, KeyError, ValueError, TypeError, OverflowError, RecursionError):
         return None
 
@@ -190,12 +209,9 @@ def _is_sound(held: Vectors) -> bool:
 
 
 def _write(vectors: Vectors, target: Path) -> bool:
-    arrays = ((vectors.owner, "<i4"), (vectors.place, "<i4"), (vectors.tensors, "<f4"), (vectors.whole, "<f4"))
-    body = b"".join(array.astype(dtype, copy=False).tobytes() for array, dtype in arrays)
-    head = {"family": FAMILY, "models": vectors.models, "rows": len(vectors.owner), "digest": _digest(body)}
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, json.dumps(head).encode() + b"\n" + body, durable=False)
+        write_whole(target, to_bytes(vectors), durable=False)
     except OSError:
         return False  # a cache may be missing, and a full disk may not stop a search
     return True

@@ -47,6 +47,13 @@ def in_a_folder(folder: Path, sketches: Sequence[CheckpointSketch]) -> Index:
     return SketchFolder(folder)
 
 
+def in_a_folder_with_a_cache(folder: Path, sketches: Sequence[CheckpointSketch]) -> Index:
+    in_a_folder(folder, sketches)
+    SketchFolder(folder, folder / "cache").models()
+    return SketchFolder(folder, folder / "cache")
+
+
+BUILDS = [in_sqlite, in_a_folder, in_a_folder_with_a_cache]
 BASE = trained(1)
 SKETCHES = [
     sketched(BASE, "base", path="/models/base", licence="mit"),
@@ -57,7 +64,7 @@ SKETCHES = [
 BY_ID = {sketch.id: sketch for sketch in SKETCHES}
 
 
-@pytest.fixture(params=[in_sqlite, in_a_folder], ids=["SqliteIndex", "SketchFolder"])
+@pytest.fixture(params=BUILDS, ids=["SqliteIndex", "SketchFolder", "SketchFolder-cached"])
 def build(request: pytest.FixtureRequest) -> Build:
     return request.param
 
