@@ -6,9 +6,9 @@ import re
 from dataclasses import replace
 
 from lineage.checkpoints.adapters.names import PREFIX, factor_of, is_factor
+from lineage.checkpoints.decode.non_weights import UNMERGED
 from lineage.checkpoints.reader import Contents
 
-UNMERGED = "a factor of an adapter that is not merged into the weights"
 TRAINED = "trained in the place of the base's, which is here as well"
 
 _BASE = ".base_layer."

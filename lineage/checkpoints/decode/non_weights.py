@@ -12,6 +12,7 @@ COUNTER = "training counter"
 METRIC = "a metric of training"
 AVERAGED = "a moving average of the weights beside it"
 RANDOM = "random-number state"
+UNMERGED = "a factor of an adapter that is not merged into the weights"
 
 _CONTAINERS = re.compile(
     r"optim(izer)?s?|optim(izer)?s?_(states?(_dict)?|weights)|opt_state|(lr_)?schedulers?(_state(_dict)?)?|(grad_|amp_)?scaler"
