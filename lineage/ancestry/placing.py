@@ -6,6 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
 
@@ -14,8 +15,8 @@ from lineage.ancestry.chance import null
 from lineage.ancestry.folding import fold
 from lineage.ancestry.layouts import fitting, in_one_layout
 from lineage.ancestry.pair.comparison import compare, generic
+from lineage.ancestry.pair.direction import EITHER_WAY
 from lineage.ancestry.pair.relations import DERIVED, FOUND, is_significant
-from lineage.ancestry.standing import EITHER_WAY, standing
 from lineage.sketch.adapters import is_adapter
 from lineage.sketch.family import FAMILY
 from lineage.store import Index
@@ -31,6 +32,9 @@ from lineage.types import (
     Verdict,
     Whois,
 )
+
+if TYPE_CHECKING:
+    from lineage.ancestry.standing import Standing
 
 Placed = tuple[ComponentFinding, str | None, str | None]
 Layouts = Mapping[str, Sequence[CheckpointSketch]]
@@ -76,7 +80,7 @@ def whois_model(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
         compared.sort(key=_rank, reverse=True)
         around = _neighbourhood(compared, held, indexes)
         made = {one.model: (loaded[one.model], one) for one in compared}
-        stands = standing(read, list(around.values()), made) if around else None
+        stands = _standing(read, around, made) if around else None
     place = stands.place if stands is not None else Place()
     if place == Place():
         place = _of_pairs(compared)
@@ -149,6 +153,14 @@ def _neighbourhood(compared: Sequence[Comparison], held: Layouts, indexes: Seque
                 if len(around) < _MOST_AROUND and other not in around:
                     around[other] = held[other] if other in held else index.layouts(other)
     return around
+
+
+def _standing(
+    read: CheckpointSketch, around: Layouts, made: Mapping[str, tuple[CheckpointSketch, Comparison]]
+) -> Standing:
+    from lineage.ancestry.standing import standing  # a model without relatives does not wait for trees
+
+    return standing(read, list(around.values()), made)
 
 
 def _of_pairs(compared: Sequence[Comparison]) -> Place:

@@ -10,7 +10,9 @@ from lineage.ancestry.pair.calibration import ratio
 from lineage.ancestry.pair.cues import Compared, Said
 from lineage.types import Cue, Direction
 
-__all__ = ["CUES", "direction", "heard", "leaning", "likely_role"]
+__all__ = ["CUES", "EITHER_WAY", "direction", "heard", "leaning", "likely_role"]
+
+EITHER_WAY = 0.5  # that an open neighbour is the parent: nothing tells
 
 CUES: tuple[Callable[[Compared], Said | None], ...] = (
     cues.computable,
