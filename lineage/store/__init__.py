@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lineage.store.files import SKETCHES, holds_index
     from lineage.store.folder import SketchFolder
     from lineage.store.graph_cache import keep_graph, kept_graph
+    from lineage.store.memory import MemoryIndex
     from lineage.store.protocol import Index, find_model
     from lineage.store.public_addresses import addresses
     from lineage.store.rebuilding import Rebuilt, rebuild
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from lineage.store.sqlite import SqliteIndex, only_one
 
 __all__ = [
-    "SKETCHES", "Finding", "Index", "Known", "Rebuilt", "SketchFolder", "SqliteIndex", "Without",
+    "SKETCHES", "Finding", "Index", "Known", "MemoryIndex", "Rebuilt", "SketchFolder", "SqliteIndex", "Without",
     "addresses", "catalogue", "examine", "find_model", "holds_index", "keep_graph", "kept_graph", "only_one", "rebuild",
     "reference_index",
 ]  # fmt: skip
@@ -29,9 +30,9 @@ __all__ = [
 __getattr__ = names_of(
     __name__,
     {
-        "Finding": "doctor", "Index": "protocol", "Known": "catalogue_records", "Rebuilt": "rebuilding",
-        "SKETCHES": "files", "SketchFolder": "folder", "SqliteIndex": "sqlite", "Without": "excluding",
-        "addresses": "public_addresses", "catalogue": "catalogue_records", "examine": "doctor",
+        "Finding": "doctor", "Index": "protocol", "Known": "catalogue_records", "MemoryIndex": "memory",
+        "Rebuilt": "rebuilding", "SKETCHES": "files", "SketchFolder": "folder", "SqliteIndex": "sqlite",
+        "Without": "excluding", "addresses": "public_addresses", "catalogue": "catalogue_records", "examine": "doctor",
         "find_model": "protocol", "holds_index": "files", "keep_graph": "graph_cache", "kept_graph": "graph_cache",
         "only_one": "sqlite", "rebuild": "rebuilding", "reference_index": "reference",
     },

@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from lineage.errors import Malformed, Unknown
 from lineage.sketch import FAMILY, read_sketch
-from lineage.sketch.layouts import content_key, layout_id
+from lineage.sketch.layouts import layout_id
 from lineage.store.files import CATALOGUE, SKETCHES
-from lineage.store.overview import Overview, cache_file, keep_overview, kept_overview, overview_of
+from lineage.store.overview import Overview, cache_file, keep_overview, kept_overview, overview_of, record_of
 from lineage.store.protocol import set_id
-from lineage.store.rows import component_params
-from lineage.types import CheckpointSketch, Declared, Hit, Layout, ModelRecord
+from lineage.types import CheckpointSketch, Declared, Hit, ModelRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +81,7 @@ class SketchFolder:
 
     def same_digests(self, digests: Collection[str]) -> dict[str, list[tuple[str, str]]]:
         """For each of `digests` that is a tensor's full or band digest: its (model id, tensor name) pairs, ordered."""
-        holders = self._overview.holders
-        return {digest: list(holders[digest]) for digest in sorted(set(digests)) if digest in holders}
+        return self._overview.same_digests(digests)
 
     def nearest_tensors(self, vectors: NDArray[np.float32], k: int) -> list[list[Hit]]:
         """For each row of `vectors` (n, TENSOR_DIM) the `k` tensors of greatest inner product, best first."""
@@ -139,26 +137,8 @@ class SketchFolder:
 
     def _record(self, sketch: CheckpointSketch) -> ModelRecord:
         entry = self._entries.get(sketch.id)
-        return ModelRecord(
-            id=sketch.id,
-            name=sketch.name,
-            family=sketch.family,
-            depth=sketch.depth,
-            params=sketch.params,
-            tensors=len(sketch.tensors),
-            format=sketch.format,
-            architecture=sketch.architecture,
-            source=sketch.path,
-            components=component_params(sketch),
-            licence=sketch.licence,
-            declared=sketch.declared,
-            aliases=entry.aliases if entry else (),
-            layouts=tuple(
-                Layout(layout_id(one), one.name, one.format, one.path)
-                for one in sorted(self._further.get(sketch.id, ()), key=layout_id)
-            ),
-            content=content_key(sketch),
-        )
+        further = [(layout_id(one), one) for one in self._further.get(sketch.id, ())]
+        return record_of(sketch, further, entry.aliases if entry else ())
 
 
 def _entry(path: Path) -> tuple[str, _Entry]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +20,8 @@ from blake3 import blake3
 
 from lineage.atomic_write import write_whole
 from lineage.sketch.family import FAMILY
+from lineage.sketch.layouts import content_key
+from lineage.store.rows import component_params
 from lineage.store.vectors import Vectors, from_bytes, to_bytes, vectors_of
 from lineage.types import CheckpointSketch, Declared, Layout, ModelRecord
 
@@ -38,6 +40,35 @@ class Overview:
     records: tuple[ModelRecord, ...]
     holders: Holders
     vectors: Vectors
+
+    def same_digests(self, digests: Collection[str]) -> dict[str, list[tuple[str, str]]]:
+        """As `Index.same_digests`."""
+        return {digest: list(self.holders[digest]) for digest in sorted(set(digests)) if digest in self.holders}
+
+
+def record_of(
+    sketch: CheckpointSketch, further: Iterable[tuple[str, CheckpointSketch]] = (), aliases: tuple[str, ...] = ()
+) -> ModelRecord:
+    """What an index says of a model by its sketch; `further` are its other layouts with their ids."""
+    return ModelRecord(
+        id=sketch.id,
+        name=sketch.name,
+        family=sketch.family,
+        depth=sketch.depth,
+        params=sketch.params,
+        tensors=len(sketch.tensors),
+        format=sketch.format,
+        architecture=sketch.architecture,
+        source=sketch.path,
+        components=component_params(sketch),
+        licence=sketch.licence,
+        declared=sketch.declared,
+        aliases=aliases,
+        layouts=tuple(
+            Layout(layout, one.name, one.format, one.path) for layout, one in sorted(further, key=lambda pair: pair[0])
+        ),
+        content=content_key(sketch),
+    )
 
 
 def overview_of(records: Iterable[ModelRecord], sketches: Mapping[str, CheckpointSketch]) -> Overview:
