@@ -201,9 +201,10 @@ def _unread(count: Any) -> int:
 
 def _tensor(entry: dict[str, Any], cursor: _Cursor) -> TensorSketch:
     stored = tuple(int(n) for n in entry["shape"])
-    if any(n < 1 for n in stored) or len(stored) > 64 or math.prod(stored) >= 1 << 60:
-        raise ValueError("impossible shape")
     shape = stored or (1,)
+    params = math.prod(shape)
+    if min(shape) < 1 or len(shape) > 64 or params >= 1 << 60:
+        raise ValueError("impossible shape")
     component, role, layer, generic = entry["part"]
     (first, first_free), (second, second_free) = entry["axes"]
     grid = grids(shape)
@@ -220,7 +221,7 @@ def _tensor(entry: dict[str, Any], cursor: _Cursor) -> TensorSketch:
             (Axis(str(first), bool(first_free)), Axis(str(second), bool(second_free))),
             _text(generic),
         ),
-        params=math.prod(shape),
+        params=params,
         stats=_stats(entry["stats"]),
         band_digest=str(entry["band_digest"]),
         digest=_text(entry["digest"]),
