@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import astuple
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +39,17 @@ def is_sketch_file(path: str | Path) -> bool:
     return Path(path).suffix == SUFFIX and Path(path).is_file()
 
 
-def write_sketch(sketch: CheckpointSketch, path: str | Path) -> None:
-    """Write `sketch` to `path` at once: a reader sees the old file or the whole new one. Raises OSError."""
+def write_sketch(sketch: CheckpointSketch, path: str | Path) -> str:
+    """Write `sketch` to `path` at once: a reader sees the old file or the whole new one. Raises OSError.
+
+    Returns the SHA-256 of the file, hexadecimal.
+    """
     from safetensors.numpy import save
 
     arrays, text = _arrays(sketch), json.dumps(_header(sketch), separators=(",", ":"))
     payload = save({**arrays, _CHECKSUM: _checksum(text, arrays)}, metadata={"lineage": text})
     write_whole(Path(path), payload)
+    return sha256(payload).hexdigest()
 
 
 def read_sketch(path: str | Path) -> CheckpointSketch:

@@ -29,7 +29,7 @@ from lineage.store.lock import HOLDER, LOCK, writing
 from lineage.store.protocol import find_model, set_id
 from lineage.store.rows import begin_run, delete_model, insert_layout, insert_model, now, records, storable
 from lineage.store.schema import is_current, upgrade
-from lineage.store.vectors import Vectors, cached_vectors
+from lineage.store.vectors import Vectors, cached_vectors, vectors_of
 from lineage.types import CheckpointSketch, Hit, ModelRecord
 
 _OURS = {SKETCHES, VECTORS, GRAPHS, LOCK, HOLDER}
@@ -49,6 +49,7 @@ class SqliteIndex:
         self.db = db
         self._held: Vectors | None = None
         self._run: int | None = None
+        self._added: dict[str, Vectors] = {}  # of this run, so that its sketches are not read back for them
 
     @classmethod
     def open(cls, folder: str | Path) -> SqliteIndex:
@@ -175,7 +176,8 @@ class SqliteIndex:
         """The search vectors of the models that are in the index now."""
         counts = self._tensor_counts()
         if self._held is None or set(self._held.models) != set(counts):
-            self._held = cached_vectors(self.folder / VECTORS, counts, self.load)
+            self._held = cached_vectors(self.folder / VECTORS, counts, self.load, self._added)
+            self._added.clear()
         return self._held
 
     def sketch_file(self, model: str, layout: str | None = None) -> Path:
@@ -238,20 +240,21 @@ class SqliteIndex:
             path = self.sketch_file(sketch.id, layout)
             # Before any sketch file: `examine` tells a killed first ingest from lost tables by it.
             self._run = self._run or begin_run(self.db, version)
-            if not is_intact:
-                write_sketch(sketch, path)
+            written = None if is_intact else write_sketch(sketch, path)
             replaced = {} if is_known else {model: self._files(model) for model in self._replaced(sketch.path)}
             with self.db.atomic():
                 for model in replaced:
                     delete_model(self.db, model)
                 if not is_known:
-                    insert_model(self.db, sketch, sha256(path), self._run)
-                elif not is_intact:
-                    self._note(sketch, layout, sha256(path))
+                    insert_model(self.db, sketch, written or sha256(path), self._run)
+                elif written is not None:
+                    self._note(sketch, layout, written)
                 for alias in self._new_aliases(sketch):
                     self.db.table("aliases").insert({"model": sketch.id, "alias": alias})
             for old in (file for files in replaced.values() for file in files):
                 old.unlink(missing_ok=True)
+        if not is_known:
+            self._added[sketch.id] = vectors_of([(sketch.id, sketch)])
         return not is_intact
 
     def finish_run(self) -> None:

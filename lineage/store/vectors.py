@@ -72,11 +72,13 @@ def vectors_of(sketches: Iterable[tuple[str, CheckpointSketch]]) -> Vectors:
     return _joined(parts)
 
 
-def cached_vectors(folder: Path, models: Mapping[str, int], load: Callable[[str], CheckpointSketch]) -> Vectors:
+def cached_vectors(
+    folder: Path, models: Mapping[str, int], load: Callable[[str], CheckpointSketch], made: Mapping[str, Vectors]
+) -> Vectors:
     """The vectors of `models` from the cache in `folder`, made up to date by loading only sketches that it lacks.
 
-    `models` maps each id to its number of tensors. A cache that is damaged, foreign or absent costs
-    time, nothing else; so does a folder that cannot be written.
+    `models` maps each id to its number of tensors, `made` each that is there already to its vectors. A cache that is
+    damaged, foreign or absent costs time, nothing else; so does a folder that cannot be written.
     """
     target = cache_file(folder, models)
     others = sorted(path for path in folder.glob(f"*{SUFFIX}") if path != target)
@@ -84,8 +86,9 @@ def cached_vectors(folder: Path, models: Mapping[str, int], load: Callable[[str]
     kept = _only(known, models) if known is not None else vectors_of(())
     if len(kept.models) == len(models):
         return kept
-    fresh = vectors_of((m, load(m)) for m in models if m not in set(kept.models))
-    complete = _joined([kept, fresh])
+    lacking = models.keys() - kept.models
+    fresh = vectors_of((m, load(m)) for m in sorted(lacking - made.keys()))
+    complete = _joined([kept, *(made[m] for m in lacking & made.keys()), fresh])
     if _write(complete, target):
         for other in others:
             other.unlink(missing_ok=True)
