@@ -33,7 +33,7 @@ def read_by_plugin(file: PositionedFile, head: bytes) -> tuple[Contents | None, 
         try:
             reader: Reader = entry.load()()
             recognises = reader.recognises(head)
-        except Exception as error:  # whatever someone else's code raises
+        except (Exception, SystemExit) as error:  # whatever someone else's code raises
             broken.append(f"{_named(entry)} is broken ({_told(error)})")
             continue
         if recognises:
@@ -59,7 +59,7 @@ def _read(entry: EntryPoint, reader: Reader, file: PositionedFile) -> Contents:
             raise TypeError(f"read() gave {type(found).__name__}, not Contents")
     except LineageError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UnsupportedFormat(
             file.path, f"is recognised by {_named(entry)}, which fails on it ({_told(error)}): tell who wrote that"
         ) from error
@@ -70,5 +70,5 @@ def _named(entry: EntryPoint) -> str:
     return f"the plugin {entry.name!r}" + (f" of {entry.dist.name}" if entry.dist is not None else "")
 
 
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {reason(error)}".rstrip(": ")

@@ -87,6 +87,7 @@ def test_without_the_plugin_the_file_is_of_no_format(tmp_path):
 
 BROKEN = {
     "cannot be imported": ("import no_such_module_of_anyone\n", "ModuleNotFoundError"),
+    "ends the process": ("raise SystemExit(3)\n", "SystemExit"),
     "is no Python": ("class (\n", "SyntaxError"),
     "has no such class": ("", "AttributeError"),
     "cannot be made": ("class Reader:\n    def __init__(self, needed): ...\n", "TypeError"),
