@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.adapters import is_adapter
-from lineage.sketch.vectors import model_vector, query_vectors
+from lineage.sketch.vectors import model_vector, network_vectors, query_vectors
 from lineage.store import Index
 from lineage.types import CheckpointSketch, TensorSketch
 
 NEAREST_MODELS = 16
 NEAREST_TENSORS = 8
+NEAREST_NETWORKS = 8  # by what neurons do to the tokens
 _MOST_STRANGE = 64  # adapters asked for beyond these where a model is sought, and models where an adapter is
 _SUGGESTIVE = 0.3  # cosine of tensor vectors, whose error is 1/16: a suggestion to look, not evidence
 
@@ -33,7 +34,9 @@ def candidates(query: CheckpointSketch, index: Index) -> list[str]:
     by_vote = [model for model in sorted(votes, key=lambda model: -votes[model]) if model not in strange]
     found = index.nearest_models(model_vector(query), NEAREST_MODELS + spare)
     nearest = [model for model, _ in found if model not in strange]
-    return list(dict.fromkeys([*by_vote[:NEAREST_MODELS], *nearest[:NEAREST_MODELS]]))
+    disguised = index.nearest_networks(network_vectors(query), NEAREST_NETWORKS)
+    alike = [model for row in disguised for model, score in row if score > _SUGGESTIVE]
+    return list(dict.fromkeys([*by_vote[:NEAREST_MODELS], *nearest[:NEAREST_MODELS], *alike]))
 
 
 def _tells(tensor: TensorSketch) -> bool:

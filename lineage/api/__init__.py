@@ -1,4 +1,4 @@
-"""The library surface: one verb for each command, and the care of an index."""
+"""The library surface: one verb for each command, and the upkeep of an index."""
 
 from typing import TYPE_CHECKING
 

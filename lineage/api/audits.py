@@ -79,7 +79,7 @@ def verify(
 
 
 def gate(words: Collection[str], found: Whois | Comparison) -> PolicyVerdict:
-    """Whether one of these relations or verdicts was found: "violated", "inconclusive" if that cannot be told."""
+    """Whether one of these relations or verdicts was found: "violated", "inconclusive" if that stays open."""
     from lineage import policy as policies
 
     if isinstance(found, Comparison):

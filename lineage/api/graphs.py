@@ -1,4 +1,4 @@
-"""Questions about all models: their graph, one more model's place in it, and what it says around an answer."""
+"""Questions about all models: their graph, one more model's place in it, the families around an answer."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def graph(
 
 
 def relatives(answer: Whois, index: str | Path | None = None, *, reference: bool = True) -> Lineage:
-    """What the indexes say around an answer: the family of its model or of the models it names, and these themselves.
+    """The graph around an answer: the family of its model or of the models that it names, and these models.
 
     Families are left out where many models have no place in the graph yet: putting them there takes its time (`graph`).
     Raises NoIndex.

@@ -1,4 +1,4 @@
-"""The indexes and the models that they hold: which are searched, which one is meant, the care of the user's own."""
+"""The indexes and the models that they hold: which are searched, which is meant, the upkeep of the user's own."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def show(model: str, index: str | Path | None = None, *, reference: bool = True)
 
 
 def _layout_called(text: str, record: ModelRecord, home: Index) -> CheckpointSketch:
-    """The layout of a model that goes by a name, the first where that is none of a layout."""
+    """The layout of that name, or the first layout of the model where no layout has it."""
     meant = next((one.id for one in record.layouts if text in (one.id, one.name, one.source)), None)
     if meant is None or text == record.name:
         return home.load(record.id)

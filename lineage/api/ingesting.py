@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """What became of one path: `error` and `exit_code` say why it failed; `id` is None where nothing was sketched.
+    """The result for one path: `error` and `exit_code` say why it failed; `id` is None where nothing was sketched.
 
     `copy_of` is the name of a model of the index that holds the same values in another layout.
     """
@@ -58,9 +58,9 @@ def ingest(
     workers: int = 2,
     watch: Watch | None = None,
 ) -> Iterator[Ingested]:
-    """Add checkpoints and sketches to an index, `workers` at a time, and tell of each as it is done.
+    """Add checkpoints and sketches to an index, `workers` at a time, and yield each as it is done.
 
-    A folder of models stands for all of them. A path that fails never stops the others; an index that cannot be
+    A folder of models stands for all of them. A path that fails does not stop the others; an index that cannot be
     written stops all (Locked, StoreError). `name` is what to call the model of one path, if not as its card or file
     does.
     Each model is added whole or not at all; repeating an ingest changes nothing, and the index is made
@@ -134,7 +134,7 @@ class _Made:
 
 
 def _models(path: str) -> list[str]:
-    """Each model of a folder of models; what cannot be looked into is left to fail on its own."""
+    """Each model of a folder of models; a folder that cannot be read is kept, to fail by itself."""
     if is_remote(path) or not Path(path).is_dir():
         return [path]
     try:
@@ -144,7 +144,7 @@ def _models(path: str) -> list[str]:
 
 
 def _make(path: str, depth: Depth | None, name: str | None, threads: int, watch: Watch) -> Ingested | _Made:
-    """Sketch one path in a worker thread; whatever goes wrong there is that path's failure alone."""
+    """Sketch one path in a worker thread; an error there fails that path only."""
     started, place = time.perf_counter(), shown(path)
     try:
         made, _, _ = timed_sketch(path, depth, watch, threads)

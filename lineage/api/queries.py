@@ -78,7 +78,7 @@ def as_answer(a: CheckpointSketch, b: CheckpointSketch, found: Comparison) -> Wh
 
 
 def not_tested(a: CheckpointSketch, b: CheckpointSketch) -> tuple[str, ...]:
-    """What a comparison of two models does not see; nothing is listed for adapters, which have no such list yet."""
+    """What a comparison of two models does not test; empty for adapters."""
     from lineage.ancestry.placing import MERGES, NOT_TESTED, unsampled
 
     return () if is_adapter(a) else (MERGES, *NOT_TESTED, *unsampled((a, b)))
@@ -92,7 +92,7 @@ def decompose(
     depth: Depth | None = None,
     watch: Watch | None = None,
 ) -> Merge | None:
-    """The models that a checkpoint or indexed model (see `find`) is merged from; None if it is no merge.
+    """The models that a checkpoint or indexed model (see `find`) is merged from; None if no merge is found.
 
     Raises SketchMismatch for an adapter.
     """

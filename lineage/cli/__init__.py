@@ -19,7 +19,7 @@ _ON_HELP = {"help_option_names": ["-h", "--help"]}
 
 
 class Commands(click.Group):
-    """A group whose commands are found by name, in the order in which a person meets them."""
+    """A group whose commands are found by name, and listed in the order in which one needs them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Names of all commands."""
@@ -45,7 +45,7 @@ def lineage() -> None:
       lineage graph -o graph.svg        who descends from whom, as a picture
 
     Exit codes: 0 done (no match is still 0), 1 failure, 2 usage, 10 no index, 11 index locked,
-    12 unsupported or damaged file, 130 interrupted; with --gate 20 policy violated or a named word found, 21 claim
+    12 unsupported or damaged file, 130 interrupted; with --gate 20 policy violated or named relation found, 21 claim
     contradicted, 30 inconclusive. With LINEAGE_DEBUG=1 an unexpected failure shows its traceback.
     """
 

@@ -57,8 +57,8 @@ def command(
       lineage audit ./nova --policy licence --rules ours.toml
 
     MODEL is a checkpoint, a .sketch file, or a model of an index. With --gate the exit code is 20 if the policy is
-    violated, 30 if that cannot be told. Only measured descent with a direction violates anything; what is undirected
-    or only declared is possible. A finding is no legal advice, and none certifies anything.
+    violated, 30 if that stays open. Only measured descent with a direction violates a policy; what is undirected or
+    only declared is possible. A finding is not legal advice, and it never certifies anything.
     """
     from lineage import api, report
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 )
 @pages.report(
     "Write the comparison as a page that stands alone (.html), every matrix beside what chance gives; or the two"
-    " as a graph, with any ending of `lineage graph -o` that is no statement about one model.",
+    " as a graph, with any extension of `lineage graph -o` except those of statements about one model.",
 )
 @pages.lang
 @options.gate_at
@@ -58,8 +58,8 @@ def command(
       lineage compare ./child ./base --report out.html   a page with every layer, to read and hand on; --lang ko
       lineage compare ./child ./base --gate identical,derived,partly-derived   for a pipeline
 
-    A and B are checkpoints, .sketch files, or models of an index. The JSON always has every tensor pair. The words of
-    --gate are what A is to B: one of descent counts where A is known to come from B, never where that is open (30).
+    A and B are checkpoints, .sketch files, or models of an index. The JSON always has every tensor pair. --gate asks
+    what A is to B: a relation of descent counts where A is known to come from B, never where that is open (30).
     """
     from lineage import api, report
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     "--output",
     metavar="FILE.yaml",
     type=click.Path(path_type=Path),
-    help="Write the recipe as a configuration for MergeKit; what the weights do not tell is left out and said there.",
+    help="Write the recipe as a configuration for MergeKit; what the weights do not determine is left out and noted.",
 )
 @options.index
 @options.reference
@@ -39,8 +39,8 @@ def command(
       lineage decompose soup --json         a model of the index
       lineage decompose soup -o merge.yaml  the recipe, to make it again with MergeKit
 
-    No parent has to be named: all models of your index and of the reference are candidates. Finding none is 0, or 1
-    where -o asks for a recipe: then no file is written.
+    All models of your index and of the reference are candidates; no parent has to be named. The exit code is 0 where
+    no merge is found, but 1 where -o asks for its recipe: then no file is written.
     """
     from lineage import api, report
     from lineage.atomic_write import write_whole

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     "--output",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Write them as a graph too; any ending of `lineage graph -o` that is no statement about MODEL alone.",
+    help="Write them as a graph too; any extension of `lineage graph -o` except those of statements about MODEL alone.",
 )
 @options.index
 @options.reference
@@ -38,8 +38,8 @@ def command(
       lineage descendants ./base --json       a checkpoint or .sketch, which need not be in an index
       lineage descendants base -o below.svg   as a picture, or for other tools
 
-    Only measured descent with a direction makes a descendant. What is related without one is listed apart, and so is
-    what only a card says. What no index holds is not named. Finding none is also 0.
+    Only measured descent with a direction makes a descendant. Models related without one, and models that only a card
+    relates, are listed apart. What no index holds is not named. The exit code is 0 without descendants too.
     """
     from lineage import api, report
 

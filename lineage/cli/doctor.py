@@ -22,8 +22,8 @@ def command(ctx: click.Context, *, index: Path | None, as_json: bool) -> None:
       lineage doctor
       lineage doctor --index DIR --json
 
-    Exit code 1 means damage, each with a line that says what to do. Notes, such as what an interrupted
-    ingest left behind, are harmless.
+    Exit code 1 means damage; a line for each says what to do. Notes, such as files that an interrupted ingest
+    left behind, are harmless.
     """
     from lineage import api, report
 

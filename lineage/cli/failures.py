@@ -60,6 +60,6 @@ def say(line: str) -> None:
 
 
 def _quiet() -> int:
-    """The reader of our output has left: point it nowhere, so that closing it says nothing. Click ends likewise."""
+    """Redirect a closed standard output to nowhere, so that closing it raises nothing. Click does the same."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1

@@ -18,7 +18,7 @@ from lineage.cli.progress import steps
     "--output",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The file to write; its ending chooses the format.",
+    help="The file to write; its extension chooses the format.",
 )
 @click.option("--family", is_flag=True, help="All relatives of MODEL, not only its neighbours.")
 @options.index
@@ -37,7 +37,7 @@ def command(
       lineage graph nova -o nova.cdx.json     MODEL and its ancestors as a bill of materials
 
     \b
-    Endings: .svg .png .html .ko.html         pictures; a page to search in, in English or Korean
+    Formats: .svg .png .html .ko.html         pictures; a page to search in, in English or Korean
              .json .graphml .gexf .csv        for other tools
              .dot .mmd                        Graphviz, Mermaid
              .cdx.json .1.7.cdx.json          CycloneDX 1.6, 1.7

@@ -46,15 +46,15 @@ def command(
       lineage ingest ./model                     a folder with its shards, config and card
       lineage ingest a.safetensors b.pt c.npz    several at once
       lineage ingest ./zoo                       a folder of models: all of them
-      lineage ingest --name base-v2 out/last.pt  under a name that says more than the file's
-      lineage ingest handed-over.sketch          a sketch that someone else made
+      lineage ingest --name base-v2 out/last.pt  under a name of your choice
+      lineage ingest handed-over.sketch          a sketch made elsewhere
       lineage ingest --depth sampled ./huge      reads a few percent of the bytes
       lineage ingest hf:org/name@main            read by ranges, not downloaded; so is https://host/file
       lineage ingest --catalogue --family bert   public base models, from the hub
 
-    A file that fails never stops the others; the exit code tells that there was one (12 if all of them were
-    unsupported or damaged). What is there already stays unchanged, so an interrupted ingest can be repeated; the
-    same values under other names, turned or in a file of another format are kept as another layout of their model.
+    A file that fails does not stop the others; the exit code shows that one failed (12 if all of those were
+    unsupported or damaged). Models of the index stay unchanged, so an interrupted ingest can be repeated; the same
+    values under other names, transposed or in another format are kept as another layout of their model.
     A hub's own address is taken from HF_ENDPOINT, a token for it from HF_TOKEN. With --json, one object a line.
     """
     from lineage import api

@@ -11,12 +11,12 @@ import click
 
 
 def print_json(value: Any, one_line: bool = False) -> None:
-    """Print `value`; every character beyond ASCII is escaped, so nothing in a name reaches a terminal raw."""
+    """Print `value`; every character beyond ASCII is escaped, so no control character of a name reaches a terminal."""
     click.echo(json.dumps(value, indent=None if one_line else 2, allow_nan=False))
 
 
 def screen_size() -> tuple[int, bool]:
-    """How wide to draw, and whether colour is welcome."""
+    """The width to draw in, and whether to use colour."""
     from lineage.report.text.canvas import width_for
 
     return width_for(shutil.get_terminal_size((100, 24)).columns), sys.stdout.isatty()

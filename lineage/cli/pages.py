@@ -1,4 +1,4 @@
-"""The file of `--report`: its ending, and the language of a page."""
+"""The file of `--report`: its extension, and the language of a page."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def report(text: str) -> Callable[[Command], Command]:
 
 
 def ending_of(target: Path | None, language: Language | None) -> str:
-    """The ending of the file, "" without one. Raises UnknownEnding, MissingExtra, UsageError for a language alone."""
+    """The extension of the file, "" without one. Raises UnknownEnding, MissingExtra, UsageError for --lang alone."""
     from lineage import report
 
     ending = "" if target is None else report.graphs.check(target)

@@ -1,4 +1,4 @@
-"""A bar a file on standard error, for people who wait longer than a second."""
+"""A bar for each file on standard error, shown after a second."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PATIENCE_S = 1.0
 
 @contextmanager
 def progress() -> Iterator[Watch | None]:
-    """Give what the library calls with progress, or None where no one sees it."""
+    """The callback for bytes read, or None where standard error is not a terminal."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -33,7 +33,7 @@ def progress() -> Iterator[Watch | None]:
 
 @contextmanager
 def steps(name: str) -> Iterator[Callable[[int, int], None] | None]:
-    """Give what the library calls with steps done and to do, or None where no one sees it."""
+    """The callback for steps done and to do, or None where standard error is not a terminal."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -67,7 +67,7 @@ class _Bars:
             self._drawn.update(self._tasks[path], completed=done, visible=done < total)
 
     def close(self) -> None:
-        """Take the bars off the screen."""
+        """Remove the bars from the screen."""
         if self._drawn is not None:
             self._drawn.stop()
 

@@ -22,7 +22,7 @@ def command(*, index: Path | None, as_json: bool) -> None:
       lineage rebuild
       lineage rebuild --index DIR
 
-    Nothing is read but the sketch files; a database that is damaged beyond reading is set aside.
+    Only the sketch files are read; a database that is damaged beyond reading is set aside.
     """
     from lineage import api
 

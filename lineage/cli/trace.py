@@ -23,7 +23,7 @@ def command(*, model: str, index: Path | None, reference: bool, as_json: bool) -
       lineage trace nova
       lineage trace 3f9a --json
 
-    MODEL is an id, a unique prefix of one, a name or an alias. Each step tells its relation, its figures and the
+    MODEL is an id, a unique prefix of one, a name or an alias. Each step shows its relation, its figures and the
     reason for its direction; relatives whose direction is open are listed apart.
     """
     from lineage import api, report

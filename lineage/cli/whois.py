@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.argument("checkpoints", metavar="CHECKPOINT...", nargs=-1, required=True, type=click.Path())
 @pages.report(
     "Write the answer as a page that stands alone (.html), to read, print and hand on; or its graph, with any"
-    " ending of `lineage graph -o`.",
+    " extension of `lineage graph -o`.",
 )
 @pages.lang
 @options.adapter
@@ -61,10 +61,10 @@ def command(
       lineage whois ./model --report out.html  a page with figures, their null and the graph; --lang ko
       lineage whois ./model --report m.cdx.json  the model and its ancestors as a bill of materials
 
-    Every ending of `lineage graph -o` will do for --report; what is read need not be in an index.
-    Your index is searched and the reference index that comes with lineage. No match is a result too: it
-    says how weak a relation would still have been seen. A match refutes "from scratch"; none never proves it.
-    Of several, one that cannot be read never stops the others; the exit code tells that there was one.
+    --report takes every extension of `lineage graph -o`; CHECKPOINT need not be in an index. Your index and the
+    reference index that comes with lineage are searched. No match is a result too: it says how weak a relation would
+    still have been seen. A match refutes "from scratch"; no match never proves it. A CHECKPOINT that cannot be read
+    does not stop the others; the exit code shows that one failed.
     """
     from lineage import api, report
 
@@ -89,9 +89,9 @@ def command(
 
 
 def _each(checkpoints: Sequence[str], answered: Callable[[str], int], as_json: bool) -> int:
-    """Answer one after the other, whatever fails; only what is wrong with the index ends the run.
+    """Answer one after the other, whatever fails; only a fault of the index ends the run.
 
-    The exit code is that of a gate's word that was found, then of failures, then of what is open.
+    The exit code is that of a relation or verdict that the gate names, then of failures, then of what is open.
     """
     from lineage import report
 

@@ -6,30 +6,37 @@ from collections.abc import Mapping, Sequence
 
 from lineage.errors import Malformed
 from lineage.policy.descents import descents
-from lineage.policy.judging import about_ancestors, about_components, about_model, filled, percent
+from lineage.policy.judging import about_ancestors, about_components, about_model
 from lineage.policy.rule_files import Rule, RuleFile, built_in, known_licences
-from lineage.policy.subjects import components_of, model_of
+from lineage.policy.subjects import Model, components_of, model_of
 from lineage.policy.t_class import bounds
 from lineage.policy.vocabulary import Policy
 from lineage.types import Audit, Case, PolicyFinding, PolicyVerdict, Standing
+from lineage.types.facts import Fact
+from lineage.types.facts_policy import (
+    ClassBound,
+    ClassesUnseen,
+    ClassOpen,
+    ClassScheme,
+    ClassTooLow,
+    LicencesAgree,
+    LicencesDisagree,
+    LicencesOpen,
+    NoLegalAdvice,
+    RefutesOnly,
+    SameMakerClass,
+    SameMakerParent,
+    ScratchNotRefuted,
+    ScratchOpen,
+    ScratchRefuted,
+    UnknownCommonParent,
+    WeightLicencesOnly,
+)
 
-_ONE_PARENT = "two children of one parent that is not known here look like parent and child"
-_NOTES: Mapping[Policy, tuple[str, ...]] = {
-    "licence": (
-        "this compares what cards state with what licences ask; it is no legal advice, and owners may agree otherwise",
-        "licences of data, code and tokenizers are not looked at",
-        _ONE_PARENT,
-    ),
-    "from-scratch": (
-        "a finding refutes; none certifies that a model was trained from scratch",
-        "a parent by the same maker does not refute it: ask the same of the parent",
-        _ONE_PARENT,
-    ),
-    "t-class": (
-        "T-Class 2.0 by Seung Hyun Lee (2026), CC BY-SA 4.0; the bound is what weights show at most, no rating",
-        "weights do not say who made a parent: if its maker is the same, the bound is the parent's",
-        "weights say nothing of T0, T1, data, hardware and cloud",
-    ),
+_NOTES: Mapping[Policy, tuple[Fact, ...]] = {
+    "licence": (NoLegalAdvice(), WeightLicencesOnly(), UnknownCommonParent()),
+    "from-scratch": (RefutesOnly(), SameMakerParent(), UnknownCommonParent()),
+    "t-class": (ClassScheme(), SameMakerClass(), ClassesUnseen()),
 }
 _SOURCES: Mapping[Policy, tuple[str, ...]] = {
     "licence": (),
@@ -56,18 +63,11 @@ def audit(case: Case, policy: Policy, extra: RuleFile | None = None) -> Audit:
         found += about_components(rules, model, components)
     found += about_model(rules, model, bound)
     verdict = _verdict(found)
-    words = {
-        "model": model.name,
-        "share": percent(model.inherited),
-        "models": f"{model.models:,}",
-        "reach": "anything" if model.reach is None else f"{model.reach:.2f}",
-        "bound": bound or "",
-    }
     return Audit(
         policy=policy,
         answer=case.answer,
         verdict=verdict,
-        headline=filled(base.words[verdict], words),
+        headline=_headline(policy, verdict, model, bound),
         findings=tuple(sorted(found, key=lambda one: _ORDER.index(one.standing))),
         descents=lines,
         notes=_NOTES[policy],
@@ -75,6 +75,18 @@ def audit(case: Case, policy: Policy, extra: RuleFile | None = None) -> Audit:
         bound=bound,
         possible_bound=possible,
     )
+
+
+def _headline(policy: Policy, verdict: PolicyVerdict, model: Model, bound: str | None) -> Fact:
+    """What the findings come to, in one fact."""
+    if policy == "licence":
+        agreement = LicencesAgree() if verdict == "nothing-found" else LicencesOpen()
+        return LicencesDisagree(model.name) if verdict == "violated" else agreement
+    if policy == "from-scratch":
+        nothing = ScratchNotRefuted(model.models, model.reach) if verdict == "nothing-found" else ScratchOpen()
+        return ScratchRefuted(model.inherited) if verdict == "violated" else nothing
+    kinds = {"violated": ClassTooLow, "inconclusive": ClassOpen, "nothing-found": ClassBound}
+    return kinds[verdict](bound or "")
 
 
 def for_policy(file: RuleFile, policy: Policy, path: str) -> RuleFile:

@@ -30,12 +30,13 @@ def seen(check: Check, model: Model, ancestor: Ancestor, beside: Beside | None) 
     if check == "licence-file":
         return _met(any(_LICENCE_FILE.fullmatch(name) for name in files))
     if check == "card-names-ancestor":
-        return _met(bare(ancestor.surest.ancestor_name) in card)
+        name = ancestor.surest.ancestor_name
+        return _met(name is not None and bare(name) in card)
     return _met(agree(licence, model.licence) is True)
 
 
 def _begins(name: str, prefix: str | None) -> Seen:
-    """A name with an organisation is a published one; that of a file or folder says nothing of how it is published."""
+    """A name with an organisation is a published one; that of a file or folder may not be the published one."""
     if prefix is None or bare(name).startswith(prefix.lower()):
         return "met"
     return "failed" if re.fullmatch(r"[\w.-]+/[\w.-]+", name) else "unseen"

@@ -36,8 +36,8 @@ _SCHEME_TAG = re.compile(r"(?:[48]-bit|int[48]|fp8|nf4|w[48]a\d+)", re.IGNORECAS
 def read_claims(path: str | Path, name: str) -> tuple[Claim, ...]:
     """The claims of a file about the model of that name: TOML, JSON, or else a card; of a folder, its README.md.
 
-    Of a card the first 64 KiB are read. Raises Malformed for what is no text or breaks its format, with the line;
-    CheckpointError where there is no file.
+    The first 64 KiB of a card are read. Raises Malformed (with the line) for a file that is not text or breaks its
+    format, CheckpointError for a file that cannot be read.
     """
     place = Path(path)
     if place.is_dir():
@@ -72,7 +72,7 @@ def of_card(text: str, name: str) -> Iterator[Claim]:
     for key in ("from_scratch", "parameters", "num_parameters", "model_size", "quantization", "quantisation"):
         for value in fields.get(key, ())[:1]:
             if key != "from_scratch" or value.lower() in ("true", "yes"):
-                value = "yes" if key == "from_scratch" else value  # noqa: PLW2901 - one word for it
+                value = "yes" if key == "from_scratch" else value  # noqa: PLW2901 - one value for both
                 yield Claim(_kind(key), value, f"{key}: {value}", _line_of(front, f"{key}:"))
     for tag in fields.get("tags", ()):
         if _SCHEME_TAG.fullmatch(tag):
@@ -108,10 +108,10 @@ def _card_text(place: Path) -> str:
         text = head.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         if error.start < len(head) - 3 or len(head) < MAX_CARD:
-            raise Malformed(place, f"is no card: byte {error.start:,} is not UTF-8 text") from error
+            raise Malformed(place, f"is not a card: byte {error.start:,} is not UTF-8 text") from error
         text = head[: error.start].decode("utf-8-sig")
     if "\0" in text:
-        raise Malformed(place, "is no card: it holds a NUL byte")
+        raise Malformed(place, "is not a card: it holds a NUL byte")
     return text
 
 

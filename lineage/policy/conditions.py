@@ -1,4 +1,4 @@
-"""Whether the conditions of a rule hold: every word of the vocabulary is one small question."""
+"""Whether the conditions of a rule hold: each condition of the vocabulary is one small function."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def holds_of_model(when: When, model: Model, bound: str | None = None) -> bool:
 
 
 def lines_held(when: When, model: Model, ancestor: Ancestor) -> list[Descent]:
-    """The lines to an ancestor for which the conditions hold; none where one about the ancestor or the model fails."""
+    """The lines to an ancestor for which the conditions hold; empty where one about the ancestor or the model fails."""
     answers: dict[str, Callable[[Any], bool]] = {
         "ancestor-terms": lambda terms: _has(ancestor.licence, terms),
         "ancestor-lacks": lambda terms: _lacks(ancestor.licence, terms),
@@ -40,8 +40,8 @@ def lines_held(when: When, model: Model, ancestor: Ancestor) -> list[Descent]:
         "ancestor-licence-not": lambda patterns: not _licensed(ancestor.licence, ancestor.surest.licence, patterns),
         "ancestor-licence-known": lambda known: known == (ancestor.licence is not None),
         "ancestor-licence-unsure": lambda unsure: unsure == _leaves_doubt(ancestor.licence),
-        "ancestor-name": lambda patterns: _matches(ancestor.surest.ancestor_name, patterns),
-        "ancestor-name-not": lambda patterns: not _matches(ancestor.surest.ancestor_name, patterns),
+        "ancestor-name": lambda patterns: _matches(ancestor.surest.ancestor_name or "", patterns),
+        "ancestor-name-not": lambda patterns: not _matches(ancestor.surest.ancestor_name or "", patterns),
         "same-licence": lambda same: same == agree(ancestor.licence, model.licence),
     }
     if not holds_of_model(when, model) or not all(answers[n](v) for n, v in when.items() if n in answers):
@@ -108,7 +108,7 @@ def _leaves_doubt(licence: Licence | None) -> bool:
 
 
 def _lacks(licence: Licence | None, terms: tuple[str, ...]) -> bool:
-    """Whether a known licence has none of the terms: of an unknown one nothing is said."""
+    """Whether a known licence has none of the terms; False for an unknown one."""
     return licence is not None and licence.terms.isdisjoint(terms)
 
 

@@ -22,17 +22,22 @@ class Published:
     declared: tuple[Declared, ...] = ()
 
 
+def is_declared(node: Node) -> bool:
+    """Whether a node stands for a model that only cards name."""
+    return node.id.startswith(_PREFIX)
+
+
 def with_declared(
-    lineage: Lineage, said: Mapping[str, Iterable[Declared]], indexed: Iterable[str], published: Iterable[Published]
+    lineage: Lineage, declared: Mapping[str, Iterable[Declared]], indexed: Iterable[str], published: Iterable[Published]
 ) -> Lineage:
     """`lineage` with the declared parents that are not in it, and with theirs as far as they are known.
 
-    `said` maps nodes to what their cards declare; `indexed` are the names of all models of the index, whose edges the
-    graph has already. A config's path on someone's disk is no model.
+    `declared` maps nodes to what their cards declare; `indexed` are the names of all models of the index, whose
+    edges the graph has already. A path on a disk in a config is not taken for a model.
     """
     there = {bare(name) for name in indexed}
     known = {one.name.lower(): one for one in published}
-    waiting = [(child, fact) for child, facts in said.items() for fact in facts]
+    waiting = [(child, fact) for child, facts in declared.items() for fact in facts]
     nodes: dict[str, Node] = {}
     edges: dict[tuple[str, str], Edge] = {}
     while waiting:

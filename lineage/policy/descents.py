@@ -9,6 +9,7 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import get_args
 
+from lineage.policy.declared import is_declared
 from lineage.types import (
     Case,
     Certainty,
@@ -30,22 +31,21 @@ INHERITED: frozenset[Relation] = frozenset(
         "disguised",
     }
 )  # fmt: skip
-"""Relations that pass weights on; a shared initialisation, a sibling and what could not be told do not."""
+"""Relations that pass weights on; a shared initialisation, a sibling and an inconclusive comparison do not."""
 
 CERTAIN = 0.9
 """Confidence from which a directed edge counts as measured; below it an ancestor is possible."""
 
 _RANK: dict[Certainty, int] = {word: i for i, word in enumerate(get_args(Certainty))}
-_UNOBSERVED = "not in the index"
 Key = tuple[str, str | None]
 
 
 def descents(case: Case) -> tuple[Descent, ...]:
     """Every ancestor of the model of `case`, once a component; the surest line to each, the surest first.
 
-    A line is as sure as its weakest step. Descendants of the model are no ancestors, whatever an undirected edge says.
-    The place in the answer decides over an edge to the model itself: what is below or beside there gives nothing, and
-    the same weights and what is open there are possible at most, though the graph may have seen more models.
+    A line is as sure as its weakest step. Descendants of the model are never ancestors, whatever an undirected edge
+    allows. The place in the answer decides over an edge to the model itself: descendants and siblings there are not
+    ancestors; copies and open relatives are possible at most, though the graph may have seen more models.
     """
     nodes = {node.id: node for node in case.lineage.nodes}
     below = _descendants(case.lineage, case.node) | _nodes_of(nodes, case.answer.place.descendants)
@@ -68,7 +68,7 @@ def descents(case: Case) -> tuple[Descent, ...]:
                 further = _further(line, nodes[parent], component, certainty, edge)
                 heappush(waiting, (surety(further), next(order), further))
     return tuple(
-        sorted(_without_repeats(found.values()), key=lambda d: (surety(d), -(d.share or 0.0), d.ancestor_name))
+        sorted(_without_repeats(found.values()), key=lambda d: (surety(d), -(d.share or 0.0), d.ancestor_name or ""))
     )
 
 
@@ -85,8 +85,8 @@ def weaker(one: Certainty, other: Certainty) -> Certainty:
 def inherited_share(case: Case, lines: Sequence[Descent], certainty: Certainty = "measured") -> float:
     """Share of the model's parameters that have an ancestor at least as sure as `certainty`.
 
-    Of each component what came from the one that gave most: two ancestors may have given the same tensors. What is told
-    of several components together is divided among them by size.
+    Each component counts with its largest donor, as two ancestors may have given the same tensors. A line of several
+    components together is divided among them by size.
     """
     sizes = {finding.name: finding.share for finding, _, _ in case.answer.components}
     whole, most = 0.0, dict.fromkeys(sizes, 0.0)
@@ -96,10 +96,10 @@ def inherited_share(case: Case, lines: Sequence[Descent], certainty: Certainty =
         if line.component is None:
             whole = max(whole, 1.0 if line.share is None else line.share)
             continue
-        told = {name: sizes[name] for name in line.component.split(", ") if name in sizes}
-        total = sum(told.values())
+        together = {name: sizes[name] for name in line.component.split(", ") if name in sizes}
+        total = sum(together.values())
         share = total if line.share is None else line.share
-        most |= {name: max(most[name], share * size / total) for name, size in told.items() if total}
+        most |= {name: max(most[name], share * size / total) for name, size in together.items() if total}
     return min(1.0, max(whole, sum(most.values())))
 
 
@@ -154,14 +154,14 @@ def _as_placed(case: Case, steps: Sequence[Step], nodes: Mapping[str, Node]) -> 
 def _is_certain(edge: Edge) -> bool:
     """Whether a directed edge is sure enough to hold against a model.
 
-    A part that is in two models alike was taken out of one or put into the other: without a reason that is open.
+    A part that two models share was taken out of one or put into the other: without a reason the direction is open.
     """
-    tells = bool(edge.basis) or edge.relation not in ("component-reused", "identical")
-    return tells and edge.confidence is not None and edge.confidence >= CERTAIN
+    is_decided = bool(edge.basis) or edge.relation not in ("component-reused", "identical")
+    return is_decided and edge.confidence is not None and edge.confidence >= CERTAIN
 
 
 def _first_steps(case: Case, steps: Sequence[Step], nodes: Mapping[str, Node]) -> Iterator[Descent]:
-    """The steps from the model itself, one a component where the comparison with the parent tells them apart."""
+    """The steps from the model itself, one for each component where the comparison with the parent has them."""
     for parent, certainty, edge in steps:
         node = nodes[parent]
         line = _line(node, edge, certainty)
@@ -189,8 +189,9 @@ def _line(node: Node, edge: Edge, certainty: Certainty) -> Descent:
     )
 
 
-def _name(node: Node) -> str:
-    return "a parent that is not in the index" if not node.observed and node.name == _UNOBSERVED else node.name
+def _name(node: Node) -> str | None:
+    """The name of a model of the index, or of one that a card names; an unobserved parent has none."""
+    return node.name if node.observed or is_declared(node) else None
 
 
 def _parts(compared: Comparison, edge: Edge) -> Iterator[ComponentFinding]:
@@ -200,7 +201,7 @@ def _parts(compared: Comparison, edge: Edge) -> Iterator[ComponentFinding]:
 
 
 def _of_component(line: Descent, part: ComponentFinding, edge: Edge) -> Descent:
-    """`line`, told of one component: its own figures, and its own word unless the whole is a merge."""
+    """`line` for one component: its own figures, and its own relation unless the whole is a merge."""
     return replace(
         line,
         component=part.name,
@@ -247,7 +248,7 @@ def _only_asked(case: Case, known: set[str | None], nodes: Mapping[str, Node]) -
 
 
 def _can_give(case: Case, edge: Edge, parent: str, component: str | None) -> bool:
-    """Whether a step of some part may be of this component: a model that is known to have none has not passed it on."""
+    """Whether a step of a reused part can be of this component: not where the parent is known to lack it."""
     has = case.components.get(parent)
     return component is None or edge.relation != "component-reused" or has is None or component in has
 

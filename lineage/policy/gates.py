@@ -1,4 +1,4 @@
-"""Words that a pipeline stops at, held against an answer: relations and verdicts that someone named."""
+"""Relations and verdicts at which a pipeline stops, compared with an answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _EITHER_WAY: frozenset[str] = frozenset(
 def gate_of_answer(words: Collection[str], answer: Whois) -> PolicyVerdict:
     """Whether one of `words` was found of the model: its verdict, what it is to a parent, a copy or a sibling.
 
-    A neighbour of which it is open which came first makes no word of descent found, only impossible to rule out.
+    A neighbour with an open direction leaves descent open: it is neither found nor ruled out.
     """
     place = answer.place
     found = {relative.relation for relative in (*place.parents, *place.copies, *place.siblings)}
@@ -35,13 +35,13 @@ def gate_of_answer(words: Collection[str], answer: Whois) -> PolicyVerdict:
 def gate_of_comparison(words: Collection[str], found: Comparison) -> PolicyVerdict:
     """Whether one of `words` is what the first of two models is to the second.
 
-    A word of descent is found where the first comes from the second, and cannot be ruled out where that is open; where
-    the second comes from the first it is not so.
+    Descent is found where the first comes from the second, open where the direction is, and not found where the second
+    comes from the first.
     """
-    said = {found.verdict, found.relation}
-    if found.role == "child" or found.verdict == "identical" or said <= _EITHER_WAY:
-        return _outcome(words, said, (), is_blind=found.verdict == "inconclusive")
-    return "nothing-found" if found.role == "parent" else _outcome(words, {"related"}, said)
+    both = {found.verdict, found.relation}
+    if found.role == "child" or found.verdict == "identical" or both <= _EITHER_WAY:
+        return _outcome(words, both, (), is_blind=found.verdict == "inconclusive")
+    return "nothing-found" if found.role == "parent" else _outcome(words, {"related"}, both)
 
 
 def _outcome(

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from lineage.types.facts_policy import Quotation
+
 _SAYS_NOTHING = frozenset({"", "other", "unknown", "none", "cc", "custom", "proprietary", "see-license", "n/a"})
 
 
@@ -14,6 +16,7 @@ class Licence:
     """What a licence asks, as far as its text is plain; `unsure` says what has to be read in the text itself.
 
     `terms` are words of `vocabulary.TERMS`; `compatible` are licences under which share-alike also allows to share.
+    `prefix`, `display` and `notice` are words of the licence; `limit` and `unsure` are about it.
     """
 
     id: str
@@ -25,8 +28,8 @@ class Licence:
     prefix: str | None = None
     display: str | None = None
     notice: str | None = None
-    limit: str | None = None
-    unsure: str | None = None
+    limit: Quotation | None = None
+    unsure: Quotation | None = None
 
     def agrees_with(self, other: Licence) -> bool:
         """Whether what has to stay under this licence may be under `other`."""

@@ -1,17 +1,17 @@
-"""Rule files: TOML in a closed vocabulary becomes rules and licences, or one clear line says what is wrong where."""
+"""Rule files: TOML in a closed vocabulary becomes rules and licences, or one line says what is wrong, and where."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, cast, get_args
 
 from lineage.policy.licences import Licence, Table
+from lineage.policy.refusals import choice, missing, quoted, unknown, with_article
 from lineage.policy.toml_lines import Source, read_text
 from lineage.policy.vocabulary import (
     CLASSES,
@@ -25,12 +25,13 @@ from lineage.policy.vocabulary import (
     Policy,
     Says,
 )
+from lineage.types.facts_policy import Quotation
 
 FORMAT = 1
 Condition = tuple[str, ...] | float | bool
 
 _ID = re.compile(r"[a-z0-9][a-z0-9.+_-]{0,63}")
-_TOP = ("format", "policy", "rule", "licence", "words", "architectures")
+_TOP = ("format", "policy", "rule", "licence", "architectures")
 _RULE = ("id", "about", "says", "text", "when", "advice", "source", "check", "bound")
 _LICENCE = ("id", "name", "source", "terms", "aliases", "compatible", "prefix", "display", "notice", "limit", "unsure")
 _NEEDS = {"name-prefix": "prefix", "display": "display", "notice-file": "notice", "user-limit": "limit"}
@@ -45,9 +46,9 @@ class Rule:
     id: str
     about: About
     says: Says
-    text: str
+    text: Quotation
     when: Mapping[str, Condition] = field(default_factory=dict)
-    advice: str | None = None
+    advice: Quotation | None = None
     source: str | None = None
     check: Check | None = None
     bound: str | None = None
@@ -55,31 +56,30 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class RuleFile:
-    """What one file holds: `words` are headlines by verdict, `architectures` published ones by name."""
+    """What one file holds; `architectures` are published ones by name."""
 
     policy: Policy | None
     rules: tuple[Rule, ...]
     licences: tuple[Licence, ...]
-    words: Mapping[str, str] = field(default_factory=dict)
     architectures: tuple[str, ...] = ()
 
 
 def read_rules(path: str | Path) -> RuleFile:
-    """Read a rule file. Raises Malformed (with the line) for whatever is no rule, CheckpointError without a file."""
+    """Read a rule file. Raises Malformed (with the line) for a file that is not valid, CheckpointError without one."""
     place = Path(path)
     return parse_rules(read_text(place, "a rule file"), place)
 
 
-def parse_rules(text: str, path: Path) -> RuleFile:
-    """Read the text of a rule file; `path` names it in errors."""
-    return _Reader(Source(path, text)).file()
+def parse_rules(text: str, path: Path, *, is_ours: bool = False) -> RuleFile:
+    """Read the text of a rule file; `path` names it in errors, `is_ours` says that it comes with the package."""
+    return _Reader(Source(path, text), is_ours).file()
 
 
 @cache
 def built_in(name: str) -> RuleFile:
     """The rule file of that name that comes with the package."""
     file = resources.files("lineage.policy") / "rules" / f"{name}.toml"
-    return parse_rules(file.read_text(encoding="utf-8"), Path(str(file)))
+    return parse_rules(file.read_text(encoding="utf-8"), Path(str(file)), is_ours=True)
 
 
 @cache
@@ -91,8 +91,9 @@ def known_licences() -> Table:
 class _Reader:
     """Walks through the values of one source and refuses what it does not know."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, is_ours: bool) -> None:
         self._source = source
+        self._is_ours = is_ours
 
     def file(self) -> RuleFile:
         values = self._source.values
@@ -101,7 +102,7 @@ class _Reader:
             raise self._source.fault(f"`format = {FORMAT}` is missing or another number", key="format")
         policy = values.get("policy")
         if policy is not None and policy not in get_args(Policy):
-            raise self._source.fault(f"no policy {_said(policy)}; {_list(get_args(Policy))}", key="policy")
+            raise self._source.fault(f"no policy {quoted(policy)}; {choice(get_args(Policy))}", key="policy")
         rules = tuple(self._rule(i, value) for i, value in self._tables("rule"))
         if rules and policy is None:
             raise self._source.fault("rules need `policy = ...` at the top", "rule")
@@ -111,14 +112,13 @@ class _Reader:
         licences = tuple(self._licence(i, value) for i, value in self._tables("licence"))
         for table, ids in (("rule", [r.id for r in rules]), ("licence", [one.id for one in licences])):
             if twice := next((i for i, name in enumerate(ids) if name in ids[:i]), None):
-                raise self._source.fault(f"the id {_said(ids[twice])} comes twice", table, twice, "id")
-        words = self._texts("words", ("violated", "inconclusive", "nothing-found"))
-        return RuleFile(cast(Policy | None, policy), rules, licences, words, self._architectures())
+                raise self._source.fault(f"the id {quoted(ids[twice])} comes twice", table, twice, "id")
+        return RuleFile(cast(Policy | None, policy), rules, licences, self._architectures())
 
     def _tables(self, name: str) -> list[tuple[int, dict[str, Any]]]:
         found = self._source.values.get(name, [])
         if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-            raise self._source.fault(f"{name} is no list of tables: write [[{name}]] above each", name, key=name)
+            raise self._source.fault(f"{name} is not a list of tables: write [[{name}]] above each", name, key=name)
         if len(found) > _MOST:
             raise self._source.fault(f"{len(found):,} tables; {_MOST:,} are allowed", name, _MOST)
         return list(enumerate(found))
@@ -135,13 +135,15 @@ class _Reader:
             raise self._source.fault('a bound is about a component: write about = "component"', "rule", i, "about")
         if check is not None and about != "ancestor":
             raise self._source.fault("only a rule about an ancestor can check something", "rule", i, "check")
+        name = self._id(value, "rule", i)
+        key = f"rule.{self._source.values['policy']}.{name}" if self._is_ours else None
         return Rule(
-            id=self._id(value, "rule", i),
+            id=name,
             about=cast(About, about),
             says=cast(Says, says),
-            text=self._template(value, "text", i) or "",
+            text=self._template(value, "text", i, key),
             when=self._conditions(cast(About, about), value.get("when", {}), i),
-            advice=self._template(value, "advice", i, optional=True),
+            advice=self._template(value, "advice", i, key and f"{key}.advice") if "advice" in value else None,
             source=self._address(value, "rule", i, optional=True),
             check=cast(Check | None, check),
             bound=bound,
@@ -151,7 +153,7 @@ class _Reader:
         if not isinstance(value, dict):
             raise self._source.fault("`when` is a table of conditions: when = { ... }", "rule", i, "when")
         allowed = CONDITIONS[about]
-        self._known(value, tuple(allowed), "rule", i, f"condition of a rule about {_a(about)}")
+        self._known(value, tuple(allowed), "rule", i, f"condition of a rule about {with_article(about)}")
         return {name: self._condition(name, allowed[name], found, i) for name, found in value.items()}
 
     def _condition(self, name: str, kind: Kind, value: Any, i: int) -> Condition:
@@ -166,30 +168,38 @@ class _Reader:
         words = [value] if kind == "class" else value
         if not isinstance(words, list) or not words or not all(isinstance(word, str) and word for word in words):
             raise self._source.fault(f'{name} is a list of words: {name} = ["..."]', "rule", i, name)
-        unknown = next((w for w in words if w not in WORDS[kind]), None) if kind in WORDS else None
-        if unknown is not None:
-            raise self._source.fault(f"{name}: {_no(unknown, WORDS[kind])}", "rule", i, name)
+        wrong = next((w for w in words if w not in WORDS[kind]), None) if kind in WORDS else None
+        if wrong is not None:
+            raise self._source.fault(f"{name}: {unknown(wrong, WORDS[kind])}", "rule", i, name)
         return tuple(words)
 
     def _licence(self, i: int, value: dict[str, Any]) -> Licence:
         self._known(value, _LICENCE, "licence", i)
         terms = self._strings(value, "terms", i)
-        unknown = next((term for term in terms if term not in TERMS), None)
-        if unknown is not None:
-            raise self._source.fault(f"terms: {_no(unknown, tuple(TERMS))}", "licence", i, "terms")
+        wrong = next((term for term in terms if term not in TERMS), None)
+        if wrong is not None:
+            raise self._source.fault(f"terms: {unknown(wrong, TERMS)}", "licence", i, "terms")
         missing = next((key for term, key in _NEEDS.items() if term in terms and not value.get(key)), None)
         if missing is not None:
             raise self._source.fault(f"its terms need `{missing} = ...`", "licence", i, "terms")
-        texts = {key: self._text(value, key, "licence", i, optional=True) for key in (*_NEEDS.values(), "unsure")}
+        name = self._id(value, "licence", i)
         return Licence(
-            id=self._id(value, "licence", i),
+            id=name,
             name=self._text(value, "name", "licence", i) or "",
             source=self._address(value, "licence", i) or "",
             terms=frozenset(terms),
             aliases=self._strings(value, "aliases", i),
             compatible=self._strings(value, "compatible", i),
-            **texts,
+            prefix=self._text(value, "prefix", "licence", i, optional=True),
+            display=self._text(value, "display", "licence", i, optional=True),
+            notice=self._text(value, "notice", "licence", i, optional=True),
+            limit=self._remark(value, "limit", name, i),
+            unsure=self._remark(value, "unsure", name, i),
         )
+
+    def _remark(self, value: dict[str, Any], key: str, licence: str, i: int) -> Quotation | None:
+        text = self._text(value, key, "licence", i, optional=True)
+        return None if text is None else Quotation(text, f"licence.{licence}.{key}" if self._is_ours else None)
 
     def _architectures(self) -> tuple[str, ...]:
         value = self._source.values.get("architectures", [])
@@ -197,25 +207,13 @@ class _Reader:
             raise self._source.fault("architectures is a list of names", key="architectures")
         return tuple(value)
 
-    def _texts(self, table: str, keys: tuple[str, ...]) -> dict[str, str]:
-        value = self._source.values.get(table, {})
-        if not isinstance(value, dict):
-            raise self._source.fault(f"{table} is a table", key=table)
-        self._known(value, keys, table)
-        return {key: self._placed(found, table, 0, key) for key, found in value.items()}
-
-    def _template(self, value: dict[str, Any], key: str, i: int, *, optional: bool = False) -> str | None:
-        text = self._text(value, key, "rule", i, optional=optional)
-        return None if text is None else self._placed(text, "rule", i, key)
-
-    def _placed(self, text: Any, table: str, i: int, key: str) -> str:
-        """`text`, if it is one and every word in braces is known."""
-        if not isinstance(text, str):
-            raise self._source.fault(f"{key} is a text", table, i, key)
-        for name in re.findall(r"\{([^{}]*)\}", text):
-            if name not in PLACEHOLDERS:
-                raise self._source.fault(f"{key}: {_no(name, tuple(PLACEHOLDERS))}", table, i, key)
-        return text
+    def _template(self, value: dict[str, Any], key: str, i: int, name: str | None) -> Quotation:
+        """The text at `key`, whose words in braces are all known."""
+        text = self._text(value, key, "rule", i) or ""
+        for word in re.findall(r"\{([^{}]*)\}", text):
+            if word not in PLACEHOLDERS:
+                raise self._source.fault(f"{key}: {unknown(word, tuple(PLACEHOLDERS))}", "rule", i, key)
+        return Quotation(text, name)
 
     def _text(self, value: dict[str, Any], key: str, table: str, i: int, *, optional: bool = False) -> str | None:
         text = value.get(key)
@@ -228,7 +226,7 @@ class _Reader:
     def _address(self, value: dict[str, Any], table: str, i: int, *, optional: bool = False) -> str | None:
         text = self._text(value, "source", table, i, optional=optional)
         if text is not None and not re.fullmatch(r"https?://[\x21-\x7e]+", text):
-            raise self._source.fault("source is no web address", table, i, "source")
+            raise self._source.fault("source is not a web address", table, i, "source")
         return text
 
     def _id(self, value: dict[str, Any], table: str, i: int) -> str:
@@ -246,7 +244,7 @@ class _Reader:
         if found is None and optional:
             return None
         if not isinstance(found, str) or found not in words:
-            what = f"{key} is missing; {_list(words)}" if found is None else f"{key}: {_no(found, words)}"
+            what = missing(key, words) if found is None else f"{key}: {unknown(found, words)}"
             raise self._source.fault(what, table, i, key if found is not None else None)
         return found
 
@@ -261,23 +259,4 @@ class _Reader:
     ) -> None:
         for key in value:
             if key not in keys:
-                raise self._source.fault(_no(key, keys, what), table, i, key)
-
-
-def _no(word: object, words: tuple[str, ...], what: str = "word") -> str:
-    """What is wrong with an unknown word, and what it may have been meant to be."""
-    near = get_close_matches(str(word)[:64], words, 1)
-    hint = f"did you mean {_said(near[0])}?" if near else _list(sorted(words))
-    return f"no {what} {_said(word)}; {hint}"
-
-
-def _list(words: tuple[str, ...] | list[str]) -> str:
-    return f"there is {', '.join(words)}"
-
-
-def _said(word: object) -> str:
-    return repr(str(word)[:64])
-
-
-def _a(word: str) -> str:
-    return f"an {word}" if word[0] in "aeiou" else f"a {word}"
+                raise self._source.fault(unknown(key, keys, what), table, i, key)

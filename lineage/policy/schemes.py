@@ -1,4 +1,4 @@
-"""How weights are stored, told from the words of cards and of formats: bits, and whether levels are evenly spaced."""
+"""How weights are stored, from the names that cards and formats use: bits, and whether levels are evenly spaced."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _NONE = re.compile(r"none|no|false|unquanti[sz]ed|full precision", re.IGNORECASE
 
 
 def scheme_of(text: str) -> Scheme | None:
-    """The scheme that a text names; None where it names none. "none" is 16 bits, the least that is no quantisation."""
+    """The scheme that a text names, or None. "none" counts as 16 bits, the fewest that are not a quantisation."""
     if _NONE.fullmatch(text.strip()):
         return Scheme(16, False)
     if found := _EVEN.search(text):

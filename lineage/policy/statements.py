@@ -1,4 +1,4 @@
-"""Statements of a card's prose that can be held against weights: taken only where it is plain what they speak of."""
+"""Statements of a card's prose that can be checked against weights: only those that plainly speak of this model."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def statements(text: str, name: str, first_line: int = 1) -> Iterator[Claim]:
 
 
 def parameter_count(text: str) -> float | None:
-    """A number of parameters: "7B", "6.7 billion", "6,738,415,616"; None where there is none, or more than one."""
+    """A number of parameters: "7B", "6.7 billion", "6,738,415,616"; None without a number, or with several."""
     found = _COUNT.findall(text)
     if len(found) != 1:
         return None
@@ -75,7 +75,7 @@ def parameter_count(text: str) -> float | None:
 
 
 def size_in_name(name: str) -> str | None:
-    """The size that a name tells, "7B" of "Nova-7B"; None for mixtures of experts, whose names count otherwise."""
+    """The size in a name, "7B" of "Nova-7B"; None for mixtures of experts, whose names count otherwise."""
     found = _IN_NAME.findall(bare(name))
     return str(found[0]).upper() if len(found) == 1 and not _SEVERAL.search(name) else None
 
@@ -96,7 +96,7 @@ def _of_line(raw: str, name: str, number: int) -> Iterator[Claim]:
 
 
 def _speaks_of(sentence: str, name: str) -> str:
-    """Return "yes" if the sentence plainly says it of this model and takes nothing back, else UNCLEAR."""
+    """Return "yes" if the sentence is plainly about this model and not qualified, else UNCLEAR."""
     start = sentence.lstrip().lower()
     named = len(bare(name)) > 3 and start.startswith(bare(name))
     if _DOUBT.search(sentence[len(bare(name)) :] if named else sentence):

@@ -25,7 +25,7 @@ class Model:
     inherited: float
     architecture: Architecture
     architecture_name: str
-    nearest: str
+    nearest: str | None
     models: int
     reach: float | None
 
@@ -72,7 +72,7 @@ def model_of(case: Case, lines: Sequence[Descent], table: Table, architectures: 
         inherited=inherited_share(case, lines),
         architecture=_architecture(case, architectures),
         architecture_name=sketch.architecture,
-        nearest="nothing" if nearest is None else nearest.model_name,
+        nearest=None if nearest is None else nearest.model_name,
         models=case.answer.limits.models_searched,
         reach=case.answer.limits.min_detectable_r,
     )
@@ -96,7 +96,7 @@ def _component(finding: ComponentFinding, lines: Sequence[Descent]) -> Component
 
 
 def _unrelated(finding: ComponentFinding) -> State:
-    """The state of a component without an ancestor; one whose only relatives descend from it has none."""
+    """The state of a component without an ancestor; a model whose only relatives descend from it has no ancestor."""
     if finding.relation == "shared-init":
         return "shared-init"
     return "untested" if finding.relation == "inconclusive" else "nothing"

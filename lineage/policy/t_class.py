@@ -28,15 +28,15 @@ class Bounds(NamedTuple):
 
 
 def bounds(rules: Sequence[Rule], model: Model, components: Sequence[Component]) -> Bounds:
-    """The class of the model at most; what is only possible or declared lowers no bound, it is told apart."""
+    """The class of the model at most; what is only possible lowers `possible` alone, what is declared neither."""
     sure = _lowest(rules, model, [_taken(one, inherited=False) for one in components])
     perhaps = _lowest(rules, model, [_taken(one, inherited=True) for one in components])
-    told = [
+    reasons = [
         replace(other, standing="possible", certainty="possible") if other.bound != one.bound else one
         for one, other in zip(sure, perhaps, strict=True)
     ]
     rest = about_components([rule for rule in rules if rule.says != "bound"], model, components)
-    return Bounds(_together(sure), _together(perhaps), (*told, *rest))
+    return Bounds(_together(sure), _together(perhaps), (*reasons, *rest))
 
 
 def _taken(component: Component, *, inherited: bool) -> Component:
@@ -51,9 +51,9 @@ def _lowest(rules: Sequence[Rule], model: Model, components: Sequence[Component]
     bounding = [rule for rule in rules if rule.says == "bound"]
     found = []
     for component in components:
-        said = list(about_components(bounding, model, [component]))
-        if said:
-            found.append(min(said, key=_level))
+        alternatives = list(about_components(bounding, model, [component]))
+        if alternatives:
+            found.append(min(alternatives, key=_level))
     return found
 
 

@@ -1,4 +1,4 @@
-"""TOML from strangers: parsed by the standard library, with the line of what is wrong."""
+"""Untrusted TOML: parsed by the standard library, with the line of an error."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Source:
         return start + 1
 
     def _begins_another(self, i: int, table: str) -> bool:
-        """Whether line `i` opens a table that is no part of `table`."""
+        """Whether line `i` opens a table outside `table`."""
         match = _HEADER.match(self._lines[i])
         return match is not None and not re.match(rf"\s*\[\s*{table}\s*\.", self._lines[i])
 
@@ -72,7 +72,7 @@ def read_text(path: Path, what: str, limit: int = MAX_BYTES) -> str:
     try:
         text = read(file, 0, file.size).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise Malformed(path, f"is no text: byte {error.start:,} is not UTF-8") from error
+        raise Malformed(path, f"is not text: byte {error.start:,} is not UTF-8") from error
     if "\0" in text:
-        raise Malformed(path, f"is no text: line {text[: text.index(chr(0))].count(chr(10)) + 1} holds a NUL byte")
+        raise Malformed(path, f"is not text: line {text[: text.index(chr(0))].count(chr(10)) + 1} holds a NUL byte")
     return text

@@ -19,25 +19,26 @@ TClass = Literal["T0", "T1", "T2", "T3", "T4-1", "T4-2", "T5", "T6"]
 CLASSES: tuple[TClass, ...] = get_args(TClass)
 """T-Class 2.0, the lowest first."""
 
-TERMS = {
-    "notice": "copyright notices and the text of the licence go with every copy",
-    "notice-file": "a text file with given words goes with every copy",
-    "state-changes": "changes have to be stated",
-    "attribution": "the source has to be credited",
-    "share-alike": "what is made from it is shared under the same licence, or one that it names",
-    "copyleft": "what is derived from it, as the licence defines that, is passed on under the same licence with source",
-    "non-commercial": "no commercial use",
-    "research-only": "for research alone",
-    "no-derivatives": "changed versions may not be passed on",
-    "use-restrictions": "a list of forbidden uses has to be passed on as a binding term",
-    "acceptable-use": "a policy of forbidden uses binds whoever receives it",
-    "name-prefix": "the name of a model made with it begins with a given word",
-    "display": "given words have to be displayed",
-    "user-limit": "above a size of users or revenue another licence is needed",
-    "no-model-training": "outputs may not be used to improve other models",
-    "territory": "not granted everywhere",
-}
-"""What a licence may ask or forbid, in one sentence each."""
+Term = Literal[
+    "notice",  # copyright notices and the text of the licence go with every copy
+    "notice-file",  # a text file with given words goes with every copy
+    "state-changes",  # changes have to be stated
+    "attribution",  # the source has to be credited
+    "share-alike",  # what is made from it is shared under the same licence, or one that it names
+    "copyleft",  # what is derived from it, as the licence defines that, is passed on under the same licence with source
+    "non-commercial",  # no commercial use
+    "research-only",  # for research alone
+    "no-derivatives",  # changed versions may not be passed on
+    "use-restrictions",  # a list of forbidden uses has to be passed on as a binding term
+    "acceptable-use",  # a policy of forbidden uses binds whoever receives it
+    "name-prefix",  # the name of a model made with it begins with a given word
+    "display",  # given words have to be displayed
+    "user-limit",  # above a size of users or revenue another licence is needed
+    "no-model-training",  # outputs may not be used to improve other models
+    "territory",  # not granted everywhere
+]
+TERMS: tuple[Term, ...] = get_args(Term)
+"""What a licence may ask or forbid."""
 
 Kind = Literal["terms", "patterns", "relations", "certainties", "states", "architectures", "share", "flag", "class"]
 
@@ -86,7 +87,7 @@ CONDITIONS: dict[About, dict[str, Kind]] = {
 """The conditions that a rule about each thing may set, all of which must hold."""
 
 WORDS: dict[Kind, tuple[str, ...]] = {
-    "terms": tuple(TERMS),
+    "terms": TERMS,
     "relations": get_args(Relation),
     "certainties": get_args(Certainty),
     "states": get_args(State),

@@ -8,19 +8,27 @@ if TYPE_CHECKING:
     from lineage.sketch.checkpoint_pass import sketch_checkpoint
     from lineage.sketch.family import FAMILY
     from lineage.sketch.sketch_file import is_sketch_file, read_sketch, write_sketch
-    from lineage.sketch.vectors import MODEL_DIM, TENSOR_DIM, model_vector, search_vectors
+    from lineage.sketch.vectors import (
+        MODEL_DIM,
+        NETWORK_DIM,
+        TENSOR_DIM,
+        model_vector,
+        network_vectors,
+        search_vectors,
+    )
 
 __all__ = [
-    "FAMILY", "MODEL_DIM", "TENSOR_DIM",
-    "is_sketch_file", "model_vector", "read_sketch", "search_vectors", "sketch_checkpoint",
-    "write_sketch",
+    "FAMILY", "MODEL_DIM", "NETWORK_DIM", "TENSOR_DIM",
+    "is_sketch_file", "model_vector", "network_vectors", "read_sketch", "search_vectors",
+    "sketch_checkpoint", "write_sketch",
 ]  # fmt: skip
 
 __getattr__ = names_of(
     __name__,
     {
-        "FAMILY": "family", "MODEL_DIM": "vectors", "TENSOR_DIM": "vectors",
-        "is_sketch_file": "sketch_file", "model_vector": "vectors", "read_sketch": "sketch_file",
-        "search_vectors": "vectors", "sketch_checkpoint": "checkpoint_pass", "write_sketch": "sketch_file",
+        "FAMILY": "family", "MODEL_DIM": "vectors", "NETWORK_DIM": "vectors", "TENSOR_DIM": "vectors",
+        "is_sketch_file": "sketch_file", "model_vector": "vectors", "network_vectors": "vectors",
+        "read_sketch": "sketch_file", "search_vectors": "vectors", "sketch_checkpoint": "checkpoint_pass",
+        "write_sketch": "sketch_file",
     },
 )  # fmt: skip

@@ -12,6 +12,7 @@ from lineage.anatomy import describe, unpacked
 from lineage.errors import NoWeights
 from lineage.sketch.family import FAMILY
 from lineage.sketch.identity import content_id
+from lineage.sketch.neurons import neurons_of
 from lineage.sketch.tensor_pass import Mask, NotFinite, bands_read, sketch_tensor
 from lineage.types import Checkpoint, CheckpointSketch, Depth, TensorSketch, TensorView
 
@@ -67,6 +68,7 @@ def sketch_checkpoint(
             raise
     if damaged and 2 * sum(_size(views[i]) for i in damaged) >= sum(_size(view) for view in views):
         raise damaged[min(damaged)]
+    whole = [(views[i], anatomy.parts[i]) for i in sorted(finished)] if depth == "full" else []
     tensors = tuple(finished[i] for i in sorted(finished))
     if not tensors:
         raise NoWeights(checkpoint.path, "holds nothing but infinities")
@@ -85,6 +87,7 @@ def sketch_checkpoint(
         declared=checkpoint.declared,
         left_out=(*checkpoint.left_out, *((views[i].name, left_out[i]) for i in sorted(left_out))),
         unread=checkpoint.unread + sum(_size(views[i]) for i in damaged),
+        neurons=neurons_of(whole, threads),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from lineage.errors import Malformed, SketchMismatch
 from lineage.sketch.bands import grids, sampled
 from lineage.sketch.family import FAMILY, PERMUTATIONS, PROJECTION_DIMS, UNIT_DIMS
 from lineage.sketch.identity import content_id
+from lineage.sketch.neuron_arrays import NEURON_ARRAYS, neurons_arrays, neurons_header, read_neurons
 from lineage.types import Axis, CheckpointSketch, Declared, Part, Stats, TensorSketch, Units
 
 SCHEMA = "lineage/sketch/1"
@@ -47,7 +48,9 @@ def write_sketch(sketch: CheckpointSketch, path: str | Path) -> str:
     from safetensors.numpy import save
 
     arrays, text = _arrays(sketch), json.dumps(_header(sketch), separators=(",", ":"))
-    payload = save({**arrays, _CHECKSUM: _checksum(text, arrays)}, metadata={"lineage": text})
+    payload = save(
+        {**arrays, **neurons_arrays(sketch.neurons), _CHECKSUM: _checksum(text, arrays)}, metadata={"lineage": text}
+    )
     write_whole(Path(path), payload)
     return sha256(payload).hexdigest()
 
@@ -69,12 +72,13 @@ def read_sketch(path: str | Path) -> CheckpointSketch:
             _require_family(header, where)
             arrays = {name: file.get_tensor(name) for name in _ARRAYS}
             checksum = file.get_tensor(_CHECKSUM)
+            neurons = {name: file.get_tensor(name) for name in NEURON_ARRAYS if "neurons" in header}
     except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise Malformed(where, "is not a sketch, or is damaged: make it again with `lineage sketch`") from error
     try:
         if checksum.tobytes() != _checksum(text, arrays).tobytes():
             raise ValueError("its checksum does not fit")
-        return _decode(header, arrays)
+        return replace(_decode(header, arrays), neurons=read_neurons(header.get("neurons"), neurons))
     except (KeyError, ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
         raise Malformed(where, f"the sketch is damaged ({error}): make it again with `lineage sketch`") from error
 
@@ -102,6 +106,7 @@ def _header(sketch: CheckpointSketch) -> dict[str, Any]:
         "declared": [[d.model, d.relation, d.source] for d in sketch.declared],
         "left_out": [list(pair) for pair in sketch.left_out],
         **({"unread": sketch.unread} if sketch.unread else {}),
+        **({"neurons": neurons_header(sketch.neurons)} if sketch.neurons else {}),
         "tensors": [_tensor_header(t) for t in sketch.tensors],
     }
 

@@ -13,13 +13,15 @@ from lineage.sketch.bands import sampled
 from lineage.sketch.family import MIN_UNITS, SEED_MINHASH, SEED_PROJECTION
 from lineage.sketch.projection import decode_units
 from lineage.sketch.signs import sign_bits, signs
-from lineage.types import CheckpointSketch, Part, TensorSketch, Units
+from lineage.types import CheckpointSketch, Neurons, Part, TensorSketch, Units
 
 _SIDE = 16
 _HALF = _SIDE * _SIDE
 TENSOR_DIM = 2 * _HALF
 _SLOTS = 4
 MODEL_DIM = _HALF * _SLOTS
+_ANCHORS = 32
+NETWORK_DIM = _ANCHORS * (_ANCHORS + 1) // 2
 
 
 def unit_vectors(units: Units) -> NDArray[np.float32]:
@@ -115,3 +117,26 @@ def _lanes(role: str, layer: int | None) -> tuple[int, NDArray[np.float64]]:
     """The slot and the signs of a place in a model."""
     seal = int.from_bytes(blake3(f"{role}/{layer}".encode()).digest(length=4), "little")
     return seal % _SLOTS, signs(np.arange(_HALF, dtype=np.int64), seal, 1)[:, 0]
+
+
+def network_vectors(sketch: CheckpointSketch) -> NDArray[np.float32]:
+    """One vector a component with neurons, float32 (n, NETWORK_DIM) of norm 1: what they do together.
+
+    The sum of the outer products of their codes, which no order of neurons and no basis of the stream alters, less
+    what codes without any direction would give.
+    """
+    names = dict.fromkeys(one.component for one in sketch.neurons)
+    made = [_network_vector([one for one in sketch.neurons if one.component == name]) for name in names]
+    return np.stack(made) if made else np.empty((0, NETWORK_DIM), np.float32)
+
+
+def _network_vector(neurons: Iterable[Neurons]) -> NDArray[np.float32]:
+    total = np.zeros((_ANCHORS, _ANCHORS))
+    for codes in (codes.astype(np.float64) for one in neurons for codes in one.codes):
+        square = np.square(codes).sum(axis=1)
+        unit = codes / np.sqrt(np.where(square > 0, square, 1.0))[:, None]
+        total += unit.T @ unit / len(unit)
+    total -= np.eye(_ANCHORS) * np.trace(total) / _ANCHORS
+    flat = total[np.triu_indices(_ANCHORS)]
+    norm = float(np.linalg.norm(flat))
+    return (flat / norm if norm > 0 else flat).astype(np.float32)

@@ -67,3 +67,9 @@ class Without:
 
     def _holds(self) -> bool:
         return any(record.id == self._model for record in self._of.models())
+
+    def nearest_networks(self, vectors: NDArray[np.float32], k: int) -> list[list[tuple[str, float]]]:
+        """For each row of `vectors` (n, NETWORK_DIM) the `k` models whose components fit best, best first."""
+        own = len({one.component for one in self._of.load(self._model).neurons}) if self._holds() else 0
+        held = self._of.nearest_networks(vectors, k + own)
+        return [[found for found in row if found[0] != self._model][:k] for row in held]

@@ -69,6 +69,10 @@ class MemoryIndex:
         """The `k` models of greatest inner product with `vector` (MODEL_DIM,), best first."""
         return self._overview.vectors.nearest_models(vector, k)
 
+    def nearest_networks(self, vectors: NDArray[np.float32], k: int) -> list[list[tuple[str, float]]]:
+        """For each row of `vectors` (n, NETWORK_DIM) the `k` models whose components fit best, best first."""
+        return self._overview.vectors.nearest_networks(vectors, k)
+
     @cached_property
     def _overview(self) -> Overview:
         first = {model: self.load(model) for model in self._layouts}

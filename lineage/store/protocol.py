@@ -50,6 +50,9 @@ class Index(Protocol):
     def nearest_models(self, vector: NDArray[np.float32], k: int) -> list[tuple[str, float]]:
         """The `k` models of greatest inner product with `vector` (MODEL_DIM,), best first."""
 
+    def nearest_networks(self, vectors: NDArray[np.float32], k: int) -> list[list[tuple[str, float]]]:
+        """For each row of `vectors` (n, NETWORK_DIM) the `k` models whose components fit best, best first."""
+
 
 def set_id(family: str, models: Collection[str]) -> str:
     """Name of a set of models: 16 hexadecimal digits over the family and the sorted ids."""

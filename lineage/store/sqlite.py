@@ -172,6 +172,10 @@ class SqliteIndex:
         """The `k` models of greatest inner product with `vector` (MODEL_DIM,), best first."""
         return self.vectors().nearest_models(vector, k)
 
+    def nearest_networks(self, vectors: NDArray[np.float32], k: int) -> list[list[tuple[str, float]]]:
+        """For each row of `vectors` (n, NETWORK_DIM) the `k` models whose components fit best, best first."""
+        return self.vectors().nearest_networks(vectors, k)
+
     def vectors(self) -> Vectors:
         """The search vectors of the models that are in the index now."""
         counts = self._tensor_counts()

@@ -1,7 +1,7 @@
 """Search vectors of an index and their nearest neighbours, with a cache on disk that is never needed.
 
-The cache is one line of JSON (family, model ids, number of rows, digest of what follows) and then the
-arrays owner, place, tensors and whole, little-endian. FAISS files are not
+The cache is one line of JSON (family, model ids, numbers of rows, digest of what follows) and then the
+arrays owner, place, network_owner, tensors, whole and networks, little-endian. FAISS files are not
 read back: its reader trusts what it reads, and an exact inner-product index is built from its rows
 faster than they come from the disk.
 """
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.atomic_write import write_whole
-from lineage.sketch import FAMILY, MODEL_DIM, TENSOR_DIM, search_vectors
+from lineage.sketch import FAMILY, MODEL_DIM, NETWORK_DIM, TENSOR_DIM, network_vectors, search_vectors
 from lineage.store.protocol import set_id
 from lineage.types import CheckpointSketch, Hit
 
@@ -40,6 +40,8 @@ class Vectors:
     place: NDArray[np.int32]
     tensors: NDArray[np.float32]
     whole: NDArray[np.float32]
+    network_owner: NDArray[np.int32]
+    networks: NDArray[np.float32]
 
     def nearest_tensors(self, queries: NDArray[np.float32], k: int) -> list[list[Hit]]:
         """For each row of `queries` (n, TENSOR_DIM) the `k` best hits, best first."""
@@ -56,6 +58,18 @@ class Vectors:
         """The `k` models whose vector has the greatest inner product with `query` (MODEL_DIM,), best first."""
         scores, rows = _search(self._model_index, query[None], k)
         return [(self.models[row], float(score)) for row, score in zip(rows[0], scores[0], strict=True)]
+
+    def nearest_networks(self, queries: NDArray[np.float32], k: int) -> list[list[tuple[str, float]]]:
+        """For each row of `queries` (n, NETWORK_DIM) the `k` models with the best networks, best first."""
+        scores, rows = _search(self._network_index, queries, k)
+        return [
+            [(self.models[self.network_owner[row]], float(score)) for row, score in zip(found, best, strict=True)]
+            for found, best in zip(rows, scores, strict=True)
+        ]
+
+    @cached_property
+    def _network_index(self) -> Any:
+        return _flat(self.networks, NETWORK_DIM)
 
     @cached_property
     def _tensor_index(self) -> Any:
@@ -108,12 +122,15 @@ def is_sound_cache(path: Path) -> bool:
 
 def _one(model: str, sketch: CheckpointSketch) -> Vectors:
     places, rows, whole = search_vectors(sketch)
+    networks = network_vectors(sketch)
     return Vectors(
         (model,),
         np.zeros(len(places), np.int32),
         np.asarray(places, np.int32),
         rows,
         whole.reshape(1, MODEL_DIM),
+        np.zeros(len(networks), np.int32),
+        networks,
     )
 
 
@@ -126,18 +143,24 @@ def _joined(parts: Sequence[Vectors]) -> Vectors:
         np.empty(0, np.int32),
         np.empty((0, TENSOR_DIM), np.float32),
         np.empty((0, MODEL_DIM), np.float32),
+        np.empty(0, np.int32),
+        np.empty((0, NETWORK_DIM), np.float32),
     )
     rows = [empty, *parts]
     numbers = [np.array([number[m] for m in p.models], np.int32) for p in rows]
     owner = np.concatenate([n[p.owner] for n, p in zip(numbers, rows, strict=True)])
     place = np.concatenate([p.place for p in rows])
     order = np.lexsort((place, owner))
+    network_owner = np.concatenate([n[p.network_owner] for n, p in zip(numbers, rows, strict=True)])
+    by_owner = np.argsort(network_owner, kind="stable")
     return Vectors(
         models,
         owner[order],
         place[order],
         np.concatenate([p.tensors for p in rows])[order],
         np.concatenate([p.whole for p in rows])[np.argsort(np.concatenate(numbers), kind="stable")],
+        network_owner[by_owner],
+        np.concatenate([p.networks for p in rows])[by_owner],
     )
 
 
@@ -147,13 +170,15 @@ def _only(vectors: Vectors, wanted: Mapping[str, int]) -> Vectors:
     limits = np.array([wanted.get(m, 0) for m in vectors.models], np.int64)
     stays[vectors.owner[vectors.place >= limits[vectors.owner]]] = False
     renumbered = (np.cumsum(stays) - 1).astype(np.int32)
-    rows = stays[vectors.owner]
+    rows, networks = stays[vectors.owner], stays[vectors.network_owner]
     return Vectors(
         tuple(m for m, stay in zip(vectors.models, stays, strict=True) if stay),
         renumbered[vectors.owner[rows]],
         vectors.place[rows],
         vectors.tensors[rows],
         vectors.whole[stays],
+        renumbered[vectors.network_owner[networks]],
+        vectors.networks[networks],
     )
 
 
@@ -162,10 +187,11 @@ def from_bytes(payload: bytes) -> Vectors | None:
     try:
         end = payload.index(b"\n", 0, _LONGEST_HEAD) + 1
         head, body = json.loads(payload[:end]), payload[end:]
-        models, n = tuple(str(m) for m in head["models"]), int(head["rows"])
-        if head["family"] != FAMILY or n < 0 or len(body) != _nbytes(n, len(models)):
+        models = tuple(str(m) for m in head["models"])
+        n, networks = int(head["rows"]), int(head["networks"])
+        if head["family"] != FAMILY or min(n, networks) < 0 or len(body) != _nbytes(n, networks, len(models)):
             return None
-        held = _parsed(body, models, n)
+        held = _parsed(body, models, n, networks)
         return held if _digest(body) == head["digest"] and _is_sound(held) else None
     except (KeyError, ValueError, TypeError, OverflowError, RecursionError):
         return None
@@ -173,9 +199,12 @@ def from_bytes(payload: bytes) -> Vectors | None:
 
 def to_bytes(vectors: Vectors) -> bytes:
     """The cache of these vectors, as this module's beginning says."""
-    arrays = ((vectors.owner, "<i4"), (vectors.place, "<i4"), (vectors.tensors, "<f4"), (vectors.whole, "<f4"))
+    integers = (vectors.owner, vectors.place, vectors.network_owner)
+    numbers = (vectors.tensors, vectors.whole, vectors.networks)
+    arrays = (*((array, "<i4") for array in integers), *((array, "<f4") for array in numbers))
     body = b"".join(array.astype(dtype, copy=False).tobytes() for array, dtype in arrays)
-    head = {"family": FAMILY, "models": vectors.models, "rows": len(vectors.owner), "digest": _digest(body)}
+    sizes = {"rows": len(vectors.owner), "networks": len(vectors.network_owner)}
+    head = {"family": FAMILY, "models": vectors.models, **sizes, "digest": _digest(body)}
     return json.dumps(head).encode() + b"\n" + body
 
 
@@ -183,31 +212,40 @@ def _read(path: Path) -> Vectors | None:
     try:
         with path.open("rb") as file:
             head = json.loads(file.readline(_LONGEST_HEAD))
-            size = file.tell() + _nbytes(int(head["rows"]), len(head["models"]))
-            if path.stat().st_size != size:
+            n, networks = int(head["rows"]), int(head["networks"])
+            if path.stat().st_size != file.tell() + _nbytes(n, networks, len(head["models"])):
                 return None
         return from_bytes(path.read_bytes())
     except (OSError, KeyError, ValueError, TypeError, OverflowError, RecursionError):
         return None
 
 
-def _nbytes(n: int, m: int) -> int:
-    return 4 * (2 * n + n * TENSOR_DIM + m * MODEL_DIM)
+def _nbytes(n: int, networks: int, m: int) -> int:
+    return 4 * (2 * n + networks + n * TENSOR_DIM + m * MODEL_DIM + networks * NETWORK_DIM)
 
 
-def _parsed(body: bytes, models: tuple[str, ...], n: int) -> Vectors:
-    integers = np.frombuffer(body, "<i4", count=2 * n)
-    numbers = np.frombuffer(body, "<f4", offset=8 * n)
-    tensors, whole = np.split(numbers, [n * TENSOR_DIM])
-    return Vectors(models, integers[:n], integers[n:], tensors.reshape(n, TENSOR_DIM), whole.reshape(-1, MODEL_DIM))
+def _parsed(body: bytes, models: tuple[str, ...], n: int, networks: int) -> Vectors:
+    integers = np.frombuffer(body, "<i4", count=2 * n + networks)
+    numbers = np.frombuffer(body, "<f4", offset=integers.nbytes)
+    tensors, whole, of_networks = np.split(numbers, [n * TENSOR_DIM, n * TENSOR_DIM + len(models) * MODEL_DIM])
+    return Vectors(
+        models,
+        integers[:n],
+        integers[n : 2 * n],
+        tensors.reshape(n, TENSOR_DIM),
+        whole.reshape(-1, MODEL_DIM),
+        integers[2 * n :],
+        of_networks.reshape(networks, NETWORK_DIM),
+    )
 
 
 def _is_sound(held: Vectors) -> bool:
     m = len(held.models)
     return (
         held.models == tuple(sorted(set(held.models)))
-        and bool(((held.owner >= 0) & (held.owner < m)).all() and (held.place >= 0).all())
-        and bool(np.isfinite(held.tensors).all() and np.isfinite(held.whole).all())
+        and all(bool(((owner >= 0) & (owner < m)).all()) for owner in (held.owner, held.network_owner))
+        and bool((held.place >= 0).all())
+        and all(bool(np.isfinite(rows).all()) for rows in (held.tensors, held.whole, held.networks))
     )
 
 

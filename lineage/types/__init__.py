@@ -30,12 +30,12 @@ if TYPE_CHECKING:
         TensorMatch,
     )
     from lineage.types.index import Hit, Layout, ModelRecord
+    from lineage.types.neurons import Neurons
     from lineage.types.places import Between, Place, Relative
     from lineage.types.policies import (
         Audit,
         Beside,
         Case,
-        Certainty,
         Checked,
         Claim,
         Descent,
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         Verification,
     )
     from lineage.types.sketch import CheckpointSketch, Stats, TensorSketch, Units
-    from lineage.types.words import AnyArray, Depth, Direction, ExpertMap, FloatArray, Relation, Verdict
+    from lineage.types.words import AnyArray, Certainty, Depth, Direction, ExpertMap, FloatArray, Relation, Verdict
 
 __all__ = [
     "SUB_MODELS",
@@ -88,6 +88,7 @@ __all__ = [
     "MergePart",
     "Meter",
     "ModelRecord",
+    "Neurons",
     "Node",
     "Null",
     "Outcome",
@@ -117,14 +118,15 @@ __getattr__ = names_of(
     __name__,
     {
         "Adapted": "answers", "Addition": "answers", "AnyArray": "words", "Audit": "policies", "Axis": "anatomy",
-        "Beside": "policies", "Between": "places", "Case": "policies", "Certainty": "policies", "Checked": "policies",
+        "Beside": "policies", "Between": "places", "Case": "policies", "Certainty": "words", "Checked": "policies",
         "Checkpoint": "checkpoints", "CheckpointSketch": "sketch", "Claim": "policies", "Comparison": "evidence",
         "ComponentFinding": "evidence", "Cue": "evidence", "Declared": "checkpoints", "Depth": "words",
         "Descendant": "ancestry", "Descendants": "ancestry", "Descent": "policies", "Direction": "words",
         "Edge": "ancestry", "Evidence": "evidence", "ExpertMap": "words", "Fit": "answers", "FloatArray": "words",
         "Generic": "evidence", "Hit": "index", "Inherited": "evidence", "InheritedPart": "evidence",
         "Layout": "index", "Limits": "answers", "Lineage": "ancestry", "Merge": "ancestry", "MergePart": "ancestry",
-        "Meter": "checkpoints", "ModelRecord": "index", "Node": "ancestry", "Null": "answers", "Outcome": "policies",
+        "Meter": "checkpoints", "ModelRecord": "index", "Neurons": "neurons",
+        "Node": "ancestry", "Null": "answers", "Outcome": "policies",
         "Part": "anatomy", "Place": "places", "PolicyFinding": "policies", "PolicyVerdict": "policies",
         "ReadAhead": "checkpoints", "Relabelled": "answers", "Relation": "words", "Relative": "places",
         "SUB_MODELS": "checkpoints", "Standing": "policies", "Stats": "sketch", "TensorMatch": "evidence",

@@ -9,10 +9,10 @@ from typing import Literal
 from lineage.types.ancestry import Lineage
 from lineage.types.answers import Whois
 from lineage.types.evidence import Comparison, InheritedPart
-from lineage.types.words import Relation
+from lineage.types.facts import Fact
+from lineage.types.facts_policy import RuleAdvice, RuleApplies
+from lineage.types.words import Certainty, Relation
 
-Certainty = Literal["measured", "possible", "declared"]
-"""How an ancestor is known: by directed edges, by an edge whose direction is open or weak, by a card alone."""
 Standing = Literal["violated", "due", "met", "possible", "inconclusive", "noted", "bound"]
 PolicyVerdict = Literal["violated", "inconclusive", "nothing-found"]
 Outcome = Literal["consistent", "contradicted", "unsupported"]
@@ -48,20 +48,21 @@ class Case:
 class Descent:
     """One ancestor of one component (None: of the whole), and how surely it is one.
 
+    A name is None where the index does not hold the model: a parent that only the shape of the graph tells.
     `relation`, `share` (of the model's parameters), `parts` (what came, where it was not all of it), `r`, `z`
     and `log10_p` are those of the first step; `through` names the models between, the nearest first; `confidence` is
     the product over the steps.
     """
 
     ancestor: str
-    ancestor_name: str
+    ancestor_name: str | None
     licence: str | None
     component: str | None
     share: float | None
     relation: Relation
     certainty: Certainty
     confidence: float
-    through: tuple[str, ...] = ()
+    through: tuple[str | None, ...] = ()
     basis: tuple[str, ...] = ()
     r: float | None = None
     z: float | None = None
@@ -71,16 +72,17 @@ class Descent:
 
 @dataclass(frozen=True, slots=True)
 class PolicyFinding:
-    """What one rule says of one ancestor, component or model; `certainty` is None where no ancestor is meant.
+    """What one rule finds in one ancestor, component or model; `certainty` is None where no ancestor is meant.
 
-    `says` is what the rule would say if all were certain; `standing` is what it comes to.
+    `says` is what the rule would say if all were certain; `standing` is what it comes to. `ancestor_name` is None
+    where no ancestor is meant, or one that the index does not hold.
     """
 
     rule: str
     says: Standing
     standing: Standing
-    text: str
-    advice: str | None = None
+    fact: RuleApplies
+    advice: RuleAdvice | None = None
     source: str | None = None
     ancestor: str | None = None
     ancestor_name: str | None = None
@@ -103,10 +105,10 @@ class Audit:
     policy: str
     answer: Whois
     verdict: PolicyVerdict
-    headline: str
+    headline: Fact
     findings: tuple[PolicyFinding, ...]
     descents: tuple[Descent, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Fact, ...]
     sources: tuple[str, ...] = ()
     bound: str | None = None
     possible_bound: str | None = None
@@ -124,11 +126,11 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A claim held against the weights: the outcome, and the evidence in one sentence."""
+    """A claim held against the weights: the outcome, and why."""
 
     claim: Claim
     outcome: Outcome
-    evidence: str
+    evidence: Fact
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,4 +140,4 @@ class Verification:
     answer: Whois
     source: str
     checked: tuple[Checked, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Fact, ...]

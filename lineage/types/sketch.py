@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lineage.types.anatomy import Part
 from lineage.types.checkpoints import Declared
+from lineage.types.neurons import Neurons
 from lineage.types.words import Depth
 
 
@@ -76,7 +77,7 @@ class CheckpointSketch:
     """The sketch of a whole model; `id` is made from content digests, never from float bytes.
 
     `family` names the sketch scheme with every parameter that must agree before two are compared. `unread` counts the
-    values of weights that could not be read, which `left_out` names.
+    values of weights that could not be read, which `left_out` names. `neurons` are there at full depth, of towers.
     """
 
     id: str
@@ -93,6 +94,7 @@ class CheckpointSketch:
     declared: tuple[Declared, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
     unread: int = 0
+    neurons: tuple[Neurons, ...] = ()
 
     @property
     def params(self) -> int:

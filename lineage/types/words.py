@@ -32,5 +32,7 @@ Relation = Literal[
 ]
 Verdict = Literal["identical", "derived", "partly-derived", "origin", "related", "independent", "inconclusive"]
 Direction = Literal["child", "parent", "undirected"]
+Certainty = Literal["measured", "possible", "declared"]
+"""How an ancestor is known: by directed edges, by an edge whose direction is open or weak, by a card alone."""
 ExpertMap = tuple[tuple[int, int | Literal["mlp"]], ...]
 """Expert of the query -> expert of the reference, or its one MLP."""

@@ -125,7 +125,7 @@ class TestGateOfWhois:
         monkeypatch.setattr(api, "whois", lambda *_, **__: pytest.fail("worked for nothing"))
         for words in ("stolen", "derived,", ""):
             done = run("whois", desk.child, "--gate", words)
-            assert (done.code, "is no relation or verdict" in done.err) == (2, True)
+            assert (done.code, "is not a relation or verdict" in done.err) == (2, True)
 
 
 class TestGateOfCompare:

@@ -13,6 +13,8 @@ from lineage import api
 from lineage.errors import SketchMismatch
 from lineage.policy import audit
 from lineage.types import Audit, Checked, Claim, Verification
+from lineage.types.facts_claims import SameWeights
+from lineage.types.facts_policy import NeverProved
 from tests.cli.conftest import Desk, Run
 from tests.cli.test_schemas import check
 from tests.policy_cases import case, edge, node
@@ -219,6 +221,8 @@ class TestSchemas:
         check("audit.json", value)
         assert {f["certainty"] for f in value["findings"]} >= {"measured", "possible", "declared"}
         kinds = ("base-model", "relation", "licence", "parameters", "from-scratch", "quantisation")
-        said = tuple(Checked(Claim(kind, "x", "x: x", 1), "unsupported", "why") for kind in kinds)
-        monkeypatch.setattr(api, "verify", lambda *_, **__: Verification(found.answer, "card.md", said, ("note",)))
+        said = tuple(Checked(Claim(kind, "x", "x: x", 1), "unsupported", SameWeights()) for kind in kinds)
+        monkeypatch.setattr(
+            api, "verify", lambda *_, **__: Verification(found.answer, "card.md", said, (NeverProved(),))
+        )
         check("verify.json", run("verify", desk.child, "--claims", desk.base, "--json").json)

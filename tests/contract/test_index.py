@@ -10,7 +10,16 @@ import numpy as np
 import pytest
 
 from lineage.errors import LineageError, Malformed, Unknown
-from lineage.sketch import FAMILY, MODEL_DIM, TENSOR_DIM, model_vector, search_vectors, write_sketch
+from lineage.sketch import (
+    FAMILY,
+    MODEL_DIM,
+    NETWORK_DIM,
+    TENSOR_DIM,
+    model_vector,
+    network_vectors,
+    search_vectors,
+    write_sketch,
+)
 from lineage.sketch.layouts import content_key, layout_id, names_of
 from lineage.store import Index, MemoryIndex, SketchFolder, SqliteIndex
 from lineage.types import CheckpointSketch, Declared, ModelRecord
@@ -134,6 +143,13 @@ class TestEveryIndex:
         assert [model for model, _ in found][:2] == [SKETCHES[0].id, SKETCHES[1].id]
         assert found[0][1] >= found[1][1] >= found[2][1]
 
+    def test_the_nearest_network_is_that_of_the_model_then_of_its_child(self, index):
+        queries = network_vectors(SKETCHES[0])
+        (found,) = index.nearest_networks(queries, 2)
+        assert [model for model, _ in found] == [SKETCHES[0].id, SKETCHES[1].id]
+        assert found[0][1] == pytest.approx(1.0, rel=1e-5)
+        assert index.nearest_networks(queries[:0], 2) == []
+
     def test_k_beyond_the_index_gives_all(self, index):
         assert len(index.nearest_models(model_vector(SKETCHES[0]), 100)) == len(SKETCHES)
         _, vectors, _ = search_vectors(SKETCHES[0])
@@ -156,6 +172,7 @@ class TestEveryIndex:
         assert index.same_digests(["ab"]) == {}
         assert index.nearest_models(np.zeros(MODEL_DIM, np.float32), 3) == []
         assert index.nearest_tensors(np.zeros((1, TENSOR_DIM), np.float32), 3) == [[]]
+        assert index.nearest_networks(np.zeros((1, NETWORK_DIM), np.float32), 3) == [[]]
 
     def test_a_damaged_sketch_is_one_clear_line(self, build_on_disk, tmp_path):
         build_on_disk(tmp_path / "index", SKETCHES[:1])

@@ -14,9 +14,10 @@ from make_vectors import ANSWERS, GOLDEN, TENSORS
 from safetensors import safe_open
 
 from lineage.errors import SketchMismatch
-from lineage.sketch import FAMILY, read_sketch
+from lineage.sketch import FAMILY, read_sketch, write_sketch
 from lineage.types import TensorSketch
 from tests.golden import reference
+from tests.synthetic import encoder, sketch
 
 KNOWN: dict[str, Any] = json.loads(ANSWERS.read_text(encoding="utf-8"))
 TENSOR: dict[str, dict[str, Any]] = {t["name"]: t for t in KNOWN["tensors"]}
@@ -106,9 +107,10 @@ class TestThePage:
         assert list(shown["tensors"][0]) == list(written["tensors"][0])
         assert [len(shown["tensors"][0][key]) for key in ("part", "axes", "stats")] == [4, 2, 7]
 
-    def test_its_arrays_are_those_of_a_real_file(self):
+    def test_its_arrays_are_those_of_a_real_file(self, tmp_path):
         rows = re.findall(r"^\| `(\w+)` \| (\w+) \| \(([^)]*)\)", self.PAGE, re.MULTILINE)
-        with safe_open(GOLDEN, framework="np") as file:
+        write_sketch(sketch(encoder(1)), tmp_path / "tower.sketch")
+        with safe_open(tmp_path / "tower.sketch", framework="np") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         assert {name for name, _, _ in rows} == set(arrays)
         for name, dtype, shape in rows:

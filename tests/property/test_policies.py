@@ -16,6 +16,7 @@ from lineage.policy.rule_files import Rule, known_licences, parse_rules
 from lineage.policy.statements import statements
 from lineage.policy.vocabulary import CONDITIONS, WORDS
 from lineage.types import Case, Edge
+from lineage.types.facts_policy import Quotation
 from tests.policy_cases import MODEL, case, edge, node
 
 NAMES = tuple("abcdef")
@@ -132,9 +133,9 @@ def rules(draw: st.DrawFn, number: int) -> Rule:
         id=f"rule-{number}",
         about=about,  # type: ignore[arg-type]
         says=draw(st.sampled_from(("violated", "due", "inconclusive", "noted"))),
-        text=draw(PLAIN.filter(lambda text: "{" not in text and text.strip())),
+        text=Quotation(draw(PLAIN.filter(lambda text: "{" not in text and text.strip()))),
         when={name: draw(a_value(kinds[name])) for name in names},
-        advice=draw(st.none() | st.just("read {licence}")),
+        advice=draw(st.none() | st.just(Quotation("read {licence}"))),
         check=draw(st.sampled_from((None, "licence-file"))) if about == "ancestor" else None,
     )
 
@@ -144,7 +145,8 @@ def written(found: list[Rule]) -> str:
     lines = ["format = 1", 'policy = "from-scratch"']
     for rule in found:
         lines.append("[[rule]]")
-        texts = {key: getattr(rule, key) for key in ("id", "about", "says", "text", "advice", "check")}
+        texts = {key: getattr(rule, key) for key in ("id", "about", "says", "check")}
+        texts |= {"text": rule.text.text, "advice": rule.advice and rule.advice.text}
         lines += [f"{key} = {json.dumps(value)}" for key, value in texts.items() if value is not None]
         pairs = (f"{name} = {toml(value)}" for name, value in rule.when.items())
         lines.append(f"when = {{ {', '.join(pairs)} }}")

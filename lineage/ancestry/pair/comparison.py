@@ -9,6 +9,7 @@ from dataclasses import replace
 from lineage.ancestry.pair.changes import EQUAL, Change, change
 from lineage.ancestry.pair.cues import Compared, experts
 from lineage.ancestry.pair.direction import direction, heard
+from lineage.ancestry.pair.disguised import seen_through
 from lineage.ancestry.pair.drift import Changes, probability
 from lineage.ancestry.pair.findings import findings
 from lineage.ancestry.pair.inherited import inherited
@@ -48,6 +49,7 @@ def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
     components = tuple(_component(matched, name, word, changes, (role, basis)) for name, word in words.items())
     if facing(a, b) is not a:
         components = _with_copies(components, a)
+    components, evidence = seen_through(a, b, components, matched.overall)
     own = max(sum(c.share for c in components) + a.unread / a.params, 1e-9)  # fixed tables are nobody's
     relation = _overall(components, sum(c.share for c in components if c.relation in DERIVED) / own)
     share = sum(c.share_inherited for c in components if c.relation in FOUND)
@@ -64,7 +66,7 @@ def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
         relation=relation,
         role=role if found else None,
         share=share,
-        evidence=matched.overall,
+        evidence=evidence,
         confidence=_confidence(components),
         basis=(*basis, *findings(matched, changes, [c.name for c in components if c.basis or c.role])) if found else (),
         components=components,
@@ -231,6 +233,8 @@ def _overall(components: Sequence[ComponentFinding], share: float) -> Relation:
 
 def _of_the_whole(word: Relation, matched: Match, changes: Changes) -> Relation:
     """The word for what no component shows alone: experts, parts that only the reference has, details that differ."""
+    if word == "disguised":  # nothing of it corresponds by place
+        return word
     if word in DERIVED and experts(matched.a) != experts(matched.b):
         return "expert-upcycled"
     if word in DERIVED and _is_a_part(matched, changes):

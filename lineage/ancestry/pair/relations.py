@@ -29,6 +29,7 @@ DERIVED: tuple[Relation, ...] = (
     "quantized",
     "re-encoded",
     "identical",
+    "disguised",
 )
 """Words that mean inheritance, the one that says most about what was done first."""
 

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Hashable
+
 from lineage.types import CheckpointSketch
+
+_DRAWN_ALIKE = 0.03  # relative spread of standard deviations of a few thousand draws; training leaves 0.05 and more
 
 
 def is_untrained(sketch: CheckpointSketch) -> bool:
-    """Whether a model is an initialisation: gains and biases start as constants, and the first steps part them."""
+    """Whether a model is an initialisation: gains and biases start as constants, and the first steps part them.
+
+    Gains are constant as well where they were folded into the matrices; those of one role were then trained, and no
+    longer have one standard deviation in all layers.
+    """
     vectors = [t for t in sketch.tensors if t.part.role in ("norm", "bias") and t.params > 1]
-    return bool(vectors) and all(t.stats.std == 0.0 for t in vectors)
+    return bool(vectors) and all(t.stats.std == 0.0 for t in vectors) and _are_drawn_alike(sketch)
+
+
+def _are_drawn_alike(sketch: CheckpointSketch) -> bool:
+    deviations: dict[Hashable, list[float]] = defaultdict(list)
+    for t in sketch.tensors:
+        if t.part.layer is not None and len(t.shape) > 1 and t.part.generic is None:
+            deviations[t.part.component, t.part.role, t.shape].append(t.stats.std)
+    return all(max(found) - min(found) <= 2.0 * _DRAWN_ALIKE * max(found) for found in deviations.values())

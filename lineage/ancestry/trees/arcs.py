@@ -26,6 +26,7 @@ _CHANGED = 0.05  # cost of a change of structure: most steps are plain training
 _FOREIGN = 0.02  # cost of having nothing but the compared matrices in common
 _UNTRAINED = 0.5  # cost of changing the structure of an initialisation: what is changed was trained before
 _TAKEN_OUT = 0.5  # cost of being one component of a larger model that came first
+_DISGUISED = 1.0  # cost of a change of all numbers: who has plain kin is placed by them, and neurons tell less
 _MARKOV = 2.0  # cost of a partial correlation of 1 with the initialisation
 _MARKOV_SLACK = 0.04  # partial correlation that training leaves by itself
 _FAINT = 0.1  # a correlation with the initialisation too weak to tell anything
@@ -152,5 +153,7 @@ def _costs_across(small: int, large: int, pairs: Pairs) -> tuple[float, float]:
     alike = sum(params for params, _ in pairs.alike(small, large))
     apart = sum(max(0.0, 1.0 - alike / pairs.sketches[model].params) for model in (small, large))
     distance = -math.log(r) + _CHANGED + _FOREIGN * apart
+    if pairs.either(small, large)[0].relation == "disguised":
+        distance += _DISGUISED
     is_part = pairs.components(small) < pairs.components(large)
     return distance, distance + (_TAKEN_OUT if is_part else 0.0)

@@ -10,6 +10,7 @@ import numpy as np
 
 from lineage.ancestry.geometry import FLOOR, Cohort, cohorts, held_share
 from lineage.ancestry.trees.arcs import STRANGE
+from lineage.ancestry.trees.disguised_networks import in_disguise
 from lineage.ancestry.trees.initialisations import beginnings
 from lineage.ancestry.trees.pairs import Pairs, Watch
 from lineage.ancestry.trees.roundings import has_levels, heirs, roundings
@@ -50,7 +51,8 @@ class Field:
         for number, cohort in enumerate(self.grouped):
             for member in cohort.members:
                 self.structure[member] = number
-        self.share = np.maximum(self.share, in_strange_layouts(sketches, self.structure))
+        for look in (in_strange_layouts(sketches, self.structure), in_disguise(sketches)):
+            self.share = np.maximum(self.share, look)
         self._place = {m: i for c in self.grouped for i, m in enumerate(c.members)}
         self._likeness = [np.exp(-c.distances()) for c in self.grouped]
 

@@ -105,6 +105,9 @@ class Pairs:
     def _measured(self, left: int, right: int) -> float | None:
         if not is_related(self.either(left, right)[0]):
             return None
+        seen = self.either(left, right)[0]
+        if seen.relation == "disguised":  # nothing corresponds by place: the neurons do
+            return seen.evidence.r
         sizes = [(params * (TABLE if m.role in BY_TOKEN else 1.0), m.r) for params, m in self.alike(left, right)]
         logs = [(size, math.log(min(1.0, max(r, FLOOR)))) for size, r in sizes if r is not None]
         total = sum(size for size, _ in logs)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from lineage.report.facts import fact_value
 from lineage.report.figures import percent, phrase, plain
 from lineage.report.json import checkpoint, finite, inherited_parts
 from lineage.report.text.canvas import JOINT, Canvas
 from lineage.report.text.inherited import named
+from lineage.report.words import text
+from lineage.report.words.policy_en import name, names_ancestor
 from lineage.types import Audit, Descent, Direction, PolicyFinding, PolicyVerdict, Standing
 
 _STYLES: dict[PolicyVerdict, str] = {
@@ -32,10 +35,10 @@ def audit_screen(audit: Audit, width: int = 100, colour: bool = False) -> str:
     refuted = audit.policy == "from-scratch" and audit.verdict == "violated"
     said = "REFUTED" if refuted else plain(audit.bound or "") if _is_class(audit) else _SAID[audit.verdict]
     canvas.pair(f"{plain(audit.answer.sketch.name)}, {audit.policy}", said, _STYLES[audit.verdict])
-    canvas.line(plain(audit.headline), indent=2)
+    canvas.line(plain(text(audit.headline)), indent=2)
     if audit.possible_bound not in (None, audit.bound):
         canvas.line(f"{audit.possible_bound} if what is possible below were so", indent=2)
-    rows = [[f"  {word}", text] for word, text in _rows(audit.findings)]
+    rows = [[f"  {word}", sentence] for word, sentence in _rows(audit.findings)]
     if rows:
         canvas.table(rows)
     _ancestors(canvas, audit.descents)
@@ -43,7 +46,7 @@ def audit_screen(audit: Audit, width: int = 100, colour: bool = False) -> str:
     reach = "" if limits.min_detectable_r is None else f"; would have seen r >= {limits.min_detectable_r:.2f}"
     canvas.line(f"searched: {limits.models_searched:,} models (index {limits.index_id}){reach}", indent=2)
     for note in audit.notes:
-        canvas.line(f"note: {note}", indent=2)
+        canvas.line(f"note: {text(note)}", indent=2)
     for source in audit.sources:
         canvas.line(f"source: {source}", indent=2)
     return canvas.text()
@@ -57,7 +60,8 @@ def audit_value(audit: Audit) -> dict[str, Any]:
         "checkpoint": checkpoint(audit.answer.sketch),
         "policy": audit.policy,
         "verdict": audit.verdict,
-        "headline": audit.headline,
+        "headline": text(audit.headline),
+        "headline_fact": fact_value(audit.headline),
         "bound": audit.bound,
         "possible_bound": audit.possible_bound,
         "findings": [_finding(one) for one in audit.findings],
@@ -68,7 +72,8 @@ def audit_value(audit: Audit) -> dict[str, Any]:
             "min_detectable_r": finite(limits.min_detectable_r),
             "not_tested": list(limits.not_tested),
         },
-        "notes": list(audit.notes),
+        "notes": [text(note) for note in audit.notes],
+        "note_facts": [fact_value(note) for note in audit.notes],
         "sources": list(audit.sources),
     }
 
@@ -81,19 +86,24 @@ def _rows(findings: Sequence[PolicyFinding]) -> Iterator[tuple[str, str]]:
     """A line a finding; what many ancestors ask alike is said once, and of weak findings no more than a few."""
     groups: dict[tuple[Standing, str, str | None], list[PolicyFinding]] = {}
     for one in findings:
-        groups.setdefault((one.standing, one.text, one.advice), []).append(one)
+        advice = None if one.advice is None else text(one.advice)
+        groups.setdefault((one.standing, text(one.fact), advice), []).append(one)
     told: dict[Standing, int] = {}
-    for (standing, text, advice), alike in groups.items():
+    for (standing, sentence, advice), alike in groups.items():
         told[standing] = told.get(standing, 0) + 1
         if standing in ("possible", "noted", "met") and told[standing] > _MOST_LINES:
             continue
-        names = [one.ancestor_name for one in alike if one.ancestor_name is not None and one.ancestor_name not in text]
-        from_whom = f" [{', '.join(plain(name) for name in dict.fromkeys(names))}]" if names else ""
         then = f": {plain(advice)}" if advice and standing in ("violated", "inconclusive") else ""
-        yield _WORDS.get(standing, standing), f"{plain(text)}{from_whom}{then}"
+        yield _WORDS.get(standing, standing), f"{plain(sentence)}{_from_whom(alike)}{then}"
     for standing, number in told.items():
         if standing in ("possible", "noted", "met") and number > _MOST_LINES:
             yield _WORDS.get(standing, standing), f"and {number - _MOST_LINES} more: --json has them all"
+
+
+def _from_whom(alike: Sequence[PolicyFinding]) -> str:
+    """The ancestors of findings whose text names none."""
+    names = [name(one.ancestor_name) for one in alike if one.ancestor is not None and not names_ancestor(one.fact)]
+    return f" [{', '.join(plain(one) for one in dict.fromkeys(names))}]" if names else ""
 
 
 def _ancestors(canvas: Canvas, lines: Sequence[Descent]) -> None:
@@ -111,12 +121,12 @@ def _ancestor(lines: Sequence[Descent]) -> str:
     first = lines[0]
     licence = f"licence {plain(first.licence) if first.licence else 'none stated'}"
     if first.certainty == "declared":
-        return f"ancestor: {plain(first.ancestor_name)}, {licence}; declared, not measured"
+        return f"ancestor: {plain(name(first.ancestor_name))}, {licence}; declared, not measured"
     parts = ", ".join(dict.fromkeys(named(plain(line.component or "the whole"), line.parts) for line in lines))
     share = sum({line.component: line.share or 0.0 for line in lines}.values())
     role: Direction = "child" if first.certainty == "measured" else "undirected"
-    through = f" through {', '.join(plain(name) for name in first.through)}" if first.through else ""
-    said = f"{phrase(first.relation, role)} {plain(first.ancestor_name)}{through}"
+    through = f" through {', '.join(plain(name(one)) for one in first.through)}" if first.through else ""
+    said = f"{phrase(first.relation, role)} {plain(name(first.ancestor_name))}{through}"
     figures = f"{first.certainty}, confidence{JOINT}{first.confidence:.2f}"
     return f"ancestor: {said}, {licence}; {parts} ({percent(min(1.0, share))}); {figures}"
 
@@ -126,11 +136,13 @@ def _finding(one: PolicyFinding) -> dict[str, Any]:
         "rule": one.rule,
         "says": one.says,
         "standing": one.standing,
-        "text": one.text,
-        "advice": one.advice,
+        "text": text(one.fact),
+        "fact": fact_value(one.fact),
+        "advice": None if one.advice is None else text(one.advice),
+        "advice_fact": None if one.advice is None else fact_value(one.advice),
         "source": one.source,
         "model": one.ancestor,
-        "model_name": one.ancestor_name,
+        "model_name": None if one.ancestor is None else name(one.ancestor_name),
         "licence": one.licence,
         "components": list(one.components),
         "share": finite(one.share),
@@ -143,7 +155,7 @@ def _finding(one: PolicyFinding) -> dict[str, Any]:
 def _descent(line: Descent) -> dict[str, Any]:
     return {
         "model": line.ancestor,
-        "model_name": line.ancestor_name,
+        "model_name": name(line.ancestor_name),
         "licence": line.licence,
         "component": line.component,
         "share": finite(line.share),
@@ -151,7 +163,7 @@ def _descent(line: Descent) -> dict[str, Any]:
         "relation": line.relation,
         "certainty": line.certainty,
         "confidence": finite(line.confidence),
-        "through": list(line.through),
+        "through": [name(one) for one in line.through],
         "basis": list(line.basis),
         "r": finite(line.r),
         "z": finite(line.z),

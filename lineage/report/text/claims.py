@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from lineage.report.facts import fact_value
 from lineage.report.figures import plain
 from lineage.report.json import checkpoint
 from lineage.report.text.canvas import Canvas
+from lineage.report.words import text
 from lineage.types import Checked, Outcome, Verification
 
 _STYLES: dict[Outcome, str] = {
@@ -26,9 +28,9 @@ def verification_screen(found: Verification, width: int = 100, colour: bool = Fa
     canvas.pair(heading, said, _STYLES[worst or "unsupported"])
     for one in found.checked:
         canvas.line(f"{one.outcome.upper()}  {_claim(one)}", indent=2)
-        canvas.line(plain(one.evidence), indent=4)
+        canvas.line(plain(text(one.evidence)), indent=4)
     for note in found.notes:
-        canvas.line(f"note: {note}", indent=2)
+        canvas.line(f"note: {text(note)}", indent=2)
     return canvas.text()
 
 
@@ -45,13 +47,15 @@ def verification_value(found: Verification) -> dict[str, Any]:
                 "words": one.claim.words,
                 "line": one.claim.line,
                 "outcome": one.outcome,
-                "evidence": one.evidence,
+                "evidence": text(one.evidence),
+                "evidence_fact": fact_value(one.evidence),
             }
             for one in found.checked
         ],
         "models_searched": found.answer.limits.models_searched,
         "index_id": found.answer.limits.index_id,
-        "notes": list(found.notes),
+        "notes": [text(note) for note in found.notes],
+        "note_facts": [fact_value(note) for note in found.notes],
     }
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from lineage.policy import audit
 from lineage.policy.rule_files import known_licences
+from lineage.report import words
 from lineage.types import Beside, Case
 from tests.policy_cases import MODEL, case, edge, node
 
@@ -181,12 +182,14 @@ def test_there_are_twenty_of_them():
 @pytest.mark.parametrize("ancestry", ANCESTRIES.values(), ids=ANCESTRIES.keys())
 def test_an_ancestry_asks_what_its_licences_say(ancestry):
     found = audit(ancestry.case, "licence")
-    assert found.verdict == ancestry.verdict, [(one.rule, one.standing, one.text) for one in found.findings]
+    assert found.verdict == ancestry.verdict, [(one.rule, one.standing, words.text(one.fact)) for one in found.findings]
     said = {one.rule: one.standing for one in reversed(found.findings)}
     assert {rule: said.get(rule) for rule in ancestry.found} == ancestry.found
     assert not set(ancestry.silent) & set(said)
-    assert not any("{" in one.text + (one.advice or "") for one in found.findings)
-    assert "no legal advice" in " ".join(found.notes)
+    assert not any(
+        "{" in words.text(said) for one in found.findings for said in (one.fact, one.advice) if said is not None
+    )
+    assert "no legal advice" in " ".join(map(words.text, found.notes))
 
 
 def test_an_obligation_is_told_with_the_component_that_brought_it():

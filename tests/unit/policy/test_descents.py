@@ -10,6 +10,7 @@ from lineage.policy.auditing import audit
 from lineage.policy.declared import Published, with_declared
 from lineage.policy.descents import descents, inherited_share
 from lineage.report.text.audit import audit_screen
+from lineage.report.words import text
 from lineage.types import Case, Declared, Lineage, Place, Relative
 from tests.policy_cases import GRAFT, MODEL, case, compared, edge, finding, grafted, node
 
@@ -67,7 +68,7 @@ def test_a_graft_counts_as_what_was_grafted():
     (line,) = descents(of)
     assert (line.component, line.share, line.parts) == ("text decoder", 0.214, GRAFT.parts)
     assert inherited_share(of, [line]) == pytest.approx(0.214)
-    assert "21.4% of the parameters" in audit(of, "from-scratch").headline
+    assert "21.4% of the parameters" in text(audit(of, "from-scratch").headline)
     assert "text decoder: attention of all layers (21.4%)" in audit_screen(audit(of, "from-scratch"), 200)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lineage.policy import verify
+from lineage.report.words import text
 from lineage.types import Claim
 from tests.policy_cases import MODEL, case, compared, edge, evidence, node
 from tests.synthetic import sketch as sketched
@@ -22,7 +23,7 @@ STRANGER = compared("org/other", {}, verdict="independent", evidence=evidence(0.
 def outcome(one, kind: str, value: str) -> tuple[str, str]:
     checked = verify(one, [Claim(kind, value, value, 1)], "README.md").checked
     assert len(checked) == 1
-    return checked[0].outcome, checked[0].evidence
+    return checked[0].outcome, text(checked[0].evidence)
 
 
 class TestBaseModel:
@@ -175,6 +176,11 @@ class TestLicenceAndRelation:
     def test_relations(self, measured, claimed, expected):
         one = case(ancestors=[BASE], edges=[edge("org/base", relation=measured)])
         assert outcome(one, "relation", claimed)[0] == expected
+
+    @pytest.mark.parametrize("claimed", ["finetune", "merge"])
+    def test_a_relation_whose_direction_is_open_says_so(self, claimed):
+        one = case(ancestors=[BASE], edges=[edge("org/base", directed=False)])
+        assert "which of the two is the parent is not measured" in outcome(one, "relation", claimed)[1]
 
     def test_equal_weights_are_no_fine_tune(self):
         same = case(ancestors=[BASE], edges=[edge("org/base", relation="identical", directed=False)])

@@ -10,6 +10,7 @@ import pytest
 from lineage.ancestry import graph
 from lineage.api.cases import case_of
 from lineage.policy import audit
+from lineage.report.words import text
 from lineage.store import SketchFolder
 from lineage.types import Case
 
@@ -50,7 +51,7 @@ def test_the_class_that_a_model_can_have_at_most(cases, name, bound):
     assert found.bound == bound
     reasons = [one for one in found.findings if one.says == "bound"]
     assert {part for one in reasons for part in one.components} == {f.name for f, _, _ in cases[name].answer.components}
-    assert all(one.text for one in reasons)
+    assert all(text(one.fact) for one in reasons)
 
 
 def test_a_decoder_that_lies_in_two_models_alike_may_have_been_taken_out_or_put_in(cases):
@@ -81,14 +82,14 @@ def test_a_shared_initialisation_is_no_inheritance_and_is_said_so(cases):
     whole = audit(cases["gpt2-0-init"], "from-scratch")
     said = [one for one in whole.findings if one.rule == "shared-init"]
     assert said
-    assert all(one.standing == "noted" and "no inheritance" in one.text for one in said)
+    assert all(one.standing == "noted" and "not inheritance" in text(one.fact) for one in said)
 
 
 def test_a_finding_of_nothing_says_what_would_have_been_seen_and_proves_nothing(cases):
     found = audit(cases["bert-0-code"], "from-scratch")
-    assert "among 40 models; would have seen r >= 0.0" in found.headline
-    assert "does not prove" in found.headline
-    assert "certifies" in " ".join(found.notes)
+    assert "among 40 models; would have seen r >= 0.0" in text(found.headline)
+    assert "does not prove" in text(found.headline)
+    assert "certifies" in " ".join(map(text, found.notes))
 
 
 def test_ancestors_above_the_parent_are_told_with_what_lies_between(cases):
@@ -108,8 +109,9 @@ def test_a_model_is_asked_about_as_if_the_index_did_not_hold_it(cases):
 def test_what_would_have_been_seen_is_told_of_each_component_by_itself(cases):
     case = cases["bert-0-code"]
     reach = {part.name: part.evidence.min_detectable_r for part, _, _ in case.answer.components}
-    said = {one.components[0]: one.text for one in audit(case, "from-scratch").findings if one.rule == "nothing-found"}
+    found = audit(case, "from-scratch").findings
+    said = {one.components[0]: text(one.fact) for one in found if one.rule == "nothing-found"}
     assert len(set(reach.values())) > 1
     assert said
-    for name, text in said.items():
-        assert f"would have seen r >= {'1 (' if reach[name] is None else format(reach[name], '.2f')}" in text
+    for name, sentence in said.items():
+        assert f"would have seen r >= {'1 (' if reach[name] is None else format(reach[name], '.2f')}" in sentence

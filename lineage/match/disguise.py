@@ -1,0 +1,150 @@
+"""The same neurons in another order and basis: found by one set of codes, tested on another.
+
+Neurons of two layers are paired by the codes of their first matrix, each with the other's nearest. If the two networks
+have nothing to do with one another, the codes of the other matrices agree under this pairing as under any: their trace
+is standardised as in `lineage.match.permutation`. That pairing and test use different weights makes the test nearly
+exact; that neurons of like purpose may be alike in both makes it not quite so: its spread is measured on unrelated
+models (docs/results.md), and the threshold allows for it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.match.permutation import permutation_test, standardised
+from lineage.match.tails import log10_normal
+from lineage.types.neurons import Neurons
+
+_LEAST = 24  # pairs that a test needs
+_SPREAD = 1.25  # of z between unrelated models, where independence would give 1
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPair:
+    """Two layers held together: z of the test, the correlation of paired codes, and the pairs (query, reference).
+
+    `heads` is the cosine of what their attention does, None where one of the two tells nothing of it.
+    """
+
+    layers: tuple[int, int]
+    z: float
+    r: float
+    heads: float | None
+    pairs: NDArray[np.int64]
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class Disguise:
+    """One component of two models whose neurons are the same in another order or basis.
+
+    `z` combines the layers (Stouffer) after each was divided by the spread between unrelated models; `log10_p` is
+    corrected for the pairs of layers tried.
+    """
+
+    component: tuple[str, str]
+    layers: tuple[LayerPair, ...]
+    z: float
+    log10_p: float
+
+    @property
+    def r(self) -> float:
+        """The median correlation of paired codes."""
+        return float(np.median([one.r for one in self.layers]))
+
+    @property
+    def likeness(self) -> float:
+        """How near the two are in all that was held: neurons and, where known, heads, a third of a layer."""
+        known = any(one.heads is not None for one in self.layers)
+        return (2.0 * self.r + self.heads) / 3.0 if known else self.r
+
+    @property
+    def heads(self) -> float:
+        """The mean cosine of what the attention of these layers does, 0 where nothing is known of it."""
+        known = [one.heads for one in self.layers if one.heads is not None]
+        return float(np.mean(known)) if known else 0.0
+
+
+def disguises(query: Sequence[Neurons], reference: Sequence[Neurons]) -> tuple[Disguise, ...]:
+    """For each component of the query the component of the reference whose neurons it shares most, be it chance."""
+    found = []
+    for name in dict.fromkeys(one.component for one in query):
+        mine = [one for one in query if one.component == name]
+        tried = [
+            held
+            for other in dict.fromkeys(one.component for one in reference)
+            if (held := _held(mine, [one for one in reference if one.component == other])) is not None
+        ]
+        if tried:
+            best = max(tried, key=lambda held: held.z)
+            found.append(_corrected(best, len(tried)))
+    return tuple(found)
+
+
+def _corrected(held: Disguise, tries: int) -> Disguise:
+    return Disguise(held.component, held.layers, held.z, min(0.0, held.log10_p + math.log10(tries)))
+
+
+def _held(mine: Sequence[Neurons], theirs: Sequence[Neurons]) -> Disguise | None:
+    table = [[held_layers(a, b) for b in theirs] for a in mine]
+    scores = np.array([[0.0 if one is None else max(0.0, one.z) for one in row] for row in table])
+    chosen = [one for i, j in _in_order(scores) if (one := table[i][j]) is not None]
+    if not chosen:
+        return None
+    # All layers of the shorter side count, so that one good pair among many tried is worth what it is.
+    z = sum(one.z for one in chosen) / _SPREAD / math.sqrt(len(chosen))
+    log10_p = log10_normal(z) + math.log10(max(1, scores.size)) if z > 0 else 0.0
+    return Disguise((mine[0].component, theirs[0].component), tuple(chosen), z, min(0.0, log10_p))
+
+
+def held_layers(a: Neurons, b: Neurons) -> LayerPair | None:
+    """Two layers' neurons paired and tested; None where too few pair or the layers have other matrices."""
+    if len(a.codes) != len(b.codes):
+        return None
+    left, right = _unit(a.codes), _unit(b.codes)
+    likeness = left[0] @ right[0].T
+    there, back = likeness.argmax(axis=1), likeness.argmax(axis=0)
+    own = np.flatnonzero(back[there] == np.arange(len(there)))
+    if len(own) < _LEAST:
+        return None
+    facing = there[own]
+    tests = [(standardised(left[k][own]), standardised(right[k][facing])) for k in range(1, len(left))]
+    test = permutation_test(tests)
+    if test is None:
+        return None
+    r = float(np.mean([np.median((left[k][own] * right[k][facing]).sum(axis=1)) for k in range(1, len(left))]))
+    pairs = np.stack([a.index[own], b.index[facing]], axis=1)
+    heads = None if a.attention is None or b.attention is None else float(np.vdot(a.attention, b.attention)) / 2.0
+    return LayerPair((a.layer, b.layer), test.z, r, heads, pairs, min(len(a.index), len(b.index)))
+
+
+def _unit(codes: NDArray[np.int8]) -> NDArray[np.float32]:
+    rows = codes.astype(np.float32)
+    norms = np.linalg.norm(rows, axis=-1, keepdims=True)
+    return np.asarray(rows / np.where(norms > 0, norms, 1.0), np.float32)
+
+
+def _in_order(scores: Floats) -> list[tuple[int, int]]:
+    """Pairs (query layer, reference layer), both ascending, of greatest total score."""
+    n, m = scores.shape
+    best = np.zeros((n + 1, m + 1))
+    for i in range(n):
+        for j in range(m):
+            best[i + 1, j + 1] = max(best[i, j + 1], best[i + 1, j], best[i, j] + scores[i, j])
+    found, i, j = [], n, m
+    while i and j:
+        if best[i, j] == best[i - 1, j]:
+            i -= 1
+        elif best[i, j] == best[i, j - 1]:
+            j -= 1
+        else:
+            i, j = i - 1, j - 1
+            found.append((i, j))
+    return found[::-1]

@@ -1,0 +1,74 @@
+"""Neurons in a sketch file: two arrays and what they are of; a file without them is as sound, and says less."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from blake3 import blake3
+from numpy.typing import NDArray
+
+from lineage.sketch.neurons import DIMS, MOST_NEURONS
+from lineage.types import Neurons
+
+_INDEX, _CODES, _HEADS = "neuron_index", "neuron_codes", "neuron_heads"
+NEURON_ARRAYS = (_INDEX, _CODES, _HEADS)
+_NO_HEADS = np.empty((0, 2, DIMS, DIMS), np.float32)
+_MOST_KINDS = 3
+_MOST_LAYERS = 256
+
+
+def neurons_header(neurons: Sequence[Neurons]) -> dict[str, Any]:
+    """What the header says of the arrays: for each layer its component, number, kinds, neurons, heads; their digest."""
+    return {
+        "digest": _digest(neurons_arrays(neurons)),
+        "layers": [
+            [one.component, one.layer, len(one.codes), len(one.index), one.attention is not None] for one in neurons
+        ],
+    }
+
+
+def neurons_arrays(neurons: Sequence[Neurons]) -> dict[str, NDArray[Any]]:
+    """All layers one behind the other: int64 (n,), int8 (rows, 32), float32 (heads, 2, 32, 32); none if none."""
+    if not neurons:
+        return {}
+    return {
+        _INDEX: np.concatenate([one.index for one in neurons]),
+        _CODES: np.concatenate([one.codes.reshape(-1, DIMS) for one in neurons]),
+        _HEADS: np.concatenate([_NO_HEADS, *(one.attention[None] for one in neurons if one.attention is not None)]),
+    }
+
+
+def read_neurons(header: Any, arrays: Mapping[str, NDArray[Any]]) -> tuple[Neurons, ...]:
+    """The neurons that a header and its arrays hold. Raises ValueError, KeyError, TypeError for damaged ones."""
+    if header is None:
+        return ()
+    index, codes, heads = (arrays[name] for name in NEURON_ARRAYS)
+    if heads.dtype != np.float32 or heads.shape[1:] != _NO_HEADS.shape[1:] or not np.isfinite(heads).all():
+        raise ValueError("the heads have another type")
+    if index.dtype != np.int64 or codes.dtype != np.int8 or index.ndim != 1 or codes.shape[1:] != (DIMS,):
+        raise ValueError("the arrays of neurons have another type")
+    if _digest(arrays) != header["digest"] or len(header["layers"]) > _MOST_LAYERS:
+        raise ValueError("the neurons do not fit their digest")
+    found, first, row, head = [], 0, 0, 0
+    for component, layer, kinds, count, has_heads in header["layers"]:
+        if not (2 <= kinds <= _MOST_KINDS and 0 < count <= MOST_NEURONS):
+            raise ValueError("an impossible number of neurons")
+        own, of_layer = index[first : first + count], codes[row : row + kinds * count]
+        if len(of_layer) != kinds * count or len(own) != count or (np.diff(own) <= 0).any() or own[0] < 0:
+            raise ValueError("the neurons are too few, or out of order")
+        attention = heads[head] if has_heads else None
+        found.append(Neurons(str(component), int(layer), own, of_layer.reshape(kinds, count, DIMS), attention))
+        first, row, head = first + count, row + kinds * count, head + bool(has_heads)
+    if (first, row, head) != (len(index), len(codes), len(heads)):
+        raise ValueError("there are more neurons than the header says")
+    return tuple(found)
+
+
+def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:
+    hasher = blake3()
+    for name in NEURON_ARRAYS:
+        if name in arrays:
+            hasher.update(np.ascontiguousarray(arrays[name]).view(np.uint8).data)
+    return hasher.hexdigest()

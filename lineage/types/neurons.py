@@ -1,0 +1,26 @@
+"""What is kept of the neurons of a network so that they are known again in whatever order and basis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Neurons:
+    """Neurons of one layer, each by what its weights do to the tokens, which no change of basis alters.
+
+    `index` (n,) int64 are their numbers in the layer, those of a mixture's experts one after the other, ascending.
+    `codes` (kinds, n, 32) int8: for each matrix that has the neurons on one side and the residual stream on the other
+    (gate, up, down; or up, down), the direction of the neuron's weights along 32 anchors of the stream.
+    `attention` (2, 32, 32) float32 is what the heads do from anchor to anchor, values and outputs, queries and keys;
+    None where a layer has no such matrices.
+    """
+
+    component: str
+    layer: int
+    index: NDArray[np.int64]
+    codes: NDArray[np.int8]
+    attention: NDArray[np.float32] | None = None
