@@ -123,6 +123,7 @@ def missed(times: Sequence[Timed]) -> list[str]:
 def report(times: Sequence[Timed], rounds: int) -> str:
     """The section of the page."""
     software = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    software += f", load {os.getloadavg()[0]:.0f}" if hasattr(os, "getloadavg") else ""
     rows = [[one.what, f"{one.wall_s:.2f}", f"{one.cpu_s:.2f}", str(one.modules)] for one in times]
     bars = [f"MISSED {line}" for line in missed(times)] or ["All bars are kept."]
     return "\n\n".join(

@@ -8,6 +8,8 @@ DATABASE = "lineage.sqlite"
 SKETCHES = "sketches"
 VECTORS = "vectors"
 CATALOGUE = "catalogue"
+CACHE = "reference"
+"""What is kept of the shipped index, in the user's cache folder; for some that is the folder of the data, too."""
 
 
 def holds_index(folder: str | Path) -> bool:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lineage.store.files import SKETCHES
+from lineage.store.files import CACHE, SKETCHES
 from lineage.store.folder import SketchFolder
-
-CACHE = "reference"
 
 
 def reference_index() -> SketchFolder | None:

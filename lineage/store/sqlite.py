@@ -23,7 +23,7 @@ from lineage.errors import CheckpointError, Malformed, NoIndex, StoreError, Unkn
 from lineage.sketch import FAMILY, read_sketch, write_sketch
 from lineage.sketch.layouts import content_key, layout_id, same_weights
 from lineage.store.database import open_database, plain_errors
-from lineage.store.files import DATABASE, SKETCHES, VECTORS, holds_index
+from lineage.store.files import CACHE, DATABASE, SKETCHES, VECTORS, holds_index
 from lineage.store.graph_cache import FOLDER as GRAPHS
 from lineage.store.lock import HOLDER, LOCK, writing
 from lineage.store.protocol import find_model, set_id
@@ -32,7 +32,7 @@ from lineage.store.schema import is_current, upgrade
 from lineage.store.vectors import Vectors, cached_vectors, vectors_of
 from lineage.types import CheckpointSketch, Hit, ModelRecord
 
-_OURS = {SKETCHES, VECTORS, GRAPHS, LOCK, HOLDER}
+_OURS = {SKETCHES, VECTORS, GRAPHS, LOCK, HOLDER, CACHE}
 _ID = re.compile(r"[0-9a-f]{8,64}")
 _BATCH = 500  # SQLite takes at most 999 parameters in old builds
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lineage.sketch import write_sketch
-from lineage.store import SketchFolder, folder
+from lineage.store import SketchFolder, SqliteIndex, folder
 from lineage.store.overview import SUFFIX, kept_overview
 from tests.small_models import sketched, trained
 
@@ -132,3 +132,9 @@ def test_several_at_once_leave_one_whole_cache(home, cache):
     assert all(one == found[0] for one in found)
     assert [path.suffix for path in cache.iterdir()] == [SUFFIX]
     assert kept_overview(only(cache)) is not None
+
+
+def test_data_and_cache_in_one_folder_are_no_foreign_things(tmp_path):
+    (tmp_path / "lineage" / "reference").mkdir(parents=True)
+    with SqliteIndex.create(tmp_path / "lineage") as index:
+        assert len(index) == 0
