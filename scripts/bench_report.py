@@ -34,7 +34,7 @@ from lineage.types import (
     Declared,
     Edge,
     Evidence,
-    Generic,
+    Excluded,
     Limits,
     Lineage,
     Node,
@@ -51,6 +51,10 @@ from lineage.types import (
     UnrelatedComponent,
     Whois,
 )
+from lineage.types.facts.changes import EqualMatrices
+from lineage.types.facts.cues import SpreadGains
+from lineage.types.facts.exclusions import FixedTable, Vector
+from lineage.types.facts.limits import LookedFor, NotTested
 
 LAYERS = {"text decoder": (32, 1), "vision encoder": (27, 4)}  # and how many times narrower than the matrices below
 MATRICES = {"q": (4096, 4096), "k": (1024, 4096), "v": (1024, 4096), "o": (4096, 4096), "gate": (12288, 4096),
@@ -88,20 +92,30 @@ def answer() -> Whois:
         params[tensor.part.component] = params.get(tensor.part.component, 0) + tensor.params
     tuned = Evidence(0.9951, 188.0, 9, 4812, 60000, 300.0, -7600.0, 0.99, 0.02, 4000)
     nothing = Evidence(0.0004, 0.3, 9, 290, 60000, 300.0, 0.0, 0.99, 0.02, 4000)
+    cue = Cue("gains", "child", 9.0, SpreadGains("this-model", 0.012))
     findings = tuple(
         ComponentFinding(
-            name, size, size / sketch.params, "fine-tuned", "child", tuned, 0.99, ("gains spread by 1.2% more",), None
+            name,
+            size,
+            size / sketch.params,
+            "fine-tuned",
+            "child",
+            tuned,
+            0.99,
+            (SpreadGains("this-model", 0.012),),
+            None,
         )
         if name == "vision encoder"
         else ComponentFinding(name, size, size / sketch.params, "independent", None, nothing, 0.0, (), None)
         for name, size in params.items()
     )
     matches = tuple(_match(tensor, draw) for tensor in tensors)
-    cue = Cue("gains", "child", 9.0, "gains spread by 1.2% more in this model, as after more training")
-    generic = tuple(Generic(f"model.layers.{i}.self_attn.rotary_emb.inv_freq", "rotary table") for i in range(32))
+    tables = tuple(
+        Excluded(f"model.layers.{i}.self_attn.rotary_emb.inv_freq", FixedTable("rotary-table")) for i in range(32)
+    )
     parent = Comparison(
         "0" * 32, "org0/model-0-instruct", "partly-derived", "component-reused", "child", 0.08, tuned, 0.99,
-        (cue.text,), findings, matches, generic, (cue,),
+        (cue.fact,), findings, matches, tables, (cue,),
     )  # fmt: skip
     others = tuple(replace(parent, model=f"{i:032x}", model_name=f"org{i}/model-{i}-instruct") for i in range(2, 6))
     return Whois(
@@ -110,9 +124,9 @@ def answer() -> Whois:
         tuple((f, "0" * 32, parent.model_name) if f.relation == "fine-tuned" else (f, None, None) for f in findings),
         (parent,),
         others,
-        generic,
+        tables,
         (),
-        Limits(4000, "7e195c6029ea380d", 0.02, ("fine-tuning and continued pretraining",), ("merges",)),
+        Limits(4000, "7e195c6029ea380d", 0.02, (LookedFor("tuning"),), (NotTested("merge"),)),
         Timings(0.0, 0.0, 0.0, 0.0),
         parent,
         _null(tuple(params), draw),
@@ -222,7 +236,7 @@ def _match(tensor: TensorSketch, draw: random.Random) -> TensorMatch:
     z = draw.uniform(30.0, 70.0) if is_tuned else draw.gauss(0.0, 1.0)
     return TensorMatch(
         tensor.name, tensor.name, part.role, part.component, (part.layer, part.layer), tensor.shape, "structure", False,
-        r, r, z, used, None if used else "vectors agree between unrelated networks",
+        r, r, z, used, None if used else Vector(),
     )  # fmt: skip
 
 
@@ -248,7 +262,7 @@ def _joins(draw: random.Random, nodes: list[Node], own: list[int], child: int) -
     joins = [
         Edge(
             nodes[parent].id, nodes[child].id, relation, draw.random() < 0.85, "measured", r=draw.random(),
-            z=200 * draw.random(), log10_p=-300.0, confidence=0.9, basis=("1 of 40 matrices equal",),
+            z=200 * draw.random(), log10_p=-300.0, confidence=0.9, basis=(EqualMatrices(1, 40),),
         )
     ]  # fmt: skip
     others = [one for one in own if one != parent]

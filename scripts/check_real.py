@@ -31,6 +31,7 @@ from lineage.checkpoints import open_checkpoint
 from lineage.sketch import sketch_checkpoint, write_sketch
 from lineage.store import SketchFolder
 from lineage.types import CheckpointSketch, Comparison, Whois
+from lineage.types.facts.exclusions import FixedTable
 
 BASE = "all-MiniLM-L6-v2"
 FOUND = ("identical", "derived", "partly-derived")
@@ -212,7 +213,7 @@ def check_traps(models: dict[str, Model], base: Arrays, folder: Path) -> list[Ba
     """Cases that have fooled others."""
     akiki, silero = models["akiki-vad"].sketch, models["silero-vad 6.2.3 16k"].sketch
     met = compare(akiki, silero)
-    tables = [g.tensor for g in met.generic if "STFT" in g.reason]
+    tables = [one.tensor for one in met.excluded if one.reason == FixedTable("stft-basis")]
     chgnet = models["CHGNet 0.3.0"].sketch
     optimizer = [name for name, _ in chgnet.left_out]
     kept = {t.name for t in chgnet.tensors}

@@ -135,15 +135,15 @@ def fine_tuned_r(edges: Sequence[dict[str, Any]]) -> float:
 
 def count(edges: Sequence[dict[str, Any]], known: dict[str, CheckpointSketch]) -> dict[str, Count]:
     """How often each cue names the child right, wrong, or says nothing, on edges from one trained parent."""
-    counts: dict[str, Counter[str]] = {cue.__name__: Counter() for cue in CUES}
+    counts: dict[str, Counter[str]] = {name: Counter() for name in CUES}
     for edge in edges:
         if edge["operator"] in (*PUT_TOGETHER, "pretrained", "copied"):
             continue
         of = examine(known[edge["child"]], known[edge["parent"]])
-        for cue in CUES:
+        for name, cue in CUES.items():
             said = cue(of)
             right = None if said is None else said.role == "child"
-            counts[cue.__name__]["silent" if right is None else "right" if right else "wrong"] += 1
+            counts[name]["silent" if right is None else "right" if right else "wrong"] += 1
     return {name: Count(c["right"], c["wrong"], c["silent"]) for name, c in counts.items() if c["right"] + c["wrong"]}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lineage.types import Edge, Lineage, Node
+from lineage.types.facts.descent import Contradiction, DeclaredUnrelated, NamedIn
 
 HOSTILE = (
     '"; evil -> x; "',
@@ -18,6 +19,8 @@ HOSTILE = (
     "",
 )
 
+DECAYED, ODDS = (NamedIn("weight decay"), NamedIn("zeros kept")), (NamedIn("odds 40"),)
+
 
 def node(name: str, **facts: object) -> Node:
     return Node(**({"id": name.encode().hex() or "00", "name": name, "params": 1000} | facts))  # type: ignore[arg-type]
@@ -26,6 +29,10 @@ def node(name: str, **facts: object) -> Node:
 def edge(parent: str, child: str, relation: str = "fine-tuned", **facts: object) -> Edge:
     ends = {"parent": parent.encode().hex() or "00", "child": child.encode().hex() or "00"}
     return Edge(**({"relation": relation, "directed": True, "source": "measured"} | ends | facts))  # type: ignore[arg-type]
+
+
+def against(child: str, parent: str, source: str = "card") -> Contradiction:
+    return DeclaredUnrelated(child.encode().hex() or "00", parent.encode().hex() or "00", child, parent, source)
 
 
 FAMILY = Lineage(
@@ -42,7 +49,15 @@ FAMILY = Lineage(
         node("alone", root=True),
     ),
     (
-        edge("root", "left", r=0.99, z=120.5, log10_p=-400.0, confidence=0.98, basis=("weight decay", "zeros kept")),
+        edge(
+            "root",
+            "left",
+            r=0.99,
+            z=120.5,
+            log10_p=-400.0,
+            confidence=0.98,
+            basis=(NamedIn("weight decay"), NamedIn("zeros kept")),
+        ),
         edge("root", "right", "continued-pretraining", r=0.9, z=80.0, layer_map=((0, 0), (1, 2))),
         edge("left", "soup", "merged", weight=0.7, confidence=0.9),
         edge("right", "soup", "merged", weight=0.3, confidence=0.9),
@@ -50,18 +65,18 @@ FAMILY = Lineage(
         edge("twin", "left", "sibling", directed=False, r=0.6),
         edge("root", "vision", "component-reused", component="text decoder", share=0.6),
         edge("hidden parent", "vision", "component-reused", component="vision encoder", share=0.4),
-        edge("claimed", "deep", "inconclusive", source="declared", basis=("card",)),
-        edge("right", "soup", source="declared", basis=("card",)),
+        edge("claimed", "deep", "inconclusive", source="declared", basis=(NamedIn("card"),)),
+        edge("right", "soup", source="declared", basis=(NamedIn("card"),)),
     ),
-    ("deep declares claimed; its weights descend from soup",),
+    (against("deep", "claimed"),),
 )
 STRANGERS = Lineage(
     tuple(node(name, root=i == 0, licence=name, aliases=(name,)) for i, name in enumerate(HOSTILE)),
     tuple(
-        edge(HOSTILE[i // 2], HOSTILE[i], component=HOSTILE[i], basis=(HOSTILE[i],), weight=0.5)
+        edge(HOSTILE[i // 2], HOSTILE[i], component=HOSTILE[i], basis=(NamedIn(HOSTILE[i]),), weight=0.5)
         for i in range(1, len(HOSTILE))
     ),
-    HOSTILE,
+    tuple(against(name, name, name) for name in HOSTILE),
 )
 NOTHING = Lineage((), ())
 HANDED_ON = Lineage(
@@ -80,7 +95,15 @@ HANDED_ON = Lineage(
     ),
     (
         edge(
-            "base", "nova", "merged", weight=0.6, r=0.97, z=88.25, log10_p=-310.5, confidence=0.94, basis=("odds 40",)
+            "base",
+            "nova",
+            "merged",
+            weight=0.6,
+            r=0.97,
+            z=88.25,
+            log10_p=-310.5,
+            confidence=0.94,
+            basis=(NamedIn("odds 40"),),
         ),
         edge("hidden parent", "nova", "merged", weight=0.4, confidence=0.6),
         edge(
@@ -92,9 +115,9 @@ HANDED_ON = Lineage(
             layer_map=((0, 0), (1, 2)),
         ),
         edge("cousin", "nova", "shared-init", directed=False, r=0.21, z=9.5, confidence=0.99),
-        edge("claimed", "nova", "inconclusive", source="declared", basis=("card",)),
+        edge("claimed", "nova", "inconclusive", source="declared", basis=(NamedIn("card"),)),
     ),
-    ("nova declares claimed (card): the weights show no relation",),
+    (against("nova", "claimed"),),
     about=b"nova".hex(),
 )
 """A model to hand on with its ancestors: files, packages, licences of each kind, a hidden parent, a wrong card."""

@@ -10,7 +10,10 @@ from typing import Any
 
 from bench_report import answer
 
-from lineage.types import Comparison, Cue, Declared, Generic, Null, Place, Relative, Whois
+from lineage.types import Comparison, Cue, Declared, Excluded, Null, Place, Relative, Whois
+from lineage.types.facts.descent import NamedIn
+from lineage.types.facts.exclusions import Stated
+from lineage.types.facts.schemes import StoredAs
 
 VOID = frozenset({"meta", "link", "input", "br"})
 NAMES = (
@@ -38,14 +41,15 @@ def brief(asked: Whois) -> Whois:
 def named(hostile: str) -> Whois:
     """An answer in which every text from a model's files or card is `hostile`."""
     asked = answer()
+    schemes = (StoredAs(hostile),)
     (parent,) = asked.ancestors
     parent = replace(
         parent,
         model_name=hostile,
-        basis=(hostile,),
-        cues=(Cue("gains", "child", 2.0, hostile),),
+        basis=(NamedIn(hostile),),
+        cues=(Cue("gains", "child", 2.0, NamedIn(hostile)),),
         tensors=tuple(replace(m, a=hostile, b=hostile, role=hostile) for m in parent.tensors[:40]),
-        components=tuple(replace(c, basis=(hostile,), scheme=hostile) for c in parent.components),
+        components=tuple(replace(c, basis=(NamedIn(hostile),), schemes=schemes) for c in parent.components),
     )
     return replace(
         asked,
@@ -53,11 +57,11 @@ def named(hostile: str) -> Whois:
             asked.sketch, name=hostile, path=hostile, format=hostile, architecture=hostile, licence=hostile,
             declared=(Declared(hostile, hostile, hostile),),
         ),
-        components=tuple((replace(f, scheme=hostile), model, hostile) for f, model, _ in asked.components),
+        components=tuple((replace(f, schemes=schemes), model, hostile) for f, model, _ in asked.components),
         ancestors=(parent,),
         alternatives=(replace(parent, model="b" * 32, model_name=hostile),),
-        generic=(Generic(hostile, hostile),),
-        left_out=(f"{hostile}: {hostile}",),
+        excluded=(Excluded(hostile, Stated(hostile)),),
+        left_out=(Excluded(hostile, Stated(hostile)),),
         nearest=parent,
         null=replace(asked.null, unrelated=tuple(replace(u, model_name=hostile) for u in asked.null.unrelated)),
     )  # fmt: skip

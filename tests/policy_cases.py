@@ -22,9 +22,12 @@ from lineage.types import (
     Timings,
     Whois,
 )
+from lineage.types.facts.cues import Computable
 
 MODEL = "0123456789abcdef"
 COMPONENTS = (("embeddings", 0.2), ("text decoder", 0.8))
+
+ROUNDED = (Computable("this-model", "rounding"),)
 
 
 def evidence(r: float = 0.99, z: float = 120.0, log10_p: float = -300.0, coverage: float = 1.0) -> Evidence:
@@ -60,7 +63,7 @@ def compared(model: str, relations: dict[str, str], name: str | None = None, **f
     )
     known = {
         "verdict": "derived", "relation": "fine-tuned", "role": "child", "share": 1.0, "evidence": evidence(),
-        "confidence": 1.0, "basis": (), "components": parts, "tensors": (), "generic": (),
+        "confidence": 1.0, "basis": (), "components": parts, "tensors": (), "excluded": (),
     }  # fmt: skip
     return Comparison(model, name or model, **(known | facts))
 
@@ -70,7 +73,13 @@ def node(name: str, licence: str | None = None, **facts: Any) -> Node:
 
 
 def edge(parent: str, child: str = MODEL, relation: str = "fine-tuned", **facts: Any) -> Edge:
-    known = {"directed": True, "source": "measured", "confidence": 0.99, "basis": ("rounding",), "share": 1.0}
+    known = {
+        "directed": True,
+        "source": "measured",
+        "confidence": 0.99,
+        "basis": ROUNDED,
+        "share": 1.0,
+    }
     return Edge(parent, child, relation, **(known | facts))  # type: ignore[arg-type]
 
 
@@ -95,7 +104,7 @@ def case(
         components=tuple((part, None, None) for part in parts),
         ancestors=(),
         alternatives=(),
-        generic=(),
+        excluded=(),
         left_out=(),
         limits=Limits(40, "0123456789abcdef", 0.05, (), ("merges",)),
         timings=Timings(0.0, 0.0, 0.0, 0.0),

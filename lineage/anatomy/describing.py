@@ -18,6 +18,7 @@ from lineage.anatomy.projectors import is_bridge, joined
 from lineage.anatomy.roles import in_head, is_expert, is_projector, role_of
 from lineage.anatomy.towers import Tower, component_by_word, find_towers, tower_of
 from lineage.types import Part
+from lineage.types.facts.exclusions import Exclusion, FixedTable
 
 _EMBEDDINGS = frozenset({"token-embedding", "type-embedding", "position-embedding", "class-embedding"})
 _LAYER_ROLES = frozenset({"q", "k", "v", "kv", "qkv", "o", "gate", "up", "gate-up", "down", "router"})
@@ -77,7 +78,7 @@ def _siblings(tensors: Sequence[Named]) -> dict[Path, frozenset[str]]:
     return {parent: frozenset(names) for parent, names in found.items()}
 
 
-def _fixed_part(tensor: Named, reason: str) -> Part:
+def _fixed_part(tensor: Named, reason: Exclusion) -> Part:
     second = fixed_axis("fixed") if len(tensor.shape) > 1 else NOTHING
     return Part("network", "fixed", None, (fixed_axis("fixed") if tensor.shape else NOTHING, second), reason)
 
@@ -124,7 +125,7 @@ def _tower_part(tensor: Named, name_role: str, tower: Tower, towers: Sequence[To
     beside_stream = component == "head" and role in ("norm", "head-norm")
     axes = _unknown_axes(tensor) if beside_stream else tower_axes(tensor, role, tower, towers)
     if component == "audio encoder" and tensor.last == "embed_positions":
-        return _fixed_part(tensor, "sinusoidal positions")
+        return _fixed_part(tensor, FixedTable("sinusoidal-positions"))
     return Part(component, _shown_role(tensor, role), layer, axes)
 
 

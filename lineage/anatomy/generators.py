@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from lineage.types import FloatArray
+from lineage.types.facts.exclusions import FixedTable
 
 _ROUNDING = 0.005
 _WAVE_ROUNDING = 0.02  # three values divided by their window
@@ -22,15 +23,15 @@ _GRID_ROUNDING = 0.125  # of the mean distance from the mean: of trained values 
 _LARGEST = 1e18  # squares beyond this leave float32
 
 
-def formula_of(values: FloatArray) -> str | None:
+def formula_of(values: FloatArray) -> FixedTable | None:
     """The formula that makes `values` (any shape, float32), or None."""
     if values.size < 2:
         return None
     if np.all(values == values.flat[0]):
-        return "constant"
+        return FixedTable("constant")
     squeezed = values.reshape([n for n in values.shape if n > 1])
     if squeezed.ndim == 2 and _is_causal_mask(squeezed):
-        return "causal mask"
+        return FixedTable("causal-mask")
     if not np.abs(squeezed).max() < _LARGEST:
         return None
     tests = _VECTOR if squeezed.ndim == 1 else _MATRIX
@@ -39,9 +40,9 @@ def formula_of(values: FloatArray) -> str | None:
         return next((reason for reason, test in tests if test(flat)), None)
 
 
-def formula_of_rows(rows: FloatArray) -> str | None:
+def formula_of_rows(rows: FloatArray) -> FixedTable | None:
     """The formula that makes each of some rows (n, m) of a tensor by itself, or None."""
-    return "constant-Q basis" if _is_constant_q_basis(rows) else None
+    return FixedTable("constant-q-basis") if _is_constant_q_basis(rows) else None
 
 
 def _is_causal_mask(values: FloatArray) -> bool:
@@ -232,20 +233,20 @@ def _either_way(test: Callable[[FloatArray], bool]) -> Callable[[FloatArray], bo
     return lambda m: test(m) or test(m.T)
 
 
-_VECTOR: tuple[tuple[str, Callable[[FloatArray], bool]], ...] = (
-    ("counter or position ids", _is_count),
-    ("evenly spaced values", _is_ramp),
-    ("geometric series (rotary frequencies)", _is_geometric),
-    ("window function", _is_window),
+_VECTOR: tuple[tuple[FixedTable, Callable[[FloatArray], bool]], ...] = (
+    (FixedTable("counter-or-positions"), _is_count),
+    (FixedTable("evenly-spaced"), _is_ramp),
+    (FixedTable("geometric-series"), _is_geometric),
+    (FixedTable("window"), _is_window),
 )
-_MATRIX: tuple[tuple[str, Callable[[FloatArray], bool]], ...] = (
-    ("one-hot or identity", _either_way(_is_one_hot)),
-    ("mask of zeros and ones", _is_zero_one),
-    ("position ids", _is_index),
-    ("sinusoidal positions", _is_sinusoidal),
-    ("STFT basis", _either_way(_is_fourier_basis)),
-    ("cosine basis", _either_way(_is_cosine_basis)),
-    ("mel filterbank", _either_way(_is_filterbank)),
-    ("constant-Q basis", _is_constant_q_basis),
-    ("prior boxes", _either_way(_is_boxes)),
+_MATRIX: tuple[tuple[FixedTable, Callable[[FloatArray], bool]], ...] = (
+    (FixedTable("one-hot"), _either_way(_is_one_hot)),
+    (FixedTable("zero-one-mask"), _is_zero_one),
+    (FixedTable("position-ids"), _is_index),
+    (FixedTable("sinusoidal-positions"), _is_sinusoidal),
+    (FixedTable("stft-basis"), _either_way(_is_fourier_basis)),
+    (FixedTable("cosine-basis"), _either_way(_is_cosine_basis)),
+    (FixedTable("mel-filterbank"), _either_way(_is_filterbank)),
+    (FixedTable("constant-q-basis"), _is_constant_q_basis),
+    (FixedTable("prior-boxes"), _either_way(_is_boxes)),
 )

@@ -41,4 +41,4 @@ def candidates(query: CheckpointSketch, index: Index) -> list[str]:
 
 def _tells(tensor: TensorSketch) -> bool:
     """Whether equal content of this tensor says anything: constants and fixed tables are equal everywhere."""
-    return tensor.part.generic is None and tensor.stats.distinct >= MIN_DISTINCT
+    return tensor.part.excluded is None and tensor.stats.distinct >= MIN_DISTINCT

@@ -10,12 +10,13 @@ import networkx as nx
 from lineage.ancestry.pair.cues import bare_name
 from lineage.sketch.adapters import is_adapter
 from lineage.types import Edge, Lineage, ModelRecord
+from lineage.types.facts.descent import Contradiction, DeclaredReversed, DeclaredUnrelated, NamedIn
 
 
 def declarations(
     measured: Lineage, groups: Sequence[Sequence[ModelRecord]]
-) -> tuple[tuple[Edge, ...], tuple[str, ...]]:
-    """Declared edges between nodes of the graph, and one line for each that the weights contradict.
+) -> tuple[tuple[Edge, ...], tuple[Contradiction, ...]]:
+    """Declared edges between nodes of the graph, and a fact for each that the weights contradict.
 
     Each group is one node, named after its first record. A declared parent is contradicted if no measured path joins
     the two, or if every path runs the other way.
@@ -30,19 +31,19 @@ def declarations(
             named[bare_name(copy.name)][group[0].id] = None
     adapters = {group[0].id for group in groups if is_adapter(group[0])}
     edges: list[Edge] = []
-    lines: list[str] = []
+    against: list[Contradiction] = []
     for group in groups:
         child = group[0].id
         for fact in dict.fromkeys(fact for copy in group for fact in copy.declared):
             for parent in named.get(bare_name(fact.model), ()):
                 if parent == child:
                     continue
-                edges.append(Edge(parent, child, "inconclusive", True, "declared", basis=(fact.source,)))
+                edges.append(Edge(parent, child, "inconclusive", True, "declared", basis=(NamedIn(fact.source),)))
                 if adapters & {parent, child}:
                     continue  # these have no place among weights that could contradict it
-                said = f"{group[0].name} declares {fact.model} ({fact.source})"
+                told = (child, parent, group[0].name, fact.model, fact.source)
                 if not nx.has_path(related, parent, child):
-                    lines.append(f"{said}: the weights show no relation")
+                    against.append(DeclaredUnrelated(*told))
                 elif nx.has_path(directed, child, parent):
-                    lines.append(f"{said}: the weights point the other way")
-    return tuple(edges), tuple(lines)
+                    against.append(DeclaredReversed(*told))
+    return tuple(edges), tuple(against)

@@ -109,7 +109,7 @@ def _matrices(sketch: CheckpointSketch) -> dict[Key, TensorSketch]:
     repeats: Counter[Hashable] = Counter()
     for tensor in sketch.tensors:
         part = tensor.part
-        if part.generic is None and tensor.params not in tensor.shape and len(tensor.shape) > 1:
+        if part.excluded is None and tensor.params not in tensor.shape and len(tensor.shape) > 1:
             key = part.component, part.role, part.layer, tensor.shape
             found[*key, repeats[key]] = tensor
             repeats[key] += 1

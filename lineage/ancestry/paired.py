@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lineage.ancestry.chance import null
-from lineage.ancestry.pair.comparison import generic
+from lineage.ancestry.pair.comparison import excluded, left_out
 from lineage.ancestry.pair.direction import EITHER_WAY
 from lineage.ancestry.pair.relations import is_significant
 from lineage.ancestry.placing import TRANSFORMATIONS
 from lineage.types import CheckpointSketch, Comparison, Limits, Place, Relative, Timings, Verdict, Whois
+from lineage.types.facts import Fact
 
 
-def as_answer(a: CheckpointSketch, b: CheckpointSketch, found: Comparison, not_tested: Sequence[str]) -> Whois:
+def as_answer(a: CheckpointSketch, b: CheckpointSketch, found: Comparison, not_tested: Sequence[Fact]) -> Whois:
     """What `a` is to `b` as it would be said of `a` if no other model were known.
 
     `not_tested` are the limits of the comparison. The place has one relative at most, and a direction only where the
@@ -29,8 +30,8 @@ def as_answer(a: CheckpointSketch, b: CheckpointSketch, found: Comparison, not_t
         components=components,
         ancestors=(found,) if is_above else (),
         alternatives=(found,) if place != Place() and not is_above else (),
-        generic=generic(a),
-        left_out=tuple(f"{name}: {reason}" for name, reason in a.left_out),
+        excluded=excluded(a),
+        left_out=left_out(a),
         limits=Limits(1, "", found.evidence.min_detectable_r, TRANSFORMATIONS[:-1], tuple(not_tested)),
         timings=Timings(0.0, 0.0, 0.0, 0.0),
         nearest=found,

@@ -14,7 +14,7 @@ from lineage.ancestry.candidates import candidates
 from lineage.ancestry.chance import null
 from lineage.ancestry.folding import fold
 from lineage.ancestry.layouts import fitting, in_one_layout
-from lineage.ancestry.pair.comparison import compare, generic
+from lineage.ancestry.pair.comparison import compare, excluded, left_out
 from lineage.ancestry.pair.direction import EITHER_WAY
 from lineage.ancestry.pair.relations import DERIVED, FOUND, is_significant
 from lineage.sketch.adapters import is_adapter
@@ -32,6 +32,7 @@ from lineage.types import (
     Verdict,
     Whois,
 )
+from lineage.types.facts.limits import LookedFor, NotTested, OtherVersion
 
 if TYPE_CHECKING:
     from lineage.ancestry.standing import Standing
@@ -45,24 +46,20 @@ _MOST_AROUND = 48
 _EXACTNESS = {"identical": 2, "re-encoded": 1}
 
 TRANSFORMATIONS = (
-    "copying, renaming, resharding, transposing, casting",
-    "rounding to int8 and int4",
-    "pruning of single weights",
-    "fine-tuning and continued pretraining",
-    "added, dropped and reordered layers",
-    "added vocabulary",
-    "reordered rows of single tensors",
-    "reuse of one component",
-    "merges of several parents that are known here",
+    LookedFor("copy"),
+    LookedFor("rounding"),
+    LookedFor("pruning"),
+    LookedFor("tuning"),
+    LookedFor("layers"),
+    LookedFor("vocabulary"),
+    LookedFor("row-order"),
+    LookedFor("component"),
+    LookedFor("merge"),
 )
-MERGES = "merges of several parents (`lineage decompose` does)"  # by a comparison of two models alone
-NOT_TESTED = (
-    "whole networks permuted or rotated",
-    "distillation and other functional likeness (it leaves no trace in weights)",
-    "a common parent that is not known here (two of its children look like parent and child)",
-)
+MERGES = NotTested("merge")  # by a comparison of two models alone
+NOT_TESTED = (NotTested("hidden-units"), NotTested("distillation"), NotTested("absent-parent"))
 
-OUTSIDE = "rows outside the sample, where a model was not read whole (`--depth full` reads all of it)"
+OUTSIDE = NotTested("outside-sample")
 _NOTHING = CheckpointSketch("", FAMILY, "full", "", "", "", "", 0, 0, ())
 
 
@@ -101,8 +98,8 @@ def whois_model(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
         components=placed,
         ancestors=ancestors,
         alternatives=tuple(one for one in (*first, *rest) if one not in ancestors),
-        generic=generic(query),
-        left_out=tuple(f"{name}: {reason}" for name, reason in query.left_out),
+        excluded=excluded(query),
+        left_out=left_out(query),
         limits=Limits(
             models_searched=models,
             index_id="+".join(index.id for index in indexes),
@@ -187,16 +184,15 @@ def _in_order(place: Place, compared: Sequence[Comparison]) -> list[Comparison]:
     return [by_model[one.model] for one in kin if one.model in by_model]
 
 
-def unsampled(models: Iterable[CheckpointSketch | ModelRecord]) -> tuple[str, ...]:
+def unsampled(models: Iterable[CheckpointSketch | ModelRecord]) -> tuple[NotTested, ...]:
     """What lies between the samples of models that were not read whole, as a limit of the answer."""
     return (OUTSIDE,) if any(model.depth == "sampled" for model in models) else ()
 
 
-def unsearched(indexes: Sequence[Index]) -> tuple[str, ...]:
+def unsearched(indexes: Sequence[Index]) -> tuple[OtherVersion, ...]:
     """What the indexes keep and no search sees, as a limit of the answer."""
     count = sum(index.unsearched for index in indexes)
-    said = f"models of the index that another version sketched: {count:,} (`lineage doctor` lists them)"
-    return (said,) if count else ()
+    return (OtherVersion(count),) if count else ()
 
 
 def _rank(comparison: Comparison) -> tuple[bool, float, float, int, float, float]:

@@ -15,6 +15,7 @@ from lineage.types import CheckpointSketch
 
 if TYPE_CHECKING:
     from lineage.types import Comparison, Depth, Merge, Whois
+    from lineage.types.facts import Fact
 
 
 def whois(
@@ -77,7 +78,7 @@ def as_answer(a: CheckpointSketch, b: CheckpointSketch, found: Comparison) -> Wh
     return ancestry.as_answer(a, b, found, not_tested(a, b))
 
 
-def not_tested(a: CheckpointSketch, b: CheckpointSketch) -> tuple[str, ...]:
+def not_tested(a: CheckpointSketch, b: CheckpointSketch) -> tuple[Fact, ...]:
     """What a comparison of two models does not test; empty for adapters."""
     from lineage.ancestry.placing import MERGES, NOT_TESTED, unsampled
 

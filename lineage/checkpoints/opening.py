@@ -35,6 +35,7 @@ from lineage.checkpoints.remote import is_remote, locate
 from lineage.checkpoints.unread import refuse_unread
 from lineage.errors import CheckpointError, NoWeights, UnsupportedFormat
 from lineage.types import SUB_MODELS, Checkpoint, Meter, TensorView
+from lineage.written_reasons import written
 
 _MOST_VALUES = 8  # in a byte: a file that claims to hold more than was read would make every share small
 # Files of these names are the weights of the folder they lie in, so that its config and card speak of them.
@@ -167,8 +168,9 @@ def _open_weights(
         contents = _read_adapter(place, folder, contents)
     refuse_unread(place, contents)
     if not contents.tensors:
-        reason = f"; {len(contents.left_out)} left out ({contents.left_out[0][1]})" if contents.left_out else ""
-        raise NoWeights(place, f"holds no weights{reason}")
+        others = [written(reason) for _, reason in contents.left_out]
+        behind = f"; {len(others)} left out ({others[0]})" if others else ""
+        raise NoWeights(place, f"holds no weights{behind}")
     facts = contents.facts or Facts({})
     config = _side_object(folder, "config.json") if of_folder and not adapts else {}
     contents = contents if adapts else decoded(place, contents, config)

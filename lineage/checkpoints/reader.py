@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from lineage.checkpoints.decode.pieces import Piece
 from lineage.checkpoints.io.bytes import PositionedFile
 from lineage.types import Declared, TensorView
+from lineage.types.facts.exclusions import Exclusion
 
 HEAD = 64  # bytes that a reader sees before it says yes or no
 
@@ -41,12 +42,12 @@ class Contents:
 
     format: str
     tensors: tuple[TensorView, ...]
-    left_out: tuple[tuple[str, str], ...] = ()
+    left_out: tuple[tuple[str, Exclusion], ...] = ()
     facts: Facts | None = None
     beside: int = 0
     pieces: tuple[Piece, ...] = ()
     split: Split | None = None
-    unread: tuple[tuple[str, int], ...] = ()
+    unread: tuple[tuple[Exclusion, int], ...] = ()
 
 
 class Reader(Protocol):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from lineage.checkpoints.reader import Contents
 from lineage.errors import UnsupportedFormat
+from lineage.types.facts.exclusions import Exclusion, UnreadPacking
+from lineage.written_reasons import written
 
 MOST = 0.01  # share of the parameters that may be unread: shares in an answer are shown in whole percents
 
@@ -19,7 +21,13 @@ def refuse_unread(path: Path, contents: Contents) -> None:
     count = sum(values for _, values in contents.unread)
     share = count / max(1, count + sum(math.prod(view.shape) for view in contents.tensors))
     if share > MOST:
-        packings = "; ".join(dict.fromkeys(packing for packing, _ in contents.unread))
+        packings = "; ".join(dict.fromkeys(_said(reason) for reason, _ in contents.unread))
         raise UnsupportedFormat(
             path, f"is unread, {share:.0%} of the parameters: {packings}; give the weights that it was made from"
         )
+
+
+def _said(reason: Exclusion) -> str:
+    if isinstance(reason, UnreadPacking):
+        return f"packed as {reason.packing}, which is not read here"
+    return written(reason)

@@ -20,9 +20,10 @@ from lineage.checkpoints.reader import Contents
 from lineage.checkpoints.wire.msgpack import Bytes, MsgpackFile
 from lineage.errors import Malformed, NoWeights, UnsupportedDtype, UnsupportedFormat
 from lineage.types import TensorView
+from lineage.types.facts.exclusions import Exclusion, NotRead
 
 LAYERS, PARAMETERS, SHIMS = "nodes", "params", "shims"
-FOREIGN = "a layer of another framework, kept as bytes"
+FOREIGN = NotRead("foreign-layer")
 _BEGINS = re.compile(rb"[\x81-\x8f]\xa5nodes[\x90-\x9f\xdc\xdd]")
 _DTYPE = re.compile(r"[<>|=]?([fiub]\d|b1)")
 _UNSAID = re.compile(r"[^\w.\-]+")
@@ -48,7 +49,7 @@ def read_thinc(file: MsgpackFile, tree: Mapping[str, Any]) -> Contents:
     """List the parameters of all layers as `<layer>.<parameter>`. Raises CheckpointError."""
     path, names = file.source.path, Names()
     tensors: list[TensorView] = []
-    left_out: list[tuple[str, str]] = []
+    left_out: list[tuple[str, Exclusion]] = []
     layers, parameters = tree[LAYERS], tree[PARAMETERS]
     if len(layers) != len(parameters):
         raise Malformed(path, f"has {len(layers):,} layers and parameters of {len(parameters):,}")

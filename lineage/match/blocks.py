@@ -45,7 +45,7 @@ class Stack:
 @remembered
 def stacks(sketch: CheckpointSketch) -> tuple[Stack, ...]:
     """Every stack of a model whose layer numbers stand alone in its tensors' names, in order of first appearance."""
-    kept = [i for i, t in enumerate(sketch.tensors) if t.part.generic is None]
+    kept = [i for i, t in enumerate(sketch.tensors) if t.part.excluded is None]
     named = take_apart([(sketch.tensors[i].name, sketch.tensors[i].shape) for i in kept])
     found: dict[Path, dict[int, Block]] = {}
     components: dict[Path, Counter[str]] = defaultdict(Counter)

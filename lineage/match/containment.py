@@ -63,7 +63,7 @@ def find_reordered(a: CheckpointSketch, b: CheckpointSketch, pairs: list[Pair], 
     explained = normal_quantile(LOG10_ALPHA)
     alpha = LOG10_ALPHA - np.log10(max(1, len(a.tensors) * len(b.tensors) * models))
     for i, tensor in enumerate(a.tensors):
-        if tensor.minhash is None or tensor.part.generic is not None:
+        if tensor.minhash is None or tensor.part.excluded is not None:
             continue
         known = by_query.get(i)
         if known and (pair_z(tensor, b.tensors[known.b], known.transposed) or 0.0) > explained:
@@ -91,9 +91,9 @@ def _codes(sketch: CheckpointSketch) -> _Codes:
     rows: dict[tuple[int, ...], list[tuple[int, NDArray[np.uint32]]]] = defaultdict(list)
     sizes: dict[int, list[tuple[int, NDArray[np.float64]]]] = defaultdict(list)
     for j, tensor in enumerate(sketch.tensors):
-        if tensor.part.generic is None and tensor.minhash is not None:
+        if tensor.part.excluded is None and tensor.minhash is not None:
             rows[tensor.shape[1:]].append((j, tensor.minhash))
-        if tensor.part.generic is None and tensor.moments is not None:
+        if tensor.part.excluded is None and tensor.moments is not None:
             sizes[tensor.params].append((j, tensor.moments))
     return _Codes(
         {row: (np.array([j for j, _ in found]), np.stack([h for _, h in found])) for row, found in rows.items()},

@@ -18,8 +18,7 @@ from lineage.match.units import centred, common_centred, prepare, same_positions
 from lineage.match.values import Agreement, agreements, common_values
 from lineage.sketch.family import MIN_UNITS
 from lineage.types import CheckpointSketch, Evidence, TensorMatch, TensorSketch
-
-_REORDERED = "same rows or values in another order: tested by its rows, not by z"
+from lineage.types.facts.exclusions import Exclusion, FixedTable, OtherOrder, Vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ class Measured:
     """A pair with its correlation and, where it may speak, its equal values and the share of rows it holds."""
 
     pair: Pair
-    why_not: str | None
+    why_not: Exclusion | None
     r: float | None
     values: Agreement | None = None
     rows: Containment | None = None
@@ -69,7 +68,7 @@ def match(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Match:
         prepare(sketch)
     pairs = find_reordered(a, b, pair_tensors(a, b, models), models) if copied is None else copied
     measured = _measured(a, b, pairs)
-    names = list(dict.fromkeys(t.part.component for t in a.tensors if t.part.generic is None))
+    names = list(dict.fromkeys(t.part.component for t in a.tensors if t.part.excluded is None))
     by_component: dict[str, list[Measured]] = {name: [] for name in names}
     for one in measured:
         by_component[a.tensors[one.pair.a].part.component].append(one)
@@ -106,7 +105,7 @@ def _gather(
     counts = _distinct_counts(a, b, used)
     covered = [m.pair for m in measured if m.why_not is None or m.rows is not None]
     names = set(components)
-    params = unread + sum(t.params for t in a.tensors if t.part.component in names and t.part.generic is None)
+    params = unread + sum(t.params for t in a.tensors if t.part.component in names and t.part.excluded is None)
     z = sum(t.z for t in tests) / math.sqrt(len(tests)) if tests else None
     agreeing, compared = sum(c.agreeing for c in counts), sum(c.compared for c in counts)
     expected = sum(c.expected for c in counts)
@@ -134,18 +133,18 @@ def _gather(
     )
 
 
-def why_not(a: TensorSketch, b: TensorSketch) -> str | None:
+def why_not(a: TensorSketch, b: TensorSketch) -> Exclusion | None:
     """Why a pair of tensors is left out of the evidence, or None.
 
     Vectors are left out whatever they are called: gains and biases agree between any two networks, and a
     row of constants fitted to the same data (reference energies of elements) is equal in independent ones.
     """
-    if generic := a.part.generic or b.part.generic:
-        return generic
+    if excluded := a.part.excluded or b.part.excluded:
+        return excluded
     if a.params in a.shape or len(a.shape) < 2 or a.part.role in ("norm", "bias"):
-        return "vectors (gains, biases, fitted constants) agree between unrelated networks"
+        return Vector()
     if a.stats.std == 0 or b.stats.std == 0:
-        return "constant"
+        return FixedTable("constant")
     return None
 
 
@@ -190,7 +189,7 @@ def _min_detectable(tests: Sequence[PermutationTest], correction: float) -> floa
 def _measured(a: CheckpointSketch, b: CheckpointSketch, pairs: Sequence[Pair]) -> list[Measured]:
     sides = [(a.tensors[pair.a], b.tensors[pair.b]) for pair in pairs]
     reasons = [
-        why_not(left, right) or (_REORDERED if pair.how == "rows" else None)
+        why_not(left, right) or (OtherOrder() if pair.how == "rows" else None)
         for pair, (left, right) in zip(pairs, sides, strict=True)
     ]
     used = [i for i, reason in enumerate(reasons) if reason is None]
@@ -203,7 +202,7 @@ def _measured(a: CheckpointSketch, b: CheckpointSketch, pairs: Sequence[Pair]) -
             reason,
             pair_correlation(left, right, pair.transposed),
             by_place.get(i),
-            row_evidence(left, right) if reason == _REORDERED else None,
+            row_evidence(left, right) if reason == OtherOrder() else None,
         )
         for i, (pair, (left, right), reason) in enumerate(zip(pairs, sides, reasons, strict=True))
     ]

@@ -118,7 +118,7 @@ def _found(sketch: CheckpointSketch) -> dict[Where, _Members]:
     at: dict[tuple[str, int | None, int | None], dict[str, list[TensorSketch]]] = defaultdict(lambda: defaultdict(list))
     for tensor in sketch.tensors:
         part = tensor.part
-        if part.generic is None and len(tensor.shape) == 2 and part.layer is not None:
+        if part.excluded is None and len(tensor.shape) == 2 and part.layer is not None:
             expert = expert_of(tensor.name) if part.role.startswith(EXPERT) else None
             at[part.component, part.layer, expert][part.role.removeprefix(EXPERT)].append(tensor)
     by_name = {t.name: t for t in sketch.tensors if len(t.shape) == 1}

@@ -157,11 +157,11 @@ def _by_digest(a: CheckpointSketch, b: CheckpointSketch, known: dict[int, Pair])
     """Pairs of equal content whose partner so far, if any, is another tensor."""
     holders: dict[str, list[int]] = defaultdict(list)
     for j, tensor in enumerate(b.tensors):
-        if tensor.part.generic is None and tensor.stats.distinct >= MIN_DISTINCT:
+        if tensor.part.excluded is None and tensor.stats.distinct >= MIN_DISTINCT:
             holders[tensor.band_digest].append(j)
     found = {}
     for i, tensor in enumerate(a.tensors):
-        same = holders.get(tensor.band_digest, ()) if tensor.part.generic is None else ()
+        same = holders.get(tensor.band_digest, ()) if tensor.part.excluded is None else ()
         if same and (i not in known or known[i].b not in same):
             found[i] = Pair(i, same[0], "content")
     return found
@@ -220,12 +220,12 @@ def _beside_matrices(a: CheckpointSketch, b: CheckpointSketch, known: Mapping[in
     }
     found = {}
     for i, tensor in enumerate(a.tensors):
-        module = modules.get(_module(tensor)) if len(tensor.shape) == 1 and tensor.part.generic is None else None
+        module = modules.get(_module(tensor)) if len(tensor.shape) == 1 and tensor.part.excluded is None else None
         pair = known.get(i)
         if module is None or (pair is not None and (pair.how != "structure" or _module(b.tensors[pair.b]) == module)):
             continue
         j = theirs.get(f"{module}.{tensor.name.rpartition('.')[2]}")
-        if j is not None and b.tensors[j].shape == tensor.shape and b.tensors[j].part.generic is None:
+        if j is not None and b.tensors[j].shape == tensor.shape and b.tensors[j].part.excluded is None:
             found[i] = Pair(i, j, "structure")
     return found
 

@@ -41,8 +41,8 @@ def orientation(a: TensorSketch, b: TensorSketch, turned: bool) -> bool | None:
 def _paired(
     a: CheckpointSketch, b: CheckpointSketch, keys: Sequence[_Key], paired: Collection[int], taken: Collection[int]
 ) -> list[Pairing]:
-    left = {i: t for i, t in enumerate(a.tensors) if t.part.generic is None and i not in paired}
-    right = {j: t for j, t in enumerate(b.tensors) if t.part.generic is None and j not in taken}
+    left = {i: t for i, t in enumerate(a.tensors) if t.part.excluded is None and i not in paired}
+    right = {j: t for j, t in enumerate(b.tensors) if t.part.excluded is None and j not in taken}
     pairs: list[Pairing] = []
     for key, transposed in keys:
         if not left or not right:

@@ -52,7 +52,7 @@ def prepare(sketch: CheckpointSketch) -> None:
 
     Not those of a model with so many tensors that they could not be kept.
     """
-    matrices = [t for t in sketch.tensors if t.part.generic is None and None not in t.units]
+    matrices = [t for t in sketch.tensors if t.part.excluded is None and None not in t.units]
     if len(matrices) <= _KEPT // 4:
         free = [(t, axis) for t in matrices for axis in (0, 1) if t.part.axes[axis].exchangeable]
         _fill(_ready, free, _made_ready)

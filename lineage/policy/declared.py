@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from lineage.policy.names import bare
 from lineage.types import Declared, Edge, Lineage, Node
+from lineage.types.facts.descent import NamedIn
 
 _PUBLISHED = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _PREFIX = "declared-"
@@ -46,7 +47,9 @@ def with_declared(
         if bare(name) in there or not (name in known or _PUBLISHED.fullmatch(name)):
             continue
         parent = f"{_PREFIX}{name}"
-        edges.setdefault((parent, child), Edge(parent, child, "inconclusive", True, "declared", basis=(fact.source,)))
+        edges.setdefault(
+            (parent, child), Edge(parent, child, "inconclusive", True, "declared", basis=(NamedIn(fact.source),))
+        )
         if parent not in nodes:
             public = known.get(name)
             nodes[parent] = Node(parent, fact.model, 0, observed=False, licence=public.licence if public else None)

@@ -49,7 +49,7 @@ def scheme_of(text: str) -> Scheme | None:
 
 def stored(sketch: CheckpointSketch) -> Stored:
     """How the matrices of a sketched model are stored."""
-    matrices = [t for t in sketch.tensors if len(t.shape) > 1 and t.part.generic is None]
+    matrices = [t for t in sketch.tensors if len(t.shape) > 1 and t.part.excluded is None]
     total = max(1, sum(t.params for t in matrices))
     by_bits: dict[int | None, float] = {}
     names: dict[str, float] = {}

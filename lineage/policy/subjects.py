@@ -116,5 +116,5 @@ def _like_nearest(case: Case) -> float:
     if nearest is None:
         return 0.0
     placed = {match.a for match in nearest.tensors if match.how == "structure" and not match.transposed}
-    weights = [t for t in sketch.tensors if t.part.generic is None and len(t.shape) > 1]
+    weights = [t for t in sketch.tensors if t.part.excluded is None and len(t.shape) > 1]
     return sum(t.params for t in weights if t.name in placed) / max(1, sum(t.params for t in weights))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from lineage.report.json import finite
+from lineage.report.figures import finite
 from lineage.report.words import text
 from lineage.types.facts import Fact
 
@@ -16,12 +16,19 @@ def fact_value(fact: Fact) -> dict[str, Any]:
     return {"id": fact.id, "values": _fields(fact), "text": text(fact)}
 
 
+def fact_values(facts: Iterable[Fact]) -> list[dict[str, Any]]:
+    """Each fact of several."""
+    return [fact_value(fact) for fact in facts]
+
+
 def _fields(value: Any) -> dict[str, Any]:
     return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
 
 
 def _plain(value: Any) -> Any:
     """A figure as JSON has it: infinite and missing numbers are null, what has fields is an object."""
+    if isinstance(value, Fact):
+        return fact_value(value)
     if isinstance(value, float):
         return finite(value)
     if isinstance(value, tuple):

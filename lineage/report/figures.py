@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from lineage.types import Direction, Relation
 
@@ -72,31 +72,60 @@ def each_text(value: Any, change: Callable[[str], str]) -> Any:
     return {key: each_text(one, change) for key, one in value.items()} if isinstance(value, dict) else value
 
 
+def finite(number: float | None) -> float | None:
+    """`number`, or None where it is not finite: JSON has no word for infinity."""
+    return number if number is not None and math.isfinite(number) else None
+
+
+class PValue(NamedTuple):
+    """A p-value as it is written: `digits` times ten to the `exponent`, if any; `is_below` says that it is less."""
+
+    digits: str
+    exponent: int | None = None
+    is_below: bool = False
+
+
+def p_parts(log10_p: float) -> PValue:
+    """A p-value from its logarithm."""
+    if log10_p < -300:
+        return PValue("1", -300, is_below=True)
+    if log10_p > -3:
+        return PValue(f"{min(1.0, 10**log10_p):.2g}")
+    exponent = math.floor(log10_p)
+    return PValue(f"{math.floor(10 ** (log10_p - exponent))}", exponent)
+
+
 def p_value(log10_p: float) -> str:
     """A p-value from its logarithm: "p 0.31", "p 4e-12", "p < 1e-300"."""
-    if log10_p < -300:
-        return "p < 1e-300"
-    if log10_p > -3:
-        return f"p {min(1.0, 10**log10_p):.2g}"
-    exponent = math.floor(log10_p)
-    digit = math.floor(10 ** (log10_p - exponent))
-    return f"p {digit}e{exponent}"
+    parts = p_parts(log10_p)
+    power = "" if parts.exponent is None else f"e{parts.exponent}"
+    return f"p {'< ' if parts.is_below else ''}{parts.digits}{power}"
+
+
+def correlation_figure(r: float | None) -> str | None:
+    """A correlation, never rounded up to 1: "0.07", "0.9999", "1"."""
+    if r is None:
+        return None
+    if abs(r) >= 1.0 - 1e-9:
+        return f"{r:.0f}"
+    return f"{math.trunc(r * 1e4) / 1e4:.4f}" if abs(r) > 0.995 else f"{r:.2f}"
 
 
 def correlation(r: float | None) -> str:
-    """A correlation, never rounded up to 1: "r 0.07", "r 0.9999", "r 1"."""
-    if r is None:
-        return "r -"
-    if abs(r) >= 1.0 - 1e-9:
-        return f"r {r:.0f}"
-    return f"r {math.trunc(r * 1e4) / 1e4:.4f}" if abs(r) > 0.995 else f"r {r:.2f}"
+    """A correlation with its letter: "r 0.07", "r -" where there is none."""
+    return f"r {correlation_figure(r) or '-'}"
+
+
+def score_figure(z: float | None) -> str | None:
+    """A permutation z: "0.4", "188"."""
+    if z is None:
+        return None
+    return f"{z:.1f}" if abs(z) < 10 else f"{z:.0f}"
 
 
 def score(z: float | None) -> str:
-    """A permutation z: "z 0.4", "z 188"."""
-    if z is None:
-        return "z -"
-    return f"z {z:.1f}" if abs(z) < 10 else f"z {z:.0f}"
+    """A permutation z with its letter: "z 0.4", "z -" where there is none."""
+    return f"z {score_figure(z) or '-'}"
 
 
 def percent(share: float) -> str:
@@ -108,18 +137,23 @@ def percent(share: float) -> str:
 
 def runs(pairs: Sequence[tuple[int, int]]) -> str:
     """Pairs of layers, neighbours put together: "0-3 = 0-3, 4-7 = 2-5"."""
+    return ", ".join(f"{_span(left, length)} = {_span(right, length)}" for left, right, length in _runs(pairs))
+
+
+def spans(numbers: Sequence[int]) -> str:
+    """Numbers in ascending order, neighbours put together: "0-5, 8"."""
+    return ", ".join(_span(first, length) for first, _, length in _runs([(n, n) for n in numbers]))
+
+
+def _runs(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int, int]]:
+    """The first pair of each run in which both sides count up by one, and its length."""
     found: list[tuple[int, int, int]] = []
     for left, right in pairs:
         if found and (left, right) == (found[-1][0] + found[-1][2], found[-1][1] + found[-1][2]):
             found[-1] = (*found[-1][:2], found[-1][2] + 1)
         else:
             found.append((left, right, 1))
-    return ", ".join(f"{_span(left, length)} = {_span(right, length)}" for left, right, length in found)
-
-
-def spans(numbers: Sequence[int]) -> str:
-    """Numbers in ascending order, neighbours put together: "0-5, 8"."""
-    return ", ".join(part.partition(" = ")[0] for part in runs([(n, n) for n in numbers]).split(", "))
+    return found
 
 
 def _span(first: int, length: int) -> str:

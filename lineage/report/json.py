@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean, pstdev
 from typing import Any
 
 from lineage.match.tails import log10_normal
+from lineage.report.facts import fact_value, fact_values
+from lineage.report.figures import finite
+from lineage.report.schemes import scheme_words
 from lineage.report.text.adapters import adapter_value
 from lineage.report.text.places import pair_verdict, placed_role, would_settle
+from lineage.report.words import text, texts
 from lineage.types import (
     CheckpointSketch,
     Comparison,
@@ -18,7 +21,7 @@ from lineage.types import (
     Cue,
     Declared,
     Evidence,
-    Generic,
+    Excluded,
     Inherited,
     InheritedPart,
     Merge,
@@ -28,6 +31,7 @@ from lineage.types import (
     TensorMatch,
     Whois,
 )
+from lineage.types.facts import Fact
 
 Json = dict[str, Any]
 
@@ -48,15 +52,18 @@ def whois(answer: Whois) -> Json:
         "components": [component(*one) for one in placed],
         "ancestors": [ancestor(c, weights.get(c.model)) for c in answer.ancestors],
         "alternatives": [alternative(c) for c in answer.alternatives],
-        "generic": [generic(g) for g in answer.generic],
-        "left_out": list(answer.left_out),
+        "generic": [excluded(one) for one in answer.excluded],
+        "left_out": [f"{one.tensor}: {text(one.reason)}" for one in answer.left_out],
+        "left_out_facts": [excluded(one) for one in answer.left_out],
         "declared": [declared(d) for d in answer.sketch.declared],
         "limits": {
             "models_searched": limits.models_searched,
             "index_id": limits.index_id,
             "min_detectable_r": finite(limits.min_detectable_r),
-            "transformations": list(limits.transformations),
-            "not_tested": list(limits.not_tested),
+            "transformations": texts(limits.transformations),
+            "transformation_facts": fact_values(limits.transformations),
+            "not_tested": texts(limits.not_tested),
+            "not_tested_facts": fact_values(limits.not_tested),
         },
         "null": _null(answer.null),
         "adapter": adapter_value(answer.adapted),
@@ -74,7 +81,7 @@ def failed(path: str, error: str, exit_code: int) -> Json:
     return {"schema": "lineage/failed/1", "path": path, "error": error, "exit_code": exit_code}
 
 
-def comparison(a: CheckpointSketch, b: CheckpointSketch, found: Comparison, not_tested: Sequence[str] = ()) -> Json:
+def comparison(a: CheckpointSketch, b: CheckpointSketch, found: Comparison, not_tested: Sequence[Fact] = ()) -> Json:
     """`lineage/compare/1`."""
     return {
         "schema": "lineage/compare/1",
@@ -86,14 +93,16 @@ def comparison(a: CheckpointSketch, b: CheckpointSketch, found: Comparison, not_
         "share": finite(found.share),
         **_evidence(found.evidence),
         "confidence": finite(found.confidence),
-        "basis": list(found.basis),
+        "basis": texts(found.basis),
+        "basis_facts": fact_values(found.basis),
         "cues": [_cue(c) for c in found.cues],
         "components": [component(c, found.model, found.model_name) for c in found.components],
         "tensors": [_tensor(m) for m in found.tensors],
-        "generic": [generic(g) for g in found.generic],
+        "generic": [excluded(one) for one in found.excluded],
         "limits": {
             "min_detectable_r": finite(found.evidence.min_detectable_r),
-            "not_tested": list(not_tested),
+            "not_tested": texts(not_tested),
+            "not_tested_facts": fact_values(not_tested),
         },
     }
 
@@ -131,8 +140,10 @@ def component(finding: ComponentFinding, model: str | None, name: str | None) ->
         "role": finding.role,
         **_evidence(finding.evidence),
         "confidence": finite(finding.confidence),
-        "basis": list(finding.basis),
-        "scheme": finding.scheme,
+        "basis": texts(finding.basis),
+        "basis_facts": fact_values(finding.basis),
+        "scheme": scheme_words(finding.schemes),
+        "scheme_facts": fact_values(finding.schemes),
         "layer_map": None if finding.layer_map is None else [list(pair) for pair in finding.layer_map],
         "expert_map": None if finding.expert_map is None else [list(pair) for pair in finding.expert_map],
     }
@@ -155,7 +166,8 @@ def ancestor(found: Comparison, weight: float | None) -> Json:
         "share": finite(found.share),
         **_evidence(found.evidence),
         "confidence": finite(found.confidence),
-        "basis": list(found.basis),
+        "basis": texts(found.basis),
+        "basis_facts": fact_values(found.basis),
         "weight": finite(weight),
     }
 
@@ -172,9 +184,9 @@ def alternative(found: Comparison) -> Json:
     }
 
 
-def generic(left: Generic) -> Json:
-    """A tensor that is no evidence."""
-    return {"tensor": left.tensor, "reason": left.reason}
+def excluded(one: Excluded) -> Json:
+    """A tensor that is no evidence, or was not read."""
+    return {"tensor": one.tensor, "reason": text(one.reason), "reason_fact": fact_value(one.reason)}
 
 
 def declared(said: Declared) -> Json:
@@ -217,7 +229,7 @@ def shown(record: ModelRecord, is_reference: bool, sketch: CheckpointSketch) -> 
     return {
         "schema": "lineage/show/1",
         **model(record, is_reference),
-        "left_out": [{"tensor": name, "reason": reason} for name, reason in sketch.left_out],
+        "left_out": [excluded(Excluded(name, reason)) for name, reason in sketch.left_out],
         "tensor_list": [
             {
                 "name": t.name,
@@ -226,7 +238,8 @@ def shown(record: ModelRecord, is_reference: bool, sketch: CheckpointSketch) -> 
                 "component": t.part.component,
                 "role": t.part.role,
                 "layer": t.part.layer,
-                "generic": t.part.generic,
+                "generic": None if t.part.excluded is None else text(t.part.excluded),
+                "generic_fact": None if t.part.excluded is None else fact_value(t.part.excluded),
                 "digest": t.digest,
             }
             for t in sketch.tensors
@@ -265,13 +278,8 @@ def named(model_id: str, name: str) -> Json:
     return {"model": model_id, "model_name": name}
 
 
-def finite(number: float | None) -> float | None:
-    """`number`, or None where it is not finite: JSON has no word for infinity."""
-    return number if number is not None and math.isfinite(number) else None
-
-
 def _place(answer: Whois) -> Json:
-    """Where the model stands; facts have no ids of their own yet, so each is a text under "basis"."""
+    """Where the model stands."""
     place = answer.place
     return {
         "parents": [
@@ -279,7 +287,7 @@ def _place(answer: Whois) -> Json:
                 **_relative(one),
                 "components": list(one.components),
                 "weight": finite(one.weight),
-                "facts": [{"id": "basis", "values": {}, "text": text} for text in one.basis],
+                "facts": fact_values(one.basis),
             }
             for one in place.parents
         ],
@@ -364,7 +372,13 @@ def _null(null: Null) -> Json:
 
 
 def _cue(cue: Cue) -> Json:
-    return {"name": cue.name, "role": cue.role, "ratio": finite(cue.ratio), "text": cue.text}
+    return {
+        "name": cue.name,
+        "role": cue.role,
+        "ratio": finite(cue.ratio),
+        "text": text(cue.fact),
+        "text_fact": fact_value(cue.fact),
+    }
 
 
 def _tensor(match: TensorMatch) -> Json:
@@ -382,5 +396,6 @@ def _tensor(match: TensorMatch) -> Json:
         "z": finite(match.z),
         "log10_p": None if match.z is None else finite(log10_normal(match.z)),
         "used": match.used,
-        "why_not": match.why_not,
+        "why_not": None if match.why_not is None else text(match.why_not),
+        "why_not_fact": None if match.why_not is None else fact_value(match.why_not),
     }

@@ -94,12 +94,11 @@ def neighbours(lineage: Lineage) -> Lineage:
 def part(lineage: Lineage, kept: Set[str]) -> Lineage:
     """Those nodes, the edges among them, and what their cards say against the weights."""
     nodes = tuple(node for node in lineage.nodes if node.id in kept)
-    speakers = tuple(f"{node.name} declares " for node in nodes)
     return replace(
         lineage,
         nodes=nodes,
         edges=tuple(edge for edge in lineage.edges if edge.parent in kept and edge.child in kept),
-        contradictions=tuple(line for line in lineage.contradictions if line.startswith(speakers)),
+        contradictions=tuple(one for one in lineage.contradictions if one.child in kept),
     )
 
 

@@ -132,7 +132,7 @@ def _slices(parts: Sequence[MergePart]) -> Iterator[str]:
 
 
 def _type(sketch: CheckpointSketch) -> Iterator[str]:
-    types = {tensor.dtype for tensor in sketch.tensors if tensor.part.generic is None}
+    types = {tensor.dtype for tensor in sketch.tensors if tensor.part.excluded is None}
     if len(types) == 1 and types <= {*_TYPES}:
         yield f"dtype: {types.pop()}"
     else:

@@ -13,11 +13,12 @@ from lineage.errors import NoWeights
 from lineage.sketch.family import FAMILY
 from lineage.sketch.identity import content_id
 from lineage.sketch.neurons import neurons_of
-from lineage.sketch.tensor_pass import Mask, NotFinite, bands_read, sketch_tensor
+from lineage.sketch.tensor_pass import DamagedTensor, Mask, bands_read, sketch_tensor
 from lineage.types import Checkpoint, CheckpointSketch, Depth, TensorSketch, TensorView
+from lineage.types.facts.exclusions import Exclusion, NotAWeight
 
 Watch = Callable[[int, int], None]
-MASK = "infinities, a mask or a bound"
+MASK = NotAWeight("infinities")
 
 
 def sketch_checkpoint(
@@ -44,8 +45,8 @@ def sketch_checkpoint(
     total = sum(_nbytes(v.shape, v.dtype.itemsize) for v in views)
     done = 0
     finished: dict[int, TensorSketch] = {}
-    left_out: dict[int, str] = {}
-    damaged: dict[int, NotFinite] = {}
+    left_out: dict[int, Exclusion] = {}
+    damaged: dict[int, DamagedTensor] = {}
     # The pool is the parallelism: BLAS threads beneath it would only fight over the same cores.
     with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(max_workers=threads) as pool:
         running = {pool.submit(sketch_tensor, views[i], anatomy.parts[i], depth, checkpoint.path): i for i in jobs}
@@ -56,7 +57,7 @@ def sketch_checkpoint(
                     finished[i] = future.result()
                 except Mask:
                     left_out[i] = MASK
-                except NotFinite as error:
+                except DamagedTensor as error:
                     left_out[i], damaged[i] = error.reason, error
                 done += _nbytes(views[i].shape, views[i].dtype.itemsize)
                 if watch is not None:

@@ -55,7 +55,7 @@ def content_key(sketch: CheckpointSketch) -> str | None:
     A tied table counts once. Where it agrees, `same_weights` says whether all values do. None for a model of fixed
     tables and constants alone.
     """
-    weights = [t for t in without_copies(sketch) if t.part.generic is None]
+    weights = [t for t in without_copies(sketch) if t.part.excluded is None]
     if not weights:
         return None
     return blake3(b"".join(sorted(_sampled_values(t)[0] for t in weights))).hexdigest(length=DIGEST_BYTES)
@@ -77,7 +77,7 @@ def correspondence(a: CheckpointSketch, b: CheckpointSketch) -> tuple[Same, ...]
     """
     if a.unread or b.unread:
         return None
-    ours, theirs = ({i: t for i, t in enumerate(s.tensors) if t.part.generic is None} for s in (a, b))
+    ours, theirs = ({i: t for i, t in enumerate(s.tensors) if t.part.excluded is None} for s in (a, b))
     if not ours or len(ours) != len(theirs) or _vectors(ours) != _vectors(theirs):
         return None
     held: dict[bytes, dict[str, tuple[int, bool]]] = defaultdict(dict)
@@ -120,7 +120,7 @@ def same_sums(a: TensorSketch, b: TensorSketch) -> bool:
 
 
 def _translated(tensor: TensorSketch, other: TensorSketch, turned: bool) -> TensorSketch:
-    part = replace(other.part, generic=tensor.part.generic)
+    part = replace(other.part, excluded=tensor.part.excluded)
     if not turned:
         return replace(tensor, name=other.name, shape=other.shape, part=part)
     if _sampled_values(tensor)[0] == _sampled_values(other)[0] and _is_same(tensor, other, turned=True):

@@ -20,6 +20,8 @@ from lineage.sketch.family import FAMILY, PERMUTATIONS, PROJECTION_DIMS, UNIT_DI
 from lineage.sketch.identity import content_id
 from lineage.sketch.neuron_arrays import NEURON_ARRAYS, neurons_arrays, neurons_header, read_neurons
 from lineage.types import Axis, CheckpointSketch, Declared, Part, Stats, TensorSketch, Units
+from lineage.types.facts.exclusions import Exclusion
+from lineage.written_reasons import read, written
 
 SCHEMA = "lineage/sketch/1"
 SUFFIX = ".sketch"
@@ -104,7 +106,7 @@ def _header(sketch: CheckpointSketch) -> dict[str, Any]:
         "bytes_read": sketch.bytes_read,
         "licence": sketch.licence,
         "declared": [[d.model, d.relation, d.source] for d in sketch.declared],
-        "left_out": [list(pair) for pair in sketch.left_out],
+        "left_out": [[name, written(reason)] for name, reason in sketch.left_out],
         **({"unread": sketch.unread} if sketch.unread else {}),
         **({"neurons": neurons_header(sketch.neurons)} if sketch.neurons else {}),
         "tensors": [_tensor_header(t) for t in sketch.tensors],
@@ -117,7 +119,7 @@ def _tensor_header(tensor: TensorSketch) -> dict[str, Any]:
         "name": tensor.name,
         "shape": list(tensor.shape),
         "dtype": tensor.dtype,
-        "part": [part.component, part.role, part.layer, part.generic],
+        "part": [part.component, part.role, part.layer, _written(part.excluded)],
         "axes": [[axis.label, axis.exchangeable] for axis in part.axes],
         "stats": astuple(tensor.stats),
         "band_digest": tensor.band_digest,
@@ -198,7 +200,7 @@ def _decode(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Checkpoi
         tensors=tensors,
         licence=_text(header["licence"]),
         declared=tuple(Declared(str(m), _text(r), str(s)) for m, r, s in header["declared"]),
-        left_out=tuple((str(name), str(reason)) for name, reason in header["left_out"]),
+        left_out=tuple((str(name), read(str(reason))) for name, reason in header["left_out"]),
         unread=_unread(header.get("unread", 0)),
     )
 
@@ -215,7 +217,7 @@ def _tensor(entry: dict[str, Any], cursor: _Cursor) -> TensorSketch:
     params = math.prod(shape)
     if min(shape) < 1 or len(shape) > 64 or params >= 1 << 60:
         raise ValueError("impossible shape")
-    component, role, layer, generic = entry["part"]
+    component, role, layer, reason = entry["part"]
     (first, first_free), (second, second_free) = entry["axes"]
     grid = grids(shape)
     matrix = len(shape) > 1
@@ -229,7 +231,7 @@ def _tensor(entry: dict[str, Any], cursor: _Cursor) -> TensorSketch:
             str(role),
             None if layer is None else int(layer),
             (Axis(str(first), bool(first_free)), Axis(str(second), bool(second_free))),
-            _text(generic),
+            None if reason is None else read(str(reason)),
         ),
         params=params,
         stats=_stats(entry["stats"]),
@@ -260,6 +262,10 @@ def _stats(values: list[Any]) -> Stats:
 
 def _no_number(word: str) -> float:
     raise ValueError(f"{word} is no number of JSON")
+
+
+def _written(reason: Exclusion | None) -> str | None:
+    return None if reason is None else written(reason)
 
 
 def _text(value: Any) -> str | None:

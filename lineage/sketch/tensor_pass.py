@@ -19,6 +19,8 @@ from lineage.sketch.minhash import RowProjector, has_row_codes
 from lineage.sketch.projection import block_columns, encode_units, project_matrix, project_units
 from lineage.sketch.stats import band_stats
 from lineage.types import Depth, Part, TensorSketch, TensorView, Units
+from lineage.types.facts.exclusions import NotAWeight, NotFinite
+from lineage.written_reasons import written
 
 WHOLE = 1 << 18  # tensors up to this many values are read whole at either depth, and checked for being a fixed table
 RUN = 1 << 12  # values added in float32 before float64 takes over
@@ -29,11 +31,11 @@ class Mask(Exception):
     """A tensor of infinities beside one other number, one infinity alone, or rows of minus infinity: no damage."""
 
 
-class NotFinite(Malformed):
+class DamagedTensor(Malformed):
     """A tensor with values that are no numbers, or that float32 does not hold; `reason` says which."""
 
-    def __init__(self, path: str, name: str, reason: str) -> None:
-        super().__init__(path, f"tensor {name!r} holds {reason}: the file is damaged")
+    def __init__(self, path: str, name: str, reason: NotFinite) -> None:
+        super().__init__(path, f"tensor {name!r} holds {written(reason)}: the file is damaged")
         self.reason = reason
 
 
@@ -47,14 +49,14 @@ class FullPass:
 
 
 def sketch_tensor(view: TensorView, part: Part, depth: Depth, path: str) -> TensorSketch:
-    """Sketch one tensor at `depth`. Raises NotFinite where a value read is no number, Mask if that is its use."""
+    """Sketch one tensor at `depth`. Raises DamagedTensor where a value read is no number, Mask if that is its use."""
     shape = view.shape or (1,)
     rest = shape[1:]
     params = math.prod(shape)
     rows = sampled(shape[0])
     full: FullPass | None = None
     if view.dtype.kind in "biu":
-        part = replace(part, generic=part.generic or "integers, not weights that this version reads")
+        part = replace(part, excluded=part.excluded or NotAWeight("integers"))
     if depth == "full" and params > WHOLE:
         blocks = (view.rows(a, b) for a, b in bands_read(view, depth))
         full, band = _feed(blocks, shape, rows, view, path, codes=True)
@@ -64,13 +66,13 @@ def sketch_tensor(view: TensorView, part: Part, depth: Depth, path: str) -> Tens
         band = whole[rows]
         # A product of rank one looks like a table of an outer product.
         table = fixed_table(view.name, shape, None if is_change(view.encoding) else _as_float32(whole))
-        part = replace(part, generic=part.generic or table)
+        part = replace(part, excluded=part.excluded or table)
     else:
         band = np.concatenate([view.rows(a, b) for a, b in bands_read(view, depth)])
     flat = _as_float32(band).reshape(len(rows), -1)
     _require_finite(flat, view, path)
     if params > WHOLE:
-        part = replace(part, generic=part.generic or fixed_rows(flat))
+        part = replace(part, excluded=part.excluded or fixed_rows(flat))
     row_grid, col_grid = grids(shape)
     values = flat[np.ix_(np.searchsorted(rows, row_grid), col_grid)]
     units: tuple[Units | None, Units | None] = (None, None)
@@ -173,8 +175,7 @@ def _require_finite(values: NDArray[np.float32], view: TensorView, path: str) ->
     is_mask = bool((finite == finite[0]).all()) if finite.size else math.prod(view.shape) == 1
     if (is_mask or _bars_units(seen)) and not np.isnan(seen).any():
         raise Mask
-    held = "finite values beyond float32" if _is_finite_as_stored(view) else "NaN or infinite values"
-    raise NotFinite(path, view.name, f"{bad:,} {held}")
+    raise DamagedTensor(path, view.name, NotFinite(bad, beyond_float32=_is_finite_as_stored(view)))
 
 
 def _is_finite_as_stored(view: TensorView) -> bool:

@@ -46,7 +46,7 @@ def copies(model: CheckpointSketch) -> dict[str, TensorSketch]:
 
 
 def _tables(model: CheckpointSketch) -> list[TensorSketch]:
-    return [t for t in model.tensors if t.part.role in _ROLES and t.part.generic is None and len(t.shape) == 2]
+    return [t for t in model.tensors if t.part.role in _ROLES and t.part.excluded is None and len(t.shape) == 2]
 
 
 def _is_same(a: TensorSketch, b: TensorSketch) -> bool:

@@ -53,7 +53,7 @@ def _left_signs(length: int) -> NDArray[np.float32]:
 def is_searchable(tensor: TensorSketch) -> bool:
     """Whether a tensor is worth finding: a matrix of at least 32 units a side, both known, that is no fixed table."""
     has_units = len(tensor.shape) > 1 and None not in tensor.units
-    return tensor.part.generic is None and has_units and min(tensor.shape[:2]) >= MIN_UNITS
+    return tensor.part.excluded is None and has_units and min(tensor.shape[:2]) >= MIN_UNITS
 
 
 def row_vector(tensor: TensorSketch) -> NDArray[np.float32]:

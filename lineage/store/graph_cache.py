@@ -1,7 +1,8 @@
 """The last ancestry graph of an index, kept so that a new model only has to be put in its place.
 
 A cache in the folder `graphs`, one file for each set of indexes that was asked together: JSON with the fields of `Node`
-and `Edge`. It can be deleted at any time; a file that is damaged, or made by another version, is passed over.
+and `Edge`, and the id and values of each fact. It can be deleted at any time; a file that is damaged, or made by
+another version, is passed over.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 from lineage.atomic_write import write_whole
 from lineage.types import Edge, Lineage, Node
+from lineage.types.facts import KINDS, Fact
 
 FOLDER = "graphs"
 _MOST = 1 << 30  # bytes: a million models
@@ -35,7 +37,7 @@ def kept_graph(folder: Path, key: str, version: str) -> Lineage | None:
 
 def keep_graph(folder: Path, key: str, version: str, lineage: Lineage) -> None:
     """Keep a graph for the next question; a folder that cannot be written costs time, nothing else."""
-    measured = [asdict(edge) for edge in lineage.edges if edge.source == "measured"]
+    measured = [_fields(edge) for edge in lineage.edges if edge.source == "measured"]
     held = {"version": version, "nodes": [asdict(node) for node in lineage.nodes], "edges": measured}
     with suppress(OSError):
         (folder / FOLDER).mkdir(exist_ok=True)
@@ -50,4 +52,13 @@ def _node(fields: dict[str, Any]) -> Node:
 def _edge(fields: dict[str, Any]) -> Edge:
     pairs = fields["layer_map"]
     mapped = None if pairs is None else tuple((int(child), int(parent)) for child, parent in pairs)
-    return Edge(**{**fields, "basis": tuple(fields["basis"]), "layer_map": mapped})
+    return Edge(**{**fields, "basis": tuple(map(_fact, fields["basis"])), "layer_map": mapped})
+
+
+def _fields(edge: Edge) -> dict[str, Any]:
+    return {**asdict(edge), "basis": [{"id": fact.id, "values": asdict(fact)} for fact in edge.basis]}
+
+
+def _fact(held: dict[str, Any]) -> Fact:
+    values = {name: tuple(one) if isinstance(one, list) else one for name, one in held["values"].items()}
+    return KINDS[held["id"]](**values)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lineage.types.facts.exclusions import Exclusion
+
 
 @dataclass(frozen=True, slots=True)
 class Axis:
@@ -24,7 +26,7 @@ class Part:
 
     `axes` are (output units, input units) in *storage order of the matrix view*: axis 0 is the first
     stored axis, axis 1 the second; kernel positions belong to neither. One-dimensional tensors have
-    a meaningful `axes[0]` only. `generic` says why the tensor is no evidence (fixed table,
+    a meaningful `axes[0]` only. `excluded` says why the tensor is no evidence (fixed table,
     constant), or is None.
     """
 
@@ -32,4 +34,4 @@ class Part:
     role: str
     layer: int | None
     axes: tuple[Axis, Axis]
-    generic: str | None = None
+    excluded: Exclusion | None = None

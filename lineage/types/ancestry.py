@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lineage.types.checkpoints import Declared
+from lineage.types.facts import Fact
+from lineage.types.facts.descent import Contradiction
 from lineage.types.words import Relation
 
 
@@ -51,20 +53,20 @@ class Edge:
     z: float | None = None
     log10_p: float | None = None
     confidence: float | None = None
-    basis: tuple[str, ...] = ()
+    basis: tuple[Fact, ...] = ()
     layer_map: tuple[tuple[int, int], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """An ancestry graph; `contradictions` say in one line each where a declared edge disagrees with the weights.
+    """An ancestry graph; `contradictions` are declared edges that disagree with the weights.
 
     `about` is the node that was asked for, where the graph is the answer about one model.
     """
 
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
-    contradictions: tuple[str, ...] = ()
+    contradictions: tuple[Contradiction, ...] = ()
     about: str | None = None
 
 
@@ -147,4 +149,4 @@ class Descendants:
     lineage: Lineage
     models: int
     index_id: str
-    not_tested: tuple[str, ...]
+    not_tested: tuple[Fact, ...]

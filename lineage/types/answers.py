@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from lineage.types.evidence import Comparison, ComponentFinding, Generic
+from lineage.types.evidence import Comparison, ComponentFinding, Excluded
+from lineage.types.facts import Fact
 from lineage.types.places import Place
 from lineage.types.sketch import CheckpointSketch
 from lineage.types.words import Verdict
@@ -18,8 +19,8 @@ class Limits:
     models_searched: int
     index_id: str
     min_detectable_r: float | None
-    transformations: tuple[str, ...]
-    not_tested: tuple[str, ...]
+    transformations: tuple[Fact, ...]
+    not_tested: tuple[Fact, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +133,8 @@ class Whois:
     components: tuple[tuple[ComponentFinding, str | None, str | None], ...]  # finding, model id, model name
     ancestors: tuple[Comparison, ...]
     alternatives: tuple[Comparison, ...]
-    generic: tuple[Generic, ...]
-    left_out: tuple[str, ...]
+    excluded: tuple[Excluded, ...]
+    left_out: tuple[Excluded, ...]
     limits: Limits
     timings: Timings
     nearest: Comparison | None = None

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from lineage.types.facts.exclusions import Exclusion
 from lineage.types.words import AnyArray
 
 SUB_MODELS = "sub_models"
@@ -81,7 +82,7 @@ class Checkpoint:
     config: Mapping[str, Any] = field(default_factory=dict)
     licence: str | None = None
     declared: tuple[Declared, ...] = ()
-    left_out: tuple[tuple[str, str], ...] = ()
+    left_out: tuple[tuple[str, Exclusion], ...] = ()
     unread: int = 0
     ahead: ReadAhead | None = None  # where the bytes come from a server
     files: tuple[str, ...] = ()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from lineage.types.facts import Exclusion, Fact
+from lineage.types.facts.schemes import Scheme
 from lineage.types.words import Direction, ExpertMap, Relation, Verdict
 
 
@@ -30,7 +32,7 @@ class TensorMatch:
     cosine: float | None
     z: float | None
     used: bool
-    why_not: str | None = None
+    why_not: Exclusion | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +65,14 @@ class Evidence:
 class Cue:
     """One reason to take the query for the child or the parent: `ratio` are the odds that such a cue is right.
 
-    `name` is the cue's function in lineage.ancestry.pair.cues; `text` says what was seen. One that is `certain`
+    `name` is the cue's id, as it is counted in calibration.toml; `fact` is what was seen. One that is `certain`
     shows what can be computed from the other side only; the others lean: two children of a third model show them too.
     """
 
     name: str
     role: Direction
     ratio: float
-    text: str
+    fact: Fact
     certain: bool = False
 
 
@@ -117,9 +119,9 @@ class ComponentFinding:
     role: Direction | None
     evidence: Evidence
     confidence: float
-    basis: tuple[str, ...]
+    basis: tuple[Fact, ...]
     layer_map: tuple[tuple[int, int], ...] | None
-    scheme: str | None = None
+    schemes: tuple[Scheme, ...] = ()
     expert_map: ExpertMap | None = None
     inherited: Inherited | None = None
 
@@ -130,11 +132,11 @@ class ComponentFinding:
 
 
 @dataclass(frozen=True, slots=True)
-class Generic:
+class Excluded:
     """A tensor that was left out, and why."""
 
     tensor: str
-    reason: str
+    reason: Exclusion
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +154,8 @@ class Comparison:
     share: float
     evidence: Evidence
     confidence: float
-    basis: tuple[str, ...]
+    basis: tuple[Fact, ...]
     components: tuple[ComponentFinding, ...]
     tensors: tuple[TensorMatch, ...]
-    generic: tuple[Generic, ...]
+    excluded: tuple[Excluded, ...]
     cues: tuple[Cue, ...] = ()

@@ -58,7 +58,7 @@ class BaseDescends(Fact):
 
     id: ClassVar[str] = "base-descends"
     relation: Relation
-    because: str
+    because: Fact
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lineage.types.facts import Fact
 from lineage.types.words import Relation
 
 
@@ -24,7 +25,7 @@ class Relative:
     components: tuple[str, ...] = ()
     weight: float | None = None
     through: str | None = None
-    basis: tuple[str, ...] = ()
+    basis: tuple[Fact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

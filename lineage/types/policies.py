@@ -63,7 +63,7 @@ class Descent:
     certainty: Certainty
     confidence: float
     through: tuple[str | None, ...] = ()
-    basis: tuple[str, ...] = ()
+    basis: tuple[Fact, ...] = ()
     r: float | None = None
     z: float | None = None
     log10_p: float | None = None

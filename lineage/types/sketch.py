@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lineage.types.anatomy import Part
 from lineage.types.checkpoints import Declared
+from lineage.types.facts.exclusions import Exclusion
 from lineage.types.neurons import Neurons
 from lineage.types.words import Depth
 
@@ -92,11 +93,11 @@ class CheckpointSketch:
     tensors: tuple[TensorSketch, ...]
     licence: str | None = None
     declared: tuple[Declared, ...] = ()
-    left_out: tuple[tuple[str, str], ...] = ()
+    left_out: tuple[tuple[str, Exclusion], ...] = ()
     unread: int = 0
     neurons: tuple[Neurons, ...] = ()
 
     @property
     def params(self) -> int:
-        """Number of weights, those of generic tensors and `unread` ones included."""
+        """Number of weights, those of excluded tensors and `unread` ones included."""
         return sum(t.params for t in self.tensors) + self.unread

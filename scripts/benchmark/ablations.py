@@ -20,7 +20,7 @@ _ROOM = "lineage.ancestry"
 
 # What is left out: the module that has it, its name there, what stands in its place.
 _LEFT_OUT: dict[str, tuple[str, str, Any]] = {
-    "all cues of direction": ("pair.direction", "CUES", ()),
+    "all cues of direction": ("pair.direction", "CUES", {}),
     "initialisations recognised": ("trees.initialisations", "beginnings", lambda *_: frozenset()),
     "independence of the initialisation given the parent": ("trees.arcs", "_MARKOV", 0.0),
     "chains of three told from siblings": ("trees.triples", "lifted", lambda tree, *_: tree),
@@ -61,9 +61,9 @@ def ablations() -> dict[str, LeftOut]:
     """Every cue that can be left out."""
     direction = _owner("pair.direction")
     found = {}
-    for cue in direction.CUES:
-        rest = tuple(other for other in direction.CUES if other is not cue)
-        found[f"cue of direction: {cue.__name__.replace('_', ' ')}"] = LeftOut(direction, "CUES", rest)
+    for name in direction.CUES:
+        rest = {other: cue for other, cue in direction.CUES.items() if other != name}
+        found[f"cue of direction: {name.replace('-', ' ')}"] = LeftOut(direction, "CUES", rest)
     return found | {name: LeftOut(_owner(place), what, instead) for name, (place, what, instead) in _LEFT_OUT.items()}
 
 

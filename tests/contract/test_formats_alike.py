@@ -11,6 +11,7 @@ import pytest
 
 from lineage.ancestry import compare
 from lineage.types import CheckpointSketch
+from lineage.types.facts.schemes import StoredAs
 from tests.checkpoint_files import WRITERS, Write, sketched, write_safetensors, write_shards
 from tests.coreml_files import Blobs, in_blob, operation, package
 from tests.described_files import ncnn_model, tagged
@@ -123,4 +124,4 @@ def test_fewer_bits_are_quantised_from_the_whole(
     assert (found.relation, found.role) == ("quantized", "child")
     assert found.evidence.r is not None
     assert found.evidence.r > least
-    assert found.components[0].scheme == scheme
+    assert found.components[0].schemes == (StoredAs(scheme),)

@@ -12,6 +12,7 @@ import pytest
 from lineage.ancestry import compare
 from lineage.checkpoints import open_checkpoint
 from lineage.types import CheckpointSketch, Relation
+from lineage.types.facts.exclusions import AdapterPart, NotAWeight
 from tests.checkpoint_files import sketched, write_safetensors
 
 Arrays = dict[str, np.ndarray]
@@ -308,12 +309,12 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
         )
         reasons |= {reason: way.kind for _, reason in opened.left_out}
     assert reasons == {
-        "a moving average of the weights beside it": EMA,
-        "training counter": EMA,
-        "a prune mask, applied to its weight": MASK,
-        "a vector of spectral norm": SPECTRAL,
-        "a factor of an adapter that is not merged into the weights": LORA,
-        "trained in the place of the base's, which is here as well": LORA,
+        NotAWeight("moving-average"): EMA,
+        NotAWeight("training-counter"): EMA,
+        NotAWeight("prune-mask"): MASK,
+        NotAWeight("spectral-vector"): SPECTRAL,
+        AdapterPart("unmerged-factor"): LORA,
+        AdapterPart("trained-in-place"): LORA,
     }
 
 

@@ -19,6 +19,7 @@ from lineage.errors import CheckpointError, Malformed, NoWeights, Truncated, Uns
 from lineage.sketch import sketch_checkpoint
 from lineage.sketch.checkpoint_pass import MASK
 from lineage.types import CheckpointSketch, Depth
+from lineage.types.facts.exclusions import NotFinite
 from tests.checkpoint_files import header_file, safetensors_bytes
 from tests.torch_files import (
     Call,
@@ -306,14 +307,14 @@ class TestInfinities:
     @pytest.mark.parametrize(
         ("value", "dtype", "reason"),
         [
-            (np.nan, np.float32, "1 NaN or infinite values"),
-            (np.inf, np.float16, "1 NaN or infinite values"),
-            (np.nan, np.float64, "1 NaN or infinite values"),
-            (1e300, np.float64, "1 finite values beyond float32"),
+            (np.nan, np.float32, NotFinite(1, beyond_float32=False)),
+            (np.inf, np.float16, NotFinite(1, beyond_float32=False)),
+            (np.nan, np.float64, NotFinite(1, beyond_float32=False)),
+            (1e300, np.float64, NotFinite(1, beyond_float32=True)),
         ],
     )
     def test_one_damaged_tensor_among_others_is_left_out(
-        self, tmp_path: Path, depth: Depth, value: float, dtype: type, reason: str
+        self, tmp_path: Path, depth: Depth, value: float, dtype: type, reason: NotFinite
     ) -> None:
         damaged = np.random.default_rng(4).standard_normal((20, 40)).astype(dtype)
         damaged[0, 3] = value

@@ -12,7 +12,8 @@ from lineage.report.figures import plain
 from lineage.report.html import whois_page
 from lineage.report.html.families import graph_page
 from lineage.report.html.markup import Markup, escaped, tag
-from tests.hand_made import FAMILY
+from lineage.types.facts.descent import NamedIn
+from tests.hand_made import FAMILY, against
 from tests.html_pages import named, parsed
 
 TEXTS = st.text(st.characters(), max_size=40) | st.text(
@@ -48,7 +49,7 @@ def test_no_name_adds_an_element_to_a_report(name):
 @given(TEXTS)
 def test_no_name_adds_an_element_to_a_graph(name):
     nodes = tuple(replace(node, name=name, licence=name, aliases=(name,)) for node in FAMILY.nodes)
-    edges = tuple(replace(edge, component=name, basis=(name,)) for edge in FAMILY.edges)
-    found = parsed(graph_page(replace(FAMILY, nodes=nodes, edges=edges, contradictions=(name,))))
+    edges = tuple(replace(edge, component=name, basis=(NamedIn(name),)) for edge in FAMILY.edges)
+    found = parsed(graph_page(replace(FAMILY, nodes=nodes, edges=edges, contradictions=(against(name, name, name),))))
     assert set(found.tags) <= set(GRAPH.tags) | {"small"}
     assert found.tags["script"] == 1

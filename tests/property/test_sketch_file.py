@@ -16,10 +16,28 @@ from safetensors import safe_open
 
 from lineage.sketch import is_sketch_file, read_sketch, write_sketch
 from lineage.types import CheckpointSketch, Declared
+from lineage.types.facts.exclusions import NotFinite, Stated, UnreadPacking, UnreadType, UnreadWrapper
+from lineage.written_reasons import WRITTEN, read, written
 from tests.synthetic import sketch
 
 SHAPES = [(), (7,), (300,), (40, 33), (33, 40), (6, 5, 3, 3), (64, 64, 1, 1), (1, 1), (600, 500)]
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+REASONS = st.one_of(
+    st.sampled_from([*WRITTEN]),
+    *(st.builds(kind, NAMES) for kind in (Stated, UnreadPacking, UnreadType, UnreadWrapper)),
+    st.builds(NotFinite, st.integers(1, 1 << 60), st.booleans()),
+)
+
+
+@given(
+    NAMES | st.sampled_from(["\u0663 NaN or infinite values", "1,2 NaN or infinite values", "unread: ", "a counter"])
+)
+def test_a_reason_that_is_not_known_is_kept_as_it_is_written(text):
+    assert written(read(text)) == text
+
+
+def test_every_reason_has_a_text_of_its_own():
+    assert len({*WRITTEN.values()}) == len(WRITTEN)
 
 
 def assert_equal(ours: Any, theirs: Any, where: str = "") -> None:
@@ -60,12 +78,13 @@ def assert_same_but_for_the_path(made: CheckpointSketch, read: CheckpointSketch)
     st.sampled_from(["full", "sampled"]),
     st.integers(0, 2**32 - 1),
     st.lists(st.tuples(NAMES, st.none() | NAMES, NAMES), max_size=2),
+    st.lists(st.tuples(NAMES, REASONS), max_size=2).map(tuple),
 )
-def test_every_field_comes_back(shapes, depth, seed, declared):
+def test_every_field_comes_back(shapes, depth, seed, declared, left_out):
     random = np.random.default_rng(seed)
     arrays = {n: np.asarray(random.standard_normal(s), np.float32) for n, s in shapes.items()}
     made = sketch(arrays, depth, name="näme", declared=tuple(Declared(*d) for d in declared), config={})
-    made = dataclasses.replace(made, licence=None if seed % 2 else "mit", left_out=(("step", "a counter"),))
+    made = dataclasses.replace(made, licence=None if seed % 2 else "mit", left_out=left_out)
     assert_same_but_for_the_path(made, through_a_file(made))
 
 
@@ -74,7 +93,7 @@ def test_what_is_no_evidence_comes_back_too(array):
     made = sketch({"buffer": np.asarray(array), "weight": np.ones((2, 3), np.float32)}, config={})
     read = through_a_file(made)
     assert_same_but_for_the_path(made, read)
-    assert read.tensors[0].part.generic is not None
+    assert read.tensors[0].part.excluded is not None
 
 
 def test_values_at_the_ends_of_float32_come_back_finite():

@@ -11,7 +11,7 @@ from lineage.ancestry.adapter.additions import additions
 from lineage.ancestry.adapter.fitting import Fits, fits
 from lineage.ancestry.adapter.products import compare_products
 from lineage.ancestry.candidates import candidates
-from lineage.ancestry.pair.comparison import generic
+from lineage.ancestry.pair.comparison import excluded, left_out
 from lineage.ancestry.pair.relations import is_significant
 from lineage.ancestry.placing import MOST_ALTERNATIVES, unsearched
 from lineage.errors import SketchMismatch
@@ -29,15 +29,10 @@ from lineage.types import (
     Verdict,
     Whois,
 )
+from lineage.types.facts import Fact
+from lineage.types.facts.limits import LookedFor, NotTested, UnopenedModels, WholeTensors
 
-TRANSFORMATIONS = (
-    "merging into a known model on top of another, with any weight",
-    "copying, renaming and rescaling of adapters",
-)
-_NOT_TESTED = (
-    "which of two alike adapters was made from the other, and whether one was: a like beginning on like data leaves"
-    " the same trace"
-)
+TRANSFORMATIONS = (LookedFor("adapter-merge"), LookedFor("adapter-copy"))
 _RELATED: tuple[Verdict, ...] = ("identical", "derived", "related")
 _NOTHING = CheckpointSketch("", FAMILY, "full", "", "", "", "", 0, 0, ())
 
@@ -65,8 +60,8 @@ def whois_adapter(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
         components=_components(changes, nearest),
         ancestors=exact,
         alternatives=tuple(rest),
-        generic=generic(query),
-        left_out=tuple(f"{name}: {reason}" for name, reason in query.left_out),
+        excluded=excluded(query),
+        left_out=left_out(query),
         limits=Limits(
             models_searched=len(adapters),
             index_id="+".join(index.id for index in indexes),
@@ -119,17 +114,17 @@ def _verdict(nearest: Comparison | None, found: Sequence[Addition]) -> Verdict:
     return "independent" if tested else "inconclusive"
 
 
-def _not_tested(query: CheckpointSketch, fitting: Fits) -> tuple[str, ...]:
+def _not_tested(query: CheckpointSketch, fitting: Fits) -> tuple[Fact, ...]:
     """What a search could have looked at and did not."""
-    said = [_NOT_TESTED]
+    found: list[Fact] = [NotTested("adapter-direction")]
     if fitting.opened < fitting.possible:
-        said.append(f"the shapes of {fitting.possible - fitting.opened:,} models that are large enough")
+        found.append(UnopenedModels(fitting.possible - fitting.opened))
     wholes = sum(rank_of(t) is None for t in query.tensors)
     if wholes:
-        said.append(f"{wholes} whole tensors of the adapter (modules_to_save), which replace the base's")
+        found.append(WholeTensors(wholes))
     if query.format == "peft-dora":
-        said.append("merges of a DoRA adapter, whose magnitudes scale rows of a base that is not here")
-    return tuple(said)
+        found.append(NotTested("dora-merge"))
+    return tuple(found)
 
 
 def _adapted(query: CheckpointSketch, fitting: Fits, found: tuple[Addition, ...], pairs: int) -> Adapted:

@@ -8,14 +8,14 @@ other. Only equal products do, or equal ones up to one factor.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lineage.ancestry.pair.changes import same_content
-from lineage.ancestry.pair.comparison import generic
+from lineage.ancestry.pair.comparison import excluded
 from lineage.ancestry.pair.relations import is_significant
 from lineage.match import Match, match
 from lineage.match.values import common_values
@@ -31,11 +31,10 @@ from lineage.types import (
     TensorSketch,
     Verdict,
 )
+from lineage.types.facts import Fact
+from lineage.types.facts.descent import OneBase, SharedFactors
+from lineage.types.facts.schemes import OtherFactor
 
-SHARED_FACTORS = (
-    "both stand on the same first factors: begun alike, or one trained on from the other; the two look the same"
-)
-ONE_BASE = "both change one base, or related ones: adapters of one base agree without one being made from the other"
 _VERDICTS: dict[Relation, Verdict] = {
     "identical": "identical", "re-encoded": "derived", "shared-init": "related", "sibling": "related",
     "independent": "independent", "inconclusive": "inconclusive",
@@ -67,14 +66,14 @@ def compare_products(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) 
         basis=_basis(relation),
         components=findings,
         tensors=matched.tensors,
-        generic=generic(a),
+        excluded=excluded(a),
     )
 
 
 def _finding(matched: Match, name: str) -> ComponentFinding:
     evidence = matched.components[name]
     relation = _word(matched, [name], evidence)
-    params = sum(t.params for t in matched.a.tensors if t.part.component == name and t.part.generic is None)
+    params = sum(t.params for t in matched.a.tensors if t.part.component == name and t.part.excluded is None)
     exact = relation in ("identical", "re-encoded")
     return ComponentFinding(
         name=name,
@@ -86,12 +85,13 @@ def _finding(matched: Match, name: str) -> ComponentFinding:
         confidence=1.0 if exact else 0.0,
         basis=_basis(relation),
         layer_map=None,
-        scheme="another factor" if relation == "re-encoded" else None,
+        schemes=(OtherFactor(),) if relation == "re-encoded" else (),
     )
 
 
-def _basis(relation: Relation) -> tuple[str, ...]:
-    return {"shared-init": (SHARED_FACTORS,), "sibling": (ONE_BASE,)}.get(relation, ())
+def _basis(relation: Relation) -> tuple[Fact, ...]:
+    found: Mapping[Relation, Fact] = {"shared-init": SharedFactors(), "sibling": OneBase()}
+    return (found[relation],) if relation in found else ()
 
 
 def _word(matched: Match, names: Sequence[str], evidence: Evidence) -> Relation:

@@ -7,7 +7,9 @@ try, each of which plain values fit by chance with a probability that is the pro
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,7 @@ from lineage.ancestry.pair.lattices import LEAST_SPREAD
 from lineage.ancestry.pair.narrow_types import SIGNIFICANDS, narrow_types, rounded
 from lineage.match.cache import remembered
 from lineage.types import TensorSketch
+from lineage.types.facts.schemes import BlurredLevels
 
 _TYPES = ("bfloat16", "float16")
 _RUN = 16  # the first positions of an axis are all sampled: the head of a run
@@ -49,9 +52,9 @@ class Blurred:
     steps: Floats
 
     @property
-    def scheme(self) -> str:
-        """What a reader calls it: "int8, one scale a row (stored as bfloat16)"."""
-        return f"{'float8_e4m3fn' if self.floats else 'int8'}, {_REACH[self.layout]} (stored as {self.narrow})"
+    def scheme(self) -> BlurredLevels:
+        """The levels, what one scale is for, and the type that blurred them."""
+        return BlurredLevels("float8_e4m3fn" if self.floats else "int8", _SCALES[self.layout], self.narrow)
 
     def agreement(self, coarse: Values, fine: Values) -> float:
         """Share of the coarse values that are the fine ones rounded to these levels; of the values it was found in."""
@@ -71,12 +74,12 @@ class Blurred:
         return float(2 * (np.abs(places - _nearest(places, self.floats)) / spacing).mean()) if told.any() else 0.0
 
 
-_REACH = {
-    "tensor": "one scale for all",
-    "rows": "one scale a row",
-    "columns": "one scale a column",
-    "row heads": "one scale for a part of a row",
-    "column heads": "one scale for a part of a column",
+_SCALES: Mapping[str, Literal["tensor", "row", "column", "part-of-row", "part-of-column"]] = {
+    "tensor": "tensor",
+    "rows": "row",
+    "columns": "column",
+    "row heads": "part-of-row",
+    "column heads": "part-of-column",
 }
 
 
@@ -120,7 +123,7 @@ def _repeats_significands(tensor: TensorSketch) -> bool:
 
 def _found(tensor: TensorSketch, floats: bool, narrow: str) -> Blurred | None:
     """The first layout, from the widest reach of a scale, in which the values fit beyond chance."""
-    for layout in _REACH:
+    for layout in _SCALES:
         runs = _laid_out(tensor.values, layout).astype(np.float64)
         live = np.flatnonzero((runs != 0).sum(axis=1) >= _LEAST)
         if len(live) < (1 if layout == "tensor" else 2):

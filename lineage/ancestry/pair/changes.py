@@ -19,6 +19,7 @@ from lineage.match.permutation import unit_rows
 from lineage.match.units import common_index
 from lineage.match.values import common_values
 from lineage.types import Direction, TensorMatch, TensorSketch
+from lineage.types.facts.schemes import FewBits, MoreZeros, Scheme, StoredAs, UnitScales
 
 Kind = Literal["same", "recast", "reordered", "pruned", "quantized", "tuned", "unrelated"]
 EQUAL: tuple[Kind, ...] = ("same", "recast", "reordered")
@@ -46,7 +47,7 @@ class Change:
 
     kind: Kind
     role: Direction | None = None
-    scheme: str | None = None
+    scheme: Scheme | None = None
     rank: int | None = None
     unchanged: float = 0.0
 
@@ -130,7 +131,7 @@ def _recast(a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray
             # A part of the values may be held by a type that does not hold them all.
             held = coarse.size < tensor.values.size or scheme in narrow_types(tensor)
             if held and is_cast(coarse, fine, scheme):
-                return Change("recast", role, scheme)
+                return Change("recast", role, StoredAs(scheme))
     return None
 
 
@@ -161,12 +162,12 @@ def _pruned(a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray
     if exact < 0.98:
         return None
     role: Direction = "child" if more > 0 else "parent"
-    return Change("pruned", role, f"{abs(more):.0%} zeros")
+    return Change("pruned", role, MoreZeros(round(abs(more), 2)))
 
 
 def _rescaled(a: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32]) -> Change | None:
     """A batch norm was folded into one side."""
-    return Change("recast", scheme="a scale for each unit") if len(a.shape) > 1 and scaled_by_unit(x, y) else None
+    return Change("recast", scheme=UnitScales()) if len(a.shape) > 1 and scaled_by_unit(x, y) else None
 
 
 def _quantized(
@@ -178,7 +179,8 @@ def _quantized(
     """
     if match.r is None or match.r < _ROUNDED_R:
         return None
-    mine, theirs = _encoding(a), _encoding(b)
+    mine: Scheme | None = _encoding(a)
+    theirs: Scheme | None = _encoding(b)
     if mine is None and theirs is None:
         mine, theirs = lattice(a), lattice(b)
     if mine is None and theirs is None:
@@ -195,7 +197,7 @@ def _quantized(
 
 def _is_computed(tensor: TensorSketch, coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> bool:
     """Whether a tensor's sampled values, on levels, are the rounding of others; steps of bytes may be blurred."""
-    levels = blurred(tensor) if lattice(tensor) == "int8" else None
+    levels = blurred(tensor) if lattice(tensor) == FewBits("int8") else None
     if levels is None or coarse.shape != tensor.values.shape:
         return is_rounding(coarse, fine)
     return is_blurred_rounding(levels, coarse, fine)
@@ -214,6 +216,6 @@ def _blurred(
     return None
 
 
-def _encoding(tensor: TensorSketch) -> str | None:
+def _encoding(tensor: TensorSketch) -> StoredAs | None:
     """How a tensor was stored where that is a scheme of several words ("gguf q8_0") and not simply a data type."""
-    return tensor.dtype if " " in tensor.dtype else None
+    return StoredAs(tensor.dtype) if " " in tensor.dtype else None

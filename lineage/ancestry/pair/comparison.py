@@ -30,11 +30,13 @@ from lineage.types import (
     Comparison,
     ComponentFinding,
     Direction,
-    Generic,
+    Excluded,
     Relation,
     TensorMatch,
     Verdict,
 )
+from lineage.types.facts import Fact
+from lineage.types.facts.schemes import Scheme
 
 _A_PART = 0.1  # share of foreign parameters from which a model has reused a component rather than descended whole
 _A_DETAIL = 0.01
@@ -71,7 +73,7 @@ def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
         basis=(*basis, *findings(matched, changes, [c.name for c in components if c.basis or c.role])) if found else (),
         components=components,
         tensors=matched.tensors,
-        generic=generic(a),
+        excluded=excluded(a),
         cues=cues if found else (),
     )
 
@@ -97,20 +99,25 @@ def _of_one_beginning(words: Mapping[str, Relation], a: CheckpointSketch) -> dic
 
     Two networks begun from one seed have what neither trained in common: that is no reuse.
     """
-    begun = sum(t.params for t in a.tensors if t.part.generic is None and words[t.part.component] == "shared-init")
+    begun = sum(t.params for t in a.tensors if t.part.excluded is None and words[t.part.component] == "shared-init")
     if begun <= _A_PART * a.params:
         return dict(words)
     return {name: "shared-init" if word in DERIVED else word for name, word in words.items()}
 
 
-def generic(sketch: CheckpointSketch) -> tuple[Generic, ...]:
+def excluded(sketch: CheckpointSketch) -> tuple[Excluded, ...]:
     """The tensors of a model that are no evidence, with the reason."""
-    return tuple(Generic(t.name, t.part.generic) for t in sketch.tensors if t.part.generic is not None)
+    return tuple(Excluded(t.name, t.part.excluded) for t in sketch.tensors if t.part.excluded is not None)
+
+
+def left_out(sketch: CheckpointSketch) -> tuple[Excluded, ...]:
+    """What lay beside the weights of a model, or was not read, with the reason."""
+    return tuple(Excluded(name, reason) for name, reason in sketch.left_out)
 
 
 def _changes(matched: Match) -> Changes:
     held = [(m, *matched.sides(m)) for m in matched.tensors]
-    return [(m, _in_order(change(a, b, m), m, matched.reordered)) for m, a, b in held if a.part.generic is None]
+    return [(m, _in_order(change(a, b, m), m, matched.reordered)) for m, a, b in held if a.part.excluded is None]
 
 
 def _in_order(found: Change, held: TensorMatch, reordered: Collection[str]) -> Change:
@@ -119,13 +126,13 @@ def _in_order(found: Change, held: TensorMatch, reordered: Collection[str]) -> C
 
 
 def _component(
-    matched: Match, name: str, word: Relation, changes: Changes, pointed: tuple[Direction, tuple[str, ...]]
+    matched: Match, name: str, word: Relation, changes: Changes, pointed: tuple[Direction, tuple[Fact, ...]]
 ) -> ComponentFinding:
     own = [(m, c) for m, c in changes if m.component == name]
     came = inherited(matched, name, own) if word in FOUND else None
     if word in UNCHANGED and came is not None and came.parts:
         word = "component-reused"  # the same values, of a part of it
-    params = sum(t.params for t in matched.a.tensors if t.part.component == name and t.part.generic is None)
+    params = sum(t.params for t in matched.a.tensors if t.part.component == name and t.part.excluded is None)
     found = word in FOUND
     return ComponentFinding(
         name=name,
@@ -138,14 +145,14 @@ def _component(
         basis=(*pointed[1], *findings(matched, changes, (name,))) if found else (),
         layer_map=layer_map(own) if found else None,
         expert_map=expert_map(m for m, _ in own) if found else None,
-        scheme=_scheme(matched, own) if found else None,
+        schemes=_schemes(matched, own) if found else (),
         inherited=came,
     )
 
 
 def _true_of_all(finding: ComponentFinding, matched: Match, changes: Changes) -> Relation:
     """The word for a component; "identical" is not said where gains, biases or little matrices differ or are new."""
-    own = {t.name for t in matched.a.tensors if t.part.component == finding.name and t.part.generic is None}
+    own = {t.name for t in matched.a.tensors if t.part.component == finding.name and t.part.excluded is None}
     faced = {held.a: found.kind in EQUAL for held, found in changes if held.a in own}
     if finding.relation != "identical" or (own == faced.keys() and all(faced.values())):
         return finding.relation
@@ -164,7 +171,7 @@ def _with_copies(components: tuple[ComponentFinding, ...], a: CheckpointSketch) 
     sizes: Counter[str] = Counter()
     for tensor in a.tensors:
         name = tensor.part.component
-        if tensor.part.generic is None:
+        if tensor.part.excluded is None:
             sizes[name] += tensor.params
         if name not in found and tensor.name in tied:
             found[name] = replace(found[tied[tensor.name].part.component], name=name)
@@ -180,17 +187,13 @@ def _of_size(finding: ComponentFinding, params: int, of: int) -> ComponentFindin
     return replace(finding, params=params, share=params / of, inherited=came)
 
 
-def _scheme(matched: Match, own: Changes) -> str | None:
-    """The schemes that hold a tenth or more of what has one, by size: files mix them ("gguf q4_k + q6_k")."""
-    sizes: Counter[str] = Counter()
+def _schemes(matched: Match, own: Changes) -> tuple[Scheme, ...]:
+    """The schemes that hold a tenth or more of what has one, the commonest by size first: files mix them."""
+    sizes: Counter[Scheme] = Counter()
     for matching, change_of in own:
         if change_of.scheme is not None:
             sizes[change_of.scheme] += matched.mine[matching.a].params
-    names = [name for name, size in sizes.most_common() if size >= _MIXED * sizes.total()]
-    if not names:
-        return None
-    format_name = names[0].partition(" ")[0] + " "
-    return " + ".join([names[0], *(name.removeprefix(format_name) for name in names[1:])])
+    return tuple(scheme for scheme, size in sizes.most_common() if size >= _MIXED * sizes.total())
 
 
 def _support(matched: Match, own: Changes) -> float:
@@ -211,8 +214,8 @@ def _certainty(matched: Match, name: str, word: Relation, changes: Changes) -> f
 def _is_a_part(matched: Match, changes: Changes) -> bool:
     """Whether the reference has components, heads aside, of which nothing is in the query."""
     met = {matched.theirs[m.b].part for m, c in changes if c.kind != "unrelated"}
-    named = {"head", *(part.component for part in met if part.generic is None)}
-    own = [t for t in matched.b.tensors if t.part.generic is None]
+    named = {"head", *(part.component for part in met if part.excluded is None)}
+    own = [t for t in matched.b.tensors if t.part.excluded is None]
     foreign = sum(t.params for t in own if t.part.component not in named)
     return foreign > _A_PART * matched.b.params
 

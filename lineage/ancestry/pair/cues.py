@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,19 @@ from lineage.ancestry.pair.relations import layer_matrices, projected_role, widt
 from lineage.match import Match
 from lineage.match.evidence import pair_correlation
 from lineage.types import CheckpointSketch, Direction, Relation, TensorSketch
+from lineage.types.facts import Fact
+from lineage.types.facts.cues import (
+    Computable,
+    CopiedLayers,
+    DeclaredParent,
+    ExpertsOfOne,
+    FewerLayers,
+    FewerUnits,
+    GrownVocabulary,
+    ShrunkRows,
+    Side,
+    SpreadGains,
+)
 
 _UNANIMOUS = 0.8  # share of the computable changes that must point one way
 _A_FEW = 0.05  # share of trained matrices that do not make a rounding a fine-tune
@@ -24,6 +37,9 @@ _NEARLY_ALL = 0.8  # share of a model's matrices: heads come and go, and tables 
 _FEW = 3
 _STRUCTURAL: tuple[Relation, ...] = ("depth-changed", "vocabulary-changed", "width-pruned", "expert-upcycled")
 _SPREAD = 0.005  # relative growth that rounding and chance do not give
+_WAYS: Mapping[str, Literal["rounding", "pruning", "quantising"]] = {
+    "recast": "rounding", "pruned": "pruning", "quantized": "quantising"
+}  # fmt: skip
 
 
 class Compared(NamedTuple):
@@ -35,13 +51,13 @@ class Compared(NamedTuple):
 
 
 class Said(NamedTuple):
-    """The query's role by one cue, and why; `certain` where one side can be computed from the other.
+    """The query's role by one cue, and what shows it; `certain` where one side can be computed from the other.
 
     Two children of a model that is not there show the cues that are not certain as well as parent and child do.
     """
 
     role: Direction
-    text: str
+    fact: Fact
     certain: bool = False
 
 
@@ -57,10 +73,10 @@ def computable(of: Compared) -> Said | None:
     has_few_tuned = _tuned_share(of) <= _A_FEW
     if kind == "recast" and not has_few_tuned:
         return None
-    verb = {"recast": "rounding", "pruned": "pruning", "quantized": "quantising"}[kind]
+    by = _WAYS[kind]
     # Where other parts differ, or the structure, either may be another child of what the one was rounded from.
     is_whole = _is_the_whole(of) and not {*_STRUCTURAL} & {*of.words.values()}
-    return Said(role, _by(role, verb), certain=has_few_tuned and is_whole)
+    return Said(role, Computable(_child(role), by), certain=has_few_tuned and is_whole)
 
 
 def _is_the_whole(of: Compared) -> bool:
@@ -68,7 +84,7 @@ def _is_the_whole(of: Compared) -> bool:
     related = [m for m, c in of.changes if c.kind != "unrelated"]
     sides = ((of.match.a, {m.a for m in related}), (of.match.b, {m.b for m in related}))
     for sketch, names in sides:
-        sizes = [(t.params, t.name in names) for t in sketch.tensors if len(t.shape) > 1 and t.part.generic is None]
+        sizes = [(t.params, t.name in names) for t in sketch.tensors if len(t.shape) > 1 and t.part.excluded is None]
         if sum(size for size, is_related in sizes if is_related) < _NEARLY_ALL * sum(size for size, _ in sizes):
             return False
     return True
@@ -115,12 +131,12 @@ def projected_out(of: Compared) -> Said | None:
     if role is None:
         return None
     others = Compared(of.match, [(m, c) for m, c in of.changes if c.rank != 1], of.words)
-    return Said(role, _by(role, "projecting one direction out"), certain=_tuned_share(others) <= _A_FEW)
+    return Said(role, Computable(_child(role), "projection"), certain=_tuned_share(others) <= _A_FEW)
 
 
-def _by(role: Direction, verb: str) -> str:
-    finer, coarser = ("the reference", "this model") if role == "child" else ("this model", "the reference")
-    return f"{coarser} can be computed from {finer} by {verb}, not the other way round"
+def _child(role: Direction) -> Side:
+    """The side that is the child if the query has that role."""
+    return "this-model" if role == "child" else "reference"
 
 
 def upcycled(of: Compared) -> Said | None:
@@ -130,7 +146,7 @@ def upcycled(of: Compared) -> Said | None:
         return None
     role: Direction = "child" if mine else "parent"
     certain = _is_all(of, "expert-upcycled", role) and _are_copied_experts(of, mine)
-    return Said(role, "experts are made of one MLP, not the other way round", certain)
+    return Said(role, ExpertsOfOne(), certain)
 
 
 def _are_copied_experts(of: Compared, ours: bool) -> bool:
@@ -159,8 +175,7 @@ def narrower(of: Compared) -> Said | None:
     if less is None:
         return None
     role: Direction = "child" if less < 0 else "parent"
-    fewer, more = ("this model", "the reference") if role == "child" else ("the reference", "this model")
-    return Said(role, f"the units of {fewer} are some of those of {more}", _is_all(of, "width-pruned", role))
+    return Said(role, FewerUnits(_child(role)), _is_all(of, "width-pruned", role))
 
 
 def vocabulary_grown(of: Compared) -> Said | None:
@@ -175,8 +190,7 @@ def vocabulary_grown(of: Compared) -> Said | None:
         places = rows_in_place(mine, other)
         if mine.params != other.params and len(places) and (places > _ALIKE_R).mean() > _KEPT_ROWS:
             role: Direction = "child" if mine.params > other.params else "parent"
-            text = f"token table of {mine.params:,} values against {other.params:,}: vocabularies grow"
-            return Said(role, text, _is_all(of, "vocabulary-changed", role))
+            return Said(role, GrownVocabulary(mine.params, other.params), _is_all(of, "vocabulary-changed", role))
     return None
 
 
@@ -193,19 +207,18 @@ def layers(of: Compared) -> Said | None:
     here, there = {m.layers[0] for m, _ in kept}, {m.layers[1] for m, _ in kept}
     if len(theirs) > len(ours) and here == set(ours):
         if _copies(theirs, there):
-            return _of_layers(of, "parent", "the reference holds copies of this model's layers")
-        return _of_layers(of, "child", f"{len(ours)} of the reference's {len(theirs)} layers are here and no other")
+            return _of_layers(of, "parent", CopiedLayers("reference"))
+        return _of_layers(of, "child", FewerLayers("this-model", len(ours), len(theirs)))
     if len(ours) > len(theirs) and there == set(theirs):
         if len(names) < len(kept) or _copies(ours, here):
-            return _of_layers(of, "child", "this model holds copies of the reference's layers")
-        text = f"{len(theirs)} of this model's {len(ours)} layers are in the reference and no other"
-        return _of_layers(of, "parent", text)
+            return _of_layers(of, "child", CopiedLayers("this-model"))
+        return _of_layers(of, "parent", FewerLayers("reference", len(theirs), len(ours)))
     return None
 
 
-def _of_layers(of: Compared, role: Direction, text: str) -> Said:
+def _of_layers(of: Compared, role: Direction, fact: Fact) -> Said:
     # Equal layers prove that a shallower model was there; only where nothing was trained is it this one.
-    return Said(role, text, _is_all(of, "depth-changed", role))
+    return Said(role, fact, _is_all(of, "depth-changed", role))
 
 
 def _by_layer(tensors: Iterable[TensorSketch]) -> dict[int | None, list[TensorSketch]]:
@@ -247,9 +260,7 @@ def shrunk_rows(of: Compared) -> Said | None:
         factor = common_factor(a, b)
         if factor is not None:
             role: Direction = "child" if factor < 1.0 else "parent"
-            side = "this model" if role == "child" else "the reference"
-            text = f"rows of unseen tokens are scaled by {min(factor, 1 / factor):.6f} in {side} (weight decay)"
-            return Said(role, text)
+            return Said(role, ShrunkRows(_child(role), min(factor, 1 / factor)))
     return None
 
 
@@ -265,8 +276,7 @@ def gains_spread(of: Compared) -> Said | None:
     if abs(mean) < _SPREAD:
         return None
     role: Direction = "child" if mean > 0 else "parent"
-    side = "this model" if role == "child" else "the reference"
-    return Said(role, f"gains spread by {abs(mean):.1%} more in {side}, as after more training")
+    return Said(role, SpreadGains(_child(role), abs(mean)))
 
 
 def declared(of: Compared) -> Said | None:
@@ -276,7 +286,7 @@ def declared(of: Compared) -> Said | None:
     for child, parent, role in sides:
         for fact in child.declared:
             if fact.model and bare_name(fact.model) == bare_name(parent.name):
-                return Said(role, f"declared: {fact.source} names {parent.name}")
+                return Said(role, DeclaredParent(fact.source, parent.name))
     return None
 
 

@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from lineage.ancestry.pair import cues
 from lineage.ancestry.pair.calibration import ratio
 from lineage.ancestry.pair.cues import Compared, Said
 from lineage.types import Cue, Direction
+from lineage.types.facts import Fact
 
 __all__ = ["CUES", "EITHER_WAY", "direction", "heard", "leaning", "likely_role"]
 
 EITHER_WAY = 0.5  # that an open neighbour is the parent: nothing tells
 
-CUES: tuple[Callable[[Compared], Said | None], ...] = (
-    cues.computable,
-    cues.projected_out,
-    cues.upcycled,
-    cues.narrower,
-    cues.layers,
-    cues.vocabulary_grown,
-    cues.shrunk_rows,
-    cues.gains_spread,
-    cues.declared,
-)
-"""Every cue, what cannot be otherwise before what is only likely: a later cue never overrules an earlier one.
+CUES: Mapping[str, Callable[[Compared], Said | None]] = {
+    "computable": cues.computable,
+    "projected-out": cues.projected_out,
+    "upcycled": cues.upcycled,
+    "narrower": cues.narrower,
+    "layers": cues.layers,
+    "vocabulary-grown": cues.vocabulary_grown,
+    "shrunk-rows": cues.shrunk_rows,
+    "gains-spread": cues.gains_spread,
+    "declared": cues.declared,
+}
+"""Every cue by its id, what cannot be otherwise before what is only likely: a later cue never overrules an earlier one.
 
 How often each is right was counted on known edges (calibration.toml).
 """
 
-WEAK = ("gains_spread",)
+WEAK = ("gains-spread",)
 """Cues that two siblings show as well: they lean an edge that is known to be one, and decide none."""
 
 _DECLARED = 2.0  # a prior, weaker than whatever was counted: the known edges have no cards
@@ -38,18 +39,18 @@ _DECLARED = 2.0  # a prior, weaker than whatever was counted: the known edges ha
 
 def heard(of: Compared) -> tuple[Cue, ...]:
     """What the cues say, in their order."""
-    found = [(cue.__name__, said) for cue in CUES if (said := cue(of)) is not None]
-    return tuple(Cue(name, said.role, _ratio(name), said.text, said.certain) for name, said in found)
+    found = [(name, said) for name, cue in CUES.items() if (said := cue(of)) is not None]
+    return tuple(Cue(name, said.role, _ratio(name), said.fact, said.certain) for name, said in found)
 
 
 def _ratio(name: str) -> float:
     return _DECLARED if name == "declared" else ratio(name)
 
 
-def direction(said: Sequence[Cue]) -> tuple[Direction, tuple[str, ...]]:
+def direction(said: Sequence[Cue]) -> tuple[Direction, tuple[Fact, ...]]:
     """The query's role by the first cue that is certain, and what agrees with it; "undirected" without one."""
     role: Direction = next((cue.role for cue in said if cue.certain), "undirected")
-    return role, tuple(cue.text for cue in said if cue.role == role)
+    return role, tuple(cue.fact for cue in said if cue.role == role)
 
 
 def likely_role(said: Sequence[Cue]) -> Direction:

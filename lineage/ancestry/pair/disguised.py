@@ -91,6 +91,6 @@ def _streams(component: str, a: CheckpointSketch) -> set[str]:
 def _tested(component: str, a: CheckpointSketch, held: Disguise) -> float:
     """Share of a component's parameters in the matrices whose neurons were held."""
     layers = {one.layers[0] for one in held.layers}
-    own = [t for t in a.tensors if t.part.component == component and t.part.generic is None]
+    own = [t for t in a.tensors if t.part.component == component and t.part.excluded is None]
     seen = [t for t in own if t.part.layer in layers and t.part.role.removeprefix("expert-") in _KINDS]
     return sum(t.params for t in seen if len(t.shape) > 1) / max(1, sum(t.params for t in own))

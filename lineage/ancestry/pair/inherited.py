@@ -34,7 +34,7 @@ def inherited(matched: Match, name: str, changes: Changes) -> Inherited:
     Gains, biases and matrices too small to be told alone count on neither side, unless they are equal and would not be
     by chance. Where nothing speaks against the component, all of it counts that the reference has a place for.
     """
-    own = [t for t in matched.a.tensors if t.part.component == name and t.part.generic is None]
+    own = [t for t in matched.a.tensors if t.part.component == name and t.part.excluded is None]
     faced = {held.a: (matched.theirs[held.b], held, found) for held, found in changes}
     alpha = LOG10_ALPHA - math.log10(STATISTICS * max(1, len(matched.a.tensors)))
     states: dict[str, Alone] = {}

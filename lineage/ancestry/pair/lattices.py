@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from lineage.match.cache import remembered
 from lineage.sketch.stats import GROUP
 from lineage.types import TensorSketch
+from lineage.types.facts.schemes import FewBits, Levels
 
 _RUN = 16  # the first positions of an axis are all sampled: the head of a run
 _MOST_LEVELS = 17
@@ -27,7 +29,7 @@ LEAST_SPREAD = 0.4  # of errors in halves of a step: 0.5 of rounding, 0.36 of tr
 _LEAST_GAPS = 6  # the smallest gap of a run is a few steps at most
 
 # Levels of the 4-bit floats: NF4 (Dettmers et al. 2023, appendix E) and E2M1 (OCP Microscaling Formats 1.0, 2023).
-_CODES = {
+_CODES: Mapping[Levels, NDArray[np.float64]] = {
     "nf4": np.array(
         [
             -1.0, -0.6961928, -0.52507305, -0.39491749, -0.28444138, -0.18477343, -0.09105004, 0.0,
@@ -41,8 +43,8 @@ Values = NDArray[np.float64]
 
 
 @remembered
-def lattice(tensor: TensorSketch) -> str | None:
-    """The few-bit scheme that a matrix's values show ("int4, one scale for 32"), None for plain floats.
+def lattice(tensor: TensorSketch) -> FewBits | None:
+    """The few-bit scheme that a matrix's values show (int4, one scale for 32 of them), None for plain floats.
 
     Four bits show in runs of 16 neighbours, of which few are distinct; eight only over a whole row, by the count of
     levels that was taken when the row was read.
@@ -53,8 +55,8 @@ def lattice(tensor: TensorSketch) -> str | None:
     if scheme is not None:
         return scheme
     if 2 < stats.levels_group <= _MOST_LEVELS:
-        return "int4"
-    return "int8" if 2 < stats.levels_row <= _MOST_BYTE_LEVELS or _has_one_scale(tensor) else None
+        return FewBits("int4")
+    return FewBits("int8") if 2 < stats.levels_row <= _MOST_BYTE_LEVELS or _has_one_scale(tensor) else None
 
 
 def _has_one_scale(tensor: TensorSketch) -> bool:
@@ -176,17 +178,17 @@ class _Scales:
         return np.asarray(np.abs(places[..., None] - self.codes).min(axis=-1) < _ON_CODE)
 
 
-def _scheme(tensor: TensorSketch, runs: Values) -> str | None:
+def _scheme(tensor: TensorSketch, runs: Values) -> FewBits | None:
     # Few even levels are also levels of a 4-bit float: that is said only where many are in use.
     many = np.mean(_levels(runs)) >= _RUN / 2
     for name, codes in (*(_CODES.items() if many else ()), ("int4", None)):
         scales = _even(runs) if codes is None else _coded(runs, codes)
         found = scales.of(scales.found)
         if len(found.step) >= _FITTING * len(runs):
-            levels = name if codes is not None or _holds_zero(found) else "4-bit with offsets"
+            levels: Levels = name if codes is not None or _holds_zero(found) else "int4-offset"
             if levels == "fp4" or len(found.step) < len(tensor.values):
-                return levels  # scales of E2M1 are powers of two: neighbouring runs share levels
-            return levels + _reach(tensor, found)
+                return FewBits(levels)  # scales of E2M1 are powers of two: neighbouring runs share levels
+            return FewBits(levels, _reach(tensor, found))
     return None
 
 
@@ -224,8 +226,8 @@ def _holds_zero(scales: _Scales) -> bool:
     return float(np.mean(np.abs(offsets - np.rint(offsets)) < _ON_LEVEL)) > _FITTING
 
 
-def _reach(tensor: TensorSketch, scales: _Scales) -> str:
-    """How many values share one scale: doubled as long as the sampled ones beyond still lie on the levels."""
+def _reach(tensor: TensorSketch, scales: _Scales) -> int:
+    """How many values share one scale, 0: a row; doubled as long as the sampled ones beyond still lie on the levels."""
     columns, width = tensor.grid[1], int(np.prod(tensor.shape[1:]))
     reach = _RUN
     while reach < width:
@@ -233,4 +235,4 @@ def _reach(tensor: TensorSketch, scales: _Scales) -> str:
         if not beyond.any() or scales.hits(tensor.values[:, beyond].astype(np.float64)).mean() < _FITTING:
             break
         reach *= 2
-    return ", one scale a row" if reach >= width else f", one scale for {reach}"
+    return 0 if reach >= width else reach

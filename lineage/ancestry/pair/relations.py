@@ -97,7 +97,7 @@ def _shares(match: Match, name: str, mine: Sequence[tuple[TensorMatch, Change]])
     kinds = {held.a: found.kind for held, found in mine}
     weights: Counter[str] = Counter()
     for tensor in match.a.tensors:
-        if tensor.part.component == name and tensor.part.generic is None and len(tensor.shape) > 1:
+        if tensor.part.component == name and tensor.part.excluded is None and len(tensor.shape) > 1:
             weights[kinds.get(tensor.name, "unrelated")] += tensor.params
     total = sum(weights.values())
     return defaultdict(float, {kind: weight / total for kind, weight in weights.items()})
@@ -122,7 +122,7 @@ def _was_searched(match: Match, name: str) -> bool:
 
     What faces nothing by structure is held against every matrix by content; a matrix of few units is not.
     """
-    own = [t for t in match.a.tensors if t.part.component == name and t.part.generic is None]
+    own = [t for t in match.a.tensors if t.part.component == name and t.part.excluded is None]
     sought = sum(t.params for t in own if is_searchable(t))
     return sought >= 0.5 * sum(t.params for t in own) and any(map(is_searchable, match.b.tensors))
 
@@ -234,7 +234,7 @@ def layer_matrices(
     layered = [
         t
         for t in sketch.tensors
-        if t.part.component in components and t.part.layer is not None and len(t.shape) > 1 and t.part.generic is None
+        if t.part.component in components and t.part.layer is not None and len(t.shape) > 1 and t.part.excluded is None
     ]
     met = [t for t in layered if t.name in related]
     rows, shapes = {_row(t) for t in met}, {t.shape for t in met}

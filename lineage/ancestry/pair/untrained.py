@@ -23,6 +23,6 @@ def is_untrained(sketch: CheckpointSketch) -> bool:
 def _are_drawn_alike(sketch: CheckpointSketch) -> bool:
     deviations: dict[Hashable, list[float]] = defaultdict(list)
     for t in sketch.tensors:
-        if t.part.layer is not None and len(t.shape) > 1 and t.part.generic is None:
+        if t.part.layer is not None and len(t.shape) > 1 and t.part.excluded is None:
             deviations[t.part.component, t.part.role, t.shape].append(t.stats.std)
     return all(max(found) - min(found) <= 2.0 * _DRAWN_ALIKE * max(found) for found in deviations.values())

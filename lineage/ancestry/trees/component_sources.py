@@ -16,6 +16,7 @@ from lineage.ancestry.trees.prices import Tree
 from lineage.ancestry.trees.search import Search
 from lineage.ancestry.trees.similarity import WORTH_A_LOOK
 from lineage.types import ComponentFinding, Edge
+from lineage.types.facts.descent import OtherComponents
 
 _A_PART = 0.01  # share of a model below which a component is a detail
 _TRIES = 3
@@ -123,6 +124,6 @@ def _edge(pairs: Pairs, child: int, source: int, findings: Sequence[ComponentFin
         z=evidence.z,
         log10_p=evidence.log10_p,
         confidence=largest.confidence,
-        basis=("these components come from here, the others from another model of the index",),
+        basis=(OtherComponents(),),
         layer_map=largest.layer_map,
     )

@@ -1,4 +1,4 @@
-"""Chosen arcs and merges as edges of the graph, in words."""
+"""Chosen arcs and merges as edges of the graph."""
 
 from __future__ import annotations
 
@@ -19,13 +19,16 @@ from lineage.ancestry.trees.pairs import Pairs
 from lineage.ancestry.trees.prices import Tree
 from lineage.ancestry.trees.search import Search
 from lineage.types import Edge, Relation
+from lineage.types.facts.descent import (
+    FromInitialisation,
+    InferredParent,
+    MergeAlternatives,
+    MergeResidual,
+    NearerThanInitialisation,
+    PutTogether,
+)
 
 UNOBSERVED = "unobserved-"  # how the id of a node begins that no model of the index is
-_PUT_TOGETHER = "this model has components from two models, so that it was put together from them"
-_INFERRED = (
-    "{count} models share {shared:.2f} of what they learned beyond the parent above: their own parent is not in the "
-    "index, r is estimated from them"
-)
 _BY_VALUES: tuple[Relation, ...] = ("re-encoded", "quantized", "pruned")
 _TUNED: tuple[Relation, ...] = ("fine-tuned", "continued-pretraining")
 _ALL = 0.1  # how far the share may lie off 1, as training moves on: 0.02 in the practice zoo
@@ -51,7 +54,7 @@ def measured_edges(search: Search) -> Iterator[Edge]:
             certainty = None if _is_open(child, arc.parent, search) else told.get(child)
             edge = _edge(arc, search.field, support, certainty)
             if child in sources:
-                edge = replace(edge, directed=True, basis=(*edge.basis, _PUT_TOGETHER))
+                edge = replace(edge, directed=True, basis=(*edge.basis, PutTogether()))
             yield _named(edge, is_first=arc.parent in search.field.first, is_below=alike and child in below)
     for child, mixture in search.mixtures.items():
         yield from _merge_edges(child, mixture, search.field.pairs)
@@ -178,7 +181,7 @@ def _missing_edge(arc: Arc, field: Field) -> Edge:
         source="measured",
         r=r,
         confidence=missing.shared,
-        basis=(_INFERRED.format(count=len(missing.children), shared=missing.shared),),
+        basis=(InferredParent(len(missing.children), missing.shared),),
     )
 
 
@@ -197,10 +200,9 @@ def _named(edge: Edge, *, is_first: bool, is_below: bool) -> Edge:
     the weak likeness of two of its descendants that are neighbours is continued training.
     """
     if is_first:
-        return replace(edge, relation="shared-init", basis=(*edge.basis, "the parent is an untrained initialisation"))
+        return replace(edge, relation="shared-init", basis=(*edge.basis, FromInitialisation()))
     if is_below and edge.relation in ("shared-init", "inconclusive"):
-        settled = "the family's initialisation is in the index, and these two are nearer than through it"
-        return replace(edge, relation="continued-pretraining", basis=(*edge.basis, settled))
+        return replace(edge, relation="continued-pretraining", basis=(*edge.basis, NearerThanInitialisation()))
     return edge
 
 
@@ -222,8 +224,8 @@ def _merge_edges(child: int, mixture: Mixture, pairs: Pairs) -> Iterator[Edge]:
             log10_p=found.evidence.log10_p,
             confidence=min(1.0, 1.0 - mixture.residual),
             basis=(
-                f"{mixture.method}: {mixture.residual:.1%} of the movement is left unexplained",
-                *([f"would do as well: {', '.join(instead)}"] if instead else []),
+                MergeResidual(mixture.method, mixture.residual),
+                *([MergeAlternatives(tuple(instead))] if instead else []),
             ),
             layer_map=mixture.layer_maps[place] if mixture.layer_maps else None,
         )

@@ -41,5 +41,5 @@ def _contents(sketch: CheckpointSketch) -> set[str]:
 
 
 def _matrices(sketch: CheckpointSketch) -> list[TensorSketch]:
-    weights = (t for t in sketch.tensors if t.part.generic is None and len(t.shape) > 1)
+    weights = (t for t in sketch.tensors if t.part.excluded is None and len(t.shape) > 1)
     return [t for t in weights if t.stats.distinct >= MIN_DISTINCT]

@@ -78,7 +78,7 @@ class Pairs:
 
     def components(self, model: int) -> set[str]:
         """The components of a model that hold weights of its own."""
-        return {t.part.component for t in self.sketches[model].tensors if t.part.generic is None}
+        return {t.part.component for t in self.sketches[model].tensors if t.part.excluded is None}
 
     def _corresponding(self, left: int, right: int) -> list[tuple[int, TensorMatch]]:
         found, straight = self.either(left, right)

@@ -73,7 +73,7 @@ def heirs(cohort: Cohort, rounded: Mapping[int, int]) -> dict[int, frozenset[int
 
 def _matrices(sketch: CheckpointSketch) -> list[TensorSketch]:
     ordered = sorted(sketch.tensors, key=lambda t: (t.part.component, t.part.role, t.part.layer or -1, t.shape, t.name))
-    return [t for t in ordered if len(t.shape) > 1 and t.part.generic is None]
+    return [t for t in ordered if len(t.shape) > 1 and t.part.excluded is None]
 
 
 def _off_levels(copy: Sequence[TensorSketch], finer: Sequence[TensorSketch]) -> float | None:

@@ -15,6 +15,7 @@ from lineage.checkpoints.adapters.reading import DORA, LORA
 from lineage.checkpoints.io.quoting import quoted
 from lineage.errors import UnsupportedFormat
 from lineage.types import AnyArray, Checkpoint, TensorView
+from lineage.written_reasons import written
 
 # Containers that one library puts in front of a tensor's name and another leaves out.
 _CONTAINERS = frozenset({"model", "transformer", "module", "base_model", "bert", "roberta", "distilbert", "gpt_neox"})
@@ -69,7 +70,8 @@ def _require_mergeable(base: Checkpoint, adapter: Checkpoint) -> None:
         )
     for name, reason in adapter.left_out:
         if reason != MAGNITUDE:
-            raise UnsupportedFormat(adapter.path, f"{quoted(name)} ({reason}) cannot be merged: merge it with PEFT")
+            said = f"{quoted(name)} ({written(reason)})"
+            raise UnsupportedFormat(adapter.path, f"{said} cannot be merged: merge it with PEFT")
 
 
 def _places(base: Checkpoint, adapter: Checkpoint) -> dict[str, str]:

@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from lineage.types.facts.exclusions import AdapterPart
+
 Kind = Literal["A", "B", "magnitude", "whole", "beside"]
 
-MAGNITUDE = "DoRA's magnitude: it scales rows of the base, which is not here"
-_BIAS = "a bias that the adapter adds to the module's own"
-_TOKENS = "rows of single tokens"
-_ORIGINAL = "a copy of the base's weight"
+MAGNITUDE = AdapterPart("dora-magnitude")
+_BIAS = AdapterPart("added-bias")
+_TOKENS = AdapterPart("token-rows")
+_ORIGINAL = AdapterPart("copy-of-base")
 
 _FACTOR = re.compile(
     r"(^|[._])(lora_(A|B|a|b|up|down|mid|embedding_A|embedding_B|magnitude_vector)|lora\.(up|down)"
@@ -40,7 +42,7 @@ class Named:
     kind: Kind
     target: str
     is_embedding: bool = False
-    reason: str | None = None
+    reason: AdapterPart | None = None
 
 
 def is_adapter(names: Iterable[str]) -> bool:

@@ -21,6 +21,7 @@ from lineage.checkpoints.io.quoting import quoted
 from lineage.checkpoints.reader import Contents, Facts
 from lineage.errors import Malformed, NoWeights, UnsupportedFormat
 from lineage.types import TensorView
+from lineage.types.facts.exclusions import AdapterPart, Exclusion
 
 LORA, DORA = "peft-lora", "peft-dora"
 
@@ -48,7 +49,7 @@ def read_adapter(path: Path, contents: Contents, held: Mapping[str, Any]) -> Con
     factors that do not fit, UnsupportedFormat for those of other kinds.
     """
     config = read_config(path, held)
-    left_out: list[tuple[str, str]] = list(contents.left_out)
+    left_out: list[tuple[str, Exclusion]] = list(contents.left_out)
     targets: dict[str, _Parts] = {}
     for view in contents.tensors:
         what = _named(path, view)
@@ -62,7 +63,7 @@ def read_adapter(path: Path, contents: Contents, held: Mapping[str, Any]) -> Con
         if parts.views.keys() & {"A", "B", "magnitude"}:
             products.append(_product(path, target, parts, config, recent))
             if "whole" in parts.views:
-                left_out.append((parts.views["whole"].name, "the base's weight, which the adapter changes"))
+                left_out.append((parts.views["whole"].name, AdapterPart("base-weight")))
         else:
             wholes.append(replace(parts.views["whole"], name=target))
     if not products:

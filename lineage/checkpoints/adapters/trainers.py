@@ -31,11 +31,13 @@ from lineage.checkpoints.io.quoting import quoted
 from lineage.checkpoints.reader import Contents
 from lineage.errors import Malformed, NoWeights
 from lineage.types import AnyArray, TensorView
+from lineage.types.facts.exclusions import AdapterPart
+from lineage.written_reasons import written
 
 ALPHA = "adapter.lora.alpha"  # of the metadata of a GGUF file
-WHOLE = "a whole change that is added to the base, not read"
-DECOMPOSED = "a factor of a kernel that is decomposed further, not read"
-BESIDE = "not a factor of an adapter"
+WHOLE = AdapterPart("whole-change")
+DECOMPOSED = AdapterPart("decomposed-factor")
+BESIDE = AdapterPart("no-factor")
 
 _ENDS = {
     ".lora_down": "down", ".lora_up": "up", ".lora_A": "down", ".lora_B": "up", ".lora_a": "down", ".lora_b": "up",
@@ -91,7 +93,7 @@ def read_with_scale(path: Path, contents: Contents) -> Contents | None:
             kinds[change.kind] += 1
             changes.append(_view(path, _target(module), change, parts, contents))
     if not changes:
-        raise NoWeights(path, f"holds an adapter whose factors are not read: {left_out[0][1]}")
+        raise NoWeights(path, f"holds an adapter whose factors are not read: {written(left_out[0][1])}")
     made = replace(contents, tensors=tuple(changes), left_out=tuple(left_out))
     made = gguf.restored(made) if contents.format == "gguf" else made
     return replace(made, format=f"{trainer}-{kinds.most_common(1)[0][0]}")

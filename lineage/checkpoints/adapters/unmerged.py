@@ -8,8 +8,9 @@ from dataclasses import replace
 from lineage.checkpoints.adapters.names import PREFIX, factor_of, is_factor
 from lineage.checkpoints.decode.non_weights import UNMERGED
 from lineage.checkpoints.reader import Contents
+from lineage.types.facts.exclusions import AdapterPart
 
-TRAINED = "trained in the place of the base's, which is here as well"
+TRAINED = AdapterPart("trained-in-place")
 
 _BASE = ".base_layer."
 _ORIGINAL = ".original_module."

@@ -11,6 +11,7 @@ from itertools import accumulate
 
 from lineage.checkpoints.decode.non_weights import AVERAGED, COUNTER
 from lineage.checkpoints.reader import Contents
+from lineage.types.facts.exclusions import Exclusion
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -23,7 +24,7 @@ _MOST_GROUPS = 8  # of averages: a module of that name in every layer is a part 
 _MOST_PLACES = 4  # where the weights of an average may begin
 
 
-def averages(shapes: Shapes) -> dict[str, str]:
+def averages(shapes: Shapes) -> dict[str, Exclusion]:
     """Which tensors, of those of a file with their shapes, are averages of others or count for them; with the reason.
 
     Names are compared without dots, which Stable Diffusion's `model_ema` takes out of them; a list, as torch_ema's
@@ -60,7 +61,7 @@ def _groups(shapes: Shapes) -> dict[str, list[str]]:
     return groups if len(groups) <= _MOST_GROUPS else {}
 
 
-def _of_tensorflow(shapes: Shapes) -> dict[str, str]:
+def _of_tensorflow(shapes: Shapes) -> dict[str, Exclusion]:
     weights = {name: match[1] for name in shapes if (match := _TENSORFLOW.fullmatch(name))}
     whole = all(shapes.get(weight) == shapes[name] for name, weight in weights.items())
     return dict.fromkeys(weights, AVERAGED) if whole else {}

@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterable
 
 from lineage.types import TensorView
+from lineage.types.facts.exclusions import AdapterPart, Exclusion, NotAWeight
 
-OPTIMIZER = "optimizer state"
-COUNTER = "training counter"
-METRIC = "a metric of training"
-AVERAGED = "a moving average of the weights beside it"
-RANDOM = "random-number state"
-UNMERGED = "a factor of an adapter that is not merged into the weights"
+OPTIMIZER = NotAWeight("optimizer-state")
+COUNTER = NotAWeight("training-counter")
+METRIC = NotAWeight("training-metric")
+AVERAGED = NotAWeight("moving-average")
+RANDOM = NotAWeight("random-state")
+UNMERGED = AdapterPart("unmerged-factor")
 
 _CONTAINERS = re.compile(
     r"optim(izer)?s?|optim(izer)?s?_(states?(_dict)?|weights)|opt_state|(lr_)?schedulers?(_state(_dict)?)?|(grad_|amp_)?scaler"
@@ -36,7 +37,7 @@ _KERAS = re.compile(rf"(?:.+/)?{_OPTIMIZERS}/(?:{_KEPT})", re.IGNORECASE)
 _COUNTERS = frozenset({"global_step", "save_counter", "beta1_power", "beta2_power"})
 
 
-def why_left_out(name: str) -> str | None:
+def why_left_out(name: str) -> Exclusion | None:
     """Say why the tensor of that dotted name is not a weight, or None if it may be one."""
     if "/" in name or name in _COUNTERS:
         return _why_left_out_of_tensorflow(name)
@@ -48,7 +49,7 @@ def why_left_out(name: str) -> str | None:
     return RANDOM if _RANDOM.search(name) else None
 
 
-def _why_left_out_of_tensorflow(path: str) -> str | None:
+def _why_left_out_of_tensorflow(path: str) -> Exclusion | None:
     parts = re.split(r"[/.]", path)
     if parts[-1] in _COUNTERS:
         return COUNTER
@@ -63,10 +64,10 @@ def _why_left_out_of_tensorflow(path: str) -> str | None:
     return RANDOM if _RANDOM.search(path.replace("/", ".")) else None
 
 
-def set_aside(views: Iterable[TensorView]) -> tuple[tuple[TensorView, ...], tuple[tuple[str, str], ...]]:
+def set_aside(views: Iterable[TensorView]) -> tuple[tuple[TensorView, ...], tuple[tuple[str, Exclusion], ...]]:
     """Part weights from the rest; the rest as (name, reason)."""
     kept: list[TensorView] = []
-    left_out: list[tuple[str, str]] = []
+    left_out: list[tuple[str, Exclusion]] = []
     for view in views:
         reason = why_left_out(view.name)
         if reason is None:

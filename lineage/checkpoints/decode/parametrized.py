@@ -26,9 +26,10 @@ from numpy.typing import NDArray
 from lineage.checkpoints.decode.non_weights import UNMERGED
 from lineage.checkpoints.reader import Contents
 from lineage.types import AnyArray, TensorView
+from lineage.types.facts.exclusions import Exclusion, NotAWeight
 
-MASK = "a prune mask, applied to its weight"
-SPECTRAL = "a vector of spectral norm"
+MASK = NotAWeight("prune-mask")
+SPECTRAL = NotAWeight("spectral-vector")
 
 Floats = NDArray[np.float64]
 
@@ -62,7 +63,7 @@ def computed(contents: Contents) -> Contents:
 
 def _replaced(contents: Contents, find: Callable[[str, _Parts], _Found | None]) -> Contents:
     weights: dict[str, TensorView] = {}
-    spent: dict[str, str | None] = {}
+    spent: dict[str, Exclusion | None] = {}
     for stem, parts in _groups(contents):
         found = find(stem, parts)
         if found is not None:

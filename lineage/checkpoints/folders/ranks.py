@@ -20,6 +20,7 @@ from lineage.checkpoints.io.quoting import quoted
 from lineage.checkpoints.reader import Contents
 from lineage.errors import CheckpointError, UnsupportedFormat
 from lineage.types import TensorView
+from lineage.types.facts.exclusions import Exclusion
 
 _CONSOLIDATED = re.compile(r"consolidated\.(?P<rank>\d\d)(?=\.)")
 _CERTAIN = (
@@ -137,7 +138,7 @@ def joined_ranks(folder: Path, names: Sequence[str], parts: Sequence[Contents]) 
         parts = _cut_by_layers(folder, names, parts)
     pieces: dict[str, list[Piece]] = {}
     whole: dict[str, TensorView] = {}
-    left_out: dict[tuple[str, str], None] = {}
+    left_out: dict[tuple[str, Exclusion], None] = {}
     for part in parts:
         for piece in part.pieces:
             pieces.setdefault(piece.view.name, []).append(piece)

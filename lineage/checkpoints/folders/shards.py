@@ -16,10 +16,11 @@ from lineage.checkpoints.reader import Contents
 from lineage.checkpoints.recognising import read_file
 from lineage.errors import Malformed, NoWeights, UnsupportedFormat
 from lineage.types import TensorView
+from lineage.types.facts.exclusions import Exclusion, NotAWeight
 
 MAX_INDEX = 64 << 20  # bytes; about 100 a tensor
 NUMBERED = re.compile(r"(.+)-(\d{5})-of-(\d{5})(\.\w+)")
-NOT_INDEXED = "not named by the index of the shards"
+NOT_INDEXED = NotAWeight("not-in-shard-index")
 
 
 def read_index(index: PositionedFile) -> tuple[dict[str, str], list[PositionedFile]]:
@@ -63,8 +64,8 @@ def _complete(names: Sequence[str]) -> list[str]:
 def read_shards(folder: Path, files: Sequence[PositionedFile], weight_map: Mapping[str, str] | None) -> Contents:
     """Join the tensors of all shards; with an index, each tensor from the shard that it names."""
     tensors: dict[str, TensorView] = {}
-    left_out: list[tuple[str, str]] = []
-    unread: list[tuple[str, int]] = []
+    left_out: list[tuple[str, Exclusion]] = []
+    unread: list[tuple[Exclusion, int]] = []
     formats: set[str] = set()
     skipped: set[str] = set()
     facts = None

@@ -22,11 +22,12 @@ from lineage.checkpoints.io.views import Place, check_name, count_elements, dens
 from lineage.checkpoints.reader import Contents
 from lineage.errors import Malformed, Truncated, UnsupportedDtype, UnsupportedFormat
 from lineage.types import TensorView
+from lineage.types.facts.exclusions import Exclusion, NotAWeight, NotRead
 
 MAX_VARIABLES = 1 << 18
 SCALE, ZERO = "_scale", "_zero"
-SETTING, SCALES = "a setting of the program", "scales of quantised values"
-PACKED = "4-bit codes packed for AWQ, which are not read from this format"
+SETTING, SCALES = NotAWeight("setting"), NotAWeight("quantisation-scales")
+PACKED = NotRead("awq-codes")
 _IN_ONE = 8  # 4-bit codes in an int32
 _VERSIONS = range(4, 7)  # before 4 the type of a value was told by its size alone
 _SPEC = re.compile(rb"[A-Z]\w{0,58}\x00")
@@ -111,7 +112,7 @@ def _variable(cursor: _Cursor) -> TensorView:
 
 
 def _contents(variables: dict[str, TensorView]) -> Contents:
-    tensors, left_out, unread = list[TensorView](), list[tuple[str, str]](), 0
+    tensors, left_out, unread = list[TensorView](), list[tuple[str, Exclusion]](), 0
     for name, view in variables.items():
         scale = variables.get(name + SCALE)
         if any(name.endswith(end) and name.removesuffix(end) in variables for end in (SCALE, ZERO)):

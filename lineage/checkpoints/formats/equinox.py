@@ -20,11 +20,12 @@ from lineage.checkpoints.io.views import count_elements
 from lineage.checkpoints.reader import Contents, Facts
 from lineage.errors import Malformed
 from lineage.types import TensorView
+from lineage.types.facts.exclusions import Exclusion, NotAWeight
 
 MAX_LEAVES = 1 << 18
 MAX_SETTINGS = 64 << 10  # bytes of the line of JSON
-WHOLE = "whole numbers or truth values, no weights"
-SETTING = "a single number, no weight"
+WHOLE = NotAWeight("integers-or-truth-values")
+SETTING = NotAWeight("single-number")
 # JAX knows one type of two bytes that NumPy has no name for.
 TYPES: dict[str, np.dtype[Any]] = dict.fromkeys(("<V2", "|V2"), np.dtype(ml_dtypes.bfloat16))
 
@@ -45,7 +46,7 @@ def read_leaves(file: PositionedFile, start: int = 0) -> Contents:
     """List the arrays from byte `start` on; what lies before is the line of settings. Raises CheckpointError."""
     settings = parse_object(file.path, read(file, 0, start), "its line of settings") if start else {}
     tensors: list[TensorView] = []
-    left_out: list[tuple[str, str]] = []
+    left_out: list[tuple[str, Exclusion]] = []
     number = 0
     while start < file.size:
         name = f"leaf.{number}"
@@ -77,7 +78,7 @@ def _begins_array(file: PositionedFile, at: int) -> bool:
     return MAGIC.startswith(read(file, at, min(len(MAGIC), file.size - at)))
 
 
-def _why_left_out(header: Header) -> str | None:
+def _why_left_out(header: Header) -> Exclusion | None:
     if not header.has_numbers:
         return TEXT
     if header.dtype.kind in "biu":

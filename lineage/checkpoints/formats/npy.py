@@ -20,11 +20,12 @@ from lineage.checkpoints.io.quoting import quoted
 from lineage.checkpoints.io.views import Place, check_name, count_elements, strided
 from lineage.errors import Malformed, Truncated, UnsupportedDtype
 from lineage.types import TensorView
+from lineage.types.facts.exclusions import NotAWeight
 
 MAGIC = b"\x93NUMPY"
 MAX_HEADER = 10_000  # bytes; NumPy's own limit
 USUAL_HEADER = 128  # bytes that NumPy writes for a small shape
-TEXT = "text or dates, not numbers"
+TEXT = NotAWeight("text-or-dates")
 _WIDEST = {"f": 8, "c": 16}  # long double has another layout on every machine
 _NO_NUMBERS = "USMm"  # text, bytes, dates, spans
 

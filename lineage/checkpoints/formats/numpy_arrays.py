@@ -15,6 +15,7 @@ from lineage.checkpoints.io.quoting import quoted
 from lineage.checkpoints.reader import Contents
 from lineage.errors import UnsupportedDtype, UnsupportedFormat
 from lineage.types import TensorView
+from lineage.types.facts.exclusions import Exclusion
 
 SUFFIX = ".npy"
 
@@ -45,7 +46,7 @@ def read_npz(archive: Archive) -> Contents:
     """List the arrays of an .npz archive, named after their members; text is left out."""
     path = archive.file.path
     views: list[TensorView] = []
-    others: list[tuple[str, str]] = []
+    others: list[tuple[str, Exclusion]] = []
     for member in archive.names:
         if not member.endswith(SUFFIX):
             continue

@@ -18,11 +18,14 @@ from lineage.checkpoints.io.views import EMPTY, Place, check_name, count_element
 from lineage.checkpoints.reader import Contents
 from lineage.errors import Malformed, Truncated, UnsupportedDtype
 from lineage.types import TensorView
+from lineage.types.facts.exclusions import UnreadType
+from lineage.written_reasons import written
 
 # The format allows 100,000,000 bytes. A tensor takes about 130 bytes of header, so that this holds a quarter
 # of a million tensors, twice what the largest public mixtures of experts have, and parsed it stays under 1 GB.
 MAX_HEADER = 32 << 20
 PREFIX = 8
+MAX_DTYPE = 120  # characters of one that is named
 _LETTERS = re.compile(rb"[ -~]{8}")
 MLX = "mlx"  # what MLX writes for `format` in the metadata
 
@@ -44,7 +47,7 @@ class SafetensorsReader:
         empty = {*without_elements(file.path, {entry.name: entry.shape for entry in entries})}
         known = [entry for entry in entries if entry.stored is not None]
         if entries and not known:
-            raise UnsupportedDtype(file.path, f"tensor {quoted(entries[0].name)} has {entries[0].unknown}")
+            raise UnsupportedDtype(file.path, f"tensor {quoted(entries[0].name)} has {written(entries[0].unknown)}")
         tensors, left_out = set_aside([entry.view(PREFIX + length) for entry in known if entry.name not in empty])
         left_out += tuple((entry.name, entry.unknown) for entry in entries if entry.stored is None)
         left_out += tuple((entry.name, EMPTY) for entry in entries if entry.name in empty)
@@ -61,7 +64,7 @@ class _Entry:
         if not isinstance(fields, dict) or not {"dtype", "shape", "data_offsets"} <= set(fields):
             raise Malformed(file.path, f"tensor {quoted(name)} needs dtype, shape and data_offsets")
         self.stored = SAFETENSORS.get(fields["dtype"]) if isinstance(fields["dtype"], str) else None
-        self.unknown = f"dtype {quoted(str(fields['dtype']))}, which this version cannot read"
+        self.unknown = UnreadType(str(fields["dtype"])[:MAX_DTYPE])
         self.shape = _sizes(file, name, fields["shape"])
         offsets = _sizes(file, name, fields["data_offsets"])
         if len(offsets) != 2 or offsets[0] > offsets[1]:

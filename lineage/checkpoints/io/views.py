@@ -14,10 +14,11 @@ from lineage.checkpoints.io.bytes import ByteSource
 from lineage.checkpoints.io.quoting import quoted
 from lineage.errors import Malformed
 from lineage.types import AnyArray, TensorView
+from lineage.types.facts.exclusions import NotAWeight
 
 MAX_DIMENSIONS = 32  # NumPy's own limit until version 2
 MAX_NAME = 1024  # characters
-EMPTY = "no elements"
+EMPTY = NotAWeight("no-elements")
 SPREAD = 1 << 20  # a strided band that spans up to this many bytes is read in one piece
 
 

@@ -22,7 +22,7 @@ PREDICATE = f"{NAMESPACE}graph:1"
 
 def render(lineage: Lineage) -> bytes:
     """The statement, unsigned; its predicate is `lineage/graph/1`. Raises LineageError for a graph without models."""
-    said = statement(lineage)
+    said = statement(lineage, with_facts=True)
     about = said["about"]
     subjects = [node for node in said["nodes"] if node["observed"] and about in (None, node["id"])]
     if not subjects:

@@ -22,9 +22,13 @@ _FACTS = ("id", "params", "observed", "root", "aliases", "copies", "family")
 _UNKNOWN: tuple[Any, ...] = (None, [])
 
 
-def statement(lineage: Lineage) -> dict[str, Any]:
-    """`lineage/graph/1` with every text escaped."""
+def statement(lineage: Lineage, *, with_facts: bool = False) -> dict[str, Any]:
+    """`lineage/graph/1` with every text escaped; reasons are in English, and as facts where these are asked for."""
     value: dict[str, Any] = each_text(document(lineage), plain)
+    if not with_facts:
+        for key, held in (("contradiction_facts", [value]), ("basis_facts", value["edges"])):
+            for one in held:
+                del one[key]
     return value
 
 

@@ -10,7 +10,9 @@ from lineage.report.graphs import styles
 from lineage.report.graphs.placement import Box, Layout, layout
 from lineage.report.graphs.routes import Route, routes
 from lineage.report.kinship import caption, families
+from lineage.report.words import texts
 from lineage.types import Edge, Lineage, Node
+from lineage.types.facts import Fact
 
 NAME_SIZE = 12.0
 SMALL_SIZE = 9.5
@@ -175,7 +177,7 @@ def _edge_title(edge: Edge, names: Mapping[str, str]) -> str:
     if edge.confidence is not None:
         figures.append(f"confidence {edge.confidence:.2f}")
     lines = [f"{names[edge.parent]} {way} {names[edge.child]}", caption(edge)]
-    return "\n".join(map(plain, [*lines, *(["  ".join(figures)] if figures else []), *edge.basis]))
+    return "\n".join(map(plain, [*lines, *(["  ".join(figures)] if figures else []), *texts(edge.basis)]))
 
 
 def _head(lineage: Lineage, width: float) -> tuple[tuple[Label, ...], tuple[Sample, ...], float]:
@@ -206,11 +208,14 @@ def _caption(lineage: Lineage) -> str:
     return ", ".join(parts)
 
 
-def _foot(contradictions: Sequence[str], y: float, width: float) -> tuple[tuple[Label, ...], float]:
+def _foot(contradictions: Sequence[Fact], y: float, width: float) -> tuple[tuple[Label, ...], float]:
     """Where cards and weights disagree, one line each, and the height of the page."""
     if not contradictions:
         return (), y
-    shown = [f"declared, but not what the weights say: {plain(text)}" for text in contradictions[:_MOST_CONTRADICTIONS]]
+    shown = [
+        f"declared, but not what the weights say: {plain(text)}"
+        for text in texts(contradictions[:_MOST_CONTRADICTIONS])
+    ]
     if len(contradictions) > len(shown):
         shown.append(f"and {len(contradictions) - len(shown)} more")
     size = SMALL_SIZE + 1

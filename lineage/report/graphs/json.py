@@ -6,8 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from lineage.report.json import finite
+from lineage.report.facts import fact_values
+from lineage.report.figures import finite
 from lineage.report.kinship import families
+from lineage.report.words import texts
 from lineage.types import Edge, Lineage, Node
 
 
@@ -20,7 +22,8 @@ def document(lineage: Lineage) -> dict[str, Any]:
         "about": lineage.about,
         "nodes": [{**node_value(node), "family": family[node.id]} for node in lineage.nodes],
         "edges": [edge_value(edge, names) for edge in lineage.edges],
-        "contradictions": list(lineage.contradictions),
+        "contradictions": texts(lineage.contradictions),
+        "contradiction_facts": fact_values(lineage.contradictions),
     }
 
 
@@ -57,7 +60,8 @@ def edge_value(edge: Edge, names: Mapping[str, str]) -> dict[str, Any]:
         "z": finite(edge.z),
         "log10_p": finite(edge.log10_p),
         "confidence": _share(edge.confidence),
-        "basis": list(edge.basis),
+        "basis": texts(edge.basis),
+        "basis_facts": fact_values(edge.basis),
         "layer_map": None if edge.layer_map is None else [list(pair) for pair in edge.layer_map],
     }
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import networkx as nx
 
 _NO_CHARACTERS = str.maketrans({"\ufffe": "\\ufffe", "\uffff": "\\uffff"})
-_ENDS = ("id", "parent", "child", "parent_name", "child_name")
+_ELSEWHERE = ("id", "parent", "child", "parent_name", "child_name", "basis_facts")  # what `basis` says in English
 
 
 def network(lineage: Lineage) -> nx.MultiDiGraph[str]:
@@ -38,7 +38,7 @@ def xml_text(text: str) -> str:
 
 
 def _attributes(value: dict[str, Any]) -> dict[str, str | int | float | bool]:
-    return {key: _attribute(one) for key, one in value.items() if one is not None and key not in _ENDS}
+    return {key: _attribute(one) for key, one in value.items() if one is not None and key not in _ELSEWHERE}
 
 
 def _attribute(value: Any) -> str | int | float | bool:

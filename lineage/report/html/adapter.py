@@ -101,9 +101,7 @@ def _like(say: Texts, answer: Whois) -> Markup:
     if not others:
         return tag("p", say("adapter.like_none", count=answer.limits.models_searched))
     reasons = [
-        tag("li", model(one.model_name), ": ", between("; ", [say.phrase(text) for text in one.basis]))
-        for one in others
-        if one.basis
+        tag("li", model(one.model_name), ": ", between("; ", map(say.fact, one.basis))) for one in others if one.basis
     ]
     return joined(
         tag("p", say("adapter.like")),

@@ -17,7 +17,7 @@ def ancestry(say: Texts, answer: Whois, relatives: Lineage | None) -> Markup:
     lineage, omitted = kin(answer, relatives)
     graph = painted(lineage, {node.id: f"model-{i}" for i, node in enumerate(lineage.nodes)}, lineage.about)
     drawn = picture(say, graph, say("graph.label", count=len(lineage.nodes)))
-    disagreements = [tag("li", say.phrase(text)) for text in lineage.contradictions]
+    disagreements = [tag("li", say.fact(one)) for one in lineage.contradictions]
     return section(
         "ancestry",
         say("head.ancestry"),

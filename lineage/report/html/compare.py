@@ -11,11 +11,12 @@ from lineage.report.html.document import document, section
 from lineage.report.html.markup import Markup, between, joined, script_json, tag
 from lineage.report.html.palette import pieces
 from lineage.report.html.shares import component_table, share_bar
-from lineage.report.html.texts import Language, Texts, texts
+from lineage.report.html.texts import Texts, texts
 from lineage.report.html.verdict import badge, sentences
 from lineage.report.html.whois import facts, layers
 from lineage.report.html.wording import NONE, model
 from lineage.report.text.places import stand_of
+from lineage.report.words import Language
 from lineage.types import CheckpointSketch, Comparison, Whois
 
 

@@ -10,9 +10,10 @@ from lineage.report.html.bundles import bundled
 from lineage.report.html.document import document, scrolling, section
 from lineage.report.html.markup import Markup, between, joined, tag
 from lineage.report.html.picture import edge_word, legend, painted, picture
-from lineage.report.html.texts import Language, Texts, texts
+from lineage.report.html.texts import Texts, texts
 from lineage.report.html.wording import NONE, model, r_figure, z_figure
 from lineage.report.kinship import connected, founders
+from lineage.report.words import Language
 from lineage.types import Edge, Lineage, Node
 
 _UNFOLDED = 60  # models up to which every family lies open
@@ -45,7 +46,7 @@ def graph_page(lineage: Lineage, language: Language = "en") -> bytes:
     ]
     if alone:
         folds.append(_alone(say, alone, is_open))
-    texts_ = [tag("li", say.phrase(text)) for text in lineage.contradictions]
+    texts_ = [tag("li", say.fact(one)) for one in lineage.contradictions]
     against = section("contradictions", say("graph.contradictions"), tag("ul", texts_)) if texts_ else ""
     body = joined(
         tag("header", tag("h1", say("graph.page")), _summary(say, lineage, len(related), len(alone))),

@@ -78,9 +78,9 @@ def limits(say: Texts, answer: Whois, searched: Markup | None = None) -> Markup:
         say("head.limits"),
         tag("p", searched or between(" ", _searched(say, answer))),
         tag("h3", say("limits.not_tested")),
-        tag("ul", *(tag("li", say.phrase(text)) for text in answer.limits.not_tested)),
+        tag("ul", *(tag("li", say.fact(one)) for one in answer.limits.not_tested)),
         tag("h3", say("limits.looked_for")),
-        tag("ul", *(tag("li", say.phrase(text)) for text in answer.limits.transformations)),
+        tag("ul", *(tag("li", say.fact(one)) for one in answer.limits.transformations)),
         tag("h3", say("limits.left_out")),
         tag("ul", *items) if items else tag("p", say("limits.nothing")),
     )
@@ -148,15 +148,15 @@ def _ways(say: Texts, answer: Whois) -> Iterator[Markup]:
         yield tag("h3", model(one.model_name))
         yield tag("p", _way(say, replace(one, role=placed_role(answer, one.model, one.role))))
         rows: list[list[str]] = [
-            [say.phrase(cue.text), say(f"direction.{cue.role}"), say("direction.odds", ratio=f"{cue.ratio:.0f}")]
+            [say.fact(cue.fact), say(f"direction.{cue.role}"), say("direction.odds", ratio=f"{cue.ratio:.0f}")]
             for cue in one.cues
         ]
         if rows:
             heads = [say("direction.cue"), say("direction.says"), say("direction.ratio")]
             yield table(say("direction.caption"), heads, rows, figures=(2,))
-        seen = [text for text in one.basis if text not in {cue.text for cue in one.cues}]
+        seen = [fact for fact in one.basis if fact not in {cue.fact for cue in one.cues}]
         if seen:
-            yield tag("p", say("direction.seen"), " ", between("; ", [say.phrase(text) for text in seen]))
+            yield tag("p", say("direction.seen"), " ", between("; ", map(say.fact, seen)))
 
 
 def _way(say: Texts, one: Comparison) -> Markup:
@@ -170,11 +170,8 @@ def _way(say: Texts, one: Comparison) -> Markup:
 
 def _left_out(say: Texts, answer: Whois) -> Mapping[Markup, Markup]:
     reasons_: dict[Markup, list[str]] = {}
-    for one in answer.generic:
-        reasons_.setdefault(say.phrase(one.reason), []).append(one.tensor)
-    for text in answer.left_out:
-        name, _, reason = text.rpartition(": ")
-        reasons_.setdefault(say.phrase(reason), []).append(name or reason)
+    for one in (*answer.excluded, *answer.left_out):
+        reasons_.setdefault(say.fact(one.reason), []).append(one.tensor)
     return {reason: _names(say, names) for reason, names in reasons_.items()}
 
 

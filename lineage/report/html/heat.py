@@ -6,6 +6,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from lineage.report.html.document import scrolling
 from lineage.report.html.markup import Markup, between, joined, tag, unmarked
@@ -22,7 +23,15 @@ _LONG = 4  # letters of a heading that is set upright
 _Z_STEPS = (3.0, 6.0, 12.0, 25.0, 50.0, 100.0)
 _Z_SHADES = (0, 3, 5, 7, 8, 9, 10)
 
-Cells = Mapping[tuple[int | None, str], Sequence[TensorMatch]]
+
+class Column(NamedTuple):
+    """A column of a map: the tensors of one role that count as evidence, or those that do not."""
+
+    role: str
+    is_used: bool
+
+
+Cells = Mapping[tuple[int | None, Column], Sequence[TensorMatch]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +52,7 @@ def shown(answer: Whois, pieces: Iterable[Piece]) -> tuple[Shown, ...]:
 def heat_map(say: Texts, one: Shown) -> Markup:
     """The two maps of a component side by side."""
     tensors = _tensors(one.piece, one.found)
-    cells: dict[tuple[int | None, str], list[TensorMatch]] = {}
+    cells: dict[tuple[int | None, Column], list[TensorMatch]] = {}
     for match in tensors:
         cells.setdefault((match.layers[0], _column(match)), []).append(match)
     named = say.word("component", one.piece.finding.name)
@@ -72,8 +81,8 @@ def _tensors(piece: Piece, found: Comparison) -> list[TensorMatch]:
     return [m for m in found.tensors if m.component == piece.finding.name and (m.r is not None or m.z is not None)]
 
 
-def _column(match: TensorMatch) -> str:
-    return match.role if match.used else f"{match.role}\n"
+def _column(match: TensorMatch) -> Column:
+    return Column(match.role, match.used)
 
 
 def _map(
@@ -81,7 +90,7 @@ def _map(
 ) -> Markup:
     columns = sorted({column for _, column in cells}, key=_order)
     layers = sorted({layer for layer, _ in cells}, key=lambda layer: -1 if layer is None else layer)
-    headings = {column: say.word("tensor", column.strip()) for column in columns}
+    headings = {column: say.word("tensor", column.role) for column in columns}
     heads = [tag("th", text, scope="col", class_=_head_class(column, text)) for column, text in headings.items()]
     rows = [
         tag(
@@ -96,9 +105,9 @@ def _map(
     return scrolling(tag("table", name, top, tag("tbody", rows)), Markup(caption))
 
 
-def _head_class(column: str, heading: str) -> str | None:
+def _head_class(column: Column, heading: str) -> str | None:
     classes = ["upright"] if len(heading) > _LONG and heading.isascii() else []  # Hangul is no longer than a cell
-    return " ".join([*classes, "out"] if column.endswith("\n") else classes) or None
+    return " ".join([*classes, "out"] if not column.is_used else classes) or None
 
 
 def _cell(
@@ -137,6 +146,6 @@ def _z_cell(match: TensorMatch) -> tuple[float | None, str, int]:
     return z, str(z_figure(z)), _Z_SHADES[bisect_right(_Z_STEPS, z)]
 
 
-def _order(column: str) -> tuple[bool, int, str]:
-    role = column.strip()
-    return column.endswith("\n"), _ROLES.index(role) if role in _ROLES else len(_ROLES), role
+def _order(column: Column) -> tuple[bool, int, str]:
+    role = column.role
+    return not column.is_used, _ROLES.index(role) if role in _ROLES else len(_ROLES), role

@@ -31,8 +31,7 @@ def kin(answer: Whois, relatives: Lineage | None = None) -> tuple[Lineage, int]:
     nodes = tuple(node for node in lineage.nodes if node.id in kept)
     inside = (edge for edge in lineage.edges if edge.parent in kept and edge.child in kept)
     edges = tuple(sorted(inside, key=lambda edge: query not in (edge.parent, edge.child)))
-    names = tuple(f"{node.name} " for node in nodes)
-    against = tuple(text for text in lineage.contradictions if text.startswith(names))
+    against = tuple(one for one in lineage.contradictions if one.child in kept)
     return replace(lineage, nodes=nodes, edges=edges, contradictions=against), len(lineage.nodes) - len(nodes)
 
 

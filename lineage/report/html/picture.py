@@ -92,7 +92,7 @@ def edge_rows(say: Texts, one: Painted) -> list[list[str]]:
             r_figure(edge.r),
             z_figure(edge.z),
             NONE if edge.confidence is None else f"{edge.confidence:.2f}",
-            between("; ", [say.phrase(text) for text in edge.basis]),
+            between("; ", map(say.fact, edge.basis)),
         ]
         for edge in one.lineage.edges
     ]
@@ -177,7 +177,7 @@ def _edge_title(say: Texts, edge: Edge, names: Mapping[str, str]) -> Markup:
         joined(say(f"edge.{edge.source}"), ": ", edge_word(say, edge)),
         joined("" if edge.directed else say("edge.open")),
         between("  ", figures),
-        *(say.phrase(text) for text in edge.basis),
+        *map(say.fact, edge.basis),
     ]
     return Markup("\n".join(unmarked(line) for line in lines if line))
 

@@ -15,10 +15,11 @@ from lineage.report.html.heat import heat_map, scale, shown
 from lineage.report.html.markup import Markup, joined, script_json, tag
 from lineage.report.html.palette import Piece, pieces
 from lineage.report.html.shares import component_table, share_bar
-from lineage.report.html.texts import Language, texts
 from lineage.report.html.texts import Texts as Say
+from lineage.report.html.texts import texts
 from lineage.report.html.verdict import badge, paragraph
 from lineage.report.html.wording import NONE, model
+from lineage.report.words import Language
 from lineage.types import CheckpointSketch, Lineage, Whois
 
 

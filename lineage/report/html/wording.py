@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from lineage.report.figures import correlation, p_value, percent, score, spans
+from collections.abc import Sequence
+
+from lineage.report.figures import correlation_figure, p_parts, percent, score_figure, spans
 from lineage.report.html.markup import Markup, between, escaped, joined, tag
 from lineage.report.html.texts import Texts
+from lineage.report.schemes import scheme_words
 from lineage.report.text.inherited import MOST_PARTS
 from lineage.types import ComponentFinding, Cue, Direction, InheritedPart, Relation
+from lineage.types.facts import Fact
+from lineage.types.facts.schemes import Scheme
 
 NONE, MINUS, TIMES = "\N{EN DASH}", "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
 WITHOUT_DIRECTION: frozenset[Relation] = frozenset(
@@ -21,33 +26,34 @@ def model(name: str) -> Markup:
 
 def r_figure(r: float | None) -> Markup:
     """A correlation without its letter."""
-    return escaped(correlation(r)[2:].replace("-", NONE if r is None else MINUS))
+    figure = correlation_figure(r)
+    return escaped(NONE if figure is None else figure.replace("-", MINUS))
 
 
 def z_figure(z: float | None) -> Markup:
     """A z without its letter."""
-    return escaped(score(z)[2:].replace("-0.0", "0.0").replace("-", NONE if z is None else MINUS))
+    figure = score_figure(z)
+    return escaped(NONE if figure is None else "0.0" if figure == "-0.0" else figure.replace("-", MINUS))
 
 
 def p_figure(log10_p: float) -> Markup:
     """A p-value without its letter, the power of ten raised."""
-    text = p_value(log10_p)[2:]
-    front, found, exponent = text.partition("e")
-    if not found:
-        return escaped(text)
-    digit = front.replace("< 1", "< ")
-    times = "" if digit.endswith("< ") else f" {TIMES} "
-    return joined(digit, f"{times}10", tag("sup", exponent.replace("-", MINUS)))
+    parts = p_parts(log10_p)
+    if parts.exponent is None:
+        return escaped(parts.digits)
+    front = "< " if parts.is_below else f"{parts.digits} {TIMES} "
+    return joined(front, "10", tag("sup", f"{parts.exponent}".replace("-", MINUS)))
 
 
-def relation(say: Texts, word: Relation, scheme: str | None = None) -> Markup:
+def relation(say: Texts, word: Relation, schemes: Sequence[Scheme] = ()) -> Markup:
     """The word for a relation, with the scheme of a quantisation."""
-    return say.word("relation", word) if scheme is None else joined(say.word("relation", word), f" ({scheme})")
+    said = scheme_words(schemes, say.language)
+    return say.word("relation", word) if said is None else joined(say.word("relation", word), f" ({said})")
 
 
 def finding_words(say: Texts, finding: ComponentFinding) -> Markup:
     """The word for a component, with the parts that it is true of where it is not true of all."""
-    word = relation(say, finding.relation, finding.scheme)
+    word = relation(say, finding.relation, finding.schemes)
     parts = () if finding.inherited is None else finding.inherited.parts
     if not parts:
         return word
@@ -77,7 +83,7 @@ def direction(say: Texts, word: Relation, role: Direction | None) -> Markup:
     return say(f"direction.{role}")
 
 
-def reasons(say: Texts, role: Direction | None, basis: tuple[str, ...], cues: tuple[Cue, ...]) -> Markup:
+def reasons(say: Texts, role: Direction | None, basis: tuple[Fact, ...], cues: tuple[Cue, ...]) -> Markup:
     """What decided the direction."""
-    decided = [cue.text for cue in cues if cue.role == role] or list(basis)
-    return between("; ", [say.phrase(text) for text in decided])
+    decided = [cue.fact for cue in cues if cue.role == role] or list(basis)
+    return between("; ", map(say.fact, decided))

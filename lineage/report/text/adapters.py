@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lineage.report.figures import correlation, p_value, percent, plain, score
+from lineage.report.words import texts
 from lineage.types import Adapted, Addition, Fit, Whois
 
 _KINDS = {"lora": "LoRA", "dora": "DoRA", "loha": "LoHa", "lokr": "LoKr"}
@@ -20,7 +21,7 @@ def adapter_lines(answer: Whois, adapted: Adapted) -> Iterator[str]:
     for one in adapted.additions:
         yield _merged(one) if one.word == "merged" else _alike(one)
     if answer.nearest is not None:
-        for reason in answer.nearest.basis:
+        for reason in texts(answer.nearest.basis):
             yield f"{plain(answer.nearest.model_name)} and this: {plain(reason)}"
 
 

@@ -7,12 +7,11 @@ from dataclasses import replace
 from typing import get_args
 
 from lineage.checkpoints import is_remote
-from lineage.report.figures import percent
 from lineage.report.text.places import placed_role, stand_of
 from lineage.types import Addition, Comparison, ComponentFinding, Direction, Edge, Lineage, Node, Relation, Whois
+from lineage.types.facts.descent import AdapterAdded, MergedOrExtracted, NamedIn
 
 _RELATIONS = frozenset(get_args(Relation))
-_OPEN = "merged, or taken out of the difference: the weights do not tell"
 
 
 def lineage_of(answer: Whois, relatives: Lineage | None = None) -> Lineage:
@@ -49,7 +48,7 @@ def _with_answer(answer: Whois, known: Lineage, held: Mapping[str, str]) -> Line
         named = _named(said.model, others) or Node(f"declared:{said.model}", said.model, 0, observed=False)
         nodes.setdefault(named.id, named)
         relation: Relation = said.relation if said.relation in _RELATIONS else "inconclusive"  # type: ignore[assignment]
-        edges.append(Edge(named.id, sketch.id, relation, True, "declared", basis=(said.source,)))
+        edges.append(Edge(named.id, sketch.id, relation, True, "declared", basis=(NamedIn(said.source),)))
     return Lineage(tuple(nodes.values()), tuple(edges), known.contradictions)
 
 
@@ -111,8 +110,6 @@ def _with_additions(answer: Whois, known: Lineage, query: str, held: Mapping[str
 
 def _addition(adapter: str, end: str, one: Addition) -> Edge:
     """Without a direction: an adapter that was taken out of a model's difference to its base gives the same sum."""
-    share = percent(one.predicted)
-    given = f"{one.base_name} and {one.weight:.2f} times the adapter give {share} of the values that moved"
     return Edge(
         adapter,
         end,
@@ -122,7 +119,7 @@ def _addition(adapter: str, end: str, one: Addition) -> Edge:
         r=one.r,
         z=one.z,
         log10_p=one.log10_p,
-        basis=(given, _OPEN),
+        basis=(AdapterAdded(one.base_name, one.weight, one.predicted), MergedOrExtracted()),
     )
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from lineage.report.facts import fact_value
-from lineage.report.figures import percent, phrase, plain
-from lineage.report.json import checkpoint, finite, inherited_parts
+from lineage.report.facts import fact_value, fact_values
+from lineage.report.figures import finite, percent, phrase, plain
+from lineage.report.json import checkpoint, inherited_parts
 from lineage.report.text.canvas import JOINT, Canvas
 from lineage.report.text.inherited import named
-from lineage.report.words import text
+from lineage.report.words import text, texts
 from lineage.report.words.policy_en import name, names_ancestor
 from lineage.types import Audit, Descent, Direction, PolicyFinding, PolicyVerdict, Standing
 
@@ -70,7 +70,8 @@ def audit_value(audit: Audit) -> dict[str, Any]:
             "models_searched": limits.models_searched,
             "index_id": limits.index_id,
             "min_detectable_r": finite(limits.min_detectable_r),
-            "not_tested": list(limits.not_tested),
+            "not_tested": texts(limits.not_tested),
+            "not_tested_facts": fact_values(limits.not_tested),
         },
         "notes": [text(note) for note in audit.notes],
         "note_facts": [fact_value(note) for note in audit.notes],
@@ -164,7 +165,8 @@ def _descent(line: Descent) -> dict[str, Any]:
         "certainty": line.certainty,
         "confidence": finite(line.confidence),
         "through": [name(one) for one in line.through],
-        "basis": list(line.basis),
+        "basis": texts(line.basis),
+        "basis_facts": fact_values(line.basis),
         "r": finite(line.r),
         "z": finite(line.z),
         "log10_p": finite(line.log10_p),

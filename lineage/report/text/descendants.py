@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from lineage.report.figures import phrase, plain, probability
+from lineage.report.facts import fact_values
+from lineage.report.figures import finite, phrase, plain, probability
 from lineage.report.graphs.json import edge_value, node_value
-from lineage.report.json import finite
 from lineage.report.kinship import declared_word, part
 from lineage.report.text.canvas import Canvas
+from lineage.report.words import texts
 from lineage.types import Descendant, Descendants, Edge, Lineage
 
 _BOTH_WAYS = (
@@ -31,13 +32,13 @@ def descendants_screen(found: Descendants, width: int = 100, colour: bool = Fals
         canvas.line(f"{_BOTH_WAYS}:", indent=2)
         canvas.table([[f"    {plain(one.node.name)}", _told(one, found.model.id, names)] for one in found.open])
     for edge in found.declared:
-        where = f" ({'; '.join(plain(text) for text in edge.basis)})" if edge.basis else ""
+        where = f" ({'; '.join(map(plain, texts(edge.basis)))})" if edge.basis else ""
         ends = f"{names[edge.child]} from {names[edge.parent]}"
         canvas.line(f"{declared_word(edge)}, not measured: {ends}{where}", indent=2)
     canvas.line(
         f"searched: {found.models:,} models (index {found.index_id}); what no index holds is not named", indent=2
     )
-    canvas.line(f"not tested: {'; '.join(found.not_tested)}", indent=2)
+    canvas.line(f"not tested: {'; '.join(texts(found.not_tested))}", indent=2)
     return canvas.text()
 
 
@@ -53,7 +54,8 @@ def descendants_value(found: Descendants) -> dict[str, Any]:
         "limits": {
             "models_searched": found.models,
             "index_id": found.index_id,
-            "not_tested": list(found.not_tested),
+            "not_tested": texts(found.not_tested),
+            "not_tested_facts": fact_values(found.not_tested),
         },
     }
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from lineage.report.figures import count, percent, plain
 from lineage.report.text.canvas import Canvas
+from lineage.report.words import text
 from lineage.types import CheckpointSketch, Layout, ModelRecord
 
 _MOST_ID = 12  # digits of an id that tell models apart in practice
@@ -81,7 +82,7 @@ def show_screen(
         [
             [
                 f"  {plain(t.name)}", plain(t.part.role), "x".join(map(str, t.shape)) or "scalar", plain(t.dtype),
-                plain(t.part.generic or ""),
+                "" if t.part.excluded is None else plain(text(t.part.excluded)),
             ]
             for t in sketch.tensors
         ],

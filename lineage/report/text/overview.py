@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from lineage.report.figures import plain
 from lineage.report.kinship import families, founders
 from lineage.report.text.canvas import Canvas
+from lineage.report.words import texts
 from lineage.types import Edge, Lineage, Node
 
 _FEW = 3  # founders spelled out before the rest is counted
@@ -33,7 +34,7 @@ def overview_screen(lineage: Lineage, width: int = 100, colour: bool = False) ->
     declared = [edge for edge in lineage.edges if edge.source == "declared"]
     if declared:
         canvas.line(f"declared edges: {len(declared)}, kept apart from what was measured", indent=2)
-    for text in lineage.contradictions:
+    for text in texts(lineage.contradictions):
         canvas.line(f"contradiction: {plain(text)}", "yellow", indent=2)
     return canvas.text()
 

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from lineage.report.figures import percent, phrase, plain, probability
+from lineage.report.schemes import scheme_words
 from lineage.report.text.inherited import named
+from lineage.report.words import texts
 from lineage.types import Comparison, ComponentFinding, Direction, Place, Relation, Relative, Verdict, Whois
 
 Stand = Literal["parents", "ancestors", "descendants", "siblings", "copies", "open"]
@@ -86,7 +88,7 @@ def headline(answer: Whois) -> Headline:
 def component_words(answer: Whois, finding: ComponentFinding, model: str | None, name: str | None) -> str:
     """What a component is to the model that it has most in common with, as far as the place says which came first."""
     if answer.adapted is not None and name is not None:
-        return f"{phrase(finding.relation, finding.role, finding.scheme)} {plain(name)}"
+        return f"{phrase(finding.relation, finding.role, scheme_words(finding.schemes))} {plain(name)}"
     if model is None or name is None:
         return unfound(finding)
     return in_common(finding, stand_of(answer.place, model), name)
@@ -94,7 +96,7 @@ def component_words(answer: Whois, finding: ComponentFinding, model: str | None,
 
 def in_common(finding: ComponentFinding, stand: Stand | None, name: str) -> str:
     """What a component has in common with a model that stands there: "from" is said of parents alone."""
-    other, what = plain(name), phrase(finding.relation, None, finding.scheme, bare=True)
+    other, what = plain(name), phrase(finding.relation, None, scheme_words(finding.schemes), bare=True)
     own_words: Mapping[Relation, str] = {
         "independent": unfound(finding),
         "inconclusive": f"alike in {other}; by descent or from one initialisation: open",
@@ -102,7 +104,7 @@ def in_common(finding: ComponentFinding, stand: Stand | None, name: str) -> str:
         "sibling": f"{phrase('sibling', None)} {other}",
     }
     by_stand: Mapping[Stand | None, str] = {
-        "parents": f"{phrase(finding.relation, 'child', finding.scheme)} {other}",
+        "parents": f"{phrase(finding.relation, 'child', scheme_words(finding.schemes))} {other}",
         "copies": f"identical to {other}" if finding.relation == "identical" else f"the same weights as {other}",
         "descendants": f"passed on to {other} ({what})",
         "siblings": f"shared with {other} (sibling, {what})",
@@ -164,7 +166,7 @@ def lines(answer: Whois) -> Iterator[str]:
         yield f"siblings: {_listed(place.siblings, answer)}"
     for one in place.open:
         odds = f"probability {probability(one.probability)} that it is the parent"
-        leans = f"; {'; '.join(plain(text) for text in one.basis)}" if one.basis else ""
+        leans = f"; {'; '.join(map(plain, texts(one.basis)))}" if one.basis else ""
         word = phrase(one.relation, None, bare=True)
         yield f"open: {plain(one.model_name)} ({word}); either may come from the other, {odds}{leans}"
     if place.open:

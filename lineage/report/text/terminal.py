@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import median
 
-from lineage.report.figures import correlation, p_value, percent, phrase, plain, runs, score
+from lineage.report.figures import (
+    correlation,
+    correlation_figure,
+    p_value,
+    percent,
+    phrase,
+    plain,
+    runs,
+    score,
+    score_figure,
+)
 from lineage.report.text.adapters import adapter_lines, searched
 from lineage.report.text.canvas import JOINT, Canvas
 from lineage.report.text.inherited import named, share_words
@@ -20,6 +30,7 @@ from lineage.report.text.places import (
     pair_verdict,
     unfound,
 )
+from lineage.report.words import text, texts
 from lineage.types import (
     CheckpointSketch,
     Comparison,
@@ -27,12 +38,13 @@ from lineage.types import (
     Declared,
     Direction,
     Evidence,
-    Generic,
+    Excluded,
     Relation,
     TensorMatch,
     Verdict,
     Whois,
 )
+from lineage.types.facts import Fact
 
 _STYLES: dict[Verdict, str] = {
     "identical": "bold magenta",
@@ -54,26 +66,26 @@ def whois_screen(answer: Whois, width: int = 100, colour: bool = False) -> str:
     sketch = answer.sketch
     canvas.pair(plain(sketch.name), headline(answer).text, _STYLES[answer.verdict])
     canvas.table([_placed_row(answer, *placed) for placed in answer.components], right=(1,))
-    for text in () if answer.adapted is None else adapter_lines(answer, answer.adapted):
-        canvas.line(text, indent=2)
+    for line in () if answer.adapted is None else adapter_lines(answer, answer.adapted):
+        canvas.line(line, indent=2)
     for parent in answer.place.parents:
         compared = comparison_of(answer, parent.model)
         if compared is not None:
             canvas.line(_direction(compared, "child"), indent=2)
             _seen(canvas, compared)
-    for text in lines(answer):
-        canvas.line(text, indent=2)
+    for line in lines(answer):
+        canvas.line(line, indent=2)
     for other in answer.alternatives[:_COMPARED]:
         canvas.line(f"compared: {plain(other.model_name)}, {_figures(other.evidence)}", indent=2)
     if (more := len(answer.alternatives) - _COMPARED) > 0:
         canvas.line(f"compared: {more:,} more related ones (`--json` lists them)", indent=2)
-    _left_out(canvas, answer.generic, answer.left_out)
+    _left_out(canvas, (*answer.excluded, *answer.left_out))
     _unread(canvas, sketch)
     _gains(canvas, answer.nearest)
     canvas.line(_declared(sketch.declared, sketch.licence), indent=2)
     canvas.line(_limits(answer), indent=2)
     if answer.limits.not_tested:
-        canvas.line(f"not tested: {'; '.join(answer.limits.not_tested)}", indent=2)
+        canvas.line(f"not tested: {'; '.join(texts(answer.limits.not_tested))}", indent=2)
     return canvas.text()
 
 
@@ -83,7 +95,7 @@ def compare_screen(
     found: Comparison,
     *,
     explain: bool,
-    not_tested: Sequence[str] = (),
+    not_tested: Sequence[Fact] = (),
     width: int = 100,
     colour: bool = False,
 ) -> str:
@@ -95,13 +107,13 @@ def compare_screen(
     canvas.table([_pair_row(c, found) for c in found.components], right=(1,))
     canvas.line(_direction(found, found.role), indent=2)
     _seen(canvas, found)
-    _left_out(canvas, found.generic, [f"{name}: {reason}" for name, reason in a.left_out])
+    _left_out(canvas, (*found.excluded, *(Excluded(name, reason) for name, reason in a.left_out)))
     _unread(canvas, a)
     _unread(canvas, b)
     _gains(canvas, found)
     canvas.line(_compared(found), indent=2)
     if not_tested:
-        canvas.line(f"not tested: {'; '.join(not_tested)}", indent=2)
+        canvas.line(f"not tested: {'; '.join(texts(not_tested))}", indent=2)
     if explain:
         _explain(canvas, found)
     return canvas.text()
@@ -155,36 +167,33 @@ def _direction(found: Comparison, role: Direction | None) -> str:
         return "direction: none to tell; equal weights do not say which copy came first"
     if found.relation in ("independent", "inconclusive", "shared-init", "sibling"):
         return f"direction: none to tell; {phrase(found.relation, found.role)}"
-    because = f" ({'; '.join(plain(b) for b in reasons)})" if (reasons := _reasons(found)) else ""
+    because = f" ({'; '.join(map(plain, texts(reasons)))})" if (reasons := _reasons(found)) else ""
     if role == "child":
         return f"direction: {other} is the parent, unless both come from one not known here{because}"
     if role == "parent":
         return f"direction: {other} is the child, unless both come from one not known here{because}"
-    leans = f" (leaning only: {'; '.join(plain(cue.text) for cue in found.cues)})" if found.cues else ""
+    leans = f" (leaning only: {'; '.join(plain(text(cue.fact)) for cue in found.cues)})" if found.cues else ""
     return f"direction: open between this and {other}{leans}"
 
 
-def _reasons(found: Comparison) -> list[str]:
+def _reasons(found: Comparison) -> list[Fact]:
     """What decided the direction; the rest of the basis is what was seen to have been done."""
     if found.role not in ("child", "parent"):
         return []
-    return [cue.text for cue in found.cues if cue.role == found.role] or list(found.basis)
+    return [cue.fact for cue in found.cues if cue.role == found.role] or list(found.basis)
 
 
 def _seen(canvas: Canvas, found: Comparison) -> None:
-    cues = {*_reasons(found), *(cue.text for cue in found.cues)}
-    seen = [plain(text) for text in found.basis if text not in cues]
+    cues = {*_reasons(found), *(cue.fact for cue in found.cues)}
+    seen = [plain(text(fact)) for fact in found.basis if fact not in cues]
     if seen:
         canvas.line(f"seen: {'; '.join(seen)}", indent=2)
 
 
-def _left_out(canvas: Canvas, generic: Sequence[Generic], left_out: Iterable[str]) -> None:
+def _left_out(canvas: Canvas, found: Iterable[Excluded]) -> None:
     reasons: dict[str, list[str]] = {}
-    for one in generic:
-        reasons.setdefault(one.reason, []).append(one.tensor)
-    for text in left_out:
-        name, _, reason = text.rpartition(": ")
-        reasons.setdefault(reason, []).append(name or reason)
+    for one in found:
+        reasons.setdefault(text(one.reason), []).append(one.tensor)
     for reason, names in reasons.items():
         shown = ", ".join(plain(name) for name in names[:_FEW])
         more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
@@ -239,7 +248,7 @@ def _explain(canvas: Canvas, found: Comparison) -> None:
         canvas.line(_described(finding, found))
     for cue in found.cues:
         says = "this model is the " + cue.role if cue.role != "undirected" else "no direction"
-        canvas.line(f"cue {plain(cue.name)}: {says}, {cue.ratio:.0f} to 1; {plain(cue.text)}")
+        canvas.line(f"cue {plain(cue.name)}: {says}, {cue.ratio:.0f} to 1; {plain(text(cue.fact))}")
     if found.cues:
         canvas.line(
             "odds: how often such a cue was right against wrong on trained models of known descent. The first that"
@@ -282,6 +291,7 @@ def _described(finding: ComponentFinding, found: Comparison) -> str:
 def _tensor_row(match: TensorMatch) -> list[str]:
     name = plain(match.a) if match.a == match.b else f"{plain(match.a)} = {plain(match.b)}"
     shape = "x".join(str(n) for n in match.shape) + (" transposed" if match.transposed else "")
-    used = f"by {match.how}" if match.used else f"no: {plain(match.why_not or 'not chosen')}"
-    figures = (correlation(match.r)[2:], score(match.z)[2:])
+    why_not = "not chosen" if match.why_not is None else text(match.why_not)
+    used = f"by {match.how}" if match.used else f"no: {plain(why_not)}"
+    figures = (correlation_figure(match.r) or "-", score_figure(match.z) or "-")
     return [name, plain(match.role), shape, *figures, used]

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lineage.report.facts import fact_values
 from lineage.report.figures import correlation, count, percent, phrase, plain, score
 from lineage.report.graphs.json import edge_value, node_value
 from lineage.report.json import declared, named
 from lineage.report.kinship import declared_word, parents, steps_up
 from lineage.report.text.canvas import JOINT, Branch, Canvas
+from lineage.report.words import texts
 from lineage.types import CheckpointSketch, Edge, Merge, Node, Trace
+from lineage.types.facts.descent import Contradiction
 
 _MOST_RELATED = 12
 
@@ -28,7 +31,7 @@ def trace_screen(trace: Trace, width: int = 100, colour: bool = False) -> str:
     if trace.alternatives:
         names = ", ".join(plain(name) for _, name in trace.alternatives)
         canvas.line(f"alternatives: {names} would explain the merge as well as a parent named above", indent=2)
-    for text in _contradictions(trace, me):
+    for text in texts(_contradictions(trace)):
         canvas.line(f"contradiction: {plain(text)}", "yellow", indent=2)
     return canvas.text()
 
@@ -52,7 +55,8 @@ def trace_value(trace: Trace) -> dict[str, Any]:
         "declared": [edge_value(edge, names) for edge in _said(trace)],
         "alternatives": [named(*other) for other in trace.alternatives],
         "adapter": None if trace.bases is None else {"declared_bases": [declared(said) for said in trace.bases]},
-        "contradictions": _contradictions(trace, nodes[trace.model]),
+        "contradictions": texts(_contradictions(trace)),
+        "contradiction_facts": fact_values(_contradictions(trace)),
     }
 
 
@@ -125,7 +129,7 @@ def _figures(edge: Edge) -> str:
 
 
 def _reasons(edge: Edge) -> str:
-    return "; ".join(plain(reason) for reason in edge.basis)
+    return "; ".join(map(plain, texts(edge.basis)))
 
 
 def _facts(node: Node) -> str:
@@ -170,9 +174,9 @@ def _declared(canvas: Canvas, trace: Trace, nodes: Mapping[str, Node]) -> None:
         canvas.line(f"{declared_word(edge)}: {said}", indent=2)
 
 
-def _contradictions(trace: Trace, me: Node) -> list[str]:
-    """The contradictions that name the model."""
-    return [text for text in trace.lineage.contradictions if any(name in text for name in (me.name, *me.aliases))]
+def _contradictions(trace: Trace) -> list[Contradiction]:
+    """The contradictions that are about the model."""
+    return [one for one in trace.lineage.contradictions if trace.model in (one.child, one.parent)]
 
 
 def _by_layer(weights: Sequence[tuple[int, float]]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lineage.report.figures import correlation, percent, score
+from lineage.report.words import en
 from lineage.report.words.templates import filled, words_of
 from lineage.types import Certainty
 from lineage.types.facts_claims import CountFar, Descends, FromAncestor, NoTrace, OtherRelation, PartsInherited
@@ -142,7 +143,9 @@ TEXTS: dict[str, Callable[[Any], str]] = {
     "not-indexed": lambda f: f"{f.name} is not in the index, so nothing could be compared with it",
     "descends": _directed,
     "same-weights": lambda _: "its weights are the same",
-    "base-descends": lambda f: f"the weights point the other way: it is {f.relation} from this model ({f.because})",
+    "base-descends": lambda f: (
+        f"the weights point the other way: it is {f.relation} from this model ({en.TEXTS[f.because.id](f.because)})"
+    ),
     "little-compared": lambda _: "too little could be compared",
     "no-line-measured": lambda f: f"the two are {f.verdict}, but no line of descent from it was measured",
     "no-trace": _no_trace,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lineage.anatomy import fixed_rows, fixed_table
+from lineage.types.facts.exclusions import FixedTable
 from tests.synthetic import tensor
 
 
@@ -79,40 +80,43 @@ def causal(n: int = 32) -> np.ndarray:
 
 
 GENERATORS: dict[str, tuple[Callable[[], np.ndarray], str]] = {
-    "constant": (lambda: np.ones((16, 16)), "constant"),
-    "position ids": (lambda: np.arange(128)[None], "counter or position ids"),
-    "bucket borders": (lambda: np.array([0, 1, 2, 4, 8, 8, 16, 32, 64]), "counter or position ids"),
-    "repeated positions": (lambda: np.tile(np.arange(32), (4, 1)), "position ids"),
-    "causal mask": (causal, "causal mask"),
-    "additive mask": (lambda: np.triu(np.full((32, 32), -np.inf), 1), "causal mask"),
-    "window mask": (lambda: (abs(np.subtract.outer(np.arange(32), np.arange(32))) < 4) * 1, "mask of zeros and ones"),
-    "identity": (lambda: np.eye(24), "one-hot or identity"),
-    "permutation": (lambda: np.eye(24)[np.random.default_rng(1).permutation(24)], "one-hot or identity"),
-    "rotary": (lambda: 10000.0 ** (-np.arange(0, 64, 2) / 64), "geometric series (rotary frequencies)"),
-    "frequencies": (lambda: np.linspace(0, 1, 129), "evenly spaced values"),
-    "hann": (lambda: np.hanning(401)[:400], "window function"),
-    "hamming": (lambda: np.hamming(400), "window function"),
-    "interleaved": (interleaved, "sinusoidal positions"),
-    "halves": (lambda: np.hstack(waves(64, 32)), "sinusoidal positions"),
-    "padded": (padded, "sinusoidal positions"),
-    "two-dimensional": (two_dimensional, "sinusoidal positions"),
-    "STFT": (lambda: stft()[:, None], "STFT basis"),
-    "STFT in turn": (lambda: stft().reshape(2, 129, 256).swapaxes(0, 1).reshape(258, 256), "STFT basis"),
-    "STFT transposed": (lambda: stft().T, "STFT basis"),
-    "STFT, other sign": (lambda: 3 * stft(64, sign=1.0), "STFT basis"),
-    "STFT, padded": (lambda: np.pad(stft(64), ((0, 0), (32, 32))), "STFT basis"),
-    "mel": (mel, "mel filterbank"),
-    "mel transposed": (lambda: mel().T, "mel filterbank"),
-    "DCT": (dct, "cosine basis"),
-    "DCT transposed": (lambda: dct().T, "cosine basis"),
-    "constant-Q": (constant_q, "constant-Q basis"),
-    "prior boxes": (boxes, "prior boxes"),
-    "prior boxes, corners": (lambda: boxes(corners=True, anchors=6), "prior boxes"),
-    "prior boxes, one a cell": (lambda: boxes(anchors=1), "prior boxes"),
-    "prior boxes, turned": (lambda: boxes()[0].T, "prior boxes"),
-    "sizes of prior boxes": (lambda: boxes()[..., 2:], "prior boxes"),
-    "places of prior boxes": (lambda: boxes()[..., :2], "prior boxes"),
-    "constant-Q, sines": (lambda: -constant_q(phase=np.pi / 2), "constant-Q basis"),
+    "constant": (lambda: np.ones((16, 16)), FixedTable("constant")),
+    "position ids": (lambda: np.arange(128)[None], FixedTable("counter-or-positions")),
+    "bucket borders": (lambda: np.array([0, 1, 2, 4, 8, 8, 16, 32, 64]), FixedTable("counter-or-positions")),
+    "repeated positions": (lambda: np.tile(np.arange(32), (4, 1)), FixedTable("position-ids")),
+    "causal mask": (causal, FixedTable("causal-mask")),
+    "additive mask": (lambda: np.triu(np.full((32, 32), -np.inf), 1), FixedTable("causal-mask")),
+    "window mask": (
+        lambda: (abs(np.subtract.outer(np.arange(32), np.arange(32))) < 4) * 1,
+        FixedTable("zero-one-mask"),
+    ),
+    "identity": (lambda: np.eye(24), FixedTable("one-hot")),
+    "permutation": (lambda: np.eye(24)[np.random.default_rng(1).permutation(24)], FixedTable("one-hot")),
+    "rotary": (lambda: 10000.0 ** (-np.arange(0, 64, 2) / 64), FixedTable("geometric-series")),
+    "frequencies": (lambda: np.linspace(0, 1, 129), FixedTable("evenly-spaced")),
+    "hann": (lambda: np.hanning(401)[:400], FixedTable("window")),
+    "hamming": (lambda: np.hamming(400), FixedTable("window")),
+    "interleaved": (interleaved, FixedTable("sinusoidal-positions")),
+    "halves": (lambda: np.hstack(waves(64, 32)), FixedTable("sinusoidal-positions")),
+    "padded": (padded, FixedTable("sinusoidal-positions")),
+    "two-dimensional": (two_dimensional, FixedTable("sinusoidal-positions")),
+    "STFT": (lambda: stft()[:, None], FixedTable("stft-basis")),
+    "STFT in turn": (lambda: stft().reshape(2, 129, 256).swapaxes(0, 1).reshape(258, 256), FixedTable("stft-basis")),
+    "STFT transposed": (lambda: stft().T, FixedTable("stft-basis")),
+    "STFT, other sign": (lambda: 3 * stft(64, sign=1.0), FixedTable("stft-basis")),
+    "STFT, padded": (lambda: np.pad(stft(64), ((0, 0), (32, 32))), FixedTable("stft-basis")),
+    "mel": (mel, FixedTable("mel-filterbank")),
+    "mel transposed": (lambda: mel().T, FixedTable("mel-filterbank")),
+    "DCT": (dct, FixedTable("cosine-basis")),
+    "DCT transposed": (lambda: dct().T, FixedTable("cosine-basis")),
+    "constant-Q": (constant_q, FixedTable("constant-q-basis")),
+    "prior boxes": (boxes, FixedTable("prior-boxes")),
+    "prior boxes, corners": (lambda: boxes(corners=True, anchors=6), FixedTable("prior-boxes")),
+    "prior boxes, one a cell": (lambda: boxes(anchors=1), FixedTable("prior-boxes")),
+    "prior boxes, turned": (lambda: boxes()[0].T, FixedTable("prior-boxes")),
+    "sizes of prior boxes": (lambda: boxes()[..., 2:], FixedTable("prior-boxes")),
+    "places of prior boxes": (lambda: boxes()[..., :2], FixedTable("prior-boxes")),
+    "constant-Q, sines": (lambda: -constant_q(phase=np.pi / 2), FixedTable("constant-q-basis")),
 }
 
 
@@ -128,16 +132,16 @@ def test_every_generator_is_recognised_from_its_values(name, dtype):
 @pytest.mark.parametrize(
     ("name", "shape", "reason"),
     [
-        ("encoder.bn1.num_batches_tracked", (), "counter"),
-        ("embeddings.position_ids", (1, 512), "position ids"),
-        ("model.layers.0.self_attn.rotary_emb.inv_freq", (32,), "rotary table"),
-        ("model.rotary_emb.cos_cached", (4096, 128), "rotary table"),
-        ("h.3.attn.bias", (1, 1, 1024, 1024), "causal mask"),
-        ("gpt_neox.layers.1.attention.bias", (1, 1, 2048, 2048), "causal mask"),
-        ("layers.0.blocks.1.attn.relative_position_index", (49, 49), "position index or mask"),
-        ("stft_conv.weight", (258, 1, 256), "STFT basis"),
-        ("frontend.mel_filters", (80, 201), "mel filterbank"),
-        ("spectrogram.hann_window", (400,), "window function"),
+        ("encoder.bn1.num_batches_tracked", (), FixedTable("counter")),
+        ("embeddings.position_ids", (1, 512), FixedTable("position-ids")),
+        ("model.layers.0.self_attn.rotary_emb.inv_freq", (32,), FixedTable("rotary-table")),
+        ("model.rotary_emb.cos_cached", (4096, 128), FixedTable("rotary-table")),
+        ("h.3.attn.bias", (1, 1, 1024, 1024), FixedTable("causal-mask")),
+        ("gpt_neox.layers.1.attention.bias", (1, 1, 2048, 2048), FixedTable("causal-mask")),
+        ("layers.0.blocks.1.attn.relative_position_index", (49, 49), FixedTable("position-index-or-mask")),
+        ("stft_conv.weight", (258, 1, 256), FixedTable("stft-basis")),
+        ("frontend.mel_filters", (80, 201), FixedTable("mel-filterbank")),
+        ("spectrogram.hann_window", (400,), FixedTable("window")),
     ],
 )
 def test_names_alone_tell_where_the_values_are_too_many(name, shape, reason):
@@ -168,7 +172,7 @@ def test_a_table_that_was_trained_on_is_no_longer_fixed():
 
 def test_waves_are_told_by_some_of_their_rows():
     waves_ = constant_q(bins=36, width=4096).reshape(36, -1).astype(np.float32)
-    assert fixed_rows(waves_[np.r_[:20, 25:36:3]]) == "constant-Q basis"
+    assert fixed_rows(waves_[np.r_[:20, 25:36:3]]) == FixedTable("constant-q-basis")
     assert fixed_rows(np.random.default_rng(1).permutation(waves_)) is None
     noise = np.random.default_rng(2).standard_normal(waves_.shape).astype(np.float32)
     assert fixed_rows(noise) is None
@@ -177,7 +181,9 @@ def test_waves_are_told_by_some_of_their_rows():
 
 @pytest.mark.parametrize("depth", ["sampled", "full"])
 def test_a_table_of_waves_too_large_to_be_read_whole_is_no_evidence(depth):
-    assert tensor(constant_q(bins=36, width=8192).astype(np.float32), depth).part.generic == "constant-Q basis"
+    assert tensor(constant_q(bins=36, width=8192).astype(np.float32), depth).part.excluded == FixedTable(
+        "constant-q-basis"
+    )
 
 
 @pytest.mark.parametrize("columns", [2, 3, 4])

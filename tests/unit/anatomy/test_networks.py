@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lineage.anatomy import describe
 from lineage.types import Part
+from lineage.types.facts.exclusions import FixedTable
 from tests import model_shapes as shapes
 
 
@@ -33,7 +34,7 @@ def test_crepe_channels_pass_from_one_convolution_to_the_next():
     assert parts["conv3_BN.running_var"].role == "norm"
     assert exchangeable(parts["conv1.weight"]) == (True, False)
     assert exchangeable(parts["classifier.weight"]) == (False, False)
-    assert parts["conv3_BN.num_batches_tracked"].generic == "counter"
+    assert parts["conv3_BN.num_batches_tracked"].excluded == FixedTable("counter")
 
 
 def test_heads_beside_each_other_are_no_chain_but_read_one_hidden_axis():

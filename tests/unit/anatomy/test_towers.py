@@ -6,6 +6,7 @@ import pytest
 
 from lineage.anatomy import describe
 from lineage.types import Part
+from lineage.types.facts.exclusions import FixedTable
 from tests import model_shapes as shapes
 
 
@@ -39,7 +40,7 @@ def test_llama_layers_share_the_stream_and_have_their_own_mlp_units():
 
 def test_llama_has_three_components_with_roles_and_layers():
     parts = parts_of(shapes.llama())
-    assert {part.component for part in parts.values() if not part.generic} == {"text decoder", "embeddings", "head"}
+    assert {part.component for part in parts.values() if not part.excluded} == {"text decoder", "embeddings", "head"}
     roles = {name.split(".")[-2]: part.role for name, part in parts.items() if name.startswith("model.layers.2.")}
     assert roles == {
         "q_proj": "q",
@@ -92,7 +93,7 @@ def test_gpt2_is_stored_in_out_square_matrices_too():
     assert axes(parts["transformer.h.0.attn.c_proj.weight"]) == ("heads", STREAM)
     assert axes(parts["transformer.h.0.mlp.c_fc.weight"]) == (STREAM, "text decoder.0/mlp*")
     assert axes(parts["transformer.h.0.mlp.c_proj.weight"]) == ("text decoder.0/mlp*", STREAM)
-    assert parts["transformer.h.0.attn.bias"].generic == "causal mask"
+    assert parts["transformer.h.0.attn.bias"].excluded == FixedTable("causal-mask")
     assert axes(parts["transformer.wpe.weight"]) == ("positions", STREAM)
 
 
@@ -147,7 +148,7 @@ def test_llava_has_three_towers_in_a_row():
     assert first.axes[1].label == "vision encoder/residual"
     assert first.axes[0] == second.axes[1]
     assert first.axes[0].exchangeable
-    assert {part.component for part in parts.values() if not part.generic} == {
+    assert {part.component for part in parts.values() if not part.excluded} == {
         "vision encoder",
         "projector",
         "text decoder",
@@ -190,8 +191,8 @@ def test_whisper_hears_with_its_encoder_and_reads_it_across():
     assert axes(conv2)[0] == sound
     assert axes(parts["model.decoder.layers.0.encoder_attn.k_proj.weight"]) == ("heads", sound)
     assert axes(parts["model.decoder.layers.0.encoder_attn.q_proj.weight"]) == ("heads", STREAM)
-    assert parts["model.encoder.embed_positions.weight"].generic == "sinusoidal positions"
-    assert parts["model.decoder.embed_positions.weight"].generic is None
+    assert parts["model.encoder.embed_positions.weight"].excluded == FixedTable("sinusoidal-positions")
+    assert parts["model.decoder.embed_positions.weight"].excluded is None
 
 
 def test_a_matrix_of_an_unexpected_width_is_left_alone():

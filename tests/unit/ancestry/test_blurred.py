@@ -15,6 +15,7 @@ from lineage.ancestry import compare
 from lineage.ancestry.geometry import cohorts
 from lineage.ancestry.pair.blurred import blurred, is_blurred_rounding
 from lineage.ancestry.trees.roundings import roundings
+from lineage.report.schemes import scheme_words
 from tests.synthetic import Arrays, encoder, sketch, tensor
 
 NARROW = (ml_dtypes.bfloat16, np.float16)
@@ -77,7 +78,7 @@ def test_a_scheme_is_named_and_its_source_is_known(name, dtype, kind):
         coarse, fine = tensor(stored(operator(plain), dtype)), tensor(plain)
         found = blurred(coarse)
         assert found is not None
-        assert found.scheme == f"{said} (stored as {np.dtype(dtype).name})"
+        assert scheme_words([found.scheme]) == f"{said} (stored as {np.dtype(dtype).name})"
         assert is_blurred_rounding(found, coarse.values, fine.values)
         tuned = tensor(stored(noise(0.1, seed)(plain), dtype))
         assert not is_blurred_rounding(found, coarse.values, tuned.values)

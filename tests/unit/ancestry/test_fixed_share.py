@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lineage.ancestry import compare
+from lineage.types.facts.schemes import UnitScales
 from tests.synthetic import sketch
 
 RNG = np.random.default_rng(8)
@@ -20,7 +21,7 @@ def test_a_network_behind_a_large_table_is_re_encoded_and_not_reused() -> None:
     whole = sketch({"basis": STFT, **NETWORK})
     half = sketch({"basis": STFT, **{name: array.astype(np.float16) for name, array in NETWORK.items()}})
     found = compare(half, whole)
-    assert found.generic[0].tensor == "basis"
+    assert found.excluded[0].tensor == "basis"
     assert found.share < 0.5
     assert (found.relation, found.verdict) == ("re-encoded", "derived")
 
@@ -29,4 +30,4 @@ def test_a_folded_norm_is_a_change_of_form() -> None:
     gains = np.exp(RNG.standard_normal((16, 1, 1, 1))).astype(np.float32)
     folded = {**NETWORK, "conv2.weight": NETWORK["conv2.weight"] * gains}
     found = compare(sketch(folded), sketch(NETWORK))
-    assert (found.relation, found.components[0].scheme) == ("re-encoded", "a scale for each unit")
+    assert (found.relation, found.components[0].schemes) == ("re-encoded", (UnitScales(),))

@@ -7,9 +7,11 @@ import pytest
 from operators import cast, int8_rows, matrices
 
 from lineage.ancestry import compare, decompose, graph, part_of
+from lineage.report.words import texts
 from lineage.sketch import write_sketch
 from lineage.store import SketchFolder
 from lineage.types import CheckpointSketch, Declared, Lineage
+from lineage.types.facts.descent import NamedIn
 from tests.synthetic import Arrays, encoder, sketch
 
 _GAIN = "LayerNorm.weight"
@@ -120,8 +122,10 @@ def test_declared_edges_stand_apart_and_are_held_against_the_weights(tmp_path):
     false = sketch(FAMILY["stranger"], name="stranger", declared=(Declared("org/Root", None, "README.md base_model"),))
     found = graph([index(tmp_path, [sketch(ROOT, name="root"), false])])
     (edge,) = found.edges
-    assert (edge.source, edge.basis) == ("declared", ("README.md base_model",))
-    assert found.contradictions == ("stranger declares org/Root (README.md base_model): the weights show no relation",)
+    assert (edge.source, edge.basis) == ("declared", (NamedIn("README.md base_model"),))
+    assert texts(found.contradictions) == [
+        "stranger declares org/Root (README.md base_model): the weights show no relation"
+    ]
 
 
 def test_decompose_names_the_parts_of_a_merge_and_of_nothing_else(tmp_path):

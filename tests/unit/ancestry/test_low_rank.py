@@ -9,6 +9,8 @@ import pytest
 from lineage.ancestry import compare
 from lineage.ancestry.pair.low_rank import delta_rank, projected_out
 from lineage.types import TensorSketch
+from lineage.types.facts.changes import LowRank
+from lineage.types.facts.cues import Computable
 from tests.synthetic import Arrays, encoder, sketch, tensor
 
 BASE = encoder(1)
@@ -99,7 +101,7 @@ def test_rounding_alone_has_no_rank():
 def test_an_adapter_is_named_with_its_rank_and_gives_no_direction():
     found = compare(sketch(adapted(4)), sketch(BASE))
     assert (found.relation, found.role) == ("adapter-merged", "undirected")
-    assert any(f"rank 4 in {len(MATRICES)} matrices" in text for text in found.basis)
+    assert LowRank(4, len(MATRICES)) in found.basis
 
 
 def test_an_adapter_far_from_the_base_is_still_one():
@@ -113,7 +115,7 @@ def test_a_projected_direction_makes_the_poorer_side_the_child():
     child, parent = sketch(ablated(), name="child"), sketch(BASE, name="base")
     down, up = compare(child, parent), compare(parent, child)
     assert (down.relation, down.role, up.role) == ("fine-tuned", "child", "parent")
-    assert "projecting one direction out" in down.basis[0]
+    assert down.basis[0] == Computable("this-model", "projection")
 
 
 def test_adapters_of_rank_one_are_no_projection():

@@ -8,6 +8,7 @@ import pytest
 
 from lineage.ancestry import as_answer, compare
 from lineage.types import Comparison, Place
+from lineage.types.facts.limits import NotTested
 from tests.small_models import sketched, trained, tuned
 
 BASE, CHILD, STRANGER = sketched(trained(1), "base"), sketched(tuned(trained(1), 2), "child"), sketched(trained(9), "x")
@@ -31,12 +32,12 @@ def stands(place: Place) -> dict[str, list[str]]:
 )
 def test_the_other_model_has_one_place(facts, stand, verdict):
     found: Comparison = replace(OPEN, **facts)
-    answer = as_answer(CHILD, BASE, found, ("magic",))
+    answer = as_answer(CHILD, BASE, found, (NotTested("distillation"),))
     assert stands(answer.place) == {stand: ["base"]}
     assert answer.verdict == verdict
     assert (found in answer.ancestors) == (stand in ("parents", "copies"))
     assert found in (*answer.ancestors, *answer.alternatives)
-    assert answer.limits.not_tested == ("magic",)
+    assert answer.limits.not_tested == (NotTested("distillation"),)
 
 
 def test_what_is_open_is_as_likely_either_way_and_what_is_not_has_its_confidence():

@@ -11,6 +11,7 @@ from safetensors.numpy import save_file
 from lineage.checkpoints import open_checkpoint, open_merged
 from lineage.sketch import sketch_checkpoint
 from lineage.types import Declared
+from lineage.types.facts.exclusions import AdapterPart
 from tests.adapter_files import config_of, drawn, names_of, write_adapter, write_tensors
 from tests.checkpoint_files import whole
 
@@ -50,10 +51,10 @@ class TestNames:
     @pytest.mark.parametrize(
         ("name", "reason"),
         [
-            ("lm_head.original_module.weight", "a copy of the base's weight"),
-            (NAME.replace("weight", "base_layer.weight"), "the base's weight, which the adapter changes"),
-            (NAME.replace("weight", "lora_B.bias"), "a bias that the adapter adds to the module's own"),
-            ("model.embed_tokens.token_adapter.trainable_tokens_delta", "rows of single tokens"),
+            ("lm_head.original_module.weight", AdapterPart("copy-of-base")),
+            (NAME.replace("weight", "base_layer.weight"), AdapterPart("base-weight")),
+            (NAME.replace("weight", "lora_B.bias"), AdapterPart("added-bias")),
+            ("model.embed_tokens.token_adapter.trainable_tokens_delta", AdapterPart("token-rows")),
         ],
     )
     def test_of_what_is_left_out(self, tmp_path: Path, name: str, reason: str) -> None:
@@ -68,9 +69,7 @@ class TestNames:
         tensors = names_of(FACTORS) | {name: np.ones(6, np.float32)}
         opened = open_checkpoint(write_tensors(tmp_path, tensors, config_of(2, use_dora=True)))
         assert (opened.format, opened.tensors[0].encoding) == ("peft-dora", "dora-r2")
-        ((left, reason),) = opened.left_out
-        assert left == name
-        assert "DoRA's magnitude" in reason
+        assert opened.left_out == ((name, AdapterPart("dora-magnitude")),)
 
 
 class TestConfig:
@@ -103,7 +102,7 @@ class TestConfig:
 
     def test_an_adapter_of_rank_one_is_no_fixed_table(self, tmp_path: Path) -> None:
         made = sketch_checkpoint(open_checkpoint(write_adapter(tmp_path, drawn({"q": (64, 64)}, rank=1, seed=2))))
-        assert [t.part.generic for t in made.tensors] == [None]
+        assert [t.part.excluded for t in made.tensors] == [None]
 
 
 class TestMerging:

@@ -12,6 +12,7 @@ from lineage.checkpoints.formats.coreml import CoremlReader
 from lineage.checkpoints.formats.onnx import OnnxReader
 from lineage.checkpoints.formats.tf import SavedModelReader
 from lineage.errors import NoWeights, UnsupportedFormat
+from lineage.types.facts.exclusions import NotRead
 from tests.checkpoint_files import whole
 from tests.coreml_files import (
     Blobs,
@@ -123,7 +124,7 @@ def test_what_cannot_be_decoded_is_left_out_by_name(tmp_path: Path) -> None:
     ]
     checkpoint = open_checkpoint(package(tmp_path, operations, blobs))
     assert [view.name for view in checkpoint.tensors] == ["v"]
-    assert checkpoint.left_out == (("w", "values compressed in a way that is not read"),)
+    assert checkpoint.left_out == (("w", NotRead("coreml-compressed")),)
 
 
 def test_a_package_is_named_after_its_folder_and_counted_with_its_weights(tmp_path: Path) -> None:

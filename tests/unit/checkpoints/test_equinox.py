@@ -10,6 +10,7 @@ import pytest
 
 from lineage.checkpoints import open_checkpoint
 from lineage.errors import Malformed, Truncated, UnsupportedDtype
+from lineage.types.facts.exclusions import NotAWeight
 from tests.checkpoint_files import same_bits, whole
 from tests.equinox_files import SETTINGS, leaves, write_equinox, write_equinox_with_settings
 
@@ -47,9 +48,9 @@ def test_what_is_no_weight_is_left_out_and_keeps_its_number(tmp_path: Path) -> N
     checkpoint = open_checkpoint(saved(tmp_path, *others, np.array(["relu"]), WEIGHT))
     assert [view.name for view in checkpoint.tensors] == ["leaf.6"]
     assert dict(checkpoint.left_out) == {
-        "leaf.0": "a single number, no weight",
-        **{f"leaf.{number}": "whole numbers or truth values, no weights" for number in range(1, 5)},
-        "leaf.5": "text or dates, not numbers",
+        "leaf.0": NotAWeight("single-number"),
+        **{f"leaf.{number}": NotAWeight("integers-or-truth-values") for number in range(1, 5)},
+        "leaf.5": NotAWeight("text-or-dates"),
     }
 
 

@@ -11,6 +11,7 @@ import pytest
 from lineage.checkpoints import open_checkpoint
 from lineage.errors import CheckpointError, Malformed, NoWeights, UnsupportedFormat
 from lineage.types import Declared
+from lineage.types.facts.exclusions import NotAWeight
 from tests.checkpoint_files import safetensors_bytes, whole, write_npz, write_shards, write_torch
 
 ARRAYS = {"a": np.ones((2, 2), np.float32), "b": np.zeros((3,), np.float32), "c": np.ones((1, 4), np.float32)}
@@ -112,7 +113,7 @@ class TestShards:
         weight_map = json.loads(index.read_text())["weight_map"]
         del weight_map["c"]
         index.write_text(json.dumps({"weight_map": weight_map}))
-        assert open_checkpoint(folder).left_out == (("c", "not named by the index of the shards"),)
+        assert open_checkpoint(folder).left_out == (("c", NotAWeight("not-in-shard-index")),)
         index.write_text(json.dumps({"weight_map": {**weight_map, "d": weight_map["a"]}}))
         with pytest.raises(Malformed, match="names tensor 'd', which its shard does not hold"):
             open_checkpoint(folder)

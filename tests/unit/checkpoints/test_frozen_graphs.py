@@ -12,6 +12,7 @@ from lineage.checkpoints import open_checkpoint
 from lineage.checkpoints.formats.tf import FrozenGraphReader, frozen
 from lineage.errors import Malformed, NoWeights, Truncated
 from lineage.types import Checkpoint
+from lineage.types.facts.exclusions import NotAWeight, NotRead
 from tests.checkpoint_files import WRITERS, lacks, whole
 from tests.graph_files import (
     FLOAT,
@@ -182,7 +183,7 @@ class TestValues:
         twice = [variable(name, tensor(FLOAT, (6,), floats(1))) for name in ("a", "b")]
         checkpoint = open_checkpoint(save(tmp_path, *twice))
         assert [view.name for view in checkpoint.tensors] == ["a"]
-        assert reasons(checkpoint) == {"b": "one value, repeated"}
+        assert reasons(checkpoint) == {"b": NotAWeight("repeated-value")}
 
 
 class TestCodes:
@@ -259,12 +260,12 @@ class TestWhatIsNoWeight:
         checkpoint = open_checkpoint(save(tmp_path, *others))
         assert [view.name for view in checkpoint.tensors] == ["filters"]
         assert reasons(checkpoint) == {
-            "paddings": "whole numbers of the graph, no weights",
-            "mean": "numbers of the graph, no weights",
-            "state": "numbers of the graph, no weights",
-            "labels": "text, not numbers",
-            "odd": "of a data type that is unknown here",
-            "global_step": "training counter",
+            "paddings": NotAWeight("integers-of-graph"),
+            "mean": NotAWeight("numbers-of-graph"),
+            "state": NotAWeight("numbers-of-graph"),
+            "labels": NotAWeight("text"),
+            "odd": NotRead("unknown-type"),
+            "global_step": NotAWeight("training-counter"),
         }
 
     def test_few_numbers_that_a_variable_or_a_layer_claims_are_weights(self, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from lineage.checkpoints import open_checkpoint
 from lineage.checkpoints.formats.keras.names import variable_name
 from lineage.errors import MissingExtra
+from lineage.types.facts.exclusions import NotAWeight
 from tests.checkpoint_files import whole
 from tests.tensorflow_files import write_hdf5, write_keras
 
@@ -48,11 +49,11 @@ def test_optimizer_text_links_and_what_was_never_written_are_left_out(tmp_path: 
     checkpoint = open_checkpoint(tmp_path / "a.h5")
     assert [view.name for view in checkpoint.tensors] == ["dense/kernel"]
     assert dict(checkpoint.left_out) == {
-        "optimizer_weights/dense/m": "optimizer state",
-        "names": "text or records, not numbers",
-        "again": "a link, which is not followed",
-        "elsewhere": "a link, which is not followed",
-        "promised": "was never written",
+        "optimizer_weights/dense/m": NotAWeight("optimizer-state"),
+        "names": NotAWeight("text-or-records"),
+        "again": NotAWeight("link"),
+        "elsewhere": NotAWeight("link"),
+        "promised": NotAWeight("never-written"),
     }
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from lineage.checkpoints import open_checkpoint
 from lineage.errors import NoWeights, UnsupportedFormat
+from lineage.types.facts.exclusions import NotAWeight, NotRead
 from tests.checkpoint_files import whole
 from tests.msgpack_files import nested, packed, thinc_array, thinc_model, write_flax
 
@@ -59,7 +60,7 @@ def test_optimizer_state_is_left_out(tmp_path: Path) -> None:
     tree = {"step": 3, "params": nested({"w.kernel": normal(4, 3)}), "opt_state": {"0": {"mu": {"w": normal(4, 3)}}}}
     checkpoint = open_checkpoint(saved(tmp_path, tree))
     assert [view.name for view in checkpoint.tensors] == ["params.w.weight"]
-    assert checkpoint.left_out == (("opt_state.0.mu.w", "optimizer state"),)
+    assert checkpoint.left_out == (("opt_state.0.mu.w", NotAWeight("optimizer-state")),)
 
 
 def test_the_usual_file_of_a_folder(tmp_path: Path) -> None:
@@ -85,7 +86,7 @@ def test_layers_of_one_name_are_numbered(tmp_path: Path) -> None:
 def test_a_layer_of_another_framework_is_left_out(tmp_path: Path) -> None:
     model = thinc_model([("a", {"W": thinc_array(normal(3, 3))}), ("torch", {})], [[], [b"bytes of torch"]])
     checkpoint = open_checkpoint(saved(tmp_path, model, "model"))
-    assert checkpoint.left_out == (("shims.1", "a layer of another framework, kept as bytes"),)
+    assert checkpoint.left_out == (("shims.1", NotRead("foreign-layer")),)
 
 
 def test_a_component_without_parameters_holds_no_weights(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from lineage.checkpoints import open_checkpoint
 from lineage.errors import CheckpointError, Malformed, UnsupportedDtype
+from lineage.types.facts.exclusions import NotAWeight
 from tests.checkpoint_files import same_bits, whole
 
 
@@ -46,7 +47,7 @@ def test_text_beside_weights_is_left_out(tmp_path: Path) -> None:
     np.savez(tmp_path / "net.npz", w=np.ones((2, 2)), names=np.array(["a", "b"]))
     checkpoint = open_checkpoint(tmp_path / "net.npz")
     assert [view.name for view in checkpoint.tensors] == ["w"]
-    assert checkpoint.left_out == (("names", "text or dates, not numbers"),)
+    assert checkpoint.left_out == (("names", NotAWeight("text-or-dates")),)
 
 
 @pytest.mark.parametrize("array", [np.array([{}], object), np.zeros(2, "V2"), np.zeros(2, "i4,f4"), np.array(["a"])])

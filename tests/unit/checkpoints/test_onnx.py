@@ -10,6 +10,7 @@ import pytest
 from lineage.checkpoints import open_checkpoint
 from lineage.errors import CheckpointError, Malformed, NoWeights
 from lineage.types import TensorView
+from lineage.types.facts.exclusions import NotRead
 from tests.checkpoint_files import whole
 from tests.onnx_files import field, graph, model, node, save, tensor, write_onnx_external
 
@@ -222,7 +223,7 @@ class TestFiles:
         (tmp_path / "a.onnx").write_bytes(model(content) + field(25, function))
         checkpoint = open_checkpoint(tmp_path / "a.onnx")
         assert [view.name for view in checkpoint.tensors] == ["w", "inner"]
-        assert checkpoint.left_out == (("sparse_initializer.0", "a sparse tensor"),)
+        assert checkpoint.left_out == (("sparse_initializer.0", NotRead("sparse-tensor")),)
 
     def test_two_initializers_of_one_name(self, tmp_path: Path) -> None:
         path = save(tmp_path / "a.onnx", (), [tensor("w", normal(2)), tensor("w", normal(2))])

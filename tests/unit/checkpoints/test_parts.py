@@ -11,6 +11,7 @@ import pytest
 
 from lineage.checkpoints import open_checkpoint
 from lineage.errors import CheckpointError, Malformed, NoWeights, Truncated, UnsupportedFormat
+from lineage.types.facts.exclusions import NotAWeight
 from tests.checkpoint_files import safetensors_bytes, same_bits, whole
 from tests.distributed_files import (
     Box,
@@ -229,7 +230,7 @@ class TestTorchDistributed:
         folder = write_distributed(tmp_path, ARRAYS | {"optim.state.a.exp_avg": drawn(6, 5)})
         checkpoint = open_checkpoint(folder)
         assert [view.name for view in checkpoint.tensors] == list(ARRAYS)
-        assert checkpoint.left_out == (("model.optim.state.a.exp_avg", "optimizer state"),)
+        assert checkpoint.left_out == (("model.optim.state.a.exp_avg", NotAWeight("optimizer-state")),)
         assert checkpoint.nbytes == sum(file.stat().st_size for file in folder.iterdir())
 
     def test_the_listing_itself_opens_the_model_and_a_part_does_not(self, tmp_path: Path) -> None:

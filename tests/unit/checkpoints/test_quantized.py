@@ -12,6 +12,7 @@ from lineage import api
 from lineage.checkpoints import open_checkpoint
 from lineage.errors import UnsupportedFormat
 from lineage.sketch import sketch_checkpoint
+from lineage.types.facts.exclusions import UnreadPacking
 from tests.checkpoint_files import (
     header_file,
     safetensors_bytes,
@@ -207,7 +208,7 @@ class TestUnread:
         stored["embed.weight"] = np.ones((128 * IN, OUT), np.float32)
         checkpoint = open_checkpoint(write_arrays(tmp_path / "m", stored, {}))
         assert [view.name for view in checkpoint.tensors] == ["embed.weight"]
-        assert checkpoint.left_out == (("fc", "unread: AQLM"),)
+        assert checkpoint.left_out == (("fc", UnreadPacking("AQLM")),)
 
 
 @pytest.mark.parametrize("scheme", ["hqq 4", "hqq 8", "hqq 3", "quanto int8", "quanto fp8", "bitnet", "gptq 4"])

@@ -10,6 +10,7 @@ import pytest
 
 from lineage.checkpoints import open_checkpoint
 from lineage.errors import UnsupportedFormat
+from lineage.types.facts.exclusions import NotAWeight
 from tests.checkpoint_files import whole
 from tests.record_files import (
     ct2_file,
@@ -93,7 +94,7 @@ def test_integers_are_divided_by_their_scale(scale: np.ndarray, tmp_path: Path) 
     path.write_bytes(ct2_file([ct2_variable("w", codes), ct2_variable("w_scale", scale)]))
     checkpoint = open_checkpoint(path)
     assert np.array_equal(whole(checkpoint)["w"], codes / scale.reshape(-1, 1))
-    assert checkpoint.left_out == (("w_scale", "scales of quantised values"),)
+    assert checkpoint.left_out == (("w_scale", NotAWeight("quantisation-scales")),)
 
 
 def test_settings_and_packed_codes_are_left_out(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, TensorSpec, deserialize, serialize
 from lineage.checkpoints import open_checkpoint
 from lineage.checkpoints.io.views import EMPTY
 from lineage.errors import CheckpointError, Malformed, UnsupportedDtype
+from lineage.types.facts.exclusions import NotAWeight, UnreadType
 from tests.checkpoint_files import header_file, safetensors_bytes, same_bits, whole
 
 WHOLE_BYTE = [
@@ -131,7 +132,7 @@ def test_one_tensor_of_such_a_dtype_does_not_hide_the_others(tmp_path: Path) -> 
     header = {**one("F32", [4], 16), "x": {"dtype": "F2", "shape": [4], "data_offsets": [16, 17]}}
     opened = open_checkpoint(header_file(tmp_path / "net.safetensors", header, bytes(17)))
     assert [view.name for view in opened.tensors] == ["w"]
-    assert opened.left_out == (("x", "dtype 'F2', which this version cannot read"),)
+    assert opened.left_out == (("x", UnreadType("F2")),)
     hole = {**header, "x": {**header["x"], "data_offsets": [17, 18]}}
     with pytest.raises(Malformed, match="leaves a hole"):
         open_checkpoint(header_file(tmp_path / "net.safetensors", hole, bytes(18)))
@@ -163,8 +164,8 @@ def test_optimizer_state_is_left_out(tmp_path: Path) -> None:
     checkpoint = open_checkpoint(path)
     assert [view.name for view in checkpoint.tensors] == ["fc.weight"]
     assert dict(checkpoint.left_out) == {
-        "optimizer.state.0.exp_avg": "optimizer state",
-        "state.1.step": "optimizer state",
-        "fc.bn.num_batches_tracked": "training counter",
-        "fc.exp_avg_sq": "optimizer state",
+        "optimizer.state.0.exp_avg": NotAWeight("optimizer-state"),
+        "state.1.step": NotAWeight("optimizer-state"),
+        "fc.bn.num_batches_tracked": NotAWeight("training-counter"),
+        "fc.exp_avg_sq": NotAWeight("optimizer-state"),
     }

@@ -12,6 +12,7 @@ from lineage.checkpoints import open_checkpoint
 from lineage.checkpoints.decode.kernel_layout import torch_layout
 from lineage.checkpoints.formats.tf_names import parameter_name
 from lineage.errors import Malformed, NoWeights, Truncated, UnsupportedDtype, UnsupportedFormat
+from lineage.types.facts.exclusions import NotAWeight, NotRead
 from tests.checkpoint_files import whole
 from tests.onnx_files import field, varint
 from tests.tensorflow_files import bundle, entry, header, sstable, tfjs, write_saved_model, write_tfjs
@@ -102,17 +103,17 @@ class TestBundles:
     @pytest.mark.parametrize(
         ("name", "reason"),
         [
-            ("dense/kernel/.OPTIMIZER_SLOT/optimizer/m/.ATTRIBUTES/VARIABLE_VALUE", "optimizer state"),
-            ("Adam/dense/kernel/m", "optimizer state"),
-            ("adam/dense_kernel_momentum", "optimizer state"),
-            ("dense/kernel/Adam_1", "optimizer state"),
-            ("dense/kernel/adam_v", "optimizer state"),
-            ("optimizer/learning_rate", "optimizer state"),
-            ("global_step", "training counter"),
-            ("beta1_power", "training counter"),
-            ("keras_api/metrics/0/total/.ATTRIBUTES/VARIABLE_VALUE", "a metric of training"),
-            ("dropout/seed_generator/state", "random-number state"),
-            ("dense/kernel/ExponentialMovingAverage", "a moving average of the weights beside it"),
+            ("dense/kernel/.OPTIMIZER_SLOT/optimizer/m/.ATTRIBUTES/VARIABLE_VALUE", NotAWeight("optimizer-state")),
+            ("Adam/dense/kernel/m", NotAWeight("optimizer-state")),
+            ("adam/dense_kernel_momentum", NotAWeight("optimizer-state")),
+            ("dense/kernel/Adam_1", NotAWeight("optimizer-state")),
+            ("dense/kernel/adam_v", NotAWeight("optimizer-state")),
+            ("optimizer/learning_rate", NotAWeight("optimizer-state")),
+            ("global_step", NotAWeight("training-counter")),
+            ("beta1_power", NotAWeight("training-counter")),
+            ("keras_api/metrics/0/total/.ATTRIBUTES/VARIABLE_VALUE", NotAWeight("training-metric")),
+            ("dropout/seed_generator/state", NotAWeight("random-state")),
+            ("dense/kernel/ExponentialMovingAverage", NotAWeight("moving-average")),
         ],
     )
     def test_what_is_no_weight_is_left_out(self, name: str, reason: str, tmp_path: Path) -> None:
@@ -127,7 +128,7 @@ class TestBundles:
     def test_a_variable_in_slices_is_left_out(self, tmp_path: Path) -> None:
         line = entry(normal(4, 3), 0) + field(7, b"")
         path = bundle(tmp_path / "a", {"w": normal(4, 3)}, extra={b"table": line, b"\0\0slice": line})
-        assert open_checkpoint(path).left_out == (("table", "a variable in slices, which are not joined"),)
+        assert open_checkpoint(path).left_out == (("table", NotRead("sliced-variable")),)
 
     def test_a_copy_of_a_variable_is_left_out(self, tmp_path: Path) -> None:
         array = normal(4, 3)
@@ -138,7 +139,7 @@ class TestBundles:
         (tmp_path / "m.index").write_bytes(sstable(lines))
         checkpoint = open_checkpoint(tmp_path / "m.index")
         assert [view.name for view in checkpoint.tensors] == ["dense/kernel"]
-        assert checkpoint.left_out == (("dense/kernel", "the same variable, saved twice"),)
+        assert checkpoint.left_out == (("dense/kernel", NotAWeight("saved-twice")),)
 
     def test_a_saved_model_is_opened_by_its_folder_and_by_its_graph(self, tmp_path: Path) -> None:
         folder = tmp_path / "detector"

@@ -10,6 +10,7 @@ import pytest
 from lineage.checkpoints import open_checkpoint
 from lineage.errors import Malformed
 from lineage.types import TensorView
+from lineage.types.facts.exclusions import NotAWeight
 from tests.checkpoint_files import whole
 from tests.tflite_files import (
     TYPES,
@@ -123,7 +124,7 @@ class TestWhatIsAWeight:
         ]
         checkpoint = open_checkpoint(write(tmp_path / "a.tflite", tensors, [shape.tobytes(), weight.tobytes()]))
         assert [view.name for view in checkpoint.tensors] == ["w"]
-        assert checkpoint.left_out == (("labels", "text, not numbers"),)
+        assert checkpoint.left_out == (("labels", NotAWeight("text")),)
 
     def test_values_behind_the_tables(self, tmp_path: Path) -> None:
         """Files beyond 2 GB keep buffers outside the FlatBuffer."""

@@ -13,6 +13,7 @@ from lineage.checkpoints import open_checkpoint
 from lineage.checkpoints.io.views import EMPTY
 from lineage.errors import Malformed, NoWeights, UnsupportedDtype, UnsupportedFormat
 from lineage.types import Checkpoint
+from lineage.types.facts.exclusions import NotAWeight, NotRead, UnreadType
 from tests.checkpoint_files import same_bits, whole
 from tests.torch_files import (
     Call,
@@ -82,7 +83,7 @@ class TestViews:
         value = {"w": storages.tensor(MATRIX), "mask": storages.view(key, 0, (9, 4), (0, 1))}
         checkpoint = opened(tmp_path, value, storages)
         assert names(checkpoint) == ["w"]
-        assert checkpoint.left_out == (("mask", "a view that repeats fewer stored values"),)
+        assert checkpoint.left_out == (("mask", NotAWeight("repeated-view")),)
 
     def test_a_view_beyond_its_storage_is_refused(self, storages: Storages, tmp_path: Path) -> None:
         key = storages.add(MATRIX)
@@ -149,9 +150,7 @@ class TestTypes:
             opened(tmp_path, {"w": tensor}, storages)
         checkpoint = opened(tmp_path, {"w": tensor, "v": storages.tensor(np.ones(4, np.float32))}, storages)
         assert [view.name for view in checkpoint.tensors] == ["v"]
-        ((name, reason),) = checkpoint.left_out
-        assert name == "w"
-        assert "torch.QUInt4x2Storage" in reason
+        assert checkpoint.left_out == (("w", UnreadType("torch.QUInt4x2Storage")),)
 
     def test_numpy_and_meta_values_are_left_out(self, tmp_path: Path) -> None:
         storages = Storages()
@@ -163,8 +162,8 @@ class TestTypes:
         meta = Call(Glob("torch._utils", "_rebuild_meta_tensor_no_storage"), (None, ()))
         value = {"w": storages.tensor(MATRIX), "history": numpy_array, "adjacency": meta}
         assert dict(opened(tmp_path, value, storages).left_out) == {
-            "history": "a NumPy array inside the pickle",
-            "adjacency": "a meta tensor, which has no values",
+            "history": NotRead("array-in-pickle"),
+            "adjacency": NotRead("meta-tensor"),
         }
 
     def test_what_optimizers_keep_sparse_is_no_weight(self, storages, tmp_path) -> None:
@@ -211,12 +210,12 @@ class TestNames:
         checkpoint = opened(tmp_path, value, storages)
         assert names(checkpoint) == ["fc.weight"]
         assert dict(checkpoint.left_out) == {
-            "model.bn.num_batches_tracked": "training counter",
-            "ema.fc.weight": "a moving average of the weights beside it",
-            "optimizer.state.0.exp_avg": "optimizer state",
-            "optimizer.state.0.step": "optimizer state",
-            "lr_scheduler.buffer": "optimizer state",
-            "rng_state": "random-number state",
+            "model.bn.num_batches_tracked": NotAWeight("training-counter"),
+            "ema.fc.weight": NotAWeight("moving-average"),
+            "optimizer.state.0.exp_avg": NotAWeight("optimizer-state"),
+            "optimizer.state.0.step": NotAWeight("optimizer-state"),
+            "lr_scheduler.buffer": NotAWeight("optimizer-state"),
+            "rng_state": NotAWeight("random-state"),
         }
 
     def test_an_average_of_other_weights_stays(self, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from lineage.checkpoints import open_checkpoint
 from lineage.errors import Malformed, UnsupportedFormat
 from lineage.sketch import sketch_checkpoint
 from lineage.types import TensorView
+from lineage.types.facts.exclusions import UnreadWrapper
 from tests.torch_files import Glob, Storages, ordered_dict, write_legacy, write_zip
 from tests.torch_value_files import bsr, coo, csr, qtensor, sparse, wrapper
 
@@ -167,7 +168,7 @@ def test_a_little_that_is_unread_is_left_out_and_said(tmp_path: Path) -> None:
     nested = wrapper("NestedTensor", (2, 2), {})
     value = ordered_dict({"n": nested, "head": storages.tensor(np.ones((100, 10), np.float32))})
     checkpoint = open_checkpoint(write_zip(tmp_path / "net.pt", value, storages))
-    assert checkpoint.left_out == (("n", "a NestedTensor, which wraps others"),)
+    assert checkpoint.left_out == (("n", UnreadWrapper("NestedTensor")),)
     sketch = sketch_checkpoint(checkpoint, threads=1)
     assert (checkpoint.unread, sketch.unread, sketch.params) == (4, 4, 1004)
 

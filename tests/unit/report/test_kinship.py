@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from lineage.report.kinship import neighbours, up_to_roots
 from lineage.types import Lineage
-from tests.hand_made import FAMILY
+from tests.hand_made import FAMILY, against
 
 
 def names(lineage: Lineage) -> set[str]:
@@ -42,7 +42,7 @@ def test_every_edge_among_them_is_kept_and_no_end_is_missing():
 
 
 def test_what_a_card_of_another_model_says_is_left_out():
-    told = ("deep declares claimed (card): the weights show no relation", "vision declares root (card): …")
+    told = (against("deep", "claimed"), against("vision", "root"))
     spoken = replace(FAMILY, contradictions=told, about=b"deep".hex())
     assert up_to_roots(spoken).contradictions == told[:1]
 

@@ -69,7 +69,7 @@ def test_one_row_outside_the_sample_makes_another_model():
 
 def test_models_of_tables_that_are_nobodys_are_no_copies():
     constant = sketch({"a.weight": np.zeros((64, 64), np.float32)})
-    assert all(tensor.part.generic is not None for tensor in constant.tensors)
+    assert all(tensor.part.excluded is not None for tensor in constant.tensors)
     assert correspondence(constant, constant) is None
     assert content_key(constant) is None
 

@@ -24,6 +24,7 @@ from lineage.checkpoints.decode.quantized.scheme import Decoded, Stored
 from lineage.checkpoints.decode.quantized.unread import unread
 from lineage.checkpoints.reader import Contents
 from lineage.types import TensorView
+from lineage.types.facts.exclusions import UnreadPacking
 
 # The first that recognises a tensor decodes it. AWQ takes what GPTQ leaves, plain scales come last.
 SCHEMES: tuple[Callable[[str, Stored], Decoded | None], ...] = (
@@ -63,11 +64,8 @@ def dequantized(path: Path, contents: Contents, config: Mapping[str, Any]) -> Co
     return replace(
         contents,
         tensors=tuple(view for view in views if view.name not in gone),
-        left_out=(*contents.left_out, *((one.module, f"unread: {one.packing}") for one in packed)),
-        unread=(
-            *contents.unread,
-            *((f"packed as {one.packing}, which is not read here", one.values) for one in packed),
-        ),
+        left_out=(*contents.left_out, *((one.module, UnreadPacking(one.packing)) for one in packed)),
+        unread=(*contents.unread, *((UnreadPacking(one.packing), one.values) for one in packed)),
     )
 
 

@@ -20,8 +20,9 @@ from lineage.checkpoints.reader import Contents
 from lineage.checkpoints.wire.protobuf import BYTES, Span, Wire, check_depth
 from lineage.errors import Truncated, UnsupportedFormat
 from lineage.types import TensorView
+from lineage.types.facts.exclusions import Exclusion, NotRead
 
-UNREAD = "values compressed in a way that is not read"
+UNREAD = NotRead("coreml-compressed")
 _PROGRAM, _NETWORKS, _OTHER_KINDS = 502, frozenset({303, 403, 500}), range(200, 3000)
 _PIPELINES = {200: 1, 201: 1, 202: None}  # field of a pipeline, and the field in it that holds a pipeline in turn
 # A version, a description in it an input, in it a name. A SavedModel has no text there, an ONNX model none so deep.
@@ -42,7 +43,7 @@ class CoremlReader:
         """List the weights in the order of the operations. Raises UnsupportedFormat for a model that is no network."""
         wire = Wire(file)
         values = Values(file, wire)
-        names, tensors, left_out = Names(), list[TensorView](), list[tuple[str, str]]()
+        names, tensors, left_out = Names(), list[TensorView](), list[tuple[str, Exclusion]]()
         seen: set[str] = set()
         for view, name in _model(values, Span(0, file.size), 0):
             if view is None:

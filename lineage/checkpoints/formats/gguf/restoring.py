@@ -18,8 +18,9 @@ from lineage.checkpoints.decode.row_orders import Order, grouped_heads, halves_o
 from lineage.checkpoints.formats.gguf.names import STYLES, huggingface_name
 from lineage.checkpoints.reader import Contents
 from lineage.types import TensorView
+from lineage.types.facts.exclusions import NotAWeight
 
-ROTARY = "rotary factors, computed from the configuration"
+ROTARY = NotAWeight("rotary-factors")
 
 _ROTARY = re.compile(r"rope_(freqs|factors_long|factors_short)\.weight|blk\.\d+\.attn_rot_embd\.weight")
 _HEADS = re.compile(r"blk\.(\d+)\.attn_(q|k|qkv)\.(?:weight|bias)")

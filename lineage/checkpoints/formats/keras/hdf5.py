@@ -32,14 +32,15 @@ from lineage.checkpoints.io.views import Place, check_name, count_elements, stri
 from lineage.checkpoints.reader import Contents
 from lineage.errors import CheckpointError, Malformed, MissingExtra, Truncated, UnsupportedFormat
 from lineage.types import TensorView
+from lineage.types.facts.exclusions import Exclusion, NotAWeight
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 MAX_OBJECTS = 100_000  # groups and datasets of one file
 MAX_DEPTH = 64
 MAX_CHUNK = 256 << 20  # bytes of one chunk once inflated
-LINK = "a link, which is not followed"
-TEXT = "text or records, not numbers"
-EMPTY = "was never written"
+LINK = NotAWeight("link")
+TEXT = NotAWeight("text-or-records")
+EMPTY = NotAWeight("never-written")
 _FILTERS = {1, 2, 3, 32000}  # deflate, shuffle, checksum, LZF: all built into h5py
 _LARGEST_READ = 64 << 20  # bytes that the library may ask for at once, apart from values
 
@@ -57,7 +58,7 @@ class Hdf5Reader:
         return Contents("hdf5", tensors, left_out)
 
 
-def datasets(source: ByteSource) -> tuple[tuple[TensorView, ...], tuple[tuple[str, str], ...]]:
+def datasets(source: ByteSource) -> tuple[tuple[TensorView, ...], tuple[tuple[str, Exclusion], ...]]:
     """List the datasets of an HDF5 file, and (name, reason) of those that are no weights."""
     h5py = _h5py(source.path)
     try:
@@ -77,7 +78,7 @@ def _h5py(path: Path) -> ModuleType:
         raise MissingExtra(f"{path}: reading HDF5 needs h5py: pip install 'weight-lineage[h5]'") from error
 
 
-def _datasets(source: ByteSource, h5py: ModuleType) -> tuple[tuple[TensorView, ...], tuple[tuple[str, str], ...]]:
+def _datasets(source: ByteSource, h5py: ModuleType) -> tuple[tuple[TensorView, ...], tuple[tuple[str, Exclusion], ...]]:
     file = h5py.File(_Stream(source), "r")
     found = list(_walk(file, h5py, source.path))
     siblings = Counter(path.rpartition("/")[0] for path, _ in found)
@@ -85,7 +86,7 @@ def _datasets(source: ByteSource, h5py: ModuleType) -> tuple[tuple[TensorView, .
     shapes = {name: dataset.shape or () for name, _, dataset in named if dataset is not None}
     names, recent = Names(), Recent()
     tensors: list[TensorView] = []
-    left_out: list[tuple[str, str]] = []
+    left_out: list[tuple[str, Exclusion]] = []
     for name, path, dataset in named:
         check_name(source.path, name)
         why = LINK if dataset is None else why_left_out(path) or why_left_out(name) or _why_no_numbers(dataset)
@@ -132,7 +133,7 @@ def _own(path: Path, where: str, dataset: Any) -> Any:
     return dataset
 
 
-def _why_no_numbers(dataset: Any) -> str | None:
+def _why_no_numbers(dataset: Any) -> Exclusion | None:
     if dataset.dtype.kind not in "biufc" or dataset.dtype.itemsize > 16 or dataset.dtype.hasobject:
         return TEXT
     return EMPTY if dataset.shape is None or (dataset.id.get_storage_size() == 0 and math.prod(dataset.shape)) else None

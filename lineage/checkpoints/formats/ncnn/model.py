@@ -23,9 +23,10 @@ from lineage.checkpoints.io.views import Place, check_name, count_elements, dens
 from lineage.checkpoints.reader import Contents
 from lineage.errors import Malformed, NoWeights, Truncated, UnsupportedFormat
 from lineage.types import AnyArray, TensorView
+from lineage.types.facts.exclusions import Exclusion, NotAWeight, NotRead
 
-SCALES = "scales of quantised values"
-NEVER_SCALED = "int8 values without scales"
+SCALES = NotAWeight("quantisation-scales")
+NEVER_SCALED = NotRead("int8-without-scales")
 _TAG = 4  # bytes
 _HALF, _INTEGER, _SINGLE = 0x01306B47, 0x000D4B38, 0x0002C056
 _TABLE = 256  # float32
@@ -46,7 +47,7 @@ class NcnnReader:
             name = f"{file.path.name.removesuffix('.param')}.bin"
             raise NoWeights(file.path, f"its weights {quoted(name)} are missing: keep them beside it")
         tensors: list[TensorView] = []
-        left_out: list[tuple[str, str]] = []
+        left_out: list[tuple[str, Exclusion]] = []
         names, at = Names(), 0
         for layer in layers:
             found, at = _weights(values, layer, names, at)
@@ -62,7 +63,7 @@ class NcnnReader:
         return Contents("ncnn", tuple(tensors), tuple(left_out), beside=values.size)
 
 
-_Found = list[tuple[TensorView, str | None]]
+_Found = list[tuple[TensorView, Exclusion | None]]
 
 
 def _weights(values: PositionedFile, layer: Layer, names: Names, at: int) -> tuple[_Found, int]:

@@ -14,6 +14,7 @@ from lineage.checkpoints.formats.onnx.tensors import Files, Stored, read_tensor
 from lineage.checkpoints.io.quoting import quoted
 from lineage.checkpoints.wire.protobuf import BYTES, VARINT, Span, check_depth, signed
 from lineage.errors import Malformed, Truncated
+from lineage.types.facts.exclusions import Exclusion, NotRead
 
 GRAPH, OPSETS, FUNCTIONS = 7, 8, 25
 _NODES, _INITIALIZERS, _SPARSE = 1, 5, 15
@@ -50,7 +51,7 @@ class Graph:
     constants: dict[str, Stored] = field(default_factory=dict)
     readers: dict[str, list[tuple[Graph, Node, int]]] = field(default_factory=lambda: defaultdict(list))
     inner: list[Graph] = field(default_factory=list)
-    unread: list[tuple[str, str]] = field(default_factory=list)
+    unread: list[tuple[str, Exclusion]] = field(default_factory=list)
     made: set[str] = field(default_factory=set)
 
     def defining(self, value: str) -> Graph | None:
@@ -100,7 +101,7 @@ def _graph(files: Files, message: Span, outer: Graph | None, depth: int, nodes: 
         elif entry.number == _INITIALIZERS and nodes == _NODES:
             _add_initializer(files, graph, entry.span)
         elif entry.number == _SPARSE and nodes == _NODES:
-            graph.unread.append((f"sparse_initializer.{len(graph.unread)}", "a sparse tensor"))
+            graph.unread.append((f"sparse_initializer.{len(graph.unread)}", NotRead("sparse-tensor")))
     for node in graph.nodes:
         graph.made.update(node.outputs)
         if node.constant is not None and node.outputs:

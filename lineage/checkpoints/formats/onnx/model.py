@@ -18,6 +18,7 @@ from lineage.checkpoints.io.views import check_name, count_elements
 from lineage.checkpoints.reader import Contents
 from lineage.checkpoints.wire.protobuf import Wire
 from lineage.types import TensorView
+from lineage.types.facts.exclusions import Exclusion
 
 SCALE = "_scale"  # of values that the graph computes
 # ir_version, a small number, and then a text (producer, domain, documentation), another number or the graph.
@@ -38,7 +39,7 @@ class OnnxReader:
         graphs = [graph for outermost in read_graphs(files) for graph in outermost.all()]
         decoded = _Decoded(graphs)
         tensors: list[TensorView] = []
-        left_out: list[tuple[str, str]] = []
+        left_out: list[tuple[str, Exclusion]] = []
         names = Names()
         for graph in graphs:
             left_out += graph.unread

@@ -20,8 +20,9 @@ from lineage.checkpoints.io.byte_sources import Memory
 from lineage.checkpoints.io.bytes import ByteSource, Window
 from lineage.checkpoints.wire.pickle_stream import PickleStream
 from lineage.checkpoints.wire.unpickler import Stateful
+from lineage.types.facts.exclusions import NotAWeight
 
-OBJECTS = "an array of Python objects or text, not of numbers"
+OBJECTS = NotAWeight("objects-or-text")
 MAX_SIDES = 64
 # NumPy's names of types, as far as a checkpoint has them, and torch's.
 _KINDS = {

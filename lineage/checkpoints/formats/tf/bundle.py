@@ -27,11 +27,12 @@ from lineage.checkpoints.reader import Contents
 from lineage.checkpoints.wire.protobuf import BYTES, VARINT, Span, Wire
 from lineage.errors import Malformed, NoWeights, Truncated, UnsupportedDtype
 from lineage.types import TensorView
+from lineage.types.facts.exclusions import Exclusion, NotAWeight, NotRead
 
 SUFFIX = ".index"
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
-SLICED = "a variable in slices, which are not joined"
-TWICE = "the same variable, saved twice"
+SLICED = NotRead("sliced-variable")
+TWICE = NotAWeight("saved-twice")
 MAX_SHARDS = 100_000
 MAX_GRAPH = 64 << 20  # bytes of the object graph
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -54,7 +55,7 @@ class BundleReader:
         shapes = {name: entry.shape for name, entry in named}
         repeated, names = _Repeated(bundle.entries), Names()
         tensors: list[TensorView] = []
-        left_out: list[tuple[str, str]] = []
+        left_out: list[tuple[str, Exclusion]] = []
         for name, entry in named:
             check_name(file.path, name)
             reason = _why_left_out(entry, name) or repeated.why_left_out(entry, name)
@@ -176,7 +177,7 @@ class _Repeated:
         self._keys = {entry.key for entry in entries}
         self._seen: set[tuple[str, int, tuple[int, ...], bytes]] = set()
 
-    def why_left_out(self, entry: _Entry, name: str) -> str | None:
+    def why_left_out(self, entry: _Entry, name: str) -> Exclusion | None:
         if entry.key.endswith(_AVERAGE) and entry.key.removesuffix(_AVERAGE) in self._keys:
             return AVERAGED
         content = name, entry.kind, entry.shape, entry.checksum
@@ -203,7 +204,7 @@ def _entry(wire: Wire, size: int, key: str) -> _Entry:
     return _Entry(key, kind, shape, shard, offset, length, checksum, sliced)
 
 
-def _why_left_out(entry: _Entry, name: str) -> str | None:
+def _why_left_out(entry: _Entry, name: str) -> Exclusion | None:
     if _SLOT in entry.key:
         return OPTIMIZER
     if entry.kind in NO_NUMBERS:

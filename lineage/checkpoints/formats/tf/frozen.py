@@ -22,12 +22,13 @@ from lineage.checkpoints.io.views import check_name
 from lineage.checkpoints.reader import Contents
 from lineage.errors import NoWeights
 from lineage.types import TensorView
+from lineage.types.facts.exclusions import Exclusion, NotAWeight, NotRead
 
-WHOLE = "whole numbers of the graph, no weights"
-NUMBERS = "numbers of the graph, no weights"
-REPEATED = "one value, repeated"
-NO_RANGE = "codes whose range the graph does not tell"
-UNKNOWN = "of a data type that is unknown here"
+WHOLE = NotAWeight("integers-of-graph")
+NUMBERS = NotAWeight("numbers-of-graph")
+REPEATED = NotAWeight("repeated-value")
+NO_RANGE = NotRead("codes-without-range")
+UNKNOWN = NotRead("unknown-type")
 FEW = 4  # values that a layer or variable has to claim to be weights: colours and the sides of a box have as many
 MAX_REPEATED = 64 << 20  # bytes that values not kept in the file may make in all
 _WEIGHTS = frozenset({1, 2, 8, 14, 18, 19, 24, 25})
@@ -69,7 +70,7 @@ class _Weights:
 
     def __init__(self, file: PositionedFile) -> None:
         self.tensors: list[TensorView] = []
-        self.left_out: list[tuple[str, str]] = []
+        self.left_out: list[tuple[str, Exclusion]] = []
         self._file = file
         self._names = Names()
         self._recent = Recent()
@@ -90,7 +91,7 @@ class _Weights:
             else:
                 self.left_out.append((role.layout.name, reason or NO_RANGE))
 
-    def _why_left_out(self, constant: Constant, role: Direction) -> str | None:
+    def _why_left_out(self, constant: Constant, role: Direction) -> Exclusion | None:
         if constant.kind in NO_NUMBERS:
             return TEXT
         if constant.kind not in TYPES:

@@ -10,6 +10,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from lineage.types.facts.exclusions import NotAWeight
+
 TYPES: dict[int, Any] = {
     1: "f4",
     2: "f8",
@@ -35,4 +37,4 @@ TYPES: dict[int, Any] = {
     25: ml_dtypes.float8_e4m3fn,
 }
 NO_NUMBERS = frozenset({7, 20, 21})  # string, resource, variant
-TEXT = "text, not numbers"
+TEXT = NotAWeight("text")

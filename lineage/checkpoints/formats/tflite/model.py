@@ -28,9 +28,10 @@ from lineage.checkpoints.reader import Contents
 from lineage.checkpoints.wire.flatbuffers import Flat, Table, Vector
 from lineage.errors import Malformed, Truncated, UnsupportedDtype
 from lineage.types import TensorView
+from lineage.types.facts.exclusions import Exclusion, NotAWeight
 
 MAGIC = b"TFL3"
-TEXT = "text, not numbers"
+TEXT = NotAWeight("text")
 
 
 def _whole(scalar: Any) -> StoredType:
@@ -84,7 +85,7 @@ class TfliteReader:
         """List the constants; shapes and other single numbers of the graph are none."""
         model = _Model(file)
         tensors: list[TensorView] = []
-        left_out: list[tuple[str, str]] = []
+        left_out: list[tuple[str, Exclusion]] = []
         names = Names()
         for constant in model.constants():
             if constant.is_number:

@@ -13,6 +13,7 @@ from lineage.checkpoints.formats.torch.sparse import sparse
 from lineage.checkpoints.formats.torch.tensors import Leaf, Storage, Tensor, Unread, is_size
 from lineage.checkpoints.formats.torch.wrapped import wrapped
 from lineage.checkpoints.wire.unpickler import Global
+from lineage.types.facts.exclusions import NotRead
 
 
 def _rebuild(storage: Any, offset: Any, shape: Any, strides: Any, kind: str | None = None) -> Tensor:
@@ -53,7 +54,7 @@ def _from_type(function: Any, kind: Any, arguments: Any, state: Any) -> Any:
     return REBUILD[function.name](*arguments)
 
 
-def _unread(reason: str) -> Callable[..., Unread]:
+def _unread(reason: NotRead) -> Callable[..., Unread]:
     return lambda *_: Unread(reason)
 
 
@@ -84,24 +85,24 @@ REBUILD: dict[str, Callable[..., object]] = {
     "torch._utils._rebuild_qtensor": _quantised,
     "torch._utils._rebuild_sparse_tensor": sparse,
     "torch._utils._rebuild_sparse_csr_tensor": sparse,
-    "torch._utils._rebuild_nested_tensor": _unread("a nested torch tensor"),
-    "torch._utils._rebuild_meta_tensor_no_storage": _unread("a meta tensor, which has no values"),
-    "torch._utils._rebuild_device_tensor_from_numpy": _unread("a tensor of a foreign device"),
-    _WRAPPER: _unread("a wrapped torch tensor"),
+    "torch._utils._rebuild_nested_tensor": _unread(NotRead("nested-tensor")),
+    "torch._utils._rebuild_meta_tensor_no_storage": _unread(NotRead("meta-tensor")),
+    "torch._utils._rebuild_device_tensor_from_numpy": _unread(NotRead("foreign-device")),
+    _WRAPPER: _unread(NotRead("wrapped-tensor")),
 }
 
 CONSTRUCTORS: dict[str, Callable[..., object]] = {
     **REBUILD,
     "torch._tensor._rebuild_from_type_v2": _from_type,
-    "numpy.core.multiarray._reconstruct": _unread("a NumPy array inside the pickle"),
-    "numpy._core.multiarray._reconstruct": _unread("a NumPy array inside the pickle"),
+    "numpy.core.multiarray._reconstruct": _unread(NotRead("array-in-pickle")),
+    "numpy._core.multiarray._reconstruct": _unread(NotRead("array-in-pickle")),
     "torch.Size": _shape,
     "torch.serialization._get_layout": lambda name=None, *_: name,
     "torch.jit._pickle.build_intlist": _sequence,
     "torch.jit._pickle.build_doublelist": _sequence,
     "torch.jit._pickle.build_boollist": _sequence,
     "torch.jit._pickle.build_tensorlist": _sequence,
-    "torch.jit._pickle.build_tensor_from_id": _unread("a tensor of a TorchScript program before torch 1.4"),
+    "torch.jit._pickle.build_tensor_from_id": _unread(NotRead("old-torchscript")),
     "torch.jit._pickle.restore_type_tag": lambda value=None, *_: value,
     "collections.OrderedDict": _mapping,
     "collections.Counter": _mapping,

@@ -19,6 +19,7 @@ from lineage.checkpoints.io.quoting import quoted
 from lineage.checkpoints.wire.unpickler import Global
 from lineage.errors import Malformed
 from lineage.types import AnyArray, TensorView
+from lineage.types.facts.exclusions import NotRead
 
 PER_TENSOR = "torch.per_tensor_affine"
 PER_CHANNEL = ("torch.per_channel_affine", "torch.per_channel_affine_float_qparams")
@@ -38,7 +39,7 @@ def quantised(codes: Tensor, scheme: Any) -> Leaf:
         if isinstance(scales, Tensor) and isinstance(zeros, Tensor):
             parts = {"codes": codes, "scales": scales, "zeros": zeros}
             return Composed(codes.shape, parts, lambda path, name, views: _by_channel(path, name, views, axis))
-    return Unread("a quantised torch tensor of an unknown scheme", math.prod(codes.shape))
+    return Unread(NotRead("unknown-quantisation"), math.prod(codes.shape))
 
 
 def _uniform(name: str, views: _Views, scale: float, zero: int) -> TensorView:

@@ -22,6 +22,7 @@ from lineage.checkpoints.io.quoting import quoted
 from lineage.checkpoints.io.views import count_elements
 from lineage.errors import Malformed
 from lineage.types import AnyArray, TensorView
+from lineage.types.facts.exclusions import NotRead
 
 STEP = 1 << 20  # entries of an unsorted list that are looked at together
 COORDINATES, ROWS, BLOCKS = "torch.sparse_coo", "torch.sparse_csr", "torch.sparse_bsr"
@@ -42,7 +43,7 @@ def sparse(layout: Any, data: Any, *_: Any) -> Leaf:
         return Composed(shape, {"places": places, "values": tensors[1]}, _coordinates(shape, is_sorted))
     if layout in (ROWS, BLOCKS) and len(tensors) == 3 and len(shape) == 2:
         return Composed(shape, dict(zip(("bounds", "columns", "values"), tensors, strict=True)), _compressed(shape))
-    return Unread("a sparse torch tensor of another layout than COO, CSR and BSR", math.prod(shape))
+    return Unread(NotRead("sparse-layout"), math.prod(shape))
 
 
 def _coordinates(shape: tuple[int, ...], is_sorted: bool) -> Callable[[Path, str, _Views], TensorView]:

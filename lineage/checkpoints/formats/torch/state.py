@@ -11,12 +11,14 @@ from lineage.checkpoints.decode.averages import averages
 from lineage.checkpoints.decode.non_weights import why_left_out
 from lineage.checkpoints.decode.pieces import Piece
 from lineage.checkpoints.formats.torch.tensors import Composed, Leaf, Tensor, Unread
+from lineage.checkpoints.io.dtypes import TORCH
 from lineage.checkpoints.io.quoting import quoted
 from lineage.checkpoints.io.views import EMPTY, check_name, without_elements
 from lineage.checkpoints.reader import Contents
 from lineage.checkpoints.wire.unpickler import SCRIPTED, Foreign, Stateful
 from lineage.errors import Malformed, UnsupportedDtype, UnsupportedFormat
 from lineage.types import TensorView
+from lineage.types.facts.exclusions import Exclusion, UnreadType
 
 MAX_DEPTH = 64  # levels of nesting
 MAX_VISITS = 2_000_000  # objects looked at: the same object counts again wherever it is mentioned
@@ -39,8 +41,8 @@ class Named(NamedTuple):
     """Tensors by name, in the order of the file, and (name, reason) of what is no weight."""
 
     tensors: dict[str, Tensor | Composed]
-    left_out: list[tuple[str, str]]
-    unread: list[tuple[str, int]]
+    left_out: list[tuple[str, Exclusion]]
+    unread: list[tuple[Exclusion, int]]
 
 
 def name_tensors(path: Path, loaded: Any, *, is_program: bool = False) -> Named:
@@ -51,8 +53,8 @@ def name_tensors(path: Path, loaded: Any, *, is_program: bool = False) -> Named:
     and for as many tensors without elements as with.
     """
     weights: list[Weight] = []
-    left_out: list[tuple[str, str]] = []
-    unread: list[tuple[str, int]] = []
+    left_out: list[tuple[str, Exclusion]] = []
+    unread: list[tuple[Exclusion, int]] = []
     for count, (where, leaf) in enumerate(_Walk(path).leaves((), loaded, 0)):
         if count >= MAX_TENSORS:
             raise Malformed(path, f"holds more than {MAX_TENSORS:,} tensors: its objects are shared without end")
@@ -93,7 +95,7 @@ def viewed(path: Path, format_: str, named: Named, view: Callable[[str, Tensor],
         try:
             found = _view(path, name, tensor, view)
         except UnsupportedDtype as error:
-            found, unknown = Unread(error.problem), unknown or error
+            found, unknown = Unread(UnreadType(_unknown_kind(tensor))), unknown or error
         if isinstance(found, Unread):
             left_out.append((name, found.reason))
         elif isinstance(tensor, Tensor) and tensor.cut is not None and tensor.cut.offsets is not None:
@@ -103,6 +105,12 @@ def viewed(path: Path, format_: str, named: Named, view: Callable[[str, Tensor],
     if unknown is not None and not tensors and not pieces:
         raise unknown
     return Contents(format_, tuple(tensors), tuple(left_out), pieces=tuple(pieces), unread=tuple(unread))
+
+
+def _unknown_kind(tensor: Tensor | Composed) -> str:
+    """The type of values that is not read, of a tensor or of one of its parts."""
+    kinds = [tensor.kind] if isinstance(tensor, Tensor) else [part.kind for part in tensor.parts.values()]
+    return next((kind for kind in kinds if kind not in TORCH), kinds[0])
 
 
 def _view(

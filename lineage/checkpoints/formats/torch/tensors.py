@@ -14,8 +14,9 @@ from lineage.checkpoints.io.views import Place, count_elements, is_dense, last_e
 from lineage.checkpoints.wire.unpickler import Global
 from lineage.errors import Malformed, UnsupportedDtype
 from lineage.types import TensorView
+from lineage.types.facts.exclusions import Exclusion, NotAWeight
 
-REPEATED = "a view that repeats fewer stored values"
+REPEATED = NotAWeight("repeated-view")
 UNTYPED = frozenset({"torch.storage.UntypedStorage", "torch.UntypedStorage", "torch.storage.TypedStorage"})
 
 
@@ -55,7 +56,7 @@ class Tensor:
 class Unread:
     """A tensor of a layout that is not read, and why; `count` are the values that it stands for, 0 if not known."""
 
-    reason: str
+    reason: Exclusion
     count: int = 0
 
 

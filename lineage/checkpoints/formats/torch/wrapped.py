@@ -22,6 +22,7 @@ from lineage.checkpoints.formats.torch.tensors import Composed, Cut, Leaf, Tenso
 from lineage.checkpoints.io.dtypes import TORCH
 from lineage.checkpoints.wire.unpickler import Foreign, Global
 from lineage.types import TensorView
+from lineage.types.facts.exclusions import UnreadWrapper
 
 _CODES = ("qdata", "int_data", "float8_data")
 _BYTES = (np.dtype(np.int8), np.dtype(np.uint8))
@@ -39,7 +40,7 @@ def wrapped(kind: Any, arguments: tuple[Any, ...], state: Any) -> Leaf:
     for inner in (held.get(name) for name in _INNER):
         if isinstance(inner, Composed) and inner.shape == shape:
             return inner
-    return _torchao(shape, held) or Unread(f"a {kind.name.rpartition('.')[2]}, which wraps others", math.prod(shape))
+    return _torchao(shape, held) or Unread(UnreadWrapper(kind.name.rpartition(".")[2]), math.prod(shape))
 
 
 def _attributes(state: Any) -> Mapping[Any, Any]:

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from lineage.report import graphs
+from lineage.report.words import text
 from lineage.types import Lineage
 from tests.hand_made import FAMILY, HANDED_ON, HOSTILE, STRANGERS, edge, node
 from tests.standards import facts
@@ -65,7 +66,7 @@ class TestCycloneDX:
         assert len(numbers) == 4
 
     def test_a_wrong_card_is_told(self):
-        assert facts(value(HANDED_ON, ".cdx.json")) == {"lineage:contradiction": HANDED_ON.contradictions[0]}
+        assert facts(value(HANDED_ON, ".cdx.json")) == {"lineage:contradiction": text(HANDED_ON.contradictions[0])}
 
 
 class TestSpdx:

@@ -15,6 +15,7 @@ import pytest
 from lineage.errors import MissingExtra, UnknownEnding
 from lineage.report import graphs
 from lineage.report.figures import plain
+from lineage.report.words import texts
 from tests.hand_made import FAMILY, HOSTILE, NOTHING, STRANGERS
 
 LINEAGES = {"family": FAMILY, "strangers": STRANGERS, "nothing": NOTHING}
@@ -70,7 +71,7 @@ class TestJson:
         value = json.loads(text(lineage, ".json"))
         assert [(n["id"], n["name"]) for n in value["nodes"]] == [(n.id, n.name) for n in lineage.nodes]
         assert [(e["parent"], e["child"]) for e in value["edges"]] == [(e.parent, e.child) for e in lineage.edges]
-        assert value["contradictions"] == list(lineage.contradictions)
+        assert value["contradictions"] == texts(lineage.contradictions)
 
     def test_what_is_unknown_or_infinite_is_null(self):
         quantized = json.loads(text(FAMILY, ".json"))["edges"][4]

@@ -10,6 +10,8 @@ from lineage.ancestry import as_answer, compare
 from lineage.report.html import LANGUAGES, Language, compare_page
 from lineage.report.json import comparison
 from lineage.types import CheckpointSketch, Comparison, Cue
+from lineage.types.facts.descent import NamedIn
+from lineage.types.facts.limits import NotTested
 from tests.html_pages import NAMES, Page, parsed
 from tests.small_models import sketched, trained, tuned
 
@@ -18,7 +20,7 @@ OPEN = compare(CHILD, BASE)
 
 
 def page(found: Comparison, a: CheckpointSketch = CHILD, b: CheckpointSketch = BASE, language: Language = "en") -> Page:
-    return parsed(compare_page(as_answer(a, b, found, ("magic",)), b, found, "1.2.3", language))
+    return parsed(compare_page(as_answer(a, b, found, (NotTested("distillation"),)), b, found, "1.2.3", language))
 
 
 SENTENCES = [
@@ -61,13 +63,13 @@ def test_is_a_whole_page_with_both_names_in_every_language(language, role):
 
 
 def test_carries_the_comparison_as_json():
-    assert page(OPEN).data == comparison(CHILD, BASE, OPEN, ("magic",))
+    assert page(OPEN).data == comparison(CHILD, BASE, OPEN, (NotTested("distillation"),))
 
 
 def test_says_what_was_not_searched_and_not_tested():
     text = page(OPEN).text
     assert "nothing else was searched" in text
-    assert "magic" in text
+    assert "distillation" in text
     assert "index" not in text.split("With the same file")[0].lower()
 
 
@@ -75,7 +77,13 @@ def test_says_what_was_not_searched_and_not_tested():
 def test_nothing_breaks_out(name):
     quiet, loud = (
         page(
-            replace(OPEN, role="child", model_name=called, basis=(called,), cues=(Cue("gains", "child", 2.0, called),)),
+            replace(
+                OPEN,
+                role="child",
+                model_name=called,
+                basis=(NamedIn(called),),
+                cues=(Cue("gains", "child", 2.0, NamedIn(called)),),
+            ),
             replace(CHILD, name=called, path=called, format=called, licence=called),
             replace(BASE, name=called, path=called, format=called, licence=called),
         )

@@ -8,6 +8,7 @@ from bench_report import answer, family_graph
 
 from lineage.report.html.kin import kin
 from lineage.types import Declared, Edge, Lineage, Node, Place, Relative
+from tests.hand_made import against
 from tests.html_pages import plain_answer
 
 ASKED = plain_answer("derived")
@@ -72,7 +73,6 @@ def test_what_cannot_be_drawn_is_counted_and_the_line_above_is_kept():
 
 
 def test_contradictions_of_other_models_are_left_out():
-    known = Lineage(
-        (Node(PARENT.model, PARENT.model_name, 1),), (), ("stranger declares x", f"{PARENT.model_name} declares y")
-    )
-    assert kin(ASKED, known)[0].contradictions == (f"{PARENT.model_name} declares y",)
+    told = replace(against("parent", "y"), child=PARENT.model)
+    known = Lineage((Node(PARENT.model, PARENT.model_name, 1),), (), (against("stranger", "x"), told))
+    assert kin(ASKED, known)[0].contradictions == (told,)

@@ -168,7 +168,7 @@ class TestGraph:
         rows = [given for name, given in found.attributes if name == "tr" and "data-kind" in given]
         rootless = [one for one in FAMILY.nodes if one.id not in {edge.child for edge in FAMILY.edges}]
         assert len(rows) == len(FAMILY.edges) + len(rootless)
-        assert "deep declares claimed; its weights descend from soup" in found.text
+        assert "deep declares claimed (card): the weights show no relation" in found.text
 
     def test_declared_and_undirected_lines_are_told_apart(self):
         found = parsed(GRAPHS["en"])

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import re
 import string
-import tomllib
 from importlib.resources import files
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from lineage.anatomy import fixed, generators
-from lineage.ancestry.placing import NOT_TESTED, OUTSIDE, TRANSFORMATIONS
-from lineage.checkpoints.decode import non_weights
-from lineage.checkpoints.io.views import EMPTY
 from lineage.report.html.texts import LANGUAGES, texts
-from lineage.sketch.checkpoint_pass import MASK
 from lineage.types import Relation, Verdict
 
 ROOM = Path(str(files("lineage.report.html")))
@@ -90,50 +84,6 @@ def test_no_text_is_left_that_no_page_asks_for():
         and not key.startswith("is_")
     ]
     assert unused == []
-
-
-SAID = {
-    *TRANSFORMATIONS,
-    *NOT_TESTED,
-    OUTSIDE,
-    *(reason for _, reason in fixed._BY_NAME),
-    *(reason for reason, _ in (*generators._VECTOR, *generators._MATRIX)),
-    *(non_weights.OPTIMIZER, non_weights.COUNTER, non_weights.METRIC, non_weights.AVERAGED, non_weights.RANDOM),
-    "constant",
-    "causal mask",
-    MASK,
-    EMPTY,
-}
-SEEN = {
-    "1 of 40 matrices equal": "행렬 40개 가운데 1개가 같음",
-    "difference of rank 8 in 12 matrices (up to 16 in 14 matrices)": None,
-    "rows of unseen tokens are scaled by 0.999906 in this model (weight decay)": None,
-    "token table of 1,200 values against 1,000: vocabularies grow": None,
-    "gains spread by 1.2% more in the reference, as after more training": None,
-    "models of the index that another version sketched: 1,200 (`lineage doctor` lists them)": None,
-    "this model can be computed from the reference by rounding, not the other way round": None,
-    "4 of the reference's 6 layers are here and no other": "상대의 층 6개 가운데 4개만 있고 다른 층은 없음",
-}
-
-
-@pytest.mark.parametrize("english", sorted({*SAID, *SEEN}))
-def test_what_other_rooms_say_is_said_in_korean(english):
-    korean = KOREAN.phrase(english)
-    assert re.search("[가-힣]", korean)
-    assert SEEN.get(english) in (None, korean)
-
-
-def test_a_phrase_without_a_translation_stays_and_is_marked_as_english():
-    assert KOREAN.phrase("no one <knows>") == '<span lang="en">no one &lt;knows&gt;</span>'
-    assert ENGLISH.phrase("no one <knows>") == "no one &lt;knows&gt;"
-
-
-def test_phrases_are_toml_with_unique_patterns():
-    table = tomllib.loads((ROOM / "texts" / "phrases.toml").read_text(encoding="utf-8"))
-    assert set(table) == set(LANGUAGES) - {"en"}
-    for english, korean in table["ko"].items():
-        places = english.count("{}")
-        assert len(re.findall(r"\{\d?\}", korean)) <= places
 
 
 def test_a_numbered_component_keeps_its_number_and_an_unknown_word_stays():

@@ -9,6 +9,7 @@ import pytest
 from lineage.ancestry.descending import below
 from lineage.report.text.descendants import descendants_screen, descendants_value, headline, lineage_below
 from lineage.types import Descendants, Lineage
+from lineage.types.facts.limits import NotTested
 from tests.hand_made import FAMILY, HOSTILE, STRANGERS, edge, node
 
 
@@ -16,7 +17,7 @@ def of(lineage: Lineage, name: str) -> Descendants:
     model = next(one for one in lineage.nodes if one.name == name)
     found, perhaps = below(lineage, model.id)
     said = tuple(e for e in lineage.edges if e.source == "declared" and e.parent == model.id)
-    return Descendants(model, found, perhaps, said, lineage, 9, "index", ("magic",))
+    return Descendants(model, found, perhaps, said, lineage, 9, "index", (NotTested("distillation"),))
 
 
 def test_tells_generations_ways_parts_and_other_names():
@@ -29,7 +30,7 @@ def test_tells_generations_ways_parts_and_other_names():
     assert "generation 2:\n    soup  merged 0.70, through left, probability 0.88, also twice" in shown
     assert "deep  quantized, through left, soup" in shown
     assert "searched: 9 models (index index); what no index holds is not named" in shown
-    assert "not tested: magic" in shown
+    assert "not tested: distillation" in shown
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from lineage.types import (
     Cue,
     Declared,
     Evidence,
-    Generic,
+    Excluded,
     Inherited,
     InheritedPart,
     Limits,
@@ -22,12 +22,18 @@ from lineage.types import (
     Timings,
     Whois,
 )
+from lineage.types.facts.changes import LowRank
+from lineage.types.facts.cues import Computable, CopiedLayers, SpreadGains
+from lineage.types.facts.descent import NamedIn
+from lineage.types.facts.exclusions import NotAWeight, Stated
+from lineage.types.facts.limits import LookedFor, NotTested
+from lineage.types.facts.schemes import FewBits, StoredAs
 from tests.small_models import sketched, trained
 
 FOUND = Evidence(0.99996, 188.4, 7, 900, 1000, 1.5, -4000.0, 0.98, 0.03, 82)
 NOTHING = Evidence(0.001, 0.4, 7, 1, 1000, 1.5, -0.2, 0.97, 0.06, 82)
 VISION = ComponentFinding(
-    "vision encoder", 21, 0.021, "fine-tuned", "child", FOUND, 0.99, ("B rounds to A",), ((0, 0),)
+    "vision encoder", 21, 0.021, "fine-tuned", "child", FOUND, 0.99, (NamedIn("B rounds to A"),), ((0, 0),)
 )
 TEXT = ComponentFinding("text decoder", 966, 0.966, "independent", None, NOTHING, 0.0, (), None)
 HEAD = ComponentFinding(
@@ -47,7 +53,7 @@ PAIR = TensorMatch(
     60.0,
     True,
 )
-UNUSED = replace(PAIR, a="norm", b="norm", used=False, why_not="too few units", z=None, r=None)
+UNUSED = replace(PAIR, a="norm", b="norm", used=False, why_not=Stated("too few units"), z=None, r=None)
 ANCESTOR = Comparison(
     "ab" * 16,
     "qwen/Qwen2.5-VL-7B",
@@ -57,21 +63,22 @@ ANCESTOR = Comparison(
     0.021,
     FOUND,
     0.99,
-    ("B rounds to A",),
+    (NamedIn("B rounds to A"),),
     (VISION, TEXT, HEAD),
     (PAIR, UNUSED),
-    (Generic("rotary", "fixed table"),),
+    (Excluded("rotary", Stated("fixed table")),),
 )
-SKETCH = replace(sketched(trained(1), "acme/Nova-9B", licence="apache-2.0"), left_out=(("step", "training counter"),))
+COUNTER = NotAWeight("training-counter")
+SKETCH = replace(sketched(trained(1), "acme/Nova-9B", licence="apache-2.0"), left_out=(("step", COUNTER),))
 ANSWER = Whois(
     SKETCH,
     "partly-derived",
     ((VISION, ANCESTOR.model, ANCESTOR.model_name), (TEXT, None, None), (HEAD, None, None)),
     (ANCESTOR,),
     (replace(ANCESTOR, model="cd" * 16, model_name="other", relation="sibling", role=None),),
-    tuple(Generic(f"rotary.{i}", "fixed table") for i in range(5)),
-    ("step: training counter",),
-    Limits(4812, "0123456789abcdef", 0.06, ("fine-tuning",), ("merges",)),
+    tuple(Excluded(f"rotary.{i}", Stated("fixed table")) for i in range(5)),
+    (Excluded("step", COUNTER),),
+    Limits(4812, "0123456789abcdef", 0.06, (LookedFor("tuning"),), (NotTested("merge"),)),
     Timings(0.1, 0.2, 0.3, 0.4),
     place=Place(
         parents=(Relative("ab" * 16, "qwen/Qwen2.5-VL-7B", "component-reused", 0.97, ("vision encoder",)),),
@@ -189,7 +196,7 @@ def test_lines_say_up_and_down_what_is_open_and_what_no_index_holds():
         parents=(AT,),
         ancestors=(Relative("ef" * 16, "root", "fine-tuned", 0.9, through=AT.model),),
         descendants=(OTHER,),
-        open=(replace(OTHER, model="aa", model_name="twin", basis=("gains spread",)),),
+        open=(replace(OTHER, model="aa", model_name="twin", basis=(NamedIn("gains spread"),)),),
         unobserved=(Between((SKETCH.id, AT.model), 0.8),),
     )
     screen = " ".join(whois_screen(replace(ANSWER, place=place), 120).split())
@@ -213,7 +220,9 @@ def test_lines_say_up_and_down_what_is_open_and_what_no_index_holds():
 )
 def test_two_models_are_derived_only_with_a_direction(role, line):
     pair = replace(ANCESTOR, role=role)
-    screen = " ".join(compare_screen(SKETCH, SKETCH, pair, explain=False, not_tested=("merges",), width=120).split())
+    screen = " ".join(
+        compare_screen(SKETCH, SKETCH, pair, explain=False, not_tested=(NotTested("merge"),), width=120).split()
+    )
     assert line in screen
     assert "not tested: merges" in screen
     assert (comparison_json(SKETCH, SKETCH, pair)["verdict"] == "related") == (role == "undirected")
@@ -232,18 +241,18 @@ def test_nothing_from_a_file_steers_the_terminal():
             licence=hostile("l"),
             declared=(Declared(hostile("d"), hostile("r"), hostile("s")),),
         ),
-        components=((replace(VISION, name=hostile("c"), scheme=hostile("q")), "ab", hostile("m")),),
-        ancestors=(replace(ANCESTOR, model_name=hostile("a"), basis=(hostile("b"),)),),
+        components=((replace(VISION, name=hostile("c"), schemes=(StoredAs(hostile("q")),)), "ab", hostile("m")),),
+        ancestors=(replace(ANCESTOR, model_name=hostile("a"), basis=(NamedIn(hostile("b")),)),),
         place=Place(
             parents=(Relative(ANCESTOR.model, hostile("a"), "fine-tuned", 0.9, (hostile("c"),)),),
             ancestors=(Relative("r", hostile("r"), "fine-tuned", 0.9, through=ANCESTOR.model),),
-            open=(Relative("o", hostile("o"), "fine-tuned", 0.5, basis=(hostile("b"),)),),
+            open=(Relative("o", hostile("o"), "fine-tuned", 0.5, basis=(NamedIn(hostile("b")),)),),
             unobserved=(Between(("o", hostile("u")), 0.8),),
         ),
-        generic=(Generic(hostile("t"), hostile("w")),),
+        excluded=(Excluded(hostile("t"), Stated(hostile("w"))),),
     )
     pairs = replace(
-        ANCESTOR, tensors=(replace(PAIR, a=hostile("x"), role=hostile("y"), used=False, why_not=hostile("z")),)
+        ANCESTOR, tensors=(replace(PAIR, a=hostile("x"), role=hostile("y"), used=False, why_not=Stated(hostile("z"))),)
     )
     for screen in (whois_screen(bad, 120), compare_screen(bad.sketch, bad.sketch, pairs, explain=True)):
         assert not {"\x1b", "\u202e"} & set(screen)
@@ -261,14 +270,14 @@ def test_explain_shows_pairs_why_not_and_the_null():
 
 def test_explain_shows_maps_schemes_findings_and_cues_with_their_odds():
     cues = (
-        Cue("computable", "child", 51.0, "computed by rounding"),
-        Cue("gains_spread", "parent", 12.4, "gains spread by 2%"),
+        Cue("computable", "child", 51.0, Computable("this-model", "rounding")),
+        Cue("gains-spread", "parent", 12.4, SpreadGains("reference", 0.02)),
     )
     evidence = replace(FOUND, contained=0.75)
     vision = replace(
         VISION,
         evidence=evidence,
-        scheme="int4, one scale for 32",
+        schemes=(FewBits("int4", 32),),
         layer_map=((0, 0), (1, 1), (2, 1), (3, 2)),
         expert_map=((0, "mlp"), (1, 2)),
     )
@@ -276,7 +285,7 @@ def test_explain_shows_maps_schemes_findings_and_cues_with_their_odds():
         ANCESTOR,
         components=(vision, TEXT, HEAD),
         cues=cues,
-        basis=("computed by rounding", "difference of rank 4 in 14 matrices"),
+        basis=(Computable("this-model", "rounding"), LowRank(4, 14)),
     )
     screen = " ".join(compare_screen(SKETCH, SKETCH, found, explain=True, width=120).split())
     for words in (
@@ -284,9 +293,9 @@ def test_explain_shows_maps_schemes_findings_and_cues_with_their_odds():
         "75.0% of the rows of a matrix found in another order",
         "layers 0-1 = 0-1, 2-3 = 1-2",
         "experts 0 = mlp, 1 = 2",
-        "cue computable: this model is the child, 51 to 1; computed by rounding",
-        "cue gains_spread: this model is the parent, 12 to 1",
-        "is the parent, unless both come from one not known here (computed by rounding)",
+        "cue computable: this model is the child, 51 to 1; this model can be computed from the reference by rounding",
+        "cue gains-spread: this model is the parent, 12 to 1",
+        "is the parent, unless both come from one not known here (this model can be computed from",
         "seen: difference of rank 4 in 14 matrices",
     ):
         assert words in screen
@@ -294,9 +303,25 @@ def test_explain_shows_maps_schemes_findings_and_cues_with_their_odds():
 
 
 def test_cues_and_contained_rows_are_in_the_json():
-    found = replace(ANCESTOR, evidence=replace(FOUND, contained=0.5), cues=(Cue("layers", "child", 19.0, "layers"),))
+    found = replace(
+        ANCESTOR,
+        evidence=replace(FOUND, contained=0.5),
+        cues=(Cue("layers", "child", 19.0, CopiedLayers("this-model")),),
+    )
     document = comparison_json(SKETCH, SKETCH, found)
-    assert document["cues"] == [{"name": "layers", "role": "child", "ratio": 19.0, "text": "layers"}]
+    assert document["cues"] == [
+        {
+            "name": "layers",
+            "role": "child",
+            "ratio": 19.0,
+            "text": "this model holds copies of the reference's layers",
+            "text_fact": {
+                "id": "copied-layers",
+                "values": {"deeper": "this-model"},
+                "text": "this model holds copies of the reference's layers",
+            },
+        }
+    ]
     assert document["contained"] == 0.5
     assert [c["contained"] for c in document["components"]] == [None, None, None]
 

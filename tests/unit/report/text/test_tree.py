@@ -5,6 +5,7 @@ import pytest
 from lineage.report.kinship import families, founders, steps_up
 from lineage.report.text.overview import overview_screen
 from lineage.report.text.tree import merge_screen, trace_screen, trace_value
+from lineage.report.words import texts
 from lineage.types import Declared, Lineage, Merge, MergePart, Trace
 from tests.hand_made import FAMILY, HOSTILE, NOTHING, STRANGERS, edge, node
 from tests.small_models import sketched, trained
@@ -88,7 +89,7 @@ class TestTrace:
         assert [one["parent_name"] for one in value["declared"]] == ["claimed", "right"]
         assert value["related"] == []
         assert value["alternatives"] == [{"model": "ff", "model_name": "other"}]
-        assert value["contradictions"] == list(FAMILY.contradictions)
+        assert value["contradictions"] == texts(FAMILY.contradictions)
 
 
 class TestMerge:

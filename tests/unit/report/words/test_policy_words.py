@@ -15,6 +15,7 @@ from lineage.report.words import policy_en, policy_ko, rules_ko, text
 from lineage.report.words.templates import filled, words_of
 from lineage.types import facts_claims, facts_policy
 from lineage.types.facts import Fact
+from lineage.types.facts.cues import Computable
 from lineage.types.facts_claims import (
     BaseDescends,
     CountFar,
@@ -76,6 +77,7 @@ LINE = FromAncestor("fine-tuned", "acme/base", ("acme/mid", None), 0.991, 188.4,
 BARE = FromAncestor("merged", None, (), None, None, 0.5)
 SHARED = Quotation("{ancestor} under {licence}: {share} of {component}", "rule.licence.share-alike")
 FIGURES = {"ancestor": None, "licence": "mit", "share": 0.021, "component": ("text decoder", None)}
+PRUNED = Computable("reference", "pruning")
 APPLIES = RuleApplies("share-alike", SHARED, FIGURES | {"model-licence": None}, "possible")
 
 SAMPLES: tuple[Fact, ...] = (
@@ -84,7 +86,7 @@ SAMPLES: tuple[Fact, ...] = (
     ScratchNotRefuted(4812, 0.06), ScratchNotRefuted(0, None), ClassTooLow("T2"), ClassOpen("T3"), ClassBound("T4-1"),
     NoLegalAdvice(), WeightLicencesOnly(), UnknownCommonParent(), RefutesOnly(), SameMakerParent(), ClassScheme(),
     SameMakerClass(), ClassesUnseen(), OutcomesMean(), NeverProved(), NotIndexed("far/away"), Descends(LINE, True),
-    Descends(BARE, False), SameWeights(), BaseDescends("pruned", "zeros"), LittleCompared(), NoLineMeasured("related"),
+    Descends(BARE, False), SameWeights(), BaseDescends("pruned", PRUNED), LittleCompared(), NoLineMeasured("related"),
     NoTrace("far/away", None), NoTrace("far/away", 0.8), NoTrace("far/away", 0.05, LINE),
     UnknownRelation("dream", ("finetune", "merge")), NoParent(), NothingChanged("acme/base"), OtherRelation(LINE, True),
     LicenceViolated(APPLIES), NoLicenceAbove(), LicenceAboveOpen(), LicenceAgrees("acme/base"), NoCount("many"),

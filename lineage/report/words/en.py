@@ -1,8 +1,0 @@
-"""English: one text for each fact."""
-
-from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
-
-TEXTS: dict[str, Callable[[Any], str]] = {}

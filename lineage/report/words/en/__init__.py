@@ -1,0 +1,17 @@
+"""English: one text for each fact."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from lineage.report.words.en import changes, cues, descent, exclusions, limits, schemes
+
+TEXTS: dict[str, Callable[[Any], str]] = {
+    **exclusions.TEXTS,
+    **cues.TEXTS,
+    **changes.TEXTS,
+    **descent.TEXTS,
+    **limits.TEXTS,
+    **schemes.TEXTS,
+}
