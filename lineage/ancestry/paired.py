@@ -8,9 +8,10 @@ from lineage.ancestry.chance import null
 from lineage.ancestry.pair.comparison import excluded, left_out
 from lineage.ancestry.pair.direction import EITHER_WAY
 from lineage.ancestry.pair.relations import is_significant
-from lineage.ancestry.placing import TRANSFORMATIONS
+from lineage.ancestry.placing import looked_for
 from lineage.types import CheckpointSketch, Comparison, Limits, Place, Relative, Timings, Verdict, Whois
 from lineage.types.facts import Fact
+from lineage.types.facts.limits import LookedFor
 
 
 def as_answer(a: CheckpointSketch, b: CheckpointSketch, found: Comparison, not_tested: Sequence[Fact]) -> Whois:
@@ -32,12 +33,16 @@ def as_answer(a: CheckpointSketch, b: CheckpointSketch, found: Comparison, not_t
         alternatives=(found,) if place != Place() and not is_above else (),
         excluded=excluded(a),
         left_out=left_out(a),
-        limits=Limits(1, "", found.evidence.min_detectable_r, TRANSFORMATIONS[:-1], tuple(not_tested)),
+        limits=Limits(1, "", found.evidence.min_detectable_r, _without_merges(a), tuple(not_tested)),
         timings=Timings(0.0, 0.0, 0.0, 0.0),
         nearest=found,
         null=null(a, [found], {b.id: b}, {part.name: found for part in found.components}),
         place=place,
     )
+
+
+def _without_merges(a: CheckpointSketch) -> tuple[LookedFor, ...]:
+    return tuple(one for one in looked_for(a) if one != LookedFor("merge"))
 
 
 def _place(found: Comparison) -> Place:

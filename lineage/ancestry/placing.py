@@ -104,8 +104,12 @@ def whois_model(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
             models_searched=models,
             index_id="+".join(index.id for index in indexes),
             min_detectable_r=min(reaches) if reaches else None,
-            transformations=TRANSFORMATIONS,
-            not_tested=(*NOT_TESTED, *unsampled((query, *(loaded[a.model] for a in ancestors))), *unsearched(indexes)),
+            transformations=looked_for(query),
+            not_tested=(
+                *not_tested(query),
+                *unsampled((query, *(loaded[a.model] for a in ancestors))),
+                *unsearched(indexes),
+            ),
         ),
         timings=Timings(0.0, 0.0, searched - started, time.perf_counter() - searched),
         nearest=nearest,
@@ -182,6 +186,16 @@ def _in_order(place: Place, compared: Sequence[Comparison]) -> list[Comparison]:
     by_model = {one.model: one for one in compared}
     kin = (*place.copies, *place.parents, *place.open, *place.descendants, *place.ancestors, *place.siblings)
     return [by_model[one.model] for one in kin if one.model in by_model]
+
+
+def looked_for(query: CheckpointSketch) -> tuple[LookedFor, ...]:
+    """What was looked for: disguises where neurons of the query are known."""
+    return (*TRANSFORMATIONS, LookedFor("disguise")) if query.neurons else TRANSFORMATIONS
+
+
+def not_tested(query: CheckpointSketch) -> tuple[NotTested, ...]:
+    """What was not: disguises at least of models whose neurons are not known."""
+    return (NotTested("hidden-elsewhere"), *NOT_TESTED[1:]) if query.neurons else NOT_TESTED
 
 
 def unsampled(models: Iterable[CheckpointSketch | ModelRecord]) -> tuple[NotTested, ...]:

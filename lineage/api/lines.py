@@ -46,7 +46,7 @@ def descendants(
     `watch` is called with the comparisons done and to do. Raises Unknown, NoIndex, SketchMismatch for an adapter.
     """
     from lineage import ancestry
-    from lineage.ancestry.placing import NOT_TESTED, unsampled, unsearched
+    from lineage.ancestry.placing import not_tested, unsampled, unsearched
 
     query = find(checkpoint, index, reference=reference, depth=depth)
     require_model(query)
@@ -55,7 +55,7 @@ def descendants(
         addresses = store.addresses(searched)
         whole = with_model(query, searched, whole_graph(searched, watch), watch)
         index_id = "+".join(one.id for one in searched)
-        limits = (*NOT_TESTED, *unsampled([query, *records.values()]), *unsearched(searched))
+        limits = (*not_tested(query), *unsampled([query, *records.values()]), *unsearched(searched))
     family = ancestry.part_of(whole, query.id, only_neighbours=False)
     family = replace(family, nodes=tuple(replace(node, address=addresses.get(node.id)) for node in family.nodes))
     model = node_of(query.id, family)

@@ -80,9 +80,9 @@ def as_answer(a: CheckpointSketch, b: CheckpointSketch, found: Comparison) -> Wh
 
 def not_tested(a: CheckpointSketch, b: CheckpointSketch) -> tuple[Fact, ...]:
     """What a comparison of two models does not test; empty for adapters."""
-    from lineage.ancestry.placing import MERGES, NOT_TESTED, unsampled
+    from lineage.ancestry import placing
 
-    return () if is_adapter(a) else (MERGES, *NOT_TESTED, *unsampled((a, b)))
+    return () if is_adapter(a) else (placing.MERGES, *placing.not_tested(a), *placing.unsampled((a, b)))
 
 
 def decompose(

@@ -6,11 +6,14 @@ import json
 from hashlib import sha256
 
 import pytest
+from disguises import permuted
+from safetensors.numpy import save_file
 
 from lineage import api
 from lineage.report import graphs
 from lineage.report import json as report_json
 from tests.cli.conftest import Desk, Run
+from tests.disguised_models import llama
 from tests.html_pages import parsed, plain_answer
 from tests.standards import CHECKS, SOURCES
 
@@ -195,3 +198,23 @@ class TestCompare:
         target = desk.folder / "out.html"
         assert run("compare", desk.child, desk.base, "--report", target, "--gate", "related").code == 20
         assert target.is_file()
+
+
+def test_the_first_line_of_a_disguised_model_says_so(run, tmp_path):
+    for name, arrays in {"base": llama(1), "hidden": permuted(llama(1), 5)}.items():
+        save_file(arrays, tmp_path / f"{name}.safetensors")
+    run("ingest", tmp_path / "base.safetensors", "--index", tmp_path / "index")
+    said = run("whois", tmp_path / "hidden.safetensors", "--index", tmp_path / "index", "--no-reference").out
+    assert said.splitlines()[0].split() == [
+        "hidden",
+        "RELATED",
+        "to",
+        "base",
+        "in",
+        "disguise,",
+        "which",
+        "came",
+        "first",
+        "is",
+        "open",
+    ]

@@ -70,12 +70,21 @@ def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
         share=share,
         evidence=evidence,
         confidence=_confidence(components),
-        basis=(*basis, *findings(matched, changes, [c.name for c in components if c.basis or c.role])) if found else (),
+        basis=_basis(matched, changes, components, basis) if found else (),
         components=components,
         tensors=matched.tensors,
         excluded=excluded(a),
         cues=cues if found else (),
     )
+
+
+def _basis(
+    matched: Match, changes: Changes, components: Sequence[ComponentFinding], pointed: tuple[Fact, ...]
+) -> tuple[Fact, ...]:
+    """What a finding rests on: cues of direction, what was done, and of what is in disguise its neurons."""
+    by_place = [c.name for c in components if c.relation != "disguised" and (c.basis or c.role)]
+    hidden = dict.fromkeys(fact for c in components if c.relation == "disguised" for fact in c.basis)
+    return (*pointed, *(findings(matched, changes, by_place) if by_place else ()), *hidden)
 
 
 def examine(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compared:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from lineage.match import LOG10_ALPHA
 from lineage.match.disguise import Disguise, disguises
 from lineage.types import CheckpointSketch, ComponentFinding, Evidence, Relation
+from lineage.types.facts.changes import SameNeurons
 
 DISGUISED_R = 0.57
 """Correlation of paired codes from which a model descends from the other.
@@ -73,8 +74,15 @@ def _told(finding: ComponentFinding, a: CheckpointSketch, proven: Mapping[str, D
         role="undirected",
         evidence=evidence,
         confidence=1.0,
+        basis=(_same(held),),
         layer_map=tuple(one.layers for one in held.layers),
     )
+
+
+def _same(held: Disguise) -> SameNeurons:
+    pairs = [pair for layer in held.layers for pair in layer.pairs.tolist()]
+    moved = sum(ours != theirs for ours, theirs in pairs)
+    return SameNeurons(len(held.layers), len(pairs) / sum(layer.of for layer in held.layers), moved / len(pairs))
 
 
 def _on_one_stream(component: str, a: CheckpointSketch, proven: Mapping[str, Disguise]) -> Disguise | None:

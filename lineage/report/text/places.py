@@ -10,6 +10,7 @@ from lineage.report.schemes import scheme_words
 from lineage.report.text.inherited import named
 from lineage.report.words import texts
 from lineage.types import Comparison, ComponentFinding, Direction, Place, Relation, Relative, Verdict, Whois
+from lineage.types.facts.exclusions import AdapterPart
 
 Stand = Literal["parents", "ancestors", "descendants", "siblings", "copies", "open"]
 STANDS: tuple[Stand, ...] = ("copies", "parents", "ancestors", "descendants", "siblings", "open")
@@ -74,7 +75,7 @@ def headline(answer: Whois) -> Headline:
         return Headline(word, "")
     place = answer.place
     rests: Mapping[Verdict, Callable[[], str]] = {
-        "identical": lambda: f"to {_names(place.copies)}",
+        "identical": lambda: f"to {_names(place.copies)}{_beside(answer)}",
         "derived": lambda: _from_parents(answer),
         "partly-derived": lambda: _from_parents(answer),
         "origin": lambda: f"no ancestor found; {_descending(len(place.descendants))}",
@@ -223,9 +224,16 @@ def _parent(answer: Whois, one: Relative) -> str:
     return f"{plain(one.model_name)} ({', '.join(facts)})"
 
 
+def _beside(answer: Whois) -> str:
+    """What else is in the file, which the same weights without it would not do: an adapter that is not merged."""
+    factors = sum(one.reason == AdapterPart("unmerged-factor") for one in answer.left_out)
+    return f" but for an adapter that is not merged ({factors} factors)" if factors else ""
+
+
 def _related(place: Place) -> str:
     if place.open:
-        return f"to {_names(place.open)}, which came first is open"
+        how = " in disguise" if all(one.relation == "disguised" for one in place.open) else ""
+        return f"to {_names(place.open)}{how}, which came first is open"
     first = place.siblings[:_FEW]
     if all(one.relation == "shared-init" for one in first):
         return f"to {_names(place.siblings)}: the same initialisation, neither is known to come from the other"

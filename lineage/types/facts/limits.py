@@ -15,7 +15,7 @@ class LookedFor(Fact):
     id: ClassVar[str] = "looked-for"
     change: Literal[
         "copy", "rounding", "pruning", "tuning", "layers", "vocabulary", "row-order", "component", "merge",
-        "adapter-merge", "adapter-copy",
+        "adapter-merge", "adapter-copy", "disguise",
     ]  # fmt: skip
 
 
@@ -25,8 +25,9 @@ class NotTested(Fact):
 
     id: ClassVar[str] = "not-tested"
     what: Literal[
-        "merge", "hidden-units", "distillation", "absent-parent", "outside-sample", "adapter-direction", "dora-merge"
-    ]
+        "merge", "hidden-units", "hidden-elsewhere", "distillation", "absent-parent", "outside-sample",
+        "adapter-direction", "dora-merge",
+    ]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

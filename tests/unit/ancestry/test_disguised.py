@@ -13,6 +13,7 @@ from lineage.ancestry.pair.untrained import is_untrained
 from lineage.ancestry.standing import standing
 from lineage.ancestry.trees.edges import measured_edges
 from lineage.ancestry.trees.search import Search
+from lineage.types.facts.changes import SameNeurons
 from tests.disguised_models import llama, sketched
 
 BASE = llama(1)
@@ -31,6 +32,9 @@ def test_a_disguise_is_seen_through(disguise, change):
     words = {c.name: c.relation for c in found.components}
     assert words == {"text decoder": "disguised", "embeddings": "disguised", "head": "inconclusive"}
     assert found.evidence.log10_p < -50
+    (seen,) = found.basis
+    assert isinstance(seen, SameNeurons)
+    assert (seen.layers, seen.paired > 0.5) == (3, True)
 
 
 def test_unrelated_models_stay_independent():
