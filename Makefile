@@ -30,6 +30,7 @@ real: $(READY)  ## check the answers on real checkpoints (downloads about 500 MB
 
 bench: $(READY)  ## time the sketches on a 2 GB checkpoint, on disk and at a server
 	$(BIN)/python scripts/bench_ingest.py --results docs/results.md
+	$(BIN)/python scripts/bench_start.py --results docs/results.md
 	$(BIN)/python scripts/bench_report.py --results docs/results.md
 	$(BIN)/python scripts/bench_remote.py --results docs/results.md
 

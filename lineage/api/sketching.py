@@ -8,10 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from lineage.checkpoints import is_remote, open_checkpoint, open_merged, shown
+from lineage.checkpoints import is_remote, shown
 from lineage.errors import UnsupportedFormat
-from lineage.sketch import is_sketch_file, read_sketch, sketch_checkpoint, write_sketch
-from lineage.sketch.adapters import is_large
+from lineage.sketch import is_sketch_file, read_sketch, write_sketch
 from lineage.types import CheckpointSketch, Depth
 
 Watch = Callable[[str, int, int], None]
@@ -51,6 +50,10 @@ def timed_sketch(
             raise UnsupportedFormat(source, NO_WEIGHTS)
         made = replace(read_sketch(source), path=str(source))
         return made, time.perf_counter() - started, 0.0
+    from lineage.checkpoints import open_checkpoint, open_merged
+    from lineage.sketch import sketch_checkpoint
+    from lineage.sketch.adapters import is_large
+
     checkpoint = open_checkpoint(source) if adapter is None else open_merged(source, adapter)
     opened = time.perf_counter()
     step = None if watch is None else lambda done, total: watch(shown(str(source)), done, total)

@@ -13,12 +13,13 @@ from sqlite_utils import Database
 from lineage.errors import LineageError, NoIndex, SketchMismatch
 from lineage.sketch import FAMILY, read_sketch
 from lineage.sketch.layouts import layout_id
-from lineage.store.database import DATABASE, open_database, plain_errors
+from lineage.store.database import open_database, plain_errors
+from lineage.store.files import DATABASE, SKETCHES, VECTORS
 from lineage.store.graph_cache import FOLDER as GRAPHS
 from lineage.store.lock import writing
 from lineage.store.rows import PARTS, Row, begin_run, delete_model, insert_layout, insert_model, now
 from lineage.store.schema import is_current, upgrade
-from lineage.store.sqlite import SKETCHES, VECTORS, SqliteIndex, sha256
+from lineage.store.sqlite import SqliteIndex, sha256
 from lineage.store.vectors import SUFFIX
 from lineage.types import CheckpointSketch
 

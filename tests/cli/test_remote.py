@@ -132,7 +132,7 @@ class TestAnswers:
         hub(repos)
         target = desk.folder / "base.sketch"
         assert run("sketch", "hf:org/base", "-o", target).code == 0
-        assert store.SqliteIndex.is_in(desk.index) is False
+        assert store.holds_index(desk.index) is False
         assert target.stat().st_size > 0
 
     def test_a_card_at_the_hub_is_declared_never_measured(self, run: Run, desk: Desk, repos, hub: StartHub):

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from lineage.report import graphs
+from lineage.report.graphs import network
 from lineage.report.words import text
 from lineage.types import Lineage
 from tests.hand_made import FAMILY, HANDED_ON, HOSTILE, STRANGERS, edge, node
@@ -209,4 +210,4 @@ class TestCard:
         parent = node(name, id="aa")
         lineage = Lineage((parent, node("x")), (replace(edge("p", "x"), parent="aa"),), about=b"x".hex())
         (patch,) = self.patches(lineage)
-        assert patch == {"base_model": [graphs.network.xml_text(name)], "base_model_relation": "finetune"}
+        assert patch == {"base_model": [network.xml_text(name)], "base_model_relation": "finetune"}
