@@ -55,13 +55,8 @@ def test_a_kill_at_any_moment_leaves_the_index_whole(files, tmp_path, moment):
     with start("ingest", *files, "--index", index, "--workers", 1, "--json") as job:
         told = [json.loads(job.stdout.readline())["name"] for _ in range(draw.randrange(len(files)))]
         time.sleep(draw.uniform(0.0, 0.06))
-<<<<<<< HEAD
         job.kill()
-    if SqliteIndex.is_in(index):
-=======
-        job.send_signal(signal.SIGKILL)
     if holds_index(index):
->>>>>>> main
         assert names(index) >= set(told)
     else:
         assert told == []
