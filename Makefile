@@ -1,27 +1,36 @@
 # Two commands are enough to begin: `make demo` and `make test`. Needs Python 3.11 or later and make.
 
 PYTHON ?= python3
-BIN := .venv/bin
+BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 READY := .venv/ready
 
-.PHONY: demo test lint real bench fuzz clean
+.PHONY: demo test lint alone docs real bench fuzz clean
 
 demo: $(READY)  ## ask what a public fine-tune descends from
 	model=$$($(BIN)/python scripts/fetch_real.py sre-embedding-model) && $(BIN)/lineage whois "$$model"
 
-test: lint  ## every check: style, types, import contracts, tests
-	$(BIN)/python -m pytest -n auto --dist loadfile
+test: lint  ## style, types, import contracts, and all tests in random order, with the branches that they cover
+	$(BIN)/python -m pytest -n auto --dist loadfile --cov
 
 lint: $(READY)
 	$(BIN)/ruff check
+	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+alone: $(READY)  ## each test file in a process of its own; SAMPLE="--sample 8" takes some, others at each commit
+	$(BIN)/python scripts/alone.py $(SAMPLE)
+
+docs: $(READY)  ## the documentation site, in build/site; warnings are errors
+	$(BIN)/python -m sphinx --quiet --fail-on-warning docs build/site
+	@echo "build/site/index.html"
 
 real: $(READY)  ## check the answers on real checkpoints (downloads about 500 MB once)
 	$(BIN)/python scripts/check_real.py
 
 bench: $(READY)  ## time the sketches on a 2 GB checkpoint, on disk and at a server
 	$(BIN)/python scripts/bench_ingest.py --results docs/results.md
+	$(BIN)/python scripts/bench_start.py --results docs/results.md
 	$(BIN)/python scripts/bench_report.py --results docs/results.md
 	$(BIN)/python scripts/bench_remote.py --results docs/results.md
 
@@ -36,5 +45,5 @@ $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "lineage needs Python 3.11 or later: make PYTHON=/path/to/python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,docs]'
 	touch $@

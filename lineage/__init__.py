@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from lineage import api
     from lineage.api import compare, ingest, whois
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 __all__ = [
     "CheckpointError",

@@ -11,6 +11,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from hub_server import Hub, serving
+from hypothesis import settings
+
+# Hypothesis tries the same examples in every run, whichever tests are run, and time is no criterion.
+settings.register_profile("same-every-time", derandomize=True, deadline=None, max_examples=50)
+settings.load_profile("same-every-time")
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +30,16 @@ def saved(weights: Arrays, path: Path) -> Path:
     """A safetensors file of these weights."""
     save_file(weights, path)
     return path
+
+
+def published(weights: Arrays, folder: Path) -> Path:
+    """A new folder with these weights, a config and a card, as the hub's libraries leave it."""
+    folder.mkdir()
+    config = {"model_type": "llama", "hidden_size": 64, "num_hidden_layers": 2, "vocab_size": 96}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
+    saved(weights, folder / "model.safetensors")
+    return folder
 
 
 def sketched(

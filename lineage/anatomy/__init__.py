@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
-from lineage.anatomy.describe import Anatomy, describe
-from lineage.anatomy.fixed import fixed_rows, fixed_table
-from lineage.anatomy.unpacking import unpacked
+from typing import TYPE_CHECKING
+
+from lineage.on_first_use import names_of
+
+if TYPE_CHECKING:
+    from lineage.anatomy.describing import Anatomy, describe
+    from lineage.anatomy.fixed import fixed_rows, fixed_table
+    from lineage.anatomy.unpacking import unpacked
 
 __all__ = ["Anatomy", "describe", "fixed_rows", "fixed_table", "unpacked"]
+
+__getattr__ = names_of(
+    __name__,
+    {
+        "Anatomy": "describing", "describe": "describing", "fixed_rows": "fixed", "fixed_table": "fixed",
+        "unpacked": "unpacking",
+    },
+)  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from lineage.match import relabelled
+from lineage.match import by_name, relabelled
 from lineage.types import CheckpointSketch, Comparison, Null, Relabelled, UnrelatedComponent
 
 DRAWS = 400
@@ -42,8 +42,7 @@ def _unrelated(stranger: Comparison) -> Iterator[UnrelatedComponent]:
 def _relabelled(
     query: CheckpointSketch, reference: CheckpointSketch, component: str, found: Comparison
 ) -> Relabelled | None:
-    mine = {tensor.name: tensor for tensor in query.tensors}
-    theirs = {tensor.name: tensor for tensor in reference.tensors}
+    mine, theirs = by_name(query), by_name(reference)
     used = [m for m in found.tensors if m.used and m.component == component]
     # What was joined for the comparison shares no axis with other tensors: nothing of it is relabelled.
     held = [m for m in used if m.a in mine and m.b in theirs]

@@ -6,8 +6,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-import networkx as nx
-
 from lineage.sketch.adapters import is_adapter
 from lineage.sketch.layouts import content_key, same_weights
 from lineage.types import CheckpointSketch, Edge, Lineage, ModelRecord, Node
@@ -63,6 +61,8 @@ def nodes_of(groups: Sequence[Sequence[ModelRecord]], edges: Sequence[Edge]) -> 
 
 def part_of(whole: Lineage, model: str, *, only_neighbours: bool) -> Lineage:
     """The family of a model (an id, or that of a copy), or the model with its neighbours."""
+    import networkx as nx
+
     node = next((node.id for node in whole.nodes if model in node.copies), model)
     joined = nx.Graph((edge.parent, edge.child) for edge in whole.edges)
     joined.add_node(node)

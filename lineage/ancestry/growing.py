@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+from lineage.ancestry.candidates import candidates
 from lineage.ancestry.folding import aliases
 from lineage.ancestry.layouts import in_one_layout
-from lineage.ancestry.placing import candidates
 from lineage.ancestry.trees.edges import measured_edges
 from lineage.ancestry.trees.pairs import Watch
 from lineage.ancestry.trees.search import Search

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations, pairwise
-
-import networkx as nx
+from typing import TYPE_CHECKING
 
 from lineage.sketch.layouts import Names, layout_id, names_of, translated, translation
 from lineage.types import CheckpointSketch
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 def fitting(query: CheckpointSketch, layouts: Sequence[CheckpointSketch]) -> CheckpointSketch:
@@ -29,6 +31,8 @@ def in_one_layout(
     that copies join, that of `like` is taken, else the one whose names tell most, of several the first of a group. Id
     and name are those of the first in the group.
     """
+    if all(len({*map(names_of, group)}) == 1 for group in groups):
+        return [group[0] for group in groups]  # nothing tells of two layouts
     told = _told(groups)
     into = _chosen(told, groups, like)
     found = []
@@ -41,6 +45,8 @@ def in_one_layout(
 
 def _told(groups: Sequence[Sequence[CheckpointSketch]]) -> nx.Graph[Names]:
     """Layouts that some model is known in both of, with the translations between them."""
+    import networkx as nx
+
     told: nx.Graph[Names] = nx.Graph()
     for group in groups:
         seen = {names_of(one): one for one in sorted(group, key=layout_id)} if len(group) > 1 else {}
@@ -57,6 +63,8 @@ def _chosen(
     told: nx.Graph[Names], groups: Sequence[Sequence[CheckpointSketch]], like: CheckpointSketch | None
 ) -> Mapping[Names, Names]:
     """The layout in which each of those is read that copies join to another."""
+    import networkx as nx
+
     wanted = None if like is None else names_of(like)
     order = {name: -i for i, name in enumerate(names_of(group[0]) for group in reversed(groups)) if name in told}
 
@@ -76,6 +84,8 @@ def _read(group: Sequence[CheckpointSketch], told: nx.Graph[Names], into: Mappin
     if into[layout] in own:
         return own[into[layout]]
     sketch = own[layout]
+    import networkx as nx
+
     for here, there in pairwise(nx.shortest_path(told, layout, into[layout])):
         sketch = translated(sketch, told.edges[here, there]["into"][there])
     return sketch

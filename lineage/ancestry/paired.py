@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from lineage.ancestry.chance import null
 from lineage.ancestry.pair.comparison import excluded, left_out
+from lineage.ancestry.pair.direction import EITHER_WAY
 from lineage.ancestry.pair.relations import is_significant
 from lineage.ancestry.placing import looked_for
-from lineage.ancestry.standing import EITHER_WAY
 from lineage.types import CheckpointSketch, Comparison, Limits, Place, Relative, Timings, Verdict, Whois
 from lineage.types.facts import Fact
 from lineage.types.facts.limits import LookedFor

@@ -1,4 +1,4 @@
-"""Where a model belongs: candidates from the indexes, each compared, the best kept for every component."""
+"""Where a model belongs: each candidate of the indexes compared, the best kept for every component."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
 
+from lineage.ancestry.candidates import candidates
 from lineage.ancestry.chance import null
 from lineage.ancestry.folding import fold
 from lineage.ancestry.layouts import fitting, in_one_layout
 from lineage.ancestry.pair.comparison import compare, excluded, left_out
+from lineage.ancestry.pair.direction import EITHER_WAY
 from lineage.ancestry.pair.relations import DERIVED, FOUND, is_significant
-from lineage.ancestry.standing import EITHER_WAY, standing
-from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.adapters import is_adapter
 from lineage.sketch.family import FAMILY
-from lineage.sketch.vectors import model_vector, network_vectors, query_vectors
 from lineage.store import Index
 from lineage.types import (
     CheckpointSketch,
@@ -28,25 +28,22 @@ from lineage.types import (
     ModelRecord,
     Place,
     Relative,
-    TensorSketch,
     Timings,
     Verdict,
     Whois,
 )
 from lineage.types.facts.limits import LookedFor, NotTested, OtherVersion
 
+if TYPE_CHECKING:
+    from lineage.ancestry.standing import Standing
+
 Placed = tuple[ComponentFinding, str | None, str | None]
 Layouts = Mapping[str, Sequence[CheckpointSketch]]
 
-NEAREST_MODELS = 16
-NEAREST_TENSORS = 8
-NEAREST_NETWORKS = 8  # by what neurons do to the tokens
-_MOST_STRANGE = 64  # adapters asked for beyond these where a model is sought, and models where an adapter is
 MOST_ALTERNATIVES = 16  # among many children of one parent it may be far down
 _RELATIVES = 8  # related models whose own neighbours are looked for
 _MOST_AROUND = 48
 _EXACTNESS = {"identical": 2, "re-encoded": 1}
-_SUGGESTIVE = 0.3  # cosine of tensor vectors, whose error is 1/16: a suggestion to look, not evidence
 
 TRANSFORMATIONS = (
     LookedFor("copy"),
@@ -66,12 +63,8 @@ OUTSIDE = NotTested("outside-sample")
 _NOTHING = CheckpointSketch("", FAMILY, "full", "", "", "", "", 0, 0, ())
 
 
-def whois(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
-    """Say what `query` descends from among the models of `indexes`; of an adapter, what it is to them."""
-    if is_adapter(query):
-        from lineage.ancestry.adapter import whois_adapter  # which looks for candidates as this module does
-
-        return whois_adapter(query, indexes)
+def whois_model(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
+    """Say what the model `query` descends from among the models of `indexes`."""
     started = time.perf_counter()
     models = len({record.id for index in indexes for record in index.models() if not is_adapter(record)})
     held = {model: index.layouts(model) for index in indexes for model in candidates(query, index)}
@@ -84,7 +77,7 @@ def whois(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
         compared.sort(key=_rank, reverse=True)
         around = _neighbourhood(compared, held, indexes)
         made = {one.model: (loaded[one.model], one) for one in compared}
-        stands = standing(read, list(around.values()), made) if around else None
+        stands = _standing(read, around, made) if around else None
     place = stands.place if stands is not None else Place()
     if place == Place():
         place = _of_pairs(compared)
@@ -163,6 +156,14 @@ def _neighbourhood(compared: Sequence[Comparison], held: Layouts, indexes: Seque
     return around
 
 
+def _standing(
+    read: CheckpointSketch, around: Layouts, made: Mapping[str, tuple[CheckpointSketch, Comparison]]
+) -> Standing:
+    from lineage.ancestry.standing import standing  # a model without relatives does not wait for trees
+
+    return standing(read, list(around.values()), made)
+
+
 def _of_pairs(compared: Sequence[Comparison]) -> Place:
     """What the best comparisons tell alone, where no tree joins the model to those that it is related to.
 
@@ -206,35 +207,6 @@ def unsearched(indexes: Sequence[Index]) -> tuple[OtherVersion, ...]:
     """What the indexes keep and no search sees, as a limit of the answer."""
     count = sum(index.unsearched for index in indexes)
     return (OtherVersion(count),) if count else ()
-
-
-def candidates(query: CheckpointSketch, index: Index) -> list[str]:
-    """Model ids worth a full comparison: holders of equal content, of near tensors, and the nearest models.
-
-    Adapters are candidates for adapters, models for models.
-    """
-    strange = {record.id for record in index.models() if is_adapter(record) != is_adapter(query)}
-    spare = min(len(strange), _MOST_STRANGE)
-    votes: dict[str, float] = {}
-    digests = {d for t in query.tensors for d in (t.band_digest, t.digest) if d is not None and _tells(t)}
-    for holders in index.same_digests(digests).values():
-        for model, _ in holders:
-            votes[model] = votes.get(model, 0.0) + 1.0
-    for hits in index.nearest_tensors(query_vectors(query), NEAREST_TENSORS + spare):
-        for hit in [hit for hit in hits if hit.model_id not in strange][:NEAREST_TENSORS]:
-            if hit.score > _SUGGESTIVE:
-                votes[hit.model_id] = votes.get(hit.model_id, 0.0) + hit.score
-    by_vote = [model for model in sorted(votes, key=lambda model: -votes[model]) if model not in strange]
-    found = index.nearest_models(model_vector(query), NEAREST_MODELS + spare)
-    nearest = [model for model, _ in found if model not in strange]
-    disguised = index.nearest_networks(network_vectors(query), NEAREST_NETWORKS)
-    alike = [model for row in disguised for model, score in row if score > _SUGGESTIVE]
-    return list(dict.fromkeys([*by_vote[:NEAREST_MODELS], *nearest[:NEAREST_MODELS], *alike]))
-
-
-def _tells(tensor: TensorSketch) -> bool:
-    """Whether equal content of this tensor says anything: constants and fixed tables are equal everywhere."""
-    return tensor.part.excluded is None and tensor.stats.distinct >= MIN_DISTINCT
 
 
 def _rank(comparison: Comparison) -> tuple[bool, float, float, int, float, float]:

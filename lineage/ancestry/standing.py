@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from lineage.ancestry.folding import fold
 from lineage.ancestry.layouts import in_one_layout
 from lineage.ancestry.pair.comparison import compare
+from lineage.ancestry.pair.direction import EITHER_WAY
 from lineage.ancestry.trees.edges import UNOBSERVED, measured_edges
 from lineage.ancestry.trees.search import Search
 from lineage.sketch.layouts import names_of
@@ -16,7 +17,6 @@ from lineage.types import Between, CheckpointSketch, Comparison, Edge, Place, Re
 
 Made = tuple[CheckpointSketch, Comparison]
 _ALIKE = ("identical", "re-encoded")  # the same model in another form, which is named before any relative
-EITHER_WAY = 0.5  # that an open neighbour is the parent: nothing tells
 _MOST = 64  # of each kind of kin: a family of thousands is the graph's to tell
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from lineage import store
 from lineage.api.indexes import held, indexes
-from lineage.sketch import file_digests, write_sketch
+from lineage.sketch.file_digests import file_digests
 from lineage.types import CheckpointSketch, Lineage, ModelRecord, Node, Whois
 
 if TYPE_CHECKING:
@@ -89,23 +87,12 @@ def with_model(
 
     if any(query.id == record.id for index in searched for record in index.models()):
         return whole
-    with _of_one(query) as alone:
-        return ancestry.graph([*searched, alone], known=whole, watch=watch)
+    return ancestry.graph([*searched, store.MemoryIndex([query])], known=whole, watch=watch)
 
 
 def node_of(model: str, lineage: Lineage) -> Node:
     """The node that stands for a model (an id): its own, or that of the copy into which it was folded."""
     return next(node for node in lineage.nodes if model in (node.id, *node.copies))
-
-
-@contextmanager
-def _of_one(query: CheckpointSketch) -> Iterator[Index]:
-    """An index of one model, for as long as it takes to find its place."""
-    with TemporaryDirectory(prefix="lineage-") as folder:
-        place = Path(folder, store.SKETCHES)
-        place.mkdir()
-        write_sketch(query, place / f"{query.id}.sketch")
-        yield store.SketchFolder(folder)
 
 
 def whole_graph(searched: Sequence[Index], watch: Callable[[int, int], None] | None) -> Lineage:

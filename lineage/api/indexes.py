@@ -39,11 +39,8 @@ def indexes(index: str | Path | None, reference: bool) -> Iterator[list[Index]]:
     """The indexes to search: the user's, which must exist if it is named, then the reference."""
     with ExitStack() as stack:
         searched: list[Index] = []
-        try:
+        if index is not None or not reference or store.holds_index(folder_of(index)):
             searched.append(stack.enter_context(store.SqliteIndex.open(folder_of(index))))
-        except NoIndex:
-            if index is not None or not reference:
-                raise
         shipped = store.reference_index() if reference else None
         if shipped is not None:
             searched.append(shipped)

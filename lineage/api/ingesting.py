@@ -81,7 +81,7 @@ def ingest(
             watch(path, done, total)
 
     with ExitStack() as stack:
-        home = stack.enter_context(store.SqliteIndex.open(folder)) if store.SqliteIndex.is_in(folder) else None
+        home = stack.enter_context(store.SqliteIndex.open(folder)) if store.holds_index(folder) else None
         pool = stack.enter_context(ThreadPoolExecutor(max_workers=workers))
         stack.callback(stop.set)  # called before the pool waits for its threads
         running: set[Future[Ingested | _Made]] = set()
@@ -117,7 +117,7 @@ def fill(
     """
     sources = [model.source for model in store.catalogue(family)]
     folder = folder_of(index)
-    if store.SqliteIndex.is_in(folder):
+    if store.holds_index(folder):
         with store.SqliteIndex.open(folder) as home:
             held = {_without_commit(place) for one in home.models() for place in (one.source, *one.aliases)}
         sources = [source for source in sources if source not in held]

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lineage import store
 from lineage.api.indexes import find, indexes
 from lineage.api.sketching import NO_WEIGHTS, Watch, timed_sketch
 from lineage.errors import UnsupportedFormat
 from lineage.sketch.adapters import is_adapter, require_model
-from lineage.types import CheckpointSketch, Comparison, Depth, Merge, Whois
-from lineage.types.facts import Fact
+from lineage.types import CheckpointSketch
+
+if TYPE_CHECKING:
+    from lineage.types import Comparison, Depth, Merge, Whois
+    from lineage.types.facts import Fact
 
 
 def whois(

@@ -8,11 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from lineage.checkpoints import is_remote, open_checkpoint, open_merged, shown
-from lineage.checkpoints.tokenizers import tokenizer_at
+from lineage.checkpoints import is_remote, shown
 from lineage.errors import CheckpointError, UnsupportedFormat
-from lineage.sketch import is_sketch_file, read_sketch, sketch_checkpoint, sketch_tokenizer, write_sketch
-from lineage.sketch.adapters import is_large
+from lineage.sketch import is_sketch_file, read_sketch, write_sketch
 from lineage.types import CheckpointSketch, Depth
 from lineage.types.facts.exclusions import UnreadTokenizer
 
@@ -53,6 +51,10 @@ def timed_sketch(
             raise UnsupportedFormat(source, NO_WEIGHTS)
         made = replace(read_sketch(source), path=str(source))
         return made, time.perf_counter() - started, 0.0
+    from lineage.checkpoints import open_checkpoint, open_merged
+    from lineage.sketch import sketch_checkpoint
+    from lineage.sketch.adapters import is_large
+
     checkpoint = open_checkpoint(source) if adapter is None else open_merged(source, adapter)
     opened = time.perf_counter()
     step = None if watch is None else lambda done, total: watch(shown(str(source)), done, total)
@@ -64,6 +66,9 @@ def timed_sketch(
 
 def _with_tokenizer(made: CheckpointSketch, source: Path) -> CheckpointSketch:
     """Add the sketch of the tokenizer that a folder or a GGUF file holds; one that cannot be read is left out."""
+    from lineage.checkpoints.tokenizers import tokenizer_at
+    from lineage.sketch import sketch_tokenizer
+
     try:
         found = tokenizer_at(source)
         return made if found is None else replace(made, tokenizer=sketch_tokenizer(found))

@@ -9,7 +9,7 @@ from typing import Any
 
 from lineage.checkpoints.adapters import CONFIG as ADAPTER_CONFIG
 from lineage.checkpoints.adapters import is_adapter, merged, read_adapter, read_with_scale, without_adapter
-from lineage.checkpoints.decode.decoding import decoded
+from lineage.checkpoints.decoding import decoded
 from lineage.checkpoints.folders.assemblies import Assembly, find_assembly
 from lineage.checkpoints.folders.caches import ollama_model, snapshot_of, with_reason
 from lineage.checkpoints.folders.card import (
@@ -24,6 +24,7 @@ from lineage.checkpoints.folders.card import (
 from lineage.checkpoints.folders.folder import ADAPTER_FILES, Weights, find_weights
 from lineage.checkpoints.folders.ranks import joined_ranks, refuse_flat, refuse_lone, refuse_part, refuse_pieces
 from lineage.checkpoints.folders.shards import read_index, read_shards, refuse_split, split_beside
+from lineage.checkpoints.folders.side_files import MAX_CONFIG
 from lineage.checkpoints.formats.distributed import METADATA
 from lineage.checkpoints.formats.distributed import SUFFIX as PARTS
 from lineage.checkpoints.io import strict_json
@@ -36,7 +37,6 @@ from lineage.errors import CheckpointError, NoWeights, UnsupportedFormat
 from lineage.types import SUB_MODELS, Checkpoint, Meter, TensorView
 from lineage.written_reasons import written
 
-MAX_CONFIG = 16 << 20  # bytes
 _MOST_VALUES = 8  # in a byte: a file that claims to hold more than was read would make every share small
 # Files of these names are the weights of the folder they lie in, so that its config and card speak of them.
 _MODEL_FILES = frozenset(
@@ -52,7 +52,7 @@ _Weights = tuple[Contents, int, tuple[str, ...]]
 
 
 def open_checkpoint(path: str | Path) -> Checkpoint:
-    """Open a checkpoint: a file of any format in `formats.READERS`, an index of shards, a model folder, or an address.
+    """Open a checkpoint: a file of a format of `formats.listing`, an index of shards, a model folder, or an address.
 
     Headers are read and checked, values are not; nothing in the file is executed. Tensors come in the order of the
     file, shards in the order of their names. `nbytes` is the size of the files that hold the weights; `meter` counts

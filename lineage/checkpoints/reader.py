@@ -51,7 +51,7 @@ class Contents:
 
 
 class Reader(Protocol):
-    """One file format. A new one is a module with such a class and its line in `formats.READERS`."""
+    """One file format. A new one is a module with such a class and its line in `formats.listing`."""
 
     def recognises(self, head: bytes) -> bool:
         """Whether a file that begins with `head` (64 bytes, fewer in a shorter file) is of this format."""

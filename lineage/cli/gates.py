@@ -19,10 +19,10 @@ def code_of(outcome: PolicyVerdict) -> int:
 
 def words_of(_: click.Context, __: click.Parameter, text: str | None) -> tuple[str, ...] | None:
     """The relations and verdicts of a list with commas. Raises BadParameter for anything else."""
-    from lineage import policy
-
     if text is None:
         return None
+    from lineage import policy
+
     given = tuple(word.strip() for word in text.split(","))
     for word in given:
         if word not in policy.WORDS:

@@ -142,7 +142,7 @@ def _write(answer: Whois, relatives: Lineage, target: Path, ending: str, lang: L
 
 def _with_files(lineage: Lineage, answer: Whois) -> Lineage:
     """The node of the model with the SHA-256 of its files, which are read for it."""
-    from lineage.sketch import file_digests
+    from lineage.sketch.file_digests import file_digests
 
     asked = answer.sketch
     digests = file_digests(asked.path, asked.id, asked.depth)

@@ -1,9 +1,10 @@
 """Matching: which tensors of two models correspond, and what their agreement is worth against chance."""
 
 from lineage.match.blocks import EXPERT, expert_of
+from lineage.match.cache import by_name
 from lineage.match.evidence import Match, match
 from lineage.match.experts import expert_map
 from lineage.match.pairing import LOG10_ALPHA, Pair
 from lineage.match.relabelling import relabelled
 
-__all__ = ["EXPERT", "LOG10_ALPHA", "Match", "Pair", "expert_map", "expert_of", "match", "relabelled"]
+__all__ = ["EXPERT", "LOG10_ALPHA", "Match", "Pair", "by_name", "expert_map", "expert_of", "match", "relabelled"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from threading import Lock
 from typing import TypeVar
 from weakref import WeakKeyDictionary
+
+from lineage.types import CheckpointSketch, TensorSketch
 
 Whole = TypeVar("Whole")
 Fact = TypeVar("Fact")
@@ -29,6 +31,12 @@ def remembered(compute: Callable[[Whole], Fact]) -> Callable[[Whole], Fact]:
             return found
 
     return recall
+
+
+@remembered
+def by_name(sketch: CheckpointSketch) -> Mapping[str, TensorSketch]:
+    """The tensors of a model by their names."""
+    return {tensor.name: tensor for tensor in sketch.tensors}
 
 
 class Latest(dict[Key, Fact]):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lineage.match.axes import facing
+from lineage.match.cache import by_name
 from lineage.match.containment import Containment, find_reordered, row_evidence
 from lineage.match.groups import Group, Key, Sides, groups, joined
 from lineage.match.packing import Packed, in_one_packing
@@ -26,7 +27,7 @@ class Match:
 
     `a` and `b` are the two in one packing: what one has fused and the other not is joined in both. `is_copy` tells that
     each holds all the other's values, whatever their names, orientation and packing; `reordered` names the query's
-    tensors whose rows were put in the reference's order.
+    tensors whose rows were put in the reference's order; `mine` and `theirs` are the tensors of both by their names.
     """
 
     a: CheckpointSketch
@@ -37,6 +38,12 @@ class Match:
     overall: Evidence
     is_copy: bool = False
     reordered: frozenset[str] = frozenset()
+    mine: Mapping[str, TensorSketch] = field(default_factory=dict, repr=False)
+    theirs: Mapping[str, TensorSketch] = field(default_factory=dict, repr=False)
+
+    def sides(self, held: TensorMatch) -> tuple[TensorSketch, TensorSketch]:
+        """The two tensors of a pair of this match."""
+        return self.mine[held.a], self.theirs[held.b]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,9 @@ def match(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Match:
     components = {name: _gather((a, b), by_component[name], tests[name], hypotheses, (name,)) for name in names}
     overall = _gather((a, b), measured, joined(tests.values()), hypotheses, names, unread=a.unread)
     described = tuple(_describe(a, b, one) for one in measured)
-    return Match(a, b, tuple(pairs), described, components, overall, copied is not None, packed.reordered)
+    is_copy = copied is not None
+    named = by_name(a), by_name(b)
+    return Match(a, b, tuple(pairs), described, components, overall, is_copy, packed.reordered, *named)
 
 
 def _gather(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -44,9 +45,9 @@ def sampling_weights(length: int) -> NDArray[np.float64]:
     positions = sampled(length)
     octaves = np.where(positions < DENSE, 0, np.frexp(positions.astype(np.float64))[1])
     weights = np.ones(len(positions))
-    for octave in np.unique(octaves[octaves > 0]):
+    for octave in sorted({*octaves[octaves > 0].tolist()}):
         inside = octaves == octave
-        start = 1 << (int(octave) - 1)
+        start = 1 << (octave - 1)
         weights[inside] = (min(length, 2 * start) - start) / inside.sum()
     # An octave that the axis enters without reaching a sampled run has nobody to stand for it.
     weights *= length / weights.sum() if length else 1.0
@@ -74,3 +75,22 @@ def runs(positions: NDArray[np.int64]) -> list[tuple[int, int]]:
         return []
     breaks = np.flatnonzero(np.diff(positions) != 1) + 1
     return [(int(part[0]), int(part[-1]) + 1) for part in np.split(positions, breaks)]
+
+
+@lru_cache(maxsize=1024)
+def grids(shape: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions of the kept values: about 26 x 26 of a matrix, thinner in channels where there is a kernel."""
+    rows, columns = _grids(shape)
+    columns.setflags(write=False)
+    return rows, columns
+
+
+def _grids(shape: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    if len(shape) == 1:
+        return sampled(shape[0]), np.zeros(1, np.int64)
+    kernel = math.prod(shape[2:])
+    if kernel == 1:
+        return grid(shape[0], 16, 2), grid(shape[1], 16, 2)
+    places = grid(kernel, 8, 1)[:9]
+    cols = (grid(shape[1], 8, 1)[:, None] * kernel + places[None, :]).reshape(-1)
+    return grid(shape[0], 8, 1), cols

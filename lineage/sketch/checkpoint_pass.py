@@ -6,13 +6,12 @@ import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
-from blake3 import blake3
 from threadpoolctl import threadpool_limits
 
 from lineage.anatomy import describe, unpacked
 from lineage.errors import NoWeights
 from lineage.sketch.family import FAMILY
-from lineage.sketch.identity import DIGEST_BYTES
+from lineage.sketch.identity import content_id
 from lineage.sketch.neurons import neurons_of
 from lineage.sketch.tensor_pass import DamagedTensor, Mask, bands_read, sketch_tensor
 from lineage.types import Checkpoint, CheckpointSketch, Depth, TensorSketch, TensorView
@@ -91,12 +90,6 @@ def sketch_checkpoint(
         unread=checkpoint.unread + sum(_size(views[i]) for i in damaged),
         neurons=neurons_of(whole, threads),
     )
-
-
-def content_id(tensors: tuple[TensorSketch, ...], depth: Depth) -> str:
-    """32 hexadecimal digits over the family, the depth and the tensors' digests, whatever their names and order."""
-    digests = sorted(t.digest if depth == "full" and t.digest else t.band_digest for t in tensors)
-    return blake3("\n".join([FAMILY, depth, *digests]).encode()).hexdigest(length=DIGEST_BYTES)
 
 
 def _untied(checkpoint: Checkpoint) -> list[TensorView]:

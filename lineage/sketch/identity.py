@@ -9,6 +9,9 @@ from blake3 import blake3
 from ml_dtypes import bfloat16
 from numpy.typing import NDArray
 
+from lineage.sketch.family import FAMILY
+from lineage.types import Depth, TensorSketch
+
 DIGEST_BYTES = 16
 
 _BF16, _F16, _F32, _F64 = (np.dtype(d) for d in (bfloat16, np.float16, np.float32, np.float64))
@@ -53,6 +56,12 @@ def value_digest(values: NDArray[Any]) -> str:
     for start in range(0, flat.size, _AT_ONCE):
         hasher.update(flat[start : start + _AT_ONCE])
     return hasher.hexdigest()
+
+
+def content_id(tensors: tuple[TensorSketch, ...], depth: Depth) -> str:
+    """32 hexadecimal digits over the family, the depth and the tensors' digests, whatever their names and order."""
+    digests = sorted(t.digest if depth == "full" and t.digest else t.band_digest for t in tensors)
+    return blake3("\n".join([FAMILY, depth, *digests]).encode()).hexdigest(length=DIGEST_BYTES)
 
 
 def _rungs(dtype: np.dtype[Any]) -> tuple[np.dtype[Any], ...]:

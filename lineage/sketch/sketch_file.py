@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import astuple, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,10 @@ from numpy.typing import NDArray
 
 from lineage.atomic_write import write_whole
 from lineage.errors import Malformed, SketchMismatch
-from lineage.sketch.bands import sampled
-from lineage.sketch.checkpoint_pass import content_id
+from lineage.sketch.bands import grids, sampled
 from lineage.sketch.family import FAMILY, PERMUTATIONS, PROJECTION_DIMS, UNIT_DIMS
+from lineage.sketch.identity import content_id
 from lineage.sketch.neuron_arrays import NEURON_ARRAYS, neurons_arrays, neurons_header, read_neurons
-from lineage.sketch.tensor_pass import grids
 from lineage.sketch.tokenizer_file import PREFIX, decode_tokenizer, encode_tokenizer
 from lineage.types import Axis, CheckpointSketch, Declared, Part, Stats, TensorSketch, Units
 from lineage.types.facts.exclusions import Exclusion
@@ -43,8 +43,11 @@ def is_sketch_file(path: str | Path) -> bool:
     return Path(path).suffix == SUFFIX and Path(path).is_file()
 
 
-def write_sketch(sketch: CheckpointSketch, path: str | Path) -> None:
-    """Write `sketch` to `path` at once: a reader sees the old file or the whole new one. Raises OSError."""
+def write_sketch(sketch: CheckpointSketch, path: str | Path) -> str:
+    """Write `sketch` to `path` at once: a reader sees the old file or the whole new one. Raises OSError.
+
+    Returns the SHA-256 of the file, hexadecimal.
+    """
     from safetensors.numpy import save
 
     header, arrays = _header(sketch), _arrays(sketch)
@@ -55,6 +58,7 @@ def write_sketch(sketch: CheckpointSketch, path: str | Path) -> None:
     text = json.dumps(header, separators=(",", ":"))
     payload = save({**arrays, **beside, _CHECKSUM: _checksum(text, arrays)}, metadata={"lineage": text})
     write_whole(Path(path), payload)
+    return sha256(payload).hexdigest()
 
 
 def read_sketch(path: str | Path) -> CheckpointSketch:
@@ -216,9 +220,10 @@ def _unread(count: Any) -> int:
 
 def _tensor(entry: dict[str, Any], cursor: _Cursor) -> TensorSketch:
     stored = tuple(int(n) for n in entry["shape"])
-    if any(n < 1 for n in stored) or len(stored) > 64 or math.prod(stored) >= 1 << 60:
-        raise ValueError("impossible shape")
     shape = stored or (1,)
+    params = math.prod(shape)
+    if min(shape) < 1 or len(shape) > 64 or params >= 1 << 60:
+        raise ValueError("impossible shape")
     component, role, layer, reason = entry["part"]
     (first, first_free), (second, second_free) = entry["axes"]
     grid = grids(shape)
@@ -235,7 +240,7 @@ def _tensor(entry: dict[str, Any], cursor: _Cursor) -> TensorSketch:
             (Axis(str(first), bool(first_free)), Axis(str(second), bool(second_free))),
             None if reason is None else read(str(reason)),
         ),
-        params=math.prod(shape),
+        params=params,
         stats=_stats(entry["stats"]),
         band_digest=str(entry["band_digest"]),
         digest=_text(entry["digest"]),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from lineage.anatomy import fixed_rows, fixed_table
 from lineage.errors import Malformed
 from lineage.sketch.adapters import is_change
-from lineage.sketch.bands import grid, runs, sampled
+from lineage.sketch.bands import grids, runs, sampled
 from lineage.sketch.identity import ValueHasher, value_digest
 from lineage.sketch.minhash import RowProjector, has_row_codes
 from lineage.sketch.projection import block_columns, encode_units, project_matrix, project_units
@@ -112,25 +111,6 @@ def bands_read(view: TensorView, depth: Depth) -> list[tuple[int, int]]:
         return runs(sampled(length))
     step = max(1, BLOCK // width)
     return [(start, min(start + step, length)) for start in range(0, length, step)]
-
-
-@lru_cache(maxsize=1024)
-def grids(shape: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Positions of the kept values: about 26 x 26 of a matrix, thinner in channels where there is a kernel."""
-    rows, columns = _grids(shape)
-    columns.setflags(write=False)
-    return rows, columns
-
-
-def _grids(shape: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    if len(shape) == 1:
-        return sampled(shape[0]), np.zeros(1, np.int64)
-    kernel = math.prod(shape[2:])
-    if kernel == 1:
-        return grid(shape[0], 16, 2), grid(shape[1], 16, 2)
-    places = grid(kernel, 8, 1)[:9]
-    cols = (grid(shape[1], 8, 1)[:, None] * kernel + places[None, :]).reshape(-1)
-    return grid(shape[0], 8, 1), cols
 
 
 def _feed(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lineage.errors import Malformed, Unknown
-from lineage.store.folder import CATALOGUE
+from lineage.store.files import CATALOGUE
 from lineage.store.reference import reference_folder
 from lineage.types import Declared
 

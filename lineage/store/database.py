@@ -13,8 +13,8 @@ from urllib.parse import quote
 from sqlite_utils import Database
 
 from lineage.errors import Locked, Malformed, StoreError
+from lineage.store.files import DATABASE
 
-DATABASE = "lineage.sqlite"
 _BUSY_S = 5.0
 
 

@@ -9,8 +9,9 @@ from lineage.errors import LineageError
 from lineage.sketch import FAMILY, read_sketch
 from lineage.sketch.layouts import layout_id
 from lineage.store.database import plain_errors
+from lineage.store.files import VECTORS
 from lineage.store.rows import component_params, storable, tensor_rows
-from lineage.store.sqlite import VECTORS, SqliteIndex, sha256
+from lineage.store.sqlite import SqliteIndex, sha256
 from lineage.store.vectors import SUFFIX, is_sound_cache
 from lineage.types import CheckpointSketch
 

@@ -14,14 +14,11 @@ from numpy.typing import NDArray
 
 from lineage.errors import Malformed, Unknown
 from lineage.sketch import FAMILY, read_sketch
-from lineage.sketch.layouts import content_key, layout_id
+from lineage.sketch.layouts import layout_id
+from lineage.store.files import CATALOGUE, SKETCHES
+from lineage.store.overview import Overview, cache_file, keep_overview, kept_overview, overview_of, record_of
 from lineage.store.protocol import set_id
-from lineage.store.rows import component_params
-from lineage.store.vectors import Vectors, vectors_of
-from lineage.types import CheckpointSketch, Declared, Hit, Layout, ModelRecord
-
-SKETCHES = "sketches"
-CATALOGUE = "catalogue"
+from lineage.types import CheckpointSketch, Declared, Hit, ModelRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +36,14 @@ class SketchFolder:
     """The index over `folder/sketches/ID.sketch`, with what `folder/catalogue/*.json` says about each.
 
     A sketch without a record goes by its own name; a record without a sketch is knowledge, not searched.
-    Sketches are read at the first search and kept. Raises CheckpointError for damaged files.
+    What a search asks of all of them is worked out once and kept in the folder `cache`, if there is one; a sketch is
+    read when it is asked for. Raises CheckpointError for damaged files.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, cache: Path | None = None) -> None:
         self.folder = Path(folder)
+        self._cache = cache
+        self._read_already: dict[str, CheckpointSketch] = {}
 
     @property
     def id(self) -> str:
@@ -60,13 +60,15 @@ class SketchFolder:
 
     def models(self) -> list[ModelRecord]:
         """Every model, ordered by name and id."""
-        return list(self._records)
+        return list(self._overview.records)
 
     def load(self, model: str) -> CheckpointSketch:
         """The whole sketch of the model of that id."""
         if model not in self._files:
             raise Unknown(f"{self.folder}: no model of id {model}")
-        return self._sketches[model]
+        if model not in self._read_already:
+            self._read_already[model] = self._read(model, self._files[model])
+        return self._read_already[model]
 
     def layouts(self, model: str) -> list[CheckpointSketch]:
         """The sketch of the model of that id in each of its layouts, ordered by layout."""
@@ -79,23 +81,32 @@ class SketchFolder:
 
     def same_digests(self, digests: Collection[str]) -> dict[str, list[tuple[str, str]]]:
         """For each of `digests` that is a tensor's full or band digest: its (model id, tensor name) pairs, ordered."""
-        return {digest: sorted(self._digests[digest]) for digest in sorted(set(digests)) if digest in self._digests}
+        return self._overview.same_digests(digests)
 
     def nearest_tensors(self, vectors: NDArray[np.float32], k: int) -> list[list[Hit]]:
         """For each row of `vectors` (n, TENSOR_DIM) the `k` tensors of greatest inner product, best first."""
-        return self._vectors.nearest_tensors(vectors, k)
+        return self._overview.vectors.nearest_tensors(vectors, k)
 
     def nearest_models(self, vector: NDArray[np.float32], k: int) -> list[tuple[str, float]]:
         """The `k` models of greatest inner product with `vector` (MODEL_DIM,), best first."""
-        return self._vectors.nearest_models(vector, k)
+        return self._overview.vectors.nearest_models(vector, k)
 
     def nearest_networks(self, vectors: NDArray[np.float32], k: int) -> list[list[tuple[str, float]]]:
         """For each row of `vectors` (n, NETWORK_DIM) the `k` models whose components fit best, best first."""
-        return self._vectors.nearest_networks(vectors, k)
+        return self._overview.vectors.nearest_networks(vectors, k)
 
     @cached_property
-    def _records(self) -> tuple[ModelRecord, ...]:
-        return tuple(sorted(map(self._record, self._sketches.values()), key=lambda r: (r.name, r.id)))
+    def _overview(self) -> Overview:
+        sources = [path for part in (f"{SKETCHES}/*.sketch", f"{CATALOGUE}/*.json") for path in self.folder.glob(part)]
+        place = None if self._cache is None else cache_file(self._cache, sorted(sources))
+        kept = None if place is None else kept_overview(place)
+        if kept is not None:
+            return kept
+        sketches = {model: self.load(model) for model in self._files}
+        made = overview_of(map(self._record, sketches.values()), sketches)
+        if place is not None:
+            keep_overview(place, made)
+        return made
 
     @cached_property
     def _files(self) -> dict[str, Path]:
@@ -116,26 +127,8 @@ class SketchFolder:
         return found
 
     @cached_property
-    def _sketches(self) -> dict[str, CheckpointSketch]:
-        return {model: self._read(model, path) for model, path in self._files.items()}
-
-    @cached_property
     def _entries(self) -> dict[str, _Entry]:
         return dict(_entry(path) for path in sorted((self.folder / CATALOGUE).glob("*.json")))
-
-    @cached_property
-    def _digests(self) -> dict[str, set[tuple[str, str]]]:
-        found: dict[str, set[tuple[str, str]]] = {}
-        for model, sketch in self._sketches.items():
-            for tensor in sketch.tensors:
-                for digest in (tensor.digest, tensor.band_digest):
-                    if digest is not None:
-                        found.setdefault(digest, set()).add((model, tensor.name))
-        return found
-
-    @cached_property
-    def _vectors(self) -> Vectors:
-        return vectors_of(self._sketches.items())
 
     def _read(self, model: str, path: Path) -> CheckpointSketch:
         sketch = read_sketch(path)
@@ -148,26 +141,8 @@ class SketchFolder:
 
     def _record(self, sketch: CheckpointSketch) -> ModelRecord:
         entry = self._entries.get(sketch.id)
-        return ModelRecord(
-            id=sketch.id,
-            name=sketch.name,
-            family=sketch.family,
-            depth=sketch.depth,
-            params=sketch.params,
-            tensors=len(sketch.tensors),
-            format=sketch.format,
-            architecture=sketch.architecture,
-            source=sketch.path,
-            components=component_params(sketch),
-            licence=sketch.licence,
-            declared=sketch.declared,
-            aliases=entry.aliases if entry else (),
-            layouts=tuple(
-                Layout(layout_id(one), one.name, one.format, one.path)
-                for one in sorted(self._further.get(sketch.id, ()), key=layout_id)
-            ),
-            content=content_key(sketch),
-        )
+        further = [(layout_id(one), one) for one in self._further.get(sketch.id, ())]
+        return record_of(sketch, further, entry.aliases if entry else ())
 
 
 def _entry(path: Path) -> tuple[str, _Entry]:

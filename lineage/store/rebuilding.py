@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,12 +13,13 @@ from sqlite_utils import Database
 from lineage.errors import LineageError, NoIndex, SketchMismatch
 from lineage.sketch import FAMILY, read_sketch
 from lineage.sketch.layouts import layout_id
-from lineage.store.database import DATABASE, open_database, plain_errors
+from lineage.store.database import open_database, plain_errors
+from lineage.store.files import DATABASE, SKETCHES, VECTORS
 from lineage.store.graph_cache import FOLDER as GRAPHS
 from lineage.store.lock import writing
 from lineage.store.rows import PARTS, Row, begin_run, delete_model, insert_layout, insert_model, now
 from lineage.store.schema import is_current, upgrade
-from lineage.store.sqlite import SKETCHES, VECTORS, SqliteIndex, sha256
+from lineage.store.sqlite import SqliteIndex, sha256
 from lineage.store.vectors import SUFFIX
 from lineage.types import CheckpointSketch
 
@@ -53,7 +55,7 @@ def rebuild(folder: str | Path, version: str) -> Rebuilt:
         (where / SKETCHES).mkdir(exist_ok=True)
         db, known = _readable(where)
         left_out: list[tuple[str, str]] = []
-        with db.atomic():
+        with closing(db), db.atomic():
             for table in PARTS:
                 db.table(table).delete_where("model not in (select id from models where family != ?)", [FAMILY])
             db.table("models").delete_where("family = ?", [FAMILY])
@@ -66,7 +68,6 @@ def rebuild(folder: str | Path, version: str) -> Rebuilt:
                 else:
                     _insert(db, sketch, sha256(path), run, known)
             db.table("runs").update(run, {"finished": now()})
-        db.close()
         for cache in (*(where / VECTORS).glob(f"*{SUFFIX}"), *(where / GRAPHS).glob("*.json")):
             cache.unlink()
     with SqliteIndex.open(where) as index:
@@ -76,24 +77,28 @@ def rebuild(folder: str | Path, version: str) -> Rebuilt:
 
 def _readable(folder: Path) -> tuple[Database, _Known]:
     """A database with current tables, and what the old one knew."""
-    try:
-        db = open_database(folder)
-        if not is_current(db):
-            upgrade(db)
-        known = _Known(
-            {row["id"]: row for row in db.table("models").rows_where()},
-            tuple(db.table("aliases").rows_where()),
-            {(row["model"], row["id"]): row for row in db.table("layouts").rows_where()},
-        )
-        if db.execute("PRAGMA integrity_check").fetchone()[0] == "ok":
-            return db, known
-        db.close()
-    except sqlite3.OperationalError as error:
-        if "no such" not in str(error):
-            raise  # locked, full or closed to us: not damaged
-        known = _Known({}, (), {})
-    except sqlite3.DatabaseError:
-        known = _Known({}, (), {})
+    known = _Known({}, (), {})
+    with ExitStack() as opened:  # a file that is open cannot be set aside on every system
+        try:
+            db = open_database(folder)
+            opened.callback(db.close)
+            if not is_current(db):
+                upgrade(db)
+            read = _Known(
+                {row["id"]: row for row in db.table("models").rows_where()},
+                tuple(db.table("aliases").rows_where()),
+                {(row["model"], row["id"]): row for row in db.table("layouts").rows_where()},
+            )
+            is_sound = db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+            known = read
+            if is_sound:
+                opened.pop_all()
+                return db, known
+        except sqlite3.OperationalError as error:
+            if "no such" not in str(error):
+                raise  # locked, full or closed to us: not damaged
+        except sqlite3.DatabaseError:
+            pass
     for ending in ("", "-wal", "-shm"):
         part = folder / f"{DATABASE}{ending}"
         if part.exists():

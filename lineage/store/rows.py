@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, cast
-
-from sqlite_utils import Database
+from typing import TYPE_CHECKING, Any, cast
 
 from lineage.sketch.layouts import content_key
 from lineage.types import CheckpointSketch, Declared, Layout, ModelRecord
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 Row = Mapping[str, Any]
 PARTS = ("tensors", "components", "declared", "aliases", "layouts")

@@ -22,18 +22,17 @@ from sqlite_utils import Database
 from lineage.errors import CheckpointError, Malformed, NoIndex, StoreError, Unknown
 from lineage.sketch import FAMILY, read_sketch, write_sketch
 from lineage.sketch.layouts import content_key, layout_id, same_weights
-from lineage.store.database import DATABASE, open_database, plain_errors
+from lineage.store.database import open_database, plain_errors
+from lineage.store.files import CACHE, DATABASE, SKETCHES, VECTORS, holds_index
 from lineage.store.graph_cache import FOLDER as GRAPHS
 from lineage.store.lock import HOLDER, LOCK, writing
 from lineage.store.protocol import find_model, set_id
 from lineage.store.rows import begin_run, delete_model, insert_layout, insert_model, now, records, storable
 from lineage.store.schema import is_current, upgrade
-from lineage.store.vectors import Vectors, cached_vectors
+from lineage.store.vectors import Vectors, cached_vectors, vectors_of
 from lineage.types import CheckpointSketch, Hit, ModelRecord
 
-SKETCHES = "sketches"
-VECTORS = "vectors"
-_OURS = {SKETCHES, VECTORS, GRAPHS, LOCK, HOLDER}
+_OURS = {SKETCHES, VECTORS, GRAPHS, LOCK, HOLDER, CACHE}
 _ID = re.compile(r"[0-9a-f]{8,64}")
 _BATCH = 500  # SQLite takes at most 999 parameters in old builds
 
@@ -50,17 +49,13 @@ class SqliteIndex:
         self.db = db
         self._held: Vectors | None = None
         self._run: int | None = None
-
-    @staticmethod
-    def is_in(folder: str | Path) -> bool:
-        """Whether the folder holds an index."""
-        return (Path(folder) / DATABASE).is_file()
+        self._added: dict[str, Vectors] = {}  # of this run, so that its sketches are not read back for them
 
     @classmethod
     def open(cls, folder: str | Path) -> SqliteIndex:
         """Open the index in `folder`, upgrading tables of an older version."""
         where = Path(folder)
-        if not cls.is_in(where):
+        if not holds_index(where):
             raise NoIndex(f"{where}: holds no index: `lineage ingest` makes one")
         with plain_errors(where):
             db = open_database(where)
@@ -77,7 +72,7 @@ class SqliteIndex:
     def create(cls, folder: str | Path) -> SqliteIndex:
         """Open the index in `folder`, making folder and index if needed. A folder of other things is refused."""
         where = Path(folder)
-        if not cls.is_in(where):
+        if not holds_index(where):
             with plain_errors(where):
                 _refuse_foreign(where)
                 (where / SKETCHES).mkdir(parents=True, exist_ok=True)
@@ -185,7 +180,8 @@ class SqliteIndex:
         """The search vectors of the models that are in the index now."""
         counts = self._tensor_counts()
         if self._held is None or set(self._held.models) != set(counts):
-            self._held = cached_vectors(self.folder / VECTORS, counts, self.load)
+            self._held = cached_vectors(self.folder / VECTORS, counts, self.load, self._added)
+            self._added.clear()
         return self._held
 
     def sketch_file(self, model: str, layout: str | None = None) -> Path:
@@ -248,20 +244,21 @@ class SqliteIndex:
             path = self.sketch_file(sketch.id, layout)
             # Before any sketch file: `examine` tells a killed first ingest from lost tables by it.
             self._run = self._run or begin_run(self.db, version)
-            if not is_intact:
-                write_sketch(sketch, path)
+            written = None if is_intact else write_sketch(sketch, path)
             replaced = {} if is_known else {model: self._files(model) for model in self._replaced(sketch.path)}
             with self.db.atomic():
                 for model in replaced:
                     delete_model(self.db, model)
                 if not is_known:
-                    insert_model(self.db, sketch, sha256(path), self._run)
-                elif not is_intact:
-                    self._note(sketch, layout, sha256(path))
+                    insert_model(self.db, sketch, written or sha256(path), self._run)
+                elif written is not None:
+                    self._note(sketch, layout, written)
                 for alias in self._new_aliases(sketch):
                     self.db.table("aliases").insert({"model": sketch.id, "alias": alias})
             for old in (file for files in replaced.values() for file in files):
                 old.unlink(missing_ok=True)
+        if not is_known:
+            self._added[sketch.id] = vectors_of([(sketch.id, sketch)])
         return not is_intact
 
     def finish_run(self) -> None:

@@ -86,11 +86,13 @@ def vectors_of(sketches: Iterable[tuple[str, CheckpointSketch]]) -> Vectors:
     return _joined(parts)
 
 
-def cached_vectors(folder: Path, models: Mapping[str, int], load: Callable[[str], CheckpointSketch]) -> Vectors:
+def cached_vectors(
+    folder: Path, models: Mapping[str, int], load: Callable[[str], CheckpointSketch], made: Mapping[str, Vectors]
+) -> Vectors:
     """The vectors of `models` from the cache in `folder`, made up to date by loading only sketches that it lacks.
 
-    `models` maps each id to its number of tensors. A cache that is damaged, foreign or absent costs
-    time, nothing else; so does a folder that cannot be written.
+    `models` maps each id to its number of tensors, `made` each that is there already to its vectors. A cache that is
+    damaged, foreign or absent costs time, nothing else; so does a folder that cannot be written.
     """
     target = cache_file(folder, models)
     others = sorted(path for path in folder.glob(f"*{SUFFIX}") if path != target)
@@ -98,8 +100,9 @@ def cached_vectors(folder: Path, models: Mapping[str, int], load: Callable[[str]
     kept = _only(known, models) if known is not None else vectors_of(())
     if len(kept.models) == len(models):
         return kept
-    fresh = vectors_of((m, load(m)) for m in models if m not in set(kept.models))
-    complete = _joined([kept, fresh])
+    lacking = models.keys() - kept.models
+    fresh = vectors_of((m, load(m)) for m in sorted(lacking - made.keys()))
+    complete = _joined([kept, *(made[m] for m in lacking & made.keys()), fresh])
     if _write(complete, target):
         for other in others:
             other.unlink(missing_ok=True)
@@ -179,18 +182,40 @@ def _only(vectors: Vectors, wanted: Mapping[str, int]) -> Vectors:
     )
 
 
+def from_bytes(payload: bytes) -> Vectors | None:
+    """What `to_bytes` wrote; None if it is damaged or of another sketch family."""
+    try:
+        end = payload.index(b"\n", 0, _LONGEST_HEAD) + 1
+        head, body = json.loads(payload[:end]), payload[end:]
+        models = tuple(str(m) for m in head["models"])
+        n, networks = int(head["rows"]), int(head["networks"])
+        if head["family"] != FAMILY or min(n, networks) < 0 or len(body) != _nbytes(n, networks, len(models)):
+            return None
+        held = _parsed(body, models, n, networks)
+        return held if _digest(body) == head["digest"] and _is_sound(held) else None
+    except (KeyError, ValueError, TypeError, OverflowError, RecursionError):
+        return None
+
+
+def to_bytes(vectors: Vectors) -> bytes:
+    """The cache of these vectors, as this module's beginning says."""
+    integers = (vectors.owner, vectors.place, vectors.network_owner)
+    numbers = (vectors.tensors, vectors.whole, vectors.networks)
+    arrays = (*((array, "<i4") for array in integers), *((array, "<f4") for array in numbers))
+    body = b"".join(array.astype(dtype, copy=False).tobytes() for array, dtype in arrays)
+    sizes = {"rows": len(vectors.owner), "networks": len(vectors.network_owner)}
+    head = {"family": FAMILY, "models": vectors.models, **sizes, "digest": _digest(body)}
+    return json.dumps(head).encode() + b"\n" + body
+
+
 def _read(path: Path) -> Vectors | None:
     try:
         with path.open("rb") as file:
             head = json.loads(file.readline(_LONGEST_HEAD))
-            models = tuple(str(m) for m in head["models"])
             n, networks = int(head["rows"]), int(head["networks"])
-            size = file.tell() + _nbytes(n, networks, len(models))
-            if head["family"] != FAMILY or min(n, networks) < 0 or path.stat().st_size != size:
+            if path.stat().st_size != file.tell() + _nbytes(n, networks, len(head["models"])):
                 return None
-            body = file.read()
-        held = _parsed(body, models, n, networks)
-        return held if _digest(body) == head["digest"] and _is_sound(held) else None
+        return from_bytes(path.read_bytes())
     except (OSError, KeyError, ValueError, TypeError, OverflowError, RecursionError):
         return None
 
@@ -225,15 +250,9 @@ def _is_sound(held: Vectors) -> bool:
 
 
 def _write(vectors: Vectors, target: Path) -> bool:
-    integers = (vectors.owner, vectors.place, vectors.network_owner)
-    numbers = (vectors.tensors, vectors.whole, vectors.networks)
-    arrays = (*((array, "<i4") for array in integers), *((array, "<f4") for array in numbers))
-    body = b"".join(array.astype(dtype, copy=False).tobytes() for array, dtype in arrays)
-    sizes = {"rows": len(vectors.owner), "networks": len(vectors.network_owner)}
-    head = {"family": FAMILY, "models": vectors.models, **sizes, "digest": _digest(body)}
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, json.dumps(head).encode() + b"\n" + body, durable=False)
+        write_whole(target, to_bytes(vectors), durable=False)
     except OSError:
         return False  # a cache may be missing, and a full disk may not stop a search
     return True

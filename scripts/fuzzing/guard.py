@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,7 +61,9 @@ class Guard:
 
 
 def limit_memory() -> None:
-    """From here on a process gets MEMORY bytes of address space more, and leaves no core behind."""
+    """From here on a process gets MEMORY bytes of address space more, and leaves no core behind. For Linux."""
+    import resource
+
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY,) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

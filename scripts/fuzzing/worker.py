@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import multiprocessing
 import os
+import pkgutil
 import shutil
 import signal
 import tempfile
@@ -23,6 +24,7 @@ from typing import Any, NamedTuple
 from fuzzing.guard import Guard, limit_memory
 from fuzzing.mutations import Files, case
 from fuzzing.reading import Read, problem_with, read_whole
+from lineage.checkpoints.plugins import installed
 
 HANG_S = 10.0
 _OFTEN = 256  # cases after which the watching process hears of them
@@ -97,6 +99,11 @@ def write_files(files: Files, home: Path) -> Path:
 def import_late() -> None:
     """Import what is imported at its first use, whatever is read."""
     import_module("numpy.ma")  # by NumPy, for a median
+    for room in ("checkpoints", "contrib", "anatomy", "sketch"):
+        package = import_module(f"lineage.{room}")
+        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            import_module(found.name)
+    installed()
     for name in ("ascii", "latin-1", "utf-8", "utf-8-sig", "raw_unicode_escape"):
         codecs.lookup(name)
 

@@ -11,10 +11,9 @@ import pytest
 from lineage.policy.claims import _KEYS
 from lineage.policy.vocabulary import CONDITIONS, PLACEHOLDERS, TERMS, Check, State
 from tests.cli.conftest import Run
-from tests.cli.test_docs import commands, fences, model
-from tests.small_models import trained, tuned
+from tests.documents import ROOT, commands, fences
+from tests.small_models import published, trained, tuned
 
-ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "policies.md").read_text(encoding="utf-8")
 
 
@@ -22,8 +21,8 @@ PAGE = (ROOT / "docs" / "policies.md").read_text(encoding="utf-8")
 def desk(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with `base` in an index, `nova`, and the files that the page shows."""
     monkeypatch.chdir(tmp_path)
-    model(tmp_path / "base", trained(1))
-    model(tmp_path / "nova", tuned(trained(1), 2))
+    published(trained(1), tmp_path / "base")
+    published(tuned(trained(1), 2), tmp_path / "nova")
     for fence in fences(PAGE):
         if fence.language == "toml":
             name = fence.text.partition("\n")[0].removeprefix("# ")

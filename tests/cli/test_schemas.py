@@ -23,9 +23,14 @@ REGISTRY: Registry[Any] = Registry().with_resources(
 
 
 def check(schema: str, document: Any) -> None:
+    assert complaints(schema, document) == []
+
+
+def complaints(schema: str, document: Any) -> list[str]:
+    """What a schema has against a document, keys that it does not name included."""
     validator = Draft202012Validator(SCHEMAS[schema], registry=REGISTRY)
-    assert [f"{error.json_path}: {error.message}" for error in validator.iter_errors(document)] == []
-    assert undocumented(SCHEMAS[schema], document) == set()
+    wrong = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(document)]
+    return wrong + [f"{key}: not in the schema" for key in sorted(undocumented(SCHEMAS[schema], document))]
 
 
 def undocumented(schema: Any, document: Any, where: str = "$") -> set[str]:
@@ -116,6 +121,8 @@ def test_a_missing_key_or_an_unknown_word_is_found(run: Run, desk: Desk):
     assert undocumented(SCHEMAS["compare.json"], answer | {"mood": "good"}) == {"$.mood"}
 
 
-@pytest.mark.parametrize("record", sorted((INDEX / "catalogue").rglob("*.json")), ids=lambda path: path.stem)
-def test_every_catalogue_record(record):
-    check("catalogue.json", json.loads(record.read_text()))
+def test_every_catalogue_record():
+    records = sorted((INDEX / "catalogue").rglob("*.json"))
+    assert len(records) > 100
+    wrong = {record.stem: complaints("catalogue.json", json.loads(record.read_text())) for record in records}
+    assert {name: found for name, found in wrong.items() if found} == {}

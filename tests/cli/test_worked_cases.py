@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 import worked_cases
 from zoo.recipes import recipes, with_ancestors
 
 from lineage.sketch import read_sketch
-from tests.cli.test_docs import commands
+from tests.documents import ROOT, commands
 
-ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "worked-cases.md").read_text(encoding="utf-8")
 OUTPUT = re.compile(r"(?<=^```text\n).*?(?=^```$)", re.DOTALL | re.MULTILINE)
 SECTION = re.compile(r"(?<=^<!-- begin )([^>]*) -->\n.*?(?=^<!-- end)", re.DOTALL | re.MULTILINE)

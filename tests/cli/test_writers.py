@@ -9,9 +9,10 @@ import time
 
 import pytest
 
-from lineage.store import SqliteIndex, examine, lock
+from lineage.store import SqliteIndex, examine, holds_index, lock
 from tests.cli.conftest import start
 from tests.small_models import saved, trained
+from tests.systems import needs_signals
 
 
 @pytest.fixture
@@ -54,8 +55,8 @@ def test_a_kill_at_any_moment_leaves_the_index_whole(files, tmp_path, moment):
     with start("ingest", *files, "--index", index, "--workers", 1, "--json") as job:
         told = [json.loads(job.stdout.readline())["name"] for _ in range(draw.randrange(len(files)))]
         time.sleep(draw.uniform(0.0, 0.06))
-        job.send_signal(signal.SIGKILL)
-    if SqliteIndex.is_in(index):
+        job.kill()
+    if holds_index(index):
         assert names(index) >= set(told)
     else:
         assert told == []
@@ -68,6 +69,7 @@ def test_a_kill_at_any_moment_leaves_the_index_whole(files, tmp_path, moment):
     assert names(index) == {path.stem for path in files}
 
 
+@needs_signals
 def test_ctrl_c_ends_at_once_and_keeps_what_was_finished(files, tmp_path):
     index = tmp_path / "index"
     with start("ingest", *files, "--index", index, "--workers", 1, "--json") as job:

@@ -21,7 +21,7 @@ from lineage.sketch import (
     write_sketch,
 )
 from lineage.sketch.layouts import content_key, layout_id, names_of
-from lineage.store import Index, SketchFolder, SqliteIndex
+from lineage.store import Index, MemoryIndex, SketchFolder, SqliteIndex
 from lineage.types import CheckpointSketch, Declared, ModelRecord
 from tests.relaid import numbered, renamed
 from tests.small_models import sketched, trained, tuned
@@ -56,6 +56,18 @@ def in_a_folder(folder: Path, sketches: Sequence[CheckpointSketch]) -> Index:
     return SketchFolder(folder)
 
 
+def in_a_folder_with_a_cache(folder: Path, sketches: Sequence[CheckpointSketch]) -> Index:
+    in_a_folder(folder, sketches)
+    SketchFolder(folder, folder / "cache").models()
+    return SketchFolder(folder, folder / "cache")
+
+
+def in_memory(_: Path, sketches: Sequence[CheckpointSketch]) -> Index:
+    return MemoryIndex(sketches)
+
+
+ON_DISK = {"SqliteIndex": in_sqlite, "SketchFolder": in_a_folder, "SketchFolder-cached": in_a_folder_with_a_cache}
+BUILDS = {**ON_DISK, "MemoryIndex": in_memory}
 BASE = trained(1)
 SKETCHES = [
     sketched(BASE, "base", path="/models/base", licence="mit"),
@@ -66,8 +78,13 @@ SKETCHES = [
 BY_ID = {sketch.id: sketch for sketch in SKETCHES}
 
 
-@pytest.fixture(params=[in_sqlite, in_a_folder], ids=["SqliteIndex", "SketchFolder"])
+@pytest.fixture(params=BUILDS.values(), ids=BUILDS)
 def build(request: pytest.FixtureRequest) -> Build:
+    return request.param
+
+
+@pytest.fixture(params=ON_DISK.values(), ids=ON_DISK)
+def build_on_disk(request: pytest.FixtureRequest) -> Build:
     return request.param
 
 
@@ -157,20 +174,20 @@ class TestEveryIndex:
         assert index.nearest_tensors(np.zeros((1, TENSOR_DIM), np.float32), 3) == [[]]
         assert index.nearest_networks(np.zeros((1, NETWORK_DIM), np.float32), 3) == [[]]
 
-    def test_a_damaged_sketch_is_one_clear_line(self, build, tmp_path):
-        build(tmp_path / "index", SKETCHES[:1])
+    def test_a_damaged_sketch_is_one_clear_line(self, build_on_disk, tmp_path):
+        build_on_disk(tmp_path / "index", SKETCHES[:1])
         path = tmp_path / "index" / "sketches" / f"{SKETCHES[0].id}.sketch"
         path.write_bytes(path.read_bytes()[:-100])
-        again = SqliteIndex.open(path.parents[1]) if build is in_sqlite else SketchFolder(path.parents[1])
+        again = SqliteIndex.open(path.parents[1]) if build_on_disk is in_sqlite else SketchFolder(path.parents[1])
         with pytest.raises(Malformed, match="damaged") as error:
             again.load(SKETCHES[0].id)
         assert "\n" not in str(error.value)
 
-    def test_a_sketch_under_a_foreign_id_is_refused(self, build, tmp_path):
-        build(tmp_path / "index", SKETCHES[:1])
+    def test_a_sketch_under_a_foreign_id_is_refused(self, build_on_disk, tmp_path):
+        build_on_disk(tmp_path / "index", SKETCHES[:1])
         path = tmp_path / "index" / "sketches" / f"{SKETCHES[0].id}.sketch"
         write_sketch(SKETCHES[2], path)
-        again = SqliteIndex.open(path.parents[1]) if build is in_sqlite else SketchFolder(path.parents[1])
+        again = SqliteIndex.open(path.parents[1]) if build_on_disk is in_sqlite else SketchFolder(path.parents[1])
         with pytest.raises(LineageError, match="sketch of"):
             again.load(SKETCHES[0].id)
 
@@ -215,7 +232,8 @@ class TestAModelInSeveralLayouts:
         with pytest.raises(Unknown):
             held.layouts("ab" * 16)
 
-    def test_a_layout_that_is_cut_is_told_apart(self, held):
+    def test_a_layout_that_is_cut_is_told_apart(self, build_on_disk, tmp_path):
+        held = build_on_disk(tmp_path / "layouts", LAYOUTS)
         (path,) = held.folder.glob(f"sketches/*.{layout_id(LAYOUTS[1])}.sketch")
         path.write_bytes(path.read_bytes()[:-100])
         with pytest.raises(LineageError):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lineage.checkpoints.recognising import READERS
+from lineage.checkpoints.formats.listing import READERS
+from lineage.checkpoints.plugins import OWN
 
 HERE = Path(__file__).parent
 ROWS = [
@@ -16,7 +17,7 @@ ROWS = [
 
 def test_every_reader_has_a_row() -> None:
     listed = {name for reader, *_ in ROWS for name in reader.split(", ")}
-    assert {type(reader).__name__ for reader in READERS} <= listed
+    assert {reader.name for reader in READERS} | {entry.attr for entry in OWN} <= listed
 
 
 def test_every_row_names_tests_that_are_there() -> None:

@@ -15,6 +15,7 @@ from prov.model import ProvDerivation, ProvEntity, ProvMembership
 from lineage.errors import LineageError
 from lineage.report import graphs
 from lineage.report.figures import each_text, plain
+from lineage.report.graphs.json import document as as_json
 from lineage.report.graphs.network import xml_text
 from lineage.types import Edge, Lineage, Node, Relation
 from lineage.types.facts.descent import DeclaredUnrelated, NamedIn
@@ -92,7 +93,7 @@ LISTS = ("aliases", "copies", "files", "basis", "layer_map")
 
 @given(lineages())
 def test_graphml_gives_back_all_that_is_known_of_nodes_and_edges(lineage):
-    value = each_text(graphs.json.document(lineage), xml_text)
+    value = each_text(as_json(lineage), xml_text)
     read = nx.read_graphml(BytesIO(graphs.render(lineage, "x.graphml")), force_multigraph=True)
     found = [{"id": key} | unpacked(facts, LISTS) for key, facts in read.nodes(data=True)]
     assert rows(found) == rows(value["nodes"])
@@ -102,7 +103,7 @@ def test_graphml_gives_back_all_that_is_known_of_nodes_and_edges(lineage):
 
 @given(lineages())
 def test_prov_gives_back_all_that_is_known_of_nodes_and_edges(lineage):
-    value = each_text(graphs.json.document(lineage), plain)
+    value = each_text(as_json(lineage), plain)
     document = standards.read_prov(graphs.render(lineage, "x.prov.json"))
     entities = [known(record) for record in document.get_records(ProvEntity)]
     derivations = [known(record) for record in document.get_records(ProvDerivation)]

@@ -22,10 +22,14 @@ from fuzzing.reading import read_whole
 from fuzzing.worker import Target, fuzz, what_to_open, write_files
 
 from lineage.checkpoints import open_checkpoint
+from lineage.checkpoints.formats.listing import READERS
+from lineage.checkpoints.plugins import OWN
 from lineage.checkpoints.reader import HEAD
-from lineage.checkpoints.recognising import READERS
 from tests.checkpoint_files import whole
 from tests.fuzz_seeds import seeds
+from tests.systems import needs_linux
+
+pytestmark = needs_linux
 
 ROOT = Path(__file__).parents[2]
 SEEDS = seeds()
@@ -44,8 +48,19 @@ def test_every_seed_is_a_model_that_reads(format_: str, tmp_path: Path) -> None:
 
 def test_every_reader_has_a_seed() -> None:
     heads = [content[:HEAD] for models in SEEDS.values() for files in models for content in files.values()]
-    first = {next((i for i, reader in enumerate(READERS) if reader.recognises(head)), None) for head in heads}
-    assert set(range(len(READERS))) <= first
+    readers = [*(listed.reader() for listed in READERS), *(entry.load()() for entry in OWN)]
+    first = {next((i for i, reader in enumerate(readers) if reader.recognises(head)), None) for head in heads}
+    assert set(range(len(readers))) <= first
+
+
+def test_no_reader_recognises_what_its_line_of_the_list_would_not_let_it_see() -> None:
+    heads = [content[:HEAD] for models in SEEDS.values() for files in models for content in files.values()]
+    draw = Random(1)
+    changed = [bytes(draw.choice((byte, draw.randrange(256))) for byte in draw.choice(heads)) for _ in range(3000)]
+    for head in [*heads, *(head[: draw.randrange(HEAD)] for head in heads), *changed]:
+        assert [one.name for one in READERS if one.recognises(head)] == [
+            one.name for one in READERS if one.reader().recognises(head)
+        ]
 
 
 def test_a_case_is_the_same_at_every_run_and_no_two_are_alike() -> None:

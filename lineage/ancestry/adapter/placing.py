@@ -10,9 +10,10 @@ from threadpoolctl import threadpool_limits
 from lineage.ancestry.adapter.additions import additions
 from lineage.ancestry.adapter.fitting import Fits, fits
 from lineage.ancestry.adapter.products import compare_products
+from lineage.ancestry.candidates import candidates
 from lineage.ancestry.pair.comparison import excluded, left_out
 from lineage.ancestry.pair.relations import is_significant
-from lineage.ancestry.placing import MOST_ALTERNATIVES, candidates, unsearched
+from lineage.ancestry.placing import MOST_ALTERNATIVES, unsearched
 from lineage.errors import SketchMismatch
 from lineage.sketch.adapters import is_adapter, products, rank_of
 from lineage.sketch.family import FAMILY

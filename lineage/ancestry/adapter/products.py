@@ -110,11 +110,9 @@ def _word(matched: Match, names: Sequence[str], evidence: Evidence) -> Relation:
 
 
 def _pairs(matched: Match, names: Sequence[str]) -> Iterator[tuple[TensorSketch, TensorSketch, TensorMatch]]:
-    mine = {t.name: t for t in matched.a.tensors}
-    theirs = {t.name: t for t in matched.b.tensors}
     for held in matched.tensors:
         if held.component in names and held.used:
-            yield mine[held.a], theirs[held.b], held
+            yield *matched.sides(held), held
 
 
 def _is_multiple(a: TensorSketch, b: TensorSketch, held: TensorMatch) -> bool:

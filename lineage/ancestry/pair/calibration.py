@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
+from pathlib import Path
 
 TABLE = "calibration.toml"
 
@@ -52,7 +52,7 @@ class Calibration:
 @lru_cache(maxsize=1)
 def calibration() -> Calibration:
     """The table that comes with the package."""
-    read = tomllib.loads(files("lineage.ancestry.pair").joinpath(TABLE).read_text(encoding="utf-8"))
+    read = tomllib.loads(Path(__file__).with_name(TABLE).read_text(encoding="utf-8"))
     return Calibration(
         by_vectors=Descent(**read["descent"]["by_vectors"]),
         by_matrices=Descent(**read["descent"]["by_matrices"]),

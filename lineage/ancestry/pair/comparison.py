@@ -125,10 +125,8 @@ def left_out(sketch: CheckpointSketch) -> tuple[Excluded, ...]:
 
 
 def _changes(matched: Match) -> Changes:
-    mine = {t.name: t for t in matched.a.tensors}
-    theirs = {t.name: t for t in matched.b.tensors}
-    held = [m for m in matched.tensors if mine[m.a].part.excluded is None]
-    return [(m, _in_order(change(mine[m.a], theirs[m.b], m), m, matched.reordered)) for m in held]
+    held = [(m, *matched.sides(m)) for m in matched.tensors]
+    return [(m, _in_order(change(a, b, m), m, matched.reordered)) for m, a, b in held if a.part.excluded is None]
 
 
 def _in_order(found: Change, held: TensorMatch, reordered: Collection[str]) -> Change:
@@ -200,18 +198,16 @@ def _of_size(finding: ComponentFinding, params: int, of: int) -> ComponentFindin
 
 def _schemes(matched: Match, own: Changes) -> tuple[Scheme, ...]:
     """The schemes that hold a tenth or more of what has one, the commonest by size first: files mix them."""
-    params = {t.name: t.params for t in matched.a.tensors}
     sizes: Counter[Scheme] = Counter()
     for matching, change_of in own:
         if change_of.scheme is not None:
-            sizes[change_of.scheme] += params[matching.a]
+            sizes[change_of.scheme] += matched.mine[matching.a].params
     return tuple(scheme for scheme, size in sizes.most_common() if size >= _MIXED * sizes.total())
 
 
 def _support(matched: Match, own: Changes) -> float:
     """Share of the component's compared matrices, by size, that are related one by one."""
-    sizes = {t.name: t.params for t in matched.a.tensors}
-    compared = [(sizes[m.a], c.kind != "unrelated") for m, c in own if len(m.shape) > 1]
+    compared = [(matched.mine[m.a].params, c.kind != "unrelated") for m, c in own if len(m.shape) > 1]
     total = sum(size for size, _ in compared)
     return sum(size for size, related in compared if related) / total if total else 0.0
 
@@ -226,9 +222,10 @@ def _certainty(matched: Match, name: str, word: Relation, changes: Changes) -> f
 
 def _is_a_part(matched: Match, changes: Changes) -> bool:
     """Whether the reference has components, heads aside, of which nothing is in the query."""
-    theirs = {t.name: t for t in matched.b.tensors if t.part.excluded is None}
-    met = {theirs[m.b].part.component for m, c in changes if m.b in theirs and c.kind != "unrelated"}
-    foreign = sum(t.params for t in theirs.values() if t.part.component not in {*met, "head"})
+    met = {matched.theirs[m.b].part for m, c in changes if c.kind != "unrelated"}
+    named = {"head", *(part.component for part in met if part.excluded is None)}
+    own = [t for t in matched.b.tensors if t.part.excluded is None]
+    foreign = sum(t.params for t in own if t.part.component not in named)
     return foreign > _A_PART * matched.b.params
 
 

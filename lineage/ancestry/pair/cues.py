@@ -112,9 +112,8 @@ def _keeps_sizes(of: Compared) -> bool:
 
     A component has one word: one of fewer layers and narrower ones is called by its layers.
     """
-    theirs = {t.name: t for t in of.match.b.tensors}
     return all(
-        math.prod(m.shape) == theirs[m.b].params
+        math.prod(m.shape) == of.match.theirs[m.b].params
         for m, c in of.changes
         if c.kind != "unrelated" and len(m.shape) > 1 and m.role not in TOKEN_ROLES
     )
@@ -122,8 +121,7 @@ def _keeps_sizes(of: Compared) -> bool:
 
 def _tuned_share(of: Compared) -> float:
     """Share of the compared matrices, by size, that were trained."""
-    sizes = {t.name: t.params for t in of.match.a.tensors if len(t.shape) > 1}
-    held = [(sizes.get(m.a, 0), c.kind == "tuned") for m, c in of.changes]
+    held = [(t.params, c.kind == "tuned") for m, c in of.changes if len((t := of.match.mine[m.a]).shape) > 1]
     return sum(size for size, tuned in held if tuned) / max(1, sum(size for size, _ in held))
 
 
@@ -184,7 +182,7 @@ def vocabulary_grown(of: Compared) -> Said | None:
     """Token tables of two lengths whose common rows are in place: tokens are added more often than removed."""
     if "vocabulary-changed" not in of.words.values():
         return None
-    ours, theirs = _tensors(of.match.a), _tensors(of.match.b)
+    ours, theirs = of.match.mine, of.match.theirs
     for held, found in of.changes:
         if held.role != "token-embedding" or found.kind not in ("same", "recast", "tuned"):
             continue
@@ -268,22 +266,17 @@ def shrunk_rows(of: Compared) -> Said | None:
 
 def gains_spread(of: Compared) -> Said | None:
     """Gains start as one constant and spread as training goes on."""
-    ours, theirs = _tensors(of.match.a), _tensors(of.match.b)
+    gains = [of.match.sides(m) for m, c in of.changes if m.role == "norm" and len(m.shape) == 1 and c.kind == "tuned"]
     growth = [
-        float(np.log(ours[m.a].stats.std / theirs[m.b].stats.std))
-        for m, c in of.changes
-        if m.role == "norm" and len(m.shape) == 1 and c.kind == "tuned"
-        if ours[m.a].stats.std > 0 and theirs[m.b].stats.std > 0
+        float(np.log(ours.stats.std / theirs.stats.std))
+        for ours, theirs in gains
+        if ours.stats.std > 0 and theirs.stats.std > 0
     ]
     mean = float(np.mean(growth)) if len(growth) >= _FEW else 0.0
     if abs(mean) < _SPREAD:
         return None
     role: Direction = "child" if mean > 0 else "parent"
     return Said(role, SpreadGains(_child(role), abs(mean)))
-
-
-def _tensors(sketch: CheckpointSketch) -> dict[str, TensorSketch]:
-    return {t.name: t for t in sketch.tensors}
 
 
 def declared(of: Compared) -> Said | None:

@@ -11,7 +11,9 @@ from lineage.ancestry.pair.cues import Compared, Said
 from lineage.types import Cue, Direction
 from lineage.types.facts import Fact
 
-__all__ = ["CUES", "direction", "heard", "leaning", "likely_role"]
+__all__ = ["CUES", "EITHER_WAY", "direction", "heard", "leaning", "likely_role"]
+
+EITHER_WAY = 0.5  # that an open neighbour is the parent: nothing tells
 
 CUES: Mapping[str, Callable[[Compared], Said | None]] = {
     "computable": cues.computable,

@@ -37,10 +37,9 @@ class Drift:
 
 def drift(match: Match, changes: Changes, names: Collection[str]) -> Drift | None:
     """The drift of some components of the query; None without a related matrix."""
-    sizes = {t.name: t.params for t in match.a.tensors}
     mine = [(m, c) for m, c in changes if m.component in names and m.r is not None]
     kept = [
-        (sizes[m.a], m.r)
+        (match.mine[m.a].params, m.r)
         for m, c in mine
         if len(m.shape) > 1 and m.used and m.r is not None and c.kind not in ("unrelated", "reordered")
     ]

@@ -38,8 +38,7 @@ def _found(match: Match, mine: Changes) -> Iterator[Fact]:
     rounded = [c for _, c in mine if c.kind == "quantized"]
     if rounded and all(c.role is None for c in rounded):
         yield OtherFewBits()
-    sizes = {t.name: t.params for t in match.a.tensors}
-    inner = [(sizes[m.a], c.unchanged) for m, c in mine if c.kind == "tuned"]
+    inner = [(match.mine[m.a].params, c.unchanged) for m, c in mine if c.kind == "tuned"]
     total = sum(size for size, _ in inner)
     still = sum(size * share for size, share in inner) / total if total else 0.0
     if still > _SPARSE:

@@ -35,8 +35,7 @@ def inherited(matched: Match, name: str, changes: Changes) -> Inherited:
     by chance. Where nothing speaks against the component, all of it counts that the reference has a place for.
     """
     own = [t for t in matched.a.tensors if t.part.component == name and t.part.excluded is None]
-    theirs = {t.name: t for t in matched.b.tensors}
-    faced = {held.a: (theirs[held.b], held, found) for held, found in changes}
+    faced = {held.a: (matched.theirs[held.b], held, found) for held, found in changes}
     alpha = LOG10_ALPHA - math.log10(STATISTICS * max(1, len(matched.a.tensors)))
     states: dict[str, Alone] = {}
     for tensor in own:

@@ -130,8 +130,8 @@ def _was_searched(match: Match, name: str) -> bool:
 def _tuned_word(
     match: Match, name: str, changes: Sequence[tuple[TensorMatch, Change]], share: Mapping[str, float]
 ) -> Relation:
-    sizes = {t.name: t.params for t in match.a.tensors}
-    tuned = [(m, c, sizes[m.a]) for m, c in changes if m.component == name and c.kind == "tuned" and len(m.shape) > 1]
+    matrices = [(m, c) for m, c in changes if m.component == name and c.kind == "tuned" and len(m.shape) > 1]
+    tuned = [(m, c, match.mine[m.a].params) for m, c in matrices]
     inner = [(c, size) for m, c, size in tuned if m.role not in _BY_TOKEN]
     weight = sum(size for _, size in inner)
     if weight and sum(size for c, size in inner if c.rank is not None) > _LOW_RANK * weight:
@@ -166,8 +166,7 @@ def descent_odds(match: Match, name: str, changes: Sequence[tuple[TensorMatch, C
 
 def projected_role(match: Match, changes: Sequence[tuple[TensorMatch, Change]]) -> Direction | None:
     """The query's role where one direction was projected out of its matrices or of the reference's."""
-    mine, theirs = ({t.name: t for t in sketch.tensors} for sketch in (match.a, match.b))
-    return projected_out([(mine[m.a], theirs[m.b], m.transposed) for m, c in changes if c.rank == 1])
+    return projected_out([(*match.sides(m), m.transposed) for m, c in changes if c.rank == 1])
 
 
 def _exact_word(share: Mapping[str, float]) -> Relation:
@@ -198,8 +197,8 @@ def layer_map(mine: Sequence[tuple[TensorMatch, Change]]) -> tuple[tuple[int, in
 
 def _upcycled(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> bool:
     """Experts on one side face matrices of a plain MLP on the other, most of them."""
-    theirs = {t.name: t.part.role.startswith("expert") for t in match.b.tensors}
-    held = [m.role.startswith("expert") != theirs[m.b] for m, c in mine if c.kind != "unrelated" and len(m.shape) > 1]
+    related = [m for m, c in mine if c.kind != "unrelated" and len(m.shape) > 1]
+    held = [m.role.startswith("expert") != match.theirs[m.b].part.role.startswith("expert") for m in related]
     return sum(held) > len(held) / 2
 
 
@@ -251,18 +250,16 @@ def width_change(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> in
 
     Token tables aside, such matrices are cut: units of the larger are missing in the smaller.
     """
-    theirs = {t.name: t.params for t in match.b.tensors}
-    ours = {t.name: t.params for t in match.a.tensors}
     held = [m for m, c in mine if c.kind != "unrelated" and len(m.shape) > 1 and m.role not in _BY_TOKEN]
-    more = [ours[m.a] - theirs[m.b] for m in held if ours[m.a] != theirs[m.b]]
-    return sum(more) if len(more) > len(held) / 20 else None
+    more = [match.mine[m.a].params - match.theirs[m.b].params for m in held]
+    cut = [params for params in more if params]
+    return sum(cut) if len(cut) > len(held) / 20 else None
 
 
 def _vocabulary_changed(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> bool:
-    theirs = {t.name: t.params for t in match.b.tensors}
-    ours = {t.name: t.params for t in match.a.tensors}
     tables = [(m, c) for m, c in mine if m.role in TOKEN_ROLES and len(m.shape) > 1]
     numbered_anew = any(c.kind == "reordered" and not m.transposed for m, c in tables)
     return numbered_anew or any(
-        m.role == "token-embedding" and ours[m.a] != theirs[m.b] and c.kind != "unrelated" for m, c in tables
+        m.role == "token-embedding" and match.mine[m.a].params != match.theirs[m.b].params and c.kind != "unrelated"
+        for m, c in tables
     )

@@ -14,11 +14,11 @@ from lineage.ancestry.trees.expert_sources import expert_sources
 from lineage.ancestry.trees.pairs import Pairs
 from lineage.ancestry.trees.prices import Tree
 from lineage.ancestry.trees.search import Search
+from lineage.ancestry.trees.similarity import WORTH_A_LOOK
 from lineage.types import ComponentFinding, Edge
 from lineage.types.facts.descent import OtherComponents
 
 _A_PART = 0.01  # share of a model below which a component is a detail
-_ROUGHLY = 0.2  # least likeness worth a comparison
 _TRIES = 3
 _PLAINLY = 0.5  # a correlation that two models apart do not reach in a few hundred values
 _EXPERTS = "experts"
@@ -88,7 +88,7 @@ def _source(search: Search, child: int, name: str, below: set[int]) -> int | Non
     if row is None:
         return None
     held = alike.held[row]
-    near = [int(j) for j in np.argsort(-held, kind="stable") if int(j) not in below and held[j] > _ROUGHLY]
+    near = [int(j) for j in np.argsort(-held, kind="stable") if int(j) not in below and held[j] > WORTH_A_LOOK]
     for source in dict.fromkeys(search.field.rounded.get(j, j) for j in near[:_TRIES]):
         if is_significant(_component(search.field.pairs, child, source, name).evidence):
             return source
@@ -99,7 +99,7 @@ def _of_experts(search: Search, child: int, parents: Sequence[int], below: set[i
     """Dense models that experts of the child were made of, when its parent gave only some."""
     if not experts(search.field.sketches[child]):
         return []
-    near = np.flatnonzero(search.field.share[child] > _ROUGHLY).tolist()
+    near = np.flatnonzero(search.field.share[child] > WORTH_A_LOOK).tolist()
     dense = {i: search.field.sketches[i] for i in near if i not in below and i not in search.field.rounded}
     dense = {i: sketch for i, sketch in dense.items() if not experts(sketch)}
     return list(expert_sources(search.field.sketches[child], parents, dense))

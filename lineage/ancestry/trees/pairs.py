@@ -9,7 +9,8 @@ from lineage.ancestry.geometry import BY_TOKEN, FLOOR, TABLE
 from lineage.ancestry.pair.comparison import compare
 from lineage.ancestry.pair.direction import likely_role
 from lineage.ancestry.pair.relations import is_significant
-from lineage.types import CheckpointSketch, Comparison, Direction, TensorMatch
+from lineage.match import by_name
+from lineage.types import CheckpointSketch, Comparison, Direction, TensorMatch, TensorSketch
 
 Watch = Callable[[int, int], None]
 
@@ -82,9 +83,9 @@ class Pairs:
     def _corresponding(self, left: int, right: int) -> list[tuple[int, TensorMatch]]:
         found, straight = self.either(left, right)
         sketches = (self.sketches[left], self.sketches[right])[:: 1 if straight else -1]
-        ours, theirs = ({t.name: t.params for t in sketch.tensors} for sketch in sketches)
+        ours, theirs = map(by_name, sketches)
         # What was joined for the comparison is in neither sketch, and of one size in both.
-        sizes = [(ours.get(m.a, math.prod(m.shape)), theirs.get(m.b, math.prod(m.shape))) for m in found.tensors]
+        sizes = [(_size(ours.get(m.a), m), _size(theirs.get(m.b), m)) for m in found.tensors]
         return [
             (min(both), m)
             for both, m in zip(sizes, found.tensors, strict=True)
@@ -111,6 +112,10 @@ class Pairs:
         logs = [(size, math.log(min(1.0, max(r, FLOOR)))) for size, r in sizes if r is not None]
         total = sum(size for size, _ in logs)
         return math.exp(sum(size * value for size, value in logs) / total) if total else None
+
+
+def _size(tensor: TensorSketch | None, held: TensorMatch) -> int:
+    return math.prod(held.shape) if tensor is None else tensor.params
 
 
 def _is_alike(held: TensorMatch) -> bool:

@@ -8,14 +8,17 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
-from multiprocessing.connection import Connection, wait
+from multiprocessing import active_children, get_context
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
 _PORTIONS = 6  # a process, so that one that was long in the making holds up little
+_own_work: list[Callable[[int], Any]] = []
+"""What a forked process does: a function that closes over what was made before, and so cannot be sent to it."""
 
 
 def cores() -> int:
@@ -28,26 +31,41 @@ def shared_out(
 ) -> Iterator[list[tuple[int, Result]]]:
     """`work(i)` for every i, with i, a portion at a time as they come in.
 
-    `sizes` say roughly how long each takes. What `work` changes is lost but for what it returns, which is pickled.
+    `sizes` say roughly how long each takes. What `work` changes stays in its process, what it returns is pickled.
     Raises what `work` raises, and ChildProcessError if a process was killed (as for want of memory).
     """
-    waiting = _portions(sizes, _PORTIONS * processes)
-    running: dict[Connection, Any] = {}
+    others = set(active_children())
     with _still():
+        pool = ProcessPoolExecutor(processes, get_context("fork"), _begin, (work,))
         try:
-            while waiting or running:
-                while waiting and len(running) < processes:
-                    ours, process = _begun(work, waiting.pop(0))
-                    running[ours] = process
-                ready = wait(list(running))
-                for ours in [one for one in running if one in ready]:
-                    found = _heard(ours)
-                    running.pop(ours).join()
-                    yield found
+            with warnings.catch_warnings():
+                # Threads that are there (of the progress line, of BLAS) hold nothing that the work needs.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                running = {pool.submit(_each, portion) for portion in _portions(sizes, _PORTIONS * processes)}
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                while done:
+                    yield done.pop().result()
+        except BrokenProcessPool:
+            raise ChildProcessError(
+                "a process that searched for the graph was killed: is there enough memory?"
+            ) from None
+        except BaseException:
+            for process in set(active_children()) - others:
+                process.terminate()  # nobody waits for what they do
+            raise
         finally:
-            for process in running.values():
-                process.terminate()
-                process.join()
+            pool.shutdown(cancel_futures=True)
+
+
+def _begin(work: Callable[[int], Any]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who began the work ends it
+    _own_work[:] = [work]
+
+
+def _each(portion: Sequence[int]) -> list[tuple[int, Any]]:
+    (work,) = _own_work
+    return [(i, work(i)) for i in portion]
 
 
 def _portions(sizes: Sequence[float], count: int) -> list[list[int]]:
@@ -69,35 +87,3 @@ def _still() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
-
-
-def _begun(work: Callable[[int], Result], portion: Sequence[int]) -> tuple[Connection, Any]:
-    context = get_context("fork")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_tell, args=(work, portion, theirs), daemon=True)
-    with warnings.catch_warnings():
-        # Threads that are there (of the progress line, of BLAS) hold nothing that the work needs.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        process.start()
-    theirs.close()
-    return ours, process
-
-
-def _tell(work: Callable[[int], Result], portion: Sequence[int], told: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who began the work ends it
-    try:
-        told.send([(i, work(i)) for i in portion])
-    except Exception as error:
-        told.send(error)
-
-
-def _heard(ours: Connection) -> Any:
-    try:
-        found = ours.recv()
-    except EOFError:
-        raise ChildProcessError("a process that searched for the graph was killed: is there enough memory?") from None
-    finally:
-        ours.close()
-    if isinstance(found, Exception):
-        raise found
-    return found

@@ -17,6 +17,7 @@ from lineage.ancestry.trees.graph_state import Field
 from lineage.ancestry.trees.pairs import Watch, is_related
 from lineage.ancestry.trees.prices import Tree
 from lineage.ancestry.trees.processes import shared_out
+from lineage.ancestry.trees.similarity import WORTH_A_LOOK
 from lineage.ancestry.trees.unobserved import Unobserved
 from lineage.types import CheckpointSketch, Comparison
 
@@ -62,13 +63,30 @@ class Search:
 
         Numbers from `len(field.sketches)` on are unobserved parents. The second is a bootstrap over tensors.
         """
-        families = self._split()
+        families = self._asked_about(self._split())
         tree: Tree = {}
         support: dict[tuple[int, int], float] = {}
         for own, chosen in self._searched(families) if self._processes == 1 else self._shared(families):
             tree |= own
             support |= chosen
         return tree, support
+
+    def _asked_about(self, families: Sequence[_Members]) -> Sequence[_Members]:
+        """The families that can tell of the one model that is asked about: nothing that it is like lies in the others.
+
+        A component from elsewhere joins two families, of which it suffices that each is like a next one.
+        """
+        if self._about is None:
+            return families
+        near = self.field.alike.parts_worth_a_look() | (self.field.share > WORTH_A_LOOK)
+        near[list(self.field.rounded), list(self.field.rounded.values())] = True
+        near |= near.T
+        reached, before = {self._about}, set[int]()
+        while reached != before:
+            before = set(reached)
+            reached |= {int(other) for other in np.flatnonzero(near[sorted(reached)].any(axis=0))}
+            reached.update(model for models, _ in families if not reached.isdisjoint(models) for model in models)
+        return [family for family in families if not reached.isdisjoint(family[0])]
 
     def _searched(self, families: Sequence[_Members]) -> Iterator[tuple[Tree, Support]]:
         for family in (Family(self.field, models, self.merged, foreign, self.begun) for models, foreign in families):

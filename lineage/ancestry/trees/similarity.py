@@ -13,6 +13,7 @@ from lineage.match import EXPERT
 from lineage.sketch.vectors import is_searchable, tensor_vector
 from lineage.types import CheckpointSketch, TensorSketch
 
+WORTH_A_LOOK = 0.2  # least likeness worth a comparison, of a component or a model with a model
 _BLOCK = 2048  # rows of one product
 
 
@@ -38,6 +39,12 @@ class Likeness:
         np.add.at(total, self.owner, self.held * self.sizes[:, None])
         sizes = np.bincount(self.owner, self.sizes, count)
         return np.asarray(total / np.maximum(sizes, 1.0)[:, None])
+
+    def parts_worth_a_look(self) -> NDArray[np.bool_]:
+        """Whether some component of one model may come from another, (models, models)."""
+        near = np.zeros((self.held.shape[1], self.held.shape[1]), np.bool_)
+        np.logical_or.at(near, self.owner, self.held > WORTH_A_LOOK)
+        return near
 
 
 def likeness(sketches: Sequence[CheckpointSketch]) -> Likeness:

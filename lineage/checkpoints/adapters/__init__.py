@@ -7,6 +7,6 @@ from lineage.checkpoints.adapters.merging import merged
 from lineage.checkpoints.adapters.names import is_adapter
 from lineage.checkpoints.adapters.reading import read_adapter
 from lineage.checkpoints.adapters.trainers import read_with_scale
-from lineage.checkpoints.adapters.unmerged import UNMERGED, without_adapter
+from lineage.checkpoints.adapters.unmerged import without_adapter
 
-__all__ = ["CONFIG", "UNMERGED", "is_adapter", "merged", "read_adapter", "read_with_scale", "without_adapter"]
+__all__ = ["CONFIG", "is_adapter", "merged", "read_adapter", "read_with_scale", "without_adapter"]

@@ -6,10 +6,10 @@ import re
 from dataclasses import replace
 
 from lineage.checkpoints.adapters.names import PREFIX, factor_of, is_factor
+from lineage.checkpoints.decode.non_weights import UNMERGED
 from lineage.checkpoints.reader import Contents
 from lineage.types.facts.exclusions import AdapterPart
 
-UNMERGED = AdapterPart("unmerged-factor")
 TRAINED = AdapterPart("trained-in-place")
 
 _BASE = ".base_layer."

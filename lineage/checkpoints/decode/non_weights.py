@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterable
 
 from lineage.types import TensorView
-from lineage.types.facts.exclusions import Exclusion, NotAWeight
+from lineage.types.facts.exclusions import AdapterPart, Exclusion, NotAWeight
 
 OPTIMIZER = NotAWeight("optimizer-state")
 COUNTER = NotAWeight("training-counter")
 METRIC = NotAWeight("training-metric")
 AVERAGED = NotAWeight("moving-average")
 RANDOM = NotAWeight("random-state")
+UNMERGED = AdapterPart("unmerged-factor")
 
 _CONTAINERS = re.compile(
     r"optim(izer)?s?|optim(izer)?s?_(states?(_dict)?|weights)|opt_state|(lr_)?schedulers?(_state(_dict)?)?|(grad_|amp_)?scaler"

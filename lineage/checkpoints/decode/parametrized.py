@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.checkpoints.adapters import UNMERGED
+from lineage.checkpoints.decode.non_weights import UNMERGED
 from lineage.checkpoints.reader import Contents
 from lineage.types import AnyArray, TensorView
 from lineage.types.facts.exclusions import Exclusion, NotAWeight

@@ -18,7 +18,6 @@ from lineage.checkpoints.decode.pieces import Piece, assembled
 from lineage.checkpoints.io.bytes import Folder
 from lineage.checkpoints.io.quoting import quoted
 from lineage.checkpoints.reader import Contents
-from lineage.checkpoints.wire.unpickler import Foreign
 from lineage.errors import CheckpointError, UnsupportedFormat
 from lineage.types import TensorView
 from lineage.types.facts.exclusions import Exclusion
@@ -39,9 +38,7 @@ _BY_COLUMNS = re.compile(r"(?:^|\.)(?:wo|w2|o_proj|down_proj)\.weight$")
 _EMBEDDING = re.compile(r"(?:^|\.)(?:tok_embeddings|embed_tokens)\.weight$")
 _LAST_NORM = re.compile(r"(?:model\.)?norm\.weight$")
 _QUERY = re.compile(r"layers\.\d+\.attention\.wq\.weight$")
-ZERO_PARTS = 3  # the stage of ZeRO from which each rank has but a part of every weight
 _FLAT = re.compile(r"(?:^|\.)_?flat_param(?:_\d+)?$")
-_SIZES = ("mp_world_size", "tensor_model_parallel_size", "pipeline_model_parallel_size", "model_parallel_size")
 
 
 class Ranked(NamedTuple):
@@ -99,37 +96,6 @@ def refuse_part(path: Path, folder: Folder) -> None:
         raise UnsupportedFormat(
             path, f"is rank {own.rank}{of}, by its name: one part of a model, which says little of the whole; {todo}"
         )
-
-
-def refuse_rank(path: Path, loaded: Any) -> None:
-    """Refuse a pickle that says that it is one of several ranks of tensor or pipeline parallelism.
-
-    DeepSpeed writes `mp_world_size` beside the weights, Megatron the arguments of the run. Raises UnsupportedFormat.
-    """
-    if not isinstance(loaded, dict):
-        return
-    if _zero_stage(loaded) == ZERO_PARTS:
-        raise UnsupportedFormat(
-            path, "is one rank's part of a model (DeepSpeed ZeRO stage 3): run zero_to_fp32.py, and give what it writes"
-        )
-    arguments = loaded.get("args")
-    held = arguments.state if isinstance(arguments, Foreign) and isinstance(arguments.state, dict) else {}
-    for said in (loaded, held):
-        for key in _SIZES:
-            size = said.get(key)
-            if type(size) is int and size > 1:
-                raise UnsupportedFormat(
-                    path,
-                    f"is one of {size} parts of a model ({key} {size}): join them with the program that trained it,"
-                    " and give the whole",
-                )
-
-
-def _zero_stage(loaded: Mapping[Any, Any]) -> Any:
-    """The stage of ZeRO that DeepSpeed's configuration has, in `ds_config` beside the weights."""
-    config = loaded.get("ds_config")
-    settings = config.get("zero_optimization") if isinstance(config, dict) else None
-    return settings.get("stage") if isinstance(settings, dict) else None
 
 
 def refuse_lone(path: Path, contents: Contents) -> None:

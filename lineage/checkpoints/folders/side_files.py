@@ -8,10 +8,10 @@ from pathlib import Path
 from lineage.checkpoints.folders.card import MAX_CARD, card_text
 from lineage.checkpoints.io import strict_json
 from lineage.checkpoints.io.bytes import DiskFolder, Folder, PositionedFile
-from lineage.checkpoints.opening import MAX_CONFIG
 from lineage.checkpoints.remote import is_remote, locate
 from lineage.types import Beside, Meter
 
+MAX_CONFIG = 16 << 20  # bytes
 _OWN_CODE = re.compile(r"(modeling|configuration)_.*\.py")
 
 

@@ -1,12 +1,14 @@
 """Positioned reads from a regular file, counted, never mapped; and the folder that it lies in.
 
 A mapped file that is cut while it is read kills the process with SIGBUS, and its pages count as resident
-memory; `preadv` into a fresh buffer does neither and gives a short count instead.
+memory; a read into a fresh buffer does neither and gives a short count instead.
 """
 
 from __future__ import annotations
 
 import errno
+import functools
+import operator
 import os
 import stat
 import threading
@@ -16,12 +18,17 @@ from pathlib import Path
 from typing import Protocol
 
 from lineage.checkpoints.io.path_safety import inside
+from lineage.checkpoints.io.positions import reader_at
 from lineage.checkpoints.io.quoting import hub_hint
 from lineage.errors import CheckpointError, Malformed, Truncated, UnsupportedFormat
 from lineage.types import Meter
 
 MAX_ENTRIES = 100_000  # files looked at in one folder
 _counting = threading.Lock()
+
+# O_NONBLOCK: a pipe that lies there does not hold us up. The last two are those of Windows.
+_FLAGS = ("O_RDONLY", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY", "O_NOINHERIT")
+_READING = functools.reduce(operator.or_, (getattr(os, flag, 0) for flag in _FLAGS))
 
 
 class ByteSource(Protocol):
@@ -70,9 +77,10 @@ class PositionedFile:
     def __init__(self, path: Path, meter: Meter) -> None:
         self.path = path
         self.meter = meter
-        self._descriptor = _open_regular(path)
-        weakref.finalize(self, os.close, self._descriptor)
-        self.size = os.fstat(self._descriptor).st_size
+        descriptor = _open_regular(path)
+        weakref.finalize(self, os.close, descriptor)
+        self.size = os.fstat(descriptor).st_size
+        self._read_at = reader_at(descriptor)
 
     def fill(self, offset: int, buffer: memoryview) -> None:
         """Fill `buffer` from `offset` on. Raises Truncated when the file ends first."""
@@ -108,7 +116,7 @@ class PositionedFile:
         done = 0
         try:
             while done < len(buffer):
-                got = os.preadv(self._descriptor, [buffer[done:]], offset + done)
+                got = self._read_at(buffer[done:], offset + done)
                 if got == 0:
                     break
                 done += got
@@ -173,9 +181,9 @@ class Window:
 
 
 def _open_regular(path: Path) -> int:
-    """Open `path` for reading; O_NONBLOCK, so that a pipe put there does not hold us up."""
+    """Open `path` for reading."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, _READING)
     except OSError as error:
         raise _unopened(path, error) from error
     except ValueError as error:

@@ -12,7 +12,7 @@ def quoted(name: str) -> str:
     return repr(name if len(name) <= 120 else name[:117] + "...")
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """Take the message of an error that a parser of untrusted bytes raised."""
     line = " ".join(str(error).split())[:200]
     return "".join(character for character in line if character.isprintable())

@@ -15,12 +15,8 @@ ENDPOINT = "https://huggingface.co"
 _REMOTE = re.compile(r"(hf:|https?://)", re.IGNORECASE)
 _NAME = r"[A-Za-z0-9][\w.\-]*"
 _REVISION = r"refs/[^/@]+/[^/@]+|[^/@]+"
-_HUB = re.compile(
-    rf"hf:(?://)?(?P<repo>{_NAME}/{_NAME}|{_NAME}(?=@|$))(?:@(?P<revision>{_REVISION}))?(?:/(?P<path>.*))?"
-)
-_PAGE = re.compile(
-    rf"/?(?P<repo>{_NAME}/{_NAME})(?:/(?:tree|blob|resolve)/(?P<revision>{_REVISION})(?:/(?P<path>.*))?)?/?"
-)
+_HUB = rf"hf:(?://)?(?P<repo>{_NAME}/{_NAME}|{_NAME}(?=@|$))(?:@(?P<revision>{_REVISION}))?(?:/(?P<path>.*))?"
+_PAGE = rf"/?(?P<repo>{_NAME}/{_NAME})(?:/(?:tree|blob|resolve)/(?P<revision>{_REVISION})(?:/(?P<path>.*)?)?)?/?"
 
 
 class Address(PosixPath):
@@ -70,13 +66,13 @@ def shown(text: str) -> str:
 def parse(text: str) -> HubAddress | WebAddress:
     """Read an address; the page of a repository at the hub means the repository. Raises Malformed."""
     if text.lower().startswith("hf:"):
-        match = _HUB.fullmatch(text[:3].lower() + text[3:])
+        match = re.fullmatch(_HUB, text[:3].lower() + text[3:])
         if match is None:
             raise Malformed(quoted(text), "is no address of a model: write hf:org/name, hf:org/name@revision/file")
         return _hub(text, match)
     if not urlsplit(text).hostname or urlsplit(text).username is not None:
         raise Malformed(shown(text), "is no address that can be read: write https://host/file, without a user")
-    page = _PAGE.fullmatch(urlsplit(text).path) if text.startswith(endpoint() + "/") else None
+    page = re.fullmatch(_PAGE, urlsplit(text).path) if text.startswith(endpoint() + "/") else None
     return WebAddress(text) if page is None else _hub(text, page)
 
 

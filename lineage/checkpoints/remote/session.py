@@ -192,15 +192,10 @@ def _redirected(shown: object, url: str, location: str) -> str:
 
 def _asked_pause(text: str | None) -> float:
     """Seconds that a Retry-After asks for: a number or a date."""
-    from email.utils import parsedate_to_datetime
-
-    if not text:
-        return 0.0
+    urllib3 = _urllib3()
     try:
-        return max(
-            0.0, float(text) if text.strip().isdigit() else parsedate_to_datetime(text).timestamp() - time.time()
-        )
-    except (ValueError, TypeError, OverflowError):
+        return float(urllib3.Retry().parse_retry_after(text)) if text else 0.0
+    except (urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
         return 0.0
 
 

@@ -27,20 +27,29 @@ def render(lineage: Lineage) -> bytes:
     subjects = [node for node in said["nodes"] if node["observed"] and about in (None, node["id"])]
     if not subjects:
         raise LineageError("an in-toto statement needs a subject: this graph has no model of the index")
-    names = Counter(node["name"] for node in subjects)
+    names = Counter(name for node in subjects for name in _names(node))
     return rendered(
         {
             "_type": "https://in-toto.io/Statement/v1",
-            "subject": [subject for node in subjects for subject in _subjects(node, names[node["name"]] > 1)],
+            "subject": [subject for node in subjects for subject in _subjects(node, names)],
             "predicateType": PREDICATE,
             "predicate": said | {"tool": {"name": "lineage", "version": __version__}},
         }
     )
 
 
-def _subjects(node: Json, is_namesake: bool) -> list[Json]:
+def _names(node: Json) -> list[str]:
+    """What the subjects of a model would be called if there were no others."""
+    return [file["name"] for file in node["files"]] or [node["name"]]
+
+
+def _subjects(node: Json, names: Counter[str]) -> list[Json]:
+    """The subjects of a model; a name that another subject has too is told apart by the model's id."""
+    called = [name if name and names[name] == 1 else f"{name} {node['id']}" for name in _names(node)]
     if node["files"]:
-        return [{"name": file["name"], "digest": {"sha256": file["sha256"]}} for file in node["files"]]
-    name = f"{node['name']} {node['id']}" if is_namesake or not node["name"] else node["name"]
+        return [
+            {"name": name, "digest": {"sha256": file["sha256"]}}
+            for name, file in zip(called, node["files"], strict=True)
+        ]
     package = packages.purl(node["address"])
-    return [{"name": name, "digest": {CONTENT: node["id"]}} | ({"uri": package} if package else {})]
+    return [{"name": called[0], "digest": {CONTENT: node["id"]}} | ({"uri": package} if package else {})]

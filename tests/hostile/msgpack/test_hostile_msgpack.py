@@ -26,13 +26,15 @@ def thinc(**changed: Any) -> bytes:
     return packed(thinc_model([("a", {"W": held})]))
 
 
+INNER = b"\x81\xa1w"  # a dictionary, in which flax could have a list
+
 HOSTILE: dict[str, tuple[bytes, type[CheckpointError], str]] = {
     "a dictionary of four billion": (b"\xdf\xff\xff\xff\xff" + packed("w" * 9) + b"\xc0", Truncated, "is needed"),
     "a dictionary of millions": (
         b"\xdf\x00\x20\x00\x00" + b"".join(b"\xa8%08x\xc0" % i for i in range(1_000_001)), Malformed, "more items",
     ),
-    "a list of four billion": (HEAD + b"\xdd\xff\xff\xff\xff" + bytes(60), Truncated, "is needed"),
-    "lists in lists": (HEAD + b"\x91" * 5000 + b"\xc0", Malformed, "nests its data without end"),
+    "a list of four billion": (HEAD + INNER + b"\xdd\xff\xff\xff\xff" + bytes(60), Truncated, "is needed"),
+    "lists in lists": (HEAD + INNER + b"\x91" * 5000 + b"\xc0", Malformed, "nests its data without end"),
     "bytes beyond the file": (HEAD + b"\xc6\xff\xff\xff\xff" + bytes(60), Truncated, "is needed"),
     "an extension beyond the file": (HEAD + b"\xc9\xff\xff\xff\xff\x01" + bytes(60), Truncated, "is needed"),
     "a text beyond the file": (HEAD + b"\xdb\xff\xff\xff\xff" + bytes(60), Truncated, "is needed"),

@@ -13,6 +13,7 @@ from lineage.checkpoints.wire import protobuf
 from lineage.errors import CheckpointError, Malformed, Truncated
 from tests.hostile_files import refused
 from tests.onnx_files import field, graph, model, node, save, tensor, varint
+from tests.systems import needs_pipes
 
 WEIGHT = np.ones((2, 2), np.float32)
 
@@ -38,6 +39,7 @@ def test_external_data_behind_a_link_out_of_the_folder(tmp_path: Path) -> None:
     refused(save(tmp_path / "in" / "a.onnx", (), [initializer]), Malformed, "lies outside the folder: refused")
 
 
+@needs_pipes
 def test_external_data_that_are_a_pipe(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "net.data")
     initializer = tensor("w", WEIGHT, external={"location": "net.data"})

@@ -12,6 +12,7 @@ from lineage.policy import audit, read_claims, read_rules
 from lineage.policy.rule_files import parse_rules
 from lineage.report.text.audit import audit_screen
 from tests.policy_cases import case, edge, node
+from tests.systems import needs_pipes
 
 DEEP = "[" * 100_000
 
@@ -43,6 +44,7 @@ class TestEveryReader:
         path.write_bytes(b"format = 1\nx\0y\n")
         assert "NUL" in refused(read, path)
 
+    @needs_pipes
     def test_no_file_a_folder_a_pipe(self, tmp_path, read, name):
         refused(read, tmp_path / name)
         pipe = tmp_path / f"pipe-{name}"

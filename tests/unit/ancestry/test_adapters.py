@@ -18,7 +18,7 @@ import pytest
 from lineage.ancestry import compare_adapters, graph, whois
 from lineage.ancestry.adapter.additions import additions, correlations
 from lineage.ancestry.adapter.fitting import fits
-from lineage.ancestry.placing import candidates
+from lineage.ancestry.candidates import candidates
 from lineage.checkpoints import open_checkpoint
 from lineage.errors import SketchMismatch
 from lineage.sketch import sketch_checkpoint, write_sketch

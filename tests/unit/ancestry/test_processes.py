@@ -5,17 +5,17 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import sys
 import time
 
 import pytest
 
 from lineage.ancestry import graph
 from lineage.ancestry.trees.processes import cores, shared_out
+from tests.systems import needs_linux
 from tests.unit.ancestry.test_graph import FAMILY
 from tests.unit.ancestry.test_growing import PARTS, STRANGERS, folder
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
+pytestmark = needs_linux
 
 
 def gathered(work, sizes, processes):

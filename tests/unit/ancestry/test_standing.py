@@ -10,6 +10,7 @@ from operators import int4_groups, int8_rows, layers_dropped, magnitude_pruned, 
 
 from lineage.ancestry import compare
 from lineage.ancestry.standing import standing
+from lineage.ancestry.trees.search import Search
 from lineage.types import Place
 from tests.synthetic import Arrays, encoder, sketch
 
@@ -105,3 +106,27 @@ def test_a_part_reused_in_a_model_of_the_same_shapes_comes_from_the_one_that_hol
     found = place(family, "mixed")
     assert (names(found.open), names(found.parents)) == (["base"], [])
     assert found.open[0].relation == "component-reused"
+
+
+STRANGERS = {"stranger": encoder(2), "stranger child": trained(encoder(2), 50)}
+TRANSPLANTED = {
+    **trained(encoder(2), 51),
+    **{name: array for name, array in BASE.items() if "embeddings" in name},
+}
+FAMILIES = {**{name: LARGE[name] for name in ("base", "child 0", "child 1", "int8")}, **STRANGERS}
+
+
+@pytest.mark.parametrize("asked", ["base", "stranger child", "transplanted"])
+def test_the_trees_that_are_left_out_tell_nothing_of_the_model(asked, monkeypatch):
+    family = {**FAMILIES, "transplanted": TRANSPLANTED}
+    near = place(family, asked)
+    monkeypatch.setattr(Search, "_asked_about", lambda _, families: families)
+    assert place(family, asked) == near
+
+
+def test_a_family_that_is_like_nothing_of_the_model_is_left_out():
+    sketches = [sketch(arrays, name=name) for name, arrays in FAMILIES.items()]
+    search = Search(sketches, about=0)
+    every = search._split()
+    assert [len(models) for models, _ in every] == [4, 2]
+    assert [models for models, _ in search._asked_about(every)] == [[0, 1, 2, 3]]

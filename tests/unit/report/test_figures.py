@@ -1,4 +1,5 @@
 import math
+from itertools import product
 from typing import get_args
 
 import pytest
@@ -9,12 +10,12 @@ from lineage.report.figures import correlation, count, p_value, percent, phrase,
 from lineage.types import Relation
 
 
-@pytest.mark.parametrize("relation", get_args(Relation))
-@pytest.mark.parametrize("role", ["child", "parent", "undirected", None])
-def test_every_relation_can_be_said_of_every_role(relation, role):
-    words = phrase(relation, role)
-    assert words == words.strip()
-    assert "stolen" not in words
+def test_every_relation_can_be_said_of_every_role():
+    cases = product(get_args(Relation), ["child", "parent", "undirected", None])
+    said = {case: phrase(*case) for case in cases}
+    assert {
+        case: words for case, words in said.items() if not words or words != words.strip() or "stolen" in words
+    } == {}
 
 
 def test_direction_is_part_of_the_phrase_only_where_there_is_one():

@@ -11,7 +11,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from lineage.checkpoints import open_checkpoint
-from lineage.sketch import file_digests, sketch_checkpoint, write_sketch
+from lineage.sketch import sketch_checkpoint, write_sketch
+from lineage.sketch.file_digests import file_digests
 from tests.onnx_files import write_onnx_external
 from tests.small_models import saved, trained
 

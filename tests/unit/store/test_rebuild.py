@@ -1,13 +1,16 @@
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from safetensors import safe_open
 from safetensors.numpy import load, save
+from sqlite_utils import Database
 
 from lineage.errors import NoIndex
 from lineage.sketch import FAMILY
 from lineage.store import SqliteIndex, Without, examine, rebuild, sqlite
+from lineage.store.database import open_database
 from tests.small_models import sketched, trained
 
 ONE, TWO = sketched(trained(1), "one", path="/a/one"), sketched(trained(2), "two", path="/a/two")
@@ -71,6 +74,23 @@ def test_a_damaged_database_is_set_aside_and_made_again(folder, damage):
     assert (rebuilt.models, rebuilt.left_out) == (2, ())
     assert {(r.id, r.name) for r in records(folder)} == {(ONE.id, "one"), (TWO.id, "two")}
     assert (folder / "lineage.sqlite.damaged").exists() == (damage is not lose)
+
+
+@pytest.mark.parametrize("damage", [garbage, overwrite], ids=lambda d: d.__name__)
+def test_no_database_stays_open_or_it_could_not_be_set_aside_on_every_system(folder, damage, monkeypatch):
+    opened: list[Database] = []
+
+    def watched(where: Path) -> Database:
+        opened.append(open_database(where))
+        return opened[-1]
+
+    monkeypatch.setattr("lineage.store.rebuilding.open_database", watched)
+    damage(folder)
+    rebuild(folder, "0.0.test")
+    assert opened
+    for database in opened:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            database.execute("select 1")
 
 
 def test_a_damaged_sketch_is_left_out_and_named(folder):

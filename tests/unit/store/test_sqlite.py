@@ -211,3 +211,14 @@ def test_half_written_files_are_cleared_by_the_next_writer(index):
     scratch.write_bytes(b"half")
     index.add(ONE, VERSION)
     assert not scratch.exists()
+
+
+def test_a_run_of_additions_reads_no_sketch_back(tmp_path, monkeypatch):
+    with SqliteIndex.create(tmp_path / "index") as index:
+        read: list[object] = []
+        monkeypatch.setattr(index, "load", lambda model: read.append(model) or pytest.fail("read back"))
+        for seed in (1, 2):
+            index.add(sketched(trained(seed), f"net{seed}"), "0.0.test")
+        index.finish_run()
+        assert len(index.vectors().models) == 2
+        assert read == []

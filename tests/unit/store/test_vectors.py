@@ -47,25 +47,32 @@ def poked(offset: int, value: bytes):
 
 
 def test_the_second_time_no_sketch_is_read(tmp_path):
-    assert same(cached_vectors(tmp_path, COUNTS, Loader()), EXPECTED)
+    assert same(cached_vectors(tmp_path, COUNTS, Loader(), {}), EXPECTED)
     load = Loader()
-    assert same(cached_vectors(tmp_path, COUNTS, load), EXPECTED)
+    assert same(cached_vectors(tmp_path, COUNTS, load, {}), EXPECTED)
     assert load.asked == []
+
+
+def test_what_was_made_already_is_not_read(tmp_path):
+    new, *_ = COUNTS
+    load = Loader()
+    assert same(cached_vectors(tmp_path, COUNTS, load, {new: vectors_of([(new, SKETCHES[new])])}), EXPECTED)
+    assert sorted(load.asked) == sorted(COUNTS.keys() - {new})
 
 
 def test_a_new_model_is_the_only_one_that_is_read(tmp_path):
     *old, new = COUNTS
-    cached_vectors(tmp_path, {m: COUNTS[m] for m in old}, Loader())
+    cached_vectors(tmp_path, {m: COUNTS[m] for m in old}, Loader(), {})
     load = Loader()
-    assert same(cached_vectors(tmp_path, COUNTS, load), EXPECTED)
+    assert same(cached_vectors(tmp_path, COUNTS, load, {}), EXPECTED)
     assert load.asked == [new]
 
 
 def test_a_removed_model_leaves_and_nothing_is_read(tmp_path):
-    cached_vectors(tmp_path, COUNTS, Loader())
+    cached_vectors(tmp_path, COUNTS, Loader(), {})
     rest = dict(list(COUNTS.items())[1:])
     load = Loader()
-    assert same(cached_vectors(tmp_path, rest, load), vectors_of((m, SKETCHES[m]) for m in rest))
+    assert same(cached_vectors(tmp_path, rest, load, {}), vectors_of((m, SKETCHES[m]) for m in rest))
     assert load.asked == []
 
 
@@ -89,18 +96,18 @@ DAMAGE = {
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
 def test_a_damaged_or_hostile_cache_is_made_again(tmp_path, damage):
-    cached_vectors(tmp_path, COUNTS, Loader())
+    cached_vectors(tmp_path, COUNTS, Loader(), {})
     path = cache_file(tmp_path, COUNTS)
     before = path.read_bytes()
     damage(path)
     assert path.read_bytes() != before
-    assert same(cached_vectors(tmp_path, COUNTS, Loader()), EXPECTED)
+    assert same(cached_vectors(tmp_path, COUNTS, Loader(), {}), EXPECTED)
     assert is_sound_cache(path)
     assert path.read_bytes() == before
 
 
 def test_a_cache_under_another_sets_name_is_not_sound(tmp_path):
-    cached_vectors(tmp_path, COUNTS, Loader())
+    cached_vectors(tmp_path, COUNTS, Loader(), {})
     path = cache_file(tmp_path, COUNTS)
     other = cache_file(tmp_path, list(COUNTS)[1:])
     path.rename(other)
@@ -109,12 +116,12 @@ def test_a_cache_under_another_sets_name_is_not_sound(tmp_path):
 
 def test_a_folder_that_cannot_be_written_costs_only_time(tmp_path):
     (tmp_path / "vectors").write_text("a file where the folder should be")
-    assert same(cached_vectors(tmp_path / "vectors", COUNTS, Loader()), EXPECTED)
+    assert same(cached_vectors(tmp_path / "vectors", COUNTS, Loader(), {}), EXPECTED)
 
 
 def test_only_the_last_cache_stays(tmp_path):
-    cached_vectors(tmp_path, dict(list(COUNTS.items())[:1]), Loader())
-    cached_vectors(tmp_path, COUNTS, Loader())
+    cached_vectors(tmp_path, dict(list(COUNTS.items())[:1]), Loader(), {})
+    cached_vectors(tmp_path, COUNTS, Loader(), {})
     assert [p.name for p in tmp_path.iterdir()] == [cache_file(tmp_path, COUNTS).name]
 
 

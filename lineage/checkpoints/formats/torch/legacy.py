@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lineage.checkpoints.folders.ranks import refuse_rank
 from lineage.checkpoints.formats.torch.constructors import CONSTRUCTORS
+from lineage.checkpoints.formats.torch.ranks import refuse_rank
 from lineage.checkpoints.formats.torch.state import name_tensors, viewed
 from lineage.checkpoints.formats.torch.tensors import (
     Located,

@@ -9,8 +9,8 @@ import io
 from dataclasses import replace
 from typing import Any
 
-from lineage.checkpoints.folders.ranks import refuse_rank
 from lineage.checkpoints.formats.torch.constructors import CONSTRUCTORS
+from lineage.checkpoints.formats.torch.ranks import refuse_rank
 from lineage.checkpoints.formats.torch.state import name_tensors, viewed
 from lineage.checkpoints.formats.torch.tensors import (
     UNTYPED,

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from lineage.report import graphs
+from lineage.report.graphs import network
 from lineage.report.words import text
 from lineage.types import Lineage
 from tests.hand_made import FAMILY, HANDED_ON, HOSTILE, STRANGERS, edge, node
@@ -143,6 +144,12 @@ class TestInToto:
         names = [one["name"] for one in value(twins, ".intoto.json")["subject"]]
         assert names == ["x 78", "x ff", " 00"]
 
+    def test_files_of_one_name_are_told_apart(self):
+        one, other = (node("x", id=id_, files=(("model.pt", f"{id_}" * 32),)) for id_ in ("aa", "bb"))
+        third = node("y", files=(("other.pt", "cc" * 32),))
+        names = [subject["name"] for subject in value(Lineage((one, other, third), ()), ".intoto.json")["subject"]]
+        assert names == ["model.pt aa", "model.pt bb", "other.pt"]
+
     def test_the_predicate_is_the_graph(self):
         predicate = value(HANDED_ON, ".intoto.json")["predicate"]
         graph = json.loads(graphs.render(HANDED_ON, "x.json"))
@@ -203,4 +210,4 @@ class TestCard:
         parent = node(name, id="aa")
         lineage = Lineage((parent, node("x")), (replace(edge("p", "x"), parent="aa"),), about=b"x".hex())
         (patch,) = self.patches(lineage)
-        assert patch == {"base_model": [graphs.network.xml_text(name)], "base_model_relation": "finetune"}
+        assert patch == {"base_model": [network.xml_text(name)], "base_model_relation": "finetune"}

@@ -15,6 +15,8 @@ import pytest
 from lineage.errors import MissingExtra, UnknownEnding
 from lineage.report import graphs
 from lineage.report.figures import plain
+from lineage.report.graphs import dot, mermaid, network
+from lineage.report.graphs.json import document
 from lineage.report.words import texts
 from tests.hand_made import FAMILY, HOSTILE, NOTHING, STRANGERS
 
@@ -87,7 +89,7 @@ class TestJson:
 class TestGraphml:
     @each_lineage
     def test_reads_back_the_same_nodes_edges_and_attributes(self, lineage):
-        value = graphs.json.document(lineage)
+        value = document(lineage)
         read = nx.read_graphml(BytesIO(graphs.render(lineage, "graph.graphml")), force_multigraph=True)
         assert list(read) == [n["id"] for n in value["nodes"]]
         for one in value["nodes"]:
@@ -95,8 +97,8 @@ class TestGraphml:
             assert {key: again[key] for key in ("params", "observed", "root", "family")} == {
                 key: one[key] for key in ("params", "observed", "root", "family")
             }
-            assert again["name"] == graphs.network.xml_text(one["name"])
-            assert json.loads(again["aliases"]) == [graphs.network.xml_text(alias) for alias in one["aliases"]]
+            assert again["name"] == network.xml_text(one["name"])
+            assert json.loads(again["aliases"]) == [network.xml_text(alias) for alias in one["aliases"]]
         assert sorted((u, v) for u, v in read.edges()) == sorted((e["parent"], e["child"]) for e in value["edges"])
         figures = ("relation", "directed", "source", "share", "weight", "r", "z", "log10_p", "confidence")
         for one in value["edges"]:
@@ -115,7 +117,7 @@ class TestGexf:
     def test_reads_back_the_same_nodes_edges_and_weights(self, lineage):
         read = nx.read_gexf(BytesIO(graphs.render(lineage, "graph.gexf")))
         assert {key: node["label"] for key, node in read.nodes(data=True)} == {
-            node.id: graphs.network.xml_text(node.name) for node in lineage.nodes
+            node.id: network.xml_text(node.name) for node in lineage.nodes
         }
         found = sorted((u, v, a["relation"], a.get("weight", 1.0)) for u, v, a in read.edges(data=True))
         assert found == sorted((e.parent, e.child, e.relation, e.weight or 1.0) for e in lineage.edges)
@@ -144,7 +146,7 @@ class TestDot:
 
     def test_quoting_can_be_undone(self):
         for name in HOSTILE:
-            inside = graphs.dot.quoted(name)[1:-1]
+            inside = dot.quoted(name)[1:-1]
             assert re.sub(r"\\(.)", r"\1", inside).replace("&amp;", "&") == plain(name)
 
     def test_declared_is_dashed_and_undirected_dotted(self):
@@ -166,7 +168,7 @@ class TestMermaid:
 
     def test_quoting_can_be_undone(self):
         for name in HOSTILE:
-            inside = graphs.mermaid.quoted(name)[1:-1]
+            inside = mermaid.quoted(name)[1:-1]
             assert re.sub(r"#(\d+);", lambda found: chr(int(found[1])), inside) == plain(name)
 
 

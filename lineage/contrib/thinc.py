@@ -12,25 +12,37 @@ from typing import Any
 
 import numpy as np
 
-from lineage.checkpoints.io.bytes import Window
+from lineage.checkpoints.io.bytes import PositionedFile, Window
 from lineage.checkpoints.io.quoting import quoted
 from lineage.checkpoints.io.unique_names import Names
 from lineage.checkpoints.io.views import Place, check_name, count_elements, dense
 from lineage.checkpoints.reader import Contents
 from lineage.checkpoints.wire.msgpack import Bytes, MsgpackFile
-from lineage.errors import Malformed, NoWeights, UnsupportedDtype
+from lineage.errors import Malformed, NoWeights, UnsupportedDtype, UnsupportedFormat
 from lineage.types import TensorView
 from lineage.types.facts.exclusions import Exclusion, NotRead
 
 LAYERS, PARAMETERS, SHIMS = "nodes", "params", "shims"
 FOREIGN = NotRead("foreign-layer")
+_BEGINS = re.compile(rb"[\x81-\x8f]\xa5nodes[\x90-\x9f\xdc\xdd]")
 _DTYPE = re.compile(r"[<>|=]?([fiub]\d|b1)")
 _UNSAID = re.compile(r"[^\w.\-]+")
 
 
-def is_thinc(tree: Mapping[str, Any]) -> bool:
-    """Whether a dictionary is one that thinc wrote."""
-    return isinstance(tree.get(LAYERS), list) and isinstance(tree.get(PARAMETERS), list)
+class ThincReader:
+    """One component of a pipeline."""
+
+    def recognises(self, head: bytes) -> bool:
+        """A dictionary in MessagePack whose first name is that of the list of layers."""
+        return _BEGINS.match(head) is not None
+
+    def read(self, file: PositionedFile) -> Contents:
+        """List the parameters of all layers. Raises UnsupportedFormat for a dictionary of something else."""
+        opened = MsgpackFile(file)
+        tree = opened.value()
+        if not isinstance(tree, dict) or not all(isinstance(tree.get(one), list) for one in (LAYERS, PARAMETERS)):
+            raise UnsupportedFormat(file.path, "is MessagePack, but no model")
+        return read_thinc(opened, tree)
 
 
 def read_thinc(file: MsgpackFile, tree: Mapping[str, Any]) -> Contents:

@@ -1,0 +1,17 @@
+"""What lies where in the folder of an index."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+DATABASE = "lineage.sqlite"
+SKETCHES = "sketches"
+VECTORS = "vectors"
+CATALOGUE = "catalogue"
+CACHE = "reference"
+"""What is kept of the shipped index, in the user's cache folder; for some that is the folder of the data, too."""
+
+
+def holds_index(folder: str | Path) -> bool:
+    """Whether the folder holds an index of the user."""
+    return (Path(folder) / DATABASE).is_file()

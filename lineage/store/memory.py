@@ -1,0 +1,80 @@
+"""An index that lives as long as the process: for a model that is asked about and kept nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.errors import Unknown
+from lineage.sketch.family import FAMILY
+from lineage.sketch.layouts import layout_id
+from lineage.store.overview import Overview, overview_of, record_of
+from lineage.store.protocol import set_id
+from lineage.types import CheckpointSketch, Hit, ModelRecord
+
+
+class MemoryIndex:
+    """The index over sketches in memory; further sketches of one id are other layouts of the first."""
+
+    def __init__(self, sketches: Iterable[CheckpointSketch]) -> None:
+        self._layouts: dict[str, dict[str, CheckpointSketch]] = {}
+        for sketch in sketches:
+            self._layouts.setdefault(sketch.id, {}).setdefault(layout_id(sketch), sketch)
+
+    @property
+    def id(self) -> str:
+        """Digest over the sketch family and the model ids."""
+        return set_id(FAMILY, tuple(self._layouts))
+
+    def __len__(self) -> int:
+        return len(self._layouts)
+
+    @property
+    def unsearched(self) -> int:
+        """None: what is here was sketched by this version."""
+        return 0
+
+    def models(self) -> list[ModelRecord]:
+        """Every model, ordered by name and id."""
+        return list(self._overview.records)
+
+    def load(self, model: str) -> CheckpointSketch:
+        """The sketch of the model of that id, in the layout that came first."""
+        if model not in self._layouts:
+            raise Unknown(f"no model of id {model} is in memory")
+        return next(iter(self._layouts[model].values()))
+
+    def layouts(self, model: str) -> list[CheckpointSketch]:
+        """The sketch of the model of that id in each of its layouts, ordered by layout."""
+        first = self.load(model)
+        named = {
+            layout: replace(one, name=first.name, licence=first.licence, declared=first.declared)
+            for layout, one in self._layouts[model].items()
+        }
+        return [named[layout] for layout in sorted(named)]
+
+    def same_digests(self, digests: Collection[str]) -> dict[str, list[tuple[str, str]]]:
+        """For each of `digests` that is a tensor's full or band digest: its (model id, tensor name) pairs, ordered."""
+        return self._overview.same_digests(digests)
+
+    def nearest_tensors(self, vectors: NDArray[np.float32], k: int) -> list[list[Hit]]:
+        """For each row of `vectors` (n, TENSOR_DIM) the `k` tensors of greatest inner product, best first."""
+        return self._overview.vectors.nearest_tensors(vectors, k)
+
+    def nearest_models(self, vector: NDArray[np.float32], k: int) -> list[tuple[str, float]]:
+        """The `k` models of greatest inner product with `vector` (MODEL_DIM,), best first."""
+        return self._overview.vectors.nearest_models(vector, k)
+
+    def nearest_networks(self, vectors: NDArray[np.float32], k: int) -> list[list[tuple[str, float]]]:
+        """For each row of `vectors` (n, NETWORK_DIM) the `k` models whose components fit best, best first."""
+        return self._overview.vectors.nearest_networks(vectors, k)
+
+    @cached_property
+    def _overview(self) -> Overview:
+        first = {model: self.load(model) for model in self._layouts}
+        others = {model: list(layouts.items())[1:] for model, layouts in self._layouts.items()}
+        return overview_of((record_of(one, others[model]) for model, one in first.items()), first)

@@ -1,0 +1,149 @@
+"""What every question asks of all models of a folder of sketches, kept so that it is not worked out for each.
+
+The cache is one file: a BLAKE3 digest of 32 bytes over the rest, a line of JSON (records, and who holds which digest),
+and the search vectors as `lineage.store.vectors` writes them. It is named after the version and the files that it was
+made from, by their names, sizes and times. A file that is absent, damaged or another user's costs time, nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from blake3 import blake3
+
+from lineage.atomic_write import write_whole
+from lineage.sketch.family import FAMILY
+from lineage.sketch.layouts import content_key
+from lineage.store.rows import component_params
+from lineage.store.vectors import Vectors, from_bytes, to_bytes, vectors_of
+from lineage.types import CheckpointSketch, Declared, Layout, ModelRecord
+
+SUFFIX = ".overview"
+_FORMAT = 1
+_DIGEST = 32
+_MOST_BYTES = 1 << 30
+
+Holders = Mapping[str, Sequence[tuple[str, str]]]
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Records ordered by name and id; for each digest of a tensor its (model id, tensor name) pairs, ordered."""
+
+    records: tuple[ModelRecord, ...]
+    holders: Holders
+    vectors: Vectors
+
+    def same_digests(self, digests: Collection[str]) -> dict[str, list[tuple[str, str]]]:
+        """As `Index.same_digests`."""
+        return {digest: list(self.holders[digest]) for digest in sorted(set(digests)) if digest in self.holders}
+
+
+def record_of(
+    sketch: CheckpointSketch, further: Iterable[tuple[str, CheckpointSketch]] = (), aliases: tuple[str, ...] = ()
+) -> ModelRecord:
+    """What an index says of a model by its sketch; `further` are its other layouts with their ids."""
+    return ModelRecord(
+        id=sketch.id,
+        name=sketch.name,
+        family=sketch.family,
+        depth=sketch.depth,
+        params=sketch.params,
+        tensors=len(sketch.tensors),
+        format=sketch.format,
+        architecture=sketch.architecture,
+        source=sketch.path,
+        components=component_params(sketch),
+        licence=sketch.licence,
+        declared=sketch.declared,
+        aliases=aliases,
+        layouts=tuple(
+            Layout(layout, one.name, one.format, one.path) for layout, one in sorted(further, key=lambda pair: pair[0])
+        ),
+        content=content_key(sketch),
+    )
+
+
+def overview_of(records: Iterable[ModelRecord], sketches: Mapping[str, CheckpointSketch]) -> Overview:
+    """Work out the overview of `sketches`, by id."""
+    found: dict[str, set[tuple[str, str]]] = {}
+    for model, sketch in sketches.items():
+        for tensor in sketch.tensors:
+            for digest in (tensor.digest, tensor.band_digest):
+                if digest is not None:
+                    found.setdefault(digest, set()).add((model, tensor.name))
+    holders = {digest: sorted(pairs) for digest, pairs in found.items()}
+    return Overview(tuple(sorted(records, key=lambda r: (r.name, r.id))), holders, vectors_of(sketches.items()))
+
+
+def cache_file(cache: Path, files: Iterable[Path]) -> Path:
+    """Where the overview of these files is kept. Raises OSError where one of them cannot be looked at."""
+    from lineage import __version__
+
+    seal = blake3(f"{_FORMAT} {__version__} {FAMILY}".encode())
+    for path in files:
+        about = path.stat()
+        seal.update(f"\n{path.name} {about.st_size} {about.st_mtime_ns}".encode())
+    return cache / f"{seal.hexdigest(16)}{SUFFIX}"
+
+
+def kept_overview(place: Path) -> Overview | None:
+    """The overview in a file of this user's own, None without a sound one."""
+    try:
+        if not _is_own(place) or not _is_own(place.parent) or place.stat().st_size > _MOST_BYTES:
+            return None
+        payload = place.read_bytes()
+        rest = memoryview(payload)[_DIGEST:]
+        if payload[:_DIGEST] != blake3(rest).digest():
+            return None
+        end = payload.index(b"\n", _DIGEST) + 1
+        told = json.loads(payload[_DIGEST:end])
+        vectors = from_bytes(payload[end:])
+        models = told["models"]
+        holders = {d: [(models[i], name) for i, name in pairs] for d, pairs in told["holders"].items()}
+        return None if vectors is None else Overview(tuple(map(_record, told["records"])), holders, vectors)
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
+        return None
+
+
+def keep_overview(place: Path, overview: Overview) -> None:
+    """Keep an overview for the next question, instead of older ones; a folder that cannot be written costs time."""
+    models = [record.id for record in overview.records]
+    number = {model: i for i, model in enumerate(models)}
+    holders = {d: [(number[model], name) for model, name in pairs] for d, pairs in overview.holders.items()}
+    told = {"models": models, "records": [asdict(one) for one in overview.records], "holders": holders}
+    rest = json.dumps(told, separators=(",", ":")).encode() + b"\n" + to_bytes(overview.vectors)
+    with suppress(OSError):
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if _is_own(place.parent):
+            write_whole(place, blake3(rest).digest() + rest, durable=False)
+            for other in place.parent.glob(f"*{SUFFIX}"):
+                if other != place:
+                    other.unlink(missing_ok=True)
+
+
+def _is_own(path: Path) -> bool:
+    """Whether a file or folder is this user's, and nobody else can write to it; systems without such owners say yes."""
+    if not hasattr(os, "geteuid"):
+        return True
+    about = path.lstat()
+    is_shared = stat.S_ISLNK(about.st_mode) or about.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return about.st_uid == os.geteuid() and not is_shared
+
+
+def _record(fields: dict[str, Any]) -> ModelRecord:
+    return ModelRecord(
+        **{
+            **fields,
+            "declared": tuple(Declared(**one) for one in fields["declared"]),
+            "aliases": tuple(fields["aliases"]),
+            "layouts": tuple(Layout(**one) for one in fields["layouts"]),
+        }
+    )

@@ -1,0 +1,61 @@
+"""What a question loads: nothing that it does not need. Each in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from lineage.sketch import write_sketch
+from tests.small_models import saved, sketched, trained
+
+MOST = 150  # modules: the bar of scripts/bench_start.py is 120, and the words of both languages go beyond it
+ROOMS = ("anatomy", "ancestry", "api", "checkpoints", "checkpoints.remote", "sketch", "store", "types")
+LISTING = """
+import sys
+from lineage.cli import main
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+sys.stderr.write("\\n" + " ".join(sys.modules))
+"""
+
+
+def loaded(*words: object) -> set[str]:
+    """The modules that a command has loaded when it ends."""
+    found = subprocess.run(
+        [sys.executable, "-c", LISTING, *map(str, words)], check=True, capture_output=True, text=True
+    )
+    return set(found.stderr.splitlines()[-1].split())
+
+
+def test_a_sketch_is_asked_about_without_readers_trees_or_tables(tmp_path: Path) -> None:
+    write_sketch(sketched(trained(7), "net"), tmp_path / "net.sketch")
+    modules = loaded("whois", tmp_path / "net.sketch")
+    ours = {name for name in modules if name.partition(".")[0] == "lineage"}
+    assert len(ours) < MOST
+    assert not modules & {"networkx", "datasketch", "sqlite_utils", "h5py", "gguf", "urllib3", "numpy.ma"}
+    assert not [
+        name for name in ours if name.startswith(("lineage.checkpoints.formats", "lineage.checkpoints.opening"))
+    ]
+
+
+def test_a_file_loads_its_own_reader_alone(tmp_path: Path) -> None:
+    saved(trained(7), tmp_path / "net.safetensors")
+    modules = loaded("sketch", tmp_path / "net.safetensors", "-o", tmp_path / "net.sketch")
+    formats = {name.split(".")[3] for name in modules if name.startswith("lineage.checkpoints.formats.")}
+    assert formats <= {"safetensors", "listing", "mistaken", "gguf", "distributed", "torch"}
+    assert not [name for name in modules if name.startswith("lineage.contrib")]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_public_name_of_a_room_is_there(room: str) -> None:
+    package = import_module(f"lineage.{room}")
+    for name in package.__all__:
+        assert getattr(package, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = package.nothing
