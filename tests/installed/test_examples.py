@@ -20,6 +20,7 @@ from tests.gguf_files import write_gguf
 from tests.installed.wheel import Ended, Installed
 from tests.small_models import published, saved, trained, tuned
 from tests.synthetic import Arrays
+from tests.tokenizer_files import pool, tokenizer_json
 
 ONLINE = re.compile(r"hf:|https:|--catalogue")
 GATED = {0, 20, 21, 30}
@@ -43,6 +44,8 @@ def readme_desk(tmp_path: Path) -> Path:
     base = llama(np.random.default_rng(7))
     published(base, tmp_path / "base")
     published(tuned(base, 8), tmp_path / "nova")
+    for name in ("base", "nova"):
+        (tmp_path / name / "tokenizer.json").write_bytes(tokenizer_json(pool(500)))
     return tmp_path
 
 
