@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from lineage import __version__
+from lineage import __version__, api, types
 
 project = "lineage"
 copyright = "the lineage contributors, Apache-2.0"  # noqa: A001  (the name that Sphinx looks for)
@@ -38,7 +38,10 @@ def _verbatim(lines: list[str]) -> Iterator[str]:
 
 
 def setup(app: Any) -> None:
-    """Read docstrings as they are written here."""
+    """Read docstrings as they are written here, and load the names that a package hands out on first use."""
+    for package in (api, types):
+        for name in package.__all__:
+            getattr(package, name)
 
     def mark(*heard: Any) -> None:
         lines: list[str] = heard[-1]
