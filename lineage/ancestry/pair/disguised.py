@@ -44,8 +44,9 @@ def seen_through(
     if not proven:
         return components, overall
     found = tuple(_told(c, a, proven) if c.name in lost else c for c in components)
+    by_place = sum(c.share for c in components if c.name not in lost)
     largest = max((c for c in found if c.relation == "disguised"), key=lambda c: c.params)
-    return found, largest.evidence if overall.log10_p >= LOG10_ALPHA else overall
+    return found, largest.evidence if largest.share > by_place else overall
 
 
 def _told(finding: ComponentFinding, a: CheckpointSketch, proven: Mapping[str, Disguise]) -> ComponentFinding:

@@ -18,6 +18,7 @@ from lineage.sketch.vectors import is_searchable
 from lineage.types import CheckpointSketch, Direction, Evidence, Relation, TensorMatch, TensorSketch
 
 DERIVED: tuple[Relation, ...] = (
+    "disguised",
     "expert-upcycled",
     "depth-changed",
     "width-pruned",
@@ -29,7 +30,6 @@ DERIVED: tuple[Relation, ...] = (
     "quantized",
     "re-encoded",
     "identical",
-    "disguised",
 )
 """Words that mean inheritance, the one that says most about what was done first."""
 
