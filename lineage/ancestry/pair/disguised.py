@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from lineage.match import LOG10_ALPHA
+from lineage.match.cache import remembered
 from lineage.match.disguise import Disguise, disguises
+from lineage.sketch.vectors import network_vectors
 from lineage.types import CheckpointSketch, ComponentFinding, Evidence, Relation
 from lineage.types.facts.changes import SameNeurons
 
@@ -18,6 +20,7 @@ Calibration half of the practice zoo: at most 0.54 where two share their initial
 from parent to child (231 pairs, what was pruned or trained long included), at most 0.13 between unrelated models.
 """
 
+_SUGGESTIVE = 0.3  # cosine of networks; that of a parent and a child is above 0.45 on the calibration half
 _NOTHING: tuple[Relation, ...] = ("independent", "inconclusive")
 _OWNERS = ("text decoder", "text encoder")  # of a stream on which experts stand
 _KINDS = ("gate", "up", "down")
@@ -34,7 +37,7 @@ def seen_through(
     """
     lost = {c.name for c in components if c.relation in _NOTHING}
     sought = [one for one in a.neurons if one.component in lost]
-    if not sought or not b.neurons:
+    if not sought or not _may_be_alike(a, b):
         return components, overall
     proven = {
         held.component[0]: held
@@ -47,6 +50,15 @@ def seen_through(
     by_place = sum(c.share for c in components if c.name not in lost)
     largest = max((c for c in found if c.relation == "disguised"), key=lambda c: c.params)
     return found, largest.evidence if largest.share > by_place else overall
+
+
+def _may_be_alike(a: CheckpointSketch, b: CheckpointSketch) -> bool:
+    """Whether a first look at what neurons do together leaves it open: it spares most pairs the closer one."""
+    left, right = _networks(a), _networks(b)
+    return bool(left.size and right.size) and float((left @ right.T).max()) > _SUGGESTIVE
+
+
+_networks = remembered(network_vectors)
 
 
 def _told(finding: ComponentFinding, a: CheckpointSketch, proven: Mapping[str, Disguise]) -> ComponentFinding:
