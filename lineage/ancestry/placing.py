@@ -16,7 +16,7 @@ from lineage.ancestry.folding import fold
 from lineage.ancestry.layouts import fitting, in_one_layout
 from lineage.ancestry.pair.comparison import compare, excluded, left_out
 from lineage.ancestry.pair.direction import EITHER_WAY
-from lineage.ancestry.pair.relations import DERIVED, FOUND, is_significant
+from lineage.ancestry.pair.relations import is_significant
 from lineage.sketch.adapters import is_adapter
 from lineage.sketch.family import FAMILY
 from lineage.store import Index
@@ -33,6 +33,7 @@ from lineage.types import (
     Whois,
 )
 from lineage.types.facts.limits import LookedFor, NotTested, OtherVersion
+from lineage.types.relations import DERIVED, FOUND
 
 if TYPE_CHECKING:
     from lineage.ancestry.standing import Standing

@@ -14,9 +14,9 @@ from lineage.ancestry.trees.edges import UNOBSERVED, measured_edges
 from lineage.ancestry.trees.search import Search
 from lineage.sketch.layouts import names_of
 from lineage.types import Between, CheckpointSketch, Comparison, Edge, Place, Relation, Relative
+from lineage.types.relations import EXACT
 
 Made = tuple[CheckpointSketch, Comparison]
-_ALIKE = ("identical", "re-encoded")  # the same model in another form, which is named before any relative
 _MOST = 64  # of each kind of kin: a family of thousands is the graph's to tell
 
 
@@ -99,7 +99,7 @@ class _Kin:
 
     def place(self) -> Place:
         parents = tuple(self._relatives(self._above[self._own], up=True))
-        undirected = sorted(self._open, key=lambda edge: (edge.relation not in _ALIKE, self._is_child(edge)))
+        undirected = sorted(self._open, key=lambda edge: (edge.relation not in EXACT, self._is_child(edge)))
         open_ = tuple(self._relatives([e for e in undirected if e.relation != "shared-init"], up=None))
         begun = tuple(self._relatives([e for e in undirected if e.relation == "shared-init"], up=None))
         descendants = self._followed(up=False)

@@ -20,18 +20,9 @@ from lineage.types import (
     InheritedPart,
     Lineage,
     Node,
-    Relation,
     Relative,
 )
-
-INHERITED: frozenset[Relation] = frozenset(
-    {
-        "identical", "re-encoded", "quantized", "pruned", "fine-tuned", "adapter-merged", "continued-pretraining",
-        "vocabulary-changed", "depth-changed", "width-pruned", "expert-upcycled", "merged", "component-reused",
-        "disguised",
-    }
-)  # fmt: skip
-"""Relations that pass weights on; a shared initialisation, a sibling and an inconclusive comparison do not."""
+from lineage.types.relations import INHERITED
 
 CERTAIN = 0.9
 """Confidence from which a directed edge counts as measured; below it an ancestor is possible."""

@@ -6,12 +6,11 @@ from collections.abc import Collection
 from typing import get_args
 
 from lineage.types import Comparison, PolicyVerdict, Relation, Verdict, Whois
+from lineage.types.relations import UNDIRECTED
 
 WORDS = tuple(dict.fromkeys((*get_args(Verdict), *get_args(Relation))))
 _OF_DESCENT: frozenset[str] = frozenset({"derived", "partly-derived"})
-_EITHER_WAY: frozenset[str] = frozenset(
-    {"identical", "related", "shared-init", "sibling", "independent", "inconclusive"}
-)
+_EITHER_WAY: frozenset[str] = frozenset({"related", *UNDIRECTED})
 """What is true of two models alike, whichever came first."""
 
 

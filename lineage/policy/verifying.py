@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lineage.policy.auditing import audit
-from lineage.policy.descents import CERTAIN, INHERITED, descents
+from lineage.policy.descents import CERTAIN, descents
 from lineage.policy.names import may_be_same
 from lineage.policy.schemes import scheme_of, stored
 from lineage.policy.statements import parameter_count
@@ -44,6 +44,7 @@ from lineage.types.facts_claims import (
     UnknownRelation,
 )
 from lineage.types.facts_policy import NeverProved, OutcomesMean
+from lineage.types.relations import INHERITED
 
 NAMING_SLACK = 1.3
 """Names round: a "7B" has 6.5 to 8.5 billion parameters, with or without its embeddings."""

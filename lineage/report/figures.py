@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from lineage.types import Direction, Relation
+from lineage.types.relations import UNDIRECTED
 
 _PHRASES: dict[Relation, str] = {
     "identical": "identical to",
@@ -35,7 +36,6 @@ _ENDINGS: dict[Direction | None, str] = {
     "undirected": "from or into",
     None: "from or into",
 }
-_WITHOUT_DIRECTION = ("identical", "shared-init", "sibling", "independent", "inconclusive")
 _BARE: dict[Relation, str] = {"identical": "identical", "shared-init": "same initialisation", "sibling": "sibling"}
 _LETTERLESS = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
@@ -45,7 +45,7 @@ def phrase(relation: Relation, role: Direction | None, scheme: str | None = None
     words = _PHRASES[relation] if scheme is None else f"{_PHRASES[relation]} ({plain(scheme)})"
     if bare:
         return _BARE.get(relation, words)
-    return words if relation in _WITHOUT_DIRECTION else f"{words} {_ENDINGS[role]}"
+    return words if relation in UNDIRECTED else f"{words} {_ENDINGS[role]}"
 
 
 def probability(value: float) -> str:

@@ -14,9 +14,6 @@ from lineage.ancestry.pair.drift import Changes, probability
 from lineage.ancestry.pair.findings import findings
 from lineage.ancestry.pair.inherited import inherited
 from lineage.ancestry.pair.relations import (
-    DERIVED,
-    FOUND,
-    UNCHANGED,
     component_relation,
     descent_odds,
     layer_map,
@@ -37,6 +34,7 @@ from lineage.types import (
 )
 from lineage.types.facts import Fact
 from lineage.types.facts.schemes import Scheme
+from lineage.types.relations import DERIVED, EXACT, FOUND
 
 _A_PART = 0.1  # share of foreign parameters from which a model has reused a component rather than descended whole
 _A_DETAIL = 0.01
@@ -139,7 +137,7 @@ def _component(
 ) -> ComponentFinding:
     own = [(m, c) for m, c in changes if m.component == name]
     came = inherited(matched, name, own) if word in FOUND else None
-    if word in UNCHANGED and came is not None and came.parts:
+    if word in EXACT and came is not None and came.parts:
         word = "component-reused"  # the same values, of a part of it
     params = sum(t.params for t in matched.a.tensors if t.part.component == name and t.part.excluded is None)
     found = word in FOUND

@@ -28,6 +28,7 @@ from lineage.types.facts.cues import (
     Side,
     SpreadGains,
 )
+from lineage.types.relations import RESHAPED
 
 _UNANIMOUS = 0.8  # share of the computable changes that must point one way
 _A_FEW = 0.05  # share of trained matrices that do not make a rounding a fine-tune
@@ -35,7 +36,6 @@ _ALIKE_R = 0.5
 _KEPT_ROWS = 0.9  # share of token rows that stay in place where tokens were only added
 _NEARLY_ALL = 0.8  # share of a model's matrices: heads come and go, and tables that copy another are left out
 _FEW = 3
-_STRUCTURAL: tuple[Relation, ...] = ("depth-changed", "vocabulary-changed", "width-pruned", "expert-upcycled")
 _SPREAD = 0.005  # relative growth that rounding and chance do not give
 _WAYS: Mapping[str, Literal["rounding", "pruning", "quantising"]] = {
     "recast": "rounding", "pruned": "pruning", "quantized": "quantising"
@@ -75,7 +75,7 @@ def computable(of: Compared) -> Said | None:
         return None
     by = _WAYS[kind]
     # Where other parts differ, or the structure, either may be another child of what the one was rounded from.
-    is_whole = _is_the_whole(of) and not {*_STRUCTURAL} & {*of.words.values()}
+    is_whole = _is_the_whole(of) and not {*RESHAPED} & {*of.words.values()}
     return Said(role, Computable(_child(role), by), certain=has_few_tuned and is_whole)
 
 
@@ -101,7 +101,7 @@ def _is_all(of: Compared, word: Relation, role: Direction) -> bool:
     Of two models with changes of their own neither was made from the other without more ado: they may be siblings.
     """
     contrary = any(c.role not in (None, role) for _, c in of.changes)  # the other was rounded
-    others = {*_STRUCTURAL} & {*of.words.values()} - {word}
+    others = {*RESHAPED} & {*of.words.values()} - {word}
     if word != "expert-upcycled" and experts(of.match.a) != experts(of.match.b):
         return False
     return _is_untouched(of) and not contrary and not others and (word == "width-pruned" or _keeps_sizes(of))

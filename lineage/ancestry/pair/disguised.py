@@ -10,8 +10,9 @@ from lineage.match import LOG10_ALPHA
 from lineage.match.cache import remembered
 from lineage.match.disguise import Disguise, disguises
 from lineage.sketch.vectors import network_vectors
-from lineage.types import CheckpointSketch, ComponentFinding, Evidence, Relation
+from lineage.types import CheckpointSketch, ComponentFinding, Evidence
 from lineage.types.facts.changes import SameNeurons
+from lineage.types.relations import NOTHING_FOUND
 
 DISGUISED_R = 0.57
 """Correlation of paired codes from which a model descends from the other.
@@ -21,7 +22,6 @@ from parent to child (231 pairs, what was pruned or trained long included), at m
 """
 
 _SUGGESTIVE = 0.3  # cosine of networks; that of a parent and a child is above 0.45 on the calibration half
-_NOTHING: tuple[Relation, ...] = ("independent", "inconclusive")
 _OWNERS = ("text decoder", "text encoder")  # of a stream on which experts stand
 _KINDS = ("gate", "up", "down")
 
@@ -35,7 +35,7 @@ def seen_through(
     heads beside the experts of a mixture, where they agree. Of what else stands on the stream of such a tower nothing
     was tested.
     """
-    lost = {c.name for c in components if c.relation in _NOTHING}
+    lost = {c.name for c in components if c.relation in NOTHING_FOUND}
     sought = [one for one in a.neurons if one.component in lost]
     if not sought or not _may_be_alike(a, b):
         return components, overall

@@ -16,28 +16,7 @@ from lineage.match.alone import SEEN_R
 from lineage.match.tails import log10_normal
 from lineage.sketch.vectors import is_searchable
 from lineage.types import CheckpointSketch, Direction, Evidence, Relation, TensorMatch, TensorSketch
-
-DERIVED: tuple[Relation, ...] = (
-    "disguised",
-    "expert-upcycled",
-    "depth-changed",
-    "width-pruned",
-    "vocabulary-changed",
-    "continued-pretraining",
-    "adapter-merged",
-    "fine-tuned",
-    "pruned",
-    "quantized",
-    "re-encoded",
-    "identical",
-)
-"""Words that mean inheritance, the one that says most about what was done first."""
-
-FOUND: tuple[Relation, ...] = ("component-reused", *DERIVED)
-"""Words for a component of which something was inherited, all of it or a part."""
-
-UNCHANGED: tuple[Relation, ...] = ("re-encoded", "identical")
-"""Words for the same values, rounding and order aside."""
+from lineage.types.relations import DERIVED
 
 FINE_TUNED_R = calibration().fine_tuned_r
 """Correlation of the tuned matrices from which training was light."""

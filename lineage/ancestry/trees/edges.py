@@ -27,10 +27,10 @@ from lineage.types.facts.descent import (
     NearerThanInitialisation,
     PutTogether,
 )
+from lineage.types.relations import TRAINED
 
 UNOBSERVED = "unobserved-"  # how the id of a node begins that no model of the index is
 _BY_VALUES: tuple[Relation, ...] = ("re-encoded", "quantized", "pruned")
-_TUNED: tuple[Relation, ...] = ("fine-tuned", "continued-pretraining")
 _ALL = 0.1  # how far the share may lie off 1, as training moves on: 0.02 in the practice zoo
 _HUB = 10  # children of a root, at most one of which can be its parent: nine in ten are told right at least
 _DIRECTED = 0.5  # how much more often one direction must be chosen than the other
@@ -72,7 +72,7 @@ def _word(arc: Arc, field: Field) -> Relation:
     relation = field.pairs.compared(arc.child, arc.parent).relation
     if relation == "quantized" and arc.child in field.heirs(arc.parent):
         return _tuned(field.correlation(arc.child, arc.parent))
-    if relation in _TUNED and field.is_on_levels(arc.child) and field.rounded.get(arc.child) == arc.parent:
+    if relation in TRAINED and field.is_on_levels(arc.child) and field.rounded.get(arc.child) == arc.parent:
         return "quantized"
     return relation
 

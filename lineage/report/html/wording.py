@@ -12,11 +12,9 @@ from lineage.report.text.inherited import MOST_PARTS
 from lineage.types import ComponentFinding, Cue, Direction, InheritedPart, Relation
 from lineage.types.facts import Fact
 from lineage.types.facts.schemes import Scheme
+from lineage.types.relations import UNDIRECTED
 
 NONE, MINUS, TIMES = "\N{EN DASH}", "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
-WITHOUT_DIRECTION: frozenset[Relation] = frozenset(
-    ("identical", "shared-init", "sibling", "independent", "inconclusive")
-)
 
 
 def model(name: str) -> Markup:
@@ -78,7 +76,7 @@ def _part(say: Texts, part: InheritedPart) -> Markup:
 
 def direction(say: Texts, word: Relation, role: Direction | None) -> Markup:
     """Which end the query is, in short."""
-    if word in WITHOUT_DIRECTION or role is None:
+    if word in UNDIRECTED or role is None:
         return say("direction.none")
     return say(f"direction.{role}")
 

@@ -20,7 +20,6 @@ _ROLES: Mapping[Stand, Direction | None] = {
     "parents": "child", "ancestors": "child", "descendants": "parent", "siblings": None, "copies": None,
     "open": "undirected",
 }  # fmt: skip
-_ALIKE: tuple[Relation, ...] = ("identical", "re-encoded")
 _FEW = 3  # names spelled out before the rest is counted
 _NEARLY_ALL = 0.99  # share below which it is said beside the word
 

@@ -39,12 +39,12 @@ from lineage.types import (
     Direction,
     Evidence,
     Excluded,
-    Relation,
     TensorMatch,
     Verdict,
     Whois,
 )
 from lineage.types.facts import Fact
+from lineage.types.relations import NOTHING_FOUND
 
 _STYLES: dict[Verdict, str] = {
     "identical": "bold magenta",
@@ -55,7 +55,6 @@ _STYLES: dict[Verdict, str] = {
     "independent": "bold green",
     "inconclusive": "bold yellow",
 }
-_NOTHING: tuple[Relation, ...] = ("independent", "inconclusive")
 _FEW = 3  # names spelled out before the rest is counted
 _COMPARED = 8  # related models of which a screen gives figures
 
@@ -125,7 +124,7 @@ def _placed_row(answer: Whois, finding: ComponentFinding, model: str | None, nam
 
 def _pair_row(finding: ComponentFinding, found: Comparison) -> list[str]:
     """One component of two models; a direction is that of the whole comparison."""
-    if finding.relation in _NOTHING:
+    if finding.relation in NOTHING_FOUND:
         return _row(finding, unfound(finding), False)
     return _row(finding, in_common(finding, pair_stand(found), found.model_name), True)
 
@@ -274,7 +273,7 @@ def _explain(canvas: Canvas, found: Comparison) -> None:
 
 def _described(finding: ComponentFinding, found: Comparison) -> str:
     """One component: its word and how sure it is, what was done to it, which layers and experts face which."""
-    is_found = finding.relation not in _NOTHING
+    is_found = finding.relation not in NOTHING_FOUND
     words = in_common(finding, pair_stand(found), found.model_name) if is_found else unfound(finding)
     parts = [f"{plain(finding.name)}: {words}"]
     if finding.confidence > 0:

@@ -12,7 +12,7 @@ from lineage.ancestry import compare
 from lineage.ancestry.pair.calibration import Count, calibration, ratio
 from lineage.ancestry.pair.direction import CUES, WEAK
 from lineage.ancestry.pair.drift import Drift, log_odds, probability
-from lineage.ancestry.pair.relations import DERIVED
+from lineage.types.relations import DERIVED
 from tests.synthetic import Arrays, encoder, sketch
 
 BASE = encoder(1)

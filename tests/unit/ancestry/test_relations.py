@@ -25,10 +25,10 @@ from operators import (
 
 from lineage.ancestry import compare
 from lineage.ancestry.folding import fold
-from lineage.ancestry.pair.relations import DERIVED
 from lineage.report.schemes import scheme_words
 from lineage.sketch.bands import sampled
 from lineage.types.facts.changes import MovedTokens, UnchangedValues
+from lineage.types.relations import DERIVED
 from tests.synthetic import Arrays, encoder, sketch
 
 TOKENS = "bert.embeddings.word_embeddings.weight"
