@@ -12,7 +12,7 @@ import pytest
 from lineage.sketch import write_sketch
 from tests.small_models import saved, sketched, trained
 
-MOST = 150  # modules: the bar of scripts/bench_start.py is 120, and the words of both languages go beyond it
+MOST = 150  # modules of lineage; scripts/bench_start.py prints how many there are, and its bar is 120
 ROOMS = ("anatomy", "ancestry", "api", "checkpoints", "checkpoints.remote", "sketch", "store", "types")
 LISTING = """
 import sys
