@@ -18,6 +18,17 @@ settings.register_profile("same-every-time", derandomize=True, deadline=None, ma
 settings.load_profile("same-every-time")
 
 
+HERE = Path(__file__).parent
+UNTRACED = ("hostile", "property")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Count no lines in tests that try thousands of inputs on code that others cover: tracing takes half of their time."""
+    for item in items:
+        if item.path.relative_to(HERE).parts[0] in UNTRACED:
+            item.add_marker("no_cover")
+
+
 @pytest.fixture(autouse=True)
 def own_servers(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, int]]:
     """Addresses (host, port) that this test may connect to: servers that it has started."""

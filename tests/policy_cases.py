@@ -23,6 +23,7 @@ from lineage.types import (
     Whois,
 )
 from lineage.types.facts.cues import Computable
+from lineage.types.facts.limits import NotTested
 
 MODEL = "0123456789abcdef"
 COMPONENTS = (("embeddings", 0.2), ("text decoder", 0.8))
@@ -106,7 +107,7 @@ def case(
         alternatives=(),
         excluded=(),
         left_out=(),
-        limits=Limits(40, "0123456789abcdef", 0.05, (), ("merges",)),
+        limits=Limits(40, "0123456789abcdef", 0.05, (), (NotTested("merge"),)),
         timings=Timings(0.0, 0.0, 0.0, 0.0),
         nearest=None,
     )

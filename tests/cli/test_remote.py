@@ -15,7 +15,7 @@ from hub_server import COMMIT, Hub
 from lineage import store
 from lineage.checkpoints.remote.address import HubAddress, parse
 from lineage.errors import Unknown
-from lineage.store import catalogue
+from lineage.store import catalogue_records
 from tests.cli.conftest import Desk, Run, start
 from tests.cli.test_schemas import check
 from tests.small_models import saved, trained, tuned
@@ -154,7 +154,7 @@ class TestCatalogue:
                 "licence": None, "family": family, "modality": "text", "declared": [],
             }  # fmt: skip
             (hub_records / f"{name.replace('/', '--')}.json").write_text(json.dumps(record))
-        monkeypatch.setattr(catalogue, "reference_folder", lambda: tmp_path / "shipped")
+        monkeypatch.setattr(catalogue_records, "reference_folder", lambda: tmp_path / "shipped")
         return hub_records
 
     def test_fills_what_is_not_there_yet(self, run: Run, desk: Desk, repos, hub: StartHub, folder: Path):

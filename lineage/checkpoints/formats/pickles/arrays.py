@@ -21,6 +21,7 @@ from lineage.checkpoints.io.bytes import ByteSource, Window
 from lineage.checkpoints.wire.pickle_stream import PickleStream
 from lineage.checkpoints.wire.unpickler import Stateful
 from lineage.types.facts.exclusions import NotAWeight
+from lineage.written_reasons import written
 
 OBJECTS = NotAWeight("objects-or-text")
 MAX_SIDES = 64
@@ -130,7 +131,7 @@ class _Wrapped(Stateful):
             raise ValueError("an array of joblib of an unknown state")
         shape, dtype = state.get("shape"), state["dtype"]
         if dtype.kind not in _KINDS:
-            raise ValueError(OBJECTS)
+            raise ValueError(written(OBJECTS))
         if state.get("numpy_array_alignment_bytes") is not None:
             self._stream.pass_over(self._stream.read(1)[0])
         nbytes = _product(shape) * np.dtype(dtype.kind).itemsize if isinstance(shape, tuple) else 0
