@@ -23,7 +23,7 @@ UNTRACED = ("hostile", "property")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Count no lines in tests that try thousands of inputs on code that others cover: tracing takes half of their time."""
+    """Count no lines in tests that try thousands of inputs: tracing would take as long as they do."""
     for item in items:
         if item.path.relative_to(HERE).parts[0] in UNTRACED:
             item.add_marker("no_cover")
