@@ -4,12 +4,14 @@ PYTHON ?= python3
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 READY := .venv/ready
 
-.PHONY: demo test lint alone docs real bench fuzz clean
+.PHONY: demo test suite lint alone docs real bench fuzz clean
 
 demo: $(READY)  ## ask what a public fine-tune descends from
 	model=$$($(BIN)/python scripts/fetch_real.py sre-embedding-model) && $(BIN)/lineage whois "$$model"
 
-test: lint  ## style, types, import contracts, and all tests in random order, with the branches that they cover
+test: lint suite  ## style, types, import contracts, and all tests
+
+suite: $(READY)  ## all tests in random order, with the branches that they cover
 	$(BIN)/python -m pytest -n auto --dist loadfile --cov
 
 lint: $(READY)
