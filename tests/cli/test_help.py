@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import click
 import pytest
 
 from lineage.cli import COMMANDS, lineage
@@ -32,3 +33,8 @@ def test_every_command_explains_itself_with_an_example(name):
     assert command.name == name
     assert f"lineage {name}" in command.help
     assert all(option.help for option in command.params if option.param_type_name == "option")
+
+
+def test_help_after_the_command_whose_name_is_a_builtin():
+    assert lineage.get_command(click.Context(lineage), "list") is not None
+    assert "ingest" in lineage.get_help(click.Context(lineage))
