@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from lineage.match.disguise import SUGGESTIVE, networks
 from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.adapters import is_adapter
-from lineage.sketch.vectors import model_vector, network_vectors, query_vectors
+from lineage.sketch.vectors import model_vector, query_vectors
 from lineage.store import Index
 from lineage.types import CheckpointSketch, TensorSketch
 
@@ -34,8 +35,8 @@ def candidates(query: CheckpointSketch, index: Index) -> list[str]:
     by_vote = [model for model in sorted(votes, key=lambda model: -votes[model]) if model not in strange]
     found = index.nearest_models(model_vector(query), NEAREST_MODELS + spare)
     nearest = [model for model, _ in found if model not in strange]
-    disguised = index.nearest_networks(network_vectors(query), NEAREST_NETWORKS)
-    alike = [model for row in disguised for model, score in row if score > _SUGGESTIVE]
+    disguised = index.nearest_networks(networks(query), NEAREST_NETWORKS)
+    alike = [model for row in disguised for model, score in row if score > SUGGESTIVE]
     return list(dict.fromkeys([*by_vote[:NEAREST_MODELS], *nearest[:NEAREST_MODELS], *alike]))
 
 

@@ -16,9 +16,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lineage.match.cache import remembered
 from lineage.match.permutation import permutation_test, standardised
 from lineage.match.tails import log10_normal
+from lineage.sketch.vectors import network_vectors
 from lineage.types.neurons import Neurons
+
+SUGGESTIVE = 0.3
+"""Cosine of two networks' vectors from which they are worth a look: that of a parent and a child is above 0.45 on the
+calibration half of the practice zoo."""
+
+networks = remembered(network_vectors)
+"""The vectors of a model's networks, made once: many comparisons ask for them."""
 
 _LEAST = 24  # pairs that a test needs
 _SPREAD = 1.25  # of z between unrelated models, where independence would give 1

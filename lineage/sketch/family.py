@@ -4,6 +4,7 @@ from __future__ import annotations
 
 UNIT_DIMS = 32  # numbers kept of each sampled unit
 PROJECTION_DIMS = 24  # side of the projected matrix
+ANCHORS = 32  # directions of the residual stream by which neurons are told
 PERMUTATIONS = 128  # length of a MinHash
 CODE_BITS = 24  # sign bits in one row code
 CODE_FAMILIES = 2  # row codes a row

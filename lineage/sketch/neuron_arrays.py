@@ -9,12 +9,13 @@ import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
-from lineage.sketch.neurons import DIMS, MOST_NEURONS
+from lineage.sketch.family import ANCHORS
+from lineage.sketch.neurons import MOST_NEURONS
 from lineage.types import Neurons
 
 _INDEX, _CODES, _HEADS = "neuron_index", "neuron_codes", "neuron_heads"
 NEURON_ARRAYS = (_INDEX, _CODES, _HEADS)
-_NO_HEADS = np.empty((0, 2, DIMS, DIMS), np.float32)
+_NO_HEADS = np.empty((0, 2, ANCHORS, ANCHORS), np.float32)
 _MOST_KINDS = 3
 _MOST_LAYERS = 256
 
@@ -35,7 +36,7 @@ def neurons_arrays(neurons: Sequence[Neurons]) -> dict[str, NDArray[Any]]:
         return {}
     return {
         _INDEX: np.concatenate([one.index for one in neurons]),
-        _CODES: np.concatenate([one.codes.reshape(-1, DIMS) for one in neurons]),
+        _CODES: np.concatenate([one.codes.reshape(-1, ANCHORS) for one in neurons]),
         _HEADS: np.concatenate([_NO_HEADS, *(one.attention[None] for one in neurons if one.attention is not None)]),
     }
 
@@ -47,7 +48,7 @@ def read_neurons(header: Any, arrays: Mapping[str, NDArray[Any]]) -> tuple[Neuro
     index, codes, heads = (arrays[name] for name in NEURON_ARRAYS)
     if heads.dtype != np.float32 or heads.shape[1:] != _NO_HEADS.shape[1:] or not np.isfinite(heads).all():
         raise ValueError("the heads have another type")
-    if index.dtype != np.int64 or codes.dtype != np.int8 or index.ndim != 1 or codes.shape[1:] != (DIMS,):
+    if index.dtype != np.int64 or codes.dtype != np.int8 or index.ndim != 1 or codes.shape[1:] != (ANCHORS,):
         raise ValueError("the arrays of neurons have another type")
     if _digest(arrays) != header["digest"] or len(header["layers"]) > _MOST_LAYERS:
         raise ValueError("the neurons do not fit their digest")
@@ -59,7 +60,7 @@ def read_neurons(header: Any, arrays: Mapping[str, NDArray[Any]]) -> tuple[Neuro
         if len(of_layer) != kinds * count or len(own) != count or (np.diff(own) <= 0).any() or own[0] < 0:
             raise ValueError("the neurons are too few, or out of order")
         attention = heads[head] if has_heads else None
-        found.append(Neurons(str(component), int(layer), own, of_layer.reshape(kinds, count, DIMS), attention))
+        found.append(Neurons(str(component), int(layer), own, of_layer.reshape(kinds, count, ANCHORS), attention))
         first, row, head = first + count, row + kinds * count, head + bool(has_heads)
     if (first, row, head) != (len(index), len(codes), len(heads)):
         raise ValueError("there are more neurons than the header says")

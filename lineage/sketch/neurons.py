@@ -20,21 +20,21 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from lineage.sketch.family import ANCHORS
 from lineage.sketch.signs import signs
 from lineage.types import Part, TensorView
 from lineage.types.neurons import Neurons
 
-DIMS = 32  # anchors
 MOST_NEURONS = 256  # of a layer
 MOST_LAYERS = 4  # of a component
 LEAST_NEURONS = 64
 _TOKENS = 8192  # of a table: those after these come and go with the vocabulary
-_ENOUGH = 4 * DIMS  # rows of tables
+_ENOUGH = 4 * ANCHORS  # rows of tables
 _LEAST_RANK = 8
 _FLAT = 1e-6  # of the largest eigenvalue: a dimension that only rounding fills
 _SEED = 3
 _BAND = 1 << 22  # values read at a time
-_KINDS = ("gate", "up", "down")
+KINDS = ("gate", "up", "down")
 _ATTENTION = ("q", "k", "v", "o", "qkv")
 _TABLES = ("tokens", "patch", "positions")
 _BEFORE_ATTENTION = (
@@ -85,13 +85,13 @@ def _chosen(placed: Sequence[_Placed]) -> Iterator[_Layer]:
     for view, part in placed:
         kind = part.role.removeprefix("expert-")
         stream = next((axis.label for axis in part.axes if axis.label.endswith("/residual")), None)
-        if kind in _KINDS and stream is not None and part.layer is not None and len(view.shape) == 2:
+        if kind in KINDS and stream is not None and part.layer is not None and len(view.shape) == 2:
             towers[stream, part.component][part.layer].setdefault(kind, []).append((view, part))
     for (stream, component), layers in sorted(towers.items()):
         whole = [number for number, kinds in sorted(layers.items()) if _is_whole(kinds)]
         places = np.unique(np.linspace(0, len(whole) - 1, MOST_LAYERS).round().astype(int)) if whole else ()
         for number in (whole[place] for place in places):
-            kinds = [layers[number][kind] for kind in _KINDS if kind in layers[number]]
+            kinds = [layers[number][kind] for kind in KINDS if kind in layers[number]]
             gains = [_gain(placed, stream, number, names) for names in (_BEFORE_MLP, _BEFORE_ATTENTION)]
             yield _Layer(component, number, stream, kinds, gains[0], _heads(placed, stream, number), gains[1])
 
@@ -118,7 +118,7 @@ def _gain(placed: Sequence[_Placed], stream: str, layer: int, names: Sequence[st
 
 
 def _anchors(placed: Sequence[_Placed], stream: str) -> Floats | None:
-    """Orthonormal sums of the rows of the tables at which a stream begins, with signs by row: (D, DIMS).
+    """Orthonormal sums of the rows of the tables at which a stream begins, with signs by row: (D, ANCHORS).
 
     One large table is enough; small ones, such as the patches and positions of a little image model, go together.
     """
@@ -138,17 +138,17 @@ def _labels(part: Part) -> set[str]:
 
 
 def _signed_sums(view: TensorView, part: Part, stream: str, first: int) -> tuple[Floats, int]:
-    """Sums of a table's rows less their mean, (D, DIMS), and how many they are; signs are counted on from `first`."""
+    """Sums of a table's rows less their mean, (D, ANCHORS), and their number; signs are counted on from `first`."""
     if part.axes[1].label == stream:
         count = min(view.shape[0], _TOKENS)
-        weights = signs(np.arange(first, first + count, dtype=np.int64), _SEED, DIMS).astype(np.float32)
-        total, mean = np.zeros((view.shape[1], DIMS), np.float32), np.zeros(view.shape[1], np.float32)
+        weights = signs(np.arange(first, first + count, dtype=np.int64), _SEED, ANCHORS).astype(np.float32)
+        total, mean = np.zeros((view.shape[1], ANCHORS), np.float32), np.zeros(view.shape[1], np.float32)
         for start, rows in _bands(view, count):
             total += rows.T @ weights[start : start + len(rows)]
             mean += rows.sum(axis=0)
         return total - np.outer(mean / count, weights.sum(axis=0)), count
     count = min(math.prod(view.shape[1:]), _TOKENS)
-    weights = signs(np.arange(first, first + count, dtype=np.int64), _SEED, DIMS).astype(np.float32)
+    weights = signs(np.arange(first, first + count, dtype=np.int64), _SEED, ANCHORS).astype(np.float32)
     blocks = [(rows[:, :count] - rows[:, :count].mean(axis=1, keepdims=True)) @ weights for _, rows in _bands(view)]
     return np.concatenate(blocks), count
 
@@ -192,7 +192,7 @@ def _gained(gain: TensorView | None, basis: Floats) -> Floats:
 
 
 def _attention(layer: _Layer, basis: Floats) -> NDArray[np.float32] | None:
-    """From anchor to anchor through all heads, (2, DIMS, DIMS) of norm 1: Q' O V Q and Q' Wq' Wk Q.
+    """From anchor to anchor through all heads, (2, ANCHORS, ANCHORS) of norm 1: Q' O V Q and Q' Wq' Wk Q.
 
     No order of heads alters these, nor what is done to the values of a head and undone behind it. Where queries share
     their keys and values (fewer of these than of queries), each stands for itself: Q' V' V Q and Q' Wk' Wk Q.
@@ -217,10 +217,10 @@ def _attention(layer: _Layer, basis: Floats) -> NDArray[np.float32] | None:
 
 
 def _products(view: TensorView, part: Part, stream: str, basis: Floats) -> Floats:
-    """What every neuron of a matrix does to the anchors, (neurons, DIMS)."""
+    """What every neuron of a matrix does to the anchors, (neurons, ANCHORS)."""
     if part.axes[1].label == stream:
         return np.concatenate([rows @ basis for _, rows in _bands(view)])
-    total = np.zeros((view.shape[1], DIMS), np.float32)
+    total = np.zeros((view.shape[1], ANCHORS), np.float32)
     for start, rows in _bands(view):
         total += rows.T @ basis[start : start + len(rows)]
     return total

@@ -10,7 +10,7 @@ from blake3 import blake3
 from numpy.typing import NDArray
 
 from lineage.sketch.bands import sampled
-from lineage.sketch.family import MIN_UNITS, SEED_MINHASH, SEED_PROJECTION
+from lineage.sketch.family import ANCHORS, MIN_UNITS, SEED_MINHASH, SEED_PROJECTION
 from lineage.sketch.projection import decode_units
 from lineage.sketch.signs import sign_bits, signs
 from lineage.types import CheckpointSketch, Neurons, Part, TensorSketch, Units
@@ -20,8 +20,7 @@ _HALF = _SIDE * _SIDE
 TENSOR_DIM = 2 * _HALF
 _SLOTS = 4
 MODEL_DIM = _HALF * _SLOTS
-_ANCHORS = 32
-NETWORK_DIM = _ANCHORS * (_ANCHORS + 1) // 2
+NETWORK_DIM = ANCHORS * (ANCHORS + 1) // 2
 
 
 def unit_vectors(units: Units) -> NDArray[np.float32]:
@@ -131,12 +130,12 @@ def network_vectors(sketch: CheckpointSketch) -> NDArray[np.float32]:
 
 
 def _network_vector(neurons: Iterable[Neurons]) -> NDArray[np.float32]:
-    total = np.zeros((_ANCHORS, _ANCHORS))
+    total = np.zeros((ANCHORS, ANCHORS))
     for codes in (codes.astype(np.float64) for one in neurons for codes in one.codes):
         square = np.square(codes).sum(axis=1)
         unit = codes / np.sqrt(np.where(square > 0, square, 1.0))[:, None]
         total += unit.T @ unit / len(unit)
-    total -= np.eye(_ANCHORS) * np.trace(total) / _ANCHORS
-    flat = total[np.triu_indices(_ANCHORS)]
+    total -= np.eye(ANCHORS) * np.trace(total) / ANCHORS
+    flat = total[np.triu_indices(ANCHORS)]
     norm = float(np.linalg.norm(flat))
     return (flat / norm if norm > 0 else flat).astype(np.float32)

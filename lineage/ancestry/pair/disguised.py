@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from lineage.match import LOG10_ALPHA
-from lineage.match.cache import remembered
-from lineage.match.disguise import Disguise, disguises
-from lineage.sketch.vectors import network_vectors
+from lineage.match.disguise import SUGGESTIVE, Disguise, disguises, networks
+from lineage.sketch.neurons import KINDS
 from lineage.types import CheckpointSketch, ComponentFinding, Evidence
 from lineage.types.facts.changes import SameNeurons
 from lineage.types.relations import NOTHING_FOUND
@@ -21,9 +20,7 @@ Calibration half of the practice zoo: at most 0.54 where two share their initial
 from parent to child (231 pairs, what was pruned or trained long included), at most 0.13 between unrelated models.
 """
 
-_SUGGESTIVE = 0.3  # cosine of networks; that of a parent and a child is above 0.45 on the calibration half
 _OWNERS = ("text decoder", "text encoder")  # of a stream on which experts stand
-_KINDS = ("gate", "up", "down")
 
 
 def seen_through(
@@ -54,11 +51,8 @@ def seen_through(
 
 def _may_be_alike(a: CheckpointSketch, b: CheckpointSketch) -> bool:
     """Whether a first look at what neurons do together leaves it open: it spares most pairs the closer one."""
-    left, right = _networks(a), _networks(b)
-    return bool(left.size and right.size) and float((left @ right.T).max()) > _SUGGESTIVE
-
-
-_networks = remembered(network_vectors)
+    left, right = networks(a), networks(b)
+    return bool(left.size and right.size) and float((left @ right.T).max()) > SUGGESTIVE
 
 
 def _told(finding: ComponentFinding, a: CheckpointSketch, proven: Mapping[str, Disguise]) -> ComponentFinding:
@@ -113,5 +107,5 @@ def _tested(component: str, a: CheckpointSketch, held: Disguise) -> float:
     """Share of a component's parameters in the matrices whose neurons were held."""
     layers = {one.layers[0] for one in held.layers}
     own = [t for t in a.tensors if t.part.component == component and t.part.excluded is None]
-    seen = [t for t in own if t.part.layer in layers and t.part.role.removeprefix("expert-") in _KINDS]
+    seen = [t for t in own if t.part.layer in layers and t.part.role.removeprefix("expert-") in KINDS]
     return sum(t.params for t in seen if len(t.shape) > 1) / max(1, sum(t.params for t in own))

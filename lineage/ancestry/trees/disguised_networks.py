@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.sketch.vectors import NETWORK_DIM, network_vectors
+from lineage.match.disguise import networks
+from lineage.sketch.vectors import NETWORK_DIM
 from lineage.types import CheckpointSketch
 
 _LIKE = 0.4  # cosine of two networks: at most 0.35 between unrelated ones of the practice zoo's calibration half
@@ -18,10 +19,10 @@ def in_disguise(sketches: Sequence[CheckpointSketch]) -> NDArray[np.float64]:
 
     The best cosine of any two of their towers stands for both models. It suggests what to compare, it is no evidence.
     """
-    vectors = [network_vectors(sketch) for sketch in sketches]
-    owner = np.concatenate([np.full(len(held), i) for i, held in enumerate(vectors)] or [np.empty(0, np.int64)])
+    vectors = [networks(sketch) for sketch in sketches]
+    owner = np.repeat(np.arange(len(sketches)), np.array([len(held) for held in vectors], np.int64))
     rows = np.concatenate([np.empty((0, NETWORK_DIM), np.float32), *vectors])
     share = np.zeros((len(sketches), len(sketches)))
     cosines = (rows @ rows.T).astype(np.float64)
-    np.maximum.at(share, (owner[:, None].astype(np.int64), owner[None].astype(np.int64)), cosines)
+    np.maximum.at(share, (owner[:, None], owner[None]), cosines)
     return np.where(share > _LIKE, np.minimum(share, 1.0), 0.0)
