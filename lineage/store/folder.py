@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from lineage.errors import Malformed, Unknown
 from lineage.sketch import FAMILY, read_sketch
 from lineage.sketch.layouts import layout_id
 from lineage.store.files import CATALOGUE, SKETCHES
-from lineage.store.overview import Overview, cache_file, keep_overview, kept_overview, overview_of, record_of
+from lineage.store.overview import (
+    FromOverview,
+    Overview,
+    cache_file,
+    keep_overview,
+    kept_overview,
+    overview_of,
+    record_of,
+)
 from lineage.store.protocol import set_id
-from lineage.types import CheckpointSketch, Declared, Hit, ModelRecord
+from lineage.types import CheckpointSketch, Declared, ModelRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ class _Entry:
     aliases: tuple[str, ...]
 
 
-class SketchFolder:
+class SketchFolder(FromOverview):
     """The index over `folder/sketches/ID.sketch`, with what `folder/catalogue/*.json` says about each.
 
     A sketch without a record goes by its own name; a record without a sketch is knowledge, not searched.
@@ -58,10 +62,6 @@ class SketchFolder:
         """None: a sketch of another family is refused."""
         return 0
 
-    def models(self) -> list[ModelRecord]:
-        """Every model, ordered by name and id."""
-        return list(self._overview.records)
-
     def load(self, model: str) -> CheckpointSketch:
         """The whole sketch of the model of that id."""
         if model not in self._files:
@@ -78,22 +78,6 @@ class SketchFolder:
             for one in self._further.get(model, ())
         )
         return sorted([first, *named], key=layout_id)
-
-    def same_digests(self, digests: Collection[str]) -> dict[str, list[tuple[str, str]]]:
-        """For each of `digests` that is a tensor's full or band digest: its (model id, tensor name) pairs, ordered."""
-        return self._overview.same_digests(digests)
-
-    def nearest_tensors(self, vectors: NDArray[np.float32], k: int) -> list[list[Hit]]:
-        """For each row of `vectors` (n, TENSOR_DIM) the `k` tensors of greatest inner product, best first."""
-        return self._overview.vectors.nearest_tensors(vectors, k)
-
-    def nearest_models(self, vector: NDArray[np.float32], k: int) -> list[tuple[str, float]]:
-        """The `k` models of greatest inner product with `vector` (MODEL_DIM,), best first."""
-        return self._overview.vectors.nearest_models(vector, k)
-
-    def nearest_networks(self, vectors: NDArray[np.float32], k: int) -> list[list[tuple[str, float]]]:
-        """For each row of `vectors` (n, NETWORK_DIM) the `k` models whose components fit best, best first."""
-        return self._overview.vectors.nearest_networks(vectors, k)
 
     @cached_property
     def _overview(self) -> Overview:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
-
-import numpy as np
-from numpy.typing import NDArray
 
 from lineage.errors import Unknown
 from lineage.sketch.family import FAMILY
 from lineage.sketch.layouts import layout_id
-from lineage.store.overview import Overview, overview_of, record_of
+from lineage.store.overview import FromOverview, Overview, overview_of, record_of
 from lineage.store.protocol import set_id
-from lineage.types import CheckpointSketch, Hit, ModelRecord
+from lineage.types import CheckpointSketch
 
 
-class MemoryIndex:
+class MemoryIndex(FromOverview):
     """The index over sketches in memory; further sketches of one id are other layouts of the first."""
 
     def __init__(self, sketches: Iterable[CheckpointSketch]) -> None:
@@ -38,10 +35,6 @@ class MemoryIndex:
         """None: what is here was sketched by this version."""
         return 0
 
-    def models(self) -> list[ModelRecord]:
-        """Every model, ordered by name and id."""
-        return list(self._overview.records)
-
     def load(self, model: str) -> CheckpointSketch:
         """The sketch of the model of that id, in the layout that came first."""
         if model not in self._layouts:
@@ -56,22 +49,6 @@ class MemoryIndex:
             for layout, one in self._layouts[model].items()
         }
         return [named[layout] for layout in sorted(named)]
-
-    def same_digests(self, digests: Collection[str]) -> dict[str, list[tuple[str, str]]]:
-        """For each of `digests` that is a tensor's full or band digest: its (model id, tensor name) pairs, ordered."""
-        return self._overview.same_digests(digests)
-
-    def nearest_tensors(self, vectors: NDArray[np.float32], k: int) -> list[list[Hit]]:
-        """For each row of `vectors` (n, TENSOR_DIM) the `k` tensors of greatest inner product, best first."""
-        return self._overview.vectors.nearest_tensors(vectors, k)
-
-    def nearest_models(self, vector: NDArray[np.float32], k: int) -> list[tuple[str, float]]:
-        """The `k` models of greatest inner product with `vector` (MODEL_DIM,), best first."""
-        return self._overview.vectors.nearest_models(vector, k)
-
-    def nearest_networks(self, vectors: NDArray[np.float32], k: int) -> list[list[tuple[str, float]]]:
-        """For each row of `vectors` (n, NETWORK_DIM) the `k` models whose components fit best, best first."""
-        return self._overview.vectors.nearest_networks(vectors, k)
 
     @cached_property
     def _overview(self) -> Overview:

@@ -13,17 +13,20 @@ import stat
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from blake3 import blake3
+from numpy.typing import NDArray
 
 from lineage.atomic_write import write_whole
 from lineage.sketch.family import FAMILY
 from lineage.sketch.layouts import content_key
 from lineage.store.rows import component_params
 from lineage.store.vectors import Vectors, from_bytes, to_bytes, vectors_of
-from lineage.types import CheckpointSketch, Declared, Layout, ModelRecord
+from lineage.types import CheckpointSketch, Declared, Hit, Layout, ModelRecord
 
 SUFFIX = ".overview"
 _FORMAT = 1
@@ -147,3 +150,32 @@ def _record(fields: dict[str, Any]) -> ModelRecord:
             "layouts": tuple(Layout(**one) for one in fields["layouts"]),
         }
     )
+
+
+class FromOverview:
+    """What an index whose models are few answers from an overview of them, whatever it keeps them in."""
+
+    @cached_property
+    def _overview(self) -> Overview:
+        """What every question asks of all models, made at the first."""
+        raise NotImplementedError
+
+    def models(self) -> list[ModelRecord]:
+        """Every model, ordered by name and id."""
+        return list(self._overview.records)
+
+    def same_digests(self, digests: Collection[str]) -> dict[str, list[tuple[str, str]]]:
+        """For each of `digests` that is a tensor's full or band digest: its (model id, tensor name) pairs, ordered."""
+        return self._overview.same_digests(digests)
+
+    def nearest_tensors(self, vectors: NDArray[np.float32], k: int) -> list[list[Hit]]:
+        """For each row of `vectors` (n, TENSOR_DIM) the `k` tensors of greatest inner product, best first."""
+        return self._overview.vectors.nearest_tensors(vectors, k)
+
+    def nearest_models(self, vector: NDArray[np.float32], k: int) -> list[tuple[str, float]]:
+        """The `k` models of greatest inner product with `vector` (MODEL_DIM,), best first."""
+        return self._overview.vectors.nearest_models(vector, k)
+
+    def nearest_networks(self, vectors: NDArray[np.float32], k: int) -> list[list[tuple[str, float]]]:
+        """For each row of `vectors` (n, NETWORK_DIM) the `k` models whose components fit best, best first."""
+        return self._overview.vectors.nearest_networks(vectors, k)
