@@ -16,6 +16,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -60,16 +61,21 @@ def commit() -> str:
 
 
 def alone(file: str) -> Outcome:
-    """Run one file and keep what pytest printed."""
+    """Run one file and keep what pytest printed.
+
+    Each has its own folder for temporary files: two runs that end together would delete the same old ones in a shared one.
+    """
     started = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", file],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    with tempfile.TemporaryDirectory(prefix="alone-", ignore_cleanup_errors=True) as folder:
+        pytest = [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider"]
+        done = subprocess.run(
+            [*pytest, f"--basetemp={Path(folder, 'tests')}", file],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
     return Outcome(file, done.returncode in (0, NO_TESTS), time.monotonic() - started, done.stdout)
 
 
