@@ -63,7 +63,7 @@ def commit() -> str:
 def alone(file: str) -> Outcome:
     """Run one file and keep what pytest printed.
 
-    Each has its own folder for temporary files: two runs that end together would delete the same old ones in a shared one.
+    Each has its own folder for temporary files: in a shared one, two runs that end together delete the same old ones.
     """
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="alone-", ignore_cleanup_errors=True) as folder:
