@@ -19,7 +19,7 @@ settings.load_profile("same-every-time")
 
 
 HERE = Path(__file__).parent
-UNTRACED = ("hostile", "property")
+UNTRACED = ("contract", "hostile", "property")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from blake3 import blake3
 from numpy.typing import NDArray
 
 from lineage.sketch import sketch_checkpoint
@@ -27,6 +28,7 @@ Arrays = dict[str, NDArray[Any]]
 HIDDEN, MLP, VOCAB, LAYERS = 64, 128, 200, 4
 FREE = Part("model", "unknown", None, (Axis("rows", True), Axis("columns", True)))
 CONFIG = {"model_type": "bert", "num_attention_heads": 4, "hidden_size": HIDDEN}
+_SKETCHES: dict[bytes, CheckpointSketch] = {}
 
 
 def view(name: str, array: NDArray[Any]) -> TensorView:
@@ -48,7 +50,23 @@ def sketch(
     declared: tuple[Declared, ...] = (),
     config: Mapping[str, Any] | None = None,
 ) -> CheckpointSketch:
-    """The sketch of a model that lies in memory, its tensors in the order of `arrays`."""
+    """The sketch of a model that lies in memory, its tensors in the order of `arrays`; made once of equal ones."""
+    seal = blake3(repr((depth, name, declared, config)).encode())
+    for key, array in arrays.items():
+        seal.update(f"{key} {array.dtype} {array.shape}".encode())
+        seal.update(np.ascontiguousarray(array).tobytes())
+    if seal.digest() not in _SKETCHES:
+        _SKETCHES[seal.digest()] = _sketch(arrays, depth, name, declared, config)
+    return _SKETCHES[seal.digest()]
+
+
+def _sketch(
+    arrays: Mapping[str, NDArray[Any]],
+    depth: Depth,
+    name: str,
+    declared: tuple[Declared, ...],
+    config: Mapping[str, Any] | None,
+) -> CheckpointSketch:
     made = Checkpoint(
         name=name,
         path=f"memory/{name}",
