@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_whole(target: Path, payload: bytes, *, durable: bool = True) -> None:
-    """Write `payload` so that a reader sees the old file or the whole new one, on disk before it is seen if `durable`.
+    """Write `payload` as `written_whole` does."""
+    with written_whole(target, durable=durable) as file:
+        file.write(payload)
+
+
+@contextmanager
+def written_whole(target: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
+    """A file to write in; readers see the old one or the whole new one, on disk before it is seen if `durable`.
 
     Raises OSError, which names the target, and leaves nothing behind then.
     """
@@ -16,7 +26,7 @@ def write_whole(target: Path, payload: bytes, *, durable: bool = True) -> None:
         handle, scratch = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(payload)
+                yield file
                 if durable:
                     file.flush()
                     os.fsync(file.fileno())

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
+from lineage.store import SqliteIndex
+from lineage.store.totals import recount
 from lineage.types import CheckpointSketch, Declared, Depth
 from tests.synthetic import Arrays, encoder, sketch
 
@@ -53,3 +55,9 @@ def sketched(
 ) -> CheckpointSketch:
     """The sketch of weights in memory, as if they had come from `path`."""
     return replace(sketch(weights, depth, name=name, declared=declared), path=path, licence=licence)
+
+
+def as_of_another_family(index: SqliteIndex, model: str) -> None:
+    """Make the rows of a model say what those of an older version's sketch would."""
+    index.db.execute("update models set family = 'lineage-0' where id = ?", [model])
+    recount(index.db)

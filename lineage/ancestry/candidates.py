@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from lineage.match.disguise import SUGGESTIVE, networks
-from lineage.match.values import MIN_DISTINCT
-from lineage.sketch.adapters import is_adapter
-from lineage.sketch.vectors import model_vector, query_vectors
-from lineage.store import Index
-from lineage.types import CheckpointSketch, TensorSketch
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 
-NEAREST_MODELS = 16
-NEAREST_TENSORS = 8
+from lineage.match.disguise import SUGGESTIVE
+from lineage.match.values import MIN_DISTINCT
+from lineage.sketch.adapters import kind_of
+from lineage.sketch.search_codes import asked_codes
+from lineage.store import Index
+from lineage.types import CheckpointSketch, Near, TensorSketch
+
+NEAREST = 16  # by all that votes, and by components
 NEAREST_NETWORKS = 8  # by what neurons do to the tokens
-_MOST_STRANGE = 64  # adapters asked for beyond these where a model is sought, and models where an adapter is
-_SUGGESTIVE = 0.3  # cosine of tensor vectors, whose error is 1/16: a suggestion to look, not evidence
 
 
 def candidates(query: CheckpointSketch, index: Index) -> list[str]:
@@ -21,23 +21,26 @@ def candidates(query: CheckpointSketch, index: Index) -> list[str]:
 
     Adapters are candidates for adapters, models for models.
     """
-    strange = {record.id for record in index.models() if is_adapter(record) != is_adapter(query)}
-    spare = min(len(strange), _MOST_STRANGE)
+    kind = kind_of(query)
     votes: dict[str, float] = {}
     digests = {d for t in query.tensors for d in (t.band_digest, t.digest) if d is not None and _tells(t)}
     for holders in index.same_digests(digests).values():
         for model, _ in holders:
             votes[model] = votes.get(model, 0.0) + 1.0
-    for hits in index.nearest_tensors(query_vectors(query), NEAREST_TENSORS + spare):
-        for hit in [hit for hit in hits if hit.model_id not in strange][:NEAREST_TENSORS]:
-            if hit.score > _SUGGESTIVE:
-                votes[hit.model_id] = votes.get(hit.model_id, 0.0) + hit.score
-    by_vote = [model for model in sorted(votes, key=lambda model: -votes[model]) if model not in strange]
-    found = index.nearest_models(model_vector(query), NEAREST_MODELS + spare)
-    nearest = [model for model, _ in found if model not in strange]
-    disguised = index.nearest_networks(networks(query), NEAREST_NETWORKS)
-    alike = [model for row in disguised for model, score in row if score > SUGGESTIVE]
-    return list(dict.fromkeys([*by_vote[:NEAREST_MODELS], *nearest[:NEAREST_MODELS], *alike]))
+    near = index.nearest(asked_codes(query), kind, NEAREST)
+    for model, score in (found for row in near["tensor"] for found in row):
+        votes[model] = votes.get(model, 0.0) + score
+    by_vote = sorted(votes, key=lambda model: (-votes[model], model))
+    of_kind = {record.id for record in index.records(by_vote[: 2 * NEAREST]) if kind_of(record) == kind}
+    voted = [model for model in by_vote if model in of_kind][:NEAREST]
+    alike = [model for row in near["network"] for model, score in row[:NEAREST_NETWORKS] if score > SUGGESTIVE]
+    return list(dict.fromkeys([*voted, *_in_turn([*near["component"], *near["rows"]]), *alike]))
+
+
+def _in_turn(rows: Iterable[Near]) -> Sequence[str]:
+    """The `NEAREST` models that come first in any row: a small part counts as much as a large one."""
+    ranks = zip_longest(*([model for model, _ in row] for row in rows))
+    return list(dict.fromkeys(model for rank in ranks for model in rank if model is not None))[:NEAREST]
 
 
 def _tells(tensor: TensorSketch) -> bool:

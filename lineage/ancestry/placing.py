@@ -17,9 +17,8 @@ from lineage.ancestry.layouts import fitting, in_one_layout
 from lineage.ancestry.pair.comparison import compare, excluded, left_out
 from lineage.ancestry.pair.direction import EITHER_WAY
 from lineage.ancestry.pair.relations import is_significant
-from lineage.sketch.adapters import is_adapter
 from lineage.sketch.family import FAMILY
-from lineage.store import Index
+from lineage.store import Index, models_in
 from lineage.types import (
     CheckpointSketch,
     Comparison,
@@ -67,7 +66,7 @@ _NOTHING = CheckpointSketch("", FAMILY, "full", "", "", "", "", 0, 0, ())
 def whois_model(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
     """Say what the model `query` descends from among the models of `indexes`."""
     started = time.perf_counter()
-    models = len({record.id for index in indexes for record in index.models() if not is_adapter(record)})
+    models = models_in(indexes, "model")
     held = {model: index.layouts(model) for index in indexes for model in candidates(query, index)}
     groups = fold([query, *(one for model in sorted(held) for one in held[model])])
     read, loaded = _in_one_layout(groups)

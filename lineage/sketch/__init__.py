@@ -7,30 +7,23 @@ from lineage.on_first_use import names_of
 if TYPE_CHECKING:
     from lineage.sketch.checkpoint_pass import sketch_checkpoint
     from lineage.sketch.family import FAMILY
+    from lineage.sketch.search_codes import asked_codes, kept_codes
     from lineage.sketch.sketch_file import is_sketch_file, read_sketch, write_sketch
     from lineage.sketch.tokenizer import sketch_tokenizer
     from lineage.sketch.tokenizer_file import is_tokenizer_file, read_tokenizer, write_tokenizer
-    from lineage.sketch.vectors import (
-        MODEL_DIM,
-        NETWORK_DIM,
-        TENSOR_DIM,
-        model_vector,
-        network_vectors,
-        search_vectors,
-    )
+    from lineage.sketch.vectors import network_vectors
 
 __all__ = [
-    "FAMILY", "MODEL_DIM", "NETWORK_DIM", "TENSOR_DIM",
-    "is_sketch_file", "is_tokenizer_file", "model_vector", "network_vectors", "read_sketch", "read_tokenizer",
-    "search_vectors", "sketch_checkpoint", "sketch_tokenizer", "write_sketch", "write_tokenizer",
+    "FAMILY", "asked_codes", "is_sketch_file", "is_tokenizer_file", "kept_codes", "network_vectors", "read_sketch",
+    "read_tokenizer", "sketch_checkpoint", "sketch_tokenizer", "write_sketch", "write_tokenizer",
 ]  # fmt: skip
 
 __getattr__ = names_of(
     __name__,
     {
-        "FAMILY": "family", "MODEL_DIM": "vectors", "NETWORK_DIM": "vectors", "TENSOR_DIM": "vectors",
-        "is_sketch_file": "sketch_file", "model_vector": "vectors", "network_vectors": "vectors",
-        "read_sketch": "sketch_file", "search_vectors": "vectors", "sketch_checkpoint": "checkpoint_pass",
+        "FAMILY": "family", "asked_codes": "search_codes", "is_sketch_file": "sketch_file",
+        "kept_codes": "search_codes", "network_vectors": "vectors", "read_sketch": "sketch_file",
+        "sketch_checkpoint": "checkpoint_pass",
         "is_tokenizer_file": "tokenizer_file", "read_tokenizer": "tokenizer_file", "sketch_tokenizer": "tokenizer",
         "write_sketch": "sketch_file", "write_tokenizer": "tokenizer_file",
     },

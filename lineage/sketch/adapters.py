@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from math import prod
+from typing import get_args
 
 from lineage.errors import SketchMismatch
-from lineage.types import Checkpoint, CheckpointSketch, ModelRecord, TensorSketch
+from lineage.types import Checkpoint, CheckpointSketch, ModelKind, ModelRecord, TensorSketch
 
+KINDS: tuple[ModelKind, ...] = get_args(ModelKind)
 _FORMAT = re.compile(r"peft-.+|.+-(?:lora|loha|lokr)")  # of an adapter, see lineage.checkpoints.adapters
 _LARGE = 1 << 29  # weights, which take about ten seconds
 _PRODUCT = re.compile(r"(?:lora|dora|loha|lokr)-r([1-9]\d{0,5})(-turned)?")
@@ -16,7 +18,17 @@ _PRODUCT = re.compile(r"(?:lora|dora|loha|lokr)-r([1-9]\d{0,5})(-turned)?")
 
 def is_adapter(one: CheckpointSketch | ModelRecord) -> bool:
     """Whether this is an adapter alone."""
-    return _FORMAT.fullmatch(one.format) is not None
+    return kind_of(one) == "adapter"
+
+
+def kind_of(one: CheckpointSketch | ModelRecord) -> ModelKind:
+    """What it is searched among."""
+    return kind_of_format(one.format)
+
+
+def kind_of_format(name: str) -> ModelKind:
+    """The kind of what a format of that name holds."""
+    return "adapter" if _FORMAT.fullmatch(name) else "model"
 
 
 def is_large(checkpoint: Checkpoint) -> bool:

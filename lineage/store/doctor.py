@@ -11,8 +11,9 @@ from lineage.sketch.layouts import layout_id
 from lineage.store.database import plain_errors
 from lineage.store.files import VECTORS
 from lineage.store.rows import component_params, storable, tensor_rows
+from lineage.store.segments import SUFFIX, is_sound
 from lineage.store.sqlite import SqliteIndex, sha256
-from lineage.store.vectors import SUFFIX, is_sound_cache
+from lineage.store.totals import counted, told
 from lineage.types import CheckpointSketch
 
 _COLUMNS = "model, place, name, component, digest, band_digest"
@@ -41,6 +42,8 @@ def _tables(index: SqliteIndex) -> Iterator[Finding]:
             yield Finding(True, where, f"the database is damaged ({line}): run `lineage rebuild`")
     for table, *_ in index.db.execute("PRAGMA foreign_key_check"):
         yield Finding(True, where, f"a row of {table} belongs to no model: run `lineage rebuild`")
+    if told(index.db) != counted(index.db):
+        yield Finding(True, where, "the totals are not those of the models: run `lineage rebuild`")
     unfinished = list(index.db.table("runs").rows_where("finished is null"))
     for run in unfinished:
         yield Finding(False, where, f"the ingest of {run['started']} was interrupted or still runs: it can be repeated")
@@ -113,5 +116,5 @@ def _strays(index: SqliteIndex) -> Iterator[Finding]:
 
 def _cache(index: SqliteIndex) -> Iterator[Finding]:
     for path in sorted((index.folder / VECTORS).glob(f"*{SUFFIX}")):
-        if not is_sound_cache(path):
+        if not is_sound(path):
             yield Finding(False, str(path), "a damaged cache: it is made again when it is next needed")

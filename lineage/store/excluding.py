@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Collection, Mapping
+from functools import cached_property
 
 from lineage.errors import Unknown
-from lineage.store.protocol import Index, set_id
-from lineage.types import CheckpointSketch, Hit, ModelRecord
+from lineage.sketch.adapters import kind_of
+from lineage.store.protocol import Index, toggled
+from lineage.types import CheckpointSketch, Codes, ModelKind, ModelRecord, Near, SearchCue
 
 
 class Without:
@@ -21,12 +20,11 @@ class Without:
 
     @property
     def id(self) -> str:
-        """Digest over the sketch family and the ids of the models that are left."""
-        records = self.models()
-        return set_id(records[0].family if records else "", [record.id for record in records])
+        """Name of the set of the models that are left."""
+        return toggled(self._of.id, self._model) if self._left_out else self._of.id
 
     def __len__(self) -> int:
-        return len(self.models())
+        return len(self._of) - len(self._left_out)
 
     @property
     def unsearched(self) -> int:
@@ -36,6 +34,18 @@ class Without:
     def models(self) -> list[ModelRecord]:
         """Every model but one, ordered by name and id."""
         return [record for record in self._of.models() if record.id != self._model]
+
+    def count(self, kind: ModelKind) -> int:
+        """Number of models of a kind."""
+        return self._of.count(kind) - sum(kind_of(one) == kind for one in self._left_out)
+
+    def records(self, models: Collection[str]) -> list[ModelRecord]:
+        """The models of these ids that are there, ordered by name and id."""
+        return self._of.records({*models} - {self._model})
+
+    def called(self, text: str) -> list[ModelRecord]:
+        """The models that `text` can mean."""
+        return [record for record in self._of.called(text) if record.id != self._model]
 
     def load(self, model: str) -> CheckpointSketch:
         """The whole sketch of a model. Raises Unknown for the one that is left out."""
@@ -55,21 +65,11 @@ class Without:
         kept = {digest: [pair for pair in pairs if pair[0] != self._model] for digest, pairs in found}
         return {digest: pairs for digest, pairs in kept.items() if pairs}
 
-    def nearest_tensors(self, vectors: NDArray[np.float32], k: int) -> list[list[Hit]]:
-        """For each row of `vectors` up to `k` tensors of greatest inner product, best first."""
-        own = len(self._of.load(self._model).tensors) if self._holds() else 0
-        found = self._of.nearest_tensors(vectors, k + own)
-        return [[hit for hit in hits if hit.model_id != self._model][:k] for hits in found]
+    def nearest(self, asked: Codes, kind: ModelKind, k: int) -> Mapping[SearchCue, list[Near]]:
+        """For each asked code of each cue up to `k` models of a kind, best first."""
+        found = self._of.nearest(asked, kind, k + 1)
+        return {cue: [[one for one in row if one[0] != self._model][:k] for row in rows] for cue, rows in found.items()}
 
-    def nearest_models(self, vector: NDArray[np.float32], k: int) -> list[tuple[str, float]]:
-        """The `k` models of greatest inner product with `vector`, best first."""
-        return [found for found in self._of.nearest_models(vector, k + 1) if found[0] != self._model][:k]
-
-    def _holds(self) -> bool:
-        return any(record.id == self._model for record in self._of.models())
-
-    def nearest_networks(self, vectors: NDArray[np.float32], k: int) -> list[list[tuple[str, float]]]:
-        """For each row of `vectors` (n, NETWORK_DIM) the `k` models whose components fit best, best first."""
-        own = len({one.component for one in self._of.load(self._model).neurons}) if self._holds() else 0
-        held = self._of.nearest_networks(vectors, k + own)
-        return [[found for found in row if found[0] != self._model][:k] for row in held]
+    @cached_property
+    def _left_out(self) -> list[ModelRecord]:
+        return self._of.records({self._model})

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lineage.errors import Malformed, Unknown
-from lineage.sketch import FAMILY, read_sketch
+from lineage.sketch import read_sketch
 from lineage.sketch.layouts import layout_id
 from lineage.store.files import CATALOGUE, SKETCHES
 from lineage.store.overview import (
@@ -52,7 +52,7 @@ class SketchFolder(FromOverview):
     @property
     def id(self) -> str:
         """Digest over the sketch family and the model ids."""
-        return set_id(FAMILY, tuple(self._files))
+        return set_id(self._files)
 
     def __len__(self) -> int:
         return len(self._files)

@@ -16,13 +16,13 @@ PATIENCE_S = 5.0
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Hold the index's writer lock. Raises Locked when another process still has it after PATIENCE_S seconds."""
+def writing(folder: Path, patience_s: float = PATIENCE_S) -> Iterator[None]:
+    """Hold the index's writer lock. Raises Locked when another process still has it after `patience_s` seconds."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(folder / LOCK)
     try:
-        lock.acquire(timeout=PATIENCE_S)
+        lock.acquire(timeout=patience_s)
     except Timeout:
         raise Locked(f"{folder}: {_holder(folder)} is writing to the index: run this again when it is done") from None
     try:

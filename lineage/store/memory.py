@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import cached_property
 
 from lineage.errors import Unknown
-from lineage.sketch.family import FAMILY
 from lineage.sketch.layouts import layout_id
 from lineage.store.overview import FromOverview, Overview, overview_of, record_of
 from lineage.store.protocol import set_id
@@ -25,7 +24,7 @@ class MemoryIndex(FromOverview):
     @property
     def id(self) -> str:
         """Digest over the sketch family and the model ids."""
-        return set_id(FAMILY, tuple(self._layouts))
+        return set_id(self._layouts)
 
     def __len__(self) -> int:
         return len(self._layouts)

@@ -1,7 +1,7 @@
 """What every question asks of all models of a folder of sketches, kept so that it is not worked out for each.
 
 The cache is one file: a BLAKE3 digest of 32 bytes over the rest, a line of JSON (records, and who holds which digest),
-and the search vectors as `lineage.store.vectors` writes them. It is named after the version and the files that it was
+and the search codes as `lineage.store.segments` writes them. It is named after the version and the files that it was
 made from, by their names, sizes and times. A file that is absent, damaged or another user's costs time, nothing else.
 """
 
@@ -17,19 +17,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from blake3 import blake3
-from numpy.typing import NDArray
 
 from lineage.atomic_write import write_whole
+from lineage.sketch.adapters import KINDS, kind_of
 from lineage.sketch.family import FAMILY
 from lineage.sketch.layouts import content_key
+from lineage.sketch.search_codes import kept_codes
+from lineage.store.nearest import nearest
+from lineage.store.protocol import find_model
 from lineage.store.rows import component_params
-from lineage.store.vectors import Vectors, from_bytes, to_bytes, vectors_of
-from lineage.types import CheckpointSketch, Declared, Hit, Layout, ModelRecord
+from lineage.store.segments import Segment, segment_in, segment_of, to_bytes
+from lineage.types import CheckpointSketch, Codes, Declared, Layout, ModelKind, ModelRecord, Near, SearchCue
 
 SUFFIX = ".overview"
-_FORMAT = 1
+_FORMAT = 2
 _DIGEST = 32
 _MOST_BYTES = 1 << 30
 
@@ -38,11 +40,14 @@ Holders = Mapping[str, Sequence[tuple[str, str]]]
 
 @dataclass(frozen=True)
 class Overview:
-    """Records ordered by name and id; for each digest of a tensor its (model id, tensor name) pairs, ordered."""
+    """Records ordered by name and id; for each digest of a tensor its (model id, tensor name) pairs, ordered.
+
+    `segments` hold the search codes of models, and of adapters.
+    """
 
     records: tuple[ModelRecord, ...]
     holders: Holders
-    vectors: Vectors
+    segments: Mapping[ModelKind, Segment]
 
     def same_digests(self, digests: Collection[str]) -> dict[str, list[tuple[str, str]]]:
         """As `Index.same_digests`."""
@@ -83,7 +88,11 @@ def overview_of(records: Iterable[ModelRecord], sketches: Mapping[str, Checkpoin
                 if digest is not None:
                     found.setdefault(digest, set()).add((model, tensor.name))
     holders = {digest: sorted(pairs) for digest, pairs in found.items()}
-    return Overview(tuple(sorted(records, key=lambda r: (r.name, r.id))), holders, vectors_of(sketches.items()))
+    segments = {
+        kind: segment_of({model: kept_codes(one) for model, one in sketches.items() if kind_of(one) == kind})
+        for kind in KINDS
+    }
+    return Overview(tuple(sorted(records, key=lambda r: (r.name, r.id))), holders, segments)
 
 
 def cache_file(cache: Path, files: Iterable[Path]) -> Path:
@@ -108,10 +117,16 @@ def kept_overview(place: Path) -> Overview | None:
             return None
         end = payload.index(b"\n", _DIGEST) + 1
         told = json.loads(payload[_DIGEST:end])
-        vectors = from_bytes(payload[end:])
+        segments: dict[ModelKind, Segment] = {}
+        for kind, size in zip(KINDS, told["segments"], strict=True):
+            segment = segment_in(payload[end : end + size])
+            if segment is None:
+                return None
+            segments[kind] = segment
+            end += size
         models = told["models"]
         holders = {d: [(models[i], name) for i, name in pairs] for d, pairs in told["holders"].items()}
-        return None if vectors is None else Overview(tuple(map(_record, told["records"])), holders, vectors)
+        return Overview(tuple(map(_record, told["records"])), holders, segments)
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
         return None
 
@@ -121,8 +136,14 @@ def keep_overview(place: Path, overview: Overview) -> None:
     models = [record.id for record in overview.records]
     number = {model: i for i, model in enumerate(models)}
     holders = {d: [(number[model], name) for model, name in pairs] for d, pairs in overview.holders.items()}
-    told = {"models": models, "records": [asdict(one) for one in overview.records], "holders": holders}
-    rest = json.dumps(told, separators=(",", ":")).encode() + b"\n" + to_bytes(overview.vectors)
+    segments = [to_bytes(overview.segments[kind]) for kind in KINDS]
+    told = {
+        "models": models,
+        "records": [asdict(one) for one in overview.records],
+        "holders": holders,
+        "segments": [len(one) for one in segments],
+    }
+    rest = json.dumps(told, separators=(",", ":")).encode() + b"\n" + b"".join(segments)
     with suppress(OSError):
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if _is_own(place.parent):
@@ -164,18 +185,22 @@ class FromOverview:
         """Every model, ordered by name and id."""
         return list(self._overview.records)
 
+    def count(self, kind: ModelKind) -> int:
+        """Number of models of a kind."""
+        return sum(kind_of(record) == kind for record in self._overview.records)
+
+    def records(self, models: Collection[str]) -> list[ModelRecord]:
+        """The models of these ids that are there, ordered by name and id."""
+        return [record for record in self._overview.records if record.id in models]
+
+    def called(self, text: str) -> list[ModelRecord]:
+        """The models that `text` can mean: see `find_model`."""
+        return find_model(text, self._overview.records)
+
     def same_digests(self, digests: Collection[str]) -> dict[str, list[tuple[str, str]]]:
         """For each of `digests` that is a tensor's full or band digest: its (model id, tensor name) pairs, ordered."""
         return self._overview.same_digests(digests)
 
-    def nearest_tensors(self, vectors: NDArray[np.float32], k: int) -> list[list[Hit]]:
-        """For each row of `vectors` (n, TENSOR_DIM) the `k` tensors of greatest inner product, best first."""
-        return self._overview.vectors.nearest_tensors(vectors, k)
-
-    def nearest_models(self, vector: NDArray[np.float32], k: int) -> list[tuple[str, float]]:
-        """The `k` models of greatest inner product with `vector` (MODEL_DIM,), best first."""
-        return self._overview.vectors.nearest_models(vector, k)
-
-    def nearest_networks(self, vectors: NDArray[np.float32], k: int) -> list[list[tuple[str, float]]]:
-        """For each row of `vectors` (n, NETWORK_DIM) the `k` models whose components fit best, best first."""
-        return self._overview.vectors.nearest_networks(vectors, k)
+    def nearest(self, asked: Codes, kind: ModelKind, k: int) -> Mapping[SearchCue, list[Near]]:
+        """For each asked code of each cue the `k` nearest models of a kind, best first."""
+        return nearest([self._overview.segments[kind]], asked, k)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import reduce
 from hashlib import blake2b
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from lineage.types import CheckpointSketch, Hit, ModelRecord
+from lineage.sketch.adapters import kind_of
+from lineage.sketch.family import FAMILY
+from lineage.types import CheckpointSketch, Codes, ModelKind, ModelRecord, Near, SearchCue
 
 
 class Index(Protocol):
@@ -29,6 +29,15 @@ class Index(Protocol):
     def models(self) -> list[ModelRecord]:
         """Every model, ordered by name and id."""
 
+    def count(self, kind: ModelKind) -> int:
+        """Number of models of a kind."""
+
+    def records(self, models: Collection[str]) -> list[ModelRecord]:
+        """The models of these ids that are there, ordered by name and id."""
+
+    def called(self, text: str) -> list[ModelRecord]:
+        """The models that `text` can mean: see `find_model`."""
+
     def load(self, model: str) -> CheckpointSketch:
         """The whole sketch of a model, under the index's name for it. Raises Unknown and CheckpointError.
 
@@ -44,19 +53,42 @@ class Index(Protocol):
     def same_digests(self, digests: Collection[str]) -> dict[str, list[tuple[str, str]]]:
         """For each of `digests` that is a tensor's full or band digest: its (model id, tensor name) pairs, ordered."""
 
-    def nearest_tensors(self, vectors: NDArray[np.float32], k: int) -> list[list[Hit]]:
-        """For each row of `vectors` (n, TENSOR_DIM) the `k` tensors of greatest inner product, best first."""
-
-    def nearest_models(self, vector: NDArray[np.float32], k: int) -> list[tuple[str, float]]:
-        """The `k` models of greatest inner product with `vector` (MODEL_DIM,), best first."""
-
-    def nearest_networks(self, vectors: NDArray[np.float32], k: int) -> list[list[tuple[str, float]]]:
-        """For each row of `vectors` (n, NETWORK_DIM) the `k` models whose components fit best, best first."""
+    def nearest(self, asked: Codes, kind: ModelKind, k: int) -> Mapping[SearchCue, Sequence[Near]]:
+        """For each asked code of each cue the `k` nearest models of a kind, each once, best first."""
 
 
-def set_id(family: str, models: Collection[str]) -> str:
-    """Name of a set of models: 16 hexadecimal digits over the family and the sorted ids."""
-    return blake2b("\n".join([family, *sorted(models)]).encode(), digest_size=8).hexdigest()
+EMPTY = "0" * 16
+"""The name of the set of no models."""
+
+
+def set_id(models: Iterable[str]) -> str:
+    """Name of a set of models of this version's sketch family: 16 hexadecimal digits."""
+    return reduce(toggled, models, EMPTY)
+
+
+def toggled(name: str, model: str) -> str:
+    """The name of a set with a model more or, if it was there, without it: the digests of all, added bit by bit.
+
+    So one model is added to a million without a look at them. It names a set; it is no proof of what is in it.
+    """
+    return joined(name, blake2b(f"{FAMILY}\n{model}".encode(), digest_size=8).hexdigest())
+
+
+def joined(name: str, other: str) -> str:
+    """The name of two sets together that have no model in common."""
+    return f"{int(name, 16) ^ int(other, 16):016x}"
+
+
+def models_in(indexes: Sequence[Index], kind: ModelKind) -> int:
+    """Number of models of a kind in all of the indexes together, those that two of them hold once.
+
+    Asks the largest for the ids of the others.
+    """
+    if not indexes:
+        return 0
+    *rest, largest = sorted(indexes, key=len)
+    ids = {record.id for index in rest for record in index.models() if kind_of(record) == kind}
+    return largest.count(kind) + len(ids) - sum(kind_of(one) == kind for one in largest.records(ids))
 
 
 def find_model(text: str, records: Sequence[ModelRecord]) -> list[ModelRecord]:

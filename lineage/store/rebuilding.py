@@ -19,8 +19,9 @@ from lineage.store.graph_cache import FOLDER as GRAPHS
 from lineage.store.lock import writing
 from lineage.store.rows import PARTS, Row, begin_run, delete_model, insert_layout, insert_model, now
 from lineage.store.schema import is_current, upgrade
+from lineage.store.segments import SUFFIX
 from lineage.store.sqlite import SqliteIndex, sha256
-from lineage.store.vectors import SUFFIX
+from lineage.store.totals import recount
 from lineage.types import CheckpointSketch
 
 
@@ -58,7 +59,8 @@ def rebuild(folder: str | Path, version: str) -> Rebuilt:
         with closing(db), db.atomic():
             for table in PARTS:
                 db.table(table).delete_where("model not in (select id from models where family != ?)", [FAMILY])
-            db.table("models").delete_where("family = ?", [FAMILY])
+            for table in ("models", "segments"):
+                db.table(table).delete_where("family = ?", [FAMILY])
             others = {str(row["id"]) for row in db.table("models").rows_where()}
             run = begin_run(db, version)
             for path, sketch in _sound_sketches(where / SKETCHES, others, left_out):
@@ -67,11 +69,12 @@ def rebuild(folder: str | Path, version: str) -> Rebuilt:
                     _insert_layout(db, sketch, layout, sha256(path), known)
                 else:
                     _insert(db, sketch, sha256(path), run, known)
+            recount(db)
             db.table("runs").update(run, {"finished": now()})
         for cache in (*(where / VECTORS).glob(f"*{SUFFIX}"), *(where / GRAPHS).glob("*.json")):
             cache.unlink()
     with SqliteIndex.open(where) as index:
-        index.vectors()
+        index.settle()
         return Rebuilt(len(index), tuple(left_out))
 
 

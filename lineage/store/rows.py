@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
+from lineage.sketch.adapters import kind_of
 from lineage.sketch.layouts import content_key
+from lineage.store.totals import count
 from lineage.types import CheckpointSketch, Declared, Layout, ModelRecord
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 PARTS = ("tensors", "components", "declared", "aliases", "layouts")
 """Tables whose rows belong to one row of `models`."""
+_BATCH = 500  # SQLite takes at most 999 parameters in old builds
 
 
 def now() -> str:
@@ -56,9 +59,10 @@ def insert_model(db: Database, sketch: CheckpointSketch, file_sha256: str, run: 
             "source": storable(sketch.path), "format": storable(sketch.format),
             "architecture": storable(sketch.architecture), "params": sketch.params, "nbytes": sketch.nbytes,
             "licence": storable(sketch.licence), "added": now(), "file_sha256": file_sha256, "run": run,
-            "content": content_key(sketch),
+            "content": content_key(sketch), "kind": kind_of(sketch), "tensors": len(sketch.tensors),
         }
     )  # fmt: skip
+    count(db, sketch.id, sketch.family, kind_of(sketch), 1)
     db.table("tensors").insert_all(tensor_rows(sketch))
     db.table("components").insert_all(
         {"model": sketch.id, "name": storable(name), "params": params}
@@ -89,19 +93,34 @@ def begin_run(db: Database, version: str) -> int:
 
 
 def delete_model(db: Database, model: str) -> None:
-    """Delete the rows of one model; the caller holds the transaction."""
+    """Delete the rows of one model, if there are any; the caller holds the transaction."""
     for table in PARTS:
         db.table(table).delete_where("model = ?", [model])
+    for row in list(db.table("models").rows_where("id = ?", [model], select="family, kind, segment")):
+        count(db, model, row["family"], row["kind"], -1)
+        db.execute("update segments set dead = dead + 1 where name = ?", [row["segment"]])
     db.table("models").delete_where("id = ?", [model])
 
 
-def records(db: Database) -> list[ModelRecord]:
-    """Every model, ordered by name and id."""
-    components = _grouped(db.table("components").rows_where(order_by="params desc, name"))
-    declared = _grouped(db.table("declared").rows_where(order_by="place"))
-    aliases = _grouped(db.table("aliases").rows_where(order_by="alias"))
-    layouts = _grouped(db.table("layouts").rows_where(order_by="id"))
-    tensors = dict(db.execute("select model, count(*) from tensors group by model").fetchall())
+def records(db: Database, models: Collection[str] | None = None) -> list[ModelRecord]:
+    """The models of these ids that are there, or every model, ordered by name and id."""
+    if models is None:
+        return _records(db, "", [])
+    wanted = sorted(models)
+    batches = (wanted[start : start + _BATCH] for start in range(0, len(wanted), _BATCH))
+    found = [one for batch in batches for one in _records(db, ",".join("?" * len(batch)), batch)]
+    return sorted(found, key=lambda record: (record.name, record.id))
+
+
+def _records(db: Database, marks: str, models: Sequence[str]) -> list[ModelRecord]:
+    def rows(table: str, order: str) -> Iterable[Row]:
+        key = "id" if table == "models" else "model"
+        return db.table(table).rows_where(f"{key} in ({marks})" if marks else None, models, order_by=order)
+
+    components = _grouped(rows("components", "params desc, name"))
+    declared = _grouped(rows("declared", "place"))
+    aliases = _grouped(rows("aliases", "alias"))
+    layouts = _grouped(rows("layouts", "id"))
     return [
         ModelRecord(
             id=row["id"],
@@ -109,7 +128,7 @@ def records(db: Database) -> list[ModelRecord]:
             family=row["family"],
             depth=row["depth"],
             params=row["params"],
-            tensors=tensors.get(row["id"], 0),
+            tensors=row["tensors"],
             format=row["format"],
             architecture=row["architecture"],
             source=row["source"],
@@ -125,7 +144,7 @@ def records(db: Database) -> list[ModelRecord]:
             ),
             content=row["content"],
         )
-        for row in db.table("models").rows_where(order_by="name, id")
+        for row in rows("models", "name, id")
     ]  # fmt: skip
 
 

@@ -9,6 +9,8 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 from lineage.errors import StoreError
+from lineage.sketch.adapters import kind_of_format
+from lineage.store.totals import recount
 
 migrations = Migrations("lineage")
 
@@ -66,7 +68,32 @@ def m003_layouts(db: Database) -> None:
     db.table("models").create_index(["content"])
 
 
-_KNOWN = {m001_models.__name__, m002_find_by_digest.__name__, m003_layouts.__name__}
+@migrations()
+def m004_search(db: Database) -> None:
+    """What is searched is found without a look at every model: kinds, segments of search codes, totals."""
+    table = db.table("models")
+    table.add_column("kind", str)
+    table.add_column("tensors", int)
+    table.add_column("segment", str)
+    db.execute("update models set tensors = (select count(*) from tensors where tensors.model = models.id)")
+    db.table("segments").create(
+        {"name": str, "family": str, "kind": str, "models": int, "dead": int},
+        pk="name",
+        not_null={"family", "kind", "models", "dead"},
+    )
+    db.table("totals").create(
+        {"family": str, "kind": str, "models": int, "name": str}, pk=("family", "kind"), not_null={"models", "name"}
+    )
+    table.create_index(["family", "kind", "segment"])
+    table.create_index(["segment"])
+    table.create_index(["name"])
+    db.table("aliases").create_index(["alias"])
+    for (name,) in db.execute("select distinct format from models").fetchall():
+        db.execute("update models set kind = ? where format is ?", [kind_of_format(name or ""), name])
+    recount(db)
+
+
+_KNOWN = {m001_models.__name__, m002_find_by_digest.__name__, m003_layouts.__name__, m004_search.__name__}
 
 
 def is_current(db: Database) -> bool:

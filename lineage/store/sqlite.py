@@ -9,32 +9,33 @@ never happen.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from hashlib import file_digest
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from sqlite_utils import Database
 
-from lineage.errors import CheckpointError, Malformed, NoIndex, StoreError, Unknown
+from lineage.errors import CheckpointError, LineageError, Malformed, NoIndex, StoreError, Unknown
 from lineage.sketch import FAMILY, read_sketch, write_sketch
 from lineage.sketch.layouts import content_key, layout_id, same_weights
 from lineage.store.database import open_database, plain_errors
 from lineage.store.files import CACHE, DATABASE, SKETCHES, VECTORS, holds_index
 from lineage.store.graph_cache import FOLDER as GRAPHS
-from lineage.store.lock import HOLDER, LOCK, writing
-from lineage.store.protocol import find_model, set_id
+from lineage.store.lock import HOLDER, LOCK, PATIENCE_S, writing
+from lineage.store.protocol import find_model
 from lineage.store.rows import begin_run, delete_model, insert_layout, insert_model, now, records, storable
 from lineage.store.schema import is_current, upgrade
-from lineage.store.vectors import Vectors, cached_vectors, vectors_of
-from lineage.types import CheckpointSketch, Hit, ModelRecord
+from lineage.store.searching import Searching
+from lineage.store.totals import number_of, other_families, set_name
+from lineage.types import CheckpointSketch, Codes, ModelKind, ModelRecord, Near, SearchCue
 
 _OURS = {SKETCHES, VECTORS, GRAPHS, LOCK, HOLDER, CACHE}
 _ID = re.compile(r"[0-9a-f]{8,64}")
 _BATCH = 500  # SQLite takes at most 999 parameters in old builds
+_MOST_NOTED = 2048  # models whose search codes, ten kilobytes each, wait in memory
 
 
 class SqliteIndex:
@@ -47,9 +48,8 @@ class SqliteIndex:
     def __init__(self, folder: Path, db: Database) -> None:
         self.folder = folder
         self.db = db
-        self._held: Vectors | None = None
         self._run: int | None = None
-        self._added: dict[str, Vectors] = {}  # of this run, so that its sketches are not read back for them
+        self._searching = Searching(folder, db, self.load)
 
     @classmethod
     def open(cls, folder: str | Path) -> SqliteIndex:
@@ -96,28 +96,56 @@ class SqliteIndex:
 
     @property
     def id(self) -> str:
-        """Digest over the sketch family and the model ids."""
-        return set_id(FAMILY, tuple(self._tensor_counts()))
+        """Name of the set of the models of this version's sketch family."""
+        with plain_errors(self.folder):
+            return set_name(self.db, FAMILY)
 
     def __len__(self) -> int:
-        return len(self._tensor_counts())
+        with plain_errors(self.folder):
+            return number_of(self.db, FAMILY)
+
+    def count(self, kind: ModelKind) -> int:
+        """Number of models of a kind."""
+        with plain_errors(self.folder):
+            return number_of(self.db, FAMILY, kind)
 
     @property
     def unsearched(self) -> int:
         """Number of models of other sketch families, which no search sees."""
         with plain_errors(self.folder):
-            return self.db.table("models").count_where("family != ?", [FAMILY])
+            return other_families(self.db, FAMILY)
 
     def models(self) -> list[ModelRecord]:
         """Every model of this version's sketch family, ordered by name and id."""
-        return [record for record in self._records() if record.family == FAMILY]
+        with plain_errors(self.folder):
+            return [record for record in records(self.db) if record.family == FAMILY]
+
+    def records(self, models: Collection[str]) -> list[ModelRecord]:
+        """The models of these ids and of this version's sketch family that are there, ordered by name and id."""
+        with plain_errors(self.folder):
+            return [record for record in records(self.db, models) if record.family == FAMILY]
+
+    def called(self, text: str) -> list[ModelRecord]:
+        """The models of this version's sketch family that `text` can mean: see `find_model`."""
+        return [record for record in self._called(text) if record.family == FAMILY]
 
     def find(self, text: str) -> ModelRecord:
         """The one model, of any sketch family, of that id, unique prefix, name or alias.
 
         Raises Unknown for none or several.
         """
-        return only_one(text, find_model(text, self._records()), str(self.folder))
+        return only_one(text, self._called(text), str(self.folder))
+
+    def _called(self, text: str) -> list[ModelRecord]:
+        """The models of any sketch family that `text` can mean, by the indexes of the tables."""
+        asked = (
+            "select id from models where id = :text or name = :text"
+            " union select model from aliases where alias = :text"
+            " union select id from models where :text != '' and id >= :text and id < :text || :end"
+        )
+        with plain_errors(self.folder):
+            ids = {str(one) for (one,) in self.db.execute(asked, {"text": storable(text), "end": chr(0x10FFFF)})}
+            return find_model(text, records(self.db, ids))
 
     def load(self, model: str) -> CheckpointSketch:
         """The whole sketch of the model of that id."""
@@ -164,25 +192,17 @@ class SqliteIndex:
                         found.setdefault(digest, set()).add((model, name))
         return {digest: sorted(pairs) for digest, pairs in sorted(found.items())}
 
-    def nearest_tensors(self, vectors: NDArray[np.float32], k: int) -> list[list[Hit]]:
-        """For each row of `vectors` (n, TENSOR_DIM) the `k` tensors of greatest inner product, best first."""
-        return self.vectors().nearest_tensors(vectors, k)
+    def nearest(self, asked: Codes, kind: ModelKind, k: int) -> Mapping[SearchCue, list[Near]]:
+        """For each asked code of each cue the `k` nearest models of a kind, best first."""
+        with plain_errors(self.folder):
+            if self._searching.lacks():
+                self.settle(0.0)
+            return self._searching.nearest(asked, kind, k)
 
-    def nearest_models(self, vector: NDArray[np.float32], k: int) -> list[tuple[str, float]]:
-        """The `k` models of greatest inner product with `vector` (MODEL_DIM,), best first."""
-        return self.vectors().nearest_models(vector, k)
-
-    def nearest_networks(self, vectors: NDArray[np.float32], k: int) -> list[list[tuple[str, float]]]:
-        """For each row of `vectors` (n, NETWORK_DIM) the `k` models whose components fit best, best first."""
-        return self.vectors().nearest_networks(vectors, k)
-
-    def vectors(self) -> Vectors:
-        """The search vectors of the models that are in the index now."""
-        counts = self._tensor_counts()
-        if self._held is None or set(self._held.models) != set(counts):
-            self._held = cached_vectors(self.folder / VECTORS, counts, self.load, self._added)
-            self._added.clear()
-        return self._held
+    def settle(self, patience_s: float = PATIENCE_S) -> None:
+        """Write what a search needs, so that the next one finds it; where that cannot be, a search takes longer."""
+        with suppress(LineageError, OSError, sqlite3.Error), self.writing(patience_s):
+            self._searching.settle()
 
     def sketch_file(self, model: str, layout: str | None = None) -> Path:
         """Where the sketch of that id lies, in its first layout or in a further one.
@@ -212,18 +232,6 @@ class SqliteIndex:
     def sketch_folder(self) -> Path:
         """Where the sketch files lie."""
         return self.folder / SKETCHES
-
-    def _tensor_counts(self) -> dict[str, int]:
-        query = (
-            "select m.id, (select count(*) from tensors t where t.model = m.id) from models m"
-            " where m.family = ? order by m.id"
-        )
-        with plain_errors(self.folder):
-            return dict(self.db.execute(query, [FAMILY]).fetchall())
-
-    def _records(self) -> list[ModelRecord]:
-        with plain_errors(self.folder):
-            return records(self.db)
 
     # -- writing
 
@@ -258,7 +266,9 @@ class SqliteIndex:
             for old in (file for files in replaced.values() for file in files):
                 old.unlink(missing_ok=True)
         if not is_known:
-            self._added[sketch.id] = vectors_of([(sketch.id, sketch)])
+            self._searching.note(sketch)
+            if self._searching.noted >= _MOST_NOTED:
+                self.settle()
         return not is_intact
 
     def finish_run(self) -> None:
@@ -267,8 +277,7 @@ class SqliteIndex:
             with self.writing():
                 self.db.table("runs").update(self._run, {"finished": now()})
             self._run = None
-            with suppress(Malformed):  # a damaged sketch of another run is for the search, and for `doctor`, to tell
-                self.vectors()
+            self.settle()
 
     def remove(self, model: str) -> None:
         """Take the model of that id out. Raises Unknown."""
@@ -282,9 +291,9 @@ class SqliteIndex:
                 file.unlink(missing_ok=True)
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self, patience_s: float = PATIENCE_S) -> Iterator[None]:
         """Be the only writer, and clear what a killed one left half written."""
-        with plain_errors(self.folder), writing(self.folder):
+        with plain_errors(self.folder), writing(self.folder, patience_s):
             for scratch in self.leftovers():
                 scratch.unlink(missing_ok=True)
             yield

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         InheritedPart,
         TensorMatch,
     )
-    from lineage.types.index import Hit, Layout, ModelRecord
+    from lineage.types.index import Codes, Layout, ModelKind, ModelRecord, Near, SearchCue
     from lineage.types.neurons import Neurons
     from lineage.types.places import Between, Place, Relative
     from lineage.types.policies import (
@@ -75,6 +75,7 @@ __all__ = [
     "Checkpoint",
     "CheckpointSketch",
     "Claim",
+    "Codes",
     "Comparison",
     "ComponentFinding",
     "Cue",
@@ -90,7 +91,6 @@ __all__ = [
     "ExpertMap",
     "Fit",
     "FloatArray",
-    "Hit",
     "Inherited",
     "InheritedPart",
     "Layout",
@@ -99,7 +99,9 @@ __all__ = [
     "Merge",
     "MergePart",
     "Meter",
+    "ModelKind",
     "ModelRecord",
+    "Near",
     "Neighbours",
     "Neurons",
     "Node",
@@ -115,6 +117,7 @@ __all__ = [
     "Relabelled",
     "Relation",
     "Relative",
+    "SearchCue",
     "SpecialTokens",
     "Standing",
     "Stats",
@@ -145,9 +148,11 @@ __getattr__ = names_of(
         "ComponentFinding": "evidence", "Cue": "evidence", "Declared": "checkpoints", "Depth": "words",
         "Descendant": "ancestry", "Descendants": "ancestry", "Descent": "policies", "Direction": "words",
         "Edge": "ancestry", "Evidence": "evidence", "ExpertMap": "words", "Fit": "answers", "FloatArray": "words",
-        "Excluded": "evidence", "Hit": "index", "Inherited": "evidence", "InheritedPart": "evidence",
+        "Excluded": "evidence", "Inherited": "evidence", "InheritedPart": "evidence",
         "Layout": "index", "Limits": "answers", "Lineage": "ancestry", "Merge": "ancestry", "MergePart": "ancestry",
-        "Meter": "checkpoints", "ModelRecord": "index", "Neurons": "neurons",
+        "Meter": "checkpoints",
+        "Codes": "index", "ModelKind": "index", "ModelRecord": "index", "Near": "index", "SearchCue": "index",
+        "Neurons": "neurons",
         "Node": "ancestry", "Null": "answers", "Outcome": "policies",
         "Part": "anatomy", "Place": "places", "PolicyFinding": "policies", "PolicyVerdict": "policies",
         "ReadAhead": "checkpoints", "Relabelled": "answers", "Relation": "words", "Relative": "places",

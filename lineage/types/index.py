@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lineage.types.checkpoints import Declared
 from lineage.types.words import Depth
@@ -51,10 +55,16 @@ class ModelRecord:
     content: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A tensor of an indexed model near to one of the query: model id, place in its sketch, inner product."""
+ModelKind = Literal["model", "adapter"]
+"""What is searched among its own kind only."""
 
-    model_id: str
-    tensor: int
-    score: float
+SearchCue = Literal["component", "rows", "network", "tensor"]
+"""By what a model is found: a whole component, the rows that a component has in whatever order, what its neurons do to
+the tokens, a single tensor."""
+
+Codes = Mapping[SearchCue, NDArray[np.uint8]]
+"""Search codes by cue, uint8 (n, bytes of `lineage.sketch.search_codes.WIDTHS`): the nearer two things are, the more
+bits of their codes agree."""
+
+Near = Sequence[tuple[str, float]]
+"""Ids of models with what their nearest code tells of their likeness (1: equal, about 0: strangers), best first."""

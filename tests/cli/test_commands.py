@@ -12,7 +12,7 @@ from lineage import api, store
 from lineage.sketch import read_sketch
 from tests.cli.conftest import Desk, Run, start
 from tests.relaid import renamed, turned
-from tests.small_models import saved, trained
+from tests.small_models import as_of_another_family, saved, trained
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ class TestWhois:
 
     def test_models_that_another_version_sketched_are_a_limit_of_the_answer(self, run, desk, ingested):
         with store.SqliteIndex.open(desk.index) as index:
-            index.db.execute("update models set family = 'lineage-0' where id = ?", [ingested])
+            as_of_another_family(index, ingested)
         limit = "models of the index that another version sketched: 1 (`lineage doctor` lists them)"
         answer = run("whois", desk.child, "--index", desk.index, "--no-reference", "--json").json
         assert limit in answer["limits"]["not_tested"]

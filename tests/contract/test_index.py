@@ -10,16 +10,7 @@ import numpy as np
 import pytest
 
 from lineage.errors import LineageError, Malformed, Unknown
-from lineage.sketch import (
-    FAMILY,
-    MODEL_DIM,
-    NETWORK_DIM,
-    TENSOR_DIM,
-    model_vector,
-    network_vectors,
-    search_vectors,
-    write_sketch,
-)
+from lineage.sketch import FAMILY, asked_codes, kept_codes, write_sketch
 from lineage.sketch.layouts import content_key, layout_id, names_of
 from lineage.store import Index, MemoryIndex, SketchFolder, SqliteIndex
 from lineage.types import CheckpointSketch, Declared, ModelRecord
@@ -131,33 +122,49 @@ class TestEveryIndex:
         found = index.same_digests(wanted)
         assert {model for pairs in found.values() for model, _ in pairs} == set(BY_ID)
 
-    def test_the_nearest_tensor_of_a_tensor_is_itself(self, index):
-        places, vectors, _ = search_vectors(SKETCHES[0])
-        hits = index.nearest_tensors(vectors, 2)
-        assert [(h[0].model_id, h[0].tensor) for h in hits] == [(SKETCHES[0].id, place) for place in places]
-        assert all(h[0].score >= h[1].score for h in hits)
-        assert [h[0].score for h in hits] == pytest.approx((vectors**2).sum(axis=1), rel=1e-5)
+    def test_what_is_asked_about_itself_is_nearest_to_itself_then_to_its_child(self, index):
+        found = index.nearest(kept_codes(SKETCHES[0]), "model", 3)
+        assert all(row for rows in found.values() for row in rows)
+        for cue in ("component", "rows", "network"):
+            for row in found[cue]:
+                assert row[0] == (SKETCHES[0].id, 1.0)
+                assert [score for _, score in row] == sorted((score for _, score in row), reverse=True)
+        for cue in ("component", "network"):
+            assert {row[1][0] for row in found[cue]} == {SKETCHES[1].id}
+        assert {row[0] for row in found["tensor"]} == {(SKETCHES[0].id, 1.0)}
 
-    def test_the_nearest_models_are_the_model_and_its_child(self, index):
-        found = index.nearest_models(model_vector(SKETCHES[0]), 3)
-        assert [model for model, _ in found][:2] == [SKETCHES[0].id, SKETCHES[1].id]
-        assert found[0][1] >= found[1][1] >= found[2][1]
+    def test_strangers_tensors_are_not_near(self, index):
+        found = index.nearest(asked_codes(sketched(trained(9), "unknown")), "model", 3)
+        assert not any(found["tensor"])
 
-    def test_the_nearest_network_is_that_of_the_model_then_of_its_child(self, index):
-        queries = network_vectors(SKETCHES[0])
-        (found,) = index.nearest_networks(queries, 2)
-        assert [model for model, _ in found] == [SKETCHES[0].id, SKETCHES[1].id]
-        assert found[0][1] == pytest.approx(1.0, rel=1e-5)
-        assert index.nearest_networks(queries[:0], 2) == []
+    def test_a_transposed_component_is_found(self, index):
+        turned = {name: np.ascontiguousarray(array.T) for name, array in BASE.items()}
+        found = index.nearest(asked_codes(sketched(turned, "turned")), "model", 2)
+        assert SKETCHES[0].id in {row[0][0] for row in found["component"] if row[0][1] > 0.99}
 
-    def test_k_beyond_the_index_gives_all(self, index):
-        assert len(index.nearest_models(model_vector(SKETCHES[0]), 100)) == len(SKETCHES)
-        _, vectors, _ = search_vectors(SKETCHES[0])
-        total = sum(len(search_vectors(s)[0]) for s in SKETCHES)
-        assert {len(hits) for hits in index.nearest_tensors(vectors, 10_000)} == {total}
+    def test_every_model_comes_once_and_no_more_than_asked(self, index):
+        asked = asked_codes(SKETCHES[0])
+        for k in (1, 2, 100):
+            for row in index.nearest(asked, "model", k)["component"]:
+                assert len(row) == min(k, len(SKETCHES)) == len({model for model, _ in row})
 
-    def test_no_queries_no_hits(self, index):
-        assert index.nearest_tensors(np.empty((0, TENSOR_DIM), np.float32), 3) == []
+    def test_models_are_not_searched_for_adapters(self, index):
+        assert (index.count("model"), index.count("adapter")) == (len(SKETCHES), 0)
+        assert not any(
+            row for rows in index.nearest(asked_codes(BY_ID[SKETCHES[0].id]), "adapter", 3).values() for row in rows
+        )
+
+    def test_records_of_some(self, index):
+        wanted = [SKETCHES[2].id, SKETCHES[0].id, "0" * 32]
+        assert index.records(wanted) == [record for record in index.models() if record.id in wanted]
+        assert index.records([]) == []
+
+    def test_is_called_by_id_name_or_the_beginning_of_its_id(self, index):
+        base = SKETCHES[0].id
+        assert [record.id for record in index.called(base)] == [base]
+        assert [record.id for record in index.called(base[:9])] == [base]
+        assert {record.id for record in index.called("stranger")} == {SKETCHES[2].id, SKETCHES[3].id}
+        assert index.called("") == index.called("nobody") == []
 
     def test_its_id_names_the_set_of_models_whatever_their_order(self, build, tmp_path):
         one = build(tmp_path / "one", SKETCHES)
@@ -170,9 +177,7 @@ class TestEveryIndex:
         assert len(index) == 0
         assert index.models() == []
         assert index.same_digests(["ab"]) == {}
-        assert index.nearest_models(np.zeros(MODEL_DIM, np.float32), 3) == []
-        assert index.nearest_tensors(np.zeros((1, TENSOR_DIM), np.float32), 3) == [[]]
-        assert index.nearest_networks(np.zeros((1, NETWORK_DIM), np.float32), 3) == [[]]
+        assert not any(row for rows in index.nearest(asked_codes(SKETCHES[0]), "model", 3).values() for row in rows)
 
     def test_a_damaged_sketch_is_one_clear_line(self, build_on_disk, tmp_path):
         build_on_disk(tmp_path / "index", SKETCHES[:1])

@@ -17,7 +17,7 @@ from lineage.ancestry.placing import MOST_ALTERNATIVES, unsearched
 from lineage.errors import SketchMismatch
 from lineage.sketch.adapters import is_adapter, products, rank_of
 from lineage.sketch.family import FAMILY
-from lineage.store import Index
+from lineage.store import Index, models_in
 from lineage.types import (
     Adapted,
     Addition,
@@ -41,12 +41,12 @@ def whois_adapter(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
     """Say what an adapter is to the models and the other adapters of `indexes`; it is never compared with weights."""
     started = time.perf_counter()
     changes = products(query)
-    adapters = {record.id for index in indexes for record in index.models() if is_adapter(record)}
+    adapters = models_in(indexes, "adapter")
     others = {other: products(index.load(other)) for index in indexes for other in candidates(changes, index)}
     fitting = fits(changes, indexes)
     searched = time.perf_counter()
     with threadpool_limits(limits=1, user_api="blas"):
-        compared = [compare_products(changes, other, max(1, len(adapters))) for other in others.values()]
+        compared = [compare_products(changes, other, max(1, adapters)) for other in others.values()]
         declared = frozenset(fit.model for fit in fitting.told if fit.declared)
         found, pairs = additions(changes, fitting.fitted, declared)
     compared.sort(key=_rank, reverse=True)
@@ -63,7 +63,7 @@ def whois_adapter(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
         excluded=excluded(query),
         left_out=left_out(query),
         limits=Limits(
-            models_searched=len(adapters),
+            models_searched=adapters,
             index_id="+".join(index.id for index in indexes),
             min_detectable_r=min(reaches) if reaches else None,
             transformations=TRANSFORMATIONS,

@@ -4,7 +4,7 @@ import pytest
 
 from lineage.sketch import write_sketch
 from lineage.store import SqliteIndex, examine
-from tests.small_models import sketched, trained
+from tests.small_models import as_of_another_family, sketched, trained
 
 ONE, TWO = sketched(trained(1), "one"), sketched(trained(2), "two")
 
@@ -15,7 +15,6 @@ def index(tmp_path):
         index.add(ONE, "0.0.test")
         index.add(TWO, "0.0.test")
         index.finish_run()
-        index.vectors()
         yield index
 
 
@@ -93,7 +92,7 @@ def test_lost_tables_are_damage_though_every_sketch_is_there(index):
 
 
 def test_a_damaged_cache_is_a_note(index):
-    (cache,) = (index.folder / "vectors").glob("*.vectors")
+    (cache,) = (index.folder / "vectors").glob("*.segment")
     cache.write_bytes(b"")
     (finding,) = examine(index)
     assert not finding.is_damage
@@ -101,7 +100,7 @@ def test_a_damaged_cache_is_a_note(index):
 
 
 def test_models_of_another_sketch_family_are_a_note(index):
-    index.db.execute("update models set family = 'lineage-0' where id = ?", [ONE.id])
+    as_of_another_family(index, ONE.id)
     (finding,) = [f for f in examine(index) if "family" in f.problem]
     assert not finding.is_damage
     assert [r.id for r in index.models()] == [TWO.id]

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from lineage.sketch import write_sketch
+from lineage.sketch import asked_codes, write_sketch
 from lineage.store import SketchFolder, SqliteIndex, folder
 from lineage.store.overview import SUFFIX, kept_overview
 from tests.small_models import sketched, trained
@@ -43,10 +42,8 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def asked(index: SketchFolder) -> tuple[object, ...]:
     """Everything that a search asks of all models."""
     digests = [t.digest for model in MODELS for t in model.tensors if t.digest]
-    rng = np.random.default_rng(0)
-    vectors, whole = rng.standard_normal((4, 512)).astype(np.float32), rng.standard_normal(1024).astype(np.float32)
-    nearest = index.nearest_tensors(vectors, 3), index.nearest_models(whole, 2)
-    return index.models(), index.same_digests(digests), *nearest
+    nearest = index.nearest(asked_codes(MODELS[0]), "model", 3)
+    return index.models(), index.same_digests(digests), nearest, index.count("model")
 
 
 def only(cache: Path) -> Path:

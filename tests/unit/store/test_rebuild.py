@@ -11,7 +11,7 @@ from lineage.errors import NoIndex
 from lineage.sketch import FAMILY
 from lineage.store import SqliteIndex, Without, examine, rebuild, sqlite
 from lineage.store.database import open_database
-from tests.small_models import sketched, trained
+from tests.small_models import as_of_another_family, sketched, trained
 
 ONE, TWO = sketched(trained(1), "one", path="/a/one"), sketched(trained(2), "two", path="/a/two")
 
@@ -116,7 +116,7 @@ def make_of_another_family(folder: Path, model: str) -> None:
         text = file.metadata()["lineage"].replace(FAMILY, "lineage-0")
     path.write_bytes(save(arrays, metadata={"lineage": text}))
     with SqliteIndex.open(folder) as index:
-        index.db.execute("update models set family = 'lineage-0' where id = ?", [model])
+        as_of_another_family(index, model)
         index.db.table("models").update(model, {"file_sha256": sqlite.sha256(path)})
 
 

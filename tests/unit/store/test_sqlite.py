@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lineage.errors import Locked, Malformed, NoIndex, StoreError, Unknown
+from lineage.sketch import asked_codes
 from lineage.store import SqliteIndex, lock, sqlite
 from lineage.store.lock import writing
 from lineage.types import Declared
@@ -220,5 +221,6 @@ def test_a_run_of_additions_reads_no_sketch_back(tmp_path, monkeypatch):
         for seed in (1, 2):
             index.add(sketched(trained(seed), f"net{seed}"), "0.0.test")
         index.finish_run()
-        assert len(index.vectors().models) == 2
+        found = index.nearest(asked_codes(sketched(trained(1), "query")), "model", 9)["component"][0]
+        assert {model for model, _ in found} == {record.id for record in index.models()}
         assert read == []

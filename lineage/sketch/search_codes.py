@@ -1,0 +1,116 @@
+"""By what an index finds a model: short codes of signs, whose bits agree the oftener the nearer two things are.
+
+The signs of projections of two vectors at an angle t agree with probability 1 - t / pi (Charikar 2002), so that the
+share of equal bits tells their cosine. A component is the sum of its tensors, whatever they are called and in whatever
+layer they stand: half of the layers still have a cosine of 0.7 with the whole. Codes suggest, they are never evidence.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from blake3 import blake3
+from numpy.typing import NDArray
+
+from lineage.sketch.family import UNIT_DIMS
+from lineage.sketch.vectors import is_searchable, left_signs, network_vectors, row_bits, tensor_vector, unit_vectors
+from lineage.types import CheckpointSketch, Codes, SearchCue, TensorSketch
+
+WIDTHS: dict[SearchCue, int] = {"component": 128, "rows": 32, "network": 68, "tensor": 32}
+"""Bytes of a code."""
+
+BITS: dict[SearchCue, int] = {"component": 1024, "rows": 256, "network": 528, "tensor": 256}
+"""Bits of a code that tell something; the rest are zeros."""
+
+MOST_TENSORS = 64  # of a model that are kept
+
+Bits = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+
+def kept_codes(sketch: CheckpointSketch) -> Codes:
+    """What an index keeps of a model: its components and the whole, their rows, its networks, some of its tensors."""
+    found = [tensor for tensor in sketch.tensors if is_searchable(tensor)]
+    return {
+        "component": _packed("component", [_sum(tensors) for tensors in _components(found)]),
+        "rows": _rows(found),
+        "network": _packed("network", network_vectors(sketch)),
+        "tensor": _packed("tensor", [tensor_vector(tensor) for tensor in _chosen(found)]),
+    }
+
+
+def asked_codes(sketch: CheckpointSketch) -> Codes:
+    """What is looked for: components and all tensors, each as it is and transposed, rows and networks."""
+    found = [tensor for tensor in sketch.tensors if is_searchable(tensor)]
+    components = list(_components(found))
+    return {
+        "component": _packed("component", [_sum(tensors, axis) for tensors in components for axis in (0, 1)]),
+        "rows": _rows(found),
+        "network": _packed("network", network_vectors(sketch)),
+        "tensor": _packed("tensor", [tensor_vector(tensor, axis) for tensor in found for axis in (0, 1)]),
+    }
+
+
+def likeness(cue: SearchCue, distance: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What bits that differ tell: the cosine of two vectors, of rows the share that they have in common (Jaccard)."""
+    apart = distance / BITS[cue]
+    return np.asarray(1.0 - 2.0 * apart if cue == "rows" else np.cos(np.pi * apart), np.float64)
+
+
+def _components(tensors: Iterable[TensorSketch]) -> Iterable[Sequence[TensorSketch]]:
+    """The tensors of each component, and all of them where there are several."""
+    groups: dict[str, list[TensorSketch]] = defaultdict(list)
+    for tensor in tensors:
+        groups[tensor.part.component].append(tensor)
+    yield from groups.values()
+    if len(groups) > 1:
+        yield [tensor for group in groups.values() for tensor in group]
+
+
+def _sum(tensors: Iterable[TensorSketch], axis: int = 0) -> Floats:
+    """The sum of projections of norm 1, (1024,); along axis 1 that of the transposed tensors."""
+    total = np.zeros((UNIT_DIMS, UNIT_DIMS), np.float32)
+    for tensor in tensors:
+        units = tensor.units[axis]
+        assert units is not None
+        one = left_signs(tensor.shape[axis], UNIT_DIMS) @ unit_vectors(units)
+        norm = float(np.linalg.norm(one))
+        if norm > 0:
+            total += one / norm
+    return total.reshape(-1)
+
+
+def _rows(tensors: Iterable[TensorSketch]) -> Bits:
+    """Two bits of each MinHash value of the rows of a whole component, uint8 (n, 32).
+
+    The least hash of a union is the least of those of its parts.
+    """
+    made = []
+    for group in _components(tensors):
+        hashes = [tensor.minhash for tensor in group if tensor.minhash is not None]
+        if hashes:
+            made.append(row_bits(np.minimum.reduce(hashes)))
+    return np.packbits(np.stack(made), axis=1) if made else np.empty((0, WIDTHS["rows"]), np.uint8)
+
+
+def _chosen(tensors: Sequence[TensorSketch]) -> Sequence[TensorSketch]:
+    """At most `MOST_TENSORS`, by a digest of their place, so that relatives keep the same ones."""
+
+    def draw(tensor: TensorSketch) -> bytes:
+        return blake3(
+            f"{tensor.part.component}/{tensor.part.role}/{tensor.part.layer}/{tensor.shape}".encode()
+        ).digest()
+
+    return tensors if len(tensors) <= MOST_TENSORS else sorted(tensors, key=draw)[:MOST_TENSORS]
+
+
+def _packed(cue: SearchCue, vectors: Sequence[Floats] | Floats) -> Bits:
+    """The signs of vectors as bits, uint8 (n, WIDTHS[cue]); vectors of zeros have no code."""
+    kept = [vector for vector in vectors if vector.any()]
+    if not kept:
+        return np.empty((0, WIDTHS[cue]), np.uint8)
+    bits = np.zeros((len(kept), 8 * WIDTHS[cue]), bool)
+    bits[:, : BITS[cue]] = np.stack(kept) > 0
+    return np.packbits(bits, axis=1)

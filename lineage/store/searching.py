@@ -1,0 +1,177 @@
+"""The search codes of an index on disk: segments that are written once, merged now and then, and listed in a table.
+
+A model is in the segment that its row names, or in none yet. What is in none, or in one that was lost, is made again
+from its sketch. A model that was taken out stays in its segment, as a dead one, until that is merged; answers leave it
+out. A new segment takes in those before it that are not much larger: each code is written again a few times while
+an index grows to a million models, and there are never many segments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from lineage.sketch.adapters import KINDS
+from lineage.sketch.family import FAMILY
+from lineage.sketch.search_codes import kept_codes
+from lineage.store.files import VECTORS
+from lineage.store.nearest import nearest
+from lineage.store.segments import SUFFIX, Segment, merged, name_of, read_segment, segment_of, write_segment
+from lineage.types import CheckpointSketch, Codes, ModelKind, Near, SearchCue
+
+_MOST_MERGED = 1 << 17  # models: a segment of so many takes about two gigabytes of memory while it is written
+_MOST_DEAD = 256  # by which an answer is widened
+_BATCH = 500  # SQLite takes at most 999 parameters in old builds
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row of the table `segments`."""
+
+    name: str
+    models: int
+    dead: int
+
+
+class Searching:
+    """Search in the index in `folder`, whose database is `db`; `load` gives the sketch of a model by its id."""
+
+    def __init__(self, folder: Path, db: Database, load: Callable[[str], CheckpointSketch]) -> None:
+        self._folder = folder / VECTORS
+        self._db = db
+        self._load = load
+        self._read: dict[str, Segment] = {}
+        self._made: dict[str, Codes] = {}  # of models that are in no segment yet
+        self._loose: dict[tuple[str, ...], Segment] = {}
+
+    def note(self, sketch: CheckpointSketch) -> None:
+        """Keep the codes of a model that was added, so that its sketch is not read back for them."""
+        self._made[sketch.id] = kept_codes(sketch)
+
+    @property
+    def noted(self) -> int:
+        """Number of models whose codes are kept in memory."""
+        return len(self._made)
+
+    def nearest(self, asked: Codes, kind: ModelKind, k: int) -> Mapping[SearchCue, list[Near]]:
+        """For each asked code of each cue the `k` nearest models of a kind that are in the index, best first."""
+        rows, segments = self._segments(kind)
+        spare = min(_MOST_DEAD, sum(row.dead for row in rows))
+        found = nearest(segments, asked, k + spare)
+        there = self._there(model for rows in found.values() for row in rows for model, _ in row)
+        return {cue: [[one for one in row if one[0] in there][:k] for row in rows] for cue, rows in found.items()}
+
+    def lacks(self) -> bool:
+        """Whether a model is in no segment, or in one that cannot be read."""
+        return any(self._pending(kind, self._rows(kind)) for kind in KINDS)
+
+    def settle(self) -> None:
+        """Put every model into a segment, merge what has become many, and forget files that nobody needs.
+
+        The caller is the only writer. Raises OSError; what was there before is then still right.
+        """
+        for kind in KINDS:
+            rows = self._rows(kind)
+            pending = self._pending(kind, rows)
+            if pending or any(2 * row.dead > row.models for row in rows):
+                self._settle(kind, rows, pending)
+        self._made.clear()
+        self._loose.clear()
+        known = {str(name) for (name,) in self._db.execute("select name from segments")}
+        for path in self._folder.glob("*"):
+            if path.name not in known:
+                with suppress(OSError):  # where it is mapped, some systems keep it until the next time
+                    path.unlink()
+
+    def strays(self) -> list[Path]:
+        """Files of segments that cannot be read, or that no row names."""
+        names = {str(name) for (name,) in self._db.execute("select name from segments")}
+        return sorted(path for path in self._folder.glob(f"*{SUFFIX}") if path.name not in names)
+
+    def _settle(self, kind: ModelKind, rows: Sequence[_Row], pending: Sequence[str]) -> None:
+        segments = [self._loose_segment(pending)] if pending else []
+        size, taken = len(pending), []
+        for row in sorted(rows, key=lambda row: row.models - row.dead):
+            segment = self._segment(row.name)
+            living = row.models - row.dead
+            is_small = living <= max(2 * size, 1) and size + living <= _MOST_MERGED
+            if segment is not None and (is_small or 2 * row.dead > row.models):
+                segments.insert(0, segment)
+                taken.append(row.name)
+                size += living
+        lost = [row.name for row in rows if self._segment(row.name) is None]
+        ids = [model.decode() for segment in segments for model in segment.models]
+        gone = {*ids} - self._there(ids)
+        whole = merged(segments, gone) if segments else segment_of({})
+        models = [model.decode() for model in whole.models]
+        name = name_of(kind, models)
+        if models:
+            write_segment(whole, self._folder / name)
+        with self._db.atomic():
+            for old in {*taken, *lost} - {name}:
+                self._db.execute("update models set segment = ? where segment = ?", [name if models else None, old])
+                self._db.execute("delete from segments where name = ?", [old])
+            for start in range(0, len(pending), _BATCH):
+                batch = pending[start : start + _BATCH]
+                marks = ",".join("?" * len(batch))
+                self._db.execute(f"update models set segment = ? where id in ({marks})", [name, *batch])  # noqa: S608 - marks
+            if models:
+                self._db.execute(
+                    "insert or replace into segments (name, family, kind, models, dead) values (?, ?, ?, ?, 0)",
+                    [name, FAMILY, kind, len(models)],
+                )
+        for old in taken:
+            self._read.pop(old, None)
+
+    def _rows(self, kind: ModelKind) -> list[_Row]:
+        asked = "select name, models, dead from segments where family = ? and kind = ? order by name"
+        return [_Row(str(name), int(n), int(dead)) for name, n, dead in self._db.execute(asked, [FAMILY, kind])]
+
+    def _segment(self, name: str) -> Segment | None:
+        if name not in self._read:
+            segment = read_segment(self._folder / name) if name == Path(name).name else None
+            if segment is None:
+                return None
+            self._read[name] = segment
+        return self._read[name]
+
+    def _segments(self, kind: ModelKind) -> tuple[Sequence[_Row], Sequence[Segment]]:
+        """The rows of a kind and their segments, that of the models in none last.
+
+        What a writer has merged meanwhile is looked for again, so that no model falls between two looks.
+        """
+        while True:
+            rows = self._rows(kind)
+            pending = self._pending(kind, rows)
+            found = [self._segment(row.name) for row in rows]
+            loose = [self._loose_segment(pending)] if pending else []
+            if self._rows(kind) == rows:
+                return rows, [*(one for one in found if one is not None), *loose]
+
+    def _pending(self, kind: ModelKind, rows: Iterable[_Row]) -> list[str]:
+        """Models of a kind that are in no segment that can be read, ordered."""
+        asked = "select id from models where family = ? and kind = ? and segment is ? order by id"
+        without = [None, *(row.name for row in rows if self._segment(row.name) is None)]
+        return [str(model) for name in without for (model,) in self._db.execute(asked, [FAMILY, kind, name])]
+
+    def _loose_segment(self, models: Sequence[str]) -> Segment:
+        key = tuple(models)
+        if key not in self._loose:
+            for model in models:
+                if model not in self._made:
+                    self._made[model] = kept_codes(self._load(model))
+            self._loose = {key: segment_of({model: self._made[model] for model in models})}
+        return self._loose[key]
+
+    def _there(self, models: Iterable[str]) -> set[str]:
+        wanted, found = sorted(set(models)), set()
+        for start in range(0, len(wanted), _BATCH):
+            batch = wanted[start : start + _BATCH]
+            marks = ",".join("?" * len(batch))
+            asked = f"select id from models where id in ({marks}) and family = ?"  # noqa: S608 - marks
+            found |= {str(model) for (model,) in self._db.execute(asked, [*batch, FAMILY])}
+        return found

@@ -1,0 +1,250 @@
+"""Search codes of many models in one file that is written once and mapped into memory, never read whole.
+
+The file is one line of JSON (`Head`), spaces up to a multiple of 64 bytes, and then, little-endian and each at a
+multiple of 64 bytes: the ids of the models (S64, sorted); for each cue the owner of every code (int32, ascending:
+places in the ids) and the codes; and for each band of the tensors' codes its words, sorted, with the codes that have
+them (uint32 both). A band is a place in a code at which 32 bits begin: tensors that are near agree in the first bits of
+one of them (locality-sensitive hashing in a forest, Bawa 2005), so that only those are looked at. A last line holds
+BLAKE3 over all before, for `lineage doctor`.
+
+A segment that is damaged or absent costs time, nothing else: its codes are made again from the sketches.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, BinaryIO, get_args
+
+import numpy as np
+from blake3 import blake3
+from numpy.typing import NDArray
+
+from lineage.atomic_write import written_whole
+from lineage.sketch.family import FAMILY
+from lineage.sketch.search_codes import BITS, WIDTHS
+from lineage.types import Codes, SearchCue
+
+SUFFIX = ".segment"
+BANDS = BITS["tensor"] // 16
+SCHEME = 1
+"""Of the codes and of the file: a segment of another one is made again."""
+
+CUES: tuple[SearchCue, ...] = get_args(SearchCue)
+_ID = np.dtype("S64")
+_ALIGNED = 64
+_LONGEST_HEAD = 1 << 16
+_SEAL = 65  # a line of 64 hexadecimal digits
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a segment says of itself: numbers of models and of codes by cue."""
+
+    family: str
+    scheme: int
+    models: int
+    codes: Mapping[SearchCue, int]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The search codes of a set of models; arrays as in the file, mapped or in memory.
+
+    `bands` are (words, codes that have them), one of each for every band.
+    """
+
+    models: NDArray[np.bytes_]
+    owners: Mapping[SearchCue, NDArray[np.int32]]
+    codes: Codes
+    bands: Sequence[tuple[NDArray[np.uint32], NDArray[np.uint32]]]
+
+    def __len__(self) -> int:
+        return len(self.models)
+
+
+def segment_of(codes: Mapping[str, Codes]) -> Segment:
+    """The segment of these models in memory, by id."""
+    return _sorted(sorted(codes), [codes[model] for model in sorted(codes)])
+
+
+def merged(segments: Sequence[Segment], gone: Collection[str] = ()) -> Segment:
+    """Several segments in one, without the models that are gone; of a model in two of them the last stays."""
+    names = np.concatenate([one.models for one in segments])
+    of = np.repeat(np.arange(len(segments)), [len(one) for one in segments])
+    order = np.lexsort((of, names))
+    is_last = np.ones(len(order), bool)
+    is_last[:-1] = names[order][1:] != names[order][:-1]
+    stays = order[is_last & ~np.isin(names[order], np.array(sorted(gone), _ID))]
+    number = np.full(len(names), -1, np.int32)
+    number[stays] = np.arange(len(stays), dtype=np.int32)
+    renamed = np.split(number, np.cumsum([len(one) for one in segments])[:-1])
+    owners, codes = {}, {}
+    for cue in CUES:
+        owner = np.concatenate([new[one.owners[cue]] for new, one in zip(renamed, segments, strict=True)])
+        kept = np.argsort(owner, kind="stable")[np.count_nonzero(owner < 0) :]
+        owners[cue] = owner[kept].astype(np.int32)
+        codes[cue] = np.concatenate([one.codes[cue] for one in segments])[kept]
+    return Segment(names[stays], owners, codes, _bands(codes["tensor"]))
+
+
+def _sorted(names: Sequence[str], held: Sequence[Codes]) -> Segment:
+    owners, codes = {}, {}
+    for cue in CUES:
+        counts = [len(one[cue]) for one in held]
+        owners[cue] = np.repeat(np.arange(len(held), dtype=np.int32), counts)
+        empty = np.empty((0, WIDTHS[cue]), np.uint8)
+        codes[cue] = np.concatenate([empty, *(one[cue] for one in held)])
+    return Segment(np.array(names, _ID), owners, codes, _bands(codes["tensor"]))
+
+
+def _bands(codes: NDArray[np.uint8]) -> list[tuple[NDArray[np.uint32], NDArray[np.uint32]]]:
+    made = []
+    for band in range(BANDS):
+        words = words_of(codes, band)
+        order = np.argsort(words, kind="stable").astype(np.uint32)
+        made.append((words[order], order))
+    return made
+
+
+def words_of(codes: NDArray[np.uint8], band: int) -> NDArray[np.uint32]:
+    """The 32 bits of each code that begin at a band, the first of them worth most."""
+    places = [(2 * band + i) % codes.shape[1] for i in range(4)]
+    return np.ascontiguousarray(codes[:, places]).view(">u4").reshape(-1).astype(np.uint32)
+
+
+def name_of(kind: str, models: Iterable[str]) -> str:
+    """The name of the file of exactly these models."""
+    seal = blake2b("\n".join([kind, FAMILY, str(SCHEME), *sorted(models)]).encode(), digest_size=16)
+    return f"{kind}-{seal.hexdigest()}{SUFFIX}"
+
+
+def write_segment(segment: Segment, path: Path) -> None:
+    """Write a segment so that it is there whole or not at all. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path, durable=True) as file:
+        _write(segment, file)
+
+
+def _write(segment: Segment, file: BinaryIO) -> None:
+    seal = blake3()
+
+    def put(payload: Any) -> None:
+        seal.update(payload)
+        file.write(payload)
+
+    head = Head(FAMILY, SCHEME, len(segment), {cue: len(segment.codes[cue]) for cue in CUES})
+    line = json.dumps(asdict(head)).encode()
+    put(line + b" " * (-(len(line) + 1) % _ALIGNED) + b"\n")
+    for array, dtype in _arrays(segment):
+        payload = np.ascontiguousarray(array, dtype)
+        if payload.nbytes:
+            put(payload.data.cast("B"))
+        put(bytes(-payload.nbytes % _ALIGNED))
+    file.write(seal.hexdigest().encode() + b"\n")
+
+
+def _arrays(segment: Segment) -> Iterator[tuple[NDArray[Any], str]]:
+    yield segment.models, "S64"
+    for cue in CUES:
+        yield segment.owners[cue], "<i4"
+        yield segment.codes[cue], "u1"
+    for words, order in segment.bands:
+        yield words, "<u4"
+        yield order, "<u4"
+
+
+def read_segment(path: Path) -> Segment | None:
+    """The segment in a file, mapped; None where the file is damaged, of another scheme or absent.
+
+    Its size must be what its head says and its numbers must point into it; that it holds what was written is for
+    `is_sound` to say, which reads all of it.
+    """
+    try:
+        with path.open("rb") as file:
+            line = file.readline(_LONGEST_HEAD)
+            head = _head(line, os.fstat(file.fileno()).st_size)
+        if head is None:
+            return None
+        return _parsed(np.memmap(path, np.uint8, "r", offset=len(line), shape=(_nbytes(head),)), head)
+    except (OSError, ValueError):
+        return None
+
+
+def segment_in(payload: bytes) -> Segment | None:
+    """The segment in the bytes of a file, as `read_segment`."""
+    line = payload[: payload.find(b"\n", 0, _LONGEST_HEAD) + 1]
+    head = _head(line, len(payload))
+    return None if head is None else _parsed(np.frombuffer(payload, np.uint8, _nbytes(head), len(line)), head)
+
+
+def to_bytes(segment: Segment) -> bytes:
+    """The file of a segment."""
+    file = io.BytesIO()
+    _write(segment, file)
+    return file.getvalue()
+
+
+def _head(line: bytes, size: int) -> Head | None:
+    """The head of a file of that size; None where it does not fit it, or is of another scheme."""
+    try:
+        told = json.loads(line)
+        head = Head(
+            str(told["family"]), int(told["scheme"]), int(told["models"]), {c: int(told["codes"][c]) for c in CUES}
+        )
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return None
+    counts = (head.models, *head.codes.values())
+    is_ours = (head.family, head.scheme) == (FAMILY, SCHEME) and min(counts) >= 0 and max(counts) <= size
+    return head if is_ours and len(line) + _nbytes(head) + _SEAL == size else None
+
+
+def is_sound(path: Path) -> bool:
+    """Whether a file holds what was written, by its last line."""
+    if read_segment(path) is None:
+        return False
+    seal = blake3()
+    with path.open("rb") as file:
+        left = os.fstat(file.fileno()).st_size - _SEAL
+        while left and (block := file.read(min(left, 1 << 20))):
+            seal.update(block)
+            left -= len(block)
+        return file.read() == seal.hexdigest().encode() + b"\n"
+
+
+def _sizes(head: Head) -> Iterator[tuple[int, str, tuple[int, ...]]]:
+    yield _ID.itemsize * head.models, "S64", (head.models,)
+    for cue in CUES:
+        n = head.codes[cue]
+        yield 4 * n, "<i4", (n,)
+        yield n * WIDTHS[cue], "u1", (n, WIDTHS[cue])
+    for _ in range(2 * BANDS):
+        yield 4 * head.codes["tensor"], "<u4", (head.codes["tensor"],)
+
+
+def _nbytes(head: Head) -> int:
+    return sum(size + -size % _ALIGNED for size, *_ in _sizes(head))
+
+
+def _parsed(body: NDArray[np.uint8], head: Head) -> Segment | None:
+    arrays: list[Any] = []
+    start = 0
+    for size, dtype, shape in _sizes(head):
+        arrays.append(body[start : start + size].view(dtype).reshape(shape))
+        start += size + -size % _ALIGNED
+    pairs = arrays[1 : 1 + 2 * len(CUES)]
+    owners = dict(zip(CUES, pairs[::2], strict=True))
+    if any(len(owner) and not 0 <= owner[0] <= owner[-1] < head.models for owner in owners.values()):
+        return None
+    bands = arrays[1 + 2 * len(CUES) :]
+    return Segment(
+        arrays[0],
+        owners,
+        dict(zip(CUES, pairs[1::2], strict=True)),
+        list(zip(bands[::2], bands[1::2], strict=True)),
+    )

@@ -1,0 +1,62 @@
+"""How many models of each kind an index has, and the name of their set, kept so that nobody counts."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from lineage.store.protocol import EMPTY, joined, toggled
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+
+def count(db: Database, model: str, family: str, kind: str, change: int) -> None:
+    """Count a model that comes (`change` 1) or goes (-1); the caller holds the transaction."""
+    rows = db.execute("select models, name from totals where family = ? and kind = ?", [family, kind]).fetchall()
+    number, name = rows[0] if rows else (0, EMPTY)
+    db.execute(
+        "insert or replace into totals (family, kind, models, name) values (?, ?, ?, ?)",
+        [family, kind, number + change, toggled(name, model)],
+    )
+
+
+def counted(db: Database) -> dict[tuple[str, str], tuple[int, str]]:
+    """What the totals must be, (number, name of the set) by family and kind, from a look at every model."""
+    found: dict[tuple[str, str], tuple[int, str]] = {}
+    for model, family, kind in db.execute("select id, family, kind from models"):
+        number, name = found.get((family, kind), (0, EMPTY))
+        found[family, kind] = number + 1, toggled(name, model)
+    return found
+
+
+def told(db: Database) -> dict[tuple[str, str], tuple[int, str]]:
+    """What the totals are, without empty ones."""
+    rows = db.execute("select family, kind, models, name from totals where models != 0 or name != ?", [EMPTY])
+    return {(family, kind): (number, name) for family, kind, number, name in rows}
+
+
+def recount(db: Database) -> None:
+    """Set every total right; the caller holds the transaction."""
+    db.execute("delete from totals")
+    db.table("totals").insert_all(
+        {"family": family, "kind": kind, "models": number, "name": name}
+        for (family, kind), (number, name) in counted(db).items()
+    )
+
+
+def set_name(db: Database, family: str) -> str:
+    """The name of the set of all models of a sketch family."""
+    return reduce(joined, (name for (name,) in db.execute("select name from totals where family = ?", [family])), EMPTY)
+
+
+def number_of(db: Database, family: str, kind: str | None = None) -> int:
+    """Number of models of a sketch family, of one kind or of all."""
+    where, asked = ("", [family]) if kind is None else (" and kind = ?", [family, kind])
+    query = f"select coalesce(sum(models), 0) from totals where family = ?{where}"  # noqa: S608 - two fixed texts
+    return int(db.execute(query, asked).fetchone()[0])
+
+
+def other_families(db: Database, family: str) -> int:
+    """Number of models of all sketch families but one."""
+    return int(db.execute("select coalesce(sum(models), 0) from totals where family != ?", [family]).fetchone()[0])
