@@ -8,12 +8,14 @@ from itertools import zip_longest
 from lineage.match.disguise import SUGGESTIVE
 from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.adapters import kind_of
-from lineage.sketch.search_codes import asked_codes
+from lineage.sketch.search_codes import asked_codes, nearest_stranger, surprise
 from lineage.store import Index
-from lineage.types import CheckpointSketch, Near, TensorSketch
+from lineage.types import CheckpointSketch, Near, SearchCue, TensorSketch
 
 NEAREST = 16  # by all that votes, and by components
+LEAST = 8  # that are compared though none is nearer than a stranger: a search may not see what a comparison does
 NEAREST_NETWORKS = 8  # by what neurons do to the tokens
+_CODES = 4  # of a model, as most have three components
 
 
 def candidates(query: CheckpointSketch, index: Index) -> list[str]:
@@ -34,13 +36,18 @@ def candidates(query: CheckpointSketch, index: Index) -> list[str]:
     of_kind = {record.id for record in index.records(by_vote[: 2 * NEAREST]) if kind_of(record) == kind}
     voted = [model for model in by_vote if model in of_kind][:NEAREST]
     alike = [model for row in near["network"] for model, score in row[:NEAREST_NETWORKS] if score > SUGGESTIVE]
-    return list(dict.fromkeys([*voted, *_in_turn([*near["component"], *near["rows"]]), *alike]))
+    beyond = nearest_stranger(_CODES * index.count(kind))
+    parts: list[tuple[SearchCue, Near]] = [(cue, row) for cue in ("component", "rows") for row in near[cue]]
+    related = _in_turn([[one for one in row if surprise(cue, one[1]) > beyond] for cue, row in parts])
+    found = list(dict.fromkeys([*voted, *related[:NEAREST], *alike]))
+    others = [model for model in _in_turn([row for _, row in parts]) if model not in found]
+    return found + others[: max(0, LEAST - len(found))]
 
 
 def _in_turn(rows: Iterable[Near]) -> Sequence[str]:
-    """The `NEAREST` models that come first in any row: a small part counts as much as a large one."""
+    """The models that come first in any row, then those that come second...: a small part counts as a large one."""
     ranks = zip_longest(*([model for model, _ in row] for row in rows))
-    return list(dict.fromkeys(model for rank in ranks for model in rank if model is not None))[:NEAREST]
+    return list(dict.fromkeys(model for rank in ranks for model in rank if model is not None))
 
 
 def _tells(tensor: TensorSketch) -> bool:

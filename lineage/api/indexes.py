@@ -114,7 +114,7 @@ def rebuild(index: str | Path | None = None) -> Rebuilt:
 def held(text: str, searched: Iterable[Index]) -> tuple[ModelRecord, Index]:
     """The one model that `text` means, the user's own index first."""
     for index in searched:
-        found = store.find_model(text, index.models())
+        found = index.called(text)
         if found:
             return store.only_one(text, found, "the index"), index
     hint = hub_hint(text)

@@ -7,6 +7,7 @@ layer they stand: half of the layers still have a cosine of 0.7 with the whole. 
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -57,6 +58,17 @@ def likeness(cue: SearchCue, distance: NDArray[np.int64]) -> NDArray[np.float64]
     """What bits that differ tell: the cosine of two vectors, of rows the share that they have in common (Jaccard)."""
     apart = distance / BITS[cue]
     return np.asarray(1.0 - 2.0 * apart if cue == "rows" else np.cos(np.pi * apart), np.float64)
+
+
+def surprise(cue: SearchCue, likeness: float) -> float:
+    """How many spreads nearer than strangers, whose bits agree as two coins do."""
+    agreeing = likeness / 2.0 if cue == "rows" else math.asin(max(-1.0, min(1.0, likeness))) / math.pi
+    return 2.0 * agreeing * math.sqrt(BITS[cue])
+
+
+def nearest_stranger(tries: int) -> float:
+    """The surprise that the nearest of so many strangers has: sqrt(2 ln n) bounds the largest of n normal numbers."""
+    return math.sqrt(2.0 * math.log(max(2, tries)))
 
 
 def _components(tensors: Iterable[TensorSketch]) -> Iterable[Sequence[TensorSketch]]:

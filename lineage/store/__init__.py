@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lineage.store.folder import SketchFolder
     from lineage.store.graph_cache import keep_graph, kept_graph
     from lineage.store.memory import MemoryIndex
-    from lineage.store.protocol import Index, find_model, models_in
+    from lineage.store.protocol import Index, models_in
     from lineage.store.public_addresses import addresses
     from lineage.store.rebuilding import Rebuilt, rebuild
     from lineage.store.reference import reference_index
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SKETCHES", "Finding", "Index", "Known", "MemoryIndex", "Rebuilt", "SketchFolder", "SqliteIndex", "Without",
-    "addresses", "catalogue", "examine", "find_model", "holds_index", "keep_graph", "kept_graph", "models_in",
+    "addresses", "catalogue", "examine", "holds_index", "keep_graph", "kept_graph", "models_in",
     "only_one", "rebuild", "reference_index", "reference_tokenizers",
 ]  # fmt: skip
 
@@ -33,7 +33,7 @@ __getattr__ = names_of(
         "Finding": "doctor", "Index": "protocol", "Known": "catalogue_records", "MemoryIndex": "memory",
         "Rebuilt": "rebuilding", "SKETCHES": "files", "SketchFolder": "folder", "SqliteIndex": "sqlite",
         "Without": "excluding", "addresses": "public_addresses", "catalogue": "catalogue_records", "examine": "doctor",
-        "find_model": "protocol", "holds_index": "files", "keep_graph": "graph_cache", "kept_graph": "graph_cache",
+        "holds_index": "files", "keep_graph": "graph_cache", "kept_graph": "graph_cache",
         "models_in": "protocol",
         "only_one": "sqlite", "rebuild": "rebuilding", "reference_index": "reference",
         "reference_tokenizers": "shipped_tokenizers",

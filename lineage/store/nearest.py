@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.sketch.search_codes import BITS, likeness
+from lineage.sketch.search_codes import BITS, likeness, nearest_stranger
 from lineage.store.segments import Segment, words_of
 from lineage.types import Codes, Near, SearchCue
 
@@ -64,9 +64,7 @@ def _tensors(segment: Segment, asked: Bits) -> _Found:
     pairs = pairs[np.diff(pairs, prepend=-1) != 0]
     rows, places = pairs // len(codes), pairs % len(codes)
     distance = np.bitwise_count(asked[rows] ^ codes[places]).sum(axis=1, dtype=np.int64)
-    # Of so many strangers the nearest is half of the bits away, less this many spreads of a fair coin.
-    reach = math.sqrt(2.0 * math.log(max(2, len(pairs))))
-    is_near = distance <= bits / 2.0 - reach * math.sqrt(bits) / 2.0
+    is_near = distance <= bits / 2.0 - nearest_stranger(len(pairs)) * math.sqrt(bits) / 2.0
     near = likeness("tensor", distance[is_near])
     return rows[is_near], segment.owners["tensor"][places[is_near]].astype(np.int64), near
 
