@@ -59,5 +59,7 @@ def sketched(
 
 def as_of_another_family(index: SqliteIndex, model: str) -> None:
     """Make the rows of a model say what those of an older version's sketch would."""
-    index.db.execute("update models set family = 'lineage-0' where id = ?", [model])
+    index.db.execute("update models set family = 'lineage-0', segment = null where id = ?", [model])
+    index.db.execute("delete from segments")
+    index.db.execute("update models set segment = null")
     recount(index.db)

@@ -8,7 +8,7 @@ from itertools import zip_longest
 from lineage.match.disguise import SUGGESTIVE
 from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.adapters import kind_of
-from lineage.sketch.search_codes import asked_codes, nearest_stranger, surprise
+from lineage.sketch.search_codes import asked_codes, nearest_stranger, surprise, turned_codes
 from lineage.store import Index
 from lineage.types import CheckpointSketch, Near, SearchCue, TensorSketch
 
@@ -29,19 +29,27 @@ def candidates(query: CheckpointSketch, index: Index) -> list[str]:
     for holders in index.same_digests(digests).values():
         for model, _ in holders:
             votes[model] = votes.get(model, 0.0) + 1.0
-    near = index.nearest(asked_codes(query), kind, NEAREST)
-    for model, score in (found for row in near["tensor"] for found in row):
+    beyond = nearest_stranger(_CODES * index.count(kind))
+    straight = index.nearest(asked_codes(query), kind, NEAREST)
+    open_ones = {i for i, row in enumerate(straight["component"]) if not _beyond("component", row, beyond)}
+    turned = index.nearest(turned_codes(query, open_ones), kind, NEAREST)
+    for model, score in (found for near in (straight, turned) for row in near["tensor"] for found in row):
         votes[model] = votes.get(model, 0.0) + score
     by_vote = sorted(votes, key=lambda model: (-votes[model], model))
     of_kind = {record.id for record in index.records(by_vote[: 2 * NEAREST]) if kind_of(record) == kind}
     voted = [model for model in by_vote if model in of_kind][:NEAREST]
-    alike = [model for row in near["network"] for model, score in row[:NEAREST_NETWORKS] if score > SUGGESTIVE]
-    beyond = nearest_stranger(_CODES * index.count(kind))
-    parts: list[tuple[SearchCue, Near]] = [(cue, row) for cue in ("component", "rows") for row in near[cue]]
-    related = _in_turn([[one for one in row if surprise(cue, one[1]) > beyond] for cue, row in parts])
+    alike = [model for row in straight["network"] for model, score in row[:NEAREST_NETWORKS] if score > SUGGESTIVE]
+    parts: list[tuple[SearchCue, Near]] = [("component", row) for row in straight["component"]]
+    parts += [("component", row) for row in turned["component"]] + [("rows", row) for row in straight["rows"]]
+    related = _in_turn([_beyond(cue, row, beyond) for cue, row in parts])
     found = list(dict.fromkeys([*voted, *related[:NEAREST], *alike]))
     others = [model for model in _in_turn([row for _, row in parts]) if model not in found]
     return found + others[: max(0, LEAST - len(found))]
+
+
+def _beyond(cue: SearchCue, row: Near, least: float) -> Near:
+    """What is nearer than strangers are."""
+    return [one for one in row if surprise(cue, one[1]) > least]
 
 
 def _in_turn(rows: Iterable[Near]) -> Sequence[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 from blake3 import blake3
@@ -19,7 +19,7 @@ from lineage.sketch.family import UNIT_DIMS
 from lineage.sketch.vectors import is_searchable, left_signs, network_vectors, row_bits, tensor_vector, unit_vectors
 from lineage.types import CheckpointSketch, Codes, SearchCue, TensorSketch
 
-WIDTHS: dict[SearchCue, int] = {"component": 128, "rows": 32, "network": 68, "tensor": 32}
+WIDTHS: dict[SearchCue, int] = {"component": 128, "rows": 32, "network": 72, "tensor": 32}
 """Bytes of a code."""
 
 BITS: dict[SearchCue, int] = {"component": 1024, "rows": 256, "network": 528, "tensor": 256}
@@ -33,25 +33,46 @@ Floats = NDArray[np.float32]
 
 def kept_codes(sketch: CheckpointSketch) -> Codes:
     """What an index keeps of a model: its components and the whole, their rows, its networks, some of its tensors."""
-    found = [tensor for tensor in sketch.tensors if is_searchable(tensor)]
-    return {
-        "component": _packed("component", [_sum(tensors) for tensors in _components(found)]),
-        "rows": _rows(found),
-        "network": _packed("network", network_vectors(sketch)),
-        "tensor": _packed("tensor", [tensor_vector(tensor) for tensor in _chosen(found)]),
-    }
+    found = _searchable(sketch)
+    return _codes(sketch, found, _chosen(found))
 
 
 def asked_codes(sketch: CheckpointSketch) -> Codes:
-    """What is looked for: components and all tensors, each as it is and transposed, rows and networks."""
-    found = [tensor for tensor in sketch.tensors if is_searchable(tensor)]
-    components = list(_components(found))
+    """What is looked for: components and the whole, their rows, networks, and every tensor."""
+    found = _searchable(sketch)
+    return _codes(sketch, found, found)
+
+
+def turned_codes(sketch: CheckpointSketch, components: Collection[int]) -> Codes:
+    """The same of transposed tensors: of those components whose places among `asked_codes` are given, and the whole."""
+    *groups, whole = list(_components(_searchable(sketch))) or [()]
+    chosen = [group for i, group in enumerate(groups or [whole]) if i in components]
+    tensors = [tensor for group in chosen for tensor in group]
+    sums = [*chosen, whole] if groups else [whole]
     return {
-        "component": _packed("component", [_sum(tensors, axis) for tensors in components for axis in (0, 1)]),
-        "rows": _rows(found),
-        "network": _packed("network", network_vectors(sketch)),
-        "tensor": _packed("tensor", [tensor_vector(tensor, axis) for tensor in found for axis in (0, 1)]),
+        "component": _packed("component", [_sum(group, axis=1) for group in sums if group]),
+        "rows": np.empty((0, WIDTHS["rows"]), np.uint8),
+        "network": np.empty((0, WIDTHS["network"]), np.uint8),
+        "tensor": _packed("tensor", _some(tensor_vector(tensor, axis=1) for tensor in tensors)),
     }
+
+
+def _codes(sketch: CheckpointSketch, found: Sequence[TensorSketch], tensors: Iterable[TensorSketch]) -> Codes:
+    return {
+        "component": _packed("component", [_sum(group) for group in _components(found)]),
+        "rows": _rows(found),
+        "network": _packed("network", _some(network_vectors(sketch))),
+        "tensor": _packed("tensor", _some(map(tensor_vector, tensors))),
+    }
+
+
+def _searchable(sketch: CheckpointSketch) -> list[TensorSketch]:
+    return [tensor for tensor in sketch.tensors if is_searchable(tensor)]
+
+
+def _some(vectors: Iterable[Floats]) -> list[Floats]:
+    """Vectors that are not all zeros, as those of constant tensors are."""
+    return [vector for vector in vectors if vector.any()]
 
 
 def likeness(cue: SearchCue, distance: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -118,11 +139,10 @@ def _chosen(tensors: Sequence[TensorSketch]) -> Sequence[TensorSketch]:
     return tensors if len(tensors) <= MOST_TENSORS else sorted(tensors, key=draw)[:MOST_TENSORS]
 
 
-def _packed(cue: SearchCue, vectors: Sequence[Floats] | Floats) -> Bits:
-    """The signs of vectors as bits, uint8 (n, WIDTHS[cue]); vectors of zeros have no code."""
-    kept = [vector for vector in vectors if vector.any()]
-    if not kept:
+def _packed(cue: SearchCue, vectors: Sequence[Floats]) -> Bits:
+    """The signs of vectors as bits, uint8 (n, WIDTHS[cue])."""
+    if not vectors:
         return np.empty((0, WIDTHS[cue]), np.uint8)
-    bits = np.zeros((len(kept), 8 * WIDTHS[cue]), bool)
-    bits[:, : BITS[cue]] = np.stack(kept) > 0
+    bits = np.zeros((len(vectors), 8 * WIDTHS[cue]), bool)
+    bits[:, : BITS[cue]] = np.stack(vectors) > 0
     return np.packbits(bits, axis=1)

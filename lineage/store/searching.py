@@ -62,6 +62,8 @@ class Searching:
         rows, segments = self._segments(kind)
         spare = min(_MOST_DEAD, sum(row.dead for row in rows))
         found = nearest(segments, asked, k + spare)
+        for segment in segments:
+            segment.let_go()
         there = self._there(model for rows in found.values() for row in rows for model, _ in row)
         return {cue: [[one for one in row if one[0] in there][:k] for row in rows] for cue, rows in found.items()}
 
@@ -172,6 +174,6 @@ class Searching:
         for start in range(0, len(wanted), _BATCH):
             batch = wanted[start : start + _BATCH]
             marks = ",".join("?" * len(batch))
-            asked = f"select id from models where id in ({marks}) and family = ?"  # noqa: S608 - marks
-            found |= {str(model) for (model,) in self._db.execute(asked, [*batch, FAMILY])}
+            asked = f"select id from models where id in ({marks})"  # noqa: S608 - marks
+            found |= {str(model) for (model,) in self._db.execute(asked, batch)}
         return found

@@ -2,10 +2,12 @@
 
 The file is one line of JSON (`Head`), spaces up to a multiple of 64 bytes, and then, little-endian and each at a
 multiple of 64 bytes: the ids of the models (S64, sorted); for each cue the owner of every code (int32, ascending:
-places in the ids) and the codes; and for each band of the tensors' codes its words, sorted, with the codes that have
-them (uint32 both). A band is a place in a code at which 32 bits begin: tensors that are near agree in the first bits of
-one of them (locality-sensitive hashing in a forest, Bawa 2005), so that only those are looked at. A last line holds
-BLAKE3 over all before, for `lineage doctor`.
+places in the ids) and the codes; the first `HEAD` bytes of each component's code; and for each band of the tensors'
+codes its words, sorted, the codes that have them, and where in both each cell begins, with the end of the last (uint32
+all). A band is a place in a code at which 32 bits begin, its words; a cell is the words that have their first bits in
+common, as many bits as leave about `CELL` strangers in one. Tensors that are near are in the same cell of some band
+(locality-sensitive hashing), so that only those are looked at. A last line holds BLAKE3 over all before, for
+`lineage doctor`.
 
 A segment that is damaged or absent costs time, nothing else: its codes are made again from the sketches.
 """
@@ -14,9 +16,10 @@ from __future__ import annotations
 
 import io
 import json
+import mmap
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, BinaryIO, get_args
@@ -32,6 +35,8 @@ from lineage.types import Codes, SearchCue
 
 SUFFIX = ".segment"
 BANDS = BITS["tensor"] // 16
+CELL = 64
+HEAD = 32
 SCHEME = 1
 """Of the codes and of the file: a segment of another one is made again."""
 
@@ -52,20 +57,33 @@ class Head:
     codes: Mapping[SearchCue, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Band:
+    """The words of a band, sorted; the codes that have them; the place in both where each cell begins, and the end."""
+
+    words: NDArray[np.uint32]
+    places: NDArray[np.uint32]
+    cells: NDArray[np.uint32]
+
+
 @dataclass(frozen=True)
 class Segment:
-    """The search codes of a set of models; arrays as in the file, mapped or in memory.
-
-    `bands` are (words, codes that have them), one of each for every band.
-    """
+    """The search codes of a set of models; arrays as in the file, mapped or in memory."""
 
     models: NDArray[np.bytes_]
     owners: Mapping[SearchCue, NDArray[np.int32]]
     codes: Codes
-    bands: Sequence[tuple[NDArray[np.uint32], NDArray[np.uint32]]]
+    heads: NDArray[np.uint8]
+    bands: Sequence[Band]
+    mapped: mmap.mmap | None = None
 
     def __len__(self) -> int:
         return len(self.models)
+
+    def let_go(self) -> None:
+        """Take no memory until the next question, where the system can do that; the file stays in its cache."""
+        if self.mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+            self.mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def segment_of(codes: Mapping[str, Codes]) -> Segment:
@@ -90,7 +108,7 @@ def merged(segments: Sequence[Segment], gone: Collection[str] = ()) -> Segment:
         kept = np.argsort(owner, kind="stable")[np.count_nonzero(owner < 0) :]
         owners[cue] = owner[kept].astype(np.int32)
         codes[cue] = np.concatenate([one.codes[cue] for one in segments])[kept]
-    return Segment(names[stays], owners, codes, _bands(codes["tensor"]))
+    return Segment(names[stays], owners, codes, _heads(codes), _bands(codes["tensor"]))
 
 
 def _sorted(names: Sequence[str], held: Sequence[Codes]) -> Segment:
@@ -100,16 +118,28 @@ def _sorted(names: Sequence[str], held: Sequence[Codes]) -> Segment:
         owners[cue] = np.repeat(np.arange(len(held), dtype=np.int32), counts)
         empty = np.empty((0, WIDTHS[cue]), np.uint8)
         codes[cue] = np.concatenate([empty, *(one[cue] for one in held)])
-    return Segment(np.array(names, _ID), owners, codes, _bands(codes["tensor"]))
+    return Segment(np.array(names, _ID), owners, codes, _heads(codes), _bands(codes["tensor"]))
 
 
-def _bands(codes: NDArray[np.uint8]) -> list[tuple[NDArray[np.uint32], NDArray[np.uint32]]]:
+def _heads(codes: Codes) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(codes["component"][:, :HEAD])
+
+
+def _bands(codes: NDArray[np.uint8]) -> list[Band]:
     made = []
     for band in range(BANDS):
         words = words_of(codes, band)
         order = np.argsort(words, kind="stable").astype(np.uint32)
-        made.append((words[order], order))
+        words, bits = words[order], cell_bits(len(words))
+        begins = np.arange(1 << bits, dtype=np.uint64) << np.uint64(32 - bits)
+        cells = np.append(np.searchsorted(words, begins.astype(np.uint32)), len(words))
+        made.append(Band(words, order, cells.astype(np.uint32)))
     return made
+
+
+def cell_bits(codes: int) -> int:
+    """How many first bits the words of a cell have in common, of so many codes."""
+    return min(24, max(0, (codes // CELL).bit_length()))
 
 
 def words_of(codes: NDArray[np.uint8], band: int) -> NDArray[np.uint32]:
@@ -154,9 +184,11 @@ def _arrays(segment: Segment) -> Iterator[tuple[NDArray[Any], str]]:
     for cue in CUES:
         yield segment.owners[cue], "<i4"
         yield segment.codes[cue], "u1"
-    for words, order in segment.bands:
-        yield words, "<u4"
-        yield order, "<u4"
+    yield segment.heads, "u1"
+    for band in segment.bands:
+        yield band.words, "<u4"
+        yield band.places, "<u4"
+        yield band.cells, "<u4"
 
 
 def read_segment(path: Path) -> Segment | None:
@@ -169,9 +201,11 @@ def read_segment(path: Path) -> Segment | None:
         with path.open("rb") as file:
             line = file.readline(_LONGEST_HEAD)
             head = _head(line, os.fstat(file.fileno()).st_size)
-        if head is None:
-            return None
-        return _parsed(np.memmap(path, np.uint8, "r", offset=len(line), shape=(_nbytes(head),)), head)
+            if head is None:
+                return None
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        segment = _parsed(np.frombuffer(mapped, np.uint8, _nbytes(head), len(line)), head)
+        return None if segment is None else replace(segment, mapped=mapped)
     except (OSError, ValueError):
         return None
 
@@ -223,8 +257,11 @@ def _sizes(head: Head) -> Iterator[tuple[int, str, tuple[int, ...]]]:
         n = head.codes[cue]
         yield 4 * n, "<i4", (n,)
         yield n * WIDTHS[cue], "u1", (n, WIDTHS[cue])
-    for _ in range(2 * BANDS):
-        yield 4 * head.codes["tensor"], "<u4", (head.codes["tensor"],)
+    yield HEAD * head.codes["component"], "u1", (head.codes["component"], HEAD)
+    n = head.codes["tensor"]
+    for _ in range(BANDS):
+        for count in (n, n, (1 << cell_bits(n)) + 1):
+            yield 4 * count, "<u4", (count,)
 
 
 def _nbytes(head: Head) -> int:
@@ -241,10 +278,6 @@ def _parsed(body: NDArray[np.uint8], head: Head) -> Segment | None:
     owners = dict(zip(CUES, pairs[::2], strict=True))
     if any(len(owner) and not 0 <= owner[0] <= owner[-1] < head.models for owner in owners.values()):
         return None
-    bands = arrays[1 + 2 * len(CUES) :]
-    return Segment(
-        arrays[0],
-        owners,
-        dict(zip(CUES, pairs[1::2], strict=True)),
-        list(zip(bands[::2], bands[1::2], strict=True)),
-    )
+    heads, *rest = arrays[1 + 2 * len(CUES) :]
+    bands = [Band(*three) for three in zip(rest[::3], rest[1::3], rest[2::3], strict=True)]
+    return Segment(arrays[0], owners, dict(zip(CUES, pairs[1::2], strict=True)), heads, bands)
