@@ -262,7 +262,15 @@ def _in_a_process(folder: Path, kept: Mapping[str, Codes], queries: int) -> tupl
 def _asked(folder: Path, kept: Mapping[str, Codes], queries: int) -> tuple[list[Asked], int]:
     with SqliteIndex.open(folder) as index:
         told = ask(index, kept, queries)
-    return told, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return told, _most_resident()
+
+
+def _most_resident() -> int:
+    """The greatest resident bytes of this process; what its parent had before it is not counted."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        return 1024 * int(next(line for line in status.read_text().splitlines() if line.startswith("VmHWM")).split()[1])
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 if __name__ == "__main__":

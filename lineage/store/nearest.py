@@ -19,7 +19,7 @@ from lineage.sketch.search_codes import BITS, likeness, nearest_stranger
 from lineage.store.segments import HEAD, Segment, cell_bits, words_of
 from lineage.types import Codes, Near, SearchCue
 
-_MOST_IN_CELL = 1024  # codes looked at for a tensor and a band: a tensor that all share is found by its digest
+_MOST_IN_CELL = 256  # codes looked at for a tensor and a band: a tensor that all share is found by its digest
 _APART = math.acos(0.8) / math.pi  # share of the bits of a word in which tensors of that correlation differ
 _A_MODEL = 4  # codes that one model may have among the nearest
 
@@ -42,6 +42,7 @@ def nearest(segments: Sequence[Segment], asked: Codes, k: int) -> Mapping[Search
             if len(codes) and len(segment.codes[cue]):
                 rows, places, distances = _near(segment, cue, codes, k)
                 models = segment.models[segment.owners[cue][places]].tolist()
+                segment.let_go()
                 for row, model, score in zip(rows.tolist(), models, likeness(cue, distances).tolist(), strict=True):
                     name = model.decode()
                     scores[row][name] = max(score, scores[row].get(name, -1.0))
@@ -51,9 +52,9 @@ def nearest(segments: Sequence[Segment], asked: Codes, k: int) -> Mapping[Search
 
 def _near(segment: Segment, cue: SearchCue, asked: Bits, k: int) -> _Found:
     """Rows of `asked`, places of near codes in the segment, and the number of bits that differ."""
-    if cue == "tensor":
-        return _tensors(segment, asked)
     codes, wanted = segment.codes[cue], _A_MODEL * k
+    if cue == "tensor":
+        return _tensors(segment, asked, wanted)
     if cue != "component":
         distances, places = _scanned(asked, codes, wanted)
     else:
@@ -76,16 +77,24 @@ def _scanned(asked: Bits, codes: Bits, k: int) -> tuple[NDArray[np.int64], NDArr
     return distances.astype(np.int64), places
 
 
-def _tensors(segment: Segment, asked: Bits) -> _Found:
+def _tensors(segment: Segment, asked: Bits, wanted: int) -> _Found:
     """The same of single tensors that are nearer than any stranger would be by chance."""
     codes, bits = segment.codes["tensor"], BITS["tensor"]
-    pairs = np.sort(np.concatenate([_in_band(segment, asked, band) for band in range(len(segment.bands))]))
+    found = []
+    for band in range(len(segment.bands)):
+        found.append(_in_band(segment, asked, band))
+        segment.let_go()  # the system maps a neighbourhood of each place that is read: of all bands that is the file
+    pairs = np.sort(np.concatenate(found))
     pairs = pairs[np.diff(pairs, prepend=-1) != 0]
     rows, places = pairs // len(codes), pairs % len(codes)
     distance = np.bitwise_count(asked.view(np.uint64)[rows] ^ codes.view(np.uint64)[places]).sum(axis=1, dtype=np.int64)
     reach = nearest_stranger(len(asked) * len(codes))
     is_near = distance <= bits / 2.0 - reach * math.sqrt(bits) / 2.0
-    return rows[is_near], places[is_near], distance[is_near]
+    rows, places, distance = rows[is_near], places[is_near], distance[is_near]
+    order = np.lexsort((places, distance, rows))
+    rank = np.arange(len(rows)) - np.searchsorted(rows, rows)  # of each in its row, once they are in order
+    kept = order[rank < wanted]
+    return rows[kept], places[kept], distance[kept]
 
 
 def _in_band(segment: Segment, asked: Bits, band: int) -> NDArray[np.int64]:

@@ -62,8 +62,6 @@ class Searching:
         rows, segments = self._segments(kind)
         spare = min(_MOST_DEAD, sum(row.dead for row in rows))
         found = nearest(segments, asked, k + spare)
-        for segment in segments:
-            segment.let_go()
         there = self._there(model for rows in found.values() for row in rows for model, _ in row)
         return {cue: [[one for one in row if one[0] in there][:k] for row in rows] for cue, rows in found.items()}
 
