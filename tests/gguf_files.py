@@ -90,6 +90,68 @@ def write_gguf(folder: Path, arrays: Mapping[str, np.ndarray]) -> Path:
     return path
 
 
+def big_endian(content: bytes) -> bytes:
+    """A file of this module in the other order of bytes, as gguf_convert_endian.py of the package makes it."""
+    return _Turned(content).whole()
+
+
+def write_gguf_big_endian(folder: Path, arrays: Mapping[str, np.ndarray]) -> Path:
+    path = write_gguf(folder, arrays)
+    path.write_bytes(big_endian(path.read_bytes()))
+    return path
+
+
+class _Turned:
+    """Turns the numbers of a file around while it walks through them."""
+
+    def __init__(self, content: bytes) -> None:
+        self._raw = bytearray(content)
+        self._at = 4
+
+    def whole(self) -> bytes:
+        self._number(4)
+        tensors, entries = self._number(8), self._number(8)
+        for _ in range(entries):
+            self._text()
+            self._value(self._number(4))
+        lines = [self._line() for _ in range(tensors)]
+        start = self._at + -self._at % 32
+        for count, code, offset in lines:
+            self._values(start + offset, count, code)
+        return bytes(self._raw)
+
+    def _number(self, width: int) -> int:
+        part = self._raw[self._at : self._at + width]
+        self._raw[self._at : self._at + width] = part[::-1]
+        self._at += width
+        return int.from_bytes(part, "little")
+
+    def _text(self) -> None:
+        length = self._number(8)
+        self._at += length
+
+    def _value(self, kind: int) -> None:
+        if kind == 8:
+            self._text()
+        elif kind == 9:
+            of, count = self._number(4), self._number(8)
+            for _ in range(count):
+                self._value(of)
+        else:
+            self._number({4: 4, 6: 4, 7: 1, 11: 8}[kind])
+
+    def _line(self) -> tuple[int, int, int]:
+        self._text()
+        sides = [self._number(8) for _ in range(self._number(4))]
+        return int(np.prod(sides)), self._number(4), self._number(8)
+
+    def _values(self, start: int, count: int, code: int) -> None:
+        width = {0: 4, 1: 2, 24: 1, 25: 2, 26: 4, 27: 8, 28: 8, 30: 2}.get(code, 2)
+        step, run = {Q4_0: (18, count // 32), Q8_0: (34, count // 32)}.get(code, (width, count))
+        for at in range(start, start + step * run, step):
+            self._raw[at : at + width] = self._raw[at : at + width][::-1]
+
+
 def write_gguf_split(folder: Path, arrays: Mapping[str, np.ndarray]) -> Path:
     """Two files; the first one alone tells the architecture."""
     names = list(arrays)

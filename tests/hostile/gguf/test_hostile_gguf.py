@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lineage.checkpoints import open_checkpoint
 from lineage.errors import CheckpointError, Malformed, Truncated, UnsupportedDtype, UnsupportedFormat
 from tests.checkpoint_files import whole
-from tests.gguf_files import F32, Q8_0, gguf_bytes, line, text, value
+from tests.gguf_files import F32, Q8_0, big_endian, gguf_bytes, line, text, value
 from tests.memory import within
 
 ONES = np.ones(8, np.float32)
@@ -92,7 +92,16 @@ HOSTILE: dict[str, tuple[bytes, type[CheckpointError], str]] = {
     "an alignment of a gigabyte": (gguf_bytes([line("w", ONES)], {"general.alignment": 1 << 30}), Malformed, "65,536"),
     "version 1": (gguf_bytes([line("w", ONES)], version=1), UnsupportedFormat, "is GGUF version 1"),
     "version 9": (gguf_bytes([line("w", ONES)], version=9), UnsupportedFormat, "is GGUF version 9"),
-    "big-endian": (gguf_bytes([line("w", ONES)], version=3 << 24), UnsupportedFormat, "is a big-endian GGUF file"),
+    "big-endian numbers, little-endian counts": (
+        gguf_bytes([line("w", ONES)], version=3 << 24), Malformed, "claims 72,057,594,037,927,936 tensors",
+    ),
+    "big-endian and cut": (big_endian(gguf_bytes([line("w", ONES)]))[:60], Truncated, "header promises"),
+    "big-endian, of a version that there is not": (
+        gguf_bytes([line("w", ONES)], version=9 << 24), UnsupportedFormat, "is GGUF version 9",
+    ),
+    "big-endian blocks that no program turns": (
+        big_endian(gguf_bytes([("w", (1, 256), 16, bytes(66))])), UnsupportedDtype, "big-endian IQ2_XXS blocks",
+    ),
     "nothing but the magic": (b"GGUF", Truncated, "header promises 8 bytes, the file has 4"),
 }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from gguf import GGMLQuantizationType, quants
 from gguf.constants import GGML_QUANT_SIZES, MODEL_ARCH_NAMES, MODEL_TENSORS, TENSOR_NAMES
+from gguf.scripts.gguf_convert_endian import convert_byteorder
 
 from lineage.checkpoints import open_checkpoint
 from lineage.checkpoints.formats.gguf.blocks import TYPES
@@ -80,6 +82,26 @@ class TestBlocks:
         for kind in kinds:
             assert np.corrcoef(found[kind].astype(np.float32).ravel(), weights.ravel())[0, 1] > 0.99
         assert found["BF16"].dtype == ml_dtypes.bfloat16
+
+    def test_what_the_formats_own_library_turned_to_the_other_order_of_bytes(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rng, lines = np.random.default_rng(0), []
+        for name in ("Q4_0", "Q8_0", "Q4_K", "Q6_K", "MXFP4"):
+            code = next(code for code, type_ in TYPES.items() if type_.name == name)
+            raw = rng.integers(0, 60, 512 // TYPES[code].block * TYPES[code].nbytes, np.uint8)
+            lines.append((name, (2, 256), code, raw.tobytes()))
+        numbers = rng.standard_normal((4, 8))
+        lines += [line(kind, numbers.astype(kind)) for kind in (np.float32, np.float16, ml_dtypes.bfloat16)]
+        little, big = tmp_path / "little.gguf", tmp_path / "big.gguf"
+        little.write_bytes(gguf_bytes([(str(name), *rest) for name, *rest in lines], LLAMA))
+        big.write_bytes(little.read_bytes())
+        monkeypatch.setattr("builtins.input", lambda _: "YES")
+        convert_byteorder(gguf.GGUFReader(big, "r+"), argparse.Namespace(order="big", dry_run=False))
+        assert open_checkpoint(big).config == open_checkpoint(little).config
+        expected = whole(open_checkpoint(little))
+        for name, array in whole(open_checkpoint(big)).items():
+            assert same_bits(array, expected[name])
 
     def test_a_band_of_a_row_of_blocks(self, tmp_path: Path) -> None:
         values = np.linspace(-1, 1, 128, dtype=np.float32)

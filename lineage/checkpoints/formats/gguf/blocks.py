@@ -73,22 +73,35 @@ TYPES: dict[int, BlockType] = {
 }
 
 
-def view(name: str, place: Place, type_: BlockType, storage: str) -> TensorView:
+# Where a block has numbers of two bytes, which are the other way round in a big-endian file. No others are known.
+# Source: `byteswap_tensors` of the gguf package's gguf_convert_endian.py.
+_PAIRS: dict[str, tuple[int, ...]] = {
+    "Q4_0": (0,), "Q8_0": (0,), "Q4_K": (0, 2), "Q6_K": (208,), "MXFP4": (), "NVFP4": (),
+}  # fmt: skip
+
+
+def view(name: str, place: Place, type_: BlockType, storage: str, *, big_endian: bool = False) -> TensorView:
     """View a tensor stored as `type_`: as it is, or dequantised to float32 a band of rows at a time.
 
-    Blocks run along the last axis, so that a band of rows is one read.
+    Blocks run along the last axis, so that a band of rows is one read. Raises UnsupportedDtype for blocks of a
+    `big_endian` file whose numbers are not known.
     """
     if type_.dtype is not None:
         return dense(name, place, storage)
+    if big_endian and type_.name not in _PAIRS:
+        raise UnsupportedDtype(
+            place.source.path, f"holds big-endian {type_.name} blocks, which are not read: convert it to little-endian"
+        )
+    pairs = _PAIRS[type_.name] if big_endian else ()
     row_bytes = place.row_elements // type_.block * type_.nbytes
 
     def rows(start: int, stop: int) -> AnyArray:
         shape = place.band_shape(start, stop)
         if len(shape) == 1:  # one row of blocks, of which the band may be a part
             first, last = start // type_.block, -(-stop // type_.block)
-            values = _read(place, type_, first * type_.nbytes, last * type_.nbytes)
+            values = _read(place, type_, pairs, first * type_.nbytes, last * type_.nbytes)
             return values[start - first * type_.block : stop - first * type_.block]
-        return _read(place, type_, start * row_bytes, stop * row_bytes).reshape(shape)
+        return _read(place, type_, pairs, start * row_bytes, stop * row_bytes).reshape(shape)
 
     return TensorView(name, place.shape, np.dtype(np.float32), rows, storage, f"gguf {type_.name.lower()}")
 
@@ -103,10 +116,13 @@ def dequantize(path: Path, type_: BlockType, blocks: Bytes) -> NDArray[np.float3
         return own(blocks) if own else _by_package(path, type_, blocks)
 
 
-def _read(place: Place, type_: BlockType, start: int, stop: int) -> NDArray[np.float32]:
+def _read(place: Place, type_: BlockType, pairs: tuple[int, ...], start: int, stop: int) -> NDArray[np.float32]:
     raw = np.empty(stop - start, np.uint8)
     place.source.fill(place.start + start, raw.data)
-    return dequantize(place.source.path, type_, raw.reshape(-1, type_.nbytes)).reshape(-1)
+    blocks = raw.reshape(-1, type_.nbytes)
+    for at in pairs:
+        blocks[:, at : at + 2] = blocks[:, at : at + 2][:, ::-1].copy()
+    return dequantize(place.source.path, type_, blocks).reshape(-1)
 
 
 def _by_package(path: Path, type_: BlockType, blocks: Bytes) -> NDArray[np.float32]:

@@ -31,7 +31,7 @@ MIN_ENTRY = 13  # bytes of a metadata entry with an empty key and a one-byte val
 MIN_TENSOR = 24  # bytes of a tensor line with an empty name and no dimension
 
 _STRING, _ARRAY = 8, 9
-_SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
+_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +51,19 @@ class Header:
 
     metadata: dict[str, Any]
     tensors: tuple[TensorLine, ...]
+    big_endian: bool = False
 
 
 def parse_header(file: ByteSource, keep: frozenset[str] = frozenset()) -> Header:
     """Parse and check the header; the tensors come in the order of their bytes.
 
     Lists whose keys are in `keep` are kept however long they are, within the limit on all lists together.
-    Raises Truncated, Malformed, UnsupportedDtype, and UnsupportedFormat for version 1 and big-endian files.
+    Raises Truncated, Malformed, UnsupportedDtype, and UnsupportedFormat for version 1.
     """
     cursor = _Cursor(file)
     cursor.take(len(MAGIC))
-    _check_version(file, cursor.number("<I"))
-    tensor_count, entry_count = cursor.number("<Q"), cursor.number("<Q")
+    cursor.big_endian = _is_big_endian(file, cursor.number("I"))
+    tensor_count, entry_count = cursor.number("Q"), cursor.number("Q")
     _check_count(cursor, tensor_count, MAX_TENSORS, MIN_TENSOR, "tensors")
     _check_count(cursor, entry_count, MAX_ENTRIES, MIN_ENTRY, "metadata entries")
     metadata: dict[str, Any] = {}
@@ -70,10 +71,11 @@ def parse_header(file: ByteSource, keep: frozenset[str] = frozenset()) -> Header
         key = cursor.text(MAX_KEPT) or ""
         if key in metadata:
             raise Malformed(file.path, f"metadata key {quoted(key)} comes twice")
-        metadata[key] = _value(cursor, cursor.number("<I"), most=MAX_ITEMS if key in keep else MAX_KEPT_ITEMS)
+        metadata[key] = _value(cursor, cursor.number("I"), most=MAX_ITEMS if key in keep else MAX_KEPT_ITEMS)
     lines = [_line(cursor) for _ in range(tensor_count)]
     alignment = _alignment(file, metadata)
-    return Header(metadata, _placed(file, lines, cursor.position + -cursor.position % alignment, alignment))
+    placed = _placed(file, lines, cursor.position + -cursor.position % alignment, alignment)
+    return Header(metadata, placed, cursor.big_endian)
 
 
 class _Cursor:
@@ -85,6 +87,7 @@ class _Cursor:
         self._held = b""
         self._held_from = 0
         self._items = 0
+        self.big_endian = False
 
     def take(self, length: int) -> memoryview:
         self.require(length)
@@ -119,11 +122,16 @@ class _Cursor:
             raise Malformed(self.file.path, f"its header has lists of more than {MAX_ITEMS:,} items: made to hang")
 
     def number(self, code: str) -> Any:
-        return struct.unpack(code, self.take(struct.calcsize(code)))[0]
+        return self.numbers(1, code)[0]
+
+    def numbers(self, count: int, code: str) -> list[Any]:
+        """The next numbers of a type of `struct`, in the order of bytes of the file."""
+        packed = f"{'>' if self.big_endian else '<'}{count}{code}"
+        return list(struct.unpack(packed, self.take(struct.calcsize(packed))))
 
     def text(self, limit: int) -> str | None:
         """A text of up to `limit` bytes, None for a longer one, which is passed over."""
-        length = self.number("<Q")
+        length = self.number("Q")
         if length > limit:
             self.skip(length)
             return None
@@ -133,12 +141,15 @@ class _Cursor:
             raise Malformed(self.file.path, f"a text before byte {self.position:,} is no UTF-8") from error
 
 
-def _check_version(file: ByteSource, version: int) -> None:
-    if version in (2, 3):
-        return
-    if version & 0xFFFF == 0:
-        raise UnsupportedFormat(file.path, "is a big-endian GGUF file: convert it to little-endian")
-    raise UnsupportedFormat(file.path, f"is GGUF version {version}; versions 2 and 3 are read: convert the model again")
+def _is_big_endian(file: ByteSource, version: int) -> bool:
+    """Whether the version, read as little-endian, is one of the other order of bytes; the magic is the same in both."""
+    turned = version & 0xFFFF == 0
+    version = int.from_bytes(version.to_bytes(4, "little"), "big") if turned else version
+    if version not in (2, 3):
+        raise UnsupportedFormat(
+            file.path, f"is GGUF version {version}; versions 2 and 3 are read: convert the model again"
+        )
+    return turned
 
 
 def _check_count(cursor: _Cursor, count: int, limit: int, least: int, what: str) -> None:
@@ -156,19 +167,19 @@ def _value(cursor: _Cursor, kind: int, depth: int = 0, most: int = MAX_KEPT_ITEM
     if kind != _ARRAY or depth == MAX_NESTING:
         what = "lists too deep" if kind == _ARRAY else f"type {kind}, which does not exist"
         raise Malformed(cursor.file.path, f"a metadata value before byte {cursor.position:,} has {what}")
-    of, count = cursor.number("<I"), cursor.number("<Q")
+    of, count = cursor.number("I"), cursor.number("Q")
     return _array(cursor, of, count, depth, most)
 
 
 def _array(cursor: _Cursor, of: int, count: int, depth: int, most: int) -> list[Any] | None:
     if of in _SCALARS:
         code = _SCALARS[of]
-        width = struct.calcsize(code)
+        width = struct.calcsize(f"<{code}")
         if count > most:
             cursor.skip(count * width)
             return None
         cursor.count(count)
-        return list(struct.unpack(f"<{count}{code[1]}", cursor.take(count * width)))
+        return cursor.numbers(count, code)
     cursor.require(8 * count if of == _STRING else 12 * count)
     cursor.count(count)
     keep = count <= most
@@ -186,11 +197,11 @@ def _line(cursor: _Cursor) -> tuple[str, tuple[int, ...], BlockType, int]:
     if name is None:
         raise Malformed(path, "a tensor has a name without end")
     check_name(path, name)
-    dimensions = cursor.number("<I")
+    dimensions = cursor.number("I")
     if dimensions > MAX_DIMENSIONS:
         raise Malformed(path, f"tensor {quoted(name)} has {dimensions:,} dimensions, more than {MAX_DIMENSIONS}")
-    sides = struct.unpack(f"<{dimensions}Q", cursor.take(8 * dimensions))
-    code, offset = cursor.number("<I"), cursor.number("<Q")
+    sides = cursor.numbers(dimensions, "Q")
+    code, offset = cursor.number("I"), cursor.number("Q")
     if code not in TYPES:
         raise UnsupportedDtype(path, f"tensor {quoted(name)} has ggml type {code}, which this version cannot read")
     return name, tuple(reversed(sides)), TYPES[code], offset

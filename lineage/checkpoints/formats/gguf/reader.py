@@ -30,24 +30,24 @@ class GgufReader:
     def read(self, file: PositionedFile) -> Contents:
         """List the tensors in the order of their bytes."""
         header = parse_header(file)
-        views = tuple(view for line in header.tensors for view in _views(file, line))
+        views = tuple(view for line in header.tensors for view in _views(file, line, header.big_endian))
         return Contents("gguf", views, facts=facts_of(header.metadata), split=split_of(header.metadata))
 
 
-def _views(file: PositionedFile, line: TensorLine) -> Iterator[TensorView]:
+def _views(file: PositionedFile, line: TensorLine, big_endian: bool) -> Iterator[TensorView]:
     stacked = _STACKED.fullmatch(line.name)
     if stacked is None or len(line.shape) < 2:
-        yield _view(file, line.name, line)
+        yield _view(file, line.name, line, big_endian)
         return
     count, shape = line.shape[0], line.shape[1:]
     nbytes = line.nbytes // count
     for expert in range(count):
         part = TensorLine(line.name, shape, line.type, line.start + expert * nbytes, nbytes)
-        yield _view(file, f"{stacked[1]}.{expert}.{stacked[2]}", part)
+        yield _view(file, f"{stacked[1]}.{expert}.{stacked[2]}", part, big_endian)
 
 
-def _view(file: PositionedFile, name: str, line: TensorLine) -> TensorView:
+def _view(file: PositionedFile, name: str, line: TensorLine, big_endian: bool) -> TensorView:
     storage = f"{file.path.name}@{line.start}+{line.nbytes}"
-    dtype = line.type.dtype
-    place = Place(file, line.start, line.shape, blocks.CODES if dtype is None else dtype)
-    return blocks.view(name, place, line.type, storage)
+    dtype = blocks.CODES if line.type.dtype is None else line.type.dtype
+    place = Place(file, line.start, line.shape, dtype.newbyteorder(">") if big_endian else dtype)
+    return blocks.view(name, place, line.type, storage, big_endian=big_endian)
