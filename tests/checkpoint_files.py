@@ -13,14 +13,16 @@ from lineage.checkpoints import open_checkpoint
 from lineage.errors import CheckpointError
 from lineage.sketch import sketch_checkpoint
 from lineage.types import Checkpoint, CheckpointSketch
+from tests.archive_files import llamafile_of, tar_of, zip_of
 from tests.coreml_files import write_mlmodel, write_mlpackage
 from tests.described_files import write_ncnn, write_raw
 from tests.distributed_files import write_distributed
 from tests.equinox_files import write_equinox, write_equinox_with_settings
-from tests.gguf_files import write_gguf, write_gguf_split
+from tests.gguf_files import write_gguf, write_gguf_big_endian, write_gguf_split
 from tests.graph_files import write_frozen_graph
 from tests.msgpack_files import write_flax, write_thinc
 from tests.onnx_files import write_onnx, write_onnx_constants, write_onnx_external, write_onnx_typed
+from tests.openvino_files import write_openvino
 from tests.pickle_files import write_joblib, write_joblib_lz4, write_joblib_zlib, write_pickle
 from tests.record_files import write_ctranslate2, write_ggml, write_paddle
 from tests.tensorflow_files import (
@@ -33,7 +35,16 @@ from tests.tensorflow_files import (
     write_tfjs,
 )
 from tests.tflite_files import write_tflite
-from tests.torch_files import Storages, module_of, ordered_dict, write_legacy, write_program, write_zip
+from tests.torch_files import (
+    Storages,
+    module_of,
+    ordered_dict,
+    write_exported,
+    write_exported_before,
+    write_legacy,
+    write_program,
+    write_zip,
+)
 
 Arrays = Mapping[str, np.ndarray]
 Write = Callable[[Path, Arrays], Path]
@@ -119,6 +130,24 @@ def write_torchscript(folder: Path, arrays: Arrays) -> Path:
     return write_program(folder / "net.jit", program, storages)
 
 
+def write_tar(folder: Path, arrays: Arrays) -> Path:
+    (folder / "net.nemo").write_bytes(tar_of({"model.safetensors": safetensors_bytes(arrays)}))
+    return folder / "net.nemo"
+
+
+def write_mar(folder: Path, arrays: Arrays) -> Path:
+    files = {"MAR-INF/MANIFEST.json": b"{}", "model.safetensors": safetensors_bytes(arrays)}
+    (folder / "net.mar").write_bytes(zip_of(files))
+    return folder / "net.mar"
+
+
+def write_llamafile(folder: Path, arrays: Arrays) -> Path:
+    gguf = write_gguf(folder, arrays)
+    (folder / "net.llamafile").write_bytes(llamafile_of({"net.gguf": gguf.read_bytes(), ".args": b"-m\nnet.gguf\n"}))
+    gguf.unlink()
+    return folder / "net.llamafile"
+
+
 WRITERS: dict[str, Write] = {
     "safetensors": write_safetensors,
     "safetensors shards": write_shards,
@@ -146,6 +175,7 @@ WRITERS: dict[str, Write] = {
     "keras": write_keras,
     "gguf": write_gguf,
     "gguf split": write_gguf_split,
+    "gguf big-endian": write_gguf_big_endian,
     "core ml program": write_mlpackage,
     "core ml network": write_mlmodel,
     "paddle": write_paddle,
@@ -161,6 +191,12 @@ WRITERS: dict[str, Write] = {
     "joblib deflated by zlib": write_joblib_zlib,
     "joblib deflated by lz4": write_joblib_lz4,
     "pickle": write_pickle,
+    "torch.export": write_exported,
+    "torch.export before 2.8": write_exported_before,
+    "openvino": write_openvino,
+    "tar": write_tar,
+    "mar": write_mar,
+    "llamafile": write_llamafile,
 }
 IN_MEMORY = {write_joblib_zlib, write_joblib_lz4, write_pickle}  # opening reads the values, too
 IN_PLACE = {
@@ -177,14 +213,18 @@ _SEVERAL_FILES = {
     "core ml program",
     "ncnn",
     "raw",
+    "openvino",
 }
-SINGLE_FILE = {
-    name: write for name, write in WRITERS.items() if name not in _SEVERAL_FILES and not name.startswith("tensorflow")
+SINGLE_FILE = {  # a llamafile that is cut is a program like any other
+    name: write
+    for name, write in WRITERS.items()
+    if name not in _SEVERAL_FILES and not name.startswith("tensorflow") and write is not write_llamafile
 }
 _WIDE = {"float64", "int64", "bool"}
 LACKS: dict[Write, set[str]] = {  # types that a format has no name for, and "scalar" where it has none
     write_gguf: {"bool"},
     write_gguf_split: {"bool"},
+    write_gguf_big_endian: {"bool"},
     write_frozen_graph: {"int64", "bool"},
     write_equinox: {"int64", "bool", "scalar"},
     write_equinox_with_settings: {"int64", "bool", "scalar"},
@@ -194,6 +234,8 @@ LACKS: dict[Write, set[str]] = {  # types that a format has no name for, and "sc
     write_ctranslate2: _WIDE,
     write_ggml: {"bool"},
     write_ncnn: {*_WIDE, "scalar"},
+    write_openvino: {"int64", "bool", "scalar"},
+    write_llamafile: {"bool"},
 }
 
 

@@ -60,7 +60,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "tfjs": ("tfjs",),
     "hdf5": ("hdf5", "hdf5 deflated"),
     "keras": ("keras",),
-    "gguf": ("gguf", "gguf split"),
+    "gguf": ("gguf", "gguf split", "gguf big-endian"),
     "core ml": ("core ml program", "core ml network"),
     "paddle": ("paddle",),
     "msgpack": ("flax", "thinc"),
@@ -69,6 +69,9 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "ggml": ("ggml",),
     "ncnn": ("ncnn",),
     "raw": ("raw",),
+    "torch.export": ("torch.export", "torch.export before 2.8"),
+    "openvino": ("openvino",),
+    "archive": ("tar", "mar", "llamafile"),
     "pickle": ("joblib", "pickle"),
     "compressed pickle": ("joblib deflated by zlib", "joblib deflated by lz4"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -245,3 +246,46 @@ def example() -> dict[str, np.ndarray]:
         "mask": rng.integers(0, 2, (7,)).astype(bool),
         "scale": np.array(0.5, np.float32),
     }
+
+
+_EXPORTED_TYPES = {
+    "uint8": 1, "int8": 2, "int16": 3, "int32": 4, "int64": 5, "float16": 6, "float32": 7, "float64": 8,
+    "complex64": 10, "bool": 12, "bfloat16": 13,
+}  # fmt: skip
+
+
+def exported_entry(member: str, array: np.ndarray, **changes: Any) -> dict[str, Any]:
+    """What a program of torch.export says of a tensor."""
+    meta = {
+        "dtype": _EXPORTED_TYPES[array.dtype.name], "sizes": [{"as_int": side} for side in array.shape],
+        "strides": [{"as_int": stride} for stride in row_major(array.shape)], "storage_offset": {"as_int": 0},
+        "layout": 7, "requires_grad": True, "device": {"type": "cpu", "index": None},
+    }  # fmt: skip
+    return {"path_name": member, "is_param": True, "use_pickle": False, "tensor_meta": meta | changes}
+
+
+def write_exported(folder: Path, arrays: Mapping[str, np.ndarray], constants: Mapping[str, np.ndarray] = {}) -> Path:
+    """Write a program of torch.export as torch 2.8 and later do."""
+    with zipfile.ZipFile(folder / "net.pt2", "w") as archive:
+        for kind, letter, held in (("weights", "weight", arrays), ("constants", "tensor", constants)):
+            entries = {}
+            for number, (name, array) in enumerate(held.items()):
+                archive.writestr(f"net/data/{kind}/{letter}_{number}", np.ascontiguousarray(array).tobytes())
+                entries[name] = exported_entry(f"{letter}_{number}", array)
+            archive.writestr(f"net/data/{kind}/model_{kind}_config.json", json.dumps({"config": entries}))
+        archive.writestr("net/models/model.json", "{}")
+        archive.writestr("net/archive_format", "pt2")
+        archive.writestr("net/byteorder", "little")
+    return folder / "net.pt2"
+
+
+def write_exported_before(folder: Path, arrays: Mapping[str, np.ndarray]) -> Path:
+    """Write a program of torch.export as torch 2.1 to 2.7 did: a torch file in a zip."""
+    storages = Storages()
+    state = ordered_dict({name: storages.tensor(array) for name, array in arrays.items()})
+    inner = write_zip(folder / "inner.pt", state, storages).read_bytes()
+    (folder / "inner.pt").unlink()
+    with zipfile.ZipFile(folder / "net.pt2", "w") as archive:
+        archive.writestr("serialized_exported_program.json", "{}")
+        archive.writestr("serialized_state_dict.pt", inner)
+    return folder / "net.pt2"

@@ -10,6 +10,7 @@ from typing import Any
 from lineage.checkpoints.adapters import CONFIG as ADAPTER_CONFIG
 from lineage.checkpoints.adapters import is_adapter, merged, read_adapter, read_with_scale, without_adapter
 from lineage.checkpoints.decoding import decoded
+from lineage.checkpoints.folders.archives import PackedFolder, unpacked, unpacked_in
 from lineage.checkpoints.folders.assemblies import Assembly, find_assembly
 from lineage.checkpoints.folders.caches import ollama_model, snapshot_of, with_reason
 from lineage.checkpoints.folders.card import (
@@ -43,6 +44,7 @@ _MODEL_FILES = frozenset(
     {
         "model.safetensors", "pytorch_model.bin", "diffusion_pytorch_model.safetensors", "tf_model.h5", "model.onnx",
         "saved_model.pb", "frozen_inference_graph.pb", "model.bin", "flax_model.msgpack", "inference.pdiparams",
+        "openvino_model.bin", "openvino_model.xml",
         METADATA, *ADAPTER_FILES,
     }
 )  # fmt: skip
@@ -105,6 +107,9 @@ def _open_file(place: Path, file: PositionedFile, naming: Path) -> Checkpoint:
         raise UnsupportedFormat(
             place, f"is a part of a model, one of the files that {METADATA} beside it lists: name the folder"
         )
+    packed = unpacked(file)
+    if packed is not None:
+        return _open_packed(place, packed, naming)
     return _open_weights(place, file.folder, _joined(split_beside(file)), naming, of_folder=place.name in _MODEL_FILES)
 
 
@@ -113,7 +118,16 @@ def _open_folder(place: Path, folder: Folder, naming: Path) -> Checkpoint:
     if assembly is not None and assembly.members:
         return _open_assembly(place, folder, assembly, naming)
     weights = find_weights(folder)
+    packed = unpacked_in(weights)
+    if packed is not None:
+        return _open_packed(place, packed, naming)
     return _open_weights(place, weights.folder, _read(weights), naming)
+
+
+def _open_packed(place: Path, packed: PackedFolder, naming: Path) -> Checkpoint:
+    """What an archive packs; the file that holds it is the archive."""
+    opened = _open_folder(place, packed, naming)
+    return replace(opened, nbytes=packed.archive.size, files=(str(packed.archive.path),))
 
 
 def _open_assembly(place: Path, folder: Folder, assembly: Assembly, naming: Path) -> Checkpoint:

@@ -12,10 +12,10 @@ from lineage.checkpoints.plugins import read_by_plugin
 from lineage.checkpoints.reader import HEAD, Contents
 from lineage.errors import Malformed, Truncated, UnsupportedFormat
 
-_DESCRIBES = re.compile(rb"7767517\r?\n|\s*\{")
+_DESCRIBES = re.compile(rb"7767517\r?\n|\s*(?:\{|<\?xml|<net\b)")
 KNOWN = (
     "safetensors, GGUF, PyTorch, ONNX, TensorFlow (SavedModel, checkpoint, frozen graph, TFLite, tfjs), Keras, "
-    "Core ML, Paddle, flax, Equinox, CTranslate2, ncnn, ggml, thinc, joblib or NumPy file"
+    "Core ML, OpenVINO, Paddle, flax, Equinox, CTranslate2, ncnn, ggml, thinc, joblib or NumPy file"
 )
 
 
@@ -49,9 +49,9 @@ def _read(file: PositionedFile) -> Contents:
 
 
 def _description_beside(file: PositionedFile) -> PositionedFile | None:
-    """What describes a file of values without any header: NAME.param (ncnn) or NAME.json beside NAME.bin."""
+    """What describes a file of values without any header: NAME.param (ncnn), NAME.xml or NAME.json beside NAME.bin."""
     if file.path.suffix != ".bin":
         return None
-    described = (file.beside(".bin", ending) for ending in (".param", ".json"))
+    described = (file.beside(".bin", ending) for ending in (".param", ".xml", ".json"))
     found = next((one for one in described if one is not None), None)
     return found if found is not None and found.size and _DESCRIBES.match(found.head(HEAD)) else None

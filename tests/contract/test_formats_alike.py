@@ -12,7 +12,7 @@ import pytest
 from lineage.ancestry import compare
 from lineage.types import CheckpointSketch
 from lineage.types.facts.schemes import StoredAs
-from tests.checkpoint_files import WRITERS, Write, sketched, write_safetensors, write_shards
+from tests.checkpoint_files import WRITERS, Write, sketched, write_mar, write_safetensors, write_shards, write_tar
 from tests.coreml_files import Blobs, in_blob, operation, package
 from tests.described_files import ncnn_model, tagged
 from tests.record_files import ct2_file, ct2_variable, ggml_record, whisper_header
@@ -36,7 +36,7 @@ def decoder(seed: int) -> Arrays:
 
 
 BASE = decoder(1)
-SAME_FORMAT = (write_safetensors, write_shards)
+SAME_FORMAT = (write_safetensors, write_shards, write_tar, write_mar)
 
 
 @pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS.keys())

@@ -243,7 +243,7 @@ class TestArchives:
     def test_a_zip_of_something_else(self, tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
             archive.writestr("notes.txt", "hello")
-        refused(tmp_path / "a.npz", UnsupportedFormat, "without a torch pickle or NumPy arrays")
+        refused(tmp_path / "a.npz", NoWeights, "a.npz: holds no weights")
 
 
 @pytest.mark.parametrize(

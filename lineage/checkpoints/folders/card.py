@@ -19,8 +19,8 @@ _KEY = re.compile(r"([A-Za-z_][\w-]*)\s*:(?:\s+(.*))?$")
 _ITEM = re.compile(r"\s*-\s+(.*)$")
 _IDENTIFIER = re.compile(r"[\w.\-]+(/[\w.\-]+)?")
 _FILE_ENDING = re.compile(
-    r"(\.(safetensors|gguf|onnx|tflite|keras|h5|hdf5|jit|bin|pb|pt|pth|ckpt|npz|npy|tar|index|json|msgpack|eqx"
-    r"|mlmodel|mlpackage|pdiparams|pdparams|param|nnf|joblib|lz4|pkl|pickle))+$",
+    r"(\.(safetensors|gguf|onnx|tflite|keras|h5|hdf5|jit|bin|pb|pt|pt2|pth|ckpt|npz|npy|tar|tgz|gz|xz|bz2|zip|index|json"
+    r"|msgpack|eqx|xml|nemo|mar|llamafile|mlmodel|mlpackage|pdiparams|pdparams|param|nnf|joblib|lz4|pkl|pickle))+$",
     re.IGNORECASE,
 )
 _SHARD = re.compile(r"-\d{5}-of-\d{5}$")
@@ -29,7 +29,7 @@ _SAYS_NOTHING = frozenset(
         "model", "models", "weights", "model_weights", "pytorch_model", "checkpoint", "checkpoints", "ckpt", "ckpts",
         "pretrained", "assets", "data", "output", "final", "best", "latest", "main", "snapshots", "params", "src",
         "diffusion_pytorch_model", "state_dict", "saved_model", "variables", "tf_model", "package",
-        "flax_model", "inference", "networks", "com.apple.coreml", "__params__",
+        "flax_model", "inference", "networks", "openvino_model", "com.apple.coreml", "__params__",
         "sentencetransformer", "crossencoder", "sparseencoder", "readme", "adapter_model", ".metadata",
     }
 )  # fmt: skip

@@ -31,7 +31,10 @@ class Weights:
 # In order of preference: what opens without any pickle comes first. The names are those the common libraries write.
 _ENCODINGS = (
     (re.compile(r".*\.safetensors", re.IGNORECASE), ("model.safetensors", "diffusion_pytorch_model.safetensors")),
-    (re.compile(r".*\.(bin|pt|pth|ckpt|jit|pth\.tar)", re.IGNORECASE), ("pytorch_model.bin", "model.pt", "model.pth")),
+    (
+        re.compile(r".*\.(bin|pt|pt2|pth|ckpt|jit|pth\.tar)", re.IGNORECASE),
+        ("pytorch_model.bin", "model.pt", "model.pth", "openvino_model.bin"),
+    ),
     (re.compile(r".*\.gguf", re.IGNORECASE), ("model.gguf",)),
     (re.compile(r".*\.npz", re.IGNORECASE), ("model.npz", "weights.npz")),
     (re.compile(r"saved_model\.pb"), ()),
@@ -48,12 +51,13 @@ _ENCODINGS = (
     (re.compile(r".*\.pb"), ("frozen_inference_graph.pb", "frozen_graph.pb", "frozen_model.pb")),
     (re.compile(r"ANN-\w+\.nnf"), ("ANN-H.nnf",)),
     (re.compile(r".*\.(joblib|lz4|pkl|pickle|pdparams)"), ()),
+    (re.compile(r".*\.(nemo|mar|llamafile)", re.IGNORECASE), ()),
     (re.compile(r"model"), ()),  # of a component of spaCy
 )
 
 _CORE_ML_PACKAGE = "Data/com.apple.CoreML/model.mlmodel"
 _BESIDE = re.compile(
-    r"(adapter_|training_args|optimizer|scheduler|rng_state|random_states|scaler|global_step|mmproj|imatrix"
+    r"(adapter_|training_args|optimizer|scheduler|rng_state|random_states|scaler|global_step|mmproj|imatrix|openvino_(de)?tokenizer"
     r"|group\d+-shard\d+of|(bf16_|fp16_)?zero_pp_rank_\d+_mp_rank_\d+_optim_states).*",
     re.IGNORECASE,
 )

@@ -60,5 +60,6 @@ READERS = (
     _listed(rb"\x08[\x03-\x3f]", "onnx", "OnnxReader"),
     _listed(rb"\x00\x00", "tf", "BundleReader"),
     _listed(rb"\x0a", "tf", "FrozenGraphReader"),
+    _listed(rb"\s*<", "openvino", "OpenvinoReader"),
     _listed(rb"\s*[{\[]", "json_models", "JsonReader"),
 )

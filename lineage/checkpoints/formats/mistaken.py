@@ -21,7 +21,7 @@ _MAGIC = (
     (re.compile(rb"\x28\xb5\x2f\xfd"), "is compressed by zstd: decompress it first (`zstd -d`)"),
     (re.compile(rb"(?s)....ET1\d"), "is an ExecuTorch program, which is not read: give what it was exported from"),
     (re.compile(rb"ptrt|ftrt"), "is a TensorRT engine, which is not read: give what it was built from"),
-    (re.compile(rb"\x7fELF|MZ"), "is a program, not weights (a llamafile holds a GGUF file: `unzip` takes it out)"),
+    (re.compile(rb"\x7fELF|MZ"), "is a program, not weights (a llamafile has a zip at its end: was it cut?)"),
     (re.compile(rb"# xet version"), "is a pointer to a file of Xet, not the file: download it with the hub's client"),
     (re.compile(rb"version https://git-lfs"), "is a Git LFS pointer, not the file itself: run `git lfs pull`"),
 )  # fmt: skip
@@ -38,7 +38,7 @@ def mistaken(file: PositionedFile) -> str | None:
 
 
 def _page(_: PositionedFile, head: bytes) -> str | None:
-    if not _PAGE.match(head):
+    if not _PAGE.match(head) or b"<net" in head:  # a graph of OpenVINO, which is damaged
         return None
     title = _TITLE.search(head)
     called = f" ({quoted(title[1].decode('utf-8', 'replace'))})" if title else ""

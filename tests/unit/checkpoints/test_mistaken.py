@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import tarfile
 import zipfile
 from pathlib import Path
 
@@ -13,19 +11,11 @@ import pytest
 
 from lineage.checkpoints import open_checkpoint
 from lineage.errors import CheckpointError, NoWeights
+from tests.archive_files import tar_of
 from tests.checkpoint_files import safetensors_bytes, write_shards, write_torch
 
 WEIGHTS = safetensors_bytes({"w": np.ones((4, 4), np.float32)})
 PAGE = b"<!DOCTYPE html><html><title>Sign in</title></html>" + b" " * 500
-
-
-def tar() -> bytes:
-    held = io.BytesIO()
-    with tarfile.open(fileobj=held, mode="w") as archive:
-        member = tarfile.TarInfo("./model_weights.ckpt")
-        member.size = len(WEIGHTS)
-        archive.addfile(member, io.BytesIO(WEIGHTS))
-    return held.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -38,7 +28,7 @@ def tar() -> bytes:
         ("error.bin", b'{"message": "Not Found", "status": 404}', r"a server's answer .* \(message: 'Not Found'\)"),
         ("x.safetensors", b'{"weight_map": {"a": "b"}}', "is an index of shards: give it a name that ends in .index"),
         ("entry.pt", b"Entry not found", r"is a text \('Entry not found'\), not weights"),
-        ("nova.nemo", tar(), "is a tar archive: unpack it first"),
+        ("nova.tar", tar_of({"nova.nemo": tar_of({"w": WEIGHTS})}), "nova.nemo: is a tar archive: unpack it first"),
         ("nova.7z", b"7z\xbc\xaf\x27\x1c" + b"x" * 90, "is a 7z archive"),
         ("nova.pte", b"\x1c\0\0\0ET12" + b"x" * 90, "is an ExecuTorch program, which is not read"),
         ("nova.engine", b"ptrt" + b"x" * 90, "is a TensorRT engine, which is not read"),

@@ -102,6 +102,15 @@ def inflate(file: PositionedFile) -> bytes:
     return b"".join(parts)
 
 
+def start_of(file: PositionedFile, length: int) -> bytes:
+    """Inflate the first bytes of a file, fewer than `length` where it is shorter or damaged."""
+    packed = file.head(CHUNK)
+    try:
+        return _machine(file).decompress(packed, length)  # type: ignore[no-any-return]
+    except _ERRORS:
+        return b""
+
+
 def _machine(file: PositionedFile) -> Any:
     head = file.head(8)
     make = next(make for magic, make in _MAGIC if head.startswith(magic))
