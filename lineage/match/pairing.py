@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lineage.match.axes import facing, shared_label
 from lineage.match.blocks import Block
 from lineage.match.cache import remembered
+from lineage.match.depthwise import candidates, kernels
 from lineage.match.experts import facing_experts
 from lineage.match.layers import Facing, facing_layers
 from lineage.match.permutation import PermutationTest, standardised_trace
@@ -48,21 +49,23 @@ class Pair:
 def pair_tensors(a: CheckpointSketch, b: CheckpointSketch, models: int) -> list[Pair]:
     """Map the tensors of query `a` to those of reference `b`.
 
-    Structural pairs (equal name; equal role and layer; equal shape in the same order) do not look at values, so
-    they cost no significance. Then whole layers and experts are mapped, which moves all their tensors at once (see
-    `facing_layers` and `facing_experts`). Tensors of equal digest are paired next (chance makes no such pair). Any
-    other content pair replaces one only if its own permutation z passes at 1e-6 after correction for every pair of
-    tensors of the two models and for `models` searched: choosing the best of many would otherwise make
+    Structural pairs (equal name; equal role and layer) do not look at values, so they cost no significance. Then whole
+    layers and experts are mapped, which moves all their tensors at once (see `facing_layers` and `facing_experts`).
+    Tensors of equal digest are paired next (chance makes no such pair), and what is left then by equal shape in the
+    same order. Any other content pair replaces one only if its own permutation z passes at 1e-6 after correction for
+    every pair of tensors of the two models and for `models` searched: choosing the best of many would otherwise make
     evidence out of noise. Vectors, which are no evidence, follow the matrix of their module at last.
     """
     tried = sum(map(is_searchable, a.tensors)) * sum(map(is_searchable, b.tensors)) * models
+    tried += len(kernels(a)) * len(kernels(b)) * models
     threshold = normal_quantile(LOG10_ALPHA - float(np.log10(max(1, 2 * tried))))
     pairs = {i: Pair(i, j, "structure", transposed) for i, j, transposed in by_name_or_part(a, b)}
     alone = _by_layers(a, b, pairs, threshold)
+    pairs |= _by_digest(a, b, pairs)
     left = by_shape(a, b, pairs.keys() | alone, {pair.b for pair in pairs.values()})
     pairs |= {i: Pair(i, j, "structure", transposed) for i, j, transposed in left}
-    pairs |= _by_digest(a, b, pairs)
     pairs |= _by_content(a, b, pairs, threshold)
+    pairs |= _of_kernels(a, b, pairs, threshold)
     pairs |= _beside_matrices(a, b, pairs)
     return sorted(pairs.values(), key=lambda p: p.a)
 
@@ -205,6 +208,18 @@ def _by_content(a: CheckpointSketch, b: CheckpointSketch, known: dict[int, Pair]
             z = pair_z(a.tensors[i], b.tensors[j], transposed)
             if z is not None and z > max(threshold, held[i] + _PLAINLY):
                 found[i], held[i] = Pair(i, j, "content", transposed), z
+    return found
+
+
+def _of_kernels(a: CheckpointSketch, b: CheckpointSketch, known: dict[int, Pair], threshold: float) -> dict[int, Pair]:
+    """Better pairs of depthwise kernels than those that order made."""
+    found: dict[int, Pair] = {}
+    for i, others in candidates(a, b):
+        held = _held(a, b, known.get(i))
+        for j in others if held <= _STRONG else ():
+            z = pair_z(a.tensors[i], b.tensors[j], transposed=False)
+            if z is not None and z > max(threshold, held + _PLAINLY):
+                found[i], held = Pair(i, j, "content"), z
     return found
 
 

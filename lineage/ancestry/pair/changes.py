@@ -31,7 +31,9 @@ TOKEN_ROLES = ("token-embedding", "head")
 _MIN_VALUES = 16
 _SUMMED = 1e-7  # by how much power sums of the same values differ between machines
 _RECAST_R = 0.9  # rounding to eight bits leaves 0.99; below this it need not be tried
-_ROUNDED_R = 0.8  # rounding to four bits leaves 0.98, to fewer levels less
+_ROUNDED_R = 0.8  # rounding to four bits leaves 0.98
+_FEWEST = 4  # levels of a group, of which one scale for a whole matrix may leave less: ternary weights 0.7
+_FEWEST_R = 0.57  # above what a shared initialisation leaves (see `disguised.DISGUISED_R`)
 _TESTED_Z = 6.0  # one tensor alone: p < 2e-9
 _UNTESTED_R = 0.5  # matrices too small for z; they count only where their component is significant
 _IN_PLACE = 0.5  # median correlation of rows: 0.7 after heavy training, 0.3 between reordered rows with one mean
@@ -177,7 +179,8 @@ def _quantized(
 
     The role is told where the coarse side is the plain rounding of this very model.
     """
-    if match.r is None or match.r < _ROUNDED_R:
+    levels = [tensor.stats.levels_group for tensor in (a, b) if tensor.stats.levels_group > 1]
+    if match.r is None or match.r < (_FEWEST_R if levels and min(levels) <= _FEWEST else _ROUNDED_R):
         return None
     mine: Scheme | None = _encoding(a)
     theirs: Scheme | None = _encoding(b)
