@@ -138,6 +138,29 @@ def phi3(model: Arrays) -> Arrays:
     return gated(fused(model, "self_attn.qkv_proj", stacked), "mlp.gate_up_proj", stacked)
 
 
+def keys_with_values(model: Arrays, module: str) -> Arrays:
+    """Keys above values, under the name `module`; the query by itself."""
+    made: Arrays = {}
+    for name, array in model.items():
+        if "k_proj" in name:
+            made[name.replace("k_proj", module)] = stacked(array, model[name.replace("k_proj", "v_proj")])
+        elif "v_proj" not in name:
+            made[name] = array
+    return made
+
+
+def turning_in_part(model: Arrays, rows: int = SIDE // 2) -> Arrays:
+    """Query and key of which the first rows of a head turn, and these in pairs: GPT-J against GPT-NeoX."""
+    made = dict(model)
+    for name, array in model.items():
+        if "q_proj" in name or "k_proj" in name:
+            heads = array.reshape(-1, SIDE, array.shape[1]).copy()
+            turning = heads[:, :rows].reshape(-1, 2, rows // 2, array.shape[1])
+            heads[:, :rows] = turning.swapaxes(1, 2).reshape(-1, rows, array.shape[1])
+            made[name] = heads.reshape(array.shape)
+    return made
+
+
 DENSE: dict[str, tuple[Packing, dict[str, Any]]] = {
     "phi-3": (phi3, {}),
     "baichuan": (lambda m: fused(m, "self_attn.W_pack", stacked), {}),
@@ -150,6 +173,8 @@ DENSE: dict[str, tuple[Packing, dict[str, Any]]] = {
         {"model_type": "megatron"},
     ),
     "chatglm": (lambda m: gated(m, "mlp.dense_h_to_4h", stacked), {"model_type": "chatglm"}),
+    "pvt": (lambda m: keys_with_values(m, "kv"), {}),
+    "imagen": (lambda m: keys_with_values(m, "to_kv"), {}),
     "up first": (lambda m: gated(m, "mlp.up_gate_proj", lambda gate, up: stacked(up, gate)), {}),
 }
 """Packings that names, shapes and the config tell: the parts have the digests of the split model's."""
@@ -170,6 +195,8 @@ ROTARY: dict[str, Packing] = {
     "torchtune": in_pairs,
     "gpt-fast": lambda m: fused(in_pairs(m), "attention.wqkv", stacked),
     "pairs by group": lambda m: fused(in_pairs(m), "self_attn.query_key_value", by_group),
+    "gpt-j": turning_in_part,
+    "gpt-neox of pairs": lambda m: fused(turning_in_part(m, 4), "self_attn.query_key_value", by_group),
 }
 
 

@@ -20,7 +20,7 @@ _RULES: tuple[tuple[str, str], ...] = (
     ("qkv", r"qkv(?:_proj)?|c_attn|query_key_value|Wqkv|wqkv|W_pack|attn_qkv|linear_qkv|to_qkv"),
     ("qkv", rf"{_ATTENTION}\.in_proj"),
     ("q", r"q_proj|query(?:_proj)?|q|wq|q_lin|to_q|q_a_proj|q_b_proj|attn_q|linear_q"),
-    ("kv", r"kv_a_proj_with_mqa|kv_a_proj|kv_b_proj|kv|c_kv|kv_proj"),
+    ("kv", r"kv_a_proj_with_mqa|kv_a_proj|kv_b_proj|kv|c_kv|kv_proj|to_kv|Wkv"),
     ("k", r"k_proj|key(?:_proj)?|k|wk|k_lin|to_k|attn_k|linear_k"),
     ("v", r"v_proj|value(?:_proj)?|v|wv|v_lin|to_v|attn_v|linear_v"),
     ("o", rf"o_proj|out_lin|attn_output|{_ATTENTION}\.(?:out_proj|wo|Wo|o|dense|proj|c_proj|to_out\.#|output\.dense)"),

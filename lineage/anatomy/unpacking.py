@@ -24,6 +24,7 @@ _LEAVES = frozenset({"weight", "bias", "parameter"})
 _DOUBLED = frozenset({"gate_up_proj", "up_gate_proj", "gate_up", "Wi", "dense_h_to_4h", "fc1", "linear_fc1"})
 _QKV = ("q_proj", "k_proj", "v_proj")
 _GATED = ("gate_proj", "up_proj")
+_KEYS_AND_VALUES = frozenset({"kv", "kv_proj", "to_kv", "Wkv"})  # one above the other: PVT, imagen, flash-attention
 
 
 def unpacked(views: Sequence[TensorView], config: Mapping[str, Any]) -> list[TensorView]:
@@ -64,17 +65,25 @@ class _Known:
         found = expert_parts(view, tensor, self._modules, self._biased, self._config)
         if found:
             return found
-        if (fused := self._attention(weight)) is not None:
-            return _cut(view, tensor, fused, _QKV)
-        if (fused := self._gated(weight)) is not None:
-            return _cut(view, tensor, fused, _GATED[::-1] if weight.last == "up_gate_proj" else _GATED)
-        return [view]
+        gated = _GATED[::-1] if weight.last == "up_gate_proj" else _GATED
+        kinds = ((self._attention, _QKV), (self._keys_and_values, _QKV[1:]), (self._gated, gated))
+        return next(
+            (_cut(view, tensor, fused, names) for find, names in kinds if (fused := find(weight)) is not None), [view]
+        )
 
     def _attention(self, weight: Named) -> Fused | None:
         if role_of(weight, {}) != "qkv":
             return None
         found = self._roles.get((weight.parent, "o")) or self._roles.get((weight.parent[:-1], "o"))
         return fused_attention(weight, found.shape if found else None, self._config)
+
+    def _keys_and_values(self, weight: Named) -> Fused | None:
+        """Key and value in one, beside a query of as many rows as each, or of a multiple of these."""
+        query = self._roles.get((weight.parent, "q"))
+        if weight.last not in _KEYS_AND_VALUES or query is None or len(weight.shape) != 2 or len(query.shape) != 2:
+            return None
+        keys, rest = divmod(weight.shape[0], 2)
+        return Fused((keys, keys), None) if keys and not rest and query.shape[0] % keys == 0 else None
 
     def _gated(self, weight: Named) -> Fused | None:
         """Gate and up in one: twice as many units as the matrix reads that leads back."""

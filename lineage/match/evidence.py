@@ -61,7 +61,7 @@ def match(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Match:
     """Hold query `a` against reference `b`, one of `models` that the search covers."""
     copied = pairs_of_copies(a, b)
     packed = in_one_packing(a, b, models) if copied is None else Packed(a, b)
-    if packed.a is not a:
+    if packed.a is not a or packed.b is not b:
         a, b = packed.a, packed.b
         copied = pairs_of_copies(a, b)
     for sketch in (a, b):

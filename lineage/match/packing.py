@@ -15,18 +15,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-import numpy as np
-
 from lineage.match.blocks import EXPERT, expert_of
 from lineage.match.cache import remembered
+from lineage.match.equal_content import hold_the_same
 from lineage.match.pairing import LOG10_ALPHA, pair_z
-from lineage.match.permutation import unit_rows
+from lineage.match.repeated_heads import without_repeats
 from lineage.match.row_layouts import attention_orders, gate_orders
 from lineage.match.row_orders import FacingRows, best_order
 from lineage.match.row_stacks import Places, at_common_rows, joined_sketch, row_stack, turned
 from lineage.match.tails import normal_quantile
-from lineage.match.units import common_index
-from lineage.match.values import MIN_DISTINCT, MIN_VALUES, common_values
+from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.adapters import is_adapter
 from lineage.types import Axis, CheckpointSketch, TensorSketch
 
@@ -34,8 +32,6 @@ _KINDS = {"qkv": ("q", "k", "v"), "gate-up": ("gate", "up")}
 _WITNESS = {"qkv": "o", "gate-up": "down"}
 _TRIED = 16  # layers or experts, at even distances, that are asked whether they are related
 _LAYERS = 4  # of these, held together to choose an order, which is one for the model
-_SUMMED = 4e-6  # relative: even power sums of the same values in another order, added in float32 runs part by part
-_ROUNDED = 1e-2  # of a deviation: what the coding of a unit may differ by between machines
 
 
 class Where(NamedTuple):
@@ -60,10 +56,10 @@ def in_one_packing(a: CheckpointSketch, b: CheckpointSketch, models: int) -> Pac
     """Bring query and reference to one packing, where names say that it differs or values do; else both as they are."""
     if is_adapter(a) or is_adapter(b):
         return Packed(a, b)
+    a, b, reordered = without_repeats(a, b)
     mine, theirs = _found(a), _found(b)
     joined_a: dict[str, TensorSketch] = {}
     joined_b: dict[str, TensorSketch] = {}
-    reordered: set[str] = set()
     for kind in dict.fromkeys(where.kind for where in mine):
         both = {w: (mine[w], theirs[w]) for w in mine if w.kind == kind and w in theirs}
         by_sizes: dict[tuple[int, ...], dict[Where, tuple[_Members, _Members]]] = defaultdict(dict)
@@ -82,8 +78,6 @@ def in_one_packing(a: CheckpointSketch, b: CheckpointSketch, models: int) -> Pac
                         joined_a |= dict.fromkeys((t.name for t in ours), both_joined[0])
                         joined_b |= dict.fromkeys((t.name for t in others), both_joined[1])
                         reordered |= {both_joined[0].name} if order is not None else set()
-    if not joined_a:
-        return Packed(a, b)
     return Packed(_with(a, joined_a), _with(b, joined_b), frozenset(reordered))
 
 
@@ -214,28 +208,14 @@ def _joined(
     role = where.kind if where.expert is None else EXPERT + where.kind
     x, y = at_common_rows(x if order is None else x.moved(order), y)
     a, b = joined_sketch(x, role), joined_sketch(y, role)
-    if _hold_the_same(a, b):  # statistics, of other rows of the same values, are as good as those of its own
+    if hold_the_same(a, b):  # statistics, of other rows of the same values, are as good as those of its own
         a = replace(a, digest=b.digest, band_digest=b.band_digest, stats=b.stats)
     return a, b
 
 
-def _hold_the_same(a: TensorSketch, b: TensorSketch) -> bool:
-    """Whether power sums, sampled values and units of rows are equal, as far as both have them."""
-    x, y = common_values(a, b, transposed=False)
-    if x.size < MIN_VALUES or min(a.stats.distinct, b.stats.distinct) < MIN_DISTINCT or not np.array_equal(x, y):
-        return False
-    if a.moments is not None and b.moments is not None:
-        relative = np.abs(a.moments[1::2] / b.moments[1::2] - 1.0)
-        if not (relative < _SUMMED).all():
-            return False
-    left, right = a.units[0], b.units[0]
-    if left is None or right is None:
-        return True
-    index = common_index(left, right)
-    return bool(np.allclose(unit_rows(left, index), unit_rows(right, index), rtol=0.0, atol=_ROUNDED * a.stats.std))
-
-
 def _with(sketch: CheckpointSketch, joined: Mapping[str, TensorSketch]) -> CheckpointSketch:
     """A sketch with joined tensors in the place of their first members."""
+    if not joined:
+        return sketch
     kept = dict.fromkeys(joined.get(tensor.name, tensor) for tensor in sketch.tensors)
     return replace(sketch, tensors=tuple(kept))

@@ -23,6 +23,8 @@ from lineage.checkpoints.decode.row_orders import (
 Places = NDArray[np.int64]
 _HEADS = range(8, 513)  # rows of a head, in every public model
 _CODEGEN = (4, (0, 2, 1))
+_LEAST_IN_PART = 16  # rows of a head of which but a part turns: a multiple of these
+_TURNING = (1.0, 0.5, 0.4, 0.25)  # share of a head's rows that rotary positions turn: most, GLM and CodeGen, Phi, NeoX
 
 
 @lru_cache(maxsize=2)  # of some hundred orders of some ten thousand rows
@@ -37,23 +39,35 @@ def attention_orders(sizes: tuple[int, int, int]) -> tuple[Places, ...]:
 def _attention_orders(queries: int, keys: int, values: int) -> Iterator[Places]:
     length = queries + keys + values
     still = np.arange(queries + keys, length)
+    blocks = []
+    if queries == keys and queries % _CODEGEN[0] == 0:
+        blocks = [places(sorted_blocks(length, *_CODEGEN), length)]
+        blocks.append(np.argsort(blocks[0]))
+    yield from blocks
     for side in (n for n in _HEADS if queries % n == 0 and keys % n == 0):
         heads, groups = queries // side, keys // side
-        turns = [halves_of_heads(side), pairs_of_heads(side)] if side % 2 == 0 else []
-        rotary = [np.concatenate([places(one, queries + keys), still]) for one in turns]
+        rotary = [np.concatenate([places(one, queries + keys), still]) for one in _turns(side)]
         packed = []
         if heads > 1 and heads % groups == 0:
             packed = [places(order(length, heads, groups), length) for order in (sorted_heads, grouped_heads)]
         yield from rotary
         yield from packed
-        for fused in packed:
+        for fused in (*packed, *blocks):
             for turn in rotary:
                 yield turn[fused]
                 yield fused[turn]
-    if queries == keys and queries % _CODEGEN[0] == 0:
-        blocks = places(sorted_blocks(length, *_CODEGEN), length)
-        yield blocks
-        yield np.argsort(blocks)
+        for fused in packed:  # by head on one side, CodeGen's blocks on the other
+            yield from (one[fused] for one in blocks)
+            yield from (fused[one] for one in blocks)
+
+
+def _turns(side: int) -> Iterator[Order]:
+    """Halves for pairs and pairs for halves, in heads of `side` rows that turn whole or in part."""
+    shares = _TURNING if side % _LEAST_IN_PART == 0 else _TURNING[:1]
+    for turning in (round(side * share) for share in shares):
+        if turning % 2 == 0:
+            yield halves_of_heads(side, turning)
+            yield pairs_of_heads(side, turning)
 
 
 @lru_cache(maxsize=16)

@@ -1,8 +1,8 @@
 """Orders of the rows of attention matrices: how frameworks fuse query, key and value, and how they keep rotary pairs.
 
 An order answers, for rows of a matrix as it is wanted, in which rows of the matrix as it lies they are found.
-Sources: GPTNeoXAttention, FalconAttention and CodeGenAttention of transformers, `ParallelAttention` of Megatron-LM,
-InternLM2's modeling code, and `permute` of transformers' convert_llama_weights_to_hf.py.
+Sources: GPTNeoXAttention, GPTJAttention, FalconAttention and CodeGenAttention of transformers, `ParallelAttention` of
+Megatron-LM, InternLM2's modeling code, and `permute` of transformers' convert_llama_weights_to_hf.py.
 """
 
 from __future__ import annotations
@@ -63,25 +63,30 @@ def sorted_blocks(length: int, blocks: int, parts: tuple[int, ...]) -> Order:
     return order
 
 
-def halves_of_heads(side: int) -> Order:
-    """Rotary heads of `side` rows as halves, as the hub has them, of heads that lie as pairs, as Meta has them."""
+def halves_of_heads(side: int, rotary: int | None = None) -> Order:
+    """Rotary heads of `side` rows as halves, as the hub has them, of heads that lie as pairs, as Meta has them.
+
+    Of some models only the first `rotary` rows of a head turn (GPT-J, GPT-NeoX, Phi, ChatGLM): the others stay.
+    """
+    turning = rotary or side
 
     def order(rows: Places) -> Places:
         head, within = np.divmod(rows, side)
-        half, pair = np.divmod(within, side // 2)
-        places: Places = head * side + 2 * pair + half
+        half, pair = np.divmod(within, turning // 2)
+        places: Places = head * side + np.where(within < turning, 2 * pair + half, within)
         return places
 
     return order
 
 
-def pairs_of_heads(side: int) -> Order:
+def pairs_of_heads(side: int, rotary: int | None = None) -> Order:
     """Rotary heads as pairs of rows, of heads that lie as halves: undoes `halves_of_heads`."""
+    turning = rotary or side
 
     def order(rows: Places) -> Places:
         head, within = np.divmod(rows, side)
         pair, half = np.divmod(within, 2)
-        places: Places = head * side + half * (side // 2) + pair
+        places: Places = head * side + np.where(within < turning, half * (turning // 2) + pair, within)
         return places
 
     return order

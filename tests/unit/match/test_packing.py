@@ -129,7 +129,13 @@ class TestFusedAndSplit:
 
     @pytest.mark.parametrize(
         ("one", "other"),
-        [("by head", "conv1d"), ("by head, unsplit", "conv1d"), ("gate and up by turns", "up before gate")],
+        [
+            ("by head", "conv1d"),
+            ("by head, unsplit", "conv1d"),
+            ("gate and up by turns", "up before gate"),
+            ("codegen", "by head, unsplit"),
+            ("codegen", "conv1d"),
+        ],
     )
     def test_two_packings_neither_of_which_is_the_split_one(self, one: str, other: str) -> None:
         left, right = (sketch(UNTOLD[name](dense(0)), config={}) for name in (one, other))
