@@ -11,6 +11,7 @@ import pytest
 
 from lineage.ancestry import compare
 from lineage.checkpoints import open_checkpoint
+from lineage.errors import UnsupportedFormat
 from lineage.types import CheckpointSketch, Relation
 from lineage.types.facts.exclusions import AdapterPart, NotAWeight
 from tests.checkpoint_files import sketched, write_safetensors
@@ -223,6 +224,13 @@ WAYS = (
     ),
     Way(
         SPECTRAL,
+        "of a decoder's matrices",
+        lambda: spectral(LLAMA, "weight_orig", "weight_u", "weight_v"),
+        LLAMA,
+        "identical",
+    ),
+    Way(
+        SPECTRAL,
         "`parametrizations.weight.original`",
         lambda: spectral(CONV, f"{NEW}.original", f"{NEW}.0._u", f"{NEW}.0._v"),
         CONV,
@@ -330,3 +338,16 @@ def test_a_trained_copy_stays(tmp_path: Path) -> None:
 def sketch_of(folder: Path, name: str, arrays: Arrays) -> CheckpointSketch:
     (folder / name).mkdir()
     return sketched(write_safetensors(folder / name, arrays))
+
+
+@pytest.mark.parametrize("map_", ["matrix_exp", "cayley"])
+def test_orthogonal_weights_are_unread_as_the_file_does_not_say_their_map(map_: str, tmp_path: Path) -> None:
+    arrays = {name: weight for name, weight in LLAMA.items() if "q_proj" not in name}
+    for number, (name, weight) in enumerate(one for one in LLAMA.items() if "q_proj" in one[0]):
+        owner = name.removesuffix("weight")
+        arrays[f"{owner}{NEW}.original"] = np.triu(weight, 1) * len(map_)
+        arrays[f"{owner}{NEW}.0.base"] = np.linalg.qr(np.random.default_rng(number).standard_normal((D, D)))[0].astype(
+            "f4"
+        )
+    with pytest.raises(UnsupportedFormat, match=r"is unread, \d+% of the parameters: packed as an orthogonal param"):
+        open_checkpoint(write_safetensors(tmp_path, arrays))

@@ -32,7 +32,9 @@ _MIN_VALUES = 16
 _SUMMED = 1e-7  # by how much power sums of the same values differ between machines
 _RECAST_R = 0.9  # rounding to eight bits leaves 0.99; below this it need not be tried
 _ROUNDED_R = 0.8  # rounding to four bits leaves 0.98
-_FEWEST = 4  # levels of a group, of which one scale for a whole matrix may leave less: ternary weights 0.7
+_ARITHMETIC = 2.0**-20  # relative error of a few operations in float32; half a step of float16 is 2 ** -11
+_HEAD = 16  # values of a row that one scale holds for, in every scheme
+_FEWEST = 4  # levels of these, of which less may be left: 0.7 of ternary weights with one scale for a matrix
 _FEWEST_R = 0.57  # above what a shared initialisation leaves (see `disguised.DISGUISED_R`)
 _TESTED_Z = 6.0  # one tensor alone: p < 2e-9
 _UNTESTED_R = 0.5  # matrices too small for z; they count only where their component is significant
@@ -133,8 +135,16 @@ def _recast(a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray
             # A part of the values may be held by a type that does not hold them all.
             held = coarse.size < tensor.values.size or scheme in narrow_types(tensor)
             if held and is_cast(coarse, fine, scheme):
-                return Change("recast", role, StoredAs(scheme))
+                return Change("recast", None if _are_recomputed(coarse, fine) else role, StoredAs(scheme))
     return None
+
+
+def _are_recomputed(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> bool:
+    """Whether values differ from narrow ones by less than arithmetic in float32 does, as lengths times directions do.
+
+    What a type of 16 bits rounds is spread over the whole of its steps: nothing was rounded here, in either direction.
+    """
+    return bool((np.abs(fine - coarse) <= _ARITHMETIC * np.abs(coarse)).all())
 
 
 def same_content(a: TensorSketch, b: TensorSketch) -> bool:
@@ -179,8 +189,7 @@ def _quantized(
 
     The role is told where the coarse side is the plain rounding of this very model.
     """
-    levels = [tensor.stats.levels_group for tensor in (a, b) if tensor.stats.levels_group > 1]
-    if match.r is None or match.r < (_FEWEST_R if levels and min(levels) <= _FEWEST else _ROUNDED_R):
+    if match.r is None or match.r < (_FEWEST_R if _has_few_levels(a) != _has_few_levels(b) else _ROUNDED_R):
         return None
     mine: Scheme | None = _encoding(a)
     theirs: Scheme | None = _encoding(b)
@@ -196,6 +205,15 @@ def _quantized(
         return Change("quantized", "child" if is_plain and _is_computed(a, x, y) else None, mine)
     coarse, fine = (y.T, x.T) if match.transposed else (y, x)
     return Change("quantized", "parent" if is_plain and _is_computed(b, coarse, fine) else None, theirs)
+
+
+def _has_few_levels(tensor: TensorSketch) -> bool:
+    """Whether the heads of a matrix's rows hold two bits each, or less."""
+    heads = np.sort(tensor.values[:, :_HEAD], axis=1) if len(tensor.shape) > 1 else np.empty((0, 0))
+    if heads.shape[1:] != (_HEAD,) or not len(heads):
+        return False
+    levels = 1 + np.count_nonzero(np.diff(heads, axis=1), axis=1)
+    return bool(1 < np.median(levels) <= _FEWEST)
 
 
 def _is_computed(tensor: TensorSketch, coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> bool:

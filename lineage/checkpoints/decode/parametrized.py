@@ -8,6 +8,9 @@ Each has two spellings, of the older functions of torch and of torch.nn.utils.pa
   each index of one axis, or one for all.
 - spectral norm: `P_orig`, `P_u` and `P_v`, `parametrizations.P.original`, `0._u` and `0._v`. P is `P_orig` over one
   number; `P_orig` is given in its place.
+
+Of an orthogonal weight (`parametrizations.P.original` and `0.base`) the file does not say by which map it is made, so
+that it is unread.
 """
 
 from __future__ import annotations
@@ -26,10 +29,11 @@ from numpy.typing import NDArray
 from lineage.checkpoints.decode.non_weights import UNMERGED
 from lineage.checkpoints.reader import Contents
 from lineage.types import AnyArray, TensorView
-from lineage.types.facts.exclusions import Exclusion, NotAWeight
+from lineage.types.facts.exclusions import Exclusion, NotAWeight, UnreadPacking
 
 MASK = NotAWeight("prune-mask")
 SPECTRAL = NotAWeight("spectral-vector")
+ORTHOGONAL = UnreadPacking("an orthogonal parametrisation")
 
 Floats = NDArray[np.float64]
 
@@ -58,7 +62,19 @@ def computed(contents: Contents) -> Contents:
     A pruned `weight_v` is `weight_v_orig` and `weight_v_mask`, so that masks come first. Parts that do not fit each
     other, and functions that are not known here, stay as they are stored.
     """
-    return _replaced(_replaced(contents, _original), _normed)
+    return _replaced(_replaced(_without_orthogonal(contents), _original), _normed)
+
+
+def _without_orthogonal(contents: Contents) -> Contents:
+    found = [parts for _, parts in _groups(contents) if parts.keys() == {"orig", "0.base"}]
+    gone = {view.name for parts in found for view in parts.values()}
+    unread = tuple((ORTHOGONAL, math.prod(parts["orig"].shape)) for parts in found)
+    return replace(
+        contents,
+        tensors=tuple(view for view in contents.tensors if view.name not in gone),
+        left_out=(*contents.left_out, *((parts["orig"].name, ORTHOGONAL) for parts in found)),
+        unread=(*contents.unread, *unread),
+    )
 
 
 def _replaced(contents: Contents, find: Callable[[str, _Parts], _Found | None]) -> Contents:

@@ -77,12 +77,13 @@ def _is_run(ranks: Iterable[int]) -> bool:
 
 
 def refuse_part(path: Path, folder: Folder) -> None:
-    """Refuse a file that is named as one of several ranks, for the part of a model that it holds.
+    """Refuse a file that is named as one of several ranks, or lies in a folder that is, as Megatron's do.
 
     A lone rank 0 is left to what the file itself says. Raises UnsupportedFormat.
     """
     own = ranked(path.name)
     if own is None:
+        _refuse_folder(path)
         return
     try:
         beside = [one for name in folder.files() if (one := ranked(name)) is not None and name != path.name]
@@ -95,6 +96,22 @@ def refuse_part(path: Path, folder: Folder) -> None:
         todo = "name the folder that holds all of them" if others else "put all of them in one folder, and name that"
         raise UnsupportedFormat(
             path, f"is rank {own.rank}{of}, by its name: one part of a model, which says little of the whole; {todo}"
+        )
+
+
+def _refuse_folder(path: Path) -> None:
+    """Refuse what lies in the folder of one rank, beside folders of others or as one that is not the first."""
+    home = path.absolute().parent
+    own = ranked(home.name)
+    if own is None or not own.is_certain or not home.is_dir():
+        return
+    beside = [one for other in home.parent.iterdir() if (one := ranked(other.name)) and other.name != home.name]
+    others = [one.rank for one in beside if one.family == own.family]
+    if own.rank > 0 or others:
+        raise UnsupportedFormat(
+            path,
+            f"lies in the folder of rank {own.rank} ({home.name}): one part of a model, which says little of the whole;"
+            " join them with the program that trained it, and give the whole",
         )
 
 

@@ -33,7 +33,7 @@ def names(folder: Path, arrays: dict[str, np.ndarray]) -> set[str]:
         {"a.weight_orig": V, "a.weight_mask": V.T.copy()},
         {"a.weight_orig": V, "a.weight_mask": V, "a.weight": V},
         {"a.weight_orig": V, "a.weight_mask": V, f"a.{NEW}.0.mask": V},
-        {f"a.{NEW}.original": V, f"a.{NEW}.0.base": V},
+        {f"a.{NEW}.original": V, f"a.{NEW}.0.basis": V},
         {"a.weight_orig": V},
         {"a_g": np.ones((4, 1), np.float32), "a_v": V},
     ],

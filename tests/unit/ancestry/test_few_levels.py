@@ -31,8 +31,8 @@ def packed(folder: Path, scheme: str, arrays: Arrays) -> Path:
     return write(folder, SCHEMES[scheme], inner, rest)
 
 
-@pytest.mark.parametrize("scheme", [name for name in SCHEMES if "bitnet" in name])
-def test_ternary_weights_are_quantised_and_not_disguised(scheme: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheme", [name for name in SCHEMES if "bitnet" in name or name == "hqq 1"])
+def test_two_or_three_levels_are_quantised_and_not_disguised(scheme: str, tmp_path: Path) -> None:
     arrays = unlike_rows(1)
     (tmp_path / "packed").mkdir()
     child = sketched(packed(tmp_path / "packed", scheme, arrays))

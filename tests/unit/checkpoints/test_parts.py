@@ -116,6 +116,12 @@ class TestTensorParallel:
         meta_ranks(tmp_path / "m/mp_rank_00", 1, name="model_optim_rng.pt")
         meta_ranks(tmp_path / "m/mp_rank_01", 1, name="model_optim_rng.pt")
         refused(tmp_path / "m", "one model in 2 parts, one a rank .mp_rank_00, mp_rank_01.")
+        refused(tmp_path / "m/mp_rank_00", r"lies in the folder of rank 0 \(mp_rank_00\): one part of a model")
+        refused(tmp_path / "m/mp_rank_01/model_optim_rng.pt", r"lies in the folder of rank 1 \(mp_rank_01\)")
+
+    def test_the_only_rank_is_the_model(self, tmp_path: Path) -> None:
+        meta_ranks(tmp_path / "m/mp_rank_00", 1, name="model_optim_rng.pt")
+        assert open_checkpoint(tmp_path / "m/mp_rank_00").tensors
 
     @pytest.mark.parametrize("legacy", [False, True])
     def test_what_the_run_wrote_beside_the_weights_tells_a_part_under_any_name(
