@@ -23,6 +23,7 @@ from lineage.checkpoints.folders.card import (
     stated_licence,
 )
 from lineage.checkpoints.folders.folder import ADAPTER_FILES, Weights, find_weights
+from lineage.checkpoints.folders.many_models import beside_models
 from lineage.checkpoints.folders.ranks import joined_ranks, refuse_flat, refuse_lone, refuse_part, refuse_pieces
 from lineage.checkpoints.folders.shards import read_index, read_shards, refuse_split, split_beside
 from lineage.checkpoints.folders.side_files import MAX_CONFIG
@@ -34,7 +35,7 @@ from lineage.checkpoints.reader import Contents, Facts
 from lineage.checkpoints.recognising import read_file
 from lineage.checkpoints.remote import is_remote, locate
 from lineage.checkpoints.unread import refuse_unread
-from lineage.errors import CheckpointError, NoWeights, UnsupportedFormat
+from lineage.errors import CheckpointError, NoWeights, SeveralModels, UnsupportedFormat
 from lineage.types import SUB_MODELS, Checkpoint, Meter, TensorView
 from lineage.written_reasons import written
 
@@ -77,6 +78,8 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
 
 def _open_on_disk(place: Path) -> Checkpoint:
     try:
+        if several := beside_models(place):
+            raise SeveralModels(place, several)
         return _open_folder(place, DiskFolder(place, Meter()), _absolute(place))
     except NoWeights as error:
         raise with_reason(place, error) from error

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from lineage.checkpoints.folders.folder import Weights, weights_in
 from lineage.checkpoints.io import strict_json
-from lineage.checkpoints.io.bytes import Folder
+from lineage.checkpoints.io.bytes import DiskFolder, Folder
+from lineage.checkpoints.io.path_safety import inside
 from lineage.checkpoints.io.quoting import quoted
 from lineage.errors import Malformed
 
@@ -65,8 +66,16 @@ def _members(folder: Folder, named: list[tuple[str, str]]) -> tuple[Member, ...]
     for prefix, name in named:
         if ".." in name or "/" in name:
             raise Malformed(folder.path, f"lists {quoted(name)}, which is no folder in it")
-        home = below.get(name) if name else folder
+        home = (below.get(name) or _linked(folder, name)) if name else folder
         weights = weights_in(home) if home is not None else None
         if weights is not None:
             members.append(Member(prefix, weights))
     return tuple(members)
+
+
+def _linked(folder: Folder, name: str) -> Folder | None:
+    """A sub-model that is a link to another folder in this one. Raises Malformed for one that leads out of it."""
+    if not isinstance(folder, DiskFolder) or not (folder.path / name).is_symlink():
+        return None
+    home = inside(folder.path, name)
+    return DiskFolder(home, folder.meter) if home.is_dir() else None

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from lineage.checkpoints.io import strict_json
 from lineage.checkpoints.io.bytes import PositionedFile
 from lineage.checkpoints.io.quoting import quoted
-from lineage.errors import Malformed, NoWeights, UnsupportedFormat
+from lineage.errors import Malformed, NoWeights, SeveralModels, UnsupportedFormat
 from lineage.types import Meter
 
 PREFIX = "models--"
@@ -35,8 +35,13 @@ class OllamaModel(NamedTuple):
 def snapshot_of(place: Path) -> Path:
     """The snapshot that a model of the hub's cache has as its main one, or its only one; any other folder itself.
 
-    Raises NoWeights without any, UnsupportedFormat for several.
+    A cache of one model is that model. Raises NoWeights without any, UnsupportedFormat for several.
     """
+    kept = sorted(entry for entry in place.iterdir() if entry.name.startswith(PREFIX) and entry.is_dir())
+    if len(kept) > 1:
+        raise SeveralModels(place, [entry.name for entry in kept])
+    if kept:
+        return snapshot_of(kept[0])
     if not place.name.startswith(PREFIX) or not (place / "snapshots").is_dir():
         return place
     main = place / "refs" / "main"

@@ -95,6 +95,11 @@ def declared_parents(card: Card, config: Mapping[str, Any], name: str) -> tuple[
     return tuple(found)
 
 
+def says_nothing(file: str) -> bool:
+    """Whether a file is called as any model's weights are: `model.safetensors`."""
+    return _SHARD.sub("", _FILE_ENDING.sub("", file)).lower() in _SAYS_NOTHING
+
+
 def human_name(path: Path, card: Card) -> str:
     """Name a model after its file or folder, or, where that says nothing, after its card or a folder above."""
     stem = (

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from lineage.checkpoints.folders.assemblies import find_assembly
+from lineage.checkpoints.folders.assemblies import MODULES, PIPELINE, find_assembly
 from lineage.checkpoints.folders.caches import PREFIX
-from lineage.checkpoints.folders.folder import adapter_in, weights_in
+from lineage.checkpoints.folders.card import says_nothing
+from lineage.checkpoints.folders.folder import adapter_in, find_weights, weights_in
 from lineage.checkpoints.folders.ranks import rank_set
 from lineage.checkpoints.io.bytes import MAX_ENTRIES, DiskFolder
-from lineage.errors import NoWeights, SeveralModels, UnsupportedFormat
+from lineage.errors import CheckpointError, NoWeights, SeveralModels, UnsupportedFormat
 from lineage.types import Meter
 
+_OF_ONE_MODEL = ("config.json", "README.md", PIPELINE, MODULES)  # of that in whose folder they lie
 MAX_DEPTH = 8  # folders below each other; a manifest of ollama lies five deep
 
 
@@ -26,8 +28,7 @@ def models_in(place: Path) -> list[Path]:
     if not place.is_dir():
         return [place]
     found = list(_Walk(place).below(place, 0))
-    # One model in a folder of its own is what that folder means, with the card beside it.
-    return found if len(found) > 1 or (found and found[0].parent != place) else [place]
+    return [place] if not found or (len(found) == 1 and _means(place, found[0])) else found
 
 
 class _Walk:
@@ -50,8 +51,10 @@ class _Walk:
             return
         try:
             if _is_model(place):
-                yield place
-                return
+                several = beside_models(place)
+                yield place / several[0] if several else place
+                if not several:
+                    return
         except SeveralModels as several:
             yield from (place / name for name in several.names)
             return
@@ -66,6 +69,38 @@ class _Walk:
             if child.is_symlink() and not child.resolve().is_relative_to(self._root):
                 raise UnsupportedFormat(child, "is a link out of the folder: name where it leads")
             yield from self.below(child, depth + 1)
+
+
+def _means(place: Path, model: Path) -> bool:
+    """Whether a folder, opened, is the one model in it: then the card beside that speaks of it, too."""
+    if model == place:
+        return True
+    try:
+        return find_weights(DiskFolder(place, Meter())).folder.path == model
+    except CheckpointError:
+        return False
+
+
+def beside_models(place: Path) -> list[str]:
+    """The file that makes a folder a model, where nothing else does, and the several folders beside it that are models.
+
+    A file with the name of any model's weights is that of the folder. Nothing for any other folder. Raises CheckpointError.
+    """
+    folder = DiskFolder(place, Meter())
+    if any(folder.holds(name) for name in _OF_ONE_MODEL):
+        return []
+    weights = weights_in(folder)
+    if weights is None or len(weights.files) != 1 or says_nothing(weights.files[0]):
+        return []
+    others = [child.path.name for child in folder.folders() if _is_one(child.path)]
+    return [weights.files[0], *others] if len(others) > 1 else []
+
+
+def _is_one(place: Path) -> bool:
+    try:
+        return _is_model(place)
+    except CheckpointError:
+        return False
 
 
 def _is_model(place: Path) -> bool:

@@ -91,6 +91,17 @@ class TestPipelines:
         write_shards(folder / "text_encoder", {"a.weight": drawn(4, 3), "b.weight": drawn(4, 3)})
         assert {view.name.partition(".")[0] for view in open_checkpoint(folder).tensors} == {"unet", "text_encoder"}
 
+    def test_a_sub_model_that_is_a_link_is_followed_inside_and_refused_outside(self, tmp_path: Path) -> None:
+        folder = pipeline(tmp_path / "p", {"unet": UNET, "vae": VAE})
+        (folder / "vae").rename(folder / "shared_vae")
+        (folder / "vae").symlink_to("shared_vae")
+        expected = {f"unet.{name}" for name in UNET} | {f"vae.{name}" for name in VAE}
+        assert {view.name for view in open_checkpoint(folder).tensors} == expected
+        (folder / "shared_vae").rename(tmp_path / "elsewhere")
+        (folder / "vae").unlink()
+        (folder / "vae").symlink_to(tmp_path / "elsewhere")
+        refused(folder, "'vae' lies outside the folder: refused", Malformed)
+
     def test_no_axis_is_shared_between_two_of_them(self) -> None:
         shapes = {"layers.0.weight": (8, 6), "layers.0.bias": (8,), "layers.1.weight": (5, 8)}
         names = [(f"{model}.{name}", shape) for model in ("unet", "vae") for name, shape in shapes.items()]
@@ -180,6 +191,15 @@ class TestFoldersOfModels:
         assert models_in(tmp_path) == [tmp_path]
         assert models_in(tmp_path / "m/model.safetensors") == [tmp_path / "m/model.safetensors"]
         assert models_in(tmp_path / "m/onnx") == [tmp_path / "m/onnx"]
+
+    def test_a_file_beside_folders_of_models_is_one_of_them(self, tmp_path: Path) -> None:
+        for name in ("a/model.safetensors", "b/model.safetensors", "stray.safetensors"):
+            put(tmp_path / "zoo" / name)
+        assert names_in(tmp_path / "zoo") == ["stray.safetensors", "a", "b"]
+        refused(tmp_path / "zoo", "holds several models .stray.safetensors, a, b.", SeveralModels)
+        (tmp_path / "zoo/config.json").write_text("{}")
+        assert models_in(tmp_path / "zoo") == [tmp_path / "zoo"]
+        assert open_checkpoint(tmp_path / "zoo").name == "zoo"
 
     def test_parts_of_one_model_are_not_several(self, tmp_path: Path) -> None:
         for rank in (0, 1):
@@ -276,6 +296,12 @@ class TestHubCache:
         self.write(tmp_path / "other").rename(tmp_path / "hub/models--acme--Lyra")
         (tmp_path / "hub/datasets--acme--texts").mkdir()
         assert models_in(tmp_path / "hub") == [tmp_path / "hub/models--acme--Lyra", home]
+        refused(tmp_path / "hub", "holds several models .models--acme--Lyra, models--acme--Nova.", SeveralModels)
+
+    def test_a_cache_of_one_model_is_that_model(self, tmp_path: Path) -> None:
+        home = self.write(tmp_path / "hub")
+        assert models_in(tmp_path / "hub") == [home]
+        assert open_checkpoint(tmp_path / "hub").name == "acme/Nova"
 
     def test_a_path_that_may_be_a_name_at_the_hub_says_how_to_write_it(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
