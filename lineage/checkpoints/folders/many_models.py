@@ -84,7 +84,7 @@ def _means(place: Path, model: Path) -> bool:
 def beside_models(place: Path) -> list[str]:
     """The file that makes a folder a model, where nothing else does, and the several folders beside it that are models.
 
-    A file with the name of any model's weights is that of the folder. Nothing for any other folder. Raises CheckpointError.
+    A file with the name of any model's weights is that of the folder. Empty for other folders. Raises CheckpointError.
     """
     folder = DiskFolder(place, Meter())
     if any(folder.holds(name) for name in _OF_ONE_MODEL):
