@@ -1,8 +1,12 @@
-"""An adapter merged onto its base while the base is read: base rows + scale * B A rows, nothing written anywhere."""
+"""An adapter merged onto its base while the base is read: base rows + scale * B A rows, nothing written anywhere.
+
+PEFT's, and those of trainers that write the scale into the file: kohya's, diffusers', LyCORIS, llama.cpp's.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -20,12 +24,19 @@ from lineage.written_reasons import written
 # Containers that one library puts in front of a tensor's name and another leaves out.
 _CONTAINERS = frozenset({"model", "transformer", "module", "base_model", "bert", "roberta", "distilbert", "gpt_neox"})
 # Ways to begin that take from the base what the factors hold; PEFT converts them when it is asked to.
+_UNSCALED = ("torchtune-", "mlx-")  # trainers whose files do not say how the change is scaled
+_TRAINERS = ("kohya-", "diffusers-", "lycoris-", "gguf-", *_UNSCALED)
 _CHANGES_BASE = ("pissa", "olora", "corda", "loftq")
 
 
 def is_adapter_checkpoint(opened: Checkpoint) -> bool:
     """Whether a checkpoint is an adapter alone."""
-    return opened.format in (LORA, DORA)
+    return opened.format in (LORA, DORA) or _is_of_trainer(opened)
+
+
+def _is_of_trainer(opened: Checkpoint) -> bool:
+    """Whether this is an adapter as a trainer other than PEFT writes it: all of its tensors are changes."""
+    return opened.format.startswith(_TRAINERS) and opened.format.endswith(("-lora", "-loha", "-lokr"))
 
 
 def merged(base: Checkpoint, adapter: Checkpoint) -> Checkpoint:
@@ -42,6 +53,8 @@ def merged(base: Checkpoint, adapter: Checkpoint) -> Checkpoint:
         name = places[view.name]
         if isinstance(view.rows, Product):
             views[name] = _summed(base, adapter, views[name], view, view.rows)
+        elif _is_of_trainer(adapter):
+            views[name] = _added(base, adapter, views[name], view)
         else:
             views[name] = replace(view, name=name, storage=f"adapter/{view.storage}")
     return replace(
@@ -57,8 +70,10 @@ def merged(base: Checkpoint, adapter: Checkpoint) -> Checkpoint:
 
 
 def _require_mergeable(base: Checkpoint, adapter: Checkpoint) -> None:
-    if adapter.format.endswith(("-lora", "-loha", "-lokr")) and adapter.format != LORA:
-        raise UnsupportedFormat(adapter.path, "is not an adapter of PEFT: merge it with the program that made it")
+    if adapter.format.startswith(_UNSCALED):
+        raise UnsupportedFormat(
+            adapter.path, "does not say how it is scaled (torchtune, MLX): merge it with the program that made it"
+        )
     if not is_adapter_checkpoint(adapter):
         raise UnsupportedFormat(adapter.path, "is no LoRA or DoRA adapter: give its folder")
     if is_adapter_checkpoint(base):
@@ -69,26 +84,37 @@ def _require_mergeable(base: Checkpoint, adapter: Checkpoint) -> None:
             adapter.path, f"init_lora_weights of {CONFIG} is {quoted(begun)}: its factors stand on a changed base"
         )
     for name, reason in adapter.left_out:
-        if reason != MAGNITUDE:
+        if reason != MAGNITUDE or _is_of_trainer(adapter):
             said = f"{quoted(name)} ({written(reason)})"
-            raise UnsupportedFormat(adapter.path, f"{said} cannot be merged: merge it with PEFT")
+            raise UnsupportedFormat(adapter.path, f"{said} cannot be merged: merge it with the program that made it")
 
 
 def _places(base: Checkpoint, adapter: Checkpoint) -> dict[str, str]:
     """For each tensor of the adapter the name of the base's tensor that it changes; new whole ones keep their own."""
     held = {view.name for view in base.tensors}
-    times = Counter(_bare(name) for name in held)
-    known = {_bare(name): name for name in held if times[_bare(name)] == 1}
+    known = _unique({name: _bare(name) for name in held})
+    flat = _unique({name: _flat(name) for name in held}) if _is_of_trainer(adapter) else {}
     places: dict[str, str] = {}
     for view in adapter.tensors:
-        found = view.name if view.name in held else known.get(_bare(view.name))
-        if found is None and isinstance(view.rows, Product):
+        found = view.name if view.name in held else known.get(_bare(view.name)) or flat.get(_flat(view.name))
+        if found is None and (isinstance(view.rows, Product) or _is_of_trainer(adapter)):
             raise UnsupportedFormat(adapter.path, f"does not fit {base.name}: it has no tensor {quoted(view.name)}")
         places[view.name] = found or view.name
     name, count = next(iter(Counter(places.values()).most_common(1)))
     if count > 1:
         raise UnsupportedFormat(adapter.path, f"does not fit {base.name}: {count} of its tensors mean {quoted(name)}")
     return places
+
+
+def _unique(spelled: Mapping[str, str]) -> dict[str, str]:
+    """Names by another spelling of theirs that no other has."""
+    times = Counter(spelled.values())
+    return {spelling: name for name, spelling in spelled.items() if times[spelling] == 1}
+
+
+def _flat(name: str) -> str:
+    """A name as kohya's scripts write it, in which dots and underscores are one."""
+    return _bare(name).replace(".", "_")
 
 
 def _bare(name: str) -> str:
@@ -124,6 +150,26 @@ def _summed(
             total *= _scales(total, magnitudes, start, stop)
         with np.errstate(over="ignore", invalid="ignore"):  # the sketch refuses what is not finite
             return total.astype(np.float32)
+
+    return replace(
+        view, dtype=np.dtype(np.float32), rows=rows, storage=f"{view.storage} + {change.storage}", encoding=None
+    )
+
+
+def _added(base: Checkpoint, adapter: Checkpoint, view: TensorView, change: TensorView) -> TensorView:
+    """The view of the sum with a change that is no plain product."""
+    if view.shape != change.shape:
+        raise UnsupportedFormat(
+            adapter.path,
+            f"does not fit {base.name}: {quoted(view.name)} is {view.shape} there, {change.shape} here",
+        )
+    if view.dtype.kind in "biuc":
+        raise UnsupportedFormat(base.path, f"{quoted(view.name)} is {view.dtype.name}: nothing can be added to that")
+
+    def rows(start: int, stop: int) -> AnyArray:
+        with np.errstate(over="ignore", invalid="ignore"):  # as above
+            total = view.rows(start, stop).astype(np.float64) + change.rows(start, stop)
+            return np.asarray(total.astype(np.float32))
 
     return replace(
         view, dtype=np.dtype(np.float32), rows=rows, storage=f"{view.storage} + {change.storage}", encoding=None

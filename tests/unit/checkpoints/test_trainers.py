@@ -217,8 +217,51 @@ def test_dots_come_back_into_names(flat: str, dotted: str) -> None:
     assert with_dots(flat) == dotted
 
 
-def test_only_peft_s_adapters_are_merged(tmp_path: Path) -> None:
-    save_file({f"{MODULE}.weight": drawn(OUT, INTO)}, tmp_path / "base.safetensors")
+@pytest.mark.parametrize("name", [name for name in CASES if "kernel" not in name and "DoRA" not in name])
+def test_what_says_its_scale_is_merged_while_its_base_is_read(tmp_path: Path, name: str) -> None:
+    format_, arrays, target, change = CASES[name]
+    weight = drawn(*change.shape)
+    save_file({f"model.{target}": weight, "other.weight": drawn(4, 4)}, tmp_path / "base.safetensors")
+    saved(tmp_path, arrays)
+    if format_.startswith("torchtune"):
+        with pytest.raises(UnsupportedFormat, match="does not say how it is scaled"):
+            open_merged(tmp_path / "base.safetensors", tmp_path / "nova.safetensors")
+        return
+    merged = {
+        view.name: view for view in open_merged(tmp_path / "base.safetensors", tmp_path / "nova.safetensors").tensors
+    }
+    view = merged[f"model.{target}"]
+    np.testing.assert_allclose(view.rows(0, len(weight)), weight + change, rtol=2e-5, atol=1e-5)
+    assert np.array_equal(view.rows(1, 3), view.rows(0, len(weight))[1:3])
+    assert merged["other.weight"].dtype == np.float32
+
+
+def test_flat_names_find_what_no_word_of_a_network_tells(tmp_path: Path) -> None:
+    arrays = {"lora_unet_odd_part_0_to_mix.lora_down.weight": A, "lora_unet_odd_part_0_to_mix.lora_up.weight": B}
+    save_file({"odd_part.0.to_mix.weight": np.zeros((OUT, INTO), np.float32)}, tmp_path / "base.safetensors")
+    saved(tmp_path, arrays)
+    (view,) = open_merged(tmp_path / "base.safetensors", tmp_path / "nova.safetensors").tensors
+    np.testing.assert_allclose(view.rows(0, OUT), PRODUCT, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("base", "said"),
+    [
+        ({"other.weight": drawn(OUT, INTO)}, "does not fit base: it has no tensor"),
+        ({f"{MODULE}.weight": drawn(INTO, OUT)}, r"is \(12, 8\) there, \(8, 12\) here"),
+        ({f"{MODULE}.weight": np.ones((OUT, INTO), np.int8)}, "is int8: nothing can be added to that"),
+    ],
+)
+def test_what_does_not_fit_is_refused(base: Arrays, said: str, tmp_path: Path) -> None:
+    save_file(base, tmp_path / "base.safetensors")
     saved(tmp_path, CASES["kohya"][1])
-    with pytest.raises(UnsupportedFormat, match="is not an adapter of PEFT: merge it with the program that made it"):
+    with pytest.raises(UnsupportedFormat, match=said):
+        open_merged(tmp_path / "base.safetensors", tmp_path / "nova.safetensors")
+
+
+def test_dora_s_scale_outside_peft_is_not_merged(tmp_path: Path) -> None:
+    _, arrays, target, change = CASES["kohya, of a text encoder, with DoRA's scale"]
+    save_file({target: drawn(*change.shape)}, tmp_path / "base.safetensors")
+    saved(tmp_path, arrays)
+    with pytest.raises(UnsupportedFormat, match=r"DoRA's magnitude: .* cannot be merged"):
         open_merged(tmp_path / "base.safetensors", tmp_path / "nova.safetensors")
