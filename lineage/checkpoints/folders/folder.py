@@ -61,6 +61,13 @@ _BESIDE = re.compile(
     r"|group\d+-shard\d+of|(bf16_|fp16_)?zero_pp_rank_\d+_mp_rank_\d+_optim_states).*",
     re.IGNORECASE,
 )
+_FOREIGN = {
+    "manifest.ocdbt": "is a checkpoint of orbax (OCDBT), which is not read: save the arrays as safetensors, from JAX",
+    ".zgroup": "is a zarr of arrays, which is not read: save them as safetensors",
+    ".zarray": "is a zarr array, which is not read: save it as safetensors",
+    "zarr.json": "is a zarr of arrays, which is not read: save them as safetensors",
+}
+"""Formats of whole folders that are not read, by a file that each has."""
 ADAPTER_FILES = ("adapter_model.safetensors", "adapter_model.bin")
 """What PEFT calls an adapter, the preferred first."""
 _INDEX = re.compile(r".*\.(safetensors|bin)\.index\.json")
@@ -85,7 +92,8 @@ def find_weights(folder: Folder) -> Weights:
     if len(below) > 1:
         raise SeveralModels(folder.path, [weights.folder.path.name for weights in below])
     if not below:
-        raise NoWeights(folder.path, f"holds no weights: no {KNOWN}")
+        foreign = next((said for name, said in _FOREIGN.items() if folder.holds(name)), None)
+        raise NoWeights(folder.path, f"holds no weights: no {KNOWN}" if foreign is None else foreign)
     return below[0]
 
 

@@ -10,6 +10,7 @@ from lineage.checkpoints.io.quoting import quoted
 from lineage.errors import CheckpointError
 
 HEAD = 1024  # bytes that are looked at
+_MARK = b"\xef\xbb\xbf"  # of the order of bytes, which some servers and editors put in front
 _MAX_ANSWER = 1 << 16  # bytes of JSON that may be a server's answer
 _PAGE = re.compile(rb"\s*(?:<!doctype html|<html|<head|<\?xml)", re.IGNORECASE)
 _TITLE = re.compile(rb"<title>\s*([^<]{1,60}?)\s*</title>", re.IGNORECASE)
@@ -26,14 +27,14 @@ _MAGIC = (
     (re.compile(rb"version https://git-lfs"), "is a Git LFS pointer, not the file itself: run `git lfs pull`"),
 )  # fmt: skip
 _SPLIT = re.compile(
-    r"(?P<whole>.+\.[A-Za-z]\w*)[.-](?:part[.-]?(?:\d{1,4}(?:of\d{1,4})?|[a-z]{1,2})|split[.-]?\w{1,3}|\d{3})"
+    r"(?P<whole>.+\.[A-Za-z]\w*)[.-](?:part[.-]?(?:\d{1,4}(?:of\d{1,4})?|[a-z]{1,2})|split[.-]?\w{1,3}|\d{3}|[a-d][a-z])"
 )
 _UNFINISHED = (".incomplete", ".part", ".partial", ".crdownload", ".download", ".opdownload", ".aria2", ".!ut")
 
 
 def mistaken(file: PositionedFile) -> str | None:
     """What a file is that no reader could read, for a message; None where nothing tells."""
-    head = file.head(HEAD)
+    head = file.head(HEAD).removeprefix(_MARK)
     return next((said for look in _LOOKS if (said := look(file, head)) is not None), None)
 
 
@@ -76,11 +77,14 @@ def _zeros(_: PositionedFile, head: bytes) -> str | None:
 
 def _json(file: PositionedFile, head: bytes) -> str | None:
     """An answer of a server in place of the file, or an index of shards under another name."""
-    if head.lstrip()[:1] != b"{":
+    if head.lstrip()[:1] not in (b"{", b"["):
         return None
     try:
-        held = strict_json.read_object(file, _MAX_ANSWER)
+        held = strict_json.read_json(file, _MAX_ANSWER)
     except CheckpointError:
+        return None
+    held = held[0] if isinstance(held, list) and len(held) == 1 else held
+    if not isinstance(held, dict):
         return None
     if isinstance(held.get("weight_map"), dict):
         return "is an index of shards: give it a name that ends in .index.json, beside its shards"
@@ -91,10 +95,12 @@ def _json(file: PositionedFile, head: bytes) -> str | None:
 
 
 def _text(file: PositionedFile, head: bytes) -> str | None:
-    """A short answer in plain words, as `Entry not found`."""
+    """A short answer in plain words, as `Entry not found`, or the address of the file."""
     if file.size > 200 or not head.isascii() or not head[:1].isalpha():
         return None
     text = " ".join(head.decode("ascii").split())
+    if re.fullmatch(r"https?://\S+", text):
+        return f"is the address of a file ({quoted(text)}), not the file: download that"
     if not text.isprintable() or len(text.split(" ")) < 2:
         return None
     return f"is a text ({quoted(text)}), not weights: download it again"

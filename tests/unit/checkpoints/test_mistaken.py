@@ -39,6 +39,12 @@ PAGE = b"<!DOCTYPE html><html><title>Sign in</title></html>" + b" " * 500
         ("nova.zip.partab", b"x" * 99, "one part of a split file: .* into 'nova.zip'"),
         ("0f3a.incomplete", WEIGHTS[:-9], r"a download that did not finish \(incomplete\)"),
         ("nova.safetensors.crdownload", b"x" * 99, r"a download that did not finish \(crdownload\)"),
+        ("bom.safetensors", b"\xef\xbb\xbf" + PAGE, "is a web page"),
+        ("bom.gguf", b"\xef\xbb\xbfversion https://git-lfs.github.com/spec/v1\n", "run `git lfs pull`"),
+        ("list.bin", b'[{"error":"Repository not found"}]', r"a server's answer .* \(error: 'Repository not found'\)"),
+        ("nova.safetensors.aa", WEIGHTS[:-9], "one part of a split file: .* into 'nova.safetensors'"),
+        ("nova.safetensors.bc", b"x" * 99, "one part of a split file: .* into 'nova.safetensors'"),
+        ("nova.pt", b"https://host.example/nova.pt\n", "is the address of a file .*, not the file: download that"),
         ("nova.safetensors", bytes(2000), "begins with nothing but zeros"),
     ],
 )
@@ -48,6 +54,16 @@ def test_what_it_is_and_what_to_do(tmp_path: Path, name: str, content: bytes, te
         open_checkpoint(tmp_path / name)
     assert error.value.exit_code == 12
     assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("manifest.ocdbt", "a checkpoint of orbax"), (".zgroup", "a zarr of arrays"), ("zarr.json", "a zarr of arrays")],
+)
+def test_a_folder_of_another_format_is_named(name: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"{}")
+    with pytest.raises(NoWeights, match=f"is {said}.*, which is not read: save"):
+        open_checkpoint(tmp_path)
 
 
 def test_a_torch_archive_that_was_unzipped(tmp_path: Path) -> None:
