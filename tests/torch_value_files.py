@@ -47,6 +47,16 @@ def bsr(storages: Storages, array: np.ndarray, tall: int, wide: int) -> Call:
     )
 
 
+def by_columns(storages: Storages, array: np.ndarray, tall: int = 1, wide: int = 1) -> Call:
+    """CSC, or BSC in blocks."""
+    blocks = array.reshape(array.shape[0] // tall, tall, array.shape[1] // wide, wide).transpose(2, 0, 1, 3)
+    filled = blocks.any((2, 3))
+    bounds = np.concatenate([[0], np.cumsum(filled.sum(1))])
+    values = blocks[filled] if tall * wide > 1 else blocks[filled].reshape(-1)
+    kind = "sparse_bsc" if tall * wide > 1 else "sparse_csc"
+    return sparse(storages, kind, bounds, np.nonzero(filled)[1], values, shape=array.shape)
+
+
 def qtensor(storages: Storages, codes: np.ndarray, kind: str, scheme: tuple[Any, ...]) -> Call:
     key = storages.add(codes)
     held = storages.storage(key)
@@ -70,6 +80,7 @@ def write_values(folder: Path) -> None:
     channels = (Glob("torch", "per_channel_affine"), storages.tensor(np.ones(6)), storages.tensor(np.zeros(6, int)), 0)
     held = {
         "a.weight": coo(storages, dense), "b.weight": csr(storages, dense), "c.weight": bsr(storages, dense, 2, 4),
+        "i.weight": by_columns(storages, dense), "j.weight": by_columns(storages, dense, 2, 2),
         "d.weight": qtensor(storages, codes, "QInt8Storage", (Glob("torch", "per_tensor_affine"), 0.5, 3)),
         "e.weight": qtensor(storages, codes, "QInt8Storage", channels),
         "f.weight": wrapper("Int8Tensor", (6, 8), {

@@ -15,7 +15,7 @@ from lineage.sketch import sketch_checkpoint
 from lineage.types import TensorView
 from lineage.types.facts.exclusions import UnreadWrapper
 from tests.torch_files import Glob, Storages, ordered_dict, write_legacy, write_zip
-from tests.torch_value_files import bsr, coo, csr, qtensor, sparse, wrapper
+from tests.torch_value_files import bsr, by_columns, coo, csr, qtensor, sparse, wrapper
 
 RNG = np.random.default_rng(11)
 DENSE = np.where(RNG.random((6, 8)) < 0.4, RNG.standard_normal((6, 8)), 0).astype(np.float32)
@@ -32,6 +32,9 @@ SPARSE = {
     "CSR": (DENSE, lambda s: csr(s, DENSE)),
     "BSR 2x4": (DENSE, lambda s: bsr(s, DENSE, 2, 4)),
     "BSR 3x1": (DENSE, lambda s: bsr(s, DENSE, 3, 1)),
+    "CSC": (DENSE, lambda s: by_columns(s, DENSE)),
+    "BSC 2x4": (DENSE, lambda s: by_columns(s, DENSE, 2, 4)),
+    "BSC 1x2": (DENSE, lambda s: by_columns(s, DENSE, 1, 2)),
 }
 
 

@@ -1,9 +1,9 @@
-"""Sparse torch tensors, as dense ones: coordinates (COO), and compressed rows, single or in blocks (CSR, BSR).
+"""Sparse torch tensors, as dense ones: coordinates (COO), compressed rows or columns, single or in blocks.
 
 Arguments are those of `_rebuild_sparse_tensor` of torch/_utils.py. Layouts (docs.pytorch.org/docs/stable/sparse.html):
 COO has indices (axes, n) and values (n, dense axes...), CSR the bounds of each row in the list of columns, BSR the same
-for rows of blocks. Of sorted entries only those of the rows that are
-asked for are read.
+for rows of blocks; CSC and BSC have the bounds of each column in the list of rows. Of sorted entries, and of compressed
+rows, only those of the rows that are asked for are read.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from lineage.types import AnyArray, TensorView
 from lineage.types.facts.exclusions import NotRead
 
 STEP = 1 << 20  # entries of an unsorted list that are looked at together
-COORDINATES, ROWS, BLOCKS = "torch.sparse_coo", "torch.sparse_csr", "torch.sparse_bsr"
+COORDINATES = "torch.sparse_coo"
+BY_ROWS = frozenset({"torch.sparse_csr", "torch.sparse_bsr"})
+BY_COLUMNS = frozenset({"torch.sparse_csc", "torch.sparse_bsc"})
 _Views = Mapping[str, TensorView]
 _Places = NDArray[np.int64]
 
@@ -41,8 +43,9 @@ def sparse(layout: Any, data: Any, *_: Any) -> Leaf:
         places = replace(tensors[0], shape=tensors[0].shape[::-1], strides=tensors[0].strides[::-1])
         is_sorted = held[-1] is True
         return Composed(shape, {"places": places, "values": tensors[1]}, _coordinates(shape, is_sorted))
-    if layout in (ROWS, BLOCKS) and len(tensors) == 3 and len(shape) == 2:
-        return Composed(shape, dict(zip(("bounds", "columns", "values"), tensors, strict=True)), _compressed(shape))
+    if layout in BY_ROWS | BY_COLUMNS and len(tensors) == 3 and len(shape) == 2:
+        parts = dict(zip(("bounds", "places", "values"), tensors, strict=True))
+        return Composed(shape, parts, _by_rows(shape) if layout in BY_ROWS else _by_columns(shape))
     return Unread(NotRead("sparse-layout"), math.prod(shape))
 
 
@@ -76,16 +79,23 @@ def _coordinates(shape: tuple[int, ...], is_sorted: bool) -> Callable[[Path, str
     return build
 
 
-def _compressed(shape: tuple[int, ...]) -> Callable[[Path, str, _Views], TensorView]:
+def _blocks(path: Path, name: str, shape: tuple[int, ...], views: _Views, axis: int) -> tuple[int, int]:
+    """Sides of a block, (1, 1) where values stand alone. Raises Malformed for parts that do not fit each other."""
+    bounds, places, values = views["bounds"], views["places"], views["values"]
+    count_elements(path, name, shape)
+    block = values.shape[1:] or (1, 1)
+    blocks = tuple(side // of for side, of in zip(shape, block, strict=False)) if all(block) else ()
+    fits = len(block) == 2 and tuple(n * of for n, of in zip(blocks, block, strict=True)) == shape
+    if not fits or bounds.shape != (blocks[axis] + 1,) or places.shape != values.shape[:1]:
+        raise _damaged(path, name)
+    return block[0], block[1]
+
+
+def _by_rows(shape: tuple[int, ...]) -> Callable[[Path, str, _Views], TensorView]:
     def build(path: Path, name: str, views: _Views) -> TensorView:
-        bounds, columns, values = views["bounds"], views["columns"], views["values"]
-        count_elements(path, name, shape)
-        block = values.shape[1:] or (1, 1)
-        blocks = tuple(side // of for side, of in zip(shape, block, strict=False)) if all(block) else ()
-        fits = len(block) == 2 and tuple(n * of for n, of in zip(blocks, block, strict=True)) == shape
-        if not fits or bounds.shape != (blocks[0] + 1,) or columns.shape != values.shape[:1]:
-            raise _damaged(path, name)
-        tall, wide = block
+        bounds, columns, values = views["bounds"], views["places"], views["values"]
+        tall, wide = _blocks(path, name, shape, views, 0)
+        across = shape[1] // wide
 
         def rows(start: int, stop: int) -> AnyArray:
             first, last = start // tall, -(-stop // tall)
@@ -94,10 +104,39 @@ def _compressed(shape: tuple[int, ...]) -> Callable[[Path, str, _Views], TensorV
             if (np.diff(edges) < 0).any() or not 0 <= begin <= end <= columns.shape[0]:
                 raise _damaged(path, name)
             found: _Places = columns.rows(begin, end).astype(np.int64)
-            if ((found < 0) | (found >= blocks[1])).any():
+            if ((found < 0) | (found >= across)).any():
                 raise _damaged(path, name)
-            out = np.zeros((last - first, blocks[1], tall, wide), values.dtype)
-            out[np.repeat(np.arange(last - first), np.diff(edges)), found] = values.rows(begin, end).reshape(-1, *block)
+            out = np.zeros((last - first, across, tall, wide), values.dtype)
+            held = values.rows(begin, end).reshape(-1, tall, wide)
+            out[np.repeat(np.arange(last - first), np.diff(edges)), found] = held
+            whole = out.swapaxes(1, 2).reshape((last - first) * tall, shape[1])
+            return np.ascontiguousarray(whole[start - first * tall :][: stop - start])
+
+        return _view(name, shape, values, rows)
+
+    return build
+
+
+def _by_columns(shape: tuple[int, ...]) -> Callable[[Path, str, _Views], TensorView]:
+    def build(path: Path, name: str, views: _Views) -> TensorView:
+        bounds, places, values = views["bounds"], views["places"], views["values"]
+        tall, wide = _blocks(path, name, shape, views, 1)
+        down, across = shape[0] // tall, shape[1] // wide
+
+        def rows(start: int, stop: int) -> AnyArray:
+            first, last = start // tall, -(-stop // tall)
+            edges: _Places = bounds.rows(0, across + 1).astype(np.int64)
+            if (np.diff(edges) < 0).any() or edges[0] != 0 or edges[-1] != places.shape[0]:
+                raise _damaged(path, name)
+            out = np.zeros((last - first, across, tall, wide), values.dtype)
+            for at in range(0, places.shape[0], STEP):
+                end = min(at + STEP, places.shape[0])
+                found: _Places = places.rows(at, end).astype(np.int64)
+                if ((found < 0) | (found >= down)).any():
+                    raise _damaged(path, name)
+                inside = (found >= first) & (found < last)
+                columns = np.searchsorted(edges, np.arange(at, end)[inside], side="right") - 1
+                out[found[inside] - first, columns] = values.rows(at, end).reshape(-1, tall, wide)[inside]
             whole = out.swapaxes(1, 2).reshape((last - first) * tall, shape[1])
             return np.ascontiguousarray(whole[start - first * tall :][: stop - start])
 

@@ -81,7 +81,7 @@ _UNREAD: Mapping[str, str] = {
     "array-in-pickle": "a NumPy array inside the pickle",
     "old-torchscript": "a tensor of a TorchScript program before torch 1.4",
     "unknown-quantisation": "a quantised torch tensor of an unknown scheme",
-    "sparse-layout": "a sparse torch tensor of another layout than COO, CSR and BSR",
+    "sparse-layout": "a sparse torch tensor of a layout that is unknown here",
     "sparse-tensor": "a sparse tensor",
 }
 

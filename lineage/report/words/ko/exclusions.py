@@ -81,7 +81,7 @@ _UNREAD: Mapping[str, str] = {
     "array-in-pickle": "피클 안의 NumPy 배열",
     "old-torchscript": "torch 1.4 이전 TorchScript 프로그램의 텐서",
     "unknown-quantisation": "방식을 알 수 없는 양자화 torch 텐서",
-    "sparse-layout": "COO, CSR, BSR이 아닌 배치의 희소 torch 텐서",
+    "sparse-layout": "알려지지 않은 배치의 희소 torch 텐서",
     "sparse-tensor": "희소 텐서",
 }
 
