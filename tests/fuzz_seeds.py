@@ -77,8 +77,9 @@ WRITTEN: dict[str, tuple[str, ...]] = {
 }
 CARRIED: dict[str, tuple[str, ...]] = {
     "safetensors": ("tiny.safetensors",),
-    "torch": ("tiny_zip.pt",),
-    "torch legacy": ("tiny_legacy.pt",),
+    "torch": ("tiny_zip.pt", "tiny_torch.pt"),
+    "torch legacy": ("tiny_legacy.pt", "tiny_torch_legacy.pt"),
+    "torch distributed": ("tiny_dcp",),
     "npz": ("tiny_keras_truth.npz",),
     "onnx": ("tiny.onnx", "tiny_int8.onnx"),
     "tflite": ("tiny_fp16.tflite", "tiny_int8.tflite"),
@@ -91,6 +92,7 @@ CARRIED: dict[str, tuple[str, ...]] = {
         "tiny.mlmodel", "tiny_palette.mlmodel", "tiny.mlpackage", "tiny_int4.mlpackage", "tiny_palette.mlpackage",
     ),
     "msgpack": ("tiny.msgpack", "tiny.thinc"),
+    "torch.export": ("tiny.pt2",),
     "equinox": ("tiny.eqx", "tiny_settings.eqx"),
     "ctranslate2": ("tiny_ctranslate2.bin", "tiny_ctranslate2_int8.bin"),
     "pickle": ("tiny.joblib",),
@@ -248,6 +250,12 @@ def sketch_with_a_tokenizer(folder: Path) -> None:
     made.unlink()
 
 
+def openvino_codes(folder: Path) -> None:
+    """What OpenVINO wrote: a graph of codes of four and eight bits, with its values beside it."""
+    for end in (".xml", ".bin"):
+        (folder / f"net{end}").write_bytes((GOLDEN / f"tiny_openvino_int4{end}").read_bytes())
+
+
 MADE: dict[str, tuple[Make, ...]] = {
     "folder": (model_folder,),
     "adapter": (adapter, adapter_of_kohya),
@@ -263,6 +271,7 @@ MADE: dict[str, tuple[Make, ...]] = {
     "ctranslate2": (ctranslate2_codes,),
     "onnx": (onnx_codes,),
     "tflite": (tflite_sparse,),
+    "openvino": (openvino_codes,),
     "quantised": tuple(
         lambda folder, scheme=scheme: write(folder, scheme, {"a": MATRIX}, {"a.bias": MATRIX[0]})
         for scheme in SCHEMES.values()

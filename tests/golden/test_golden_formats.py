@@ -1,10 +1,12 @@
 """Small files that the formats' own libraries wrote.
 
-These are coremltools 8, flax, thinc 9, CTranslate2 4, joblib, Equinox 0.13 and TensorFlow 2.21, whose graphs are frozen
-as its version 1 and its version 2 do it.
+These are coremltools 8, flax, thinc 9, CTranslate2 4, joblib, Equinox 0.13, torch 2.13 (save in both forms,
+torch.distributed.checkpoint, torch.export without traces of its source), OpenVINO 2026.4, and TensorFlow 2.21, whose
+graphs are frozen as its version 1 and its version 2 do it.
 
 All hold the same weights, which `tiny_formats_truth.npz` keeps as torch would have them, gates of the LSTM excepted:
-they are in the order of Core ML. `tiny_frozen_truth.npz` keeps what TensorFlow makes of the codes of a graph.
+they are in the order of Core ML. `tiny_frozen_truth.npz` keeps what TensorFlow makes of the codes of a graph,
+`tiny_openvino_truth.npz` what OpenVINO's CPU plugin multiplies by.
 """
 
 from __future__ import annotations
@@ -36,6 +38,10 @@ CORE_ML = {
     "rnn.weight_hh": in_torch_order(TRUTH["weight_hh"]),
     "rnn.bias": in_torch_order(TRUTH["rnn_bias"]),
 }
+TORCH = {
+    "turned": DENSE.T, "dense.weight": DENSE, "dense.bias": BIAS, "conv.weight": KERNEL,
+    "narrow.weight": DENSE.astype(ml_dtypes.bfloat16),
+}  # fmt: skip
 EXACT = {
     "tiny.msgpack": {
         "Conv_0.weight": KERNEL, "Dense_0.weight": DENSE, "Dense_0.bias": BIAS, "LayerNorm_0.weight": BIAS,
@@ -59,6 +65,11 @@ EXACT = {
     "tiny.eqx": {
         "leaf.0": DENSE, "leaf.1": BIAS, "leaf.2": KERNEL, "leaf.7": DENSE.astype(ml_dtypes.bfloat16), "leaf.8": BIAS,
     },
+    "tiny.pt2": TORCH,
+    "tiny_torch.pt": {**TORCH, "sparse": np.where(DENSE > 0, DENSE, 0)},
+    "tiny_torch_legacy.pt": {**TORCH, "sparse": np.where(DENSE > 0, DENSE, 0)},
+    "tiny_dcp": TORCH,
+    "tiny_openvino.xml": {"conv.weight": KERNEL, "dense.weight": DENSE, "dense.bias": BIAS},
     "tiny_settings.eqx": {"leaf.0": DENSE, "leaf.1": BIAS, "leaf.2": KERNEL},
     "tiny.mlmodel": {
         **{name.replace("_ih", "_ih_l0").replace("_hh", "_hh_l0"): array for name, array in CORE_ML.items()},
@@ -127,3 +138,17 @@ def test_integers_of_ctranslate2_are_divided_by_their_scales() -> None:
     rounding = np.abs(DENSE).max(axis=1, keepdims=True) / 127 / 2
     assert (np.abs(found - DENSE) <= 1.01 * rounding).all()
     assert {view.encoding for view in checkpoint.tensors} == {None, "ctranslate2 int8 per-channel"}
+
+
+def test_codes_of_openvino_are_what_it_multiplies_by() -> None:
+    truth = dict(np.load(FOLDER / "tiny_openvino_truth.npz"))
+    checkpoint = open_checkpoint(FOLDER / "tiny_openvino_int4.xml")
+    found = whole(checkpoint)
+    assert found.keys() == {f"{name}.weight" for name in truth}
+    for name, array in truth.items():
+        assert np.array_equal(found[f"{name}.weight"], array)
+    assert {view.encoding for view in checkpoint.tensors} == {"openvino i8 per-channel", "openvino u4 groups of 4"}
+
+
+def test_constants_of_a_program_are_left_out_and_named() -> None:
+    assert [name for name, _ in open_checkpoint(FOLDER / "tiny.pt2").left_out] == ["table"]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+
+from lineage.checkpoints.formats.listing import READERS
+from lineage.checkpoints.plugins import OWN
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/formats.md").read_text(encoding="utf-8")
@@ -13,6 +17,29 @@ ROWS = [
     for table in PAGE.split("| kind | variants | answer | tests |\n")[1:]
     for line in table.partition("\n\n")[0].splitlines()[1:]
 ]
+
+READ = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in PAGE.partition("| files | reader | its own library | tests |\n")[2]
+    .partition("\n\n")[0]
+    .splitlines()[1:]
+]
+
+
+def test_every_reader_is_in_the_table_of_what_is_read() -> None:
+    readers = {reader for _, reader, *_ in READ}
+    assert {listed.name for listed in READERS} | {entry.attr for entry in OWN} == readers - {
+        "the folder that they pack"
+    }
+
+
+@pytest.mark.parametrize("row", READ, ids=lambda row: row[1])
+def test_what_is_read_names_tests_that_hold_it_against_its_library(row: list[str]) -> None:
+    _, reader, library, tests = row
+    sources = [(ROOT / place).read_text(encoding="utf-8") for place in tests.split(", ")]
+    assert all("def test_" in source for source in sources)
+    for name in () if library == "by hand" else library.split(", "):
+        assert re.search(rf"\b{re.escape(name)}\b", "".join(sources), re.IGNORECASE), (reader, name)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0][:40])
