@@ -101,11 +101,20 @@ class PositionedFile:
         return [(DiskFolder(path.parent, self.meter), path.name) for path in dict.fromkeys((named, real))]
 
     def beside(self, suffix: str, other: str) -> PositionedFile | None:
-        """Open the file of the same name with another suffix, None if there is none. Raises CheckpointError."""
+        """Open the file of the same name with another suffix, None if there is none. Raises CheckpointError.
+
+        A link out of the folder is not followed; what lies beside the file that this one itself leads to is found.
+        """
+        refused: Malformed | None = None
         for folder, own in self.homes:
             name = own.removesuffix(suffix) + other
-            if folder.holds(name):
-                return folder.open(name)
+            try:
+                if folder.holds(name):
+                    return folder.open(name)
+            except Malformed as error:
+                refused = refused or error
+        if refused is not None:
+            raise refused
         return None
 
     def head(self, length: int) -> bytes:

@@ -82,6 +82,16 @@ def test_a_link_leads_to_what_lies_beside_the_file(tmp_path: Path) -> None:
         open_checkpoint(tmp_path / "latest.param")
 
 
+def test_both_files_may_be_links_to_one_folder(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "used").mkdir()
+    path = write_ncnn(tmp_path / "store", {"a.weight": normal(6, 4)})
+    for name in ("net.param", "net.bin"):
+        (tmp_path / "used" / name).symlink_to(tmp_path / "store" / name)
+    found = whole(open_checkpoint(tmp_path / "used" / "net.param"))
+    assert np.array_equal(found["a.weight"], whole(open_checkpoint(path))["a.weight"])
+
+
 def test_what_lies_beside_a_link_comes_first(tmp_path: Path) -> None:
     (tmp_path / "v2").mkdir()
     path = write_ncnn(tmp_path / "v2", {"a.weight": normal(6, 4)})
