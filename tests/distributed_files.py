@@ -145,3 +145,48 @@ def dtensor(
 def write_rank(path: Path, parts: Mapping[str, Any], storages: Storages) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     return write_zip(path, ordered_dict(dict(parts)), storages)
+
+
+def write_zero(
+    folder: Path,
+    arrays: Mapping[str, np.ndarray],
+    ranks: int = 2,
+    *,
+    frozen: Mapping[str, np.ndarray] = {},
+    buffers: Mapping[str, np.ndarray] = {},
+    changes: Mapping[str, Any] = {},
+    first: str = "bf16_zero",
+) -> Path:
+    """A run of ZeRO stage 3, as DeepSpeed keeps it: two groups of values a rank, padded at the end of each tensor."""
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def parts(array: np.ndarray) -> list[np.ndarray]:
+        each = -(-array.size // ranks)
+        return np.split(np.pad(array.astype(np.float32).reshape(-1), (0, each * ranks - array.size)), ranks)
+
+    names = list(arrays)
+    halves = [names[: len(names) // 2], names[len(names) // 2 :]]
+    for rank in range(ranks):
+        storages = Storages()
+        empty = {name: storages.tensor(np.empty(0, np.float32)) for name in arrays}
+        model = {
+            "module": ordered_dict(empty | {name: storages.tensor(array) for name, array in buffers.items()}),
+            "param_shapes": [
+                ordered_dict({name: Call(Glob("torch", "Size"), (arrays[name].shape,)) for name in half})
+                for half in halves
+            ],
+            "frozen_param_shapes": {name: array.shape for name, array in frozen.items()},
+            "frozen_param_fragments": {name: storages.tensor(parts(array)[rank]) for name, array in frozen.items()},
+            "ds_config": {"zero_optimization": {"stage": 3}},
+            "mp_world_size": 1,
+        }
+        write_zip(folder / f"zero_pp_rank_{rank}_mp_rank_00_model_states.pt", model | changes, storages)
+        storages = Storages()
+        groups = [
+            storages.tensor(np.concatenate([parts(arrays[name])[rank] for name in half] or [np.empty(0, "f4")]))
+            for half in halves
+        ]
+        state = {"zero_stage": 3, "partition_count": ranks, "fp32_flat_groups": groups}
+        name = f"{first}_pp_rank_{rank}_mp_rank_00_optim_states.pt"
+        write_zip(folder / name, {"optimizer_state_dict": state | changes}, storages)
+    return folder

@@ -18,7 +18,7 @@ from lineage.sketch import sketch_checkpoint, sketch_tokenizer, write_sketch, wr
 from tests.adapter_files import drawn, write_adapter
 from tests.checkpoint_files import WRITERS, lacks, write_safetensors
 from tests.described_files import write_ani
-from tests.distributed_files import dtensor, write_rank
+from tests.distributed_files import dtensor, write_rank, write_zero
 from tests.gguf_files import gguf_bytes, line
 from tests.onnx_files import node, save
 from tests.onnx_files import tensor as onnx_tensor
@@ -219,6 +219,10 @@ def ranks(folder: Path) -> None:
         write_rank(folder / f"model_world_size_2_rank_{rank}.pt", {"w": part}, storages)
 
 
+def zero(folder: Path) -> None:
+    write_zero(folder, {"a.weight": ARRAYS["layers.0.weight"], "b.weight": ARRAYS["layers.0.weight"].T.copy()})
+
+
 def pipeline(folder: Path) -> None:
     for name in ("unet", "vae"):
         (folder / name).mkdir()
@@ -260,7 +264,7 @@ MADE: dict[str, tuple[Make, ...]] = {
     "folder": (model_folder,),
     "adapter": (adapter, adapter_of_kohya),
     "parametrized": (parametrized,),
-    "ranks": (ranks,),
+    "ranks": (ranks, zero),
     "torch values": (write_values,),
     "several models": (pipeline, with_dense_layer),
     "npy": (npy,),

@@ -232,7 +232,13 @@ def _joined(files: Sequence[PositionedFile]) -> _Weights:
 
 def _of_ranks(folder: Folder, files: Sequence[PositionedFile]) -> _Weights:
     """The tensors of all ranks, joined."""
+    from lineage.checkpoints.formats.torch.zero import ranks_of, read_zero
+
     names = [file.path.name for file in files]
+    zero = ranks_of(names, folder.holds)
+    if zero is not None:
+        models, optimizers = ([folder.open(name) for name in side] for side in zip(*zero, strict=True))
+        return read_zero(models, optimizers), *_size_and_paths([*models, *optimizers])
     return joined_ranks(folder.path, names, [read_file(file) for file in files]), *_size_and_paths(files)
 
 

@@ -24,6 +24,7 @@ from tests.distributed_files import (
     write_distributed,
     write_metadata,
     write_rank,
+    write_zero,
 )
 from tests.gguf_files import gguf_bytes, line
 from tests.torch_files import Call, Glob, Storages, ordered_dict, write_legacy, write_zip
@@ -307,6 +308,52 @@ class TestFlatAndSharded:
         held |= {"ds_config": {"zero_optimization": {"stage": 3}}}
         write_zip(tmp_path / name, held, storages)
         refused(tmp_path, "is one rank's part of a model .DeepSpeed ZeRO stage 3.: run zero_to_fp32.py")
+
+
+class TestZero:
+    """ZeRO stage 3: the weights are in the states of the optimizer, in runs by rank."""
+
+    @pytest.mark.parametrize("ranks", [2, 3, 12])
+    @pytest.mark.parametrize("first", ["zero", "bf16_zero"])
+    def test_all_ranks_together_are_the_model(self, ranks: int, first: str, tmp_path: Path) -> None:
+        frozen, buffers = {"d.weight": drawn(7, 3)}, {"e.table": drawn(4, 2)}
+        folder = write_zero(tmp_path / "run/global_step9", ARRAYS, ranks, frozen=frozen, buffers=buffers, first=first)
+        assert equal(folder, ARRAYS | frozen | buffers)
+        assert equal(tmp_path / "run", ARRAYS | frozen | buffers)
+        checkpoint = open_checkpoint(folder)
+        assert (checkpoint.format, len(checkpoint.files)) == ("torch-zero3", 2 * ranks)
+        view = next(view for view in checkpoint.tensors if view.name == "b.weight")
+        assert same_bits(view.rows(2, 4), ARRAYS["b.weight"][2:4])
+
+    def test_a_rank_alone_and_a_run_without_its_optimizer_are_refused(self, tmp_path: Path) -> None:
+        folder = write_zero(tmp_path, ARRAYS)
+        refused(folder / "zero_pp_rank_1_mp_rank_00_model_states.pt", "ZeRO stage 3")
+        (folder / "bf16_zero_pp_rank_1_mp_rank_00_optim_states.pt").unlink()
+        refused(folder, "run zero_to_fp32.py")
+
+    def test_more_ranks_than_are_there(self, tmp_path: Path) -> None:
+        folder = write_zero(tmp_path, ARRAYS, 3)
+        for kind in ("model", "optim"):
+            first = "bf16_" if kind == "optim" else ""
+            (folder / f"{first}zero_pp_rank_2_mp_rank_00_{kind}_states.pt").unlink()
+        refused(folder, "is of '3' ranks, and 2 are there: add the others")
+
+    @pytest.mark.parametrize(
+        ("changes", "said"),
+        [
+            ({"param_shapes": [{"a.weight": (1 << 40, 1 << 40)}]}, "overflows"),
+            ({"param_shapes": [{"a.weight": (600, 5)}]}, "no values left for tensor 'a.weight'"),
+            ({"param_shapes": [{"a.weight": (-6, 5)}]}, "no shapes by name"),
+            ({"param_shapes": [{"a.weight": 5}]}, "no shapes by name"),
+            ({"param_shapes": 7}, "a dictionary is missing"),
+            ({"fp32_flat_groups": ["x"]}, "no vector of float32"),
+            ({"fp32_flat_groups": 7}, "holds no fp32_flat_groups"),
+            ({"frozen_param_shapes": {"z": (3, 3)}}, "no vector of float32"),
+            ({"optimizer_state_dict": 5, "partition_count": 99}, "of '99' ranks"),
+        ],
+    )
+    def test_what_lies_is_refused(self, changes: dict[str, Any], said: str, tmp_path: Path) -> None:
+        refused(write_zero(tmp_path, ARRAYS, changes=changes), said, CheckpointError)
 
 
 class TestSplitGguf:

@@ -6,8 +6,10 @@ A program has code and constants besides; the code is not looked at.
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from lineage.checkpoints.formats.torch.constructors import CONSTRUCTORS
 from lineage.checkpoints.formats.torch.ranks import refuse_rank
@@ -23,10 +25,11 @@ from lineage.checkpoints.formats.torch.tensors import (
     tensor_view,
 )
 from lineage.checkpoints.io.archive import Archive
+from lineage.checkpoints.io.bytes import PositionedFile
 from lineage.checkpoints.io.quoting import quoted
 from lineage.checkpoints.reader import Contents
 from lineage.checkpoints.wire.unpickler import MAX_PICKLE, Unpickler
-from lineage.errors import Malformed, Truncated
+from lineage.errors import Malformed, Truncated, UnsupportedFormat
 from lineage.types import TensorView
 
 PICKLE = "data.pkl"
@@ -54,6 +57,25 @@ def read_torch_zip(archive: Archive, root: str) -> Contents:
         tensors=contents.tensors + tuple(replace(view, name=f"constants.{view.name}") for view in constants.tensors),
         left_out=contents.left_out + tuple((f"constants.{name}", reason) for name, reason in constants.left_out),
     )
+
+
+class Loaded(NamedTuple):
+    """What a file holds as plain data, and what makes a view of one of its tensors."""
+
+    path: Path
+    value: Any
+    view: Callable[[str, Tensor], TensorView | Unread]
+
+
+def load_zip(file: PositionedFile) -> Loaded:
+    """Load the pickle of a torch file for who knows what is in it. Raises CheckpointError."""
+    archive = Archive(file)
+    root = root_of(archive)
+    if root is None:
+        raise UnsupportedFormat(file.path, "is not a PyTorch file of version 1.6 or later")
+    pickled = archive.read(root + PICKLE, MAX_PICKLE)
+    value = Unpickler(file.path, io.BytesIO(pickled), CONSTRUCTORS, storage_from_id).load()
+    return Loaded(file.path, value, _Storages(archive, root, "data").view)
 
 
 def _read_pickle(archive: Archive, root: str, pickle: str, folder: str, is_program: bool) -> Contents:
