@@ -162,7 +162,7 @@ def write_zero(
 
     def parts(array: np.ndarray) -> list[np.ndarray]:
         each = -(-array.size // ranks)
-        return np.split(np.pad(array.astype(np.float32).reshape(-1), (0, each * ranks - array.size)), ranks)
+        return np.split(np.pad(array.reshape(-1), (0, each * ranks - array.size)), ranks)
 
     names = list(arrays)
     halves = [names[: len(names) // 2], names[len(names) // 2 :]]

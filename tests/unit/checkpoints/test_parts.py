@@ -316,7 +316,7 @@ class TestZero:
     @pytest.mark.parametrize("ranks", [2, 3, 12])
     @pytest.mark.parametrize("first", ["zero", "bf16_zero"])
     def test_all_ranks_together_are_the_model(self, ranks: int, first: str, tmp_path: Path) -> None:
-        frozen, buffers = {"d.weight": drawn(7, 3)}, {"e.table": drawn(4, 2)}
+        frozen, buffers = {"d.weight": drawn(7, 3).astype(np.float16)}, {"e.table": drawn(4, 2)}
         folder = write_zero(tmp_path / "run/global_step9", ARRAYS, ranks, frozen=frozen, buffers=buffers, first=first)
         assert equal(folder, ARRAYS | frozen | buffers)
         assert equal(tmp_path / "run", ARRAYS | frozen | buffers)
@@ -346,9 +346,10 @@ class TestZero:
             ({"param_shapes": [{"a.weight": (-6, 5)}]}, "no shapes by name"),
             ({"param_shapes": [{"a.weight": 5}]}, "no shapes by name"),
             ({"param_shapes": 7}, "a dictionary is missing"),
-            ({"fp32_flat_groups": ["x"]}, "no vector of float32"),
+            ({"fp32_flat_groups": ["x"]}, "is no vector"),
             ({"fp32_flat_groups": 7}, "holds no fp32_flat_groups"),
-            ({"frozen_param_shapes": {"z": (3, 3)}}, "no vector of float32"),
+            ({"frozen_param_shapes": {"z": (3, 3)}}, "is no vector"),
+            ({"ds_autoep_layers": []}, "experts in parts of their own"),
             ({"optimizer_state_dict": 5, "partition_count": 99}, "of '99' ranks"),
         ],
     )

@@ -29,6 +29,7 @@ from lineage.types import TensorView
 
 STATES = re.compile(r"zero_pp_rank_(?P<rank>\d+)_mp_rank_(?P<model>\d+)_model_states\.pt")
 _OPTIMIZER = ("bf16_zero", "fp16_zero", "zero")  # what the file of the same rank's optimizer begins with
+_BY_EXPERT = ("ds_autoep_layers", "autoep_layers")
 MAX_RANKS = 1 << 12
 _FLOAT = np.dtype("<f4")
 
@@ -61,7 +62,10 @@ def ranks_of(names: Sequence[str], held: Callable[[str], bool]) -> list[Rank] | 
 def read_zero(models: Sequence[PositionedFile], optimizers: Sequence[PositionedFile]) -> Contents:
     """The whole tensors of a run, from the files of all its ranks. Raises CheckpointError."""
     held = [load_zip(file) for file in models]
-    first, runs = _mapping(held[0], held[0].value), [_run(load_zip(file), len(models)) for file in optimizers]
+    first = _mapping(held[0], held[0].value)
+    if any(key in first for key in _BY_EXPERT):
+        raise UnsupportedFormat(held[0].path, "has experts in parts of their own (AutoEP): run ds_to_universal.py")
+    runs = [_run(load_zip(file), len(models)) for file in optimizers]
     tensors = [*_trained(held[0], first, runs), *_frozen(held, first), *_buffers(held[0], first)]
     kept, left_out = set_aside({view.name: view for view in tensors}.values())
     return Contents("torch-zero3", kept, left_out)
@@ -77,15 +81,19 @@ def _run(loaded: Loaded, ranks: int) -> ByteSource:
     counts = set(count) if isinstance(count, list) else {count}
     if counts != {ranks}:
         raise UnsupportedFormat(loaded.path, f"is of {quoted(str(count))} ranks, and {ranks} are there: add the others")
-    return Joined(loaded.path, [_flat(loaded, group) for group in groups])
-
-
-def _flat(loaded: Loaded, group: Any) -> ByteSource:
-    """The bytes of a vector of float32."""
-    view = loaded.view("fp32_flat_groups", group) if isinstance(group, Tensor) else None
-    if not isinstance(view, TensorView) or not isinstance(view.rows, DenseRows) or view.dtype != _FLOAT:
+    vectors = [_vector(loaded, group) for group in groups]
+    if any(kind != _FLOAT for _, kind in vectors):
         raise Malformed(loaded.path, "a group of fp32_flat_groups is no vector of float32")
-    return Window(view.rows.place.source, view.rows.place.start, math.prod(view.shape) * _FLOAT.itemsize)
+    return Joined(loaded.path, [source for source, _ in vectors])
+
+
+def _vector(loaded: Loaded, held: Any) -> tuple[ByteSource, np.dtype[Any]]:
+    """The bytes of a vector, and its type."""
+    view = loaded.view("a part", held) if isinstance(held, Tensor) else None
+    if not isinstance(view, TensorView) or not isinstance(view.rows, DenseRows):
+        raise Malformed(loaded.path, "what should be a part of a tensor is no vector")
+    place = view.rows.place
+    return Window(place.source, place.start, math.prod(view.shape) * place.dtype.itemsize), place.dtype
 
 
 def _trained(loaded: Loaded, first: Mapping[Any, Any], runs: Sequence[ByteSource]) -> list[TensorView]:
@@ -109,8 +117,11 @@ def _frozen(held: Sequence[Loaded], first: Mapping[Any, Any]) -> list[TensorView
     fragments = [_mapping(one, _mapping(one, one.value).get("frozen_param_fragments") or {}) for one in held]
     found = []
     for name, shape in shapes.items():
-        parts = [_flat(one, parts.get(name)) for one, parts in zip(held, fragments, strict=True)]
-        found.append(_view(held[0], name, shape, parts))
+        parts = [_vector(one, parts.get(name)) for one, parts in zip(held, fragments, strict=True)]
+        kinds = {kind for _, kind in parts}
+        if len(kinds) > 1:
+            raise Malformed(held[0].path, f"the parts of tensor {quoted(name)} are of several types")
+        found.append(_view(held[0], name, shape, [source for source, _ in parts], kinds.pop()))
     return found
 
 
@@ -122,11 +133,13 @@ def _buffers(loaded: Loaded, first: Mapping[Any, Any]) -> list[TensorView]:
     return [view for view in views if isinstance(view, TensorView)]
 
 
-def _view(loaded: Loaded, name: str, shape: tuple[int, ...], parts: Sequence[ByteSource]) -> TensorView:
+def _view(
+    loaded: Loaded, name: str, shape: tuple[int, ...], parts: Sequence[ByteSource], kind: np.dtype[Any] = _FLOAT
+) -> TensorView:
     source = Joined(loaded.path, parts)
-    if source.size < math.prod(shape) * _FLOAT.itemsize:
+    if source.size < count_elements(loaded.path, name, shape) * kind.itemsize:
         raise Malformed(loaded.path, f"the parts of tensor {quoted(name)} are smaller than its shape {shape}")
-    return dense(name, Place(source, 0, shape, _FLOAT), f"zero/{name}")
+    return dense(name, Place(source, 0, shape, kind), f"zero/{name}")
 
 
 def _shapes(loaded: Loaded, held: Any) -> dict[str, tuple[int, ...]]:
