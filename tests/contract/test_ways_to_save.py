@@ -349,5 +349,7 @@ def test_orthogonal_weights_are_unread_as_the_file_does_not_say_their_map(map_: 
         arrays[f"{owner}{NEW}.0.base"] = np.linalg.qr(np.random.default_rng(number).standard_normal((D, D)))[0].astype(
             "f4"
         )
-    with pytest.raises(UnsupportedFormat, match=r"is unread, \d+% of the parameters: packed as an orthogonal param"):
+    with pytest.raises(
+        UnsupportedFormat, match=r"is unread, \d+% of the parameters: packed as parametrizations.orthogonal"
+    ):
         open_checkpoint(write_safetensors(tmp_path, arrays))

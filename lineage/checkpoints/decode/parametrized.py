@@ -33,7 +33,7 @@ from lineage.types.facts.exclusions import Exclusion, NotAWeight, UnreadPacking
 
 MASK = NotAWeight("prune-mask")
 SPECTRAL = NotAWeight("spectral-vector")
-ORTHOGONAL = UnreadPacking("an orthogonal parametrisation")
+ORTHOGONAL = UnreadPacking("parametrizations.orthogonal")
 
 Floats = NDArray[np.float64]
 

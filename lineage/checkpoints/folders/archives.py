@@ -13,8 +13,6 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from lineage.checkpoints.folders.folder import Weights
-from lineage.checkpoints.formats.pickles.compressed import inflate, is_compressed, start_of
-from lineage.checkpoints.formats.zips import is_model
 from lineage.checkpoints.io.archive import Archive
 from lineage.checkpoints.io.byte_sources import Memory
 from lineage.checkpoints.io.bytes import ByteSource, Folder, PositionedFile
@@ -24,6 +22,7 @@ from lineage.errors import CheckpointError, Malformed, Truncated
 
 MAX_DEPTH = 16  # folders in folders
 _PROGRAM = re.compile(rb"\x7fELF|MZ")
+_COMPRESSED = re.compile(rb"\x1f\x8b\x08|BZh|\xfd7zXZ\0")  # gzip, bzip2, xz
 
 
 class Members(Protocol):
@@ -152,9 +151,11 @@ def _members(file: PositionedFile) -> Members | None:
     head = file.head(BLOCK)
     if is_tar(head):
         return Tar(file)
-    if is_compressed(head) and is_tar(start_of(file, BLOCK)):
-        return Tar(Memory(file.path, inflate(file)))
+    if _COMPRESSED.match(head):
+        return _inflated(file)
     if head.startswith(b"PK\x03\x04"):
+        from lineage.checkpoints.formats.zips import is_model
+
         archive = Archive(file)
         return None if is_model(archive) else archive
     if _PROGRAM.match(head):
@@ -163,3 +164,10 @@ def _members(file: PositionedFile) -> Members | None:
         except Truncated:  # nothing is packed behind the program
             return None
     return None
+
+
+def _inflated(file: PositionedFile) -> Tar | None:
+    """The tar that a file compresses as a whole."""
+    from lineage.checkpoints.formats.pickles.compressed import inflate, start_of
+
+    return Tar(Memory(file.path, inflate(file))) if is_tar(start_of(file, BLOCK)) else None
