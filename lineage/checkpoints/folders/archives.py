@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from lineage.checkpoints.folders.folder import Weights
+from lineage.checkpoints.folders.folder import ARCHIVE, Weights
 from lineage.checkpoints.io.archive import Archive
 from lineage.checkpoints.io.byte_sources import Memory
 from lineage.checkpoints.io.bytes import ByteSource, Folder, PositionedFile
@@ -141,8 +141,9 @@ def unpacked(file: PositionedFile) -> PackedFolder | None:
 
 
 def unpacked_in(weights: Weights) -> PackedFolder | None:
-    """The folder that the only file of a model packs; archives in archives are not looked into."""
-    if len(weights.files) != 1 or isinstance(weights.folder, PackedFolder):
+    """The folder that the only file of a model packs, told by its name; archives in archives are not looked into."""
+    is_one = len(weights.files) == 1 and ARCHIVE.fullmatch(weights.files[0]) is not None
+    if not is_one or isinstance(weights.folder, PackedFolder):
         return None
     return unpacked(weights.folder.open(weights.files[0]))
 

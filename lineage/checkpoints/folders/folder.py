@@ -28,6 +28,8 @@ class Weights:
     ranks: bool = False
 
 
+ARCHIVE = re.compile(r".*\.(nemo|mar|llamafile)", re.IGNORECASE)
+"""What models that are packed as a whole folder are called."""
 # In order of preference: what opens without any pickle comes first. The names are those the common libraries write.
 _ENCODINGS = (
     (re.compile(r".*\.safetensors", re.IGNORECASE), ("model.safetensors", "diffusion_pytorch_model.safetensors")),
@@ -51,7 +53,7 @@ _ENCODINGS = (
     (re.compile(r".*\.pb"), ("frozen_inference_graph.pb", "frozen_graph.pb", "frozen_model.pb")),
     (re.compile(r"ANN-\w+\.nnf"), ("ANN-H.nnf",)),
     (re.compile(r".*\.(joblib|lz4|pkl|pickle|pdparams)"), ()),
-    (re.compile(r".*\.(nemo|mar|llamafile)", re.IGNORECASE), ()),
+    (ARCHIVE, ()),
     (re.compile(r"model"), ()),  # of a component of spaCy
 )
 
