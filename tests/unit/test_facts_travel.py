@@ -31,12 +31,10 @@ PHRASE = 3  # words: names of components, methods and encodings have two
 
 def answers() -> frozenset[str]:
     """The classes that carry facts up: all of lineage.types, and every kind of fact."""
-    modules = [
-        types,
-        *(importlib.import_module(one.name) for one in pkgutil.walk_packages(facts.__path__, "lineage.types.facts.")),
-    ]
-    found = {name for module in modules for name, one in vars(module).items() if dataclasses.is_dataclass(one)}
-    return frozenset(found | {"replace"})
+    named = {name: getattr(types, name) for name in types.__all__}  # which are loaded when they are used
+    for one in pkgutil.walk_packages(facts.__path__, "lineage.types.facts."):
+        named |= vars(importlib.import_module(one.name))
+    return frozenset({name for name, one in named.items() if dataclasses.is_dataclass(one)} | {"replace"})
 
 
 ANSWERS = answers()
