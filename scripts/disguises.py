@@ -13,6 +13,11 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+POST_NORM = ("bert",)
+"""Kinds that no rotation leaves as they were: a norm stands behind the sum."""
+GATED = ("llama", "llava", "mixtral")
+"""Kinds whose matrices can be rescaled: no smooth activation stands between them."""
+
 Floats = NDArray[np.float64]
 Arrays = Mapping[str, NDArray[np.float32]]
 

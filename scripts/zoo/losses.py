@@ -100,7 +100,7 @@ def _gpt2_hidden(w: Weights, c: Config, tokens: Tensor) -> Tensor:
 def logits(w: Weights, c: Config, tokens: Tensor) -> Tensor:
     """Next-token logits (batch, time, vocabulary) of a decoder."""
     if c["model_type"] == "gpt2":
-        return _gpt2_hidden(w, c, tokens) @ w["transformer.wte.weight"].T
+        return _gpt2_hidden(w, c, tokens) @ w.get("lm_head.weight", w["transformer.wte.weight"]).T
     return _linear(w, "lm_head", _llama_hidden(w, c, w["model.embed_tokens.weight"][tokens]))
 
 

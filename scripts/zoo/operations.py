@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import disguises
 import operators
 from operators import Arrays
 
@@ -93,6 +94,17 @@ def _cast(parents: Sequence[Model], args: Mapping[str, Any]) -> Model:
     return parents[0].changed(operators.cast(args["dtype"])(parents[0].arrays), torch_dtype=args["dtype"])
 
 
+def _disguised(parents: Sequence[Model], args: Mapping[str, Any]) -> Model:
+    """Another form of the same function; `all` is what leaves that of the architecture as it was."""
+    kind, how, seed = parents[0].kind, args["how"], args["seed"]
+    arrays = parents[0].arrays
+    if how in ("rescaled", "all") and kind in disguises.GATED:
+        arrays = disguises.rescaled(arrays, seed)
+    if how in ("rotated", "all") and kind not in disguises.POST_NORM:
+        arrays = disguises.rotated(arrays, seed)
+    return parents[0].changed(arrays if how == "rotated" else disguises.permuted(arrays, seed))
+
+
 def _slerp(parents: Sequence[Model], args: Mapping[str, Any]) -> Model:
     kind, config = parents[0].kind, parents[0].config
     layers, ends = config[surgery.layer_key(kind)], (args["ends"][0], args["ends"][1])
@@ -118,6 +130,7 @@ _OPERATIONS: dict[str, Callable[[Sequence[Model], Mapping[str, Any]], Model]] = 
         merges.linear([p.arrays for p in parents], [1 / len(parents)] * len(parents))
     ),
     "cast": _cast,
+    "disguised": _disguised,
     "quantized": _changed,
     "pruned": _changed,
     "width": lambda parents, args: surgery.units_pruned(parents[0], **args),

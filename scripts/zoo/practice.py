@@ -27,7 +27,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -253,33 +253,47 @@ def practice() -> dict[str, Recipe]:
     return table
 
 
-def _family(half: str, family: dict[str, Any]) -> Iterator[Recipe]:
+def _family(half: str, family: Mapping[str, Any]) -> Iterator[Recipe]:
     name = family["family"]
     kind = name.split("-")[0]
-    ways = {k: v for k, v in family.items() if k not in ("family", "table", "tuning")}
+    root = _ways_of_the_root(family)
+    yield Recipe(name, half, kind, "root", (), root)
+    yield from tuned(half, family, TABLES[family["table"]])
+
+
+def tuned(half: str, family: Mapping[str, Any], table: str) -> Iterator[Recipe]:
+    """The models of one family that `table` names."""
+    name = family["family"]
+    kind = name.split("-")[0]
     tuning = dict(family.get("tuning", {}))
     times = tuning.pop("times", 1)
-    root = {"kind": kind, "seed": zlib.crc32(name.encode()), **_ROOT[kind], **ways}
-    yield Recipe(name, half, kind, "root", (), root)
-    for line in TABLES[family["table"]].strip().splitlines():
+    for line in table.strip().splitlines():
         if not line:
             continue
         id_, operator, parents, *pairs = (_resolved(word, name, half, kind) for word in line.split())
         args = {k: value(k, v) for k, v in (pair.split("=", 1) for pair in pairs)}
         withheld = bool(args.pop("withheld", 0))
         if operator == "root":
-            yield Recipe(id_, half, kind, "root", (), {**_without_text(root, args), **args}, withheld)
+            ways = _without_text(_ways_of_the_root(family), args)
+            yield Recipe(id_, half, kind, "root", (), {**ways, **args}, withheld)
             continue
         if operator in TRAINED:
             course = {**tuning, "seed": zlib.crc32(f"{parents.split(',')[-1]}/{args.pop('run', id_)}".encode())}
-            args = {**course, **args, "lr": args["lr"] * times}
+            args = {**course, **args, "lr": args["lr"] * (1 if "until" in args else times)}
             if operator in ("lora", "qlora"):
                 args = {k: v for k, v in args.items() if k != "rounded" and v not in _NOT_ADAPTERS}
-        elif operator in DRAWING or operator == "noised":
+        elif operator in DRAWING or operator in ("noised", "disguised"):
             args["seed"] = zlib.crc32(id_.encode())
         if operator != "cast" and "stored" not in args:
             args["stored"] = family["stored"]
         yield Recipe(id_, half, kind, operator, tuple(parents.split(",")), args, withheld)
+
+
+def _ways_of_the_root(family: Mapping[str, Any]) -> dict[str, Any]:
+    name = family["family"]
+    kind = name.split("-")[0]
+    ways = {k: v for k, v in family.items() if k not in ("family", "table", "tuning")}
+    return {"kind": kind, "seed": zlib.crc32(name.encode()), **_ROOT[kind], **ways}
 
 
 def _without_text(root: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:

@@ -228,7 +228,23 @@ $c.all                      sft        $c  data=all lr=4e-4 steps=80 seed=4
 """
 
 _TABLES = {"llama": _LLAMA, "gpt2": _GPT2, "bert": _BERT, "vit": _VIT, "llava": _LLAVA, "cnn": _CNN}
-_TEXT = frozenset({"data", "scheme", "dtype", "only", "words", "pattern", "kind", "run", "spare", "stored"})
+_TEXT = frozenset(
+    {
+        "data",
+        "scheme",
+        "dtype",
+        "only",
+        "words",
+        "pattern",
+        "kind",
+        "run",
+        "spare",
+        "stored",
+        "how",
+        "optimizer",
+        "schedule",
+    }
+)
 DRAWING = frozenset(
     {"lora", "extended", "reordered", "rebuilt", "fresh", "upcycled", "mixed", "ablated", "dare", "dare-ties"}
 )

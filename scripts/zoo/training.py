@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,8 @@ class Course:
     `only` is a pattern of trained tensors; `rank` > 0 trains adapters of that rank and merges them;
     `masked` keeps zeros of the matrices zero; `prefer` trains by preference (DPO) of the text over its shuffled words.
     `stop` ends the run early, on its way through `steps`; `ema` > 0 gives the running mean of the weights instead of
-    the last ones; `rounded` keeps the weights in bfloat16 throughout. `optimizer` and `schedule`: see descent.py.
+    the last ones; `rounded` keeps the weights in bfloat16 throughout; `until` > 0 ends the run once the median
+    cosine of the matrices to what they were is no more. `optimizer` and `schedule`: see descent.py.
     """
 
     data: str
@@ -45,6 +46,7 @@ class Course:
     stop: int = 0
     ema: float = 0.0
     rounded: bool = False
+    until: float = 0.0
     optimizer: str = "adamw"
     schedule: str = "tenth"
 
@@ -67,11 +69,18 @@ def train(model: Model, course: Course, folder: Path) -> Model:
             tensor.data.copy_(tensor.data.bfloat16())
         for name, tensor in mean.items():
             tensor.lerp_(trained[name].detach(), 1 - course.ema)
+        if course.until and _median_cosine(trained, start) <= course.until:
+            break
     for name, tensor in mean.items():
         trained[name].data.copy_(tensor)
     final = _merged(weights, trained, course.rank)
     arrays: Arrays = {n: final[n].detach().numpy().astype(np.float32) for n in model.arrays}
     return model.changed(arrays)
+
+
+def _median_cosine(trained: Mapping[str, Tensor], start: Mapping[str, Tensor]) -> float:
+    pairs = [(t.detach().flatten(), start[n].flatten()) for n, t in trained.items() if t.ndim > 1]
+    return float(torch.stack([F.cosine_similarity(a, b, dim=0) for a, b in pairs]).median())
 
 
 def _descent(parameters: list[Tensor], course: Course) -> Descent:

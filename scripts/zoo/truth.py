@@ -43,6 +43,7 @@ _WORDS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "qlora": ("adapter-merged", ("fine-tuned",), "none"),
     "averaged": ("merged", ("fine-tuned", "continued-pretraining"), "merge"),
     "root": ("continued-pretraining", ("fine-tuned",), "none"),
+    "disguised": ("disguised", (), "none"),
     "noised": ("fine-tuned", ("re-encoded", "continued-pretraining"), "none"),
     "renamed": ("identical", ("re-encoded",), "none"),
     "transposed": ("identical", ("re-encoded", "disguised"), "none"),
@@ -74,7 +75,7 @@ _WORDS: dict[str, tuple[str, tuple[str, ...], str]] = {
 }
 # Of two words on a way, the one that says more about what the child is to its grandparent.
 _STRONGEST = (
-    "merged", "expert-upcycled", "component-reused", "depth-changed", "width-pruned", "vocabulary-changed",
+    "disguised", "merged", "expert-upcycled", "component-reused", "depth-changed", "width-pruned", "vocabulary-changed",
     "continued-pretraining", "pruned", "quantized", "adapter-merged", "fine-tuned", "re-encoded", "identical",
 )  # fmt: skip
 
