@@ -21,6 +21,7 @@ from lineage.types import (
     Part,
     TensorSketch,
     TensorView,
+    Vocabulary,
 )
 
 Arrays = dict[str, NDArray[Any]]
@@ -49,6 +50,7 @@ def sketch(
     name: str = "model",
     declared: tuple[Declared, ...] = (),
     config: Mapping[str, Any] | None = None,
+    vocabulary: Vocabulary | None = None,
 ) -> CheckpointSketch:
     """The sketch of a model that lies in memory, its tensors in the order of `arrays`; made once of equal ones."""
     seal = blake3(repr((depth, name, declared, config)).encode())
@@ -77,7 +79,7 @@ def _sketch(
         config=CONFIG if config is None else config,
         declared=declared,
     )
-    return sketch_checkpoint(made, depth, threads=1)
+    return sketch_checkpoint(made, depth, threads=1, vocabulary=vocabulary)
 
 
 def encoder(seed: int, layers: int = LAYERS) -> Arrays:

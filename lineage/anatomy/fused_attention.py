@@ -35,7 +35,7 @@ def fused_attention(tensor: Named, output: tuple[int, ...] | None, config: Mappi
     if len(tensor.shape) != 2 or tensor.last == "c_attn":
         return None  # GPT-2's Conv1D keeps (in, out), so that a band of rows holds some of all parts: left as it is
     total, width = tensor.shape
-    heads = _count(config, _HEADS)
+    heads = head_count(config)
     queries = _queries(total, width, output, config, heads) or total
     keys, rest = divmod(total - queries, 2)
     if rest or keys < 1 or keys > queries or queries % keys:
@@ -45,6 +45,11 @@ def fused_attention(tensor: Named, output: tuple[int, ...] | None, config: Mappi
     if model == "codegen":
         return _codegen(sizes)
     return _grouped(sizes, heads) if _is_grouped(tensor, model, config) else Fused(sizes, None)
+
+
+def head_count(config: Mapping[str, Any]) -> int | None:
+    """How many heads of queries a layer has, as the config or that of its text model says."""
+    return _count(config, _HEADS)
 
 
 def _codegen(sizes: tuple[int, int, int]) -> Fused | None:

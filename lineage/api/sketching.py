@@ -11,8 +11,8 @@ from pathlib import Path
 from lineage.checkpoints import is_remote, shown
 from lineage.errors import CheckpointError, UnsupportedFormat
 from lineage.sketch import is_sketch_file, read_sketch, write_sketch
-from lineage.types import CheckpointSketch, Depth
-from lineage.types.facts.exclusions import UnreadTokenizer
+from lineage.types import CheckpointSketch, Depth, Vocabulary
+from lineage.types.facts.exclusions import Exclusion, UnreadTokenizer
 
 Watch = Callable[[str, int, int], None]
 """Called with a path, the bytes sketched and the bytes to sketch; an exception from it stops the work."""
@@ -52,26 +52,28 @@ def timed_sketch(
         made = replace(read_sketch(source), path=str(source))
         return made, time.perf_counter() - started, 0.0
     from lineage.checkpoints import open_checkpoint, open_merged
-    from lineage.sketch import sketch_checkpoint
+    from lineage.sketch import sketch_checkpoint, sketch_tokenizer
     from lineage.sketch.adapters import is_large
 
     checkpoint = open_checkpoint(source) if adapter is None else open_merged(source, adapter)
     opened = time.perf_counter()
     step = None if watch is None else lambda done, total: watch(shown(str(source)), done, total)
     depth = depth or ("sampled" if is_remote(source) or is_large(checkpoint) else "full")
-    made = sketch_checkpoint(checkpoint, depth, threads=threads or os.cpu_count() or 1, watch=step)
-    made = made if adapter is not None or is_remote(source) else _with_tokenizer(made, Path(source))
+    vocabulary, unread = (None, None) if adapter is not None or is_remote(source) else _vocabulary(Path(source))
+    threads = threads or os.cpu_count() or 1
+    made = sketch_checkpoint(checkpoint, depth, threads=threads, watch=step, vocabulary=vocabulary)
+    if vocabulary is not None:
+        made = replace(made, tokenizer=sketch_tokenizer(vocabulary))
+    if unread is not None:
+        made = replace(made, left_out=(*made.left_out, unread))
     return made, opened - started, time.perf_counter() - opened
 
 
-def _with_tokenizer(made: CheckpointSketch, source: Path) -> CheckpointSketch:
-    """Add the sketch of the tokenizer that a folder or a GGUF file holds; one that cannot be read is left out."""
+def _vocabulary(source: Path) -> tuple[Vocabulary | None, tuple[str, Exclusion] | None]:
+    """The tokenizer that a folder or a GGUF file holds, if any; one that cannot be read is named with the reason."""
     from lineage.checkpoints.tokenizers import tokenizer_at
-    from lineage.sketch import sketch_tokenizer
 
     try:
-        found = tokenizer_at(source)
-        return made if found is None else replace(made, tokenizer=sketch_tokenizer(found))
+        return tokenizer_at(source), None
     except CheckpointError as error:
-        name = Path(error.path).name
-        return replace(made, left_out=(*made.left_out, (name, UnreadTokenizer(error.problem))))
+        return None, (Path(error.path).name, UnreadTokenizer(error.problem))

@@ -14,7 +14,7 @@ from lineage.sketch.family import FAMILY
 from lineage.sketch.identity import content_id
 from lineage.sketch.neurons import neurons_of
 from lineage.sketch.tensor_pass import DamagedTensor, Mask, bands_read, sketch_tensor
-from lineage.types import Checkpoint, CheckpointSketch, Depth, TensorSketch, TensorView
+from lineage.types import Checkpoint, CheckpointSketch, Depth, TensorSketch, TensorView, Vocabulary
 from lineage.types.facts.exclusions import Exclusion, NotAWeight
 
 Watch = Callable[[int, int], None]
@@ -22,13 +22,19 @@ MASK = NotAWeight("infinities")
 
 
 def sketch_checkpoint(
-    checkpoint: Checkpoint, depth: Depth = "full", *, threads: int = 2, watch: Watch | None = None
+    checkpoint: Checkpoint,
+    depth: Depth = "full",
+    *,
+    threads: int = 2,
+    watch: Watch | None = None,
+    vocabulary: Vocabulary | None = None,
 ) -> CheckpointSketch:
     """Sketch every tensor of `checkpoint` in its logical parts (see `lineage.anatomy.unpacking`), tied ones once.
 
     `sampled` reads a few percent of the bytes; `full` reads all and adds digests, power sums and row codes;
     every figure that both have is the same. `watch(done, total)` is called with bytes as tensors finish.
-    Memory is bounded by `threads`, not by the model; a model at a server is read by as many as it takes connections.
+    With the `vocabulary` of its tokenizer, neurons are told by tokens too. Memory is bounded by `threads`, not by the
+    model; a model at a server is read by as many as it takes connections.
     Tensors with values that are no numbers are left out; where they hold half of the weights, the file is damaged.
     Raises CheckpointError for damaged bytes and files, and NoWeights if there is no tensor.
     """
@@ -88,7 +94,7 @@ def sketch_checkpoint(
         declared=checkpoint.declared,
         left_out=(*checkpoint.left_out, *((views[i].name, left_out[i]) for i in sorted(left_out))),
         unread=checkpoint.unread + sum(_size(views[i]) for i in damaged),
-        neurons=neurons_of(whole, threads),
+        neurons=neurons_of(whole, threads, checkpoint.config, vocabulary),
     )
 
 

@@ -78,8 +78,9 @@ def read_sketch(path: str | Path) -> CheckpointSketch:
             _require_family(header, where)
             arrays = {name: file.get_tensor(name) for name in _ARRAYS}
             checksum = file.get_tensor(_CHECKSUM)
-            neurons = {name: file.get_tensor(name) for name in NEURON_ARRAYS if "neurons" in header}
-            beside = {name: file.get_tensor(name) for name in file.keys() if name.startswith(PREFIX)}  # noqa: SIM118
+            there = {*file.keys()}
+            neurons = {name: file.get_tensor(name) for name in NEURON_ARRAYS if "neurons" in header and name in there}
+            beside = {name: file.get_tensor(name) for name in there if name.startswith(PREFIX)}
     except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise Malformed(where, "is not a sketch, or is damaged: make it again with `lineage sketch`") from error
     try:

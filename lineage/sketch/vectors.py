@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -13,6 +13,7 @@ from lineage.sketch.family import ANCHORS, MIN_UNITS, SEED_MINHASH, SEED_PROJECT
 from lineage.sketch.projection import decode_units
 from lineage.sketch.signs import sign_bits, signs
 from lineage.types import CheckpointSketch, Neurons, TensorSketch, Units
+from lineage.types.neurons import AnchorKey
 
 _SIDE = 16
 NETWORK_DIM = ANCHORS * (ANCHORS + 1) // 2
@@ -57,14 +58,21 @@ def row_bits(minhash: NDArray[np.uint32]) -> NDArray[np.bool_]:
 
 
 def network_vectors(sketch: CheckpointSketch) -> NDArray[np.float32]:
-    """One vector a component with neurons, float32 (n, NETWORK_DIM) of norm 1: what they do together.
+    """One vector a component with neurons and key, float32 (n, NETWORK_DIM) of norm 1: what they do together.
 
     The sum of the outer products of their codes, which no order of neurons and no basis of the stream alters, less
     what codes without any direction would give.
     """
-    names = dict.fromkeys(one.component for one in sketch.neurons)
-    made = [_network_vector([one for one in sketch.neurons if one.component == name]) for name in names]
+    made = [_network_vector(of_network) for of_network in networks_in(sketch.neurons).values()]
     return np.stack(made) if made else np.empty((0, NETWORK_DIM), np.float32)
+
+
+def networks_in(neurons: Iterable[Neurons]) -> Mapping[tuple[str, AnchorKey], Sequence[Neurons]]:
+    """The layers of each component by what its anchors are keyed by."""
+    found: dict[tuple[str, AnchorKey], list[Neurons]] = {}
+    for one in neurons:
+        found.setdefault((one.component, one.keyed), []).append(one)
+    return found
 
 
 def _network_vector(neurons: Iterable[Neurons]) -> NDArray[np.float32]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,10 +12,13 @@ from disguises import permuted, rescaled, rotated
 from safetensors.numpy import load_file, save_file
 
 from lineage.errors import Malformed
+from lineage.match import LOG10_ALPHA
+from lineage.match.disguise import disguises
 from lineage.sketch import read_sketch, write_sketch
 from lineage.sketch.neurons import MOST_LAYERS, MOST_NEURONS
 from lineage.sketch.vectors import network_vectors
-from tests.disguised_models import LAYERS, MLP, llama, sketched
+from lineage.types import Neurons, Vocabulary
+from tests.disguised_models import LAYERS, MLP, VOCAB, llama, sketched
 from tests.synthetic import encoder, sketch
 
 BASE = llama(1)
@@ -70,6 +75,8 @@ def test_the_sketch_file_gives_them_back(tmp_path):
         np.testing.assert_array_equal(one.index, other.index)
         np.testing.assert_array_equal(one.codes, other.codes)
         np.testing.assert_array_equal(one.attention, other.attention)
+        np.testing.assert_array_equal(one.scale, other.scale)
+        assert one.keyed == other.keyed
 
 
 def test_a_file_without_them_is_sound(tmp_path):
@@ -77,7 +84,24 @@ def test_a_file_without_them_is_sound(tmp_path):
     assert read_sketch(tmp_path / "a.sketch").neurons == ()
 
 
-@pytest.mark.parametrize("name", ["neuron_index", "neuron_codes", "neuron_heads"])
+def test_a_file_of_before_has_no_scales(tmp_path):
+    before = [replace(one, scale=None) for one in sketched(BASE).neurons]
+    write_sketch(replace(sketched(BASE), neurons=tuple(before)), tmp_path / "a.sketch")
+    read = read_sketch(tmp_path / "a.sketch").neurons
+    assert [(one.scale, one.keyed) for one in read] == [(None, "row")] * LAYERS
+
+
+def test_codes_times_scales_are_what_the_weights_do():
+    for one in sketched(BASE).neurons:
+        assert one.scale is not None
+        sizes = np.linalg.norm(one.codes * one.scale[..., None], axis=-1)
+        turned = next(other for other in sketched(rotated(BASE, 3)).neurons if other.layer == one.layer)
+        assert turned.scale is not None
+        others = np.linalg.norm(turned.codes * turned.scale[..., None], axis=-1)
+        assert np.sort(sizes) == pytest.approx(np.sort(others), rel=0.02)
+
+
+@pytest.mark.parametrize("name", ["neuron_index", "neuron_codes", "neuron_heads", "neuron_scales"])
 @pytest.mark.parametrize("how", ["changed", "cut", "longer", "another type", "gone"])
 def test_damaged_ones_are_one_clear_line(tmp_path, name, how):
     path = tmp_path / "a.sketch"
@@ -100,3 +124,70 @@ def test_damaged_ones_are_one_clear_line(tmp_path, name, how):
     with pytest.raises(Malformed) as error:
         read_sketch(path)
     assert "\n" not in str(error.value)
+
+
+# -- heads that share keys and values ------------------------------------------------------------
+
+
+def grouped(seed: int) -> dict[str, np.ndarray]:
+    """Three query heads of 32 with one of keys and one of values."""
+    return {name: array[:32] if re.search("[kv]_proj", name) else array for name, array in llama(seed).items()}
+
+
+def heads(arrays, config) -> list[np.ndarray | None]:
+    return [one.attention for one in sketch(arrays, config=config).neurons]
+
+
+def test_mixed_values_of_shared_heads_are_unmixed_where_it_is_known_how_many_there_are():
+    known = {"model_type": "llama", "num_attention_heads": 3}
+    for plain, mixed in zip(heads(grouped(1), known), heads(rescaled(grouped(1), 3), known), strict=True):
+        assert plain is not None
+        assert mixed == pytest.approx(plain, abs=1e-5)
+    assert heads(grouped(1), {"model_type": "llama"}) == [None] * LAYERS
+
+
+# -- anchors by tokens -----------------------------------------------------------------------------
+
+
+def vocabulary(texts: Sequence[str]) -> Vocabulary:
+    tokens = tuple(text.encode() for text in texts)
+    return Vocabulary("v", "v", "test", None, tokens, np.arange(len(tokens)), np.zeros(len(tokens), np.bool_), None)
+
+
+TEXTS = [f"{'abcdef'[i % 6]}{i}" for i in range(VOCAB)]
+
+
+def told(arrays, texts: Sequence[str]) -> tuple[Neurons, ...]:
+    return sketch(arrays, config={"model_type": "llama"}, vocabulary=vocabulary(texts)).neurons
+
+
+def by_key(arrays, texts: Sequence[str]) -> dict[tuple[int, str], np.ndarray]:
+    return {(one.layer, one.keyed): one.codes.astype(np.int64) for one in told(arrays, texts)}
+
+
+def tokens_at(places: np.ndarray) -> dict[str, np.ndarray]:
+    return {name: array[places] if "embed" in name or "head" in name else array for name, array in BASE.items()}
+
+
+def test_a_vocabulary_in_another_order_leaves_the_codes_by_token():
+    order = np.random.default_rng(1).permutation(VOCAB)
+    plain, hidden = by_key(BASE, TEXTS), by_key(tokens_at(order), [TEXTS[i] for i in order])
+    assert {key for _, key in plain} == {"row", "token"}
+    for layer in range(LAYERS):
+        assert np.mean(np.abs(plain[layer, "token"] - hidden[layer, "token"]) <= 1) > 0.98
+        assert np.mean(np.abs(plain[layer, "row"] - hidden[layer, "row"]) <= 1) < 0.2
+
+
+def test_a_disguised_model_whose_vocabulary_was_cut_is_found_by_tokens():
+    left = np.sort(np.random.default_rng(1).permutation(VOCAB)[: VOCAB * 3 // 4])
+    hidden = told(permuted(tokens_at(left), 3), [TEXTS[i] for i in left])
+    (found,) = disguises(hidden, told(BASE, TEXTS))
+    assert found.log10_p < 10 * LOG10_ALPHA
+    assert found.r > 0.6
+    (by_rows,) = disguises([one for one in hidden if one.keyed == "row"], told(BASE, TEXTS))
+    assert by_rows.log10_p > LOG10_ALPHA
+
+
+@pytest.mark.parametrize("texts", [TEXTS[:100], [*TEXTS, "more"]], ids=["too few", "more than the table"])
+def test_a_vocabulary_that_does_not_fit_the_table_gives_none_by_token(texts):
+    assert {key for _, key in by_key(BASE, texts)} == {"row"}
