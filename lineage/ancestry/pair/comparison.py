@@ -49,7 +49,10 @@ def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
     components = tuple(_component(matched, name, word, changes, (role, basis)) for name, word in words.items())
     if facing(a, b) is not a:
         components = _with_copies(components, a)
-    components, evidence = seen_through(a, b, components, matched.overall)
+    components, evidence, hidden = seen_through(a, b, components, matched.overall)
+    if hidden:
+        cues = (*hidden, *cues)
+        role, basis = direction(cues)
     own = max(sum(c.share for c in components) + a.unread / a.params, 1e-9)  # fixed tables are nobody's
     relation = _overall(components, sum(c.share for c in components if c.relation in DERIVED) / own)
     share = sum(c.share_inherited for c in components if c.relation in FOUND)
@@ -82,7 +85,7 @@ def _basis(
     """What a finding rests on: cues of direction, what was done, and of what is in disguise its neurons."""
     by_place = [c.name for c in components if c.relation != "disguised" and (c.basis or c.role)]
     hidden = dict.fromkeys(fact for c in components if c.relation == "disguised" for fact in c.basis)
-    return (*pointed, *(findings(matched, changes, by_place) if by_place else ()), *hidden)
+    return tuple(dict.fromkeys((*pointed, *(findings(matched, changes, by_place) if by_place else ()), *hidden)))
 
 
 def examine(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compared:

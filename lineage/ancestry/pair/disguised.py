@@ -3,50 +3,89 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
+from lineage.ancestry.pair.beneath import cues_beneath, undone
+from lineage.ancestry.pair.direction import direction
 from lineage.match import LOG10_ALPHA
 from lineage.match.disguise import SUGGESTIVE, Disguise, disguises, networks
 from lineage.sketch.neurons import KINDS
-from lineage.types import CheckpointSketch, ComponentFinding, Evidence
-from lineage.types.facts.changes import SameNeurons
+from lineage.types import CheckpointSketch, ComponentFinding, Cue, Evidence
+from lineage.types.facts import Fact
+from lineage.types.facts.disguises import SameNeurons
 from lineage.types.relations import NOTHING_FOUND
 
 DISGUISED_R = 0.57
-"""Correlation of paired codes from which a model descends from the other.
+"""Correlation of paired codes from which a model descends from the other, whatever else is known.
 
-Calibration half of the practice zoo: at most 0.54 where two share their initialisation only (15 pairs), 0.59 and more
-from parent to child (231 pairs, what was pruned or trained long included), at most 0.13 between unrelated models.
+Calibration half of the practice zoo: at most 0.56 where two share their initialisation only (104 pairs), 0.59 and more
+from parent to child (what was pruned or trained long included, but for training to a cosine of 0.8: 0.47 and more).
 """
+_KIN = 0.36
+"""The same of the mean of codes, sizes and heads where all are known: at most 0.32 of a shared initialisation, 0.40 and
+more of what was trained to a cosine of 0.8."""
 
 _OWNERS = ("text decoder", "text encoder")  # of a stream on which experts stand
 
 
+class Seen(NamedTuple):
+    """What is seen beneath disguises: components, the evidence of the whole, and which way it points if that is one."""
+
+    components: tuple[ComponentFinding, ...]
+    evidence: Evidence
+    cues: tuple[Cue, ...] = ()
+
+
+class _Told(NamedTuple):
+    held: Disguise
+    facts: tuple[Fact, ...]
+    cues: tuple[Cue, ...]
+
+
 def seen_through(
     a: CheckpointSketch, b: CheckpointSketch, components: tuple[ComponentFinding, ...], overall: Evidence
-) -> tuple[tuple[ComponentFinding, ...], Evidence]:
+) -> Seen:
     """The components of query `a`, those that are the reference's in disguise called so; the evidence of the whole.
 
-    The tables at which a tower begins are the basis in which its neurons are compared, and come with it; so do the
-    heads beside the experts of a mixture, where they agree. Of what else stands on the stream of such a tower nothing
-    was tested.
+    Where neurons are alike beyond chance and it is open whether more than an initialisation is shared, nothing is said
+    to be independent. The tables at which a tower begins are the basis in which its neurons are compared, and come with
+    it; so do the heads beside the experts of a mixture, where they agree. Of what else stands on the stream of such a
+    tower nothing was tested.
     """
     lost = {c.name for c in components if c.relation in NOTHING_FOUND}
     sought = [one for one in a.neurons if one.component in lost]
     if not sought or not _may_be_alike(a, b):
-        return components, overall
-    proven = {
+        return Seen(components, overall)
+    alike = {
         held.component[0]: held
         for held in disguises(sought, b.neurons)
-        if held.log10_p + math.log10(overall.hypotheses) < LOG10_ALPHA and held.r >= DISGUISED_R
+        if held.log10_p + math.log10(overall.hypotheses) < LOG10_ALPHA
     }
+    proven = {name: held for name, held in alike.items() if _descends(held)}
+    components = tuple(
+        replace(c, relation="inconclusive") if c.name in alike.keys() - proven.keys() else c for c in components
+    )
     if not proven:
-        return components, overall
-    found = tuple(_told(c, a, proven) if c.name in lost else c for c in components)
+        return Seen(components, overall)
+    told = {name: _Told(held, (_same(held), *undone(a, b, held)), _cues(a, b, held)) for name, held in proven.items()}
+    found = tuple(_named(c, a, told) if c.name in lost else c for c in components)
     by_place = sum(c.share for c in components if c.name not in lost)
     largest = max((c for c in found if c.relation == "disguised"), key=lambda c: c.params)
-    return found, largest.evidence if largest.share > by_place else overall
+    if largest.share <= by_place:
+        return Seen(found, overall)
+    tower = _tower(largest.name, a, proven)
+    return Seen(found, largest.evidence, told[tower].cues if tower is not None else ())
+
+
+def _descends(held: Disguise) -> bool:
+    kinship = held.kinship
+    return held.r >= DISGUISED_R or (kinship is not None and kinship >= _KIN)
+
+
+def _cues(a: CheckpointSketch, b: CheckpointSketch, held: Disguise) -> tuple[Cue, ...]:
+    return tuple(cues_beneath(a, b, held))
 
 
 def _may_be_alike(a: CheckpointSketch, b: CheckpointSketch) -> bool:
@@ -55,14 +94,13 @@ def _may_be_alike(a: CheckpointSketch, b: CheckpointSketch) -> bool:
     return bool(left.size and right.size) and float((left @ right.T).max()) > SUGGESTIVE
 
 
-def _told(finding: ComponentFinding, a: CheckpointSketch, proven: Mapping[str, Disguise]) -> ComponentFinding:
-    held = proven.get(finding.name)
-    if held is None:
-        held = _on_one_stream(finding.name, a, proven)
-        if held is None:
-            return finding
-        if finding.name != "embeddings" and not (finding.name in _OWNERS and held.heads >= DISGUISED_R):
-            return replace(finding, relation="inconclusive")
+def _named(finding: ComponentFinding, a: CheckpointSketch, told: Mapping[str, _Told]) -> ComponentFinding:
+    tower = _tower(finding.name, a, told)
+    if tower is None:
+        return finding
+    held = told[tower].held
+    if finding.name not in (tower, "embeddings") and not (finding.name in _OWNERS and held.heads >= DISGUISED_R):
+        return replace(finding, relation="inconclusive")
     evidence = Evidence(
         r=held.likeness,
         z=held.z,
@@ -75,13 +113,14 @@ def _told(finding: ComponentFinding, a: CheckpointSketch, proven: Mapping[str, D
         min_detectable_r=None,
         hypotheses=finding.evidence.hypotheses,
     )
+    role, pointed = direction(told[tower].cues)
     return replace(
         finding,
         relation="disguised",
-        role="undirected",
+        role=role,
         evidence=evidence,
         confidence=1.0,
-        basis=(_same(held),),
+        basis=(*pointed, *(fact for fact in told[tower].facts if fact not in pointed)),
         layer_map=tuple(one.layers for one in held.layers),
     )
 
@@ -92,10 +131,12 @@ def _same(held: Disguise) -> SameNeurons:
     return SameNeurons(len(held.layers), len(pairs) / sum(layer.of for layer in held.layers), moved / len(pairs))
 
 
-def _on_one_stream(component: str, a: CheckpointSketch, proven: Mapping[str, Disguise]) -> Disguise | None:
-    """What is in disguise on a residual stream on which another component stands too."""
+def _tower(component: str, a: CheckpointSketch, towers: Collection[str]) -> str | None:
+    """What is in disguise of a component, or of the residual stream on which it stands too."""
+    if component in towers:
+        return component
     own = _streams(component, a)
-    return next((held for tower, held in proven.items() if own & _streams(tower, a)), None)
+    return next((tower for tower in towers if own & _streams(tower, a)), None)
 
 
 def _streams(component: str, a: CheckpointSketch) -> set[str]:

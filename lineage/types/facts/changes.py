@@ -62,20 +62,6 @@ class EqualMatrices(Fact):
 
 
 @dataclass(frozen=True, slots=True)
-class SameNeurons(Fact):
-    """Neurons that stand elsewhere, or in another basis, do to the tokens what the other side's do.
-
-    Of the neurons that were held of so many layers, `paired` is the share that found each other, `moved` the share of
-    these that have another number.
-    """
-
-    id: ClassVar[str] = "same-neurons"
-    layers: int
-    paired: float
-    moved: float
-
-
-@dataclass(frozen=True, slots=True)
 class MovedTokens(Fact):
     """Rows of the token table lie in another order."""
 

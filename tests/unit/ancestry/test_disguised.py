@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from disguises import permuted, rescaled, rotated
-from operators import int8_rows, matrices, noise
+from operators import int8_rows, magnitude_pruned, matrices, noise
 
 from lineage.ancestry import compare
 from lineage.ancestry.pair.untrained import is_untrained
 from lineage.ancestry.standing import standing
 from lineage.ancestry.trees.edges import measured_edges
 from lineage.ancestry.trees.search import Search
-from lineage.types.facts.changes import SameNeurons
-from tests.disguised_models import llama, sketched
+from lineage.types.facts.cues import FewerUnits
+from lineage.types.facts.disguises import Beneath, FoldedGains, SameNeurons, UndoneBasis, UndoneScales
+from tests.disguised_models import MLP, llama, sketched
 
 BASE = llama(1)
 PLAIN = sketched(BASE, "base")
@@ -24,17 +26,72 @@ def hidden(arrays, seed: int = 5):
     return permuted(rotated(rescaled(arrays, seed), seed), seed)
 
 
+WORDS = {"plain": "re-encoded", "int8": "quantized", "noise": "fine-tuned", "half pruned": "pruned"}
+CHANGES = {
+    "plain": lambda a: a,
+    "int8": matrices(int8_rows),
+    "noise": matrices(noise(0.1)),
+    "half pruned": matrices(magnitude_pruned),
+}
+
+
 @pytest.mark.parametrize("disguise", [permuted, rotated, hidden], ids=["permuted", "rotated", "all"])
-@pytest.mark.parametrize("change", [lambda a: a, matrices(int8_rows), matrices(noise(0.1))], ids=["", "int8", "noise"])
+@pytest.mark.parametrize("change", CHANGES)
 def test_a_disguise_is_seen_through(disguise, change):
-    found = compare(sketched(change(disguise(BASE, 5))), PLAIN)
-    assert (found.verdict, found.relation, found.role) == ("derived", "disguised", "undirected")
+    found = compare(sketched(CHANGES[change](disguise(BASE, 5))), PLAIN)
+    assert (found.verdict, found.relation) == ("derived", "disguised")
     words = {c.name: c.relation for c in found.components}
     assert words == {"text decoder": "disguised", "embeddings": "disguised", "head": "inconclusive"}
     assert found.evidence.log10_p < -50
-    (seen,) = found.basis
-    assert isinstance(seen, SameNeurons)
+    (seen,) = (fact for fact in found.basis if isinstance(fact, SameNeurons))
     assert (seen.layers, seen.paired > 0.5) == (3, True)
+    assert Beneath(WORDS[change]) in found.basis
+    folded = disguise is not permuted
+    assert (FoldedGains("this-model") in found.basis) == folded
+    # An order tells nothing of who came first, gains that were folded away do; what was done on top may be a sibling's.
+    assert found.role == ("child" if folded and change == "plain" else "undirected")
+
+
+@pytest.mark.parametrize(
+    ("disguise", "said"),
+    [
+        (permuted, {UndoneBasis("permuted")}),
+        (rotated, {UndoneBasis("rotated")}),
+        (lambda a, seed: permuted(rescaled(a, seed), seed), {UndoneBasis("permuted"), "undone-scales"}),
+    ],
+    ids=["permuted", "rotated", "rescaled"],
+)
+def test_what_was_undone_is_told(disguise, said):
+    found = compare(sketched(disguise(BASE, 5)), PLAIN)
+    undone = {fact for fact in found.basis if isinstance(fact, UndoneBasis)}
+    undone |= {fact.id for fact in found.basis if isinstance(fact, UndoneScales)}
+    assert undone == said
+
+
+def test_the_original_is_the_parent_from_its_side_too():
+    found = compare(PLAIN, sketched(rotated(BASE, 5)))
+    assert (found.relation, found.role) == ("disguised", "parent")
+    assert found.basis[0] == FoldedGains("reference")
+
+
+def test_units_that_were_left_out_in_disguise_point_the_way():
+    kept = np.sort(np.random.default_rng(1).permutation(MLP)[: MLP * 3 // 4])
+    narrow = {
+        name: array.take(kept, 1 if "down" in name else 0) if "mlp" in name else array for name, array in BASE.items()
+    }
+    found = compare(sketched(permuted(narrow, 5)), PLAIN)
+    assert (found.relation, found.role) == ("disguised", "child")
+    assert {FewerUnits("this-model"), Beneath("width-pruned")} <= {*found.basis}
+
+
+def test_what_may_share_no_more_than_an_initialisation_is_left_open():
+    """Alike beyond chance, but as far apart as two that began with one step 0: no disguise, and not independent."""
+    query, other = sketched(hidden(matrices(noise(0.5, seed=1))(BASE))), sketched(matrices(noise(0.5, seed=2))(BASE))
+    assert compare(query, other).relation == "disguised"  # the sizes of the neurons were kept
+    unknown = replace(query, neurons=tuple(replace(one, scale=None) for one in query.neurons))
+    found = compare(unknown, other)
+    assert {c.name: c.relation for c in found.components}["text decoder"] == "inconclusive"
+    assert found.verdict == "inconclusive"
 
 
 def test_unrelated_models_stay_independent():
@@ -60,8 +117,15 @@ def test_the_place_of_a_disguised_model_is_beside_what_it_was():
     family = [PLAIN, sketched(matrices(noise(0.1, seed=1))(BASE), "tuned"), sketched(llama(9), "other")]
     query = sketched(hidden(BASE), "hidden")
     found = standing(query, [[one] for one in family], {one.id: (one, compare(query, one)) for one in family}).place
+    assert [one.model_name for one in found.parents] == ["base"]
+    assert found.parents[0].relation == "disguised"
+    assert (found.open, found.descendants) == ((), ())
+
+
+def test_of_an_order_alone_nobody_knows_which_came_first():
+    query = sketched(permuted(BASE, 5), "hidden")
+    found = standing(query, [[PLAIN]], {PLAIN.id: (PLAIN, compare(query, PLAIN))}).place
     assert [one.model_name for one in found.open] == ["base"]
-    assert found.open[0].relation == "disguised"
     assert (found.parents, found.descendants) == ((), ())
 
 

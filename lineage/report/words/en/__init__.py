@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lineage.report.words.en import changes, cues, descent, exclusions, limits, schemes
+from lineage.report.words.en import changes, cues, descent, disguises, exclusions, limits, schemes
 
 TEXTS: dict[str, Callable[[Any], str]] = {
     **exclusions.TEXTS,
     **cues.TEXTS,
     **changes.TEXTS,
     **descent.TEXTS,
+    **disguises.TEXTS,
     **limits.TEXTS,
     **schemes.TEXTS,
 }

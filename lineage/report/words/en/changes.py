@@ -21,9 +21,5 @@ TEXTS: dict[str, Callable[[Any], str]] = {
         f"{fact.share:.0%} of the sampled values of {_matrices(fact.matrices)} that were tuned are unchanged"
     ),
     "equal-matrices": lambda fact: f"{fact.equal} of {_matrices(fact.of)} equal",
-    "same-neurons": lambda fact: (
-        f"{fact.paired:.0%} of the neurons held of {fact.layers} layer{'' if fact.layers == 1 else 's'} do the same to"
-        f" the tokens, {fact.moved:.0%} of them at another place, though no numbers agree by place"
-    ),
     "moved-tokens": lambda _: "token rows stand at other places",
 }

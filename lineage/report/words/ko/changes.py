@@ -14,9 +14,5 @@ TEXTS: dict[str, Callable[[Any], str]] = {
     "other-few-bits": lambda _: "비트 수가 적은 값이지만 상대 값을 그대로 반올림한 것은 아님",
     "unchanged-values": lambda fact: f"조정된 행렬 {fact.matrices}개에서 표본 값의 {fact.share:.0%}가 그대로임",
     "equal-matrices": lambda fact: f"행렬 {fact.of}개 가운데 {fact.equal}개가 같음",
-    "same-neurons": lambda fact: (
-        f"층 {fact.layers}개에서 비교한 뉴런의 {fact.paired:.0%}가 토큰에 같은 작용을 하며,"
-        f" 그 가운데 {fact.moved:.0%}는 다른 자리에 있음(자리끼리는 값이 맞지 않음)"
-    ),
     "moved-tokens": lambda _: "토큰 행의 위치가 다름",
 }

@@ -1,0 +1,62 @@
+"""What was undone to see a model beneath a disguise, and what was seen there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from lineage.types.facts.base import Fact
+from lineage.types.facts.cues import Side
+
+Basis = Literal["permuted", "rotated", "changed"]
+Uncovered = Literal[
+    "re-encoded", "quantized", "pruned", "fine-tuned", "continued-pretraining", "vocabulary-changed", "depth-changed",
+    "width-pruned",
+]  # fmt: skip
+"""The relations that can be told beneath a disguise."""
+
+
+@dataclass(frozen=True, slots=True)
+class SameNeurons(Fact):
+    """Neurons that stand elsewhere, or in another basis, do to the tokens what the other side's do.
+
+    Of the neurons that were held of so many layers, `paired` is the share that found each other, `moved` the share of
+    these that have another number.
+    """
+
+    id: ClassVar[str] = "same-neurons"
+    layers: int
+    paired: float
+    moved: float
+
+
+@dataclass(frozen=True, slots=True)
+class UndoneBasis(Fact):
+    """The residual stream is in another basis: its channels in another order, or rotated; `changed` if either."""
+
+    id: ClassVar[str] = "undone-basis"
+    how: Basis
+
+
+@dataclass(frozen=True, slots=True)
+class UndoneScales(Fact):
+    """Scales moved from the matrix that a neuron reads by to the one that it writes by; `spread` of their logarithm."""
+
+    id: ClassVar[str] = "undone-scales"
+    spread: float
+
+
+@dataclass(frozen=True, slots=True)
+class FoldedGains(Fact):
+    """The gains of the norms of one side are folded into the matrices behind them: all are one constant."""
+
+    id: ClassVar[str] = "folded-gains"
+    side: Side
+
+
+@dataclass(frozen=True, slots=True)
+class Beneath(Fact):
+    """What one model is to the other once the disguise is undone."""
+
+    id: ClassVar[str] = "beneath-disguise"
+    relation: Uncovered
