@@ -100,12 +100,13 @@ class Disguise:
         return max(known) if known else None
 
     @property
-    def kinship(self) -> float | None:
-        """The mean of what descent keeps: the codes, the sizes and the heads; None where one is not known.
+    def kept(self) -> tuple[float, ...]:
+        """What descent keeps, as far as it is known: the codes, the sizes, the heads.
 
         An initialisation in common keeps the codes longest: what was learned apart is in the sizes and heads.
         """
-        return None if self.sizes is None or self.off is None else (self.r + self.sizes + self.heads) / 3.0
+        known = (self.r, self.sizes, None if self.off is None else self.heads)
+        return tuple(one for one in known if one is not None)
 
     @property
     def likeness(self) -> float:

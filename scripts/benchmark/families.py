@@ -70,13 +70,18 @@ def read_families(folder: Path) -> Families:
     path = next((place for place in places if place.is_file()), None)
     if path is None:
         raise SystemExit(f"{folder}: has neither truth.json in it nor {places[1].name} beside it")
-    told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if "families" not in told:
-        raise SystemExit(f"{path}: is no truth about families: benchmark_lineage.py reads that of the first zoo")
-    found = families_of(told)
+    found = families_of_file(path)
     if missing := [name for name in found.family if not (folder / f"{name}{_SUFFIX}").is_file()]:
         raise SystemExit(f"{folder}: {missing[0]}{_SUFFIX} is not there, and {path.name} names it")
     return found
+
+
+def families_of_file(path: Path) -> Families:
+    """What a file in the form of zoo/flat.py tells. Raises SystemExit for one in another form."""
+    told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if "families" not in told:
+        raise SystemExit(f"{path}: is no truth about families: benchmark_lineage.py reads that of the first zoo")
+    return families_of(told)
 
 
 def families_of(told: Mapping[str, Any]) -> Families:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 
+from zoo.hidden import hidden
 from zoo.practice import family_of, practice
 from zoo.recipes import HALVES, key, recipes
 from zoo.truth import origins, run_of
@@ -66,3 +67,23 @@ def test_an_adapter_merged_into_the_original_comes_from_the_original_alone():
     table = practice()
     assert origins(table["llama-1.qlora"], table) == ("llama-1",)
     assert origins(table["llama-1.nf4.qlora"], table) == ("llama-1.nf4",)
+
+
+def test_disguised_models_stand_beside_the_second_zoo():
+    table, plain = hidden(), practice()
+    assert {name: table[name] for name in plain} == plain
+    made = {name: r for name, r in table.items() if r.operator == "disguised"}
+    for half in HALVES:
+        shown = [r for r in made.values() if r.half == half and not r.withheld]
+        assert len({family_of(r.id) for r in shown}) >= 8
+        assert len({r.architecture for r in shown}) >= 4
+    assert len({r.args["seed"] for r in made.values()}) == len(made)
+
+
+def test_what_was_done_to_a_disguised_model_has_a_disguise_of_its_own():
+    """Two children of one disguise would be found by place, beside one another."""
+    table = hidden()
+    for name, recipe in table.items():
+        if recipe.operator == "disguised":
+            children = [r for r in table.values() if name in r.parents]
+            assert len(children) <= recipe.withheld

@@ -20,7 +20,15 @@ from lineage.match.disguise import Disguise
 from lineage.types import CheckpointSketch, Cue, Direction
 from lineage.types.facts import Fact
 from lineage.types.facts.cues import Computable, FewerUnits, Side
-from lineage.types.facts.disguises import Basis, Beneath, FoldedGains, Uncovered, UndoneBasis, UndoneScales
+from lineage.types.facts.disguises import (
+    Basis,
+    Beneath,
+    FoldedGains,
+    Uncovered,
+    UndoneBasis,
+    UndoneGains,
+    UndoneScales,
+)
 
 _SAME = 2.5e-5
 """How far heads lie apart, as one less their cosine, that narrow types bring about.
@@ -38,7 +46,8 @@ def undone(a: CheckpointSketch, b: CheckpointSketch, held: Disguise) -> tuple[Fa
     """What was undone, and the relation of query `a` to reference `b` beneath it, where it can be told."""
     ours, theirs = _towers(a, b, held)
     facts: list[Fact] = [UndoneBasis(_basis(ours, theirs, held))]
-    facts += [cue.fact for cue in cues_beneath(a, b, held) if isinstance(cue.fact, FoldedGains)]
+    if any(isinstance(cue.fact, FoldedGains) for cue in cues_beneath(a, b, held)):
+        facts.append(UndoneGains())
     if held.scaled > _SCALED:
         facts.append(UndoneScales(held.scaled))
     word = _word(ours, theirs, held)

@@ -47,8 +47,15 @@ class UndoneScales(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class UndoneGains(Fact):
+    """The gains of norms, which one of the two has, are folded into the matrices behind them in the other."""
+
+    id: ClassVar[str] = "undone-gains"
+
+
+@dataclass(frozen=True, slots=True)
 class FoldedGains(Fact):
-    """The gains of the norms of one side are folded into the matrices behind them: all are one constant."""
+    """The gains of the norms of one side are folded away, which tells that it came later: all are one constant."""
 
     id: ClassVar[str] = "folded-gains"
     side: Side

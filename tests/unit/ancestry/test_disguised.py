@@ -15,7 +15,7 @@ from lineage.ancestry.standing import standing
 from lineage.ancestry.trees.edges import measured_edges
 from lineage.ancestry.trees.search import Search
 from lineage.types.facts.cues import FewerUnits
-from lineage.types.facts.disguises import Beneath, FoldedGains, SameNeurons, UndoneBasis, UndoneScales
+from lineage.types.facts.disguises import Beneath, FoldedGains, SameNeurons, UndoneBasis, UndoneGains, UndoneScales
 from tests.disguised_models import MLP, llama, sketched
 
 BASE = llama(1)
@@ -47,8 +47,9 @@ def test_a_disguise_is_seen_through(disguise, change):
     assert (seen.layers, seen.paired > 0.5) == (3, True)
     assert Beneath(WORDS[change]) in found.basis
     folded = disguise is not permuted
-    assert (FoldedGains("this-model") in found.basis) == folded
+    assert (UndoneGains() in found.basis) == folded
     # An order tells nothing of who came first, gains that were folded away do; what was done on top may be a sibling's.
+    assert (FoldedGains("this-model") in found.basis) == (found.role == "child")
     assert found.role == ("child" if folded and change == "plain" else "undirected")
 
 

@@ -31,6 +31,7 @@ TEXTS: dict[str, Callable[[Any], str]] = {
     "undone-scales": lambda fact: (
         f"undone: scales moved from matrix to matrix (spread of their logarithm {fact.spread:.2f})"
     ),
+    "undone-gains": lambda _: "undone: gains of norms folded into the matrices behind them",
     "folded-gains": lambda fact: (
         f"the gains of the norms of {_SIDES[fact.side]} are folded into the matrices behind them"
     ),

@@ -23,7 +23,8 @@ _NOT_TESTED: Mapping[str, str] = {
     "merge": "merges of several parents (`lineage decompose` does)",
     "hidden-units": "whole networks permuted or rotated",
     "hidden-elsewhere": (
-        "networks permuted or rotated that have no layers of attention, or of which one side was not read whole"
+        "networks permuted or rotated that have no layers of attention, or of which one side was not read whole or has"
+        " its vocabulary in another order and no tokenizer"
     ),
     "distillation": "distillation and other functional likeness (it leaves no trace in weights)",
     "absent-parent": "a common parent that is not known here (two of its children look like parent and child)",

@@ -29,6 +29,7 @@ TEXTS: dict[str, Callable[[Any], str]] = {
     ),
     "undone-basis": lambda fact: f"되돌린 것: 잔차 스트림이 {_BASES[fact.how]}",
     "undone-scales": lambda fact: f"되돌린 것: 행렬 사이에 옮겨진 크기(로그의 퍼짐 {fact.spread:.2f})",
+    "undone-gains": lambda _: "되돌린 것: 뒤따르는 행렬에 합쳐진 정규화 이득",
     "folded-gains": lambda fact: f"{_SIDES[fact.side]}의 정규화 이득이 뒤따르는 행렬에 합쳐져 있음",
     "beneath-disguise": lambda fact: f"위장을 걷어낸 관계: {_BENEATH[fact.relation]}",
 }

@@ -22,7 +22,10 @@ _LOOKED_FOR: Mapping[str, str] = {
 _NOT_TESTED: Mapping[str, str] = {
     "merge": "여러 부모의 병합(lineage decompose 명령으로 검사)",
     "hidden-units": "단위 순서를 바꾸거나 회전시킨 신경망 전체",
-    "hidden-elsewhere": "어텐션 층이 없거나 어느 한쪽을 전체로 읽지 않은 신경망의 순서 변경과 회전",
+    "hidden-elsewhere": (
+        "어텐션 층이 없거나, 어느 한쪽을 전체로 읽지 않았거나, 어휘 순서가 다르고 토크나이저가 없는 신경망의"
+        " 순서 변경과 회전"
+    ),
     "distillation": "증류를 비롯해 기능만 닮은 경우(가중치에 흔적이 남지 않음)",
     "absent-parent": "색인에 없는 공통 부모(그 자식끼리는 부모와 자식처럼 보임)",
     "outside-sample": "전체를 읽지 않은 모델에서 표본 밖의 행(--depth full 옵션은 전체를 읽음)",
