@@ -35,6 +35,7 @@ from lineage import api
 from lineage.ancestry import compare
 from lineage.match.disguise import SUGGESTIVE, networks
 from lineage.match.disguise import disguises as held_together
+from lineage.sketch import read_sketch
 from lineage.types import CheckpointSketch, Relative, TensorSketch
 from lineage.types.facts.disguises import Beneath
 
@@ -54,7 +55,8 @@ _WAYS: Mapping[str, str] = {
     "h6.lora.int8": "all, LoRA, int8", "h4.half": "all, then half pruned",
     "h5.far": "all, then trained to cosine 0.8",
 }  # fmt: skip
-_PAIRS_OF_A_FAMILY = 20  # members of each family of which all pairs with another's are held together
+_REFERENCE = Path(__file__).resolve().parents[1] / "index" / "sketches"
+_OF_A_FAMILY = 15  # members of each family of which all pairs with another's are held together
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,22 +230,27 @@ def _numbers(tensor: TensorSketch) -> NDArray[np.float32]:
 
 
 def null_text(sketches: Sketches, truth: Families, jobs: int) -> str:
-    """Z of towers of two families, by layer; whatever is called disguised there is false."""
+    """Z of towers of two families, by layer, the real models of the shipped reference being of none of them.
+
+    Whatever is called disguised there is false.
+    """
     families: dict[str, list[str]] = defaultdict(list)
     for name, one in sketches.items():
-        if one.neurons and len(families[truth.family[name]]) < _PAIRS_OF_A_FAMILY:
+        if one.neurons and len(families[truth.family[name]]) < _OF_A_FAMILY:
             families[truth.family[name]].append(name)
     tasks = [
         ([sketches[name] for name in families[one]], [sketches[name] for name in families[other]])
         for one, other in combinations(sorted(families), 2)
     ]
+    real = [one for path in sorted(_REFERENCE.glob("*.sketch")) if (one := read_sketch(path)).neurons]
+    tasks += [(real, [sketches[name] for name in own]) for _, own in sorted(families.items())]
     parts = [*spread(_null, tasks, jobs)]
     zs, rs = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
     pairs, false = (sum(part[k] for part in parts) for k in (2, 3))
     return (
-        f"{pairs:,} unrelated pairs of models: {false} called disguised. z of {len(zs):,} pairs of layers, the best "
-        f"order of each pair of models: mean {zs.mean():.2f}, sd {zs.std():.2f}, largest {zs.max():.2f}; largest "
-        f"correlation of paired codes {rs.max():.2f}."
+        f"{pairs:,} unrelated pairs of models, {len(real)} real ones among them: {false} called disguised. z of "
+        f"{len(zs):,} pairs of layers, the best order of each pair of models: mean {zs.mean():.2f}, sd {zs.std():.2f}, "
+        f"largest {zs.max():.2f}; largest correlation of paired codes {rs.max():.2f}."
     )
 
 

@@ -10,6 +10,8 @@ from lineage.report.schemes import scheme_words
 from lineage.report.text.inherited import named
 from lineage.report.words import texts
 from lineage.types import Comparison, ComponentFinding, Direction, Place, Relation, Relative, Verdict, Whois
+from lineage.types.facts import Fact
+from lineage.types.facts.disguises import Beneath
 from lineage.types.facts.exclusions import AdapterPart
 
 Stand = Literal["parents", "ancestors", "descendants", "siblings", "copies", "open"]
@@ -137,7 +139,7 @@ def pair_stand(found: Comparison) -> Stand | None:
 def pair_headline(found: Comparison, name: str) -> Headline:
     """The first line about two models, after their names; `name` is that of the first."""
     word, other = pair_verdict(found), plain(found.model_name)
-    how = f"{phrase(found.relation, None, bare=True)}, confidence {probability(found.confidence)}"
+    how = f"{_word(found.relation, found.basis)}, confidence {probability(found.confidence)}"
     if found.share < _NEARLY_ALL and any(one.inherited is not None for one in found.components):
         how = f"{percent(found.share)} of the parameters, {how}"
     if word in ("derived", "partly-derived"):
@@ -219,7 +221,7 @@ def _parent(answer: Whois, one: Relative) -> str:
     facts = [named(plain(name), parts.get(name, ())) for name in components_of(answer, one)]
     if any(parts.values()) or answer.sketch.unread:
         facts.append(f"{percent(sum(finding.share_inherited for finding in came.values()))} of the parameters")
-    facts += [phrase(one.relation, None, bare=True), f"probability {probability(one.probability)}"]
+    facts += [_word(one.relation, one.basis), f"probability {probability(one.probability)}"]
     return f"{plain(one.model_name)} ({', '.join(facts)})"
 
 
@@ -231,7 +233,9 @@ def _beside(answer: Whois) -> str:
 
 def _related(place: Place) -> str:
     if place.open:
-        how = " in disguise" if all(one.relation == "disguised" for one in place.open) else ""
+        words = dict.fromkeys(_word(one.relation, one.basis) for one in place.open)
+        is_hidden = all(one.relation == "disguised" for one in place.open)
+        how = f" ({', '.join(words)})" if is_hidden else ""
         return f"to {_names(place.open)}{how}, which came first is open"
     first = place.siblings[:_FEW]
     if all(one.relation == "shared-init" for one in first):
@@ -255,7 +259,7 @@ def _listed(found: Sequence[Relative], answer: Whois) -> str:
 
 def _facts(one: Relative, answer: Whois) -> str:
     through = "" if one.through is None else f", through {_name_of(answer, one.through)}"
-    words = "a common parent" if one.relation == "sibling" else phrase(one.relation, None, bare=True)
+    words = "a common parent" if one.relation == "sibling" else _word(one.relation, one.basis)
     return f"{words}{through}, probability {probability(one.probability)}"
 
 
@@ -279,3 +283,10 @@ def _descending(number: int) -> str:
 
 def _models(number: int) -> str:
     return f"{number:,} model{'' if number == 1 else 's'}"
+
+
+def _word(relation: Relation, basis: Sequence[Fact]) -> str:
+    """The relation, and of what is in disguise the one beneath it."""
+    word = phrase(relation, None, bare=True)
+    beneath = next((fact.relation for fact in basis if isinstance(fact, Beneath)), None)
+    return word if beneath is None or relation != "disguised" else f"{word}, {phrase(beneath, None, bare=True)} beneath"
