@@ -146,6 +146,27 @@ def test_mixed_values_of_shared_heads_are_unmixed_where_it_is_known_how_many_the
     assert heads(grouped(1), {"model_type": "llama"}) == [None] * LAYERS
 
 
+def turned_pairs(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Queries and keys of each rotary pair turned by one angle, the ones scaled and the others scaled back."""
+    random = np.random.default_rng(4)
+    made = dict(arrays)
+    for name in [name for name in arrays if "k_proj" in name]:
+        angles, sizes = random.uniform(0, 2 * np.pi, 16), np.exp(0.4 * random.standard_normal(16))
+        cos, sin = np.cos(angles)[:, None], np.sin(angles)[:, None]
+        for one, size in ((name, 1 / sizes[:, None]), (name.replace("k_proj", "q_proj"), sizes[:, None])):
+            pairs = made[one].reshape(-1, 2, 16, made[one].shape[1])
+            first, second = pairs[:, 0], pairs[:, 1]
+            turned = np.stack([size * (cos * first - sin * second), size * (sin * first + cos * second)], axis=1)
+            made[one] = turned.reshape(made[one].shape).astype(np.float32)
+    return made
+
+
+def test_queries_and_keys_that_were_turned_as_rotary_positions_allow_are_turned_back():
+    known = {"model_type": "llama", "num_attention_heads": 3}
+    for plain, turned in zip(heads(grouped(1), known), heads(turned_pairs(grouped(1)), known), strict=True):
+        assert turned == pytest.approx(plain, abs=1e-5)
+
+
 # -- anchors by tokens -----------------------------------------------------------------------------
 
 
