@@ -14,7 +14,7 @@ import os
 import sys
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -46,7 +46,7 @@ _BENEATH: Mapping[str, tuple[str, ...]] = {
     "quantized": ("quantized",),
     "pruned": ("pruned",),
     "continued": ("continued-pretraining", "fine-tuned"),
-    "width": ("width-pruned",),
+    "width": ("width-pruned", "re-encoded"),
 }
 _WAYS: Mapping[str, str] = {
     "permuted": "permuted", "rotated": "rotated", "rescaled": "rescaled, permuted", "hidden": "all that fits",
@@ -81,27 +81,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=None, metavar="FILE", help="write the section of this page")
     options = parser.parse_args(arguments)
     truth = families_of_file(options.cache / "flat" / f"{options.half}.truth.json")
-    recipes = {name: recipe for name, recipe in recipes_of_all().items() if name in truth.family}
+    everything = recipes_of_all()
+    recipes = {name: recipe for name, recipe in everything.items() if name in truth.family}
+    plain = {name for name in recipes if not _is_of_a_disguise(name, everything)}
     made = spread(_sketched, [(name, options.cache / name) for name in recipes], options.jobs)
     sketches = hidden(dict(made))
-    with tempfile.TemporaryDirectory() as scratch:
-        seen = [*_seen(sketches, truth, recipes, Path(scratch), options)]
-    text = "\n\n".join(
-        [
-            f"## Disguises, {options.half} half",
-            (
-                f"By `python scripts/benchmark_disguises.py --half {options.half}` ({os.cpu_count()} cores), "
-                f"{len(sketches) - len(seen)} models known."
-            ),
-            found_table(seen),
-            map_text(sketches, recipes),
-            null_text(sketches, truth, options.jobs),
-        ]
-    )
-    print(text)
+    seen = [*_seen(sketches, plain, truth, recipes, options)]
+    parts = [
+        f"## Disguises, {options.half} half",
+        (
+            f"By `python scripts/benchmark_disguises.py --half {options.half}` ({os.cpu_count()} cores), "
+            f"{len(sketches) - len(seen)} models known."
+        ),
+        found_table(seen),
+        map_text(sketches, recipes),
+    ]
+    print(*parts, sep="\n\n", flush=True)
+    parts.append(null_text(sketches, truth, options.jobs))
+    print("", parts[-1], sep="\n")
     if options.results is not None:
-        write_section(options.results, f"benchmark_disguises {options.half}", text)
+        write_section(options.results, f"benchmark_disguises {options.half}", "\n\n".join(parts))
     return 0
+
+
+def _is_of_a_disguise(name: str, recipes: Mapping[str, Recipe]) -> bool:
+    """Whether a model is in disguise, or was made from one that is."""
+    recipe = recipes[name]
+    return recipe.operator == "disguised" or any(_is_of_a_disguise(parent, recipes) for parent in recipe.parents)
 
 
 def found_table(seen: Sequence[Seen]) -> str:
@@ -137,20 +143,24 @@ def _sketched(task: tuple[str, Path]) -> tuple[str, CheckpointSketch]:
 
 
 def _seen(
-    sketches: Sketches, truth: Families, recipes: Mapping[str, Recipe], scratch: Path, options: argparse.Namespace
+    sketches: Sketches,
+    known: Collection[str],
+    truth: Families,
+    recipes: Mapping[str, Recipe],
+    options: argparse.Namespace,
 ) -> Iterator[Seen]:
-    known = {name: one for name, one in sketches.items() if not truth.is_disguised(name)}
-    index = index_of([*known.values()], scratch / "index")
     names: Names = {
         one.id: frozenset(name for name, other in sketches.items() if other.id == one.id) for one in sketches.values()
     }
-    asked = {name: frozenset({name}) for name in sketches.keys() - known.keys()}
-    for answer in ask(sketches, dict(sorted(asked.items())), index, options.jobs):
-        one = _judged(answer, truth, names, recipes)
-        if options.explain and not (one.is_first and one.is_disguised and one.beneath is not False):
-            kin = [(min(names[kin.model]), kin.relation) for kin in _kin(answer)]
-            print(answer.name, answer.verdict, kin[:3], one, file=sys.stderr)
-        yield one
+    asked = {name: frozenset({name}) for name in sorted(sketches.keys() - known)}
+    with tempfile.TemporaryDirectory() as scratch:
+        index = index_of([sketches[name] for name in sketches if name in known], Path(scratch, "index"))
+        for answer in ask(sketches, asked, index, options.jobs):
+            one = _judged(answer, known, truth, names, recipes[answer.name])
+            if options.explain and not (one.is_first and one.is_disguised and one.beneath is not False):
+                kin = [(min(names[kin.model]), kin.relation) for kin in _kin(answer)]
+                print(answer.name, answer.verdict, kin[:3], one, file=sys.stderr, flush=True)
+            yield one
 
 
 def _kin(answer: Answer) -> list[Relative]:
@@ -158,20 +168,21 @@ def _kin(answer: Answer) -> list[Relative]:
     return [*place.parents, *place.copies, *place.open, *place.siblings, *place.descendants]
 
 
-def _judged(answer: Answer, truth: Families, names: Names, recipes: Mapping[str, Recipe]) -> Seen:
+def _judged(answer: Answer, known: Collection[str], truth: Families, names: Names, recipe: Recipe) -> Seen:
+    """One answer; where the parent is known to nobody, whatever it comes from is right."""
     judged = judge(answer, truth, names)
     kin = _kin(answer)
     words = [fact.relation for fact in (kin[0].basis if kin else ()) if isinstance(fact, Beneath)]
-    points = "wrong" if judged.over or judged.under else "right" if judged.is_said else "open"
-    recipe = recipes[answer.name]
     operator = "width" if recipe.parents[0].endswith(".w") else recipe.operator
-    operator = "sft" if answer.name.endswith("hidden-sft") else operator
+    right = truth.same(truth.accepted[answer.name]) & {*known} or truth.sources(answer.name)
+    if operator == "width":  # some families have the same cut of their own
+        right |= {recipe.parents[0].replace(".w", ".width")}
     return Seen(
         way=answer.name.partition(".")[2],
-        is_first=judged.is_first,
+        is_first=bool(kin) and bool(names[kin[0].model] & right),
         is_disguised=bool(kin) and kin[0].relation == "disguised",
         beneath=words[0] in _BENEATH[operator] if words else None,
-        points=points,
+        points="wrong" if judged.over or judged.under else "right" if judged.is_said else "open",
         strangers=len(judged.strangers),
     )
 

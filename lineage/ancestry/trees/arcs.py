@@ -14,6 +14,8 @@ from lineage.ancestry.geometry import Cohort, Points
 from lineage.ancestry.trees.arborescence import Integers
 from lineage.ancestry.trees.pairs import Pairs
 from lineage.types import CheckpointSketch
+from lineage.types.facts.disguises import Beneath
+from lineage.types.relations import RESHAPED
 
 Real = TypeVar("Real", float, Points)
 
@@ -153,7 +155,8 @@ def _costs_across(small: int, large: int, pairs: Pairs) -> tuple[float, float]:
     alike = sum(params for params, _ in pairs.alike(small, large))
     apart = sum(max(0.0, 1.0 - alike / pairs.sketches[model].params) for model in (small, large))
     distance = -math.log(r) + _CHANGED + _FOREIGN * apart
-    if pairs.either(small, large)[0].relation == "disguised":
-        distance += _DISGUISED
+    if pairs.are_disguised(small, large):
+        beneath = {fact.relation for fact in pairs.either(small, large)[0].basis if isinstance(fact, Beneath)}
+        distance += _DISGUISED + (_CHANGED if beneath & {*RESHAPED} else 0.0)
     is_part = pairs.components(small) < pairs.components(large)
     return distance, distance + (_TAKEN_OUT if is_part else 0.0)

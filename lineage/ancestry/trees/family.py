@@ -156,6 +156,8 @@ class Family:
     def _are_siblings(self, child: int, parent: int, grandparent: int) -> bool:
         """Whether a child hangs on its supposed parent's parent; False where nothing tells."""
         field = self._field
+        if self._pairs.are_disguised(child, parent) or self._pairs.are_disguised(child, grandparent):
+            return False  # nothing corresponds by place: the nearest is all that is known
         held = field.held_movement(child, parent, grandparent)
         if held is not None:
             return not holds_movement(*held)

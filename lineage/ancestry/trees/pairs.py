@@ -55,6 +55,10 @@ class Pairs:
         """Whether these two have been compared, either way."""
         return (left, right) in self._made or (right, left) in self._made
 
+    def are_disguised(self, left: int, right: int) -> bool:
+        """Whether two models that were compared are one another's in disguise."""
+        return self.is_known(left, right) and self.either(left, right)[0].relation == "disguised"
+
     def role(self, left: int, right: int) -> Direction:
         """What `left` is to `right` as far as a cue says, be it a likely one: among many models others speak too."""
         found, straight = self.either(left, right)
@@ -106,7 +110,7 @@ class Pairs:
         if not is_related(self.either(left, right)[0]):
             return None
         seen = self.either(left, right)[0]
-        if seen.relation == "disguised":  # nothing corresponds by place: the neurons do
+        if self.are_disguised(left, right):  # nothing corresponds by place: the neurons do
             return seen.evidence.r
         sizes = [(params * (TABLE if m.role in BY_TOKEN else 1.0), m.r) for params, m in self.alike(left, right)]
         logs = [(size, math.log(min(1.0, max(r, FLOOR)))) for size, r in sizes if r is not None]
