@@ -53,12 +53,13 @@ def sketch(
     vocabulary: Vocabulary | None = None,
 ) -> CheckpointSketch:
     """The sketch of a model that lies in memory, its tensors in the order of `arrays`; made once of equal ones."""
-    seal = blake3(repr((depth, name, declared, config)).encode())
+    tokens = None if vocabulary is None else vocabulary.tokens
+    seal = blake3(repr((depth, name, declared, config, tokens)).encode())
     for key, array in arrays.items():
         seal.update(f"{key} {array.dtype} {array.shape}".encode())
         seal.update(np.ascontiguousarray(array).tobytes())
     if seal.digest() not in _SKETCHES:
-        _SKETCHES[seal.digest()] = _sketch(arrays, depth, name, declared, config)
+        _SKETCHES[seal.digest()] = _sketch(arrays, depth, name, declared, config, vocabulary)
     return _SKETCHES[seal.digest()]
 
 
@@ -68,6 +69,7 @@ def _sketch(
     name: str,
     declared: tuple[Declared, ...],
     config: Mapping[str, Any] | None,
+    vocabulary: Vocabulary | None,
 ) -> CheckpointSketch:
     made = Checkpoint(
         name=name,
