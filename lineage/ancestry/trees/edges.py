@@ -165,7 +165,8 @@ def _is_open(child: int, parent: int, search: Search) -> bool:
         return False
     if found.relation in ("shared-init", "inconclusive"):
         return True
-    return found.relation == "component-reused" and found.role not in ("child", "parent")
+    # In disguise nothing corresponds by place: where it hangs among its kin is a guess, the pair alone tells a direction.
+    return found.relation in ("component-reused", "disguised") and found.role not in ("child", "parent")
 
 
 def _missing_edge(arc: Arc, field: Field) -> Edge:

@@ -130,6 +130,17 @@ def test_of_an_order_alone_nobody_knows_which_came_first():
     assert (found.parents, found.descendants) == ((), ())
 
 
+def test_the_shape_of_the_tree_gives_a_disguise_no_direction():
+    """What hangs on a merge is younger than it, but of a model in disguise nothing but the pair tells where it hangs."""
+    parts = [matrices(noise(0.2, seed=seed))(BASE) for seed in (1, 2)]
+    family = {"a": parts[0], "b": parts[1], "merge": {name: (parts[0][name] + parts[1][name]) / 2 for name in BASE}}
+    others = [sketched(arrays, name) for name, arrays in family.items()]
+    query = sketched(permuted(matrices(noise(0.05, seed=3))(family["merge"]), 5), "hidden")
+    found = standing(query, [[one] for one in others], {one.id: (one, compare(query, one)) for one in others}).place
+    assert [one.model_name for one in found.open] == ["merge"]
+    assert (found.parents, found.descendants) == ((), ())
+
+
 def test_the_graph_joins_it_to_its_kin_and_hangs_nobody_else_on_it():
     family = {"base": BASE, "hidden": hidden(BASE), "other": llama(9)}
     family |= {f"tuned {i}": matrices(noise(0.1, seed=i))(BASE) for i in range(3)}
