@@ -165,7 +165,7 @@ def _is_open(child: int, parent: int, search: Search) -> bool:
         return False
     if found.relation in ("shared-init", "inconclusive"):
         return True
-    # In disguise nothing corresponds by place: where it hangs among its kin is a guess, the pair alone tells a direction.
+    # In disguise nothing corresponds by place: where it hangs among its kin is a guess, the pair alone tells which way.
     return found.relation in ("component-reused", "disguised") and found.role not in ("child", "parent")
 
 

@@ -131,7 +131,7 @@ def test_of_an_order_alone_nobody_knows_which_came_first():
 
 
 def test_the_shape_of_the_tree_gives_a_disguise_no_direction():
-    """What hangs on a merge is younger than it, but of a model in disguise nothing but the pair tells where it hangs."""
+    """What hangs on a merge is younger than it, but of a model in disguise only the pair tells where it hangs."""
     parts = [matrices(noise(0.2, seed=seed))(BASE) for seed in (1, 2)]
     family = {"a": parts[0], "b": parts[1], "merge": {name: (parts[0][name] + parts[1][name]) / 2 for name in BASE}}
     others = [sketched(arrays, name) for name, arrays in family.items()]
