@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from lineage.api.lines import descendants, trace
     from lineage.api.queries import as_answer, compare, decompose, not_tested, whois
     from lineage.api.sketching import Watch, save_sketch, sketch
-    from lineage.api.tokenizers import compare_tokenizer_files, is_tokenizer, nearest_known_tokenizer, tokenizer
+    from lineage.api.tokenizers import compare_tokenizer_files, is_tokenizer, tokenizer
 
 __all__ = [
     "Ingested", "Interrupted", "Listed", "Watch",
     "as_answer", "audit", "compare", "compare_tokenizer_files", "decompose", "default_index", "descendants",
-    "doctor", "fill", "find", "gate", "graph", "ingest", "is_tokenizer", "models", "nearest_known_tokenizer",
-    "not_tested", "read_rules", "rebuild", "relatives", "remove", "save_sketch", "show", "sketch", "tokenizer",
+    "doctor", "fill", "find", "gate", "graph", "ingest", "is_tokenizer", "models", "not_tested",
+    "read_rules", "rebuild", "relatives", "remove", "save_sketch", "show", "sketch", "tokenizer",
     "trace", "verify", "whois",
 ]  # fmt: skip
 
@@ -27,7 +27,7 @@ __getattr__ = names_of(
     {
         "Ingested": "ingesting", "Interrupted": "ingesting", "Listed": "indexes", "Watch": "sketching",
         "as_answer": "queries", "audit": "audits", "compare": "queries", "compare_tokenizer_files": "tokenizers",
-        "is_tokenizer": "tokenizers", "nearest_known_tokenizer": "tokenizers", "tokenizer": "tokenizers",
+        "is_tokenizer": "tokenizers", "tokenizer": "tokenizers",
         "decompose": "queries",
         "default_index": "indexes", "descendants": "lines", "doctor": "indexes", "fill": "ingesting",
         "find": "indexes", "gate": "audits", "graph": "graphs", "ingest": "ingesting", "models": "indexes",

@@ -8,7 +8,7 @@ from pathlib import Path
 from lineage.checkpoints import is_remote, shown
 from lineage.checkpoints.tokenizers import is_tokenizer_alone, open_tokenizer
 from lineage.errors import UnsupportedFormat
-from lineage.match.tokenizers import compare_tokenizers, nearest_tokenizer
+from lineage.match.tokenizers import compare_tokenizers
 from lineage.sketch import is_sketch_file, is_tokenizer_file, read_sketch, read_tokenizer, sketch_tokenizer
 from lineage.types import TokenizerComparison, TokenizerSketch
 
@@ -34,13 +34,6 @@ def tokenizer(source: str | Path) -> TokenizerSketch:
             raise UnsupportedFormat(source, "is a sketch without a tokenizer: make it again where the tokenizer is")
         return replace(found, path=str(source))
     return sketch_tokenizer(open_tokenizer(source))
-
-
-def nearest_known_tokenizer(asked: TokenizerSketch) -> TokenizerComparison | None:
-    """What a tokenizer is to the nearest of the public ones that ship; None where none ship. Raises Malformed."""
-    from lineage.store import reference_tokenizers
-
-    return nearest_tokenizer(asked, reference_tokenizers())
 
 
 def compare_tokenizer_files(a: str | Path, b: str | Path) -> TokenizerComparison:

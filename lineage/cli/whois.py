@@ -82,21 +82,10 @@ def command(
         if as_json:
             print_json(report.json.whois(answer), one_line=several)
         else:
-            click.echo(report.terminal.whois_screen(answer, *screen_size()), nl=False)
-            click.echo(_tokenizer(answer) if reference else "", nl=several)
+            click.echo(report.terminal.whois_screen(answer, *screen_size()), nl=several)
         return 0 if gate is None else code_of(api.gate(gate, answer))
 
     return _each(checkpoints, answered, as_json) if several else answered(checkpoints[0])
-
-
-def _tokenizer(answer: Whois) -> str:
-    """A line on the tokenizer beside the weights; "" where there is none."""
-    from lineage import api, report
-
-    asked = answer.sketch.tokenizer
-    found = None if asked is None else api.nearest_known_tokenizer(asked)
-    width, colour = screen_size()
-    return "" if found is None else report.tokenizers.witness_line(found, width=width, colour=colour)
 
 
 def _each(checkpoints: Sequence[str], answered: Callable[[str], int], as_json: bool) -> int:

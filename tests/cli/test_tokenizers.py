@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -147,6 +148,32 @@ def test_whois_says_what_the_tokenizer_is_apart_from_the_weights(asked, name: st
 
 def test_whois_without_the_reference_says_nothing_of_tokenizers(asked) -> None:
     assert asked("copy", "--no-reference") == ""
+
+
+def test_the_witness_stands_apart_in_json_page_and_audit(asked, run: Run, desk: Desk, tmp_path: Path) -> None:
+    page, seite = tmp_path / "en.html", tmp_path / "ko.html"
+    asked("extended", "--report", page)
+    folder, where = tmp_path / "model-extended", ("--index", desk.index)
+    answer = run("whois", folder, *where, "--json").json
+    check("whois.json", answer)
+    witness = answer["witnesses"]["tokenizer"]
+    assert (witness["relation"], witness["parent"], witness["b"]) == ("extended", "b", "the base")
+    assert witness["fact"]["id"] == "known-tokenizer"
+    assert {one["id"] for one in witness["facts"]} >= {"shared-tokens", "tokens-in-order", "tokenizers-are-shared"}
+    assert "tokenizer" not in json.dumps({key: answer[key] for key in answer if key not in ("checkpoint", "witnesses")})
+    run("whois", folder, *where, "--report", seite, "--lang", "ko")
+    assert "extended from the base, about" in section_of(page, "witnesses")
+    assert "the base 토크나이저를 확장한 것" in section_of(seite, "witnesses")
+    for policy, is_said in (("from-scratch", True), ("t-class", True), ("licence", False)):
+        said = run("audit", folder, *where, "--policy", policy)
+        assert ("tokenizer: extended from the base" in " ".join(said.out.split())) == is_said
+        check("audit.json", run("audit", folder, *where, "--policy", policy, "--json").json)
+
+
+def section_of(page: Path, key: str) -> str:
+    text = page.read_text(encoding="utf-8")
+    start = text.index(f'<section id="{key}"')
+    return text[start : text.index("</section>", start)]
 
 
 def test_every_shipped_tokenizer_is_small_and_found_as_itself() -> None:

@@ -30,6 +30,7 @@ from lineage.report.text.places import (
     pair_verdict,
     unfound,
 )
+from lineage.report.text.witnesses import witness_lines
 from lineage.report.words import text, texts
 from lineage.types import (
     CheckpointSketch,
@@ -85,6 +86,8 @@ def whois_screen(answer: Whois, width: int = 100, colour: bool = False) -> str:
     canvas.line(_limits(answer), indent=2)
     if answer.limits.not_tested:
         canvas.line(f"not tested: {'; '.join(texts(answer.limits.not_tested))}", indent=2)
+    for line in witness_lines(answer.witnesses):
+        canvas.line(line, indent=2)
     return canvas.text()
 
 

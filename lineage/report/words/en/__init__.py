@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lineage.report.words.en import changes, cues, descent, exclusions, limits, schemes
+from lineage.report.words.en import changes, cues, descent, exclusions, limits, schemes, witnesses
 
 TEXTS: dict[str, Callable[[Any], str]] = {
     **exclusions.TEXTS,
@@ -14,4 +14,5 @@ TEXTS: dict[str, Callable[[Any], str]] = {
     **descent.TEXTS,
     **limits.TEXTS,
     **schemes.TEXTS,
+    **witnesses.TEXTS,
 }
