@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lineage.checkpoints import is_remote, shown
 from lineage.errors import CheckpointError, UnsupportedFormat
 from lineage.sketch import is_sketch_file, read_sketch, write_sketch
-from lineage.types import CheckpointSketch, Depth
+from lineage.types import CheckpointSketch, Depth, Meter
 from lineage.types.facts.exclusions import UnreadTokenizer
 
 Watch = Callable[[str, int, int], None]
@@ -60,18 +61,24 @@ def timed_sketch(
     step = None if watch is None else lambda done, total: watch(shown(str(source)), done, total)
     depth = depth or ("sampled" if is_remote(source) or is_large(checkpoint) else "full")
     made = sketch_checkpoint(checkpoint, depth, threads=threads or os.cpu_count() or 1, watch=step)
-    made = made if adapter is not None or is_remote(source) else _with_tokenizer(made, Path(source))
+    made = made if adapter is not None else _with_witnesses(made, source, checkpoint.config)
     return made, opened - started, time.perf_counter() - opened
 
 
-def _with_tokenizer(made: CheckpointSketch, source: Path) -> CheckpointSketch:
-    """Add the sketch of the tokenizer that a folder or a GGUF file holds; one that cannot be read is left out."""
+def _with_witnesses(made: CheckpointSketch, source: str | Path, config: Mapping[str, Any]) -> CheckpointSketch:
+    """Add the settings of a config, and the sketch of the tokenizer that a folder or a GGUF file holds.
+
+    A tokenizer that cannot be read is left out.
+    """
+    from lineage.checkpoints.configuration import parts_of
     from lineage.checkpoints.tokenizers import tokenizer_at
     from lineage.sketch import sketch_tokenizer
 
+    made, meter = replace(made, configuration=parts_of(config)), Meter()
     try:
-        found = tokenizer_at(source)
-        return made if found is None else replace(made, tokenizer=sketch_tokenizer(found))
+        found = tokenizer_at(source, meter)
     except CheckpointError as error:
         name = Path(error.path).name
         return replace(made, left_out=(*made.left_out, (name, UnreadTokenizer(error.problem))))
+    read = made.bytes_read + meter.bytes_read
+    return made if found is None else replace(made, tokenizer=sketch_tokenizer(found), bytes_read=read)

@@ -5,15 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lineage import store
+from lineage.match.settings import nearest_configuration
 from lineage.match.tokenizers import nearest_tokenizer
 from lineage.types import CheckpointSketch, Whois, Witnesses
 
 
 def witnesses(asked: CheckpointSketch) -> Witnesses:
-    """The nearest of the tokenizers that ship; None where the model has none. Raises Malformed for a damaged one."""
-    tokenizer = asked.tokenizer
+    """The nearest tokenizer that ships, the nearest published configurations; None where the model has no such thing.
+
+    Raises Malformed for a damaged reference.
+    """
+    tokenizer, configuration = asked.tokenizer, asked.configuration
     return Witnesses(
-        tokenizer=None if tokenizer is None else nearest_tokenizer(tokenizer, store.reference_tokenizers()),
+        None if tokenizer is None else nearest_tokenizer(tokenizer, store.reference_tokenizers()),
+        nearest_configuration(configuration, store.published_configurations()) if configuration else None,
     )
 
 

@@ -19,7 +19,7 @@ from lineage.report.witnesses import (
 )
 from lineage.types import TokenizerComparison, Witnesses
 from lineage.types.facts import Fact
-from lineage.types.settings import Configuration, PartSettings
+from lineage.types.settings import ConfigurationFound, PartSettings
 
 Json = dict[str, Any]
 
@@ -74,7 +74,7 @@ def _tokenizers(found: TokenizerComparison, relation: Fact) -> Json:
     }
 
 
-def _configuration(found: Configuration) -> Json:
+def _configuration(found: ConfigurationFound) -> Json:
     return {
         "parts": [_part(one) for one in found.parts],
         "declared": [{"part": part, "model_type": word} for part, word in found.declared],

@@ -29,7 +29,7 @@ from lineage.types.facts.witnesses import (
     UnclearTokenizer,
     UnseenTokens,
 )
-from lineage.types.settings import Configuration, PartSettings
+from lineage.types.settings import ConfigurationFound, PartSettings
 
 _ALIKE: Mapping[TokenizerRelation, TokenizerStanding] = {
     "reordered": "reordered",
@@ -108,7 +108,7 @@ def settings_witness(part: PartSettings) -> tuple[Fact, ...]:
     return nearest, RareSetting(rarest.name, setting_text(rarest.value), rarest.models, rarest.of)
 
 
-def declared_types(found: Configuration) -> tuple[DeclaredType, ...]:
+def declared_types(found: ConfigurationFound) -> tuple[DeclaredType, ...]:
     """What the configuration says that the parts are."""
     return tuple(DeclaredType(*one) for one in found.declared)
 

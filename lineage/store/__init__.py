@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from lineage.store.public_addresses import addresses
     from lineage.store.rebuilding import Rebuilt, rebuild
     from lineage.store.reference import reference_index
+    from lineage.store.shipped_configurations import published_configurations
+    from lineage.store.shipped_tokenizers import reference_tokenizers
     from lineage.store.sqlite import SqliteIndex, only_one
 
 __all__ = [
     "SKETCHES", "Finding", "Index", "Known", "MemoryIndex", "Rebuilt", "SketchFolder", "SqliteIndex", "Without",
     "addresses", "catalogue", "examine", "holds_index", "keep_graph", "kept_graph", "models_in",
     "only_one", "rebuild", "reference_index", "reference_tokenizers",
+    "published_configurations",
 ]  # fmt: skip
 
 __getattr__ = names_of(
@@ -37,5 +40,6 @@ __getattr__ = names_of(
         "models_in": "protocol",
         "only_one": "sqlite", "rebuild": "rebuilding", "reference_index": "reference",
         "reference_tokenizers": "shipped_tokenizers",
+        "published_configurations": "shipped_configurations",
     },
 )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Literal
 from lineage.types.evidence import Comparison, ComponentFinding, Excluded
 from lineage.types.facts import Fact
 from lineage.types.places import Place
-from lineage.types.settings import Configuration
+from lineage.types.settings import ConfigurationFound
 from lineage.types.sketch import CheckpointSketch
 from lineage.types.tokenizers import TokenizerComparison
 from lineage.types.words import Verdict
@@ -128,7 +128,7 @@ class Witnesses:
     """
 
     tokenizer: TokenizerComparison | None = None
-    configuration: Configuration | None = None
+    configuration: ConfigurationFound | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,12 +10,21 @@ ConfiguredPart = Literal["text", "vision", "audio"]
 
 
 @dataclass(frozen=True, slots=True)
-class PublishedSettings:
-    """The settings of a public model by part and name, and where they were read."""
+class PartConfiguration:
+    """The settings of one part of a model by name, in the order of names; `model_type` is what the file calls it."""
+
+    part: ConfiguredPart
+    model_type: str | None
+    settings: tuple[tuple[str, SettingValue], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedConfiguration:
+    """The settings of a public model, and where they were read."""
 
     model: str
     source: str
-    parts: Mapping[ConfiguredPart, Mapping[str, SettingValue]]
+    parts: tuple[PartConfiguration, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +62,7 @@ class PartSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Configuration:
+class ConfigurationFound:
     """What the configuration of a model has in common with published ones, and what it declares of its parts."""
 
     parts: tuple[PartSettings, ...]

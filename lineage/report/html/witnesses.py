@@ -19,7 +19,7 @@ from lineage.report.witnesses import (
     tokens_left_out,
 )
 from lineage.types import TokenizerComparison, Whois
-from lineage.types.settings import Configuration, PartSettings
+from lineage.types.settings import ConfigurationFound, PartSettings
 
 
 def witnesses(say: Texts, answer: Whois) -> Markup | None:
@@ -45,7 +45,7 @@ def _tokenizer(say: Texts, found: TokenizerComparison) -> Iterator[Markup]:
     yield tag("ul", *items, tag("li", say.fact(TOKENIZERS_ARE_SHARED)))
 
 
-def _configuration(say: Texts, found: Configuration) -> Iterator[Markup]:
+def _configuration(say: Texts, found: ConfigurationFound) -> Iterator[Markup]:
     yield tag("h3", say("witnesses.configuration"))
     for declared in declared_types(found):
         yield tag("p", say.fact(declared))

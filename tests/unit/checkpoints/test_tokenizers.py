@@ -12,6 +12,7 @@ import pytest
 from lineage.checkpoints.tokenizers import open_tokenizer, tokenizer_at
 from lineage.checkpoints.tokenizers.spelling import spelling_of, to_bytes
 from lineage.errors import UnsupportedFormat
+from lineage.types import Meter
 from tests.tokenizer_files import CHARACTER, byte_level, pieced, pool, ranks, spaced, tokenizer_json, vocab_json, write
 
 WORDS = pool(300)
@@ -61,7 +62,7 @@ def test_the_file_that_says_most_is_read(tmp_path: Path) -> None:
 
 def test_a_folder_without_one_says_so(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no vocabulary")
-    assert tokenizer_at(tmp_path) is None
+    assert tokenizer_at(tmp_path, Meter()) is None
     with pytest.raises(UnsupportedFormat, match="holds no tokenizer: name its file"):
         open_tokenizer(tmp_path)
 
