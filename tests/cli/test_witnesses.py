@@ -16,6 +16,7 @@ OURS = {
     "text_config": {"model_type": "nova", "vocab_size": 100, "hidden_size": 64, "num_attention_heads": 4},
     "vision_config": {"model_type": "acme_sight", "depth": 7, "hidden_size": 33, "num_heads": 3},
 }
+SIGHT = {"num_hidden_layers": 7, "hidden_size": 33, "num_attention_heads": 3}
 KNOWN = {
     "schema": "lineage/configurations/1",
     "configurations": [
@@ -24,7 +25,7 @@ KNOWN = {
             "source": "https://example.org/sight",
             "parts": [
                 {"part": "text", "model_type": "acme", "settings": {"hidden_size": 64, "vocab_size": 9}},
-                {"part": "vision", "model_type": "acme_sight", "settings": {"num_hidden_layers": 7, "hidden_size": 33}},
+                {"part": "vision", "model_type": "acme_sight", "settings": SIGHT},
             ],
         },
         {
@@ -74,9 +75,13 @@ def test_each_part_is_held_against_what_is_published(run: Run, desk: Desk, model
 
 def test_the_screen_says_it_is_no_evidence_and_only_declared(run: Run, desk: Desk, model: Path):
     said = " ".join(run("whois", model, "--index", desk.index).out.split())
-    assert "configuration: 2 of 2 vision settings are those of acme/Sight-VL, the nearest of 1 published" in said
-    assert "hidden_size 33: so in 1 of the 1 that give it; says nothing of the weights" in said
-    assert "it declares its vision part to be acme_sight (declared, not measured)" in said
+    assert "configuration: 3 of 3 vision settings are those of acme/Sight-VL, the nearest of 1 published" in said
+    assert (
+        "hidden_size 33: so in 1 of the 1 that give it; its text part is declared to be nova; its vision part is"
+        in said
+    )
+    assert "declared to be acme_sight; says nothing of the weights" in said
+    assert "text settings" not in said
 
 
 def test_a_sketch_carries_it(run: Run, desk: Desk, model: Path, tmp_path: Path):
@@ -89,8 +94,8 @@ def test_a_sketch_carries_it(run: Run, desk: Desk, model: Path, tmp_path: Path):
 @pytest.mark.parametrize(
     ("language", "said"),
     [
-        ("en", "2 of 2 vision settings are those of acme/Sight-VL"),
-        ("ko", "비전 설정 2개 가운데 2개가 acme/Sight-VL 모델의 설정과 같음"),
+        ("en", "3 of 3 vision settings are those of acme/Sight-VL"),
+        ("ko", "비전 설정 3개 가운데 3개가 acme/Sight-VL 모델의 설정과 같음"),
     ],
 )
 def test_the_page_has_each_setting_beside_theirs(run: Run, desk: Desk, model: Path, tmp_path: Path, language, said):
@@ -104,7 +109,7 @@ def test_the_page_has_each_setting_beside_theirs(run: Run, desk: Desk, model: Pa
 
 def test_an_audit_from_scratch_lists_it_apart(run: Run, desk: Desk, model: Path):
     done = run("audit", model, "--policy", "from-scratch", "--index", desk.index)
-    assert "configuration: 2 of 2 vision settings" in " ".join(done.out.split())
+    assert "configuration: 3 of 3 vision settings" in " ".join(done.out.split())
     value = run("audit", model, "--policy", "from-scratch", "--index", desk.index, "--json").json
     check("audit.json", value)
     assert value["witnesses"]["configuration"]["parts"]

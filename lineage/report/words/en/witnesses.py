@@ -79,6 +79,6 @@ TEXTS: dict[str, Callable[[Any], str]] = {
         f" {fact.known:,} published configurations"
     ),
     "rare-setting": lambda fact: f"{fact.name} {fact.value}: so in {fact.models:,} of the {fact.of:,} that give it",
-    "declared-type": lambda fact: f"it declares its {_PARTS[fact.part]} part to be {fact.model_type}",
+    "declared-type": lambda fact: f"its {_PARTS[fact.part]} part is declared to be {fact.model_type}",
     "settings-are-shared": lambda _: "equal settings are common, and say nothing of the weights",
 }
