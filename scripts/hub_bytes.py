@@ -1,23 +1,21 @@
 """Count the bytes that a sampled answer about the models of the debate reads from the hub, from their shapes alone.
 
-    python scripts/hub_bytes.py [--page docs/worked-cases.md]
+    python scripts/hub_bytes.py
 
 Shapes are those of debate_shapes.py, values bf16. The plan of what is read is lineage's own: the sampled rows of each
 tensor, and the gaps between them that are read over. Headers of the files are counted as their names are long; the
-tokenizer and the config are not. Prints Markdown.
+tokenizer and the config are not. Prints Markdown, which worked_cases.py puts into docs/worked-cases.md.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
 from itertools import pairwise
-from pathlib import Path
 
 import ml_dtypes
 import numpy as np
 from debate_shapes import Shapes, real_shapes
-from results import table, write_section
+from results import table
 
 from lineage.checkpoints.remote.prefetch import NEAR
 from lineage.checkpoints.remote.ranges import Span, joined
@@ -65,17 +63,10 @@ def _unread(start: int, stop: int) -> np.ndarray:
     raise NotImplementedError  # shapes are all there is
 
 
-def main() -> int:
-    """Print the table, and write it into a page where one is named."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--page", type=Path, metavar="PAGE", help="a page with a section hub_bytes")
-    page = parser.parse_args().page
-    text = table(["address", "parameters by its shapes", "size", "read by `whois`", "share"], rows())
-    print(text)
-    if page is not None:
-        write_section(page, "hub_bytes", text)
-    return 0
+def text() -> str:
+    """The table of all of them."""
+    return table(["address", "parameters by its shapes", "size", "read by `whois`", "share"], rows())
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    print(text())
