@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,7 @@ def vocabulary(entries: Entries, name: str) -> Vocabulary:
         twice = int(ids[1:][ids[1:] == ids[:-1]][0])
         raise Malformed(entries.path, f"gives the id {twice:,} to two tokens")
     texts = [entries.texts[i] for i in order.tolist()]
-    marked = np.array([int(i) in entries.marked for i in ids.tolist()], np.bool_)
+    marked = np.isin(ids, np.fromiter(entries.marked, np.int64, len(entries.marked)))
     tokens, special = _spelled(texts, ids.tolist(), marked.tolist(), entries.spelling)
     if max(map(len, tokens)) > MAX_TOKEN:
         raise Malformed(entries.path, f"holds a token of more than {MAX_TOKEN:,} bytes: this is no vocabulary")
@@ -82,14 +83,23 @@ def _spelled(
     if texts and isinstance(texts[0], bytes):
         return [text for text in texts if isinstance(text, bytes)], ()  # such formats mark none
     written = [text for text in texts if isinstance(text, str)]
-    apart = [m or looks_special(t) for t, m in zip(written, marked, strict=True)]
-    ordinary = [t for t, special in zip(written, apart, strict=True) if not special]
-    made = iter(to_bytes(ordinary, spelling or spelling_of(ordinary)))
-    tokens = [
-        t.encode("utf-8", "replace") if special else next(made) for t, special in zip(written, apart, strict=True)
+    apart = [
+        i for i, (t, m) in enumerate(zip(written, marked, strict=True)) if m or (t[:1] in "<[" and looks_special(t))
     ]
-    named = tuple((t[:MAX_NAME], i) for t, i, s in zip(written, ids, apart, strict=True) if s and not is_byte(t))
-    return tokens, named
+    is_ordinary = np.ones(len(written), np.bool_)
+    is_ordinary[apart] = False
+    ordinary = list(compress(written, is_ordinary.tolist()))
+    tokens = to_bytes(ordinary, spelling or spelling_of(ordinary))
+    named = tuple((written[i][:MAX_NAME], ids[i]) for i in apart if not is_byte(written[i]))
+    return _with(tokens, {place: written[place].encode("utf-8", "replace") for place in apart}), named
+
+
+def _with(tokens: list[bytes], others: Mapping[int, bytes]) -> list[bytes]:
+    """All tokens in their places: `others` by place, in order, the rest between them."""
+    made: list[bytes] = []
+    for passed, (place, token) in enumerate(others.items()):
+        made += [*tokens[len(made) - passed : place - passed], token]
+    return made + tokens[len(made) - len(others) :]
 
 
 def _pattern(text: str | None) -> str | None:

@@ -16,7 +16,7 @@ from lineage.checkpoints.tokenizers.gguf import read_gguf_vocabulary
 from lineage.checkpoints.tokenizers.lists import is_vocab_json, read_vocab_json, read_vocab_txt
 from lineage.checkpoints.tokenizers.sentencepiece import looks_like_sentencepiece, read_sentencepiece
 from lineage.checkpoints.tokenizers.tiktoken import is_tekken, looks_like_ranks, read_ranks, read_tekken
-from lineage.checkpoints.tokenizers.tokenizer_json import is_tokenizer_json, read_tokenizer_json
+from lineage.checkpoints.tokenizers.tokenizer_json import is_tokenizer_json, read_tokenizer_json, without_merges
 from lineage.errors import Malformed, NoWeights, UnsupportedFormat
 from lineage.types import Meter, Vocabulary
 
@@ -106,9 +106,9 @@ def _read(file: PositionedFile) -> Entries:
         return read_gguf_vocabulary(file)
     if file.size > MAX_FILE:
         raise Malformed(file.path, f"is {file.size:,} bytes long, more than the {MAX_FILE:,} of any tokenizer")
-    if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{":
-        return _of_json(file.path, strict_json.read_object(file, MAX_FILE))
     content = read(file, 0, file.size)
+    if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{":
+        return _of_json(file.path, strict_json.parse_object(file.path, without_merges(content), "this file"))
     if looks_like_sentencepiece(head):
         return read_sentencepiece(file.path, content)
     if looks_like_ranks(head):
