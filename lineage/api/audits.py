@@ -51,7 +51,7 @@ def audit(
     near = None if isinstance(where, CheckpointSketch) else beside(where)
     with indexes(index, reference) as searched:
         case = case_of(query, searched, whole_graph(searched, watch), beside=near, watch=watch)
-    case = replace(case, answer=witnessed(case.answer, reference))
+        case = replace(case, answer=witnessed(case.answer, searched, reference))
     return policies.audit(case, policy, rules)
 
 
@@ -78,7 +78,7 @@ def verify(
     with indexes(index, reference) as searched:
         whole = whole_graph(searched, watch)
         case = case_of(query, searched, whole, claimed=policies.claimed_bases(said), watch=watch)
-    case = replace(case, answer=witnessed(case.answer, reference))
+        case = replace(case, answer=witnessed(case.answer, searched, reference))
     return policies.verify(case, said, str(claims))
 
 

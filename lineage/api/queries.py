@@ -40,10 +40,10 @@ def whois(
         if isinstance(checkpoint, CheckpointSketch):
             if adapter is not None:
                 raise UnsupportedFormat(checkpoint.name, NO_WEIGHTS)
-            return witnessed(ancestry.whois(checkpoint, searched), reference)
+            return witnessed(ancestry.whois(checkpoint, searched), searched, reference)
         query, read_s, sketch_s = timed_sketch(checkpoint, depth, watch, adapter=adapter)
-        answer = ancestry.whois(query, searched)
-    return witnessed(replace(answer, timings=replace(answer.timings, read_s=read_s, sketch_s=sketch_s)), reference)
+        answer = witnessed(ancestry.whois(query, searched), searched, reference)
+    return replace(answer, timings=replace(answer.timings, read_s=read_s, sketch_s=sketch_s))
 
 
 def compare(

@@ -1,27 +1,66 @@
-"""What lies beside the weights of a model, held against what is known of public models."""
+"""What lies beside the weights of a model, held against what is known of public models and of an index."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from lineage import store
-from lineage.match.settings import nearest_configuration
-from lineage.match.tokenizers import nearest_tokenizer
-from lineage.types import CheckpointSketch, Whois, Witnesses
+from lineage.types import CheckpointSketch, TokenizerComparison, TokenizerSketch, Whois, Witnesses
+from lineage.types.settings import ConfigurationFound
+
+if TYPE_CHECKING:
+    from lineage.store import Index, SqliteIndex
 
 
-def witnesses(asked: CheckpointSketch) -> Witnesses:
-    """The nearest tokenizer that ships, the nearest published configurations; None where the model has no such thing.
+def witnessed(answer: Whois, searched: Iterable[Index], reference: bool) -> Whois:
+    """An answer with its witnesses: the nearest tokenizer, and the nearest published configurations.
 
-    Raises Malformed for a damaged reference.
+    None where the model has no such thing, or none is known. Raises Malformed for a damaged reference.
     """
-    tokenizer, configuration = asked.tokenizer, asked.configuration
-    return Witnesses(
-        None if tokenizer is None else nearest_tokenizer(tokenizer, store.reference_tokenizers()),
-        nearest_configuration(configuration, store.published_configurations()) if configuration else None,
-    )
+    asked = answer.sketch
+    tokenizer = None if asked.tokenizer is None else _nearest(asked, asked.tokenizer, searched, reference)
+    configuration = _configuration(asked) if reference and asked.configuration else None
+    return replace(answer, witnesses=Witnesses(tokenizer, configuration))
 
 
-def witnessed(answer: Whois, reference: bool) -> Whois:
-    """An answer with its witnesses, which nothing but the reference knows."""
-    return replace(answer, witnesses=witnesses(answer.sketch)) if reference else answer
+def _configuration(asked: CheckpointSketch) -> ConfigurationFound | None:
+    from lineage.match.settings import nearest_configuration
+
+    return nearest_configuration(asked.configuration, store.published_configurations())
+
+
+def _nearest(
+    asked: CheckpointSketch, tokenizer: TokenizerSketch, searched: Iterable[Index], reference: bool
+) -> TokenizerComparison | None:
+    """Of the tokenizers that ship, and of those of the user's models that may be related, which alone are opened."""
+    from lineage.match.tokenizers import nearest_tokenizer
+
+    known = list(store.reference_tokenizers()) if reference else []
+    more = 0
+    for index in searched:
+        if isinstance(index, store.SqliteIndex):
+            near, others = _near(index, asked.id, tokenizer)
+            known += near
+            more += others
+    return nearest_tokenizer(tokenizer, known, more)
+
+
+def _near(index: SqliteIndex, model: str, tokenizer: TokenizerSketch) -> tuple[list[TokenizerSketch], int]:
+    """The tokenizers of other models that may be related, and the number of the rest."""
+    from lineage.match.tokenizers import is_near
+
+    names = {record.id: record.name for record in index.models()}
+    near: list[TokenizerSketch] = []
+    others = 0
+    for models, neighbours, is_same in store.tokenizer_table(index).near(tokenizer):
+        first = next((one for one in models if one != model), None)
+        found = None
+        if first is not None and is_near(neighbours, is_same=is_same):
+            found = store.tokenizer_of(index, first, names.get(first, first))
+        if found is not None:
+            near.append(found)
+        elif first is not None:
+            others += 1
+    return near, others

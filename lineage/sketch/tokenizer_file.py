@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,23 @@ def read_tokenizer(path: str | Path) -> TokenizerSketch:
             f"{where}: is of another family; this version compares {TOKENIZER_FAMILY!r}: make it again"
         )
     return found
+
+
+def tokenizer_of_sketch(path: str | Path) -> TokenizerSketch | None:
+    """The tokenizer that a model's `.sketch` carries, read alone; None without one. Raises Malformed, OSError."""
+    from safetensors import SafetensorError, safe_open
+
+    where = Path(path)
+    try:
+        with safe_open(str(where), framework="np") as file:
+            names = [name for name in file.keys() if name.startswith(PREFIX)]  # noqa: SIM118 - it is no mapping
+            if not names:
+                return None
+            header = json.loads((file.metadata() or {})["lineage"])
+            found = decode_tokenizer(header["tokenizer"], {name: file.get_tensor(name) for name in names})
+    except (SafetensorError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise Malformed(where, "is not a sketch, or is damaged: make it again with `lineage sketch`") from error
+    return None if found is None else replace(found, path=str(where))
 
 
 def _sum(arrays: Mapping[str, NDArray[Any]]) -> str:

@@ -150,6 +150,18 @@ def test_whois_without_the_reference_says_nothing_of_tokenizers(asked) -> None:
     assert asked("copy", "--no-reference") == ""
 
 
+def test_a_tokenizer_of_the_users_own_models_is_found_too(
+    run: Run, desk: Desk, asked, tokenizers, tmp_path: Path
+) -> None:
+    owned = tmp_path / "ours"
+    write(owned, "tokenizer.json", tokenizers["extended"].read_bytes())
+    (owned / "model.safetensors").write_bytes(desk.child.read_bytes())
+    run("ingest", owned, "--index", desk.index)
+    assert asked("extended", "--no-reference") == "tokenizer: identical to ours; says nothing of the weights"
+    itself = run("whois", owned, "--index", desk.index)
+    assert "extended from the base, about" in " ".join(itself.out.split())
+
+
 def test_the_witness_stands_apart_in_json_page_and_audit(asked, run: Run, desk: Desk, tmp_path: Path) -> None:
     page, seite = tmp_path / "en.html", tmp_path / "ko.html"
     asked("extended", "--report", page)
