@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from lineage import store
 from lineage.types import CheckpointSketch, TokenizerComparison, TokenizerSketch, Whois, Witnesses
@@ -20,9 +20,28 @@ def witnessed(answer: Whois, searched: Iterable[Index], reference: bool) -> Whoi
     None where the model has no such thing, or none is known. Raises Malformed for a damaged reference.
     """
     asked = answer.sketch
-    tokenizer = None if asked.tokenizer is None else _nearest(asked, asked.tokenizer, searched, reference)
+    tokenizer = None if asked.tokenizer is None else nearest(asked.tokenizer, searched, reference, asked.id)
     configuration = _configuration(asked) if reference and asked.configuration else None
     return replace(answer, witnesses=Witnesses(tokenizer, configuration))
+
+
+def nearest(
+    tokenizer: TokenizerSketch, searched: Iterable[Index], reference: bool, model: str | None = None
+) -> TokenizerComparison | None:
+    """Of the tokenizers that ship, and of those of the user's models that may be related, which alone are opened.
+
+    That of `model` itself is none of them.
+    """
+    from lineage.match.tokenizers import nearest_tokenizer
+
+    known = list(store.reference_tokenizers()) if reference else []
+    more = 0
+    for index in searched:
+        if _is_owned(index):
+            near, others = _near(index, model, tokenizer)
+            known += near
+            more += others
+    return nearest_tokenizer(tokenizer, known, more)
 
 
 def _configuration(asked: CheckpointSketch) -> ConfigurationFound | None:
@@ -31,23 +50,12 @@ def _configuration(asked: CheckpointSketch) -> ConfigurationFound | None:
     return nearest_configuration(asked.configuration, store.published_configurations())
 
 
-def _nearest(
-    asked: CheckpointSketch, tokenizer: TokenizerSketch, searched: Iterable[Index], reference: bool
-) -> TokenizerComparison | None:
-    """Of the tokenizers that ship, and of those of the user's models that may be related, which alone are opened."""
-    from lineage.match.tokenizers import nearest_tokenizer
-
-    known = list(store.reference_tokenizers()) if reference else []
-    more = 0
-    for index in searched:
-        if isinstance(index, store.SqliteIndex):
-            near, others = _near(index, asked.id, tokenizer)
-            known += near
-            more += others
-    return nearest_tokenizer(tokenizer, known, more)
+def _is_owned(index: Index) -> TypeGuard[SqliteIndex]:
+    """Whether it is an index of the user; asked like this since its class takes sqlite with it."""
+    return hasattr(index, "sketch_file")
 
 
-def _near(index: SqliteIndex, model: str, tokenizer: TokenizerSketch) -> tuple[list[TokenizerSketch], int]:
+def _near(index: SqliteIndex, model: str | None, tokenizer: TokenizerSketch) -> tuple[list[TokenizerSketch], int]:
     """The tokenizers of other models that may be related, and the number of the rest."""
     from lineage.match.tokenizers import is_near
 

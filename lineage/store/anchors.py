@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from blake3 import blake3
@@ -24,8 +24,10 @@ from lineage.errors import CheckpointError
 from lineage.sketch import tokenizer_of_sketch
 from lineage.sketch.tokenizer import RUN, TOKENIZER_FAMILY
 from lineage.store.files import VECTORS
-from lineage.store.sqlite import SqliteIndex
 from lineage.types import Neighbours, TokenizerSketch
+
+if TYPE_CHECKING:
+    from lineage.store.sqlite import SqliteIndex
 
 SUFFIX = ".tokenizers"
 _ENTRY = np.dtype([("anchor", "<u8"), ("owner", "<u4"), ("run", "<u4", (RUN,))])

@@ -111,13 +111,18 @@ def test_what_cannot_be_read_is_one_line(run: Run, tokenizers: dict[str, Path], 
 
 
 @pytest.fixture
-def asked(run: Run, desk: Desk, tokenizers: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """`asked("extended")`: the last paragraph of whois about a model with that tokenizer, where `base` is known."""
-    known = tmp_path / "reference"
-    (known / "tokenizers").mkdir(parents=True)
+def known(tokenizers: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`base` is the one tokenizer that ships."""
+    shipped = tmp_path / "reference"
+    (shipped / "tokenizers").mkdir(parents=True)
     made = replace(api.tokenizer(tokenizers["base"]), name="the base")
-    write_tokenizer(made, known / "tokenizers" / "base.tokenizer")
-    monkeypatch.setattr("lineage.store.shipped_tokenizers.reference_folder", lambda: known)
+    write_tokenizer(made, shipped / "tokenizers" / "base.tokenizer")
+    monkeypatch.setattr("lineage.store.shipped_tokenizers.reference_folder", lambda: shipped)
+
+
+@pytest.fixture
+def asked(run: Run, desk: Desk, known, tokenizers: dict[str, Path], tmp_path: Path):
+    """`asked("extended")`: the last paragraph of whois about a model with that tokenizer, where `base` is known."""
 
     def call(name: str, *words: str) -> str:
         folder = tmp_path / f"model-{name}"
@@ -160,6 +165,22 @@ def test_a_tokenizer_of_the_users_own_models_is_found_too(
     assert asked("extended", "--no-reference") == "tokenizer: identical to ours; says nothing of the weights"
     itself = run("whois", owned, "--index", desk.index)
     assert "extended from the base, about" in " ".join(itself.out.split())
+
+
+def test_a_tokenizer_without_weights_is_asked_about(run: Run, desk: Desk, known, tokenizers, tmp_path: Path) -> None:
+    run("ingest", desk.stranger, "--index", desk.index)
+    folder = tmp_path / "alone"
+    path = write(folder, "tokenizer.json", tokenizers["extended"].read_bytes())
+    said = run("whois", path, "--index", desk.index)
+    assert said.code == 0
+    assert "EXTENDED from the base" in " ".join(said.out.split())
+    assert "EXTENDED from the base" in " ".join(run("whois", folder, "--index", desk.index).out.split())
+    answer = run("whois", path, "--index", desk.index, "--json").json
+    check("compare-tokenizers.json", answer)
+    assert (answer["relation"], answer["b"]) == ("extended", "the base")
+    alone = run("whois", path, "--index", desk.index, "--no-reference")
+    assert (alone.code, "no tokenizer is known" in alone.err) == (10, True)
+    assert run("whois", path, "--report", folder / "page.html").code == 2
 
 
 def test_the_witness_stands_apart_in_json_page_and_audit(asked, run: Run, desk: Desk, tmp_path: Path) -> None:

@@ -22,16 +22,20 @@ def nearest_tokenizer(
     then those with the same special tokens. Where none is related, the one that shares most of its tokens with it: that
     is what people are misled by.
     """
-    related = [
-        found
-        for one in known
-        if is_near(neighbours(asked, one), is_same=asked.content == one.content)
-        and (found := compare_tokenizers(asked, one, len(known) + more)).relation not in ("independent", "inconclusive")
-    ]
-    if related:
+    compared = len(known) + more
+    same = [one for one in known if asked.content == one.content]
+    if copies := [found for found in _related(asked, same, compared) if found.relation == "identical"]:
+        return min(copies, key=_distance)
+    near = [one for one in known if is_near(neighbours(asked, one), is_same=asked.content == one.content)]
+    if related := _related(asked, near, compared):
         return min(related, key=_distance)
     most = max(known, key=lambda one: _overlap(asked, one), default=None)
-    return None if most is None else compare_tokenizers(asked, most, len(known))
+    return None if most is None else compare_tokenizers(asked, most, compared)
+
+
+def _related(asked: TokenizerSketch, near: Sequence[TokenizerSketch], compared: int) -> list[TokenizerComparison]:
+    found = (compare_tokenizers(asked, one, compared) for one in near)
+    return [one for one in found if one.relation not in ("independent", "inconclusive")]
 
 
 def is_near(near: Neighbours, *, is_same: bool) -> bool:
