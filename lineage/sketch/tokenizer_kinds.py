@@ -21,6 +21,7 @@ SORTED_RUN = 8  # tokens in the order of their text, which chance brings about o
 
 _BYTE = re.compile(rb"<0x[0-9A-Fa-f]{2}>")
 _BLANKS = b" \t\n\r\x0b\x0c"
+_IS_BLANK = np.isin(np.arange(256), np.frombuffer(_BLANKS, np.uint8))
 
 
 def token_kinds(tokens: Sequence[bytes], marked: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -119,14 +120,15 @@ def _at(text: NDArray[np.uint8], places: NDArray[np.int64], lengths: NDArray[np.
 
 def _counted(flags: NDArray[np.bool_], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:
     """How many of the bytes of each token have the flag."""
-    sums = np.concatenate([[0], np.cumsum(flags, dtype=np.int64)])
+    sums = np.zeros(len(flags) + 1, np.int32)  # of bytes: a vocabulary of over 2 GB is refused
+    np.cumsum(flags, dtype=np.int32, out=sums[1:])
     counted: NDArray[np.int64] = sums[ends] - sums[starts]
     return counted
 
 
 def _repeats(text: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Nothing but blanks, or one byte again and again."""
-    blank = _counted(np.isin(text, np.frombuffer(_BLANKS, np.uint8)), starts, ends) == ends - starts
+    blank = _counted(_IS_BLANK[text], starts, ends) == ends - starts
     changes = np.concatenate([[False], text[1:] != text[:-1]]) if len(text) else np.zeros(0, np.bool_)
     same = _counted(changes, np.minimum(starts + 1, ends), ends) == 0
     repeated: NDArray[np.bool_] = blank | same

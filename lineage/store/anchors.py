@@ -23,6 +23,7 @@ from lineage.atomic_write import write_whole
 from lineage.errors import CheckpointError
 from lineage.sketch import tokenizer_of_sketch
 from lineage.sketch.tokenizer import RUN, TOKENIZER_FAMILY
+from lineage.store.database import plain_errors
 from lineage.store.files import VECTORS
 from lineage.types import Neighbours, TokenizerSketch
 
@@ -68,30 +69,44 @@ class TokenizerTable:
 
 def tokenizer_table(index: SqliteIndex) -> TokenizerTable:
     """The table of an index in its present state, from the cache or made anew."""
-    path = index.folder / VECTORS / f"{index.id}{SUFFIX}"
-    kept = _read(path)
+    path, state = index.folder / VECTORS / f"{index.id}{SUFFIX}", _state(index)
+    kept = _read(path, state)
     if kept is not None:
         return kept
-    made = _made((model.id, tokenizer) for model in index.models() if (tokenizer := _tokenizer(index, model.id)))
+    read, unread = [], 0
+    for record in index.models():
+        try:
+            read.append((record.id, tokenizer_of_sketch(index.sketch_file(record.id))))
+        except (CheckpointError, OSError):  # `lineage doctor` tells of it; it may be mended
+            unread += 1
+    made = _made((model, one) for model, one in read if one is not None)
+    if not unread:
+        _keep(path, _written(made, state))
+    return made
+
+
+def _keep(path: Path, content: bytes) -> None:
     with suppress(OSError):  # a folder that cannot be written costs time, nothing else
         path.parent.mkdir(exist_ok=True)
         for old in path.parent.glob(f"*{SUFFIX}"):
             old.unlink()
-        write_whole(path, _written(made))
-    return made
+        write_whole(path, content)
+
+
+def _state(index: SqliteIndex) -> str:
+    """What tells whether a sketch was written again: a model may be ingested once more with its tokenizer."""
+    with plain_errors(index.folder):
+        rows = index.db.execute("select id, file_sha256 from models order by id").fetchall()
+    return blake3(repr(rows).encode()).hexdigest()
 
 
 def tokenizer_of(index: SqliteIndex, model: str, name: str) -> TokenizerSketch | None:
     """The tokenizer of a model, under that model's name; None where its sketch cannot be read."""
-    found = _tokenizer(index, model)
-    return None if found is None else replace(found, name=name)
-
-
-def _tokenizer(index: SqliteIndex, model: str) -> TokenizerSketch | None:
     try:
-        return tokenizer_of_sketch(index.sketch_file(model))
-    except (CheckpointError, OSError):  # `lineage doctor` tells of it
+        found = tokenizer_of_sketch(index.sketch_file(model))
+    except (CheckpointError, OSError):
         return None
+    return None if found is None else replace(found, name=name)
 
 
 def _made(tokenizers: Iterable[tuple[str, TokenizerSketch]]) -> TokenizerTable:
@@ -111,17 +126,17 @@ def _made(tokenizers: Iterable[tuple[str, TokenizerSketch]]) -> TokenizerTable:
     return TokenizerTable(models, tuple(one.content for _, one in ordered), entries)
 
 
-def _written(table: TokenizerTable) -> bytes:
+def _written(table: TokenizerTable, state: str) -> bytes:
     body = table.entries.tobytes()
     head = {
-        "family": TOKENIZER_FAMILY, "models": table.models, "contents": table.contents,
+        "family": TOKENIZER_FAMILY, "state": state, "models": table.models, "contents": table.contents,
         "digest": blake3(body).hexdigest(),
     }  # fmt: skip
     return json.dumps(head).encode() + b"\n" + body
 
 
-def _read(path: Path) -> TokenizerTable | None:
-    """A table that is sound; None for any other file."""
+def _read(path: Path, state: str) -> TokenizerTable | None:
+    """A table that is sound and of that state; None for any other file."""
     try:
         if path.stat().st_size > _MOST:
             return None
@@ -129,7 +144,9 @@ def _read(path: Path) -> TokenizerTable | None:
         head = json.loads(first)
         models = tuple(tuple(map(str, ids)) for ids in head["models"])
         entries = np.frombuffer(body, _ENTRY)
-        is_sound = head["family"] == TOKENIZER_FAMILY and head["digest"] == blake3(body).hexdigest()
+        is_sound = (head["family"], head["state"]) == (TOKENIZER_FAMILY, state) and head["digest"] == blake3(
+            body
+        ).hexdigest()
         if not is_sound or len(models) != len(head["contents"]) or np.any(entries["owner"] >= len(models)):
             return None
         return TokenizerTable(models, tuple(map(str, head["contents"])), entries)

@@ -79,6 +79,9 @@ def test_a_sketch_that_cannot_be_read_is_passed_over(tmp_path: Path, tokenizers:
         index.sketch_file(broken.id).write_bytes(b"no sketch")
         assert len(store.tokenizer_table(index).models) == 1
         assert store.tokenizer_of(index, broken.id, "base") is None
+        again = sketched(trained(list(VOCABULARIES).index("base")), "base", path="base")
+        index.add(replace(again, tokenizer=tokenizers["base"]), "0")
+        assert len(store.tokenizer_table(index).models) == 2
 
 
 def test_the_tokenizer_of_a_sketch_is_read_alone(tmp_path: Path, tokenizers: dict[str, TokenizerSketch]) -> None:

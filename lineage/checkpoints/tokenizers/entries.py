@@ -8,6 +8,7 @@ from itertools import compress
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lineage.checkpoints.io.quoting import quoted
 from lineage.checkpoints.tokenizers.spelling import Spelling, is_byte, looks_special, spelling_of, to_bytes
@@ -43,12 +44,10 @@ def vocabulary(entries: Entries, name: str) -> Vocabulary:
     Raises Malformed for ids that are none or come twice, and for more or longer tokens than any tokenizer has.
     """
     _check(entries)
-    order = np.argsort(np.asarray(entries.ids, np.int64), kind="stable")
-    ids = np.asarray(entries.ids, np.int64)[order]
+    ids, texts = _in_order(np.asarray(entries.ids, np.int64), entries.texts)
     if np.any(ids[1:] == ids[:-1]):
         twice = int(ids[1:][ids[1:] == ids[:-1]][0])
         raise Malformed(entries.path, f"gives the id {twice:,} to two tokens")
-    texts = [entries.texts[i] for i in order.tolist()]
     marked = np.isin(ids, np.fromiter(entries.marked, np.int64, len(entries.marked)))
     tokens, special = _spelled(texts, ids.tolist(), marked.tolist(), entries.spelling)
     if max(map(len, tokens)) > MAX_TOKEN:
@@ -66,6 +65,18 @@ def vocabulary(entries: Entries, name: str) -> Vocabulary:
     )
 
 
+def _in_order(
+    ids: NDArray[np.int64], texts: Sequence[str] | Sequence[bytes]
+) -> tuple[NDArray[np.int64], Sequence[str] | Sequence[bytes]]:
+    """Both by id; most files are written so."""
+    if np.all(ids[1:] > ids[:-1]):
+        return ids, texts
+    order = np.argsort(ids, kind="stable")
+    places = np.empty(len(texts), np.object_)
+    places[:] = texts
+    return ids[order], places[order].tolist()
+
+
 def _check(entries: Entries) -> None:
     if not entries.ids:
         raise Malformed(entries.path, "holds no tokens")
@@ -77,7 +88,7 @@ def _check(entries: Entries) -> None:
 
 
 def _spelled(
-    texts: list[str] | list[bytes], ids: list[int], marked: list[bool], spelling: Spelling | None
+    texts: Sequence[str] | Sequence[bytes], ids: list[int], marked: list[bool], spelling: Spelling | None
 ) -> tuple[list[bytes], tuple[tuple[str, int], ...]]:
     """The bytes of each token, and the special ones as the file writes them."""
     if texts and isinstance(texts[0], bytes):
@@ -109,16 +120,16 @@ def _pattern(text: str | None) -> str | None:
 def as_texts(path: Path, values: Iterable[object], what: str) -> list[str]:
     """Insist that every value is a text. Raises Malformed."""
     texts = list(values)
-    for text in texts:
-        if not isinstance(text, str):
-            raise Malformed(path, f"{what} holds {quoted(str(text))}, which is no text")
+    if set(map(type, texts)) - {str}:
+        text = next(text for text in texts if not isinstance(text, str))
+        raise Malformed(path, f"{what} holds {quoted(str(text))}, which is no text")
     return texts  # type: ignore[return-value]
 
 
 def as_ids(path: Path, values: Iterable[object], what: str) -> list[int]:
     """Insist that every value is a whole number. Raises Malformed."""
     numbers = list(values)
-    for number in numbers:
-        if type(number) is not int:
-            raise Malformed(path, f"{what} has the id {quoted(str(number))}, which is no whole number")
+    if set(map(type, numbers)) - {int}:
+        number = next(number for number in numbers if type(number) is not int)
+        raise Malformed(path, f"{what} has the id {quoted(str(number))}, which is no whole number")
     return numbers  # type: ignore[return-value]
