@@ -59,14 +59,13 @@ def _near(index: SqliteIndex, model: str | None, tokenizer: TokenizerSketch) -> 
     """The tokenizers of other models that may be related, and the number of the rest."""
     from lineage.match.tokenizers import is_near
 
-    names = {record.id: record.name for record in index.models()}
     near: list[TokenizerSketch] = []
     others = 0
     for models, neighbours, is_same in store.tokenizer_table(index).near(tokenizer):
         first = next((one for one in models if one != model), None)
         found = None
         if first is not None and is_near(neighbours, is_same=is_same):
-            found = store.tokenizer_of(index, first, names.get(first, first))
+            found = store.tokenizer_of(index, first, next((r.name for r in index.records([first])), first))
         if found is not None:
             near.append(found)
         elif first is not None:
