@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
+import hub_bytes
 import numpy as np
 from results import table, write_section
 from zoo.recipes import recipes, with_ancestors
@@ -99,7 +100,7 @@ def write_page(page: Path) -> Figures:
         text = SHELL.sub(lambda block: _ran(block, Path(folder)), page.read_text(encoding="utf-8"))
         page.write_text(text, encoding="utf-8")
         figures = measure(sketches(), Path(folder, "index"))
-    for name, said in sections(figures).items():
+    for name, said in {**sections(figures), "hub_bytes": hub_bytes.text()}.items():
         write_section(page, name, said)
     return figures
 

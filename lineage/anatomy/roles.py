@@ -43,7 +43,8 @@ _RULES: tuple[tuple[str, str], ...] = (
 _COMPILED = tuple((role, re.compile(rf"(?:^|\.)(?:{pattern})$")) for role, pattern in _RULES)
 _PROJECTOR = re.compile(
     r"(?:^|\.)(?:multi_modal_projector|mm_projector|\w*merger|connector|aligner|resampler|perceiver\w*|mlp1|"
-    r"visual_projection|text_projection|modality_projection|vision_projection|image_projection)(?:\.|$)"
+    r"visual_projection|text_projection|modality_projection|vision_projection|image_projection|"
+    r"(?:audio|speech|image|vision|visual|video)_projector|audio_tower\.proj\d?)(?:\.|$)"
 )
 _HEAD = re.compile(r"^(?:\w+_)?(?:head|classifier|pooler|cls)\.|\.pooler\.")
 _EXPERTS = re.compile(r"(?:^|\.)experts(?:\.|$)|_exps$")

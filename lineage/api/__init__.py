@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from lineage.api.lines import descendants, trace
     from lineage.api.queries import as_answer, compare, decompose, not_tested, whois
     from lineage.api.sketching import Watch, save_sketch, sketch
-    from lineage.api.tokenizers import compare_tokenizer_files, is_tokenizer, nearest_known_tokenizer, tokenizer
+    from lineage.api.tokenizers import compare_tokenizer_files, is_tokenizer, tokenizer, whois_tokenizer
 
 __all__ = [
     "Ingested", "Interrupted", "Listed", "Watch",
     "as_answer", "audit", "compare", "compare_tokenizer_files", "decompose", "default_index", "descendants",
-    "doctor", "fill", "find", "gate", "graph", "ingest", "is_tokenizer", "models", "nearest_known_tokenizer",
-    "not_tested", "read_rules", "rebuild", "relatives", "remove", "save_sketch", "show", "sketch", "tokenizer",
-    "trace", "verify", "whois",
+    "doctor", "fill", "find", "gate", "graph", "ingest", "is_tokenizer", "models", "not_tested",
+    "read_rules", "rebuild", "relatives", "remove", "save_sketch", "show", "sketch", "tokenizer",
+    "trace", "verify", "whois", "whois_tokenizer",
 ]  # fmt: skip
 
 __getattr__ = names_of(
@@ -27,12 +27,11 @@ __getattr__ = names_of(
     {
         "Ingested": "ingesting", "Interrupted": "ingesting", "Listed": "indexes", "Watch": "sketching",
         "as_answer": "queries", "audit": "audits", "compare": "queries", "compare_tokenizer_files": "tokenizers",
-        "is_tokenizer": "tokenizers", "nearest_known_tokenizer": "tokenizers", "tokenizer": "tokenizers",
-        "decompose": "queries",
-        "default_index": "indexes", "descendants": "lines", "doctor": "indexes", "fill": "ingesting",
-        "find": "indexes", "gate": "audits", "graph": "graphs", "ingest": "ingesting", "models": "indexes",
-        "not_tested": "queries", "read_rules": "audits", "rebuild": "indexes", "relatives": "graphs",
-        "remove": "indexes", "save_sketch": "sketching", "show": "indexes", "sketch": "sketching", "trace": "lines",
-        "verify": "audits", "whois": "queries",
+        "is_tokenizer": "tokenizers", "tokenizer": "tokenizers", "whois_tokenizer": "tokenizers",
+        "decompose": "queries", "default_index": "indexes", "descendants": "lines", "doctor": "indexes",
+        "fill": "ingesting", "find": "indexes", "gate": "audits", "graph": "graphs", "ingest": "ingesting",
+        "models": "indexes", "not_tested": "queries", "read_rules": "audits", "rebuild": "indexes",
+        "relatives": "graphs", "remove": "indexes", "save_sketch": "sketching", "show": "indexes",
+        "sketch": "sketching", "trace": "lines", "verify": "audits", "whois": "queries",
     },
 )  # fmt: skip

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lineage.api.graphs import whole_graph
 from lineage.api.indexes import find, indexes
+from lineage.api.witnesses import witnessed
 from lineage.checkpoints import beside
 from lineage.sketch.adapters import require_model
 from lineage.types import Audit, CheckpointSketch, Comparison, Depth, PolicyVerdict, Verification, Whois
@@ -49,6 +51,7 @@ def audit(
     near = None if isinstance(where, CheckpointSketch) else beside(where)
     with indexes(index, reference) as searched:
         case = case_of(query, searched, whole_graph(searched, watch), beside=near, watch=watch)
+        case = replace(case, answer=witnessed(case.answer, searched, reference))
     return policies.audit(case, policy, rules)
 
 
@@ -75,6 +78,7 @@ def verify(
     with indexes(index, reference) as searched:
         whole = whole_graph(searched, watch)
         case = case_of(query, searched, whole, claimed=policies.claimed_bases(said), watch=watch)
+        case = replace(case, answer=witnessed(case.answer, searched, reference))
     return policies.verify(case, said, str(claims))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lineage import store
 from lineage.api.indexes import find, indexes
 from lineage.api.sketching import NO_WEIGHTS, Watch, timed_sketch
+from lineage.api.witnesses import witnessed
 from lineage.errors import UnsupportedFormat
 from lineage.sketch.adapters import is_adapter, require_model
 from lineage.types import CheckpointSketch
@@ -39,9 +40,9 @@ def whois(
         if isinstance(checkpoint, CheckpointSketch):
             if adapter is not None:
                 raise UnsupportedFormat(checkpoint.name, NO_WEIGHTS)
-            return ancestry.whois(checkpoint, searched)
+            return witnessed(ancestry.whois(checkpoint, searched), searched, reference)
         query, read_s, sketch_s = timed_sketch(checkpoint, depth, watch, adapter=adapter)
-        answer = ancestry.whois(query, searched)
+        answer = witnessed(ancestry.whois(query, searched), searched, reference)
     return replace(answer, timings=replace(answer.timings, read_s=read_s, sketch_s=sketch_s))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from lineage.checkpoints import is_remote, shown
 from lineage.errors import CheckpointError, UnsupportedFormat
 from lineage.sketch import is_sketch_file, read_sketch, write_sketch
-from lineage.types import CheckpointSketch, Depth, Vocabulary
+from lineage.types import CheckpointSketch, Depth, Meter, Vocabulary
 from lineage.types.facts.exclusions import Exclusion, UnreadTokenizer
 
 Watch = Callable[[str, int, int], None]
@@ -52,6 +52,7 @@ def timed_sketch(
         made = replace(read_sketch(source), path=str(source))
         return made, time.perf_counter() - started, 0.0
     from lineage.checkpoints import open_checkpoint, open_merged
+    from lineage.checkpoints.configuration import parts_of
     from lineage.sketch import sketch_checkpoint, sketch_tokenizer
     from lineage.sketch.adapters import is_large
 
@@ -59,9 +60,12 @@ def timed_sketch(
     opened = time.perf_counter()
     step = None if watch is None else lambda done, total: watch(shown(str(source)), done, total)
     depth = depth or ("sampled" if is_remote(source) or is_large(checkpoint) else "full")
-    vocabulary, unread = (None, None) if adapter is not None or is_remote(source) else _vocabulary(Path(source))
+    meter = Meter()
+    vocabulary, unread = (None, None) if adapter is not None else _vocabulary(source, meter)
     threads = threads or os.cpu_count() or 1
     made = sketch_checkpoint(checkpoint, depth, threads=threads, watch=step, vocabulary=vocabulary)
+    if adapter is None:
+        made = replace(made, configuration=parts_of(checkpoint.config), bytes_read=made.bytes_read + meter.bytes_read)
     if vocabulary is not None:
         made = replace(made, tokenizer=sketch_tokenizer(vocabulary))
     if unread is not None:
@@ -69,11 +73,11 @@ def timed_sketch(
     return made, opened - started, time.perf_counter() - opened
 
 
-def _vocabulary(source: Path) -> tuple[Vocabulary | None, tuple[str, Exclusion] | None]:
+def _vocabulary(source: str | Path, meter: Meter) -> tuple[Vocabulary | None, tuple[str, Exclusion] | None]:
     """The tokenizer that a folder or a GGUF file holds, if any; one that cannot be read is named with the reason."""
     from lineage.checkpoints.tokenizers import tokenizer_at
 
     try:
-        return tokenizer_at(source), None
+        return tokenizer_at(source, meter), None
     except CheckpointError as error:
         return None, (Path(error.path).name, UnreadTokenizer(error.problem))

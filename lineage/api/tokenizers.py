@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from lineage.api.indexes import indexes
+from lineage.api.witnesses import nearest
 from lineage.checkpoints import is_remote, shown
-from lineage.checkpoints.tokenizers import is_tokenizer_alone, open_tokenizer
 from lineage.errors import UnsupportedFormat
-from lineage.match.tokenizers import compare_tokenizers, nearest_tokenizer
 from lineage.sketch import is_sketch_file, is_tokenizer_file, read_sketch, read_tokenizer, sketch_tokenizer
 from lineage.types import TokenizerComparison, TokenizerSketch
 
@@ -18,7 +18,11 @@ def is_tokenizer(source: str | Path) -> bool:
 
     Of an address, the name tells. Raises CheckpointError for a folder that cannot be listed.
     """
-    return is_tokenizer_file(source) or is_tokenizer_alone(source)
+    if is_tokenizer_file(source) or is_sketch_file(source):
+        return is_tokenizer_file(source)
+    from lineage.checkpoints.tokenizers import is_tokenizer_alone
+
+    return is_tokenizer_alone(source)
 
 
 def tokenizer(source: str | Path) -> TokenizerSketch:
@@ -33,17 +37,26 @@ def tokenizer(source: str | Path) -> TokenizerSketch:
         if found is None:
             raise UnsupportedFormat(source, "is a sketch without a tokenizer: make it again where the tokenizer is")
         return replace(found, path=str(source))
+    from lineage.checkpoints.tokenizers import open_tokenizer
+
     return sketch_tokenizer(open_tokenizer(source))
-
-
-def nearest_known_tokenizer(asked: TokenizerSketch) -> TokenizerComparison | None:
-    """What a tokenizer is to the nearest of the public ones that ship; None where none ship. Raises Malformed."""
-    from lineage.store import reference_tokenizers
-
-    return nearest_tokenizer(asked, reference_tokenizers())
 
 
 def compare_tokenizer_files(a: str | Path, b: str | Path) -> TokenizerComparison:
     """Say what the tokenizer of `a` is to that of `b`, each called as it is here. Raises as `tokenizer` does."""
+    from lineage.match.tokenizers import compare_tokenizers
+
     ours, theirs = (replace(tokenizer(source), name=shown(str(source))) for source in (a, b))
     return compare_tokenizers(ours, theirs)
+
+
+def whois_tokenizer(
+    source: str | Path, index: str | Path | None = None, *, reference: bool = True
+) -> TokenizerComparison | None:
+    """Say what a tokenizer without weights is to the nearest of those that ship and of the user's models.
+
+    None where none is known. Raises as `tokenizer` does, NoIndex.
+    """
+    asked = replace(tokenizer(source), name=shown(str(source)))
+    with indexes(index, reference) as searched:
+        return nearest(asked, searched, reference)

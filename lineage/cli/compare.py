@@ -96,7 +96,7 @@ def _tokenizers(a: str, b: str, as_json: bool) -> None:
 
     found = api.compare_tokenizer_files(a, b)
     if as_json:
-        print_json(report.tokenizer_json.tokenizer_comparison(found))
+        print_json(report.witness_json.tokenizer_comparison(found))
     else:
         width, colour = screen_size()
         click.echo(report.tokenizers.tokenizer_screen(found, width=width, colour=colour), nl=False)

@@ -47,9 +47,10 @@ def command(
       lineage verify nova.sketch --claims claims.toml --gate
       lineage verify nova --claims ./nova --json
 
-    It reads base_model, base_model_relation, license, and plain statements on training from scratch, the number of
-    parameters and quantisation. Each is consistent, contradicted (on strong evidence only) or unsupported. With
-    --gate the exit code is 21 if a claim is contradicted, else 30 if one is unsupported or none was found.
+    It reads base_model, base_model_relation, license, and plain statements on training from scratch, a tokenizer of its
+    own, the number of parameters and quantisation. Each is consistent, contradicted (on strong evidence only) or
+    unsupported. With --gate the exit code is 21 if a claim is contradicted, else 30 if one is unsupported or none was
+    found.
     """
     from lineage import api, report
 

@@ -15,7 +15,7 @@ from lineage.cli.failures import ending as ending_of
 from lineage.cli.gates import VIOLATED, code_of
 from lineage.cli.output import print_json, screen_size
 from lineage.cli.progress import progress
-from lineage.errors import StoreError
+from lineage.errors import NoIndex, StoreError
 
 if TYPE_CHECKING:
     from lineage.report.html import Language
@@ -57,6 +57,7 @@ def command(
       lineage whois a.pt b.pt c.gguf --json    several: one document a line, in this order
       lineage whois ./model --gate derived,identical   for a pipeline: 20 if it is, 30 if that is open
       lineage whois ./lora                     an adapter alone: its base, what it fits, what it was merged into
+      lineage whois ./tokenizer.json           a tokenizer without weights: the nearest known one, by its order
       lineage whois ./base --adapter ./lora    the model that an adapter makes of its base
       lineage whois ./model --report out.html  a page with figures, their null and the graph; --lang ko
       lineage whois ./model --report m.cdx.json  the model and its ancestors as a bill of materials
@@ -75,6 +76,11 @@ def command(
             raise click.UsageError(f"{option} is about one CHECKPOINT: ask about each by itself")
 
     def answered(checkpoint: str) -> int:
+        if api.is_tokenizer(checkpoint):
+            if target is not None or adapter is not None or gate is not None:
+                raise click.UsageError("a tokenizer without weights is answered on the screen or with --json")
+            _tokenizer(checkpoint, index, reference, as_json, several)
+            return 0
         with progress() as watch:
             answer = api.whois(checkpoint, index, reference=reference, depth=depth, watch=watch, adapter=adapter)
         if target is not None:
@@ -82,21 +88,23 @@ def command(
         if as_json:
             print_json(report.json.whois(answer), one_line=several)
         else:
-            click.echo(report.terminal.whois_screen(answer, *screen_size()), nl=False)
-            click.echo(_tokenizer(answer) if reference else "", nl=several)
+            click.echo(report.terminal.whois_screen(answer, *screen_size()), nl=several)
         return 0 if gate is None else code_of(api.gate(gate, answer))
 
     return _each(checkpoints, answered, as_json) if several else answered(checkpoints[0])
 
 
-def _tokenizer(answer: Whois) -> str:
-    """A line on the tokenizer beside the weights; "" where there is none."""
+def _tokenizer(source: str, index: Path | None, reference: bool, as_json: bool, several: bool) -> None:
     from lineage import api, report
 
-    asked = answer.sketch.tokenizer
-    found = None if asked is None else api.nearest_known_tokenizer(asked)
-    width, colour = screen_size()
-    return "" if found is None else report.tokenizers.witness_line(found, width=width, colour=colour)
+    found = api.whois_tokenizer(source, index, reference=reference)
+    if found is None:
+        raise NoIndex(f"{source}: no tokenizer is known to hold it against: leave out --no-reference, or ingest models")
+    if as_json:
+        print_json(report.witness_json.tokenizer_comparison(found), one_line=several)
+    else:
+        width, colour = screen_size()
+        click.echo(report.tokenizers.tokenizer_screen(found, width=width, colour=colour), nl=several)
 
 
 def _each(checkpoints: Sequence[str], answered: Callable[[str], int], as_json: bool) -> int:

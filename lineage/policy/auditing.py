@@ -61,7 +61,7 @@ def audit(case: Case, policy: Policy, extra: RuleFile | None = None) -> Audit:
         found += reasons
     else:
         found += about_components(rules, model, components)
-    found += about_model(rules, model, bound)
+    found += about_model([rule for rule in rules if rule.says != "bound"], model, bound)
     verdict = _verdict(found)
     return Audit(
         policy=policy,

@@ -29,7 +29,10 @@ _KEYS = {
     "model_size": "parameters",
     "quantization": "quantisation",
     "quantisation": "quantisation",
+    "own_tokenizer": "own-tokenizer",
 }
+_FLAGS = ("from_scratch", "own_tokenizer")
+
 _SCHEME_TAG = re.compile(r"(?:[48]-bit|int[48]|fp8|nf4|w[48]a\d+)", re.IGNORECASE)
 
 
@@ -59,7 +62,8 @@ def read_claims(path: str | Path, name: str) -> tuple[Claim, ...]:
 def of_card(text: str, name: str) -> Iterator[Claim]:
     """The claims of a card: of its front matter, then of its prose.
 
-    Where the card names a base model, a sentence on training from scratch may well speak of that one: it is unclear.
+    Where the card names a base model, a sentence on training from scratch, or on a tokenizer of one's own, may well
+    speak of that one: it is unclear.
     """
     lines = text.splitlines()
     fields = parse_card(text).fields
@@ -69,17 +73,17 @@ def of_card(text: str, name: str) -> Iterator[Claim]:
         for value in fields.get(key, ())[:MAX_PARENTS]:
             line = _line_of(front, value, _line_of(front, f"{key}:"))
             yield Claim(_kind(key), value, f"{key}: {value}", line)
-    for key in ("from_scratch", "parameters", "num_parameters", "model_size", "quantization", "quantisation"):
+    for key in (*_FLAGS, "parameters", "num_parameters", "model_size", "quantization", "quantisation"):
         for value in fields.get(key, ())[:1]:
-            if key != "from_scratch" or value.lower() in ("true", "yes"):
-                value = "yes" if key == "from_scratch" else value  # noqa: PLW2901 - one value for both
+            if key not in _FLAGS or value.lower() in ("true", "yes"):
+                value = "yes" if key in _FLAGS else value  # noqa: PLW2901 - one value for both
                 yield Claim(_kind(key), value, f"{key}: {value}", _line_of(front, f"{key}:"))
     for tag in fields.get("tags", ()):
         if _SCHEME_TAG.fullmatch(tag):
             yield Claim("quantisation", tag, f"tags: {tag}", _line_of(front, tag, _line_of(front, "tags:")))
     has_base = bool(fields.get("base_model"))
     for claim in statements("\n".join(lines[end + 1 if end else 0 :]), name, end + 2 if end else 1):
-        is_of_base = has_base and claim.kind == "from-scratch"
+        is_of_base = has_base and claim.kind in ("from-scratch", "own-tokenizer")
         yield Claim(claim.kind, UNCLEAR, claim.words, claim.line) if is_of_base else claim
 
 
@@ -88,11 +92,11 @@ def _of_values(values: Mapping[str, Any], place: Path, line_of: Any) -> Iterator
         line = line_of(key)
         if key not in _KEYS:
             raise Malformed(place, f"line {line}: no claim {str(key)[:64]!r}; there is {', '.join(_KEYS)}")
-        if key == "from_scratch":
+        if key in _FLAGS:
             if not isinstance(value, bool):
-                raise Malformed(place, f"line {line}: from_scratch is true or false")
+                raise Malformed(place, f"line {line}: {key} is true or false")
             if value:
-                yield Claim("from-scratch", "yes", "from_scratch", line)
+                yield Claim(_kind(key), "yes", key, line)
             continue
         for one in value if isinstance(value, list) else [value]:
             text = str(one) if isinstance(one, str | int | float) and not isinstance(one, bool) else ""

@@ -26,6 +26,8 @@ def holds_of_model(when: When, model: Model, bound: str | None = None) -> bool:
         "model-licence-known": lambda known: known == (model.licence is not None),
         "has-ancestors": lambda some: some == bool(model.ancestors),
         "inherited-share-at-least": lambda share: model.inherited >= share,
+        "tokenizer": lambda states: model.tokenizer in states,
+        "settings": lambda states: model.settings in states,
         "class-below": lambda words: bound is not None and CLASSES.index(bound) < CLASSES.index(words[0]),
     }
     return all(answers[name](value) for name, value in when.items() if name in answers)

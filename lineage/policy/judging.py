@@ -38,7 +38,7 @@ def about_components(rules: Iterable[Rule], model: Model, components: Sequence[C
 
 def about_model(rules: Iterable[Rule], model: Model, bound: str | None = None) -> Iterator[PolicyFinding]:
     """The findings about the model as a whole; `bound` is its T-Class."""
-    figures = _of_model(model) | {"bound": bound}
+    figures = _of_model(model) | _of_witnesses(model) | {"bound": bound}
     for rule in rules:
         if rule.about == "model" and holds_of_model(rule.when, model, bound):
             yield PolicyFinding(
@@ -48,6 +48,7 @@ def about_model(rules: Iterable[Rule], model: Model, bound: str | None = None) -
                 fact=RuleApplies(rule.id, rule.text, figures),
                 advice=_advice(rule, figures),
                 source=rule.source,
+                bound=rule.bound,
             )
 
 
@@ -146,6 +147,15 @@ def _of_model(model: Model) -> dict[str, Figure]:
         "reach": model.reach,
         "architecture": model.architecture_name,
         "nearest": model.nearest,
+    }
+
+
+def _of_witnesses(model: Model) -> dict[str, Figure]:
+    return {
+        "tokenizer": model.tokenizer_name,
+        "tokenizers": model.tokenizers,
+        "settings": model.equal_settings,
+        "settings-of": model.settings_of,
     }
 
 

@@ -131,8 +131,8 @@ class _Reader:
         bound = self._word(value, "bound", CLASSES, "rule", i, optional=True)
         if (says == "bound") != (bound is not None):
             raise self._source.fault('`says = "bound"` and `bound = ...` go together', "rule", i, "says")
-        if says == "bound" and about != "component":
-            raise self._source.fault('a bound is about a component: write about = "component"', "rule", i, "about")
+        if says == "bound" and about not in ("component", "model"):
+            raise self._source.fault("a bound is about a component or the model", "rule", i, "about")
         if check is not None and about != "ancestor":
             raise self._source.fault("only a rule about an ancestor can check something", "rule", i, "check")
         name = self._id(value, "rule", i)

@@ -30,6 +30,26 @@ _DOUBT = re.compile(
     r"|compared|versus|previous|originally|teacher|scripts?|code|how)\b|n't\b|않|아니|토크나이저|인코더",
     re.IGNORECASE,
 )
+_OWN_TOKENIZER = re.compile(
+    r"\b(?:(?:its|our|an?|the) own|self[- ]developed|in[- ]house|proprietary)\b (?:[\w-]+ ){0,3}?tokeni[sz]er\b"
+    r"|\btokeni[sz]er\b[^.;]{0,60}\b(?:trained|built|developed)\b[^.;]{0,20}"
+    r"\b(?:from scratch|in[- ]house|by (?:us|ourselves|our team))\b"
+    r"|(?:자체|독자)(?:적인|적으로|\s?개발한?)?\s(?:\S+\s){0,2}?토크나이저|토크나이저[를는은]?\s(?:\S+\s){0,3}?(?:자체|직접|처음부터)",
+    re.IGNORECASE,
+)
+_TOKENIZER_DOUBT = re.compile(
+    r"\b(?:not|never|no|nor|neither|without|rather|instead|unlike|than|except|only|if|can|could|would|should|may|base"
+    r"|based|extend(?:ed|s|ing)?|deriv\w+|adapt\w+|other|compared|versus|previous|originally|teacher|script|scripts|code"
+    r"|how|bring|use your|train your)\b|n't\b|않|아니|확장|기반",
+    re.IGNORECASE,
+)
+_TOKENIZER_SUBJECT = re.compile(
+    r"(?:this|our|the) (?:\w+ ){0,2}?(?:model|network|checkpoint|tokeni[sz]er)\b(?! (?:that|which|family))"
+    r"|it (?:is|was|has|uses)\b|we (?:have )?(?:\w+ )?(?:train|build|built|develop|design|use)"
+    r"|(?:an? |its |our )?(?:own|self[- ]developed|in[- ]house|proprietary) "
+    r"|(?:이|본|해당|우리) (?:모델|토크나이저)|(?:자체|독자)|토크나이저",
+    re.IGNORECASE,
+)
 _COUNT = re.compile(
     r"(?<![\w.\-])(\d{1,3}(?:[, ]\d{3})+|\d+(?:\.\d+)?)\s*(t|b|m|k|trillion|billion|million|thousand)?(?![\w.])",
     re.IGNORECASE,
@@ -93,6 +113,8 @@ def _of_line(raw: str, name: str, number: int) -> Iterator[Claim]:
     for sentence in re.split(r"(?<=[.!?;])\s+", plain):
         if _SCRATCH.search(sentence):
             yield Claim("from-scratch", _speaks_of(sentence, name), sentence[:200], number)
+        if _OWN_TOKENIZER.search(sentence):
+            yield Claim("own-tokenizer", _tokenizer_of(sentence, name), sentence[:200], number)
 
 
 def _speaks_of(sentence: str, name: str) -> str:
@@ -102,3 +124,12 @@ def _speaks_of(sentence: str, name: str) -> str:
     if _DOUBT.search(sentence[len(bare(name)) :] if named else sentence):
         return UNCLEAR
     return "yes" if named or _SUBJECT.match(start) else UNCLEAR
+
+
+def _tokenizer_of(sentence: str, name: str) -> str:
+    """Return "yes" if the sentence is plainly about the tokenizer of this model and not qualified, else UNCLEAR."""
+    start = sentence.lstrip().lower()
+    named = len(bare(name)) > 3 and start.startswith(bare(name))
+    if _TOKENIZER_DOUBT.search(sentence[len(bare(name)) :] if named else sentence):
+        return UNCLEAR
+    return "yes" if named or _TOKENIZER_SUBJECT.match(start) else UNCLEAR

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from lineage.policy.descents import inherited_share, surety
 from lineage.policy.licences import Licence, Table
-from lineage.policy.vocabulary import Architecture, State
+from lineage.policy.vocabulary import Architecture, SettingsState, State, TokenizerState
+from lineage.policy.witnesses import settings_of_text, settings_state, tokenizer_state
 from lineage.types import Case, Certainty, ComponentFinding, Descent
 
 _SAME_LAYOUT = 0.99  # share of the parameters that must stand, tensor by tensor, where another model has them
@@ -16,7 +17,11 @@ _STATES: Mapping[Certainty, State] = {"measured": "inherited", "possible": "poss
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """The model under audit: what its card states, and what is known of its architecture."""
+    """The model under audit: what its card states, and what is known of its architecture.
+
+    `tokenizer_name` is the nearest of `tokenizers` known ones; `equal_settings` of its text part are those of
+    `settings_of`.
+    """
 
     name: str
     licence_text: str | None
@@ -28,6 +33,12 @@ class Model:
     nearest: str | None
     models: int
     reach: float | None
+    tokenizer: TokenizerState = "unknown"
+    tokenizer_name: str | None = None
+    tokenizers: int = 0
+    settings: SettingsState = "unknown"
+    settings_of: str | None = None
+    equal_settings: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +71,8 @@ class Component:
 
 def model_of(case: Case, lines: Sequence[Descent], table: Table, architectures: Sequence[str]) -> Model:
     """The model of a case, its ancestors the surest first."""
-    sketch, nearest = case.answer.sketch, case.answer.nearest
+    sketch, nearest, witnesses = case.answer.sketch, case.answer.nearest, case.answer.witnesses
+    tokenizer, settings = witnesses.tokenizer, settings_of_text(witnesses.configuration)
     grouped: dict[str, list[Descent]] = {}
     for line in sorted(lines, key=surety):
         grouped.setdefault(line.ancestor, []).append(line)
@@ -75,6 +87,12 @@ def model_of(case: Case, lines: Sequence[Descent], table: Table, architectures: 
         nearest=None if nearest is None else nearest.model_name,
         models=case.answer.limits.models_searched,
         reach=case.answer.limits.min_detectable_r,
+        tokenizer=tokenizer_state(tokenizer),
+        tokenizer_name=None if tokenizer is None else tokenizer.b,
+        tokenizers=0 if tokenizer is None else tokenizer.order.hypotheses,
+        settings=settings_state(settings, sketch.name),
+        settings_of=None if settings is None else settings.model,
+        equal_settings=0 if settings is None else len(settings.equal),
     )
 
 

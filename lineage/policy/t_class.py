@@ -1,4 +1,4 @@
-"""The T-Class that a model can have at most: the bounds of its components put together.
+"""The T-Class that a model can have at most: the bounds of its components and of the whole put together.
 
 T-Class 2.0 is by Seung Hyun Lee (2026), CC BY-SA 4.0: https://github.com/epoko77-ai/sovereign-ai-tclass-2.0
 """
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple, cast
 
-from lineage.policy.judging import about_components
+from lineage.policy.judging import about_components, about_model
 from lineage.policy.rule_files import Rule
 from lineage.policy.subjects import Component, Model
 from lineage.policy.vocabulary import CLASSES, TClass
@@ -36,7 +36,35 @@ def bounds(rules: Sequence[Rule], model: Model, components: Sequence[Component])
         for one, other in zip(sure, perhaps, strict=True)
     ]
     rest = about_components([rule for rule in rules if rule.says != "bound"], model, components)
-    return Bounds(_together(sure), _together(perhaps), (*reasons, *rest))
+    whole = _of_whole(rules, model)
+    bound = min([_together(sure), *(_bound(one) for one in whole if one.standing == "bound")], key=CLASSES.index)
+    possible = min([bound, _together(perhaps), *map(_bound, whole)], key=CLASSES.index)
+    whole = [replace(one, standing="noted") if _is_idle(one, bound) else one for one in whole]
+    return Bounds(bound, possible, (*reasons, *whole, *rest))
+
+
+def _of_whole(rules: Sequence[Rule], model: Model) -> list[PolicyFinding]:
+    """The bounds of the model as a whole; one that rests on what may have come first or second is possible."""
+    settled = replace(
+        model,
+        tokenizer="own" if model.tokenizer == "open" else model.tokenizer,
+        settings="other" if model.settings == "same" else model.settings,
+    )
+    bounding = [rule for rule in rules if rule.says == "bound"]
+    sure = {one.rule for one in about_model(bounding, settled)}
+    return [
+        one if one.rule in sure else replace(one, standing="possible", certainty="possible")
+        for one in about_model(bounding, model)
+    ]
+
+
+def _is_idle(one: PolicyFinding, bound: TClass) -> bool:
+    """Whether a possible bound would lower nothing."""
+    return one.standing == "possible" and CLASSES.index(_bound(one)) >= CLASSES.index(bound)
+
+
+def _bound(one: PolicyFinding) -> TClass:
+    return cast(TClass, one.bound)
 
 
 def _taken(component: Component, *, inherited: bool) -> Component:

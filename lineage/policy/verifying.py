@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 from lineage.policy.auditing import audit
 from lineage.policy.descents import CERTAIN, descents
-from lineage.policy.names import may_be_same
+from lineage.policy.names import may_be_same, share_a_word
 from lineage.policy.schemes import scheme_of, stored
 from lineage.policy.statements import parameter_count
+from lineage.policy.witnesses import tokenizer_state
 from lineage.types import Case, Checked, Claim, Comparison, Descent, Outcome, Verification
 from lineage.types.facts import Fact
 from lineage.types.facts_claims import (
@@ -32,6 +33,7 @@ from lineage.types.facts_claims import (
     NothingChanged,
     NothingInherited,
     NotIndexed,
+    NoTokenizer,
     NoTrace,
     OffLevels,
     OtherRelation,
@@ -40,6 +42,9 @@ from lineage.types.facts_claims import (
     StoredAs,
     StoredInBits,
     StoredUnsettled,
+    TokenizerAkin,
+    TokenizerMadeFrom,
+    TokenizerNotTraced,
     UnclearSubject,
     UnknownRelation,
 )
@@ -86,6 +91,7 @@ def verify(case: Case, claims: Iterable[Claim], source: str) -> Verification:
         "parameters": _parameters,
         "from-scratch": _from_scratch,
         "quantisation": _quantisation,
+        "own-tokenizer": _own_tokenizer,
     }
     checked = tuple(Checked(claim, *judges[claim.kind](claim, known)) for claim in claims)
     return Verification(case.answer, source, checked, (OutcomesMean(), NeverProved()))
@@ -225,6 +231,23 @@ def _quantisation(claim: Claim, known: _Known) -> Judged:
     if is_even and wide >= _STORED and have.on_lattice[claimed.bits] <= _FEW:
         return "contradicted", OffLevels(schemes, 2**claimed.bits)
     return "unsupported", StoredUnsettled(schemes)
+
+
+def _own_tokenizer(claim: Claim, known: _Known) -> Judged:
+    """Contradicted where the tokenizer was made from a known one that no name calls the maker's own."""
+    found = known.case.answer.witnesses.tokenizer
+    state = tokenizer_state(found)
+    if claim.value != "yes":
+        return "unsupported", UnclearSubject()
+    if found is None or state == "unknown":
+        return "unsupported", NoTokenizer()
+    if state == "own":
+        return "unsupported", TokenizerNotTraced(found.order.hypotheses)
+    if state == "open":
+        return "unsupported", TokenizerAkin(found.b)
+    may_be_own = share_a_word(found.b, known.case.answer.sketch.name)
+    made = TokenizerMadeFrom(found.b, found.overlap.core_tokens, found.order.log10_p, may_be_own)
+    return "unsupported" if may_be_own else "contradicted", made
 
 
 def _unquantised(wide: float) -> Outcome:

@@ -14,6 +14,8 @@ Check = Literal[
 ]  # fmt: skip
 State = Literal["inherited", "possible", "declared", "shared-init", "nothing", "untested"]
 Architecture = Literal["same-layout", "published", "unknown"]
+TokenizerState = Literal["taken", "open", "own", "unknown"]
+SettingsState = Literal["same", "other", "unknown"]
 TClass = Literal["T0", "T1", "T2", "T3", "T4-1", "T4-2", "T5", "T6"]
 
 CLASSES: tuple[TClass, ...] = get_args(TClass)
@@ -40,7 +42,10 @@ Term = Literal[
 TERMS: tuple[Term, ...] = get_args(Term)
 """What a licence may ask or forbid."""
 
-Kind = Literal["terms", "patterns", "relations", "certainties", "states", "architectures", "share", "flag", "class"]
+Kind = Literal[
+    "terms", "patterns", "relations", "certainties", "states", "architectures", "tokenizers", "settings", "share",
+    "flag", "class",
+]  # fmt: skip
 
 _OF_MODEL: dict[str, Kind] = {
     "model-terms": "terms",
@@ -82,7 +87,14 @@ CONDITIONS: dict[About, dict[str, Kind]] = {
         "share-at-least": "share",
         "architecture": "architectures",
     },
-    "model": {"has-ancestors": "flag", "inherited-share-at-least": "share", "class-below": "class", **_OF_MODEL},
+    "model": {
+        "has-ancestors": "flag",
+        "inherited-share-at-least": "share",
+        "class-below": "class",
+        "tokenizer": "tokenizers",
+        "settings": "settings",
+        **_OF_MODEL,
+    },
 }
 """The conditions that a rule about each thing may set, all of which must hold."""
 
@@ -92,6 +104,8 @@ WORDS: dict[Kind, tuple[str, ...]] = {
     "certainties": get_args(Certainty),
     "states": get_args(State),
     "architectures": get_args(Architecture),
+    "tokenizers": get_args(TokenizerState),
+    "settings": get_args(SettingsState),
     "class": CLASSES,
 }
 
@@ -99,6 +113,7 @@ PLACEHOLDERS = frozenset(
     {
         "model", "model-licence", "ancestor", "licence", "other", "other-licence", "component", "share", "relation",
         "prefix", "display", "notice", "limit", "unsure", "models", "reach", "architecture", "nearest", "bound",
+        "tokenizer", "tokenizers", "settings", "settings-of",
     }
 )  # fmt: skip
 """What may stand in braces in a text."""

@@ -13,6 +13,7 @@ from lineage.report.figures import finite
 from lineage.report.schemes import scheme_words
 from lineage.report.text.adapters import adapter_value
 from lineage.report.text.places import pair_verdict, placed_role, would_settle
+from lineage.report.witness_json import witnesses_value
 from lineage.report.words import text, texts
 from lineage.types import (
     CheckpointSketch,
@@ -67,6 +68,7 @@ def whois(answer: Whois) -> Json:
         },
         "null": _null(answer.null),
         "adapter": adapter_value(answer.adapted),
+        "witnesses": witnesses_value(answer.witnesses),
         "timings": {
             "read_s": finite(timings.read_s),
             "sketch_s": finite(timings.sketch_s),

@@ -10,12 +10,17 @@ if TYPE_CHECKING:
     from lineage.sketch.search_codes import asked_codes, kept_codes
     from lineage.sketch.sketch_file import is_sketch_file, read_sketch, write_sketch
     from lineage.sketch.tokenizer import sketch_tokenizer
-    from lineage.sketch.tokenizer_file import is_tokenizer_file, read_tokenizer, write_tokenizer
+    from lineage.sketch.tokenizer_file import (
+        is_tokenizer_file,
+        read_tokenizer,
+        tokenizer_of_sketch,
+        write_tokenizer,
+    )
     from lineage.sketch.vectors import network_vectors
 
 __all__ = [
     "FAMILY", "asked_codes", "is_sketch_file", "is_tokenizer_file", "kept_codes", "network_vectors", "read_sketch",
-    "read_tokenizer", "sketch_checkpoint", "sketch_tokenizer", "write_sketch", "write_tokenizer",
+    "read_tokenizer", "sketch_checkpoint", "sketch_tokenizer", "tokenizer_of_sketch", "write_sketch", "write_tokenizer",
 ]  # fmt: skip
 
 __getattr__ = names_of(
@@ -26,5 +31,6 @@ __getattr__ = names_of(
         "sketch_checkpoint": "checkpoint_pass",
         "is_tokenizer_file": "tokenizer_file", "read_tokenizer": "tokenizer_file", "sketch_tokenizer": "tokenizer",
         "write_sketch": "sketch_file", "write_tokenizer": "tokenizer_file",
+        "tokenizer_of_sketch": "tokenizer_file",
     },
 )  # fmt: skip

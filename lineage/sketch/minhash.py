@@ -71,9 +71,14 @@ def minhash(codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
     A code is mixed by MurmurHash3's finaliser, then h -> a h + b modulo 2**32 for 128 pairs (a, b), a odd. Computed
     here because datasketch takes half a second to import and hashes one Python object at a time.
     """
+    return minhash_of_distinct(np.unique(codes))
+
+
+def minhash_of_distinct(codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """The same of codes that hardly repeat: one that comes twice changes nothing, and takes its time twice."""
     multipliers, offsets = _permutations()
     least = np.full(PERMUTATIONS, 0xFFFFFFFF, np.uint32)
-    mixed = _fmix32(np.unique(codes))
+    mixed = _fmix32(codes)
     for start in range(0, len(mixed), _CHUNK):  # each chunk takes codes x permutations of memory
         hashed = multipliers[:, None] * mixed[None, start : start + _CHUNK] + offsets[:, None]
         np.minimum(least, hashed.min(axis=1), out=least)

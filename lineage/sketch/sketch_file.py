@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from lineage.atomic_write import write_whole
 from lineage.errors import Malformed, SketchMismatch
 from lineage.sketch.bands import grids, sampled
+from lineage.sketch.configuration import read_configuration, written_configuration
 from lineage.sketch.family import FAMILY, PERMUTATIONS, PROJECTION_DIMS, UNIT_DIMS
 from lineage.sketch.identity import content_id
 from lineage.sketch.neuron_arrays import NEURON_ARRAYS, neurons_arrays, neurons_header, read_neurons
@@ -116,6 +117,7 @@ def _header(sketch: CheckpointSketch) -> dict[str, Any]:
         "declared": [[d.model, d.relation, d.source] for d in sketch.declared],
         "left_out": [[name, written(reason)] for name, reason in sketch.left_out],
         **({"unread": sketch.unread} if sketch.unread else {}),
+        **({"configuration": written_configuration(sketch.configuration)} if sketch.configuration else {}),
         **({"neurons": neurons_header(sketch.neurons)} if sketch.neurons else {}),
         "tensors": [_tensor_header(t) for t in sketch.tensors],
     }
@@ -210,6 +212,7 @@ def _decode(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Checkpoi
         declared=tuple(Declared(str(m), _text(r), str(s)) for m, r, s in header["declared"]),
         left_out=tuple((str(name), read(str(reason))) for name, reason in header["left_out"]),
         unread=_unread(header.get("unread", 0)),
+        configuration=read_configuration(header.get("configuration", [])),
     )
 
 

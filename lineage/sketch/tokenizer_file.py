@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,23 @@ def read_tokenizer(path: str | Path) -> TokenizerSketch:
     return found
 
 
+def tokenizer_of_sketch(path: str | Path) -> TokenizerSketch | None:
+    """The tokenizer that a model's `.sketch` carries, read alone; None without one. Raises Malformed, OSError."""
+    from safetensors import SafetensorError, safe_open
+
+    where = Path(path)
+    try:
+        with safe_open(str(where), framework="np") as file:
+            names = [name for name in file.keys() if name.startswith(PREFIX)]  # noqa: SIM118 - it is no mapping
+            if not names:
+                return None
+            header = json.loads((file.metadata() or {})["lineage"])
+            found = decode_tokenizer(header["tokenizer"], {name: file.get_tensor(name) for name in names})
+    except (SafetensorError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise Malformed(where, "is not a sketch, or is damaged: make it again with `lineage sketch`") from error
+    return None if found is None else replace(found, path=str(where))
+
+
 def _sum(arrays: Mapping[str, NDArray[Any]]) -> str:
     """BLAKE3 of the bytes of the arrays that are there, in the order of `_ARRAYS`."""
     hasher = blake3()
@@ -156,7 +174,8 @@ def _check_arrays(held: Mapping[str, NDArray[Any]], ordinary: int) -> None:
     for name in ("hashes", "special"):
         if name in held and np.any(held[name][1:] <= held[name][:-1]):
             raise ValueError(f"array {name} does not ascend")
-    if len(np.unique(held["ids"])) != sample:
+    ids = np.sort(held["ids"])
+    if np.any(ids[1:] == ids[:-1]):
         raise ValueError("two tokens have one id")
 
 

@@ -21,9 +21,8 @@ def token_hashes(tokens: Sequence[bytes]) -> NDArray[np.uint64]:
     """
     lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
     counts = -(-lengths // _WORD)
-    padded = b"".join([token.ljust(count * _WORD, b"\0") for token, count in zip(tokens, counts.tolist(), strict=True)])
-    words = np.frombuffer(padded, "<u8").astype(np.uint64)
     starts = np.cumsum(counts) - counts
+    words = _padded(b"".join(tokens), lengths, starts, int(counts.sum()))
     hashes = mix64(lengths.astype(np.uint64) * _GOLDEN)
     longest = np.argsort(-counts, kind="stable")  # those with a word j are a prefix of this
     remaining = len(tokens) - np.searchsorted(np.sort(counts), np.arange(counts.max(initial=0)), side="right")
@@ -31,3 +30,11 @@ def token_hashes(tokens: Sequence[bytes]) -> NDArray[np.uint64]:
         at = longest[:many]
         hashes[at] = mix64((hashes[at] ^ words[starts[at] + j]) * _GOLDEN)
     return hashes
+
+
+def _padded(text: bytes, lengths: NDArray[np.int64], starts: NDArray[np.int64], count: int) -> NDArray[np.uint64]:
+    """The words of all tokens, each beginning at its place in `starts`, zeros behind its bytes."""
+    made = np.zeros(count * _WORD, np.uint8)
+    shifts = starts * _WORD - (np.cumsum(lengths) - lengths)  # how far each token moves to begin with a word
+    made[np.arange(len(text)) + np.repeat(shifts, lengths)] = np.frombuffer(text, np.uint8)
+    return made.view("<u8").astype(np.uint64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from operator import ge, le
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ SORTED_RUN = 8  # tokens in the order of their text, which chance brings about o
 
 _BYTE = re.compile(rb"<0x[0-9A-Fa-f]{2}>")
 _BLANKS = b" \t\n\r\x0b\x0c"
+_IS_BLANK = np.isin(np.arange(256), np.frombuffer(_BLANKS, np.uint8))
 
 
 def token_kinds(tokens: Sequence[bytes], marked: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -61,8 +62,12 @@ def joined_from_earlier(tokens: Sequence[bytes], vocabulary: Vocabulary, kinds: 
     Those that byte-pair training makes are, all of them; those that somebody adds need not be. Where a trainer puts
     the single characters, first or last, does not matter.
     """
-    ids = dict(zip(reversed(vocabulary.tokens), reversed(vocabulary.ids.tolist()), strict=True))  # the lowest stays
-    ids |= dict.fromkeys((vocabulary.tokens[i] for i in np.flatnonzero(kinds).tolist()), -1)
+    asked = {piece for token in tokens for piece in _pieces(token)}.union(tokens)
+    ranks = np.where(kinds == ORDINARY, vocabulary.ids, -1).tolist()
+    ids: dict[bytes, int] = {}
+    for token, rank in zip(vocabulary.tokens, ranks, strict=True):
+        if token in asked:
+            ids[token] = min(rank, ids.get(token, rank))
     return np.array([_is_joined(token, ids) for token in tokens], np.uint8)
 
 
@@ -71,9 +76,9 @@ def sorted_as_text(tokens: Sequence[bytes]) -> NDArray[np.bool_]:
 
     Such an order was made by a rule that needs no other vocabulary, so that two may share it by chance.
     """
-    lower = [token.lower() for token in tokens]
-    up = np.array([a <= b for a, b in pairwise(lower)], np.bool_)
-    down = np.array([a >= b for a, b in pairwise(lower)], np.bool_)
+    lower = list(map(bytes.lower, tokens))
+    up = np.fromiter(map(le, lower, lower[1:]), np.bool_, len(lower) - 1)
+    down = np.fromiter(map(ge, lower, lower[1:]), np.bool_, len(lower) - 1)
     return _in_runs(up) | _in_runs(down)
 
 
@@ -89,10 +94,16 @@ def _in_runs(steps: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _is_joined(token: bytes, ids: Mapping[bytes, int]) -> bool:
-    own = ids[token]
+    own, pieces = ids[token], _pieces(token)
+    pairs = zip(pieces[::2], pieces[1::2], strict=True)
+    return any(ids.get(one, own) < own and ids.get(other, own) < own for one, other in pairs)
+
+
+def _pieces(token: bytes) -> list[bytes]:
+    """Both sides of every cut of a token, one behind the other; none of one that is too long to look at."""
     if len(token) > MOST_JOINED:
-        return False
-    return any(ids.get(token[:cut], own) < own and ids.get(token[cut:], own) < own for cut in range(1, len(token)))
+        return []
+    return [piece for cut in range(1, len(token)) for piece in (token[:cut], token[cut:])]
 
 
 def _lead(token: bytes) -> int:
@@ -109,14 +120,15 @@ def _at(text: NDArray[np.uint8], places: NDArray[np.int64], lengths: NDArray[np.
 
 def _counted(flags: NDArray[np.bool_], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:
     """How many of the bytes of each token have the flag."""
-    sums = np.concatenate([[0], np.cumsum(flags, dtype=np.int64)])
+    sums = np.zeros(len(flags) + 1, np.int32)  # of bytes: a vocabulary of over 2 GB is refused
+    np.cumsum(flags, dtype=np.int32, out=sums[1:])
     counted: NDArray[np.int64] = sums[ends] - sums[starts]
     return counted
 
 
 def _repeats(text: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Nothing but blanks, or one byte again and again."""
-    blank = _counted(np.isin(text, np.frombuffer(_BLANKS, np.uint8)), starts, ends) == ends - starts
+    blank = _counted(_IS_BLANK[text], starts, ends) == ends - starts
     changes = np.concatenate([[False], text[1:] != text[:-1]]) if len(text) else np.zeros(0, np.bool_)
     same = _counted(changes, np.minimum(starts + 1, ends), ends) == 0
     repeated: NDArray[np.bool_] = blank | same

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lineage.on_first_use import names_of
 
 if TYPE_CHECKING:
+    from lineage.store.anchors import TokenizerTable, tokenizer_of, tokenizer_table
     from lineage.store.catalogue_records import Known, catalogue
     from lineage.store.doctor import Finding, examine
     from lineage.store.excluding import Without
@@ -19,12 +20,15 @@ if TYPE_CHECKING:
     from lineage.store.public_addresses import addresses
     from lineage.store.rebuilding import Rebuilt, rebuild
     from lineage.store.reference import reference_index
+    from lineage.store.shipped_configurations import published_configurations
+    from lineage.store.shipped_tokenizers import reference_tokenizers
     from lineage.store.sqlite import SqliteIndex, only_one
 
 __all__ = [
-    "SKETCHES", "Finding", "Index", "Known", "MemoryIndex", "Rebuilt", "SketchFolder", "SqliteIndex", "Without",
-    "addresses", "catalogue", "examine", "holds_index", "keep_graph", "kept_graph", "models_in",
-    "only_one", "rebuild", "reference_index", "reference_tokenizers",
+    "SKETCHES", "Finding", "Index", "Known", "MemoryIndex", "Rebuilt", "SketchFolder", "SqliteIndex",
+    "TokenizerTable", "Without", "addresses", "catalogue", "examine", "holds_index", "keep_graph", "kept_graph",
+    "models_in", "only_one", "published_configurations", "rebuild", "reference_index", "reference_tokenizers",
+    "tokenizer_of", "tokenizer_table",
 ]  # fmt: skip
 
 __getattr__ = names_of(
@@ -37,5 +41,9 @@ __getattr__ = names_of(
         "models_in": "protocol",
         "only_one": "sqlite", "rebuild": "rebuilding", "reference_index": "reference",
         "reference_tokenizers": "shipped_tokenizers",
+        "published_configurations": "shipped_configurations",
+        "TokenizerTable": "anchors",
+        "tokenizer_of": "anchors",
+        "tokenizer_table": "anchors",
     },
 )  # fmt: skip

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Timings,
         UnrelatedComponent,
         Whois,
+        Witnesses,
     )
     from lineage.types.checkpoints import SUB_MODELS, Checkpoint, Declared, Meter, ReadAhead, TensorView
     from lineage.types.evidence import (
@@ -137,6 +138,7 @@ __all__ = [
     "Verification",
     "Vocabulary",
     "Whois",
+    "Witnesses",
 ]
 
 __getattr__ = names_of(
@@ -159,7 +161,7 @@ __getattr__ = names_of(
         "SUB_MODELS": "checkpoints", "Standing": "policies", "Stats": "sketch", "TensorMatch": "evidence",
         "TensorSketch": "sketch", "TensorView": "checkpoints", "Timings": "answers", "Trace": "ancestry",
         "Units": "sketch", "UnrelatedComponent": "answers", "Verdict": "words", "Verification": "policies",
-        "Whois": "answers",
+        "Whois": "answers", "Witnesses": "answers",
         "Neighbours": "tokenizers",
         "OrderTest": "tokenizers",
         "Overlap": "tokenizers",

@@ -8,7 +8,9 @@ from typing import Literal
 from lineage.types.evidence import Comparison, ComponentFinding, Excluded
 from lineage.types.facts import Fact
 from lineage.types.places import Place
+from lineage.types.settings import ConfigurationFound
 from lineage.types.sketch import CheckpointSketch
+from lineage.types.tokenizers import TokenizerComparison
 from lineage.types.words import Verdict
 
 
@@ -119,13 +121,24 @@ class Adapted:
 
 
 @dataclass(frozen=True, slots=True)
+class Witnesses:
+    """What lies beside the weights says, never mixed with them: None where there is none, or none is known.
+
+    `tokenizer` is held against the nearest known one, `configuration` against the published ones.
+    """
+
+    tokenizer: TokenizerComparison | None = None
+    configuration: ConfigurationFound | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Whois:
     """The answer of `whois`: the best comparison for each component, alternatives, limits.
 
     `nearest` is the comparison that found or, failing that, tested most; None where nothing was compared. `null` is
     what chance looks like beside these figures. `place` is where the model stands among its relatives: `ancestors` are
     the comparisons with its parents there, and with its copies. The components of an adapter are held against other
-    adapters only; `adapted` says what it is to the models.
+    adapters only; `adapted` says what it is to the models. `witnesses` take no part in any of this.
     """
 
     sketch: CheckpointSketch
@@ -141,3 +154,4 @@ class Whois:
     null: Null = Null()
     adapted: Adapted | None = None
     place: Place = Place()  # noqa: RUF009 - frozen
+    witnesses: Witnesses = Witnesses()

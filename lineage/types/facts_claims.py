@@ -273,3 +273,43 @@ class StoredUnsettled(Fact):
 
     id: ClassVar[str] = "stored-unsettled"
     schemes: tuple[str, ...]
+
+
+# -- claims of a tokenizer of one's own ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NoTokenizer(Fact):
+    """No tokenizer lies beside the weights that could be held against known ones, or too little of it could be."""
+
+    id: ClassVar[str] = "no-tokenizer"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizerNotTraced(Fact):
+    """The tokenizer comes from none of `known` ones."""
+
+    id: ClassVar[str] = "tokenizer-not-traced"
+    known: int
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizerAkin(Fact):
+    """The tokenizer and `other` have one origin; which of them came first is not measured."""
+
+    id: ClassVar[str] = "tokenizer-akin"
+    other: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizerMadeFrom(Fact):
+    """The tokenizer was made from `other`: about `tokens` stand in the same order, by chance with 10**`log10_p`.
+
+    `may_be_own` where the names suggest one maker.
+    """
+
+    id: ClassVar[str] = "tokenizer-made-from"
+    other: str
+    tokens: int
+    log10_p: float
+    may_be_own: bool

@@ -118,7 +118,7 @@ class Audit:
 class Claim:
     """One statement of a card or claims file: its kind, its value as text, its words and line there."""
 
-    kind: Literal["base-model", "relation", "licence", "parameters", "from-scratch", "quantisation"]
+    kind: Literal["base-model", "relation", "licence", "parameters", "from-scratch", "quantisation", "own-tokenizer"]
     value: str
     words: str
     line: int

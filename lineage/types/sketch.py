@@ -11,6 +11,7 @@ from lineage.types.anatomy import Part
 from lineage.types.checkpoints import Declared
 from lineage.types.facts.exclusions import Exclusion
 from lineage.types.neurons import Neurons
+from lineage.types.settings import PartConfiguration
 from lineage.types.tokenizers import TokenizerSketch
 from lineage.types.words import Depth
 
@@ -80,8 +81,8 @@ class CheckpointSketch:
 
     `family` names the sketch scheme with every parameter that must agree before two are compared. `unread` counts the
     values of weights that could not be read, which `left_out` names. `neurons` are there at full depth, of towers.
-    `tokenizer` is that of the tokenizer beside the weights, a witness of its own: it enters neither `id` nor any
-    comparison of weights.
+    `tokenizer` is that of the tokenizer beside the weights, `configuration` what its config says: witnesses of their
+    own, which enter neither `id` nor any comparison of weights.
     """
 
     id: str
@@ -100,6 +101,7 @@ class CheckpointSketch:
     unread: int = 0
     neurons: tuple[Neurons, ...] = ()
     tokenizer: TokenizerSketch | None = None
+    configuration: tuple[PartConfiguration, ...] = ()
 
     @property
     def params(self) -> int:

@@ -18,6 +18,7 @@ from lineage.sketch.sketch_file import SUFFIX, read_sketch
 from lineage.sketch.tensor_pass import Mask, sketch_tensor
 from lineage.sketch.tokenizer import sketch_tokenizer
 from lineage.sketch.tokenizer_file import TOKENIZER_SUFFIX, read_tokenizer
+from lineage.types import Meter
 
 Read = Callable[[str], object]
 BAND = 1 << 20  # bytes
@@ -48,7 +49,7 @@ def read_whole(path: str) -> None:
             found = view.rows(start, stop).shape
             if found != (stop - start, *view.shape[1:]):
                 raise AssertionError(f"rows {start} to {stop} of {view.shape} have shape {found}")
-    vocabulary = tokenizer_at(Path(path))
+    vocabulary = tokenizer_at(Path(path), Meter())
     if vocabulary is not None:
         sketch_tokenizer(vocabulary)
     parts = describe([(view.name, view.shape) for view in checkpoint.tensors], checkpoint.config).parts

@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
 from lineage import api
+from lineage.checkpoints.configuration import SETTINGS
 from lineage.types import Merge, MergePart, Trace
 from tests.cli.conftest import Desk, Run
 from tests.hand_made import FAMILY
@@ -36,6 +37,7 @@ def complaints(schema: str, document: Any) -> list[str]:
 def undocumented(schema: Any, document: Any, where: str = "$") -> set[str]:
     """Keys that a document has and its schema does not name."""
     schema = resolved(schema)
+    schema = next((one for one in map(resolved, schema.get("anyOf", ())) if "properties" in one), schema)
     if isinstance(document, list):
         return {key for item in document for key in undocumented(schema.get("items", {}), item, f"{where}[]")}
     if not isinstance(document, dict) or "properties" not in schema:
@@ -126,3 +128,17 @@ def test_every_catalogue_record():
     assert len(records) > 100
     wrong = {record.stem: complaints("catalogue.json", json.loads(record.read_text())) for record in records}
     assert {name: found for name, found in wrong.items() if found} == {}
+
+
+def test_every_published_configuration():
+    listed = json.loads((INDEX / "configurations.json").read_text(encoding="utf-8"))
+    check("configurations.json", listed)
+    names = [one["model"] for one in listed["configurations"]]
+    catalogued = {json.loads(path.read_text())["name"] for path in (INDEX / "catalogue" / "hub").glob("*.json")}
+    assert names == sorted(set(names), key=str.lower)
+    assert len(names) > 100
+    assert {name.lower() for name in names} <= {name.lower() for name in catalogued}
+    for one in listed["configurations"]:
+        for part in one["parts"]:
+            assert SETTINGS.issuperset(part["settings"]), one["model"]
+            assert one["source"].startswith("https://")

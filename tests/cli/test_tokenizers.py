@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,13 +111,18 @@ def test_what_cannot_be_read_is_one_line(run: Run, tokenizers: dict[str, Path], 
 
 
 @pytest.fixture
-def asked(run: Run, desk: Desk, tokenizers: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """`asked("extended")`: the last paragraph of whois about a model with that tokenizer, where `base` is known."""
-    known = tmp_path / "reference"
-    (known / "tokenizers").mkdir(parents=True)
+def known(tokenizers: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`base` is the one tokenizer that ships."""
+    shipped = tmp_path / "reference"
+    (shipped / "tokenizers").mkdir(parents=True)
     made = replace(api.tokenizer(tokenizers["base"]), name="the base")
-    write_tokenizer(made, known / "tokenizers" / "base.tokenizer")
-    monkeypatch.setattr("lineage.store.shipped_tokenizers.reference_folder", lambda: known)
+    write_tokenizer(made, shipped / "tokenizers" / "base.tokenizer")
+    monkeypatch.setattr("lineage.store.shipped_tokenizers.reference_folder", lambda: shipped)
+
+
+@pytest.fixture
+def asked(run: Run, desk: Desk, known, tokenizers: dict[str, Path], tmp_path: Path):
+    """`asked("extended")`: the last paragraph of whois about a model with that tokenizer, where `base` is known."""
 
     def call(name: str, *words: str) -> str:
         folder = tmp_path / f"model-{name}"
@@ -147,6 +153,60 @@ def test_whois_says_what_the_tokenizer_is_apart_from_the_weights(asked, name: st
 
 def test_whois_without_the_reference_says_nothing_of_tokenizers(asked) -> None:
     assert asked("copy", "--no-reference") == ""
+
+
+def test_a_tokenizer_of_the_users_own_models_is_found_too(
+    run: Run, desk: Desk, asked, tokenizers, tmp_path: Path
+) -> None:
+    owned = tmp_path / "ours"
+    write(owned, "tokenizer.json", tokenizers["extended"].read_bytes())
+    (owned / "model.safetensors").write_bytes(desk.child.read_bytes())
+    run("ingest", owned, "--index", desk.index)
+    assert asked("extended", "--no-reference") == "tokenizer: identical to ours; says nothing of the weights"
+    itself = run("whois", owned, "--index", desk.index)
+    assert "extended from the base, about" in " ".join(itself.out.split())
+
+
+def test_a_tokenizer_without_weights_is_asked_about(run: Run, desk: Desk, known, tokenizers, tmp_path: Path) -> None:
+    run("ingest", desk.stranger, "--index", desk.index)
+    folder = tmp_path / "alone"
+    path = write(folder, "tokenizer.json", tokenizers["extended"].read_bytes())
+    said = run("whois", path, "--index", desk.index)
+    assert said.code == 0
+    assert "EXTENDED from the base" in " ".join(said.out.split())
+    assert "EXTENDED from the base" in " ".join(run("whois", folder, "--index", desk.index).out.split())
+    answer = run("whois", path, "--index", desk.index, "--json").json
+    check("compare-tokenizers.json", answer)
+    assert (answer["relation"], answer["b"]) == ("extended", "the base")
+    alone = run("whois", path, "--index", desk.index, "--no-reference")
+    assert (alone.code, "no tokenizer is known" in alone.err) == (10, True)
+    assert run("whois", path, "--report", folder / "page.html").code == 2
+
+
+def test_the_witness_stands_apart_in_json_page_and_audit(asked, run: Run, desk: Desk, tmp_path: Path) -> None:
+    page, seite = tmp_path / "en.html", tmp_path / "ko.html"
+    asked("extended", "--report", page)
+    folder, where = tmp_path / "model-extended", ("--index", desk.index)
+    answer = run("whois", folder, *where, "--json").json
+    check("whois.json", answer)
+    witness = answer["witnesses"]["tokenizer"]
+    assert (witness["relation"], witness["parent"], witness["b"]) == ("extended", "b", "the base")
+    assert witness["fact"]["id"] == "known-tokenizer"
+    assert {one["id"] for one in witness["facts"]} >= {"shared-tokens", "tokens-in-order", "tokenizers-are-shared"}
+    assert "tokenizer" not in json.dumps({key: answer[key] for key in answer if key not in ("checkpoint", "witnesses")})
+    run("whois", folder, *where, "--report", seite, "--lang", "ko")
+    assert "extended from the base, about" in section_of(page, "witnesses")
+    assert "the base 토크나이저를 확장한 것" in section_of(seite, "witnesses")
+    for policy, is_said in (("from-scratch", True), ("t-class", True), ("licence", False)):
+        said = run("audit", folder, *where, "--policy", policy)
+        assert ("tokenizer: extended from the base" in " ".join(said.out.split())) == is_said
+        check("audit.json", run("audit", folder, *where, "--policy", policy, "--json").json)
+
+
+def section_of(page: Path, key: str) -> str:
+    text = page.read_text(encoding="utf-8")
+    start = text.index(f'<section id="{key}"')
+    return text[start : text.index("</section>", start)]
 
 
 def test_every_shipped_tokenizer_is_small_and_found_as_itself() -> None:

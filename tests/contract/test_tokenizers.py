@@ -12,6 +12,7 @@ from lineage.checkpoints.tokenizers import open_tokenizer, tokenizer_at
 from lineage.errors import CheckpointError
 from lineage.match.tokenizers import compare_tokenizers
 from lineage.sketch import sketch_tokenizer
+from lineage.types import Meter
 from tests.tokenizer_files import FILES, hangul, pool, trained, write
 
 TOKENS = [*trained(pool(2500), 1500, seed=1), *hangul(100), " caf\u00e9", "\U0001f600\U0001f680"]
@@ -36,7 +37,7 @@ class TestEveryFormat:
         found = opened(name, tmp_path, TOKENS)
         again = open_tokenizer(tmp_path / name)
         assert again.tokens == found.tokens
-        beside = tokenizer_at(tmp_path / name)
+        beside = tokenizer_at(tmp_path / name, Meter())
         assert beside is not None
         assert beside.tokens == found.tokens
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lineage.checkpoints.io.quoting import quoted
 from lineage.checkpoints.tokenizers.spelling import Spelling, is_byte, looks_special, spelling_of, to_bytes
@@ -42,13 +44,11 @@ def vocabulary(entries: Entries, name: str) -> Vocabulary:
     Raises Malformed for ids that are none or come twice, and for more or longer tokens than any tokenizer has.
     """
     _check(entries)
-    order = np.argsort(np.asarray(entries.ids, np.int64), kind="stable")
-    ids = np.asarray(entries.ids, np.int64)[order]
+    ids, texts = _in_order(np.asarray(entries.ids, np.int64), entries.texts)
     if np.any(ids[1:] == ids[:-1]):
         twice = int(ids[1:][ids[1:] == ids[:-1]][0])
         raise Malformed(entries.path, f"gives the id {twice:,} to two tokens")
-    texts = [entries.texts[i] for i in order.tolist()]
-    marked = np.array([int(i) in entries.marked for i in ids.tolist()], np.bool_)
+    marked = np.isin(ids, np.fromiter(entries.marked, np.int64, len(entries.marked)))
     tokens, special = _spelled(texts, ids.tolist(), marked.tolist(), entries.spelling)
     if max(map(len, tokens)) > MAX_TOKEN:
         raise Malformed(entries.path, f"holds a token of more than {MAX_TOKEN:,} bytes: this is no vocabulary")
@@ -65,6 +65,18 @@ def vocabulary(entries: Entries, name: str) -> Vocabulary:
     )
 
 
+def _in_order(
+    ids: NDArray[np.int64], texts: Sequence[str] | Sequence[bytes]
+) -> tuple[NDArray[np.int64], Sequence[str] | Sequence[bytes]]:
+    """Both by id; most files are written so."""
+    if np.all(ids[1:] > ids[:-1]):
+        return ids, texts
+    order = np.argsort(ids, kind="stable")
+    places = np.empty(len(texts), np.object_)
+    places[:] = texts
+    return ids[order], places[order].tolist()
+
+
 def _check(entries: Entries) -> None:
     if not entries.ids:
         raise Malformed(entries.path, "holds no tokens")
@@ -76,20 +88,29 @@ def _check(entries: Entries) -> None:
 
 
 def _spelled(
-    texts: list[str] | list[bytes], ids: list[int], marked: list[bool], spelling: Spelling | None
+    texts: Sequence[str] | Sequence[bytes], ids: list[int], marked: list[bool], spelling: Spelling | None
 ) -> tuple[list[bytes], tuple[tuple[str, int], ...]]:
     """The bytes of each token, and the special ones as the file writes them."""
     if texts and isinstance(texts[0], bytes):
         return [text for text in texts if isinstance(text, bytes)], ()  # such formats mark none
     written = [text for text in texts if isinstance(text, str)]
-    apart = [m or looks_special(t) for t, m in zip(written, marked, strict=True)]
-    ordinary = [t for t, special in zip(written, apart, strict=True) if not special]
-    made = iter(to_bytes(ordinary, spelling or spelling_of(ordinary)))
-    tokens = [
-        t.encode("utf-8", "replace") if special else next(made) for t, special in zip(written, apart, strict=True)
+    apart = [
+        i for i, (t, m) in enumerate(zip(written, marked, strict=True)) if m or (t[:1] in "<[" and looks_special(t))
     ]
-    named = tuple((t[:MAX_NAME], i) for t, i, s in zip(written, ids, apart, strict=True) if s and not is_byte(t))
-    return tokens, named
+    is_ordinary = np.ones(len(written), np.bool_)
+    is_ordinary[apart] = False
+    ordinary = list(compress(written, is_ordinary.tolist()))
+    tokens = to_bytes(ordinary, spelling or spelling_of(ordinary))
+    named = tuple((written[i][:MAX_NAME], ids[i]) for i in apart if not is_byte(written[i]))
+    return _with(tokens, {place: written[place].encode("utf-8", "replace") for place in apart}), named
+
+
+def _with(tokens: list[bytes], others: Mapping[int, bytes]) -> list[bytes]:
+    """All tokens in their places: `others` by place, in order, the rest between them."""
+    made: list[bytes] = []
+    for passed, (place, token) in enumerate(others.items()):
+        made += [*tokens[len(made) - passed : place - passed], token]
+    return made + tokens[len(made) - len(others) :]
 
 
 def _pattern(text: str | None) -> str | None:
@@ -99,16 +120,16 @@ def _pattern(text: str | None) -> str | None:
 def as_texts(path: Path, values: Iterable[object], what: str) -> list[str]:
     """Insist that every value is a text. Raises Malformed."""
     texts = list(values)
-    for text in texts:
-        if not isinstance(text, str):
-            raise Malformed(path, f"{what} holds {quoted(str(text))}, which is no text")
+    if set(map(type, texts)) - {str}:
+        text = next(text for text in texts if not isinstance(text, str))
+        raise Malformed(path, f"{what} holds {quoted(str(text))}, which is no text")
     return texts  # type: ignore[return-value]
 
 
 def as_ids(path: Path, values: Iterable[object], what: str) -> list[int]:
     """Insist that every value is a whole number. Raises Malformed."""
     numbers = list(values)
-    for number in numbers:
-        if type(number) is not int:
-            raise Malformed(path, f"{what} has the id {quoted(str(number))}, which is no whole number")
+    if set(map(type, numbers)) - {int}:
+        number = next(number for number in numbers if type(number) is not int)
+        raise Malformed(path, f"{what} has the id {quoted(str(number))}, which is no whole number")
     return numbers  # type: ignore[return-value]

@@ -16,7 +16,7 @@ from lineage.checkpoints.tokenizers.gguf import read_gguf_vocabulary
 from lineage.checkpoints.tokenizers.lists import is_vocab_json, read_vocab_json, read_vocab_txt
 from lineage.checkpoints.tokenizers.sentencepiece import looks_like_sentencepiece, read_sentencepiece
 from lineage.checkpoints.tokenizers.tiktoken import is_tekken, looks_like_ranks, read_ranks, read_tekken
-from lineage.checkpoints.tokenizers.tokenizer_json import is_tokenizer_json, read_tokenizer_json
+from lineage.checkpoints.tokenizers.tokenizer_json import is_tokenizer_json, read_tokenizer_json, without_merges
 from lineage.errors import Malformed, NoWeights, UnsupportedFormat
 from lineage.types import Meter, Vocabulary
 
@@ -39,12 +39,7 @@ def open_tokenizer(path: str | Path) -> Vocabulary:
     Nothing is executed, no expression of a file is run. Raises UnsupportedFormat where there is no tokenizer,
     Truncated, Malformed, Unreachable, CheckpointError.
     """
-    if is_remote(path):
-        located = locate(str(path))
-        place, name = located.place, "/".join(located.naming.parts[-2:])
-    else:
-        place = DiskFolder(Path(path), Meter()) if Path(path).is_dir() else PositionedFile(Path(path), Meter())
-        name = Path(path).absolute().name
+    place, name = _placed(path, Meter())
     if isinstance(place, PositionedFile):
         return vocabulary(_read(place), name)
     file = tokenizer_in(place)
@@ -53,19 +48,22 @@ def open_tokenizer(path: str | Path) -> Vocabulary:
     return vocabulary(_read(file), name)
 
 
-def tokenizer_at(path: Path) -> Vocabulary | None:
-    """The tokenizer beside the weights at `path` on disk: that of a folder, or of a GGUF file; None without one.
+def tokenizer_at(path: str | Path, meter: Meter) -> Vocabulary | None:
+    """The tokenizer beside the weights at a path or an address: that of a folder, or of a GGUF file; None without one.
 
-    Raises CheckpointError.
+    What is read for it is counted into `meter`. Raises CheckpointError.
     """
-    if path.is_dir():
-        file = tokenizer_in(DiskFolder(path, Meter()))
-    else:
-        file = PositionedFile(path, Meter()) if path.suffix.lower() == ".gguf" else None
+    place, name = _placed(path, meter)
+    file = tokenizer_in(place) if not isinstance(place, PositionedFile) else place
+    if file is None or (file is place and file.path.suffix.lower() != ".gguf"):
+        return None
     try:
-        return None if file is None else vocabulary(_read(file), path.absolute().name)
+        return vocabulary(_read(file), name)
     except UnsupportedFormat:
         return None
+    finally:
+        if place.meter is not meter:
+            meter.bytes_read += place.meter.bytes_read
 
 
 def is_tokenizer_alone(path: str | Path) -> bool:
@@ -93,15 +91,24 @@ def tokenizer_in(folder: Folder) -> PositionedFile | None:
     return None
 
 
+def _placed(path: str | Path, meter: Meter) -> tuple[Folder | PositionedFile, str]:
+    """What lies at a path or an address, and what its model is called; a server's reads have a meter of their own."""
+    if is_remote(path):
+        located = locate(str(path))
+        return located.place, "/".join(located.naming.parts[-2:])
+    where = Path(path)
+    return DiskFolder(where, meter) if where.is_dir() else PositionedFile(where, meter), where.absolute().name
+
+
 def _read(file: PositionedFile) -> Entries:
     head = file.head(_HEAD)
     if head.startswith(MAGIC):
         return read_gguf_vocabulary(file)
     if file.size > MAX_FILE:
         raise Malformed(file.path, f"is {file.size:,} bytes long, more than the {MAX_FILE:,} of any tokenizer")
-    if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{":
-        return _of_json(file.path, strict_json.read_object(file, MAX_FILE))
     content = read(file, 0, file.size)
+    if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{":
+        return _of_json(file.path, strict_json.parse_object(file.path, without_merges(content), "this file"))
     if looks_like_sentencepiece(head):
         return read_sentencepiece(file.path, content)
     if looks_like_ranks(head):

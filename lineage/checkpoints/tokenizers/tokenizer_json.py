@@ -5,6 +5,7 @@ Format: https://github.com/huggingface/tokenizers. Merges are passed over: conve
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,37 @@ from lineage.checkpoints.tokenizers.entries import Entries, as_ids, as_texts
 from lineage.checkpoints.tokenizers.spelling import Spelling
 from lineage.errors import Malformed
 
+_MERGES = b'"merges"'
+_LIST = re.compile(rb"\s*+:\s*+\[")
+_NEXT_KEY = re.compile(rb'\][\s}]*+,\s*+"(?:[^"\\\x00-\x1f]++|\\.)*+"\s*+:')
+_END = re.compile(rb"\]\s*+\}\s*+\}\s*+\Z")
+_TAIL = 256  # bytes, in which a file that ends with its merges does so
 ALGORITHMS = ("BPE", "Unigram", "WordPiece", "WordLevel")
 _MAX_STEPS = 64  # of a pre-tokenizer
 _MAX_DEPTH = 4
+
+
+def without_merges(content: bytes) -> bytes:
+    """The text of a file without its merges, where these stand last: they are most of it, and nothing here reads them.
+
+    What is behind the last key of that name has to end as the last list of a model does, and may have no key behind
+    another list; whatever is laid out otherwise stays as it is.
+    """
+    end, begin = _END.search(content, max(0, len(content) - _TAIL)), _last_merges(content)
+    if begin is None or end is None or _NEXT_KEY.search(content, begin, end.end()):
+        return content
+    return content[:begin] + content[end.start() :]
+
+
+def _last_merges(content: bytes) -> int | None:
+    """Where the list of the last key of that name begins; a text of it that is no key stands in other lists."""
+    key = content.rfind(_MERGES)
+    while key > 0:
+        found = _LIST.match(content, key + len(_MERGES))
+        if found is not None and content[key - 1 : key] != b"\\":
+            return found.end()
+        key = content.rfind(_MERGES, 0, key)
+    return None
 
 
 def is_tokenizer_json(value: Any) -> bool:

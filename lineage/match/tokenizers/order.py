@@ -62,6 +62,8 @@ def log10_tail(total: int, windows: int) -> float:
     low, high = 0.0, _STEEPEST  # the tilt at which the mean of the tilted windows is the total: Chernoff's best
     for _ in range(100):
         middle = (low + high) / 2
+        if middle in (low, high):
+            break
         low, high = (middle, high) if windows * _tilted(counts, middle)[0] < total else (low, middle)
     tilt = low
     return min(0.0, (windows * _tilted(counts, tilt)[1] - tilt * total) / math.log(10))

@@ -6,34 +6,41 @@ from collections.abc import Sequence
 
 from lineage.match.tokenizers.comparing import KEPT, compare_tokenizers
 from lineage.match.tokenizers.shared import neighbours, shared_sample
-from lineage.types import TokenizerComparison, TokenizerSketch
+from lineage.types import Neighbours, TokenizerComparison, TokenizerSketch
 
 _NEAREST = ("identical", "extended", "pruned", "merged", "replaced", "reordered", "siblings")
 
 
-def nearest_tokenizer(asked: TokenizerSketch, known: Sequence[TokenizerSketch]) -> TokenizerComparison | None:
+def nearest_tokenizer(
+    asked: TokenizerSketch, known: Sequence[TokenizerSketch], more: int = 0
+) -> TokenizerComparison | None:
     """Compare with every known one whose neighbours are kept, or that has the same tokens; None without any known.
+
+    `more` were looked at besides, and are none of these: what is found is corrected for them, too.
 
     Copies come first, then what it comes from, then other relatives; of these the ones that share more in order, and
     then those with the same special tokens. Where none is related, the one that shares most of its tokens with it: that
     is what people are misled by.
     """
-    related = [
-        found
-        for one in known
-        if _may_be_related(asked, one)
-        and (found := compare_tokenizers(asked, one, len(known))).relation not in ("independent", "inconclusive")
-    ]
-    if related:
+    compared = len(known) + more
+    same = [one for one in known if asked.content == one.content]
+    if copies := [found for found in _related(asked, same, compared) if found.relation == "identical"]:
+        return min(copies, key=_distance)
+    near = [one for one in known if is_near(neighbours(asked, one), is_same=asked.content == one.content)]
+    if related := _related(asked, near, compared):
         return min(related, key=_distance)
     most = max(known, key=lambda one: _overlap(asked, one), default=None)
-    return None if most is None else compare_tokenizers(asked, most, len(known))
+    return None if most is None else compare_tokenizers(asked, most, compared)
 
 
-def _may_be_related(a: TokenizerSketch, b: TokenizerSketch) -> bool:
-    """What the comparison itself asks for, and takes a tenth of the time."""
-    near = neighbours(a, b)
-    return a.content == b.content or near.kept >= KEPT * near.anchors > 0
+def _related(asked: TokenizerSketch, near: Sequence[TokenizerSketch], compared: int) -> list[TokenizerComparison]:
+    found = (compare_tokenizers(asked, one, compared) for one in near)
+    return [one for one in found if one.relation not in ("independent", "inconclusive")]
+
+
+def is_near(near: Neighbours, *, is_same: bool) -> bool:
+    """Whether two may be related: what the comparison itself asks for, in a tenth of its time."""
+    return is_same or near.kept >= KEPT * near.anchors > 0
 
 
 def _distance(found: TokenizerComparison) -> tuple[bool, bool, int, int, int, str]:

@@ -18,6 +18,7 @@ from lineage.report.html.shares import component_table, share_bar
 from lineage.report.html.texts import Texts as Say
 from lineage.report.html.texts import texts
 from lineage.report.html.verdict import badge, paragraph
+from lineage.report.html.witnesses import witnesses
 from lineage.report.html.wording import NONE, model
 from lineage.report.words import Language
 from lineage.types import CheckpointSketch, Lineage, Whois
@@ -41,6 +42,7 @@ def whois_page(answer: Whois, version: str, relatives: Lineage | None = None, la
         "direction": findings.directions(say, answer),
         "alternatives": findings.alternatives(say, answer) if adapted is None else None,
         "declared": findings.declared(say, answer),
+        "witnesses": witnesses(say, answer),
         "limits": findings.limits(say, answer),
         "method": findings.method(say, answer, version),
         "data": _data(say),

@@ -10,6 +10,8 @@ from lineage.report.figures import finite, percent, phrase, plain
 from lineage.report.json import checkpoint, inherited_parts
 from lineage.report.text.canvas import JOINT, Canvas
 from lineage.report.text.inherited import named
+from lineage.report.text.witnesses import witness_lines
+from lineage.report.witness_json import witnesses_value
 from lineage.report.words import text, texts
 from lineage.report.words.policy_en import name, names_ancestor
 from lineage.types import Audit, Descent, Direction, PolicyFinding, PolicyVerdict, Standing
@@ -42,6 +44,9 @@ def audit_screen(audit: Audit, width: int = 100, colour: bool = False) -> str:
     if rows:
         canvas.table(rows)
     _ancestors(canvas, audit.descents)
+    if audit.policy != "licence":
+        for line in witness_lines(audit.answer.witnesses):
+            canvas.line(line, indent=2)
     limits = audit.answer.limits
     reach = "" if limits.min_detectable_r is None else f"; would have seen r >= {limits.min_detectable_r:.2f}"
     canvas.line(f"searched: {limits.models_searched:,} models (index {limits.index_id}){reach}", indent=2)
@@ -76,6 +81,7 @@ def audit_value(audit: Audit) -> dict[str, Any]:
         "notes": [text(note) for note in audit.notes],
         "note_facts": [fact_value(note) for note in audit.notes],
         "sources": list(audit.sources),
+        "witnesses": witnesses_value(audit.answer.witnesses),
     }
 
 

@@ -42,6 +42,7 @@ from lineage.types import (
     TensorMatch,
     Verdict,
     Whois,
+    Witnesses,
 )
 from lineage.types.facts import Fact
 from lineage.types.relations import NOTHING_FOUND
@@ -85,7 +86,16 @@ def whois_screen(answer: Whois, width: int = 100, colour: bool = False) -> str:
     canvas.line(_limits(answer), indent=2)
     if answer.limits.not_tested:
         canvas.line(f"not tested: {'; '.join(texts(answer.limits.not_tested))}", indent=2)
+    _witnesses(canvas, answer.witnesses)
     return canvas.text()
+
+
+def _witnesses(canvas: Canvas, found: Witnesses) -> None:
+    if found.tokenizer is not None or found.configuration is not None:
+        from lineage.report.text.witnesses import witness_lines  # most models come without
+
+        for line in witness_lines(found):
+            canvas.line(line, indent=2)
 
 
 def compare_screen(

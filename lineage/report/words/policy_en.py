@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lineage.report.figures import correlation, percent, score
+from lineage.report.figures import correlation, p_value, percent, score
 from lineage.report.words import en
 from lineage.report.words.templates import filled, words_of
 from lineage.types import Certainty
@@ -44,6 +44,7 @@ _FIGURES: Mapping[str, Callable[[Any], str]] = {
     "models": lambda models: f"{models:,}",
     "reach": lambda reach: "1 (no other part to test it against)" if reach is None else f"{reach:.2f}",
     "nearest": lambda nearest: "nothing" if nearest is None else nearest,
+    "tokenizers": lambda known: f"{known:,}",
     "bound": lambda bound: "no class" if bound is None else bound,
     "limit": lambda limit: limit.text,
     "unsure": lambda unsure: unsure.text,
@@ -180,4 +181,12 @@ TEXTS: dict[str, Callable[[Any], str]] = {
     "stored-in-bits": lambda f: f"{_stored(f.schemes)}, {f.bits} bits a weight",
     "off-levels": lambda f: f"{_stored(f.schemes)}, and their values do not lie on {f.levels} levels",
     "stored-unsettled": lambda f: f"{_stored(f.schemes)}, which does not settle it",
+    # claims of a tokenizer of one's own
+    "no-tokenizer": lambda _: "there is no tokenizer beside the weights that could be held against known ones",
+    "tokenizer-not-traced": lambda f: f"it comes from none of {f.known:,} known ones; this does not prove the claim",
+    "tokenizer-akin": lambda f: f"it and that of {f.other} have one origin; which came first is not measured",
+    "tokenizer-made-from": lambda f: (
+        f"it was made from that of {f.other}: about {f.tokens:,} tokens in the same order, {p_value(f.log10_p)}"
+        + (", which may be an earlier one by the same maker" if f.may_be_own else "")
+    ),
 }

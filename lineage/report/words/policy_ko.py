@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lineage.report.figures import correlation, percent, score
+from lineage.report.figures import correlation, p_value, percent, score
 from lineage.report.words import ko, rules_ko
 from lineage.report.words.templates import filled
 from lineage.types import Certainty, Relation, Verdict
@@ -90,6 +90,7 @@ _FIGURES: Mapping[str, Callable[[Any], str]] = {
     "models": lambda models: f"{models:,}",
     "reach": lambda reach: "1(견줄 다른 부분이 없음)" if reach is None else f"{reach:.2f}",
     "nearest": lambda nearest: "알려진" if nearest is None else nearest,
+    "tokenizers": lambda known: f"{known:,}",
     "bound": lambda bound: "등급 없음" if bound is None else bound,
     "limit": _quoted,
     "unsure": _quoted,
@@ -234,4 +235,14 @@ TEXTS: dict[str, Callable[[Any], str]] = {
     "stored-in-bits": lambda f: f"{_stored(f.schemes)} 가중치 하나에 {f.bits}비트입니다.",
     "off-levels": lambda f: f"{_stored(f.schemes)} 값이 {f.levels}단계 위에 놓여 있지 않습니다.",
     "stored-unsettled": lambda f: f"{_stored(f.schemes)} 이것으로는 정해지지 않습니다.",
+    # claims of a tokenizer of one's own
+    "no-tokenizer": lambda _: "가중치 곁에 알려진 것과 견줄 수 있는 토크나이저가 없습니다.",
+    "tokenizer-not-traced": lambda f: (
+        f"알려진 토크나이저 {f.known:,}개 가운데 어느 것에서도 오지 않았습니다. 그렇다고 주장이 증명되지는 않습니다."
+    ),
+    "tokenizer-akin": lambda f: f"{f.other} 토크나이저와 기원이 같습니다. 어느 쪽이 먼저인지는 측정되지 않았습니다.",
+    "tokenizer-made-from": lambda f: (
+        f"{f.other} 토크나이저에서 만들어졌습니다. 토큰 약 {f.tokens:,}개가 같은 순서이며 {p_value(f.log10_p)}입니다."
+        + (" 같은 이가 만든 이전 것일 수 있습니다." if f.may_be_own else "")
+    ),
 }

@@ -113,6 +113,21 @@ TEXTS: Mapping[str, str] = {
     "rule.t-class.published-architecture": (_NONE + " 구조는 공개된 구조인 {architecture}이며 바꾸었을 수도 있습니다."),
     "rule.t-class.nothing-to-go-by": _NONE + " 구조가 여기에 알려져 있지 않아 가중치로는 상한을 정할 수 없습니다.",
     "rule.t-class.not-tested": _LITTLE,
+    "rule.t-class.tokenizer-taken": (
+        "토크나이저가 {tokenizer} 토크나이저에서 만들어졌습니다. 그것이 만든 이 자신의 것이 아니라면, T5가 요구하는"
+        " 독자 토크나이저가 아닙니다."
+    ),
+    "rule.t-class.tokenizer-open": (
+        "토크나이저가 {tokenizer} 토크나이저와 같거나 이어져 있으며, 어느 쪽이 먼저인지는 측정되지 않았습니다."
+        " {tokenizer} 쪽이 먼저라면 T5가 요구하는 독자 토크나이저가 아닙니다."
+    ),
+    "rule.t-class.tokenizer-own": (
+        "토크나이저가 알려진 {tokenizers}개 가운데 어느 것에서도 오지 않았습니다. 상한을 정하지 않습니다."
+    ),
+    "rule.t-class.settings-of-another": (
+        "텍스트 부분의 설정 가운데 {settings-of} 모델에서 알려진 {settings}개가 모두 같습니다. {settings-of} 쪽이"
+        " 먼저라면 설정값을 그대로 쓴 것입니다."
+    ),
     # licences
     "licence.bsd-3-clause-lbnl.unsure": (
         "연구소에 넘긴 개선 사항은 연구소에 사용이 허락되므로 마지막 문단을 읽어야 합니다."

@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lineage.checkpoints.tokenizers import open_tokenizer, tokenizer_at
 from lineage.checkpoints.tokenizers.spelling import spelling_of, to_bytes
+from lineage.checkpoints.tokenizers.tokenizer_json import without_merges
 from lineage.errors import UnsupportedFormat
+from lineage.types import Meter
 from tests.tokenizer_files import CHARACTER, byte_level, pieced, pool, ranks, spaced, tokenizer_json, vocab_json, write
 
 WORDS = pool(300)
@@ -61,7 +65,7 @@ def test_the_file_that_says_most_is_read(tmp_path: Path) -> None:
 
 def test_a_folder_without_one_says_so(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no vocabulary")
-    assert tokenizer_at(tmp_path) is None
+    assert tokenizer_at(tmp_path, Meter()) is None
     with pytest.raises(UnsupportedFormat, match="holds no tokenizer: name its file"):
         open_tokenizer(tmp_path)
 
@@ -97,3 +101,62 @@ def test_a_tokenizer_at_a_hub_is_read(hub: Callable[..., object], tmp_path: Path
     hub({"acme/nova": tmp_path})
     assert open_tokenizer("hf:acme/nova").tokens == open_tokenizer(tmp_path).tokens
     assert open_tokenizer("hf:acme/nova/tokenizer.json").tokens == open_tokenizer(tmp_path).tokens
+
+
+MODEL = {"model": {"type": "BPE", "vocab": {"a": 0, "merges": 1, '"': 2}, "merges": ["a merges", '" a', "],", "\\ \\"]}}
+
+
+def layouts(value: dict[str, object]) -> list[bytes]:
+    return [
+        json.dumps(value).encode(),
+        json.dumps(value, indent=2).encode(),
+        json.dumps(value, indent=1).encode() + b"\n",
+    ]
+
+
+@pytest.mark.parametrize("content", layouts(MODEL))
+def test_merges_that_stand_last_are_passed_over_unread(content: bytes) -> None:
+    cut = without_merges(content)
+    assert len(cut) < len(content)
+    assert json.loads(cut) == {"model": {**MODEL["model"], "merges": []}}
+    pairs = {"model": {**MODEL["model"], "merges": [["a", "b"], ["],", '":'], ["\n", '"merges":[']]}}
+    for text in layouts(pairs):
+        assert json.loads(without_merges(text)) == json.loads(cut)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"model": {"merges": ["a b"], "vocab": {"a": 0}}},
+        {"model": {"merges": ["a b"], "vocab": [["a", 0]]}},
+        {"model": {"vocab": {"a": 0}, "merges": ["a b"]}, "added_tokens": [{"id": 1, "content": "x"}]},
+        {"model": {"vocab": {"merges": 0, 'merges":[': 1}}},
+        {"model": {"vocab": {"a": 0}, "merges": ["a b"], "other": ["c"]}},
+        {"model": {"vocab": {"a": 0}, "merges": []}, "decoder": {"decoders": [1]}},
+    ],
+)
+def test_a_file_that_is_laid_out_otherwise_stays_as_it_is(value: dict[str, object]) -> None:
+    for content in layouts(value):
+        assert without_merges(content) == content
+
+
+@given(
+    st.recursive(
+        st.text(alphabet='a"\\[]{},: \n', max_size=6),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["merges", "vocab", "m"]), inner),
+        max_leaves=12,
+    ),
+    st.sampled_from([None, 1]),
+)
+def test_whatever_is_cut_is_nothing_but_merges(inner: object, indent: int | None) -> None:
+    for more in ({}, {"decoder": {"m": inner}}):
+        value = {"model": {"vocab": inner, "merges": inner}, **more}
+        found = json.loads(without_merges(json.dumps(value, indent=indent).encode()))
+        assert found in (value, {**value, "model": {"vocab": inner, "merges": []}})
+
+
+@given(st.lists(st.text(max_size=5)), st.booleans())
+def test_many_texts_at_once_are_the_same_as_one_by_one(texts: list[str], spaced: bool) -> None:
+    texts = [*texts, "\U0010fffd\U0010fffe"] if len(texts) % 3 == 0 else texts
+    naive = [(text.replace("\u2581", " ") if spaced else text).encode("utf-8", "replace") for text in texts]
+    assert to_bytes(texts, "sentencepiece" if spaced else "plain") == naive

@@ -65,6 +65,43 @@ def test_training_from_scratch(sentence, value):
     assert [c.value for c in statements(sentence, NAME) if c.kind == "from-scratch"] == [value]
 
 
+@pytest.mark.parametrize(
+    ("sentence", "value"),
+    [
+        ("We trained our own tokenizer on Korean text.", "yes"),
+        ("The model uses its own tokenizer with 150k tokens.", "yes"),
+        ("- **In-house tokenizer** of 196,608 tokens", "yes"),
+        ("The tokenizer was trained from scratch.", "yes"),
+        ("Nova-9B has a self-developed BPE tokenizer.", "yes"),
+        ("자체 토크나이저를 개발했습니다.", "yes"),
+        ("이 모델은 자체 개발한 토크나이저를 사용합니다.", "yes"),
+        ("토크나이저는 처음부터 직접 학습했습니다.", "yes"),
+        ("Our own tokenizer is based on that of Llama 3.", "unclear"),
+        ("It does not have its own tokenizer.", "unclear"),
+        ("Llama 3 has its own tokenizer.", "unclear"),
+        ("You can use your own tokenizer.", None),
+        ("Our own tokenizer extends cl100k.", "unclear"),
+        ("기존 토크나이저를 확장해 자체 토크나이저를 만들었습니다.", "unclear"),
+        ("Load the tokenizer with AutoTokenizer.", None),
+        ("토크나이저는 Qwen2의 것을 사용합니다.", None),
+    ],
+)
+def test_a_tokenizer_of_ones_own(sentence, value):
+    found = [c.value for c in statements(sentence, NAME) if c.kind == "own-tokenizer"]
+    assert found == ([] if value is None else [value])
+
+
+def test_a_card_and_a_file_can_state_a_tokenizer_of_ones_own(tmp_path):
+    assert ("own-tokenizer", "yes", 2) in said("---\nown_tokenizer: true\n---\n")
+    assert ("own-tokenizer", "unclear", 4) in said("---\nbase_model: org/B\n---\nWe trained our own tokenizer.\n")
+    toml = tmp_path / "claims.toml"
+    toml.write_text("own_tokenizer = true\n")
+    assert [(c.kind, c.value, c.line) for c in read_claims(toml, NAME)] == [("own-tokenizer", "yes", 1)]
+    toml.write_text('own_tokenizer = "yes"\n')
+    with pytest.raises(Malformed, match="own_tokenizer is true or false"):
+        read_claims(toml, NAME)
+
+
 @pytest.mark.parametrize("text", ["Start from scratch.", "```\ntrained from scratch\n```", "Training took a week."])
 def test_other_sentences_claim_nothing(text):
     assert [c for c in statements(text, NAME) if c.kind == "from-scratch"] == []

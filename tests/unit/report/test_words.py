@@ -30,7 +30,7 @@ def values(hint: Any) -> list[Any]:
         (inner, *_) = get_args(hint)
         return [(values(inner)[0],), tuple(values(inner)[:2])]
     plain: dict[Any, list[Any]] = {
-        bool: [False, True], int: [1, 1234], float: [0.25, 0.875], str: ["Nova <b>", "other"], type(None): [None],
+        bool: [False, True], int: [1, 1234], float: [0.25, 0.875, -7.5], str: ["Nova <b>", "other"], type(None): [None],
     }  # fmt: skip
     return plain[hint]
 

@@ -36,6 +36,7 @@ from lineage.types.facts_claims import (
     NothingChanged,
     NothingInherited,
     NotIndexed,
+    NoTokenizer,
     NoTrace,
     OffLevels,
     OtherRelation,
@@ -44,6 +45,9 @@ from lineage.types.facts_claims import (
     StoredAs,
     StoredInBits,
     StoredUnsettled,
+    TokenizerAkin,
+    TokenizerMadeFrom,
+    TokenizerNotTraced,
     UnclearSubject,
     UnknownRelation,
 )
@@ -94,6 +98,8 @@ SAMPLES: tuple[Fact, ...] = (
     NothingInherited(40, None), NothingInherited(40, 0.03), EarlierState(LINE),
     PartsInherited(("vision encoder", None), 0.5, LINE), NoBits(("bfloat16",), "gptq"), StoredAs(()),
     StoredInBits(("ggml q8_0", "float32"), 8), OffLevels(("float16",), 16), StoredUnsettled(("float16",)),
+    NoTokenizer(), TokenizerNotTraced(33), TokenizerAkin("Llama 3"), TokenizerMadeFrom("cl100k", 99981, -300.5, False),
+    TokenizerMadeFrom("cl100k", 99981, -300.5, True),
 )  # fmt: skip
 
 KINDS = {

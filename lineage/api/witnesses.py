@@ -1,0 +1,73 @@
+"""What lies beside the weights of a model, held against what is known of public models and of an index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeGuard
+
+from lineage import store
+from lineage.types import CheckpointSketch, TokenizerComparison, TokenizerSketch, Whois, Witnesses
+from lineage.types.settings import ConfigurationFound
+
+if TYPE_CHECKING:
+    from lineage.store import Index, SqliteIndex
+
+
+def witnessed(answer: Whois, searched: Iterable[Index], reference: bool) -> Whois:
+    """An answer with its witnesses: the nearest tokenizer, and the nearest published configurations.
+
+    None where the model has no such thing, or none is known. Raises Malformed for a damaged reference.
+    """
+    asked = answer.sketch
+    tokenizer = None if asked.tokenizer is None else nearest(asked.tokenizer, searched, reference, asked.id)
+    configuration = _configuration(asked) if reference and asked.configuration else None
+    return replace(answer, witnesses=Witnesses(tokenizer, configuration))
+
+
+def nearest(
+    tokenizer: TokenizerSketch, searched: Iterable[Index], reference: bool, model: str | None = None
+) -> TokenizerComparison | None:
+    """Of the tokenizers that ship, and of those of the user's models that may be related, which alone are opened.
+
+    That of `model` itself is none of them.
+    """
+    from lineage.match.tokenizers import nearest_tokenizer
+
+    known = list(store.reference_tokenizers()) if reference else []
+    more = 0
+    for index in searched:
+        if _is_owned(index):
+            near, others = _near(index, model, tokenizer)
+            known += near
+            more += others
+    return nearest_tokenizer(tokenizer, known, more)
+
+
+def _configuration(asked: CheckpointSketch) -> ConfigurationFound | None:
+    from lineage.match.settings import nearest_configuration
+
+    return nearest_configuration(asked.configuration, store.published_configurations())
+
+
+def _is_owned(index: Index) -> TypeGuard[SqliteIndex]:
+    """Whether it is an index of the user; asked like this since its class takes sqlite with it."""
+    return hasattr(index, "sketch_file")
+
+
+def _near(index: SqliteIndex, model: str | None, tokenizer: TokenizerSketch) -> tuple[list[TokenizerSketch], int]:
+    """The tokenizers of other models that may be related, and the number of the rest."""
+    from lineage.match.tokenizers import is_near
+
+    near: list[TokenizerSketch] = []
+    others = 0
+    for models, neighbours, is_same in store.tokenizer_table(index).near(tokenizer):
+        first = next((one for one in models if one != model), None)
+        found = None
+        if first is not None and is_near(neighbours, is_same=is_same):
+            found = store.tokenizer_of(index, first, next((r.name for r in index.records([first])), first))
+        if found is not None:
+            near.append(found)
+        elif first is not None:
+            others += 1
+    return near, others
