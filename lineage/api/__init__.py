@@ -7,7 +7,7 @@ from lineage.on_first_use import names_of
 if TYPE_CHECKING:
     from lineage.api.audits import audit, gate, read_rules, verify
     from lineage.api.graphs import graph, relatives
-    from lineage.api.indexes import Listed, default_index, doctor, find, models, rebuild, remove, show
+    from lineage.api.indexes import Listed, default_index, doctor, find, index_id, models, rebuild, remove, show
     from lineage.api.ingesting import Ingested, Interrupted, fill, ingest
     from lineage.api.lines import descendants, trace
     from lineage.api.queries import as_answer, compare, decompose, not_tested, whois
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Ingested", "Interrupted", "Listed", "Watch",
     "as_answer", "audit", "compare", "compare_tokenizer_files", "decompose", "default_index", "descendants",
-    "doctor", "fill", "find", "gate", "graph", "ingest", "is_tokenizer", "models", "nearest_known_tokenizer",
-    "not_tested", "read_rules", "rebuild", "relatives", "remove", "save_sketch", "show", "sketch", "tokenizer",
-    "trace", "verify", "whois",
+    "doctor", "fill", "find", "gate", "graph", "index_id", "ingest", "is_tokenizer", "models",
+    "nearest_known_tokenizer", "not_tested", "read_rules", "rebuild", "relatives", "remove", "save_sketch", "show",
+    "sketch", "tokenizer", "trace", "verify", "whois",
 ]  # fmt: skip
 
 __getattr__ = names_of(
@@ -30,7 +30,8 @@ __getattr__ = names_of(
         "is_tokenizer": "tokenizers", "nearest_known_tokenizer": "tokenizers", "tokenizer": "tokenizers",
         "decompose": "queries",
         "default_index": "indexes", "descendants": "lines", "doctor": "indexes", "fill": "ingesting",
-        "find": "indexes", "gate": "audits", "graph": "graphs", "ingest": "ingesting", "models": "indexes",
+        "find": "indexes", "gate": "audits", "graph": "graphs", "index_id": "indexes",
+        "ingest": "ingesting", "models": "indexes",
         "not_tested": "queries", "read_rules": "audits", "rebuild": "indexes", "relatives": "graphs",
         "remove": "indexes", "save_sketch": "sketching", "show": "indexes", "sketch": "sketching", "trace": "lines",
         "verify": "audits", "whois": "queries",

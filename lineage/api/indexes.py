@@ -51,6 +51,15 @@ def indexes(index: str | Path | None, reference: bool) -> Iterator[list[Index]]:
         yield searched
 
 
+def index_id(index: str | Path | None = None, *, reference: bool = True) -> str:
+    """What the indexes that are searched are called: digests over the ids of their models, the user's first.
+
+    An answer names the same in its limits, so that one can tell what it was made from. Raises NoIndex.
+    """
+    with indexes(index, reference) as searched:
+        return "+".join(one.id for one in searched)
+
+
 def find(
     text: str | Path | CheckpointSketch,
     index: str | Path | None = None,

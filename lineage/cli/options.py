@@ -45,3 +45,11 @@ adapter = click.option(
     type=click.Path(),
     help="Merge this LoRA or DoRA adapter into CHECKPOINT while it is read, and use the result.",
 )
+state = click.option(
+    "--state",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="LINEAGE_STATE",
+    show_envvar=True,
+    help="Folder of the service's jobs, uploads and tokens; without it, one in your state folder.",
+)

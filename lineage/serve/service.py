@@ -1,0 +1,90 @@
+"""One running service: its settings, its processes, its jobs, and what was counted."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from pathlib import Path
+
+from lineage import api
+from lineage.serve.asked import Asked, located
+from lineage.serve.jobs import Jobs
+from lineage.serve.lanes import Lanes, Question
+from lineage.serve.metrics import Metrics
+from lineage.serve.refusals import Refusal, Refused
+from lineage.serve.settings import Settings
+from lineage.serve.tokens import FILE, Token, tokens
+
+ANSWERS = "answers"
+
+
+class Service:
+    """What the routes work with; one service at a time has a state folder (`running`)."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.lanes = Lanes(settings)
+        self.jobs = Jobs(settings, self.lanes)
+        self.metrics = Metrics()
+        self.is_stopping = asyncio.Event()
+        self._tokens: tuple[tuple[int, int], tuple[Token, ...]] = ((0, 0), ())
+
+    async def start(self) -> None:
+        """Begin to answer, and take up what was accepted before."""
+        answers = self.settings.state / ANSWERS
+        answers.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for left in answers.iterdir():
+            left.unlink(missing_ok=True)
+        self.lanes.start()
+        self.jobs.start()
+
+    def stopping(self) -> None:
+        """Let whoever waits for a job go: this service is about to stop."""
+        self.is_stopping.set()
+        self.jobs.wake()
+
+    async def stop(self) -> None:
+        """End every process; what was accepted stays on disk."""
+        self.stopping()
+        await self.jobs.stop()
+        await self.lanes.stop()
+
+    def tokens(self) -> tuple[Token, ...]:
+        """The tokens as they are now: one that was revoked is refused at once. Raises Malformed, OSError."""
+        place = self.settings.state / FILE
+        try:
+            about = place.stat()
+        except FileNotFoundError:
+            return ()
+        seal = (about.st_mtime_ns, about.st_ino)
+        if self._tokens[0] != seal:
+            self._tokens = (seal, tokens(self.settings.state))
+        return self._tokens[1]
+
+    def located(self, asked: Asked) -> Asked:
+        """The question with the file of every checkpoint. Raises Refusal."""
+        return located(asked, self.settings)
+
+    async def index_id(self) -> str:
+        """What the indexes that are searched are called now."""
+        return await asyncio.to_thread(api.index_id, self.settings.index, reference=self.settings.reference)
+
+    async def read(self, kind: str, asked: Asked, *, is_long: bool = False) -> tuple[bytes, str]:
+        """Have a question answered that is no job; the answer, and the id of the index it was made from.
+
+        Raises Refusal.
+        """
+        if self.lanes.waiting() >= self.settings.limits.waiting:
+            raise Refusal(429, "busy", "too many questions wait: ask again in a minute", {"Retry-After": "60"})
+        target = self.settings.state / ANSWERS / secrets.token_hex(16)
+        try:
+            found = await self.lanes.answer(Question(kind, asked, target, is_long=is_long))
+            if isinstance(found, Refused):
+                raise Refusal(found.status, found.error, found.message)
+            return await asyncio.to_thread(_taken, target), found
+        finally:
+            target.unlink(missing_ok=True)
+
+
+def _taken(target: Path) -> bytes:
+    return target.read_bytes()
