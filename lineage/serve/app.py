@@ -6,7 +6,8 @@ import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +28,7 @@ from lineage.serve.settings import Settings
 from lineage.serve.tokens import Role, allows, bearer
 
 _LOG = logging.getLogger("lineage.serve")
+_MOST_OF_A_CALL = 1 << 20
 _WORDS = {404: "unknown-path", 405: "method"}
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -43,11 +45,16 @@ def application(settings: Settings) -> Starlette:
     routes: list[BaseRoute] = [Route(one.path, _taken(one, service), methods=[one.method]) for one in ENDPOINTS]
     routes += [Route(path, page, methods=["GET"]) for path, page in pages().items()]
 
+    agents = Agents(service) if find_spec("mcp") is not None else None
+    if agents is not None:
+        routes.append(Route("/mcp", agents))
+
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await service.start()
         try:
-            yield
+            async with agents.running() if agents is not None else nullcontext():
+                yield
         finally:
             await service.stop()
 
@@ -73,6 +80,36 @@ def _taken(endpoint: Endpoint, service: Service) -> Callable[[Request], Awaitabl
             return error_of(request, refused(error))
 
     return answered
+
+
+class Agents:
+    """The tools for agents at one path (streamable HTTP, without sessions), for whoever may ask."""
+
+    def __init__(self, service: Service) -> None:
+        from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+
+        from lineage.serve.agents import served_agents
+
+        self._service = service
+        self._manager = StreamableHTTPSessionManager(
+            served_agents(service), json_response=True, stateless=True, max_request_body_size=_MOST_OF_A_CALL
+        )
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """The time in which it answers."""
+        return self._manager.run()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one call."""
+        request = Request(scope)
+        try:
+            held = _role(request, self._service)
+            if not allows(held, "ask"):
+                raise _forbidden(held, "ask")
+        except Refusal as refusal:
+            await error_of(request, refusal.refused, refusal.headers)(scope, receive, send)
+            return
+        await self._manager.handle_request(scope, receive, send)
 
 
 def _role(request: Request, service: Service) -> Role | None:

@@ -15,6 +15,7 @@ from lineage.serve.uploads import OCTETS
 from lineage.store.reference import reference_folder
 
 JSON = "application/json"
+_SCHEMAS = "#/components/schemas"
 
 
 def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
@@ -81,29 +82,29 @@ def _answer(media: str, schema: str | None) -> dict[str, Any]:
 
 
 def _ref(name: str) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{name}"}
+    return {"$ref": f"{_SCHEMAS}/{name}"}
 
 
 @lru_cache
-def schemas() -> dict[str, Any]:
-    """The schemas of index/schema by name, each pointing at the others inside this document."""
+def schemas(place: str = _SCHEMAS) -> dict[str, Any]:
+    """The schemas of index/schema by name, each pointing at the others at `place` inside one document."""
     folder = reference_folder()
     files = [] if folder is None else sorted((folder / "schema").glob("*.json"))
-    return {file.stem: _inside(_read(file), file.stem) for file in files}
+    return {file.stem: _inside(_read(file), file.stem, place) for file in files}
 
 
 def _read(file: Path) -> Any:
     return json.loads(file.read_text(encoding="utf-8"))
 
 
-def _inside(value: Any, name: str) -> Any:
+def _inside(value: Any, name: str, place: str) -> Any:
     """`value` with references as they are in the document, without the names that a file of its own has."""
     if isinstance(value, list):
-        return [_inside(one, name) for one in value]
+        return [_inside(one, name, place) for one in value]
     if not isinstance(value, dict):
         return value
-    kept = {key: _inside(one, name) for key, one in value.items() if key not in ("$id", "$schema")}
-    if isinstance(target := kept.get("$ref"), str) and not target.startswith("#/components"):
+    kept = {key: _inside(one, name, place) for key, one in value.items() if key not in ("$id", "$schema")}
+    if isinstance(target := value.get("$ref"), str):
         file, _, path = target.partition("#")
-        kept["$ref"] = f"#/components/schemas/{file.removesuffix('.json') or name}{path}"
+        kept["$ref"] = f"{place}/{file.removesuffix('.json') or name}{path}"
     return kept

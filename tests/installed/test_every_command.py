@@ -37,7 +37,7 @@ WORDS: dict[str, Sequence[str]] = {
 }
 """Arguments with which each command has something to do."""
 
-NEED_AN_EXTRA = {"serve": "serve"}
+NEED_AN_EXTRA = {"serve": "serve", "mcp": "mcp"}
 """Commands that are an optional part as a whole, and what is to be installed for them."""
 
 NEEDS_MATPLOTLIB = "graph.png: needs matplotlib: pip install 'weight-lineage[picture]', or choose .svg"
@@ -60,7 +60,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory, installed: Installed) -> Path
 def test_what_runs_is_the_wheel_without_extras(installed, desk):
     found = installed.python("-c", "import lineage; print(lineage.__file__)", cwd=desk)
     assert Path(found.out.strip()).is_relative_to(installed.environment)
-    for extra in ("gguf", "h5py", "lz4", "matplotlib", "starlette", "urllib3", "uvicorn", "pytest"):
+    for extra in ("gguf", "h5py", "lz4", "matplotlib", "mcp", "starlette", "urllib3", "uvicorn", "pytest"):
         assert installed.python("-c", f"import {extra}", cwd=desk).code == 1, extra
 
 
