@@ -190,8 +190,8 @@ def report(loads: Sequence[Load], restarted: Killed, models: int) -> str:
     paragraphs = (
         "## A service under load",
         (
-            f"`python scripts/bench_serve.py`, {where}: one `lineage serve` over {models} models, {AT_A_TIME} requests at a"
-            " time, two processes that answer. Memory is that of all of them."
+            f"`python scripts/bench_serve.py`, {where}: one `lineage serve` over {models} models, {AT_A_TIME} at a"
+            " time, two processes that answer. Memory is of all."
         ),
         table(head, rows),
         (

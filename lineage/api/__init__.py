@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from lineage.api.queries import as_answer, compare, decompose, not_tested, whois
     from lineage.api.sketching import Watch, save_sketch, sketch
     from lineage.api.tokenizers import compare_tokenizer_files, is_tokenizer, nearest_known_tokenizer, tokenizer
+    from lineage.api.travelling import drop_layer, export, import_index, layers_of, pull
 
 __all__ = [
     "Ingested", "Interrupted", "Listed", "Watch",
     "as_answer", "audit", "compare", "compare_tokenizer_files", "decompose", "default_index", "descendants",
-    "doctor", "fill", "find", "gate", "graph", "index_id", "ingest", "is_tokenizer", "models",
-    "nearest_known_tokenizer", "not_tested", "read_rules", "rebuild", "relatives", "remove", "save_sketch", "show",
-    "sketch", "tokenizer", "trace", "verify", "whois",
+    "doctor", "drop_layer", "export", "fill", "find", "gate", "graph", "import_index", "index_id", "ingest",
+    "is_tokenizer", "layers_of", "models", "nearest_known_tokenizer", "not_tested", "pull", "read_rules", "rebuild",
+    "relatives", "remove", "save_sketch", "show", "sketch", "tokenizer", "trace", "verify", "whois",
 ]  # fmt: skip
 
 __getattr__ = names_of(
@@ -34,6 +35,7 @@ __getattr__ = names_of(
         "ingest": "ingesting", "models": "indexes",
         "not_tested": "queries", "read_rules": "audits", "rebuild": "indexes", "relatives": "graphs",
         "remove": "indexes", "save_sketch": "sketching", "show": "indexes", "sketch": "sketching", "trace": "lines",
-        "verify": "audits", "whois": "queries",
+        "drop_layer": "travelling", "export": "travelling", "import_index": "travelling", "layers_of": "travelling",
+        "pull": "travelling", "verify": "audits", "whois": "queries",
     },
 )  # fmt: skip

@@ -33,6 +33,10 @@ WORDS: dict[str, Sequence[str]] = {
     "remove": ("stranger", *MINE),
     "doctor": MINE,
     "rebuild": MINE,
+    "export": ("out", *MINE),
+    "pull": ("out", "--name", "theirs", "--index", "other"),
+    "import": ("out", "--index", "other"),
+    "layers": ("--index", "other"),
     "token": ("ci", "--state", "state"),
 }
 """Arguments with which each command has something to do."""

@@ -39,7 +39,7 @@ export const show = async () => {
     [say("models.origin"), plain(known.architecture || "—")], [say("model.format"), plain(known.format)], [say("model.depth"), known.depth],
     [say("model.source"), plain(known.source)], [say("model.aliases"), known.aliases.map(plain).join(", ")],
   ]));
-  if (known.source.endsWith(".sketch")) { main.append(make("p", { class: "note" }, say("model.handed"))); }
+  if (!known.weights_seen) { main.append(make("p", { class: "note" }, say("model.handed"))); }
   main.append(make("p", {}, make("a", { href: to("/compare", { a: known.id }) }, say("model.compare"))));
   const [trace, below] = [await read(`/api/trace?${query}`), await read(`/api/descendants?${query}`)];
   main.append(

@@ -3,7 +3,7 @@
 import { asked, count, main, make, modelLink, plain, read, say, trying } from "./app.js";
 
 const row = (one) => make("tr", {},
-  make("th", { scope: "row" }, modelLink(one.id, one.name), one.reference ? make("small", {}, ` ${say("models.reference")}`) : null),
+  make("th", { scope: "row" }, modelLink(one.id, one.name), one.reference || one.layer ? make("small", {}, ` ${plain(one.layer || say("models.reference"))}`) : null),
   make("td", { class: "figure" }, count(one.params)),
   make("td", {}, plain(one.architecture || "—")),
   make("td", {}, plain(one.licence || "—")));
