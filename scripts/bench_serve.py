@@ -191,7 +191,7 @@ def report(loads: Sequence[Load], restarted: Killed, models: int) -> str:
         "## A service under load",
         (
             f"`python scripts/bench_serve.py`, {where}: one `lineage serve` over {models} models, {AT_A_TIME} at a"
-            " time, two processes that answer. Memory is of all."
+            " time, two processes that answer. Memory is of all of them."
         ),
         table(head, rows),
         (

@@ -39,6 +39,12 @@ gate_at = click.option(
     help="Relations or verdicts to stop at, such as derived,partly-derived,identical: the exit code is 20 if one is"
     " found, 30 if that stays open.",
 )
+sarif = click.option(
+    "--sarif",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the findings as SARIF 2.1.0 too, which code hosts show.",
+)
 adapter = click.option(
     "--adapter",
     metavar="LORA",
