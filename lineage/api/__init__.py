@@ -14,19 +14,21 @@ if TYPE_CHECKING:
     from lineage.api.sketching import Watch, save_sketch, sketch
     from lineage.api.tokenizers import compare_tokenizer_files, is_tokenizer, nearest_known_tokenizer, tokenizer
     from lineage.api.travelling import drop_layer, export, import_index, layers_of, pull
+    from lineage.api.watching import Pace, watch_folder
 
 __all__ = [
-    "Ingested", "Interrupted", "Listed", "Watch",
+    "Ingested", "Interrupted", "Listed", "Pace", "Watch",
     "as_answer", "audit", "compare", "compare_tokenizer_files", "decompose", "default_index", "descendants",
     "doctor", "drop_layer", "export", "fill", "find", "gate", "graph", "import_index", "index_id", "ingest",
     "is_tokenizer", "layers_of", "models", "nearest_known_tokenizer", "not_tested", "pull", "read_rules", "rebuild",
-    "relatives", "remove", "save_sketch", "show", "sketch", "tokenizer", "trace", "verify", "whois",
+    "relatives", "remove", "save_sketch", "show", "sketch", "tokenizer", "trace", "verify", "watch_folder", "whois",
 ]  # fmt: skip
 
 __getattr__ = names_of(
     __name__,
     {
-        "Ingested": "ingesting", "Interrupted": "ingesting", "Listed": "indexes", "Watch": "sketching",
+        "Ingested": "ingesting", "Interrupted": "ingesting", "Listed": "indexes", "Pace": "watching",
+        "Watch": "sketching", "watch_folder": "watching",
         "as_answer": "queries", "audit": "audits", "compare": "queries", "compare_tokenizer_files": "tokenizers",
         "is_tokenizer": "tokenizers", "nearest_known_tokenizer": "tokenizers", "tokenizer": "tokenizers",
         "decompose": "queries",

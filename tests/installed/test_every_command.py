@@ -37,6 +37,7 @@ WORDS: dict[str, Sequence[str]] = {
     "pull": ("out", "--name", "theirs", "--index", "other"),
     "import": ("out", "--index", "other"),
     "layers": ("--index", "other"),
+    "watch": (".", "--once", "--every", "0.1", *MINE),
     "token": ("ci", "--state", "state"),
 }
 """Arguments with which each command has something to do."""
