@@ -126,8 +126,10 @@ def test_every_hook_is_a_command_with_its_gate():
 def test_every_command_of_the_page_runs(run: Run, nova: Path, monkeypatch):
     monkeypatch.setenv("LINEAGE_INDEX", str(nova / "index"))
     found = commands((ROOT / "docs" / "pipelines.md").read_text(encoding="utf-8"))
-    assert len(found) == 2
-    assert [run(*words).code for words in found] == [0, 0]
+    (nova / "models.txt").write_text("nova\nbase  # known\n")
+    assert len(found) == 3
+    assert [run(*words).code for words in found] == [0, 0, 0]
+    assert len((nova / "answers.csv").read_text().splitlines()) == 3
 
 
 def test_the_shell_completes():

@@ -87,6 +87,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory, installed: Installed) -> Path
     soup = {name: np.float32(0.6) * weights + np.float32(0.4) * other[name] for name, weights in nova.items()}
     (desk / "zoo").mkdir()
     (desk / "service.toml").write_text("hub = false\n")
+    (desk / "models.txt").write_text("nova\nother  # by its maker\n")
     known = {"base": base, "nova": nova, "model": nova, "child": nova, "huge": nova, "other": other, "soup": soup}
     for name, weights in {**known, "zoo/one": trained(5), "zoo/two": trained(6)}.items():
         published(weights, desk / name)
