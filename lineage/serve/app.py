@@ -78,6 +78,9 @@ def _taken(endpoint: Endpoint, service: Service) -> Callable[[Request], Awaitabl
             return error_of(request, refusal.refused, refusal.headers)
         except (LineageError, MemoryError) as error:
             return error_of(request, refused(error))
+        except OSError as error:  # a full disk, too many open files
+            _LOG.exception("disk", extra={"fields": {"request": request.scope["lineage.request"]}})
+            return error_of(request, Refused(503, "disk", f"the service cannot write or read: {error.strerror}"))
 
     return answered
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from pathlib import Path
 
 from lineage import api
+from lineage.errors import Malformed
 from lineage.serve.asked import Asked, located
 from lineage.serve.jobs import Jobs
 from lineage.serve.lanes import Lanes, Question
@@ -15,6 +17,7 @@ from lineage.serve.refusals import Refusal, Refused
 from lineage.serve.settings import Settings
 from lineage.serve.tokens import FILE, Token, tokens
 
+_LOG = logging.getLogger("lineage.serve")
 ANSWERS = "answers"
 
 
@@ -50,7 +53,7 @@ class Service:
         await self.lanes.stop()
 
     def tokens(self) -> tuple[Token, ...]:
-        """The tokens as they are now: one that was revoked is refused at once. Raises Malformed, OSError."""
+        """The tokens as they are now: one that was revoked is refused at once. Raises Refusal, OSError."""
         place = self.settings.state / FILE
         try:
             about = place.stat()
@@ -58,7 +61,11 @@ class Service:
             return ()
         seal = (about.st_mtime_ns, about.st_ino)
         if self._tokens[0] != seal:
-            self._tokens = (seal, tokens(self.settings.state))
+            try:
+                self._tokens = (seal, tokens(self.settings.state))
+            except Malformed:
+                _LOG.exception("tokens")
+                raise Refusal(503, "tokens", "the tokens of this service cannot be read: its log says why") from None
         return self._tokens[1]
 
     def located(self, asked: Asked) -> Asked:

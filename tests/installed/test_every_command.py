@@ -37,7 +37,7 @@ WORDS: dict[str, Sequence[str]] = {
     "pull": ("out", "--name", "theirs", "--index", "other"),
     "import": ("out", "--index", "other"),
     "layers": ("--index", "other"),
-    "watch": (".", "--once", "--every", "0.1", *MINE),
+    "watch": ("incoming", "--once", "--every", "0.1", *MINE),
     "token": ("ci", "--state", "state"),
 }
 """Arguments with which each command has something to do."""
@@ -57,8 +57,11 @@ def desk(tmp_path_factory: pytest.TempPathFactory, installed: Installed) -> Path
     saved(tuned(base, 2), folder / CHILD)
     saved(trained(3), folder / "stranger.safetensors")
     (folder / "card.md").write_text("---\nlicense: mit\n---\n")
-    ended = installed.lineage("ingest", BASE, CHILD, *MINE, cwd=folder)
-    assert (ended.code, ended.err) == (0, "")
+    for words in (("ingest", BASE, CHILD), ("export", "out")):
+        ended = installed.lineage(*words, *MINE, cwd=folder)
+        assert (ended.code, ended.err) == (0, "")
+    (folder / "incoming").mkdir()
+    saved(base, folder / "incoming" / BASE)
     return folder
 
 

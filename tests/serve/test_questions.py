@@ -183,6 +183,17 @@ def test_a_question_that_takes_too_long_or_too_much_is_ended_and_the_next_is_ans
     assert b"lineage_workers_replaced_total 1" in small.get("/metrics", role="administer").body
 
 
+def test_a_disk_that_is_full_is_said_and_is_no_fault(start, desk: Desk, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    served = start()
+    monkeypatch.setattr("lineage.serve.jobs.write_whole", full)
+    said = served.post("/api/whois", {"checkpoint": {"model": "base"}})
+    check("error.json", said.json)
+    assert (said.status, said.json["error"]) == (503, "disk")
+
+
 def test_too_many_questions_are_sent_away(start, desk: Desk):
     served = start(limits=replace(Limits(), waiting=1, workers=1))
     first = served.post("/api/whois?wait=0", {"checkpoint": {"path": "base"}})

@@ -49,6 +49,14 @@ def test_a_token_is_revoked_at_once(served: Served):
     assert served.get("/metrics", role="guest").status == 401
 
 
+def test_a_damaged_file_of_tokens_lets_nobody_in_and_says_no_path(start):
+    served: Served = start(anonymous=False)
+    (served.settings.state / FILE).write_text("{")
+    said = served.get("/api/models", role="administer")
+    assert (said.status, said.json["error"]) == (503, "tokens")
+    assert str(served.settings.state) not in said.json["message"]
+
+
 def test_the_file_holds_digests_alone(tmp_path):
     secrets = {name: add_token(tmp_path, name, "ask") for name in ("a", "b")}
     kept = (tmp_path / FILE).read_text()
