@@ -57,7 +57,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory, installed: Installed) -> Path
     saved(tuned(base, 2), folder / CHILD)
     saved(trained(3), folder / "stranger.safetensors")
     (folder / "card.md").write_text("---\nlicense: mit\n---\n")
-    for words in (("ingest", BASE, CHILD), ("export", "out")):
+    for words in (("ingest", BASE), ("export", "out"), ("ingest", CHILD)):  # what is taken in is one line of JSON
         ended = installed.lineage(*words, *MINE, cwd=folder)
         assert (ended.code, ended.err) == (0, "")
     (folder / "incoming").mkdir()

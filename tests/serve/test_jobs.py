@@ -48,6 +48,7 @@ def test_models_are_added_by_a_job(start, tmp_path: Path):
     assert [one.event for one in api.ingest([tmp_path / "models" / "five"], index, name="first")] == ["ingested"]
     served = start(index=index, folders=(tmp_path / "models",))
     before = served.get("/readyz").headers["lineage-index"]
+    assert [len(served.get("/api/graph").json["nodes"]) for _ in range(2)] == [1, 1]
     published(trained(6), tmp_path / "models" / "six")
     asked = {"checkpoints": [{"path": "six"}, {"path": "five"}]}
     said = served.post("/api/ingest", asked, role="ingest")
@@ -58,6 +59,7 @@ def test_models_are_added_by_a_job(start, tmp_path: Path):
     ]
     after = served.get("/readyz").headers["lineage-index"]
     assert before != after == said.headers["lineage-index"]
+    assert len(served.get("/api/graph").json["nodes"]) == 2  # what was kept of the index before is not shown
     assert {one["name"] for one in served.get("/api/models").json["models"]} >= {"six"}
 
 

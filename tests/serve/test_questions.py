@@ -89,6 +89,18 @@ def test_every_format_of_graphs_and_reports(served: Served):
     assert served.get(f"/api/jobs/{pair}/report?format=cdx.json").status == 400
 
 
+def test_a_graph_is_worked_out_once(start, monkeypatch):
+    served = start()
+    first = served.get("/api/graph?model=base")
+    monkeypatch.setattr("lineage.serve.lanes.Lanes.answer", None)
+    again = served.get("/api/graph?model=base")
+    assert (again.status, again.body, again.headers["lineage-index"]) == (
+        200,
+        first.body,
+        first.headers["lineage-index"],
+    )
+
+
 REFUSED = {
     "unknown path": ("GET", "/nothing", None, 404, "unknown-path"),
     "another method": ("DELETE", "/api/models", None, 405, "method"),
