@@ -19,6 +19,8 @@ from lineage.checkpoints.remote.whole_files import WholeFiles, whole_files
 from lineage.errors import Malformed
 from lineage.store.layers import Layer, Pulled, layer_index, layers, put_layer, remove_layer, require_layer_name
 from lineage.store.manifest import MANIFEST, MOST_BYTES, File, Manifest
+from lineage.store.signatures import MOST_BYTES as MOST_OF_SIGNATURE
+from lineage.store.signatures import SIGNATURE, public_key, require_signed
 
 if TYPE_CHECKING:
     from lineage.store import SqliteIndex
@@ -28,31 +30,45 @@ Steps = Callable[[int, int], None]
 _AT_A_TIME = 8
 
 
-def export(target: str | Path, index: str | Path | None = None) -> Manifest:
+def export(target: str | Path, index: str | Path | None = None, *, key: str | Path | None = None) -> Manifest:
     """Write the user's index as a folder that others can pull. Raises NoIndex, StoreError, OSError.
 
+    With `key`, a PEM file of an Ed25519 key, the manifest is signed (raises MissingExtra, Malformed).
     The same index gives the same bytes; writing to an earlier export changes what has changed.
     """
     from lineage.store.exporting import export_index
 
     with store.SqliteIndex.open(folder_of(index)) as home:
-        return export_index(home, Path(target))
+        return export_index(home, Path(target), None if key is None else Path(key))
 
 
 def pull(
-    address: str | Path, index: str | Path | None = None, *, name: str | None = None, watch: Steps | None = None
+    address: str | Path,
+    index: str | Path | None = None,
+    *,
+    name: str | None = None,
+    key: str | Path | None = None,
+    watch: Steps | None = None,
 ) -> Pulled:
     """Keep the index at `address` (a folder, a URL, `hf:datasets/org/name`) as a read-only layer beside one's own.
 
     Every file is held against the manifest, every sketch is read through. A layer of that name is updated: only what
-    changed is fetched. `watch` is called with the files fetched and to fetch. Raises CheckpointError, StoreError.
+    changed is fetched. With `key`, a PEM file of a public Ed25519 key, the manifest has to be signed by it, now and at
+    each update. `watch` is called with the files fetched and to fetch. Raises CheckpointError, StoreError.
     """
     called = require_layer_name(name or _name_of(str(address)))
     source = whole_files(_absolute(address))
     content = source.read(MANIFEST, MOST_BYTES, is_exact=False)
     home = folder_of(index)
+    before = next((one for one in layers(home) if one.name == called), None)
+    signed_by = public_key(Path(key)) if key is not None else None if before is None else before.key
+    if signed_by is not None:
+        signature = source.read(SIGNATURE, MOST_OF_SIGNATURE, is_exact=False)
+        require_signed(content, signature, signed_by, f"{source.address}/{MANIFEST}")
     store.SqliteIndex.create(home).close()
-    return put_layer(home, called, source.address, content, lambda files, to: _fetched(source, files, to, watch))
+    return put_layer(
+        home, called, source.address, content, lambda files, to: _fetched(source, files, to, watch), key=signed_by
+    )
 
 
 def import_index(
@@ -65,7 +81,12 @@ def import_index(
     content = source.read(MANIFEST, MOST_BYTES, is_exact=False)
     with tempfile.TemporaryDirectory(prefix="lineage-") as scratch:
         pulled = put_layer(
-            Path(scratch), "import", source.address, content, lambda files, to: _fetched(source, files, to, watch)
+            Path(scratch),
+            "import",
+            source.address,
+            content,
+            lambda files, to: _fetched(source, files, to, watch),
+            key=None,
         )
         taken = layer_index(Path(scratch), pulled.layer)
         with store.SqliteIndex.create(folder_of(index)) as home:

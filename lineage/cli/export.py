@@ -12,9 +12,16 @@ from lineage.cli.output import print_json
 
 @click.command("export")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--sign",
+    "key",
+    metavar="KEY.pem",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Sign the manifest with this Ed25519 key. Needs the extra `sign`.",
+)
 @options.index
 @options.as_json
-def command(*, folder: Path, index: Path | None, as_json: bool) -> None:
+def command(*, folder: Path, key: Path | None, index: Path | None, as_json: bool) -> None:
     """Write your index as a folder that others can pull.
 
     \b
@@ -27,7 +34,7 @@ def command(*, folder: Path, index: Path | None, as_json: bool) -> None:
     from lineage import api
     from lineage.report.figures import plain
 
-    done = api.export(folder, index)
+    done = api.export(folder, index, key=key)
     if as_json:
         said = {"output": str(folder), "index_id": done.index_id, "models": done.models, "files": len(done.files)}
         print_json({"schema": "lineage/exported/1", **said, "bytes": done.total})

@@ -18,9 +18,15 @@ if TYPE_CHECKING:
 @click.command("pull")
 @click.argument("address", required=False)
 @click.option("--name", metavar="NAME", help="What to call the layer; without it, the last part of the address.")
+@click.option(
+    "--key",
+    metavar="KEY.pem",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The public Ed25519 key by which it has to be signed, now and at each update. Needs the extra `sign`.",
+)
 @options.index
 @options.as_json
-def command(*, address: str | None, name: str | None, index: Path | None, as_json: bool) -> None:
+def command(*, address: str | None, name: str | None, key: Path | None, index: Path | None, as_json: bool) -> None:
     """Search the index of others beside your own.
 
     \b
@@ -34,12 +40,12 @@ def command(*, address: str | None, name: str | None, index: Path | None, as_jso
     """
     from lineage import api
 
-    if address is None and name is not None:
-        raise click.UsageError("--name goes with an ADDRESS")
+    if address is None and (name is not None or key is not None):
+        raise click.UsageError("--name and --key go with an ADDRESS")
     wanted = [(address, name)] if address is not None else [(one.address, one.name) for one in api.layers_of(index)]
     for place, called in wanted:
         with steps("fetching") as watch:
-            done = api.pull(place, index, name=called, watch=watch)
+            done = api.pull(place, index, name=called, key=key, watch=watch)
         _tell(done, as_json)
     if not wanted and not as_json:
         click.echo("no layers yet: `lineage pull ADDRESS` adds one")

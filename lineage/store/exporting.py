@@ -11,15 +11,17 @@ from lineage.errors import StoreError
 from lineage.store.files import CATALOGUE, SKETCHES
 from lineage.store.manifest import MANIFEST, File, Manifest, file_of, manifest_bytes, read_manifest
 from lineage.store.public_addresses import addresses
+from lineage.store.signatures import SIGNATURE, signature_of
 from lineage.store.sqlite import SqliteIndex
 from lineage.types import ModelRecord
 
 RECORD = "lineage/record/1"
 
 
-def export_index(home: SqliteIndex, target: Path) -> Manifest:
+def export_index(home: SqliteIndex, target: Path, key: Path | None = None) -> Manifest:
     """Write the models of `home` to the folder `target`, which is new, empty, or an earlier export, and its manifest.
 
+    With `key`, a PEM file of an Ed25519 key, the manifest is signed.
     The manifest is written last: until then an earlier one is in place, and what no longer fits it is seen not to.
     Paths of this machine do not travel. Raises StoreError for a folder of other things, CheckpointError, OSError.
     """
@@ -36,7 +38,11 @@ def export_index(home: SqliteIndex, target: Path) -> Manifest:
         said = json.dumps(_record(record, public.get(record.id)), indent=1) + "\n"
         files.append(_put(target, f"{CATALOGUE}/{record.id}.json", said.encode("ascii")))
     content = manifest_bytes(home.id, len(home), files)
+    signature = None if key is None else signature_of(content, key)
+    (target / SIGNATURE).unlink(missing_ok=True)  # of an earlier export
     write_whole(target / MANIFEST, content)
+    if signature is not None:
+        write_whole(target / SIGNATURE, signature)
     named = {file.path for file in files}
     for part in (SKETCHES, CATALOGUE):
         for path in (target / part).iterdir():

@@ -31,7 +31,10 @@ Fetch = Callable[[Sequence[File], Path], None]
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One index of others: what it is called here, where it came from, its folder, and when (ISO 8601 in UTC)."""
+    """One index of others: what it is called here, where it came from, its folder, and when (ISO 8601 in UTC).
+
+    `key` is the public key (PEM) by which its manifest has to be signed, None if by none.
+    """
 
     name: str
     address: str
@@ -39,6 +42,7 @@ class Layer:
     index_id: str
     models: int
     pulled: str
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +73,8 @@ def require_layer_name(name: str) -> str:
     return name
 
 
-def put_layer(index: Path, name: str, address: str, content: bytes, fetch: Fetch) -> Pulled:
-    """Make or update a layer from the manifest `content`; `fetch` puts files into a folder.
+def put_layer(index: Path, name: str, address: str, content: bytes, fetch: Fetch, *, key: str | None) -> Pulled:
+    """Make or update a layer from the manifest `content`; `fetch` puts files into a folder, `key` is kept with it.
 
     What is there already, of this layer or of a pull that was cut off, is not fetched again. Raises Malformed for a
     file that is not what the manifest says, or is no sketch; the layer is then as before.
@@ -88,7 +92,7 @@ def put_layer(index: Path, name: str, address: str, content: bytes, fetch: Fetch
         _require_sound(folder, file, address)
     write_whole(folder / MANIFEST, content)
     pulled = datetime.now(UTC).isoformat(timespec="seconds")
-    layer = Layer(name, address, folder.name, manifest.index_id, manifest.models, pulled)
+    layer = Layer(name, address, folder.name, manifest.index_id, manifest.models, pulled, key)
     write_whole(home / f"{name}.json", json.dumps(asdict(layer)).encode())
     _forget(home, name, {folder.name, folder.name if before is None else before.folder})
     return Pulled(layer, len(lacking), sum(file.size for file in lacking), len(manifest.files))

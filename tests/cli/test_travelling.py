@@ -12,6 +12,8 @@ from threading import Thread
 from typing import Any, ClassVar
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from lineage import api
 from lineage.errors import Malformed
@@ -144,6 +146,51 @@ def test_no_manifest_leads_elsewhere(changed: dict[str, Any]):
 def test_what_is_no_manifest_is_malformed(text: bytes):
     with pytest.raises(Malformed):
         read_manifest(text, "m")
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> dict[str, Path]:
+    """Two pairs of Ed25519 keys as openssl writes them, and a key of another kind."""
+    made: dict[str, Path] = {}
+    for name, kind in (("ours", ed25519.Ed25519PrivateKey), ("theirs", ed25519.Ed25519PrivateKey)):
+        key = kind.generate()
+        made[name] = tmp_path / f"{name}.pem"
+        made[name].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        made[f"{name} public"] = tmp_path / f"{name}.pub.pem"
+        made[f"{name} public"].write_bytes(
+            key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        )
+    other = ec.generate_private_key(ec.SECP256R1())
+    made["other"] = tmp_path / "other.pem"
+    made["other"].write_bytes(other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return made
+
+
+def test_a_signature_is_asked_for_now_and_at_each_update(run: Run, desk: Desk, out: Path, keys: dict[str, Path]):
+    theirs = ("--index", desk.folder / "theirs")
+    pull = ("pull", out, "--index", desk.index, "--key", keys["ours public"])
+    assert run(*pull).code == 12  # it is not signed
+    assert run("export", out, "--sign", keys["ours"], *theirs).code == 0
+    assert run("pull", out, "--index", desk.index, "--key", keys["theirs public"]).code == 12
+    assert run("layers", "--index", desk.index, "--json").json["layers"] == []
+    assert run(*pull).code == 0
+    run("ingest", desk.stranger, *theirs)
+    for sign, code in (((), 12), (("--sign", keys["theirs"]), 12), (("--sign", keys["ours"]), 0)):
+        assert run("export", out, *sign, *theirs).code == 0
+        assert run("pull", "--index", desk.index).code == code
+    manifest = out / MANIFEST
+    manifest.write_bytes(manifest.read_bytes() + b"\n")
+    done = run("pull", "--index", desk.index)
+    assert (done.code, "is not signed by this key" in done.err) == (12, True)
+
+
+def test_what_is_no_key_is_said(run: Run, desk: Desk, out: Path, keys: dict[str, Path]):
+    theirs = ("--index", desk.folder / "theirs")
+    for key in (keys["other"], keys["ours public"], out / MANIFEST):
+        assert run("export", out, "--sign", key, *theirs).code == 12
+    for key in (keys["ours"], keys["other"], out / MANIFEST):
+        assert run("pull", out, "--key", key, "--index", desk.index).code == 12
+    assert run("pull", "--key", keys["ours public"], "--index", desk.index).code == 2
 
 
 def test_import_merges(run: Run, desk: Desk, out: Path):
