@@ -266,6 +266,7 @@ def test_a_server_that_fails_now_and_then_gives_the_same_bytes(desk: Desk, own_s
 
 def test_every_command_of_the_page_runs(run: Run, desk: Desk, monkeypatch):
     monkeypatch.chdir(desk.folder)
+    monkeypatch.setattr("lineage.store.reference.reference_folder", lambda: None)
     assert run("ingest", desk.base).code == 0
     found = commands((ROOT / "docs" / "sharing.md").read_text(encoding="utf-8"))
     assert len(found) == 6

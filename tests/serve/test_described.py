@@ -15,7 +15,7 @@ from lineage.serve.routes import ENDPOINTS
 from tests.serve.conftest import Served
 
 CHECKS = [not_a_server_error, response_schema_conformance, status_code_conformance, content_type_conformance]
-EXAMPLES = 4  # of each operation
+EXAMPLES = 3  # of each operation
 
 
 def test_every_operation_does_what_is_described(served: Served):
