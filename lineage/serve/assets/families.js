@@ -5,6 +5,7 @@ import { layout } from "./layout.js";
 
 const BOX = { width: 150, height: 34 };
 const HUES = 12;
+const [FAR, NAMES] = [0.12, 0.35]; // scales below which models are specks, above which they have names
 
 const colours = () => {
   const style = getComputedStyle(document.documentElement);
@@ -133,22 +134,50 @@ class View {
     const [left, top] = [-at.x / at.scale - BOX.width, -at.y / at.scale - BOX.height];
     const [right, bottom] = [left + this.width / at.scale + 2 * BOX.width, top + this.height / at.scale + 2 * BOX.height];
     const seen = (one) => one.x > left && one.x < right && one.y > top && one.y < bottom;
+    const isFar = at.scale < FAR;
+    const lines = new Map(); // one path a style: thousands of strokes of their own would take a frame
     for (const edge of this.graph.edges) {
       if (!this.fits(edge) || !(seen(edge.from) || seen(edge.to))) { continue; }
-      const near = this.chosen && (edge.from === this.chosen || edge.to === this.chosen);
-      pen.strokeStyle = near ? ink.mark : edge.source === "declared" ? ink.declared : this.hue(edge.to);
-      pen.lineWidth = (near ? 2.4 : 1.2) / Math.min(1, Math.max(at.scale, 0.25));
-      pen.setLineDash(edge.source === "declared" ? [2, 4] : edge.directed ? [] : [7, 4]);
-      pen.beginPath();
-      pen.moveTo(edge.from.x, edge.from.y + BOX.height / 2);
-      pen.bezierCurveTo(edge.from.x, edge.from.y + BOX.height * 1.6, edge.to.x, edge.to.y - BOX.height * 1.6, edge.to.x, edge.to.y - BOX.height / 2);
-      pen.stroke();
-      if (edge.directed && at.scale > 0.35) { this.head(edge.to, pen.strokeStyle); }
+      const near = edge.from === this.chosen || edge.to === this.chosen;
+      const colour = near ? ink.mark : edge.source === "declared" ? ink.declared : this.hue(edge.to);
+      const dash = edge.source === "declared" ? "2 4" : edge.directed ? "" : "7 4";
+      const style = `${colour}|${dash}|${near ? 2.4 : 1.2}`;
+      if (!lines.has(style)) { lines.set(style, new Path2D()); }
+      this.line(lines.get(style), edge, isFar);
+      if (edge.directed && at.scale > NAMES) { this.head(edge.to, colour); }
+    }
+    for (const [style, path] of lines) {
+      const [colour, dash, width] = style.split("|");
+      pen.strokeStyle = colour;
+      pen.lineWidth = width / Math.min(1, Math.max(at.scale, 0.25));
+      pen.setLineDash(dash && !isFar ? dash.split(" ").map(Number) : []);
+      pen.stroke(path);
     }
     pen.setLineDash([]);
     pen.font = "12px system-ui, sans-serif";
     pen.textBaseline = "middle";
-    for (const node of this.graph.nodes) { if (seen(node)) { this.box(node, ink); } }
+    const shown = this.graph.nodes.filter(seen);
+    if (isFar) { this.specks(shown, ink); } else { for (const node of shown) { this.box(node, ink); } }
+  }
+
+  line(path, edge, isFar) {
+    const [x, y, tox, toy] = [edge.from.x, edge.from.y + BOX.height / 2, edge.to.x, edge.to.y - BOX.height / 2];
+    path.moveTo(x, y);
+    if (isFar) { path.lineTo(tox, toy); } else { path.bezierCurveTo(x, y + BOX.height * 1.1, tox, toy - BOX.height * 1.1, tox, toy); }
+  }
+
+  /** Models from afar: one fill a colour, and those that are looked for in front. */
+  specks(shown, ink) {
+    const fills = new Map();
+    for (const node of shown) {
+      const colour = node === this.chosen || this.lit.has(node) ? ink.mark : this.hue(node);
+      if (!fills.has(colour)) { fills.set(colour, new Path2D()); }
+      fills.get(colour).rect(node.x - BOX.width / 2, node.y - BOX.height / 2, BOX.width, BOX.height);
+    }
+    for (const [colour, path] of [...fills].sort(([one]) => (one === ink.mark ? 1 : -1))) {
+      this.pen.fillStyle = colour;
+      this.pen.fill(path);
+    }
   }
 
   /** The arrow at the end of an edge whose direction is known. */
@@ -172,7 +201,7 @@ class View {
     pen.setLineDash(node.observed ? [] : [4, 3]);
     pen.fillRect(x, y, BOX.width, BOX.height);
     pen.strokeRect(x, y, BOX.width, BOX.height);
-    if (at.scale > 0.35) {
+    if (at.scale > NAMES) {
       pen.fillStyle = node.root ? ink.on : ink.ink;
       pen.fillText(node.short, x + 8, node.y, BOX.width - 16);
     }
