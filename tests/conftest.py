@@ -48,7 +48,15 @@ def own_servers(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, int]]:
 def own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Point the data and cache folders of the user at an empty one, for this process and the ones it starts."""
     home = tmp_path_factory.mktemp("home")
-    for variable in ("HOME", "USERPROFILE", "LOCALAPPDATA", "XDG_DATA_HOME", "XDG_CACHE_HOME", "LINEAGE_CACHE"):
+    for variable in (
+        "HOME",
+        "USERPROFILE",
+        "LOCALAPPDATA",
+        "XDG_DATA_HOME",
+        "XDG_CACHE_HOME",
+        "XDG_STATE_HOME",
+        "LINEAGE_CACHE",
+    ):
         monkeypatch.setenv(variable, str(home))
     return home
 

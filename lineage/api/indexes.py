@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One model of the indexes, and whether it is part of the shipped reference."""
+    """One model of the indexes, and whether it is part of the shipped reference or, else, of which layer (its name)."""
 
     record: ModelRecord
     is_reference: bool
+    layer: str | None = None
 
 
 def default_index() -> Path:
@@ -36,11 +37,12 @@ def default_index() -> Path:
 
 @contextmanager
 def indexes(index: str | Path | None, reference: bool) -> Iterator[list[Index]]:
-    """The indexes to search: the user's, which must exist if it is named, then the reference."""
+    """The indexes to search: the user's, which must exist if it is named, its layers, then the reference."""
     with ExitStack() as stack:
         searched: list[Index] = []
         if index is not None or not reference or store.holds_index(folder_of(index)):
             searched.append(stack.enter_context(store.SqliteIndex.open(folder_of(index))))
+            searched += _layers(folder_of(index))
         shipped = store.reference_index() if reference else None
         if shipped is not None:
             searched.append(shipped)
@@ -49,6 +51,24 @@ def indexes(index: str | Path | None, reference: bool) -> Iterator[list[Index]]:
                 f"{folder_of(index)}: holds no index, and this copy has no reference: `lineage ingest` makes one"
             )
         yield searched
+
+
+def index_id(index: str | Path | None = None, *, reference: bool = True) -> str:
+    """What the indexes that are searched are called: digests over the ids of their models, the user's first.
+
+    An answer names the same in its limits, so that one can tell what it was made from. Raises NoIndex.
+    """
+    with indexes(index, reference) as searched:
+        return "+".join(one.id for one in searched)
+
+
+def _layers(home: Path) -> list[Index]:
+    """The indexes of others that lie beside the user's own, by name."""
+    if not (home / store.LAYERS).is_dir():
+        return []
+    from lineage.store.layers import layer_index, layers
+
+    return [layer_index(home, one) for one in layers(home)]
 
 
 def find(
@@ -70,16 +90,21 @@ def find(
 
 
 def models(index: str | Path | None = None, *, reference: bool = True) -> list[Listed]:
-    """Every model of the user's index, then of the reference, each ordered by name."""
+    """Every model of the user's index, of its layers, then of the reference, each ordered by name."""
     with indexes(index, reference) as searched:
-        return [Listed(record, not isinstance(one, store.SqliteIndex)) for one in searched for record in one.models()]
+        return [_listed(record, one) for one in searched for record in one.models()]
 
 
 def show(model: str, index: str | Path | None = None, *, reference: bool = True) -> tuple[Listed, CheckpointSketch]:
     """Record and sketch of the model of that id, unique prefix, name or alias. Raises Unknown."""
     with indexes(index, reference) as searched:
         record, home = held(model, searched)
-        return Listed(record, not isinstance(home, store.SqliteIndex)), _layout_called(model, record, home)
+        return _listed(record, home), _layout_called(model, record, home)
+
+
+def _listed(record: ModelRecord, home: Index) -> Listed:
+    layer = home.layer if isinstance(home, store.SketchFolder) else None
+    return Listed(record, not isinstance(home, store.SqliteIndex) and layer is None, layer)
 
 
 def _layout_called(text: str, record: ModelRecord, home: Index) -> CheckpointSketch:

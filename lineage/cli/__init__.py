@@ -12,7 +12,7 @@ from lineage import __version__
 
 COMMANDS = (
     "ingest", "whois", "compare", "trace", "descendants", "graph", "decompose", "audit", "verify", "sketch", "list",
-    "show", "remove", "doctor", "rebuild",
+    "show", "remove", "doctor", "rebuild", "export", "pull", "import", "layers", "watch", "serve", "token", "mcp",
 )  # fmt: skip
 _UNTIL_COLLECTED = 100_000  # objects made
 _ON_HELP = {"help_option_names": ["-h", "--help"]}

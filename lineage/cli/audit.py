@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="A file with rules and licences of your own, beside those that come with lineage.",
 )
+@options.sarif
 @options.gate
 @options.index
 @options.reference
@@ -42,6 +43,7 @@ def command(
     model: str,
     policy: Policy,
     rules: Path | None,
+    sarif: Path | None,
     gate: bool,
     index: Path | None,
     reference: bool,
@@ -55,18 +57,22 @@ def command(
       lineage audit ./nova --policy from-scratch --gate
       lineage audit nova --policy t-class --json
       lineage audit ./nova --policy licence --rules ours.toml
+      lineage audit ./nova --policy licence --sarif licence.sarif   for a code host
 
     MODEL is a checkpoint, a .sketch file, or a model of an index. With --gate the exit code is 20 if the policy is
     violated, 30 if that stays open. Only measured descent with a direction violates a policy; what is undirected or
     only declared is possible. A finding is not legal advice, and it never certifies anything.
     """
     from lineage import api, report
+    from lineage.atomic_write import write_whole
 
     extra = None if rules is None else api.read_rules(rules, policy)
     with progress() as watch:
         query = api.find(model, index, reference=reference, depth=depth, watch=watch)
     with steps("comparing") as told:
         found = api.audit(query, policy, index, reference=reference, rules=extra, place=model, watch=told)
+    if sarif is not None:
+        write_whole(sarif, report.sarif.audit_log(found, model))
     if as_json:
         print_json(report.audit.audit_value(found))
     else:

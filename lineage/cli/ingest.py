@@ -75,14 +75,15 @@ def command(
             if as_json:
                 print_json({key: value for key, value in asdict(done).items() if key != "exit_code"}, one_line=True)
             else:
-                _tell(done)
+                tell(done)
             if done.event == "failed":
                 failures.add(done.exit_code)
     if failures:
         ctx.exit(code_of_failures(failures))
 
 
-def _tell(done: Ingested) -> None:
+def tell(done: Ingested) -> None:
+    """Say in a line what became of one model."""
     from lineage.report.figures import count, plain
 
     if done.error is not None:

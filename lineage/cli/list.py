@@ -23,7 +23,7 @@ def command(*, index: Path | None, reference: bool, as_json: bool) -> None:
     """
     from lineage import api, report
 
-    listed = [(one.record, one.is_reference) for one in api.models(index, reference=reference)]
+    listed = [(one.record, one.is_reference, one.layer) for one in api.models(index, reference=reference)]
     if as_json:
         print_json(report.json.models(listed))
     else:

@@ -39,9 +39,23 @@ gate_at = click.option(
     help="Relations or verdicts to stop at, such as derived,partly-derived,identical: the exit code is 20 if one is"
     " found, 30 if that stays open.",
 )
+sarif = click.option(
+    "--sarif",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the findings as SARIF 2.1.0 too, which code hosts show.",
+)
 adapter = click.option(
     "--adapter",
     metavar="LORA",
     type=click.Path(),
     help="Merge this LoRA or DoRA adapter into CHECKPOINT while it is read, and use the result.",
+)
+state = click.option(
+    "--state",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="LINEAGE_STATE",
+    show_envvar=True,
+    help="Folder of the service's jobs, uploads and tokens; without it, one in your state folder.",
 )

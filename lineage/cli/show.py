@@ -28,7 +28,10 @@ def command(*, model: str, index: Path | None, reference: bool, as_json: bool) -
 
     listed, sketch = api.show(model, index, reference=reference)
     if as_json:
-        print_json(report.json.shown(listed.record, listed.is_reference, sketch))
+        print_json(report.json.shown(listed.record, listed.is_reference, sketch, listed.layer))
     else:
-        screen = report.listing.show_screen(listed.record, listed.is_reference, sketch, *screen_size())
+        width, colour = screen_size()
+        screen = report.listing.show_screen(
+            listed.record, listed.is_reference, sketch, listed.layer, width=width, colour=colour
+        )
         click.echo(screen, nl=False)

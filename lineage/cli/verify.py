@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="A model card (README.md), a folder that has one, or a .toml or .json file of claims.",
 )
+@options.sarif
 @options.gate
 @options.index
 @options.reference
@@ -34,6 +35,7 @@ def command(
     *,
     model: str,
     claims: Path,
+    sarif: Path | None,
     gate: bool,
     index: Path | None,
     reference: bool,
@@ -46,6 +48,7 @@ def command(
       lineage verify ./nova --claims ./nova/README.md
       lineage verify nova.sketch --claims claims.toml --gate
       lineage verify nova --claims ./nova --json
+      lineage verify ./nova --claims ./nova --sarif claims.sarif   for a code host
 
     It reads base_model, base_model_relation, license, and plain statements on training from scratch, a tokenizer of its
     own, the number of parameters and quantisation. Each is consistent, contradicted (on strong evidence only) or
@@ -53,11 +56,15 @@ def command(
     found.
     """
     from lineage import api, report
+    from lineage.atomic_write import write_whole
 
     with progress() as watch:
         query = api.find(model, index, reference=reference, depth=depth, watch=watch)
     with steps("comparing") as told:
         found = api.verify(query, claims, index, reference=reference, watch=told)
+    if sarif is not None:
+        card = claims / "README.md" if claims.is_dir() else claims
+        write_whole(sarif, report.sarif.claims_log(found, str(card)))
     if as_json:
         print_json(report.claims.verification_value(found))
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -19,11 +19,25 @@ from lineage.errors import NoIndex, StoreError
 
 if TYPE_CHECKING:
     from lineage.report.html import Language
+    from lineage.report.table import Row
     from lineage.types import Depth, Lineage, Whois
 
 
 @click.command("whois")
-@click.argument("checkpoints", metavar="CHECKPOINT...", nargs=-1, required=True, type=click.Path())
+@click.argument("checkpoints", metavar="CHECKPOINT...", nargs=-1, type=click.Path())
+@click.option(
+    "--from",
+    "listed",
+    metavar="FILE",
+    type=click.File(encoding="utf-8"),
+    help="Checkpoints to ask about, too: a file with one a line; # begins a comment, - is standard input.",
+)
+@click.option(
+    "--table",
+    metavar="FILE.csv",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a line for each CHECKPOINT as a table, those that cannot be read too.",
+)
 @pages.report(
     "Write the answer as a page that stands alone (.html), to read, print and hand on; or its graph, with any"
     " extension of `lineage graph -o`.",
@@ -38,6 +52,8 @@ if TYPE_CHECKING:
 def command(
     *,
     checkpoints: tuple[str, ...],
+    listed: TextIO | None,
+    table: Path | None,
     target: Path | None,
     lang: Language | None,
     adapter: str | None,
@@ -55,6 +71,7 @@ def command(
       lineage whois big.pt --depth sampled     an answer from a few percent of the bytes
       lineage whois hf:org/name@main           read by ranges, not downloaded; so is https://host/file
       lineage whois a.pt b.pt c.gguf --json    several: one document a line, in this order
+      lineage whois --from models.txt --table answers.csv   those that a file lists, as a table
       lineage whois ./model --gate derived,identical   for a pipeline: 20 if it is, 30 if that is open
       lineage whois ./lora                     an adapter alone: its base, what it fits, what it was merged into
       lineage whois ./tokenizer.json           a tokenizer without weights: the nearest known one, by its order
@@ -68,8 +85,13 @@ def command(
     does not stop the others; the exit code shows that one failed.
     """
     from lineage import api, report
+    from lineage.atomic_write import write_whole
 
     ending = pages.ending_of(target, lang)
+    checkpoints = (*checkpoints, *(() if listed is None else _listed(listed)))
+    if not checkpoints:
+        raise click.UsageError("give one CHECKPOINT or more, or --from FILE")
+    rows: list[Row] = []
     several = len(checkpoints) > 1
     for given, option in ((target, "--report"), (adapter, "--adapter")):
         if several and given is not None:
@@ -83,6 +105,7 @@ def command(
             return 0
         with progress() as watch:
             answer = api.whois(checkpoint, index, reference=reference, depth=depth, watch=watch, adapter=adapter)
+        rows.append(report.table.Row(checkpoint, answer))
         if target is not None:
             _write(answer, api.relatives(answer, index, reference=reference), target, ending, lang)
         if as_json:
@@ -91,7 +114,22 @@ def command(
             click.echo(report.terminal.whois_screen(answer, *screen_size()), nl=several)
         return 0 if gate is None else code_of(api.gate(gate, answer))
 
-    return _each(checkpoints, answered, as_json) if several else answered(checkpoints[0])
+    def failed(checkpoint: str, line: str) -> None:
+        rows.append(report.table.Row(checkpoint, error=line))
+
+    code = _each(checkpoints, answered, failed, as_json) if several or table else answered(checkpoints[0])
+    if table is not None:
+        write_whole(table, report.table.table(rows))
+    return code
+
+
+def _listed(file: TextIO) -> list[str]:
+    """The lines of a file, without comments and empty ones."""
+    try:
+        lines = [line.partition(" #")[0].strip() for line in file]
+    except UnicodeDecodeError as error:
+        raise click.BadParameter(f"is not UTF-8 text: {error.reason}", param_hint="--from") from None
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def _tokenizer(source: str, index: Path | None, reference: bool, as_json: bool, several: bool) -> None:
@@ -107,8 +145,10 @@ def _tokenizer(source: str, index: Path | None, reference: bool, as_json: bool, 
         click.echo(report.tokenizers.tokenizer_screen(found, width=width, colour=colour), nl=several)
 
 
-def _each(checkpoints: Sequence[str], answered: Callable[[str], int], as_json: bool) -> int:
-    """Answer one after the other, whatever fails; only a fault of the index ends the run.
+def _each(
+    checkpoints: Sequence[str], answered: Callable[[str], int], failed: Callable[[str, str], None], as_json: bool
+) -> int:
+    """Answer one after the other, whatever fails, which `failed` is told; only a fault of the index ends the run.
 
     The exit code is that of a relation or verdict that the gate names, then of failures, then of what is open.
     """
@@ -125,6 +165,7 @@ def _each(checkpoints: Sequence[str], answered: Callable[[str], int], as_json: b
             if line is None:
                 raise
             say(line)
+            failed(checkpoint, line)
             if as_json:
                 print_json(report.json.failed(checkpoint, line, code), one_line=True)
             failures.add(code)

@@ -6,11 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lineage.report import figures, graphs, html, json, kinship, mergekit, witness_json
+    from lineage.report import figures, graphs, html, json, kinship, mergekit, sarif, table, witness_json
     from lineage.report.text import answered, audit, claims, descendants, listing, overview, terminal, tokenizers, tree
 
 _HOMES = {
-    "lineage.report": ("figures", "graphs", "html", "json", "kinship", "mergekit", "witness_json"),
+    "lineage.report": ("figures", "graphs", "html", "json", "kinship", "mergekit", "sarif", "table", "witness_json"),
     "lineage.report.text": (
         "answered",
         "audit",
@@ -25,7 +25,7 @@ _HOMES = {
 }
 __all__ = [
     "answered", "audit", "claims", "descendants", "figures", "graphs", "html", "json", "kinship", "listing",
-    "mergekit", "overview", "terminal", "tokenizers", "tree", "witness_json",
+    "mergekit", "overview", "sarif", "table", "terminal", "tokenizers", "tree", "witness_json",
 ]  # fmt: skip
 
 

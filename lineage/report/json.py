@@ -196,12 +196,14 @@ def declared(said: Declared) -> Json:
     return {"model": said.model, "relation": said.relation, "source": said.source}
 
 
-def model(record: ModelRecord, is_reference: bool) -> Json:
-    """One model of an index."""
+def model(record: ModelRecord, is_reference: bool, layer: str | None = None) -> Json:
+    """One model of an index; `layer` is the index of others that it is in, null for one's own and the reference."""
     return {
         "id": record.id,
         "name": record.name,
         "reference": is_reference,
+        "layer": layer,
+        "weights_seen": not is_handed_over(record, layer),
         "family": record.family,
         "depth": record.depth,
         "params": record.params,
@@ -221,16 +223,21 @@ def model(record: ModelRecord, is_reference: bool) -> Json:
     }
 
 
-def models(listed: Sequence[tuple[ModelRecord, bool]]) -> Json:
+def is_handed_over(record: ModelRecord, layer: str | None) -> bool:
+    """Whether only the sketch of a model came here, so that its weights were never seen by this index."""
+    return layer is not None or record.source.endswith(".sketch")
+
+
+def models(listed: Sequence[tuple[ModelRecord, bool, str | None]]) -> Json:
     """`lineage/list/1`."""
-    return {"schema": "lineage/list/1", "models": [model(record, is_reference) for record, is_reference in listed]}
+    return {"schema": "lineage/list/1", "models": [model(*one) for one in listed]}
 
 
-def shown(record: ModelRecord, is_reference: bool, sketch: CheckpointSketch) -> Json:
+def shown(record: ModelRecord, is_reference: bool, sketch: CheckpointSketch, layer: str | None = None) -> Json:
     """`lineage/show/1`: a model with each of its tensors."""
     return {
         "schema": "lineage/show/1",
-        **model(record, is_reference),
+        **model(record, is_reference, layer),
         "left_out": [excluded(Excluded(name, reason)) for name, reason in sketch.left_out],
         "tensor_list": [
             {

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lineage.store.catalogue_records import Known, catalogue
     from lineage.store.doctor import Finding, examine
     from lineage.store.excluding import Without
-    from lineage.store.files import SKETCHES, holds_index
+    from lineage.store.files import LAYERS, SKETCHES, holds_index
     from lineage.store.folder import SketchFolder
     from lineage.store.graph_cache import keep_graph, kept_graph
     from lineage.store.memory import MemoryIndex
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lineage.store.sqlite import SqliteIndex, only_one
 
 __all__ = [
-    "SKETCHES", "Finding", "Index", "Known", "MemoryIndex", "Rebuilt", "SketchFolder", "SqliteIndex",
+    "LAYERS", "SKETCHES", "Finding", "Index", "Known", "MemoryIndex", "Rebuilt", "SketchFolder", "SqliteIndex",
     "TokenizerTable", "Without", "addresses", "catalogue", "examine", "holds_index", "keep_graph", "kept_graph",
     "models_in", "only_one", "published_configurations", "rebuild", "reference_index", "reference_tokenizers",
     "tokenizer_of", "tokenizer_table",
@@ -35,7 +35,8 @@ __getattr__ = names_of(
     __name__,
     {
         "Finding": "doctor", "Index": "protocol", "Known": "catalogue_records", "MemoryIndex": "memory",
-        "Rebuilt": "rebuilding", "SKETCHES": "files", "SketchFolder": "folder", "SqliteIndex": "sqlite",
+        "Rebuilt": "rebuilding", "LAYERS": "files", "SKETCHES": "files", "SketchFolder": "folder",
+        "SqliteIndex": "sqlite",
         "Without": "excluding", "addresses": "public_addresses", "catalogue": "catalogue_records", "examine": "doctor",
         "holds_index": "files", "keep_graph": "graph_cache", "kept_graph": "graph_cache",
         "models_in": "protocol",

@@ -8,6 +8,7 @@ DATABASE = "lineage.sqlite"
 SKETCHES = "sketches"
 VECTORS = "vectors"
 CATALOGUE = "catalogue"
+LAYERS = "layers"
 CACHE = "reference"
 """What is kept of the shipped index, in the user's cache folder; for some that is the folder of the data, too."""
 

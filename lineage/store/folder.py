@@ -41,11 +41,13 @@ class SketchFolder(FromOverview):
 
     A sketch without a record goes by its own name; a record without a sketch is knowledge, not searched.
     What a search asks of all of them is worked out once and kept in the folder `cache`, if there is one; a sketch is
-    read when it is asked for. Raises CheckpointError for damaged files.
+    read when it is asked for. `layer` is what it is called where it is a layer. Raises CheckpointError for damaged
+    files.
     """
 
-    def __init__(self, folder: str | Path, cache: Path | None = None) -> None:
+    def __init__(self, folder: str | Path, cache: Path | None = None, layer: str | None = None) -> None:
         self.folder = Path(folder)
+        self.layer = layer
         self._cache = cache
         self._read_already: dict[str, CheckpointSketch] = {}
 

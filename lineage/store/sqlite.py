@@ -22,7 +22,7 @@ from lineage.errors import CheckpointError, LineageError, Malformed, NoIndex, St
 from lineage.sketch import FAMILY, read_sketch, write_sketch
 from lineage.sketch.layouts import content_key, layout_id, same_weights
 from lineage.store.database import open_database, plain_errors
-from lineage.store.files import CACHE, DATABASE, SKETCHES, VECTORS, holds_index
+from lineage.store.files import CACHE, DATABASE, LAYERS, SKETCHES, VECTORS, holds_index
 from lineage.store.graph_cache import FOLDER as GRAPHS
 from lineage.store.lock import HOLDER, LOCK, PATIENCE_S, writing
 from lineage.store.protocol import find_model
@@ -32,7 +32,7 @@ from lineage.store.searching import Searching
 from lineage.store.totals import number_of, other_families, set_name
 from lineage.types import CheckpointSketch, Codes, ModelKind, ModelRecord, Near, SearchCue
 
-_OURS = {SKETCHES, VECTORS, GRAPHS, LOCK, HOLDER, CACHE}
+_OURS = {SKETCHES, VECTORS, GRAPHS, LAYERS, LOCK, HOLDER, CACHE}
 _ID = re.compile(r"[0-9a-f]{8,64}")
 _BATCH = 500  # SQLite takes at most 999 parameters in old builds
 _MOST_NOTED = 2048  # models whose search codes, ten kilobytes each, wait in memory

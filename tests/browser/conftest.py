@@ -19,11 +19,12 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 @dataclass
 class Shown:
-    """A page in a tab: what the console said, and what it asked for beyond itself."""
+    """A page in a tab: what the console said, what it asked for beyond itself, and what of its own service."""
 
     page: Page
     said: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    requests: list[tuple[str, str]] = field(default_factory=list)
 
 
 Show = Callable[..., Shown]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 
 import pytest
@@ -34,6 +35,30 @@ def broken(desk: Desk) -> object:
 
 
 class TestSeveral:
+    def test_a_file_lists_them_and_a_table_has_their_answers(self, run, desk, at_home, broken):
+        listed = desk.folder / "models.txt"
+        listed.write_text(f"# of this week\n\n{desk.child}  # tuned\n{broken}\n{desk.stranger}\n")
+        out = desk.folder / "answers.csv"
+        done = run("whois", "--from", listed, "--table", out, *at_home, "--json")
+        assert (done.code, len(done.lines)) == (12, 3)
+        rows = list(csv.DictReader(out.read_text().splitlines()))
+        assert [row["checkpoint"] for row in rows] == [str(desk.child), str(broken), str(desk.stranger)]
+        child, bad, stranger = rows
+        (first, _, _) = done.lines
+        assert (child["verdict"], child["relatives"]) == (first["verdict"], "base")
+        assert child["said"].startswith(first["verdict"].upper())
+        assert (bad["verdict"], bad["error"].startswith(str(broken))) == ("", True)
+        assert (stranger["verdict"], stranger["relatives"], stranger["error"]) == ("independent", "", "")
+
+    def test_a_table_of_one_and_of_none(self, run, desk, at_home):
+        assert run("whois", desk.child, "--table", desk.folder / "one.csv", *at_home).code == 0
+        assert len((desk.folder / "one.csv").read_text().splitlines()) == 2
+        (desk.folder / "none.txt").write_text("# nothing\n")
+        assert run("whois", "--from", desk.folder / "none.txt", *at_home).code == 2
+        (desk.folder / "bad.txt").write_bytes(b"\xff\xfe")
+        assert run("whois", "--from", desk.folder / "bad.txt", *at_home).code == 2
+        assert run("whois", *at_home).code == 2
+
     def test_each_has_its_line_in_order_and_one_alone_is_as_ever(self, run, desk, at_home, pruned):
         done = run("whois", desk.child, desk.stranger, pruned, *at_home, "--json")
         assert (done.code, done.err) == (0, "")

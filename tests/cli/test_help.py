@@ -10,7 +10,18 @@ import pytest
 
 from lineage.cli import COMMANDS, lineage
 
-HEAVY = {"blake3", "datasketch", "faiss", "numpy", "platformdirs", "rich", "safetensors", "sqlite_utils"}
+HEAVY = {
+    "blake3",
+    "datasketch",
+    "faiss",
+    "numpy",
+    "platformdirs",
+    "rich",
+    "safetensors",
+    "sqlite_utils",
+    "starlette",
+    "uvicorn",
+}
 SHOW = f"""
 import sys
 from lineage.cli import lineage

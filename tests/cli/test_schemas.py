@@ -72,6 +72,14 @@ def test_ingest(run: Run, desk: Desk):
         check("ingest.json", event)
 
 
+def test_exported_index(run: Run, desk: Desk):
+    run("ingest", desk.base, "--index", desk.index)
+    assert run("export", desk.folder / "out", "--index", desk.index).code == 0
+    check("manifest.json", json.loads((desk.folder / "out" / "manifest.json").read_text()))
+    (record,) = (desk.folder / "out" / "catalogue").iterdir()
+    check("record.json", json.loads(record.read_text()))
+
+
 def test_whois(run: Run, desk: Desk):
     run("ingest", desk.base, desk.stranger, "--index", desk.index)
     for query in (desk.child, desk.base, desk.stranger):

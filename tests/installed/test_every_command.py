@@ -33,8 +33,17 @@ WORDS: dict[str, Sequence[str]] = {
     "remove": ("stranger", *MINE),
     "doctor": MINE,
     "rebuild": MINE,
+    "export": ("out", *MINE),
+    "pull": ("out", "--name", "theirs", "--index", "other"),
+    "import": ("out", "--index", "other"),
+    "layers": ("--index", "other"),
+    "watch": ("incoming", "--once", "--every", "0.1", *MINE),
+    "token": ("ci", "--state", "state"),
 }
 """Arguments with which each command has something to do."""
+
+NEED_AN_EXTRA = {"serve": "serve", "mcp": "mcp"}
+"""Commands that are an optional part as a whole, and what is to be installed for them."""
 
 NEEDS_MATPLOTLIB = "graph.png: needs matplotlib: pip install 'weight-lineage[picture]', or choose .svg"
 
@@ -48,26 +57,38 @@ def desk(tmp_path_factory: pytest.TempPathFactory, installed: Installed) -> Path
     saved(tuned(base, 2), folder / CHILD)
     saved(trained(3), folder / "stranger.safetensors")
     (folder / "card.md").write_text("---\nlicense: mit\n---\n")
-    ended = installed.lineage("ingest", BASE, CHILD, *MINE, cwd=folder)
-    assert (ended.code, ended.err) == (0, "")
+    for words in (("ingest", BASE), ("export", "out"), ("ingest", CHILD)):  # what is taken in is one line of JSON
+        ended = installed.lineage(*words, *MINE, cwd=folder)
+        assert (ended.code, ended.err) == (0, "")
+    (folder / "incoming").mkdir()
+    saved(base, folder / "incoming" / BASE)
     return folder
 
 
 def test_what_runs_is_the_wheel_without_extras(installed, desk):
     found = installed.python("-c", "import lineage; print(lineage.__file__)", cwd=desk)
     assert Path(found.out.strip()).is_relative_to(installed.environment)
-    for extra in ("gguf", "h5py", "lz4", "matplotlib", "urllib3", "pytest"):
+    for extra in ("gguf", "h5py", "lz4", "matplotlib", "mcp", "starlette", "urllib3", "uvicorn", "pytest"):
         assert installed.python("-c", f"import {extra}", cwd=desk).code == 1, extra
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in NEED_AN_EXTRA])
 def test_every_command_prints_json_and_a_screen(installed, desk, command):
     for form in (["--json"], []):
+        if command == "token":  # of that name there can be one
+            (desk / "state" / "tokens.json").unlink(missing_ok=True)
         if command == "remove":  # of a model that the other tests do not ask for
             assert installed.lineage("ingest", "stranger.safetensors", *MINE, cwd=desk).code == 0
         ended = installed.lineage(command, *WORDS[command], *form, cwd=desk)
         assert (ended.code, ended.err) == (0, "")
         assert json.loads(ended.out) if form else ended.out
+
+
+@pytest.mark.parametrize("command", NEED_AN_EXTRA)
+def test_a_command_without_its_extra_names_it(installed, desk, command):
+    ended = installed.lineage(command, cwd=desk)
+    assert (ended.code, ended.out, len(ended.err.splitlines())) == (1, "", 1)
+    assert ended.err.endswith(f"pip install 'weight-lineage[{NEED_AN_EXTRA[command]}]'\n")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -46,4 +46,4 @@ def test_formats_of_the_core_need_none(installed, tmp_path):
 
 def test_every_extra_is_one_of_the_package():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
-    assert set(NEEDS) | {"picture", "all", "dev"} <= set(extras)
+    assert set(NEEDS) | {"picture", "mcp", "serve", "sign", "all", "dev"} <= set(extras)

@@ -53,7 +53,7 @@ class Installed:
     def _ended(self, words: list[object], cwd: Path) -> Ended:
         hidden = ("PYTHON", "COVERAGE_", "COV_", "LINEAGE_", "HF_", "PYTEST_")  # nothing of this process helps that one
         kept = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
-        homes = ("HOME", "USERPROFILE", "LOCALAPPDATA", "XDG_DATA_HOME", "XDG_CACHE_HOME")
+        homes = ("HOME", "USERPROFILE", "LOCALAPPDATA", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME")
         settings = kept | dict.fromkeys(homes, str(cwd / "home")) | {"PYTHONWARNINGS": WARNINGS, "COLUMNS": "100"}
         done = subprocess.run(
             [str(word) for word in words],

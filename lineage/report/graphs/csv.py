@@ -26,11 +26,11 @@ def render(lineage: Lineage) -> bytes:
     table.writerow(COLUMNS)
     for edge in lineage.edges:
         value = edge_value(edge, names)
-        table.writerow([_cell(value[column]) for column in COLUMNS])
+        table.writerow([cell(value[column]) for column in COLUMNS])
     return page.getvalue().encode("utf-8")
 
 
-def _cell(value: Any) -> str | float | int:
+def cell(value: Any) -> str | float | int:
     """A value as a cell: text that a spreadsheet would take for a formula begins with a quote."""
     if value is None:
         return ""

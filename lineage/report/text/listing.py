@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from lineage.report.figures import count, percent, plain
+from lineage.report.json import is_handed_over
 from lineage.report.text.canvas import Canvas
 from lineage.report.words import text
 from lineage.types import CheckpointSketch, Layout, ModelRecord
@@ -12,27 +13,34 @@ from lineage.types import CheckpointSketch, Layout, ModelRecord
 _MOST_ID = 12  # digits of an id that tell models apart in practice
 
 
-def list_screen(listed: Sequence[tuple[ModelRecord, bool]], width: int = 100, colour: bool = False) -> str:
-    """One line a model: short id, name, size, depth, licence, whether it is part of the reference, and its copies.
+def list_screen(listed: Sequence[tuple[ModelRecord, bool, str | None]], width: int = 100, colour: bool = False) -> str:
+    """One line a model: short id, name, size, depth, licence, the index that it is in, and its copies.
 
     The further layouts of a model are told beside it, and which model listed before it has its sampled values.
     """
     if not listed:
         return "no models yet: `lineage ingest PATH` adds some\n"
     canvas = Canvas(width, colour)
-    first = _first_copies([record for record, _ in listed])
+    first = _first_copies([record for record, *_ in listed])
     rows = [
         [
             record.id[:_MOST_ID], plain(record.name), count(record.params), record.depth,
-            plain(record.licence or "-"), "reference" if is_reference else "own", _copies(record, first),
+            plain(record.licence or "-"), _home(record, is_reference, layer), _copies(record, first),
         ]
-        for record, is_reference in listed
+        for record, is_reference, layer in listed
     ]  # fmt: skip
     heads = ["id", "name", "params", "depth", "licence", "index"]
     if any(row[-1] for row in rows):
         heads.append("copies")
     canvas.listing(heads, [row[: len(heads)] for row in rows], right=(2,))
     return canvas.text()
+
+
+def _home(record: ModelRecord, is_reference: bool, layer: str | None) -> str:
+    """The index that a model is in; of one's own, whether its weights were seen."""
+    if layer is not None or is_reference:
+        return layer or "reference"
+    return "own, a sketch" if is_handed_over(record, layer) else "own"
 
 
 def _first_copies(records: Sequence[ModelRecord]) -> dict[str, ModelRecord]:
@@ -52,11 +60,17 @@ def _layout(one: Layout) -> str:
 
 
 def show_screen(
-    record: ModelRecord, is_reference: bool, sketch: CheckpointSketch, width: int = 100, colour: bool = False
+    record: ModelRecord,
+    is_reference: bool,
+    sketch: CheckpointSketch,
+    layer: str | None = None,
+    *,
+    width: int = 100,
+    colour: bool = False,
 ) -> str:
     """All that an index knows of a model, tensor by tensor at the end."""
     canvas = Canvas(width, colour)
-    canvas.pair(plain(record.name), "reference" if is_reference else "own index", "dim")
+    canvas.pair(plain(record.name), f"layer {layer}" if layer else "reference" if is_reference else "own index", "dim")
     facts = {
         "id": record.id,
         "aliases": ", ".join(record.aliases) or "none",
@@ -64,6 +78,7 @@ def show_screen(
         **({"layouts": "; ".join(_layout(one) for one in record.layouts)} if record.layouts else {}),
         "format": f"{record.format}, architecture {record.architecture}",
         "weights": f"{record.params:,} in {record.tensors} tensors",
+        **({"seen": "no: its sketch was handed over"} if is_handed_over(record, layer) else {}),
         "depth": f"{record.depth}, sketch family {record.family}",
         "licence": record.licence or "none stated",
         "added": record.added or "unknown",

@@ -1,0 +1,57 @@
+"""What a request means by a checkpoint: an upload, a model, a path that the operator allows, an address of the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lineage.serve.refusals import Refusal
+from lineage.serve.settings import Settings
+from lineage.serve.uploads import UPLOADS, uploaded
+
+Asked = dict[str, Any]
+"""A question as JSON: what was asked, and for each checkpoint where it lies (`file`) and what to call it (`shown`)."""
+
+
+def located(asked: Asked, settings: Settings) -> Asked:
+    """`asked` with the file of every checkpoint that is one, as the process that answers needs it.
+
+    Raises Refusal for an upload that is not there, a path that leaves the allowed folders, a hub that is not asked.
+    """
+    return {key: _located(value, settings) for key, value in asked.items()}
+
+
+def _located(value: Any, settings: Settings) -> Any:
+    if isinstance(value, list):
+        return [_located(one, settings) for one in value]
+    if not isinstance(value, dict):
+        return value
+    ((kind, text),) = value.items()
+    if kind == "upload":
+        place = uploaded(settings.state, text)
+        if place is None:
+            raise Refusal(404, "unknown-upload", f"no upload {text}: it may have been kept long enough; send it again")
+        return {**value, "file": str(place), "shown": f"{UPLOADS}/{text[:12]}.sketch"}
+    if kind == "path":
+        return {**value, "file": str(below(settings.folders, text)), "shown": text}
+    if kind == "address" and not settings.hub:
+        raise Refusal(403, "no-hub", "this service does not read from the hub: send a sketch of the model instead")
+    return value
+
+
+def below(folders: Sequence[Path], text: str) -> Path:
+    """The existing file or folder that `text` names below one of `folders`, links followed. Raises Refusal."""
+    if not folders:
+        raise Refusal(403, "no-folder", "this service reads no folder: send a sketch of the model instead")
+    if not text.isprintable():
+        raise Refusal(404, "unknown-path", "no such file or folder below those that this service reads")
+    for folder in folders:
+        root = folder.resolve()
+        try:
+            place = (root / text).resolve()
+            if place.is_relative_to(root) and place.exists():
+                return place
+        except OSError:
+            continue
+    raise Refusal(404, "unknown-path", f"{text[:200]!r} is no file or folder below those that this service reads")

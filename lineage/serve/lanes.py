@@ -1,0 +1,192 @@
+"""Processes that answer questions, a few at a time; what waits for them, and what bounds them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lineage.serve.asked import Asked
+from lineage.serve.refusals import Refused
+from lineage.serve.settings import Settings
+
+_LOG = logging.getLogger("lineage.serve")
+_LINE = 1 << 20  # bytes of a line from a worker
+_MOST_ANSWERS = 200  # of one process, so that whatever a library does not give back is bounded
+
+Step = tuple[str, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a process is to answer, and where to.
+
+    `is_long` is work that may take minutes: one process, where there are two or more, never does such work.
+    """
+
+    kind: str
+    asked: Asked
+    target: Path
+    sketch: Path | None = None
+    is_long: bool = False
+
+
+@dataclass(slots=True)
+class _Waiting:
+    question: Question
+    step: Callable[[Step], None]
+    started: Callable[[], None]
+    ended: asyncio.Future[str | Refused] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    def end(self, found: str | Refused) -> None:
+        """Give the answer to whoever still waits for it."""
+        if not self.ended.done():
+            self.ended.set_result(found)
+
+
+class Lanes:
+    """`limits.workers` processes; each is started when it is needed and replaced when it ends or is ended."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._waiting: tuple[deque[_Waiting], deque[_Waiting]] = (deque(), deque())  # short, long
+        self._changed = asyncio.Condition()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.busy = 0
+        self.replaced = 0
+
+    def start(self) -> None:
+        """Begin to take questions."""
+        count = self._settings.limits.workers
+        self._tasks = [asyncio.create_task(self._lane(takes_long=i > 0 or count == 1)) for i in range(count)]
+
+    async def stop(self) -> None:
+        """End every process, whatever it does."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def waiting(self) -> int:
+        """Number of questions that no process has taken yet."""
+        return sum(map(len, self._waiting))
+
+    async def answer(
+        self,
+        question: Question,
+        step: Callable[[Step], None] = lambda _: None,
+        started: Callable[[], None] = lambda: None,
+    ) -> str | Refused:
+        """The id of the index that the answer was made from, once it lies at its target, or why there is none."""
+        one = _Waiting(question, step, started)
+        async with self._changed:
+            self._waiting[question.is_long].append(one)
+            self._changed.notify_all()
+        try:
+            return await one.ended
+        finally:
+            for kind in self._waiting:
+                if one in kind:
+                    kind.remove(one)
+
+    async def _lane(self, *, takes_long: bool) -> None:
+        process: Process | None = None
+        answered = 0
+        try:
+            while True:
+                one = await self._next(takes_long)
+                self.busy += 1
+                try:
+                    if process is None or process.returncode is not None or answered >= _MOST_ANSWERS:
+                        await _end(process)
+                        process, answered = await self._begin(), 0
+                    answered += 1
+                    one.started()
+                    if not await self._asked(process, one):
+                        self.replaced += 1
+                        await _end(process)
+                        process = None
+                except OSError as error:  # a full disk, too many processes: the next question may fare better
+                    _LOG.exception("lane")
+                    one.end(Refused(503, "not-now", f"the service cannot work on it: {error.strerror}"))
+                finally:
+                    self.busy -= 1
+        finally:
+            await _end(process)
+
+    async def _next(self, takes_long: bool) -> _Waiting:
+        short, long = self._waiting
+        async with self._changed:
+            await self._changed.wait_for(lambda: short or (takes_long and long))
+            return short.popleft() if short else long.popleft()
+
+    async def _begin(self) -> Process:
+        settings = {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+        words = [sys.executable, "-m", "lineage.serve.worker", str(self._settings.limits.memory_mib)]
+        return await asyncio.create_subprocess_exec(
+            *words, stdin=PIPE, stdout=PIPE, limit=_LINE, env=os.environ | settings
+        )
+
+    async def _asked(self, process: Process, one: _Waiting) -> bool:
+        """Have one question answered; False where the process cannot go on."""
+        seconds = self._settings.limits.seconds
+        try:
+            async with asyncio.timeout(seconds):
+                found = await self._told(process, one)
+        except TimeoutError:
+            one.end(Refused(422, "too-long", f"takes longer than the {seconds} seconds that this service gives to it"))
+            return False
+        except asyncio.CancelledError:
+            one.ended.cancel()
+            raise
+        one.end(found or Refused(422, "ended", "the process that worked on it ended: it may need more memory"))
+        return found is not None
+
+    async def _told(self, process: Process, one: _Waiting) -> str | Refused | None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        question = one.question
+        line = {
+            "kind": question.kind,
+            "asked": question.asked,
+            "index": None if self._settings.index is None else str(self._settings.index),
+            "reference": self._settings.reference,
+            "target": str(question.target),
+            "sketch": None if question.sketch is None else str(question.sketch),
+        }
+        try:
+            process.stdin.write(json.dumps(line).encode() + b"\n")
+            await process.stdin.drain()
+            while told := await process.stdout.readline():
+                value: dict[str, Any] = json.loads(told)
+                if "step" in value:
+                    what, done, total = value["step"]
+                    one.step((what, done, total))
+                elif "done" in value:
+                    return str(value["done"])
+                else:
+                    return Refused(**value["failed"])
+        except (OSError, ValueError) as error:
+            _LOG.warning("worker", extra={"fields": {"error": str(error)}})
+        return None
+
+
+async def _end(process: Process | None) -> None:
+    """End a process and wait for it, so that nothing of it is left."""
+    if process is None:
+        return
+    with suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
+        with suppress(OSError):
+            await process.stdin.wait_closed()

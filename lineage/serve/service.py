@@ -1,0 +1,121 @@
+"""One running service: its settings, its processes, its jobs, and what was counted."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+from pathlib import Path
+
+from lineage import api
+from lineage.errors import Malformed
+from lineage.match.cache import Latest
+from lineage.serve.asked import Asked, located
+from lineage.serve.jobs import Jobs
+from lineage.serve.lanes import Lanes, Question
+from lineage.serve.metrics import Metrics
+from lineage.serve.refusals import Refusal, Refused
+from lineage.serve.settings import Settings
+from lineage.serve.tokens import FILE, Token, tokens
+from lineage.store.files import DATABASE
+
+_LOG = logging.getLogger("lineage.serve")
+ANSWERS = "answers"
+Key = tuple[str, str, str]
+_KEPT = frozenset({"graph", "trace", "descendants"})
+_MOST_ANSWERS = 64
+_MOST_KEPT = 4 << 20  # bytes of one answer
+
+
+class Service:
+    """What the routes work with; one service at a time has a state folder (`running`)."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.lanes = Lanes(settings)
+        self.jobs = Jobs(settings, self.lanes)
+        self.metrics = Metrics()
+        self.is_stopping = asyncio.Event()
+        self._answers: Latest[Key, tuple[bytes, str]] = Latest(_MOST_ANSWERS)
+        self._tokens: tuple[tuple[int, int], tuple[Token, ...]] = ((0, 0), ())
+
+    async def start(self) -> None:
+        """Begin to answer, and take up what was accepted before."""
+        answers = self.settings.state / ANSWERS
+        answers.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for left in answers.iterdir():
+            left.unlink(missing_ok=True)
+        self.lanes.start()
+        self.jobs.start()
+
+    def stopping(self) -> None:
+        """Let whoever waits for a job go: this service is about to stop."""
+        self.is_stopping.set()
+        self.jobs.wake()
+
+    async def stop(self) -> None:
+        """End every process; what was accepted stays on disk."""
+        self.stopping()
+        await self.jobs.stop()
+        await self.lanes.stop()
+
+    def tokens(self) -> tuple[Token, ...]:
+        """The tokens as they are now: one that was revoked is refused at once. Raises Refusal, OSError."""
+        place = self.settings.state / FILE
+        try:
+            about = place.stat()
+        except FileNotFoundError:
+            return ()
+        seal = (about.st_mtime_ns, about.st_ino)
+        if self._tokens[0] != seal:
+            try:
+                self._tokens = (seal, tokens(self.settings.state))
+            except Malformed:
+                _LOG.exception("tokens")
+                raise Refusal(503, "tokens", "the tokens of this service cannot be read: its log says why") from None
+        return self._tokens[1]
+
+    def located(self, asked: Asked) -> Asked:
+        """The question with the file of every checkpoint. Raises Refusal."""
+        return located(asked, self.settings)
+
+    async def index_id(self) -> str:
+        """What the indexes that are searched are called now."""
+        return await asyncio.to_thread(api.index_id, self.settings.index, reference=self.settings.reference)
+
+    async def read(self, kind: str, asked: Asked, *, is_long: bool = False) -> tuple[bytes, str]:
+        """Have a question answered that is no job; the answer, and the id of the index it was made from.
+
+        What is asked of the graph is kept until the index changes. Raises Refusal.
+        """
+        key = (kind, json.dumps(asked, sort_keys=True), await asyncio.to_thread(self._seal)) if kind in _KEPT else None
+        if key is not None and key in self._answers:
+            self._answers.keep([(key, self._answers[key])])
+            return self._answers[key]
+        if self.lanes.waiting() >= self.settings.limits.waiting:
+            raise Refusal(429, "busy", "too many questions wait: ask again in a minute", {"Retry-After": "60"})
+        target = self.settings.state / ANSWERS / secrets.token_hex(16)
+        try:
+            found = await self.lanes.answer(Question(kind, asked, target, is_long=is_long))
+            if isinstance(found, Refused):
+                raise Refusal(found.status, found.error, found.message)
+            answered = await asyncio.to_thread(_taken, target), found
+            if key is not None and len(answered[0]) <= _MOST_KEPT:
+                self._answers.keep([(key, answered)])
+            return answered
+        finally:
+            target.unlink(missing_ok=True)
+
+    def _seal(self) -> str:
+        """What changes with the index: the ids of its models, and when its tables were written."""
+        settings = self.settings
+        home = api.default_index() if settings.index is None else settings.index
+        tables = [home / DATABASE, home / f"{DATABASE}-wal"]
+        about = [file.stat() for file in tables if file.exists()]
+        written = [(one.st_size, one.st_mtime_ns) for one in about if one.st_size]
+        return f"{api.index_id(settings.index, reference=settings.reference)} {written}"
+
+
+def _taken(target: Path) -> bytes:
+    return target.read_bytes()

@@ -1,0 +1,115 @@
+"""Sketches that were sent: written to disk as they come, within limits, and named after their content."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lineage.serve.refusals import Refusal
+from lineage.serve.settings import MIB, Limits
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+UPLOADS = "uploads"
+SUFFIX = ".sketch"
+OCTETS = "application/octet-stream"
+_DAY_S = 86_400
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+def uploaded(state: Path, digest: str) -> Path | None:
+    """Where the sketch of that SHA-256 lies, or None."""
+    place = state / UPLOADS / f"{digest}{SUFFIX}"
+    return place if _DIGEST.fullmatch(digest) and place.is_file() else None
+
+
+async def received(request: Request, state: Path, limits: Limits) -> str:
+    """Keep the body of a request, and return its SHA-256.
+
+    Raises Refusal for one that is too large, too slow, empty, or cut off; nothing of it stays then.
+    """
+    folder = state / UPLOADS
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=".part", delete=False) as file:
+        part = Path(file.name)
+        try:
+            digest = sha256()
+            async with asyncio.timeout(limits.body_seconds):
+                size = 0
+                async for chunk in bounded(request, limits.body_mib * MIB):
+                    digest.update(chunk)
+                    size += len(chunk)
+                    await asyncio.to_thread(file.write, chunk)
+            if not size:
+                raise Refusal(400, "empty", "the body is empty: send the bytes of a .sketch file")
+            file.close()
+            part.replace(folder / f"{digest.hexdigest()}{SUFFIX}")
+        except TimeoutError:
+            raise slow(limits) from None
+        finally:
+            file.close()
+            part.unlink(missing_ok=True)
+    return digest.hexdigest()
+
+
+async def read_body(request: Request, most: int, limits: Limits) -> bytes:
+    """The whole body of a request that is at most `most` bytes long. Raises Refusal."""
+    try:
+        async with asyncio.timeout(limits.body_seconds):
+            return b"".join([chunk async for chunk in bounded(request, most)])
+    except TimeoutError:
+        raise slow(limits) from None
+
+
+async def bounded(request: Request, most: int) -> AsyncIterator[bytes]:
+    """The pieces of a body. Raises Refusal where it is longer than `most` bytes, at once if it says so."""
+    from starlette.requests import ClientDisconnect
+
+    too_large = Refusal(413, "too-large", f"the body is longer than the {most:,} bytes that this service takes")
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > most:
+        raise too_large
+    size = 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > most:
+                raise too_large
+            if chunk:
+                yield chunk
+    except ClientDisconnect:
+        raise Refusal(400, "cut-off", "the body ended before its declared length") from None
+
+
+def slow(limits: Limits) -> Refusal:
+    """What is said to a body that takes too long."""
+    return Refusal(408, "slow", f"the body took longer than {limits.body_seconds} seconds")
+
+
+def forget_uploads(state: Path, limits: Limits) -> None:
+    """Delete uploads that are older than `keep_days`, the oldest beyond `uploads_mib`, and what was cut off."""
+    folder, now = state / UPLOADS, time.time()
+    if not folder.is_dir():
+        return
+    kept = sorted(((age(file), file) for file in folder.iterdir()), reverse=True)
+    total = 0
+    for written, file in kept:
+        total += file.stat().st_size
+        keep_s = _DAY_S if file.name.startswith(".") else limits.keep_days * _DAY_S
+        if written < now - keep_s or total > limits.uploads_mib * MIB:
+            file.unlink(missing_ok=True)
+
+
+def age(path: Path) -> float:
+    """When it was written, in seconds since the epoch; now for what is gone."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return time.time()

@@ -1,0 +1,127 @@
+"""A process that answers one question after another: `python -m lineage.serve.worker`.
+
+It reads one JSON object a line and writes JSON lines: `{"step": [what, done, total]}`, at last `{"done": index id}` or
+`{"failed": {...}}`. The answer itself goes to the file that the question names. A process of its own can be given a
+bound of memory, be ended when it takes too long, and take nothing with it if a file brings it down. It ends as soon as
+the service that started it does.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, TextIO
+
+from lineage.serve.refusals import refused
+
+_SHOWN_EVERY_S = 0.2
+_UNTIL_COLLECTED = 100_000
+_AGAIN = 3  # times a question is asked again because models were added while it was answered
+
+
+def main() -> None:
+    """Answer until standard input ends."""
+    gc.set_threshold(_UNTIL_COLLECTED)  # see lineage.cli.main
+    written = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever a library prints must not be taken for an answer
+    bound_memory(int(sys.argv[1]))
+    questions: SimpleQueue[str] = SimpleQueue()
+    threading.Thread(target=_listen, args=(questions,), daemon=True).start()
+    while True:
+        _say(written, _answered(json.loads(questions.get()), written))
+
+
+def bound_memory(mib: int) -> None:
+    """Let this process take `mib` MiB of data, where the system can bound that; 0 is no bound."""
+    if not mib:
+        return
+    try:
+        import resource
+    except ImportError:
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    wanted = mib << 20
+    resource.setrlimit(resource.RLIMIT_DATA, (wanted if hard < 0 else min(wanted, hard), hard))
+
+
+def _listen(questions: SimpleQueue[str]) -> None:
+    """Hand on each line; the end of the input means that the service is gone."""
+    for line in sys.stdin:
+        questions.put(line)
+    os._exit(0)
+
+
+def _answered(question: dict[str, Any], written: TextIO) -> dict[str, Any]:
+    from lineage import api
+    from lineage.serve.answering import Desk, answer
+
+    index = None if question["index"] is None else Path(question["index"])
+    sketch = None if question["sketch"] is None else Path(question["sketch"])
+    desk = Desk(index, question["reference"], Path(question["target"]), sketch, _Teller(written).tell)
+    try:
+        for _ in range(_AGAIN):
+            before = api.index_id(index, reference=desk.reference)
+            answer(question["kind"], question["asked"], desk)
+            made_from = api.index_id(index, reference=desk.reference)
+            if question["kind"] == "ingest" or before == made_from:
+                break
+        return {"done": made_from}
+    except Exception as error:
+        found = refused(error)
+        if found.status == 500:
+            traceback.print_exc()
+        message = found.message
+        for hidden, shown in _shown(question):
+            message = message.replace(hidden, shown)
+        return {"failed": {"status": found.status, "error": found.error, "message": message}}
+
+
+def _shown(question: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Places of this machine, and what they are called to whoever asks; the longest first."""
+    found = {question["target"]: "answer", **_files(question["asked"])}
+    if question["index"] is not None:
+        found[question["index"]] = "the index"
+    yield from sorted(found.items(), key=lambda pair: -len(pair[0]))
+
+
+def _files(asked: Any) -> dict[str, str]:
+    if isinstance(asked, list):
+        return {file: shown for one in asked for file, shown in _files(one).items()}
+    if not isinstance(asked, dict):
+        return {}
+    if "file" in asked:
+        return {asked["file"]: asked["shown"]}
+    return {file: shown for one in asked.values() for file, shown in _files(one).items()}
+
+
+class _Teller:
+    """Says how far the work is, not more often than anyone can read."""
+
+    def __init__(self, written: TextIO) -> None:
+        self._written = written
+        self._last = 0.0
+        self._guard = threading.Lock()
+
+    def tell(self, what: str, done: int, total: int) -> None:
+        with self._guard:
+            now = time.monotonic()
+            if now - self._last >= _SHOWN_EVERY_S or done >= total:
+                self._last = now
+                _say(self._written, {"step": [Path(what).name, done, total]})
+
+
+def _say(written: TextIO, value: dict[str, Any]) -> None:
+    written.write(json.dumps(value) + "\n")
+    written.flush()
+
+
+if __name__ == "__main__":
+    main()

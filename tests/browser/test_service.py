@@ -1,0 +1,222 @@
+"""The pages of the service in a real browser: one asks, reads, browses and compares, and nothing goes elsewhere."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from string import Formatter
+from typing import Any
+
+import pytest
+from bench_report import family_graph
+
+from lineage import api
+from lineage.report.graphs.json import document
+from lineage.serve import pages
+from lineage.serve.settings import Limits, Settings
+from tests.browser.conftest import Shown
+from tests.html_pages import NAMES
+from tests.serve.conftest import Served, serving, wait_for
+from tests.small_models import sketched, trained, tuned
+
+HOSTILE = NAMES[0]
+PATHS = ["/", "/answer", "/models", "/model?model=base", "/families", "/compare"]
+WIDTHS = (320, 390, 1100)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A service over a base, a fine-tune of it, and a stranger with a hostile name."""
+    folder = tmp_path_factory.mktemp("pages")
+    base = trained(1)
+    made = {"base": base, "child": tuned(base, 2), "hostile": trained(3)}
+    for name, weights in made.items():
+        api.save_sketch(sketched(weights, HOSTILE if name == "hostile" else name), folder / f"{name}.sketch")
+    for _ in api.ingest(sorted(folder.glob("*.sketch")), folder / "index"):
+        pass
+    api.save_sketch(sketched(tuned(base, 4), "asked"), folder / "asked.sketch")
+    (folder / "weights.safetensors").write_bytes(safetensors())
+    (folder / "junk.bin").write_bytes(b"\xff" * 64)
+    settings = Settings(folder / "state", folder / "index", reference=False, port=0, limits=Limits(workers=1))
+    with serving(settings) as served:
+        yield served
+
+
+def safetensors() -> bytes:
+    head = {"__metadata__": {"by": HOSTILE}, "w": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}}
+    text = json.dumps(head).encode()
+    return len(text).to_bytes(8, "little") + text + bytes(24)
+
+
+Visit = Callable[..., Shown]
+
+
+@pytest.fixture
+def visit(browser, service: Served, own_servers) -> Iterator[Visit]:
+    """`visit("/models", width=390, dark=True)`: a page in a tab that reaches the service alone, once it is filled."""
+    own_servers.add(("127.0.0.1", int(service.address.rpartition(":")[2])))
+    contexts = []
+
+    def go(path: str, width: int = 1100, dark: bool = False, **settings: Any) -> Shown:
+        size: Any = {"width": width, "height": 900}
+        context = browser.new_context(viewport=size, color_scheme="dark" if dark else "light", **settings)
+        contexts.append(context)
+        shown = Shown(context.new_page())
+
+        def watch(route: Any) -> None:
+            if route.request.url.startswith((service.address, f"blob:{service.address}")):
+                shown.requests.append((route.request.method, route.request.url.removeprefix(service.address)))
+                route.continue_()
+            else:
+                shown.asked.append(route.request.url)
+                route.abort()
+
+        context.route("**/*", watch)
+        shown.page.on("console", lambda message: shown.said.append(message.text))
+        shown.page.on("pageerror", lambda error: shown.said.append(str(error)))
+        shown.page.on("dialog", lambda dialog: (shown.said.append(dialog.message), dialog.dismiss()))
+        shown.page.goto(service.address + path)
+        filled(shown)
+        return shown
+
+    yield go
+    for context in contexts:
+        context.close()
+
+
+def filled(shown: Shown) -> None:
+    """Wait until the scripts of a page are done."""
+    shown.page.locator("main[data-filled]").wait_for()
+
+
+def test_every_page_is_for_everyone_at_every_width(visit: Visit):
+    from axe_playwright_python.sync_playwright import Axe
+
+    for path in PATHS:
+        shown = visit(path)
+        for scheme in ("light", "dark"):
+            shown.page.emulate_media(color_scheme=scheme)
+            found = Axe().run(shown.page).response["violations"]
+            assert [(one["id"], [node["html"][:120] for node in one["nodes"]][:3]) for one in found] == [], path
+        for width in WIDTHS:
+            shown.page.set_viewport_size({"width": width, "height": 800})
+            assert shown.page.evaluate("document.documentElement.scrollWidth") <= width, path
+        missing = path == "/answer"  # without a job there is nothing to show, and it is said
+        assert shown.page.get_by_role("alert").count() == missing
+        assert shown.asked == []
+        assert [said for said in shown.said if not (missing and "404" in said)] == [], path
+
+
+def test_one_asks_with_a_sketch_and_reads_the_report(visit: Visit, service: Served):
+    shown = visit("/")
+    assert "lineage sketch ./model -o model.sketch" in shown.page.locator("main").inner_text()
+    shown.page.set_input_files("#file", service.settings.state.parent / "asked.sketch")
+    report = shown.page.frame_locator("iframe")
+    assert report.locator("h1").inner_text() == "asked"
+    assert report.locator(".verdict").inner_text()
+    wait_for(lambda: shown.page.evaluate("document.querySelector('iframe').clientHeight") > 1500)  # it shows the whole
+    assert shown.page.locator(".formats a", has_text="spdx.json").count() == 1
+    assert (shown.said, shown.asked) == ([], [])
+    shown.page.locator("#language").click()
+    korean = shown.page.frame_locator("iframe")
+    assert korean.locator("html").get_attribute("lang") == "ko"
+
+
+def test_weights_are_looked_at_and_never_sent(visit: Visit, service: Served):
+    shown = visit("/")
+    for name, place in (("weights.safetensors", "#preview"), ("junk.bin", ".note.bad")):
+        shown.page.set_input_files("#file", service.settings.state.parent / name)
+        shown.page.locator(place).wait_for()
+    assert [method for method, _ in shown.requests if method != "GET"] == []
+    shown.page.set_input_files("#file", service.settings.state.parent / "weights.safetensors")
+    told = shown.page.locator("#preview").inner_text()
+    assert "1 tensors and 6 parameters" in told
+    assert HOSTILE in told
+    assert "lineage sketch weights.safetensors -o model.sketch" in told
+    assert shown.said == []
+
+
+def test_one_browses_and_compares(visit: Visit):
+    shown = visit("/models", width=390)
+    shown.page.locator("#search").fill("chi")
+    shown.page.keyboard.press("Enter")
+    shown.page.get_by_text("1 models").wait_for()
+    shown.page.get_by_role("link", name="child").click()
+    shown.page.locator("img.picture").wait_for()
+    assert "base" in shown.page.locator("main").inner_text()
+    shown.page.get_by_role("link", name="Compare it with another").click()
+    shown.page.locator("#b").fill("base")
+    shown.page.get_by_role("button", name="Compare").click()
+    report = shown.page.frame_locator("iframe")
+    assert report.locator("h1").inner_text().startswith("child")
+    assert report.locator("figure.heat tbody th").count() > 2  # layer by layer
+    assert (shown.said, shown.asked) == ([], [])
+
+
+def test_the_families_are_walked_through_with_the_keyboard(visit: Visit):
+    shown = visit("/families")
+    shown.page.locator("#search").fill("child")
+    assert shown.page.locator("output").inner_text() == "1 of 3"
+    shown.page.locator("main .formats button").click()
+    line = shown.page.locator(".chosen")
+    assert line.inner_text().startswith("child.")
+    shown.page.keyboard.press("ArrowUp")
+    assert line.inner_text().startswith("base.")
+    before = shown.page.evaluate("document.families.at.scale")
+    shown.page.keyboard.press("+")
+    assert shown.page.evaluate("document.families.at.scale") > before
+    shown.page.keyboard.press("Enter")
+    shown.page.wait_for_url("**/model?model=*")
+    assert (shown.said, shown.asked) == ([], [])
+
+
+def test_five_thousand_models_are_drawn_and_found(visit: Visit, service: Served):
+    graph = document(family_graph(5000))
+    shown = visit("/")
+    shown.page.context.route("**/api/graph", lambda route: route.fulfill(json=graph))
+    shown.page.goto(f"{service.address}/families")
+    shown.page.locator("#search").fill("model-4321-")
+    shown.page.get_by_text("1 of 5,000").wait_for()
+    shown.page.locator("main .formats button").click()
+    places = shown.page.evaluate("document.families.graph.nodes.map((one) => `${one.x} ${one.y}`)")
+    assert len(set(places)) == len(places) == 5000  # nothing covers another
+    assert shown.said == []
+
+
+def test_a_hostile_name_stays_text(visit: Visit):
+    for path in ("/models", "/families"):
+        shown = visit(path)
+        if path == "/models":
+            link = shown.page.get_by_role("link", name=HOSTILE)
+            assert link.inner_text() == HOSTILE
+            link.click()
+            shown.page.locator("img.picture").wait_for()
+            assert shown.page.locator("h1").inner_text() == HOSTILE
+            assert shown.page.evaluate("document.scripts.length") == 2
+        assert (shown.said, shown.asked) == ([], [])
+
+
+def test_one_with_a_token_is_let_in(visit: Visit, service: Served):
+    object.__setattr__(service.settings, "anonymous", False)
+    try:
+        shown = visit("/models")
+        shown.page.locator("#token").fill(service.tokens["ask"])
+        shown.page.get_by_role("button", name="Use it").click()
+        shown.page.get_by_text("3 models").wait_for()
+    finally:
+        object.__setattr__(service.settings, "anonymous", None)
+
+
+def test_both_languages_say_the_same_things():
+    assets = Path(pages.__file__).parent / "assets"
+    english, korean = (tomllib.loads((assets / f"{one}.toml").read_text(encoding="utf-8")) for one in ("en", "ko"))
+    assert {key: set(table) for key, table in english.items()} == {key: set(table) for key, table in korean.items()}
+    for key, table in english.items():
+        for name, text in table.items():
+            assert blank_names(text) == blank_names(korean[key][name]), f"{key}.{name}"
+
+
+def blank_names(text: str) -> set[str | None]:
+    return {name for _, name, _, _ in Formatter().parse(text)} - {None}
