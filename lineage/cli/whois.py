@@ -105,7 +105,8 @@ def command(
             return 0
         with progress() as watch:
             answer = api.whois(checkpoint, index, reference=reference, depth=depth, watch=watch, adapter=adapter)
-        rows.append(report.table.Row(checkpoint, answer))
+        if table is not None:
+            rows.append(report.table.Row(checkpoint, answer))
         if target is not None:
             _write(answer, api.relatives(answer, index, reference=reference), target, ending, lang)
         if as_json:
@@ -115,7 +116,8 @@ def command(
         return 0 if gate is None else code_of(api.gate(gate, answer))
 
     def failed(checkpoint: str, line: str) -> None:
-        rows.append(report.table.Row(checkpoint, error=line))
+        if table is not None:
+            rows.append(report.table.Row(checkpoint, error=line))
 
     code = _each(checkpoints, answered, failed, as_json) if several or table else answered(checkpoints[0])
     if table is not None:
