@@ -81,7 +81,8 @@ class CheckpointSketch:
     `family` names the sketch scheme with every parameter that must agree before two are compared. `unread` counts the
     values of weights that could not be read, which `left_out` names. `neurons` are there at full depth, of towers.
     `tokenizer` is that of the tokenizer beside the weights, a witness of its own: it enters neither `id` nor any
-    comparison of weights.
+    comparison of weights. `weights_seen` is False for a sketch that was handed over: it claims to be of weights that
+    nobody here has read; None where that is unknown, in indexes of older versions.
     """
 
     id: str
@@ -100,6 +101,7 @@ class CheckpointSketch:
     unread: int = 0
     neurons: tuple[Neurons, ...] = ()
     tokenizer: TokenizerSketch | None = None
+    weights_seen: bool | None = True
 
     @property
     def params(self) -> int:

@@ -100,7 +100,8 @@ def _groups(contents: Contents) -> Iterator[tuple[str, _Parts]]:
         if part in groups[stem]:
             twice.add(stem)
         groups[stem][part] = view
-    yield from ((stem, parts) for stem, parts in groups.items() if stem not in names | twice)
+    whole = names | twice
+    yield from ((stem, parts) for stem, parts in groups.items() if stem not in whole)
 
 
 def _taken_apart(name: str) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lineage.report.words.ko import changes, cues, descent, disguises, exclusions, limits, schemes
+from lineage.report.words.ko import changes, cues, descent, disguises, exclusions, handed_over, limits, schemes
 
 TEXTS: dict[str, Callable[[Any], str]] = {
     **exclusions.TEXTS,
@@ -15,4 +15,5 @@ TEXTS: dict[str, Callable[[Any], str]] = {
     **disguises.TEXTS,
     **limits.TEXTS,
     **schemes.TEXTS,
+    **handed_over.TEXTS,
 }
