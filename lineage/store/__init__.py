@@ -9,22 +9,24 @@ from lineage.on_first_use import names_of
 
 if TYPE_CHECKING:
     from lineage.store.catalogue_records import Known, catalogue
+    from lineage.store.claims import contradicted
     from lineage.store.doctor import Finding, examine
     from lineage.store.excluding import Without
     from lineage.store.files import SKETCHES, holds_index
     from lineage.store.folder import SketchFolder
     from lineage.store.graph_cache import keep_graph, kept_graph
     from lineage.store.memory import MemoryIndex
-    from lineage.store.protocol import Index, models_in
+    from lineage.store.protocol import Index, models_in, only_one
     from lineage.store.public_addresses import addresses
     from lineage.store.rebuilding import Rebuilt, rebuild
     from lineage.store.reference import reference_index
-    from lineage.store.sqlite import SqliteIndex, only_one
+    from lineage.store.settling import settled
+    from lineage.store.sqlite import SqliteIndex
 
 __all__ = [
     "SKETCHES", "Finding", "Index", "Known", "MemoryIndex", "Rebuilt", "SketchFolder", "SqliteIndex", "Without",
-    "addresses", "catalogue", "examine", "holds_index", "keep_graph", "kept_graph", "models_in",
-    "only_one", "rebuild", "reference_index", "reference_tokenizers",
+    "addresses", "catalogue", "contradicted", "examine", "holds_index", "keep_graph", "kept_graph", "models_in",
+    "only_one", "rebuild", "reference_index", "reference_tokenizers", "settled",
 ]  # fmt: skip
 
 __getattr__ = names_of(
@@ -32,10 +34,9 @@ __getattr__ = names_of(
     {
         "Finding": "doctor", "Index": "protocol", "Known": "catalogue_records", "MemoryIndex": "memory",
         "Rebuilt": "rebuilding", "SKETCHES": "files", "SketchFolder": "folder", "SqliteIndex": "sqlite",
-        "Without": "excluding", "addresses": "public_addresses", "catalogue": "catalogue_records", "examine": "doctor",
-        "holds_index": "files", "keep_graph": "graph_cache", "kept_graph": "graph_cache",
-        "models_in": "protocol",
-        "only_one": "sqlite", "rebuild": "rebuilding", "reference_index": "reference",
-        "reference_tokenizers": "shipped_tokenizers",
+        "Without": "excluding", "addresses": "public_addresses", "catalogue": "catalogue_records",
+        "contradicted": "claims", "examine": "doctor", "holds_index": "files", "keep_graph": "graph_cache",
+        "kept_graph": "graph_cache", "models_in": "protocol", "only_one": "protocol", "rebuild": "rebuilding",
+        "reference_index": "reference", "reference_tokenizers": "shipped_tokenizers", "settled": "settling",
     },
 )  # fmt: skip
