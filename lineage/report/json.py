@@ -14,6 +14,7 @@ from lineage.report.schemes import scheme_words
 from lineage.report.text.adapters import adapter_value
 from lineage.report.text.places import pair_verdict, placed_role, would_settle
 from lineage.report.words import text, texts
+from lineage.sketch.sealing import seal
 from lineage.types import (
     CheckpointSketch,
     Comparison,
@@ -48,6 +49,7 @@ def whois(answer: Whois) -> Json:
         "schema": "lineage/whois/2",
         "checkpoint": checkpoint(answer.sketch),
         "verdict": answer.verdict,
+        "handed_over": fact_values(answer.handed_over),
         "place": _place(answer),
         "components": [component(*one) for one in placed],
         "ancestors": [ancestor(c, weights.get(c.model)) for c in answer.ancestors],
@@ -81,12 +83,19 @@ def failed(path: str, error: str, exit_code: int) -> Json:
     return {"schema": "lineage/failed/1", "path": path, "error": error, "exit_code": exit_code}
 
 
-def comparison(a: CheckpointSketch, b: CheckpointSketch, found: Comparison, not_tested: Sequence[Fact] = ()) -> Json:
+def comparison(
+    a: CheckpointSketch,
+    b: CheckpointSketch,
+    found: Comparison,
+    not_tested: Sequence[Fact] = (),
+    handed_over: Sequence[Fact] = (),
+) -> Json:
     """`lineage/compare/1`."""
     return {
         "schema": "lineage/compare/1",
         "a": checkpoint(a),
         "b": checkpoint(b),
+        "handed_over": fact_values(handed_over),
         "verdict": pair_verdict(found),
         "relation": found.relation,
         "role": found.role,
@@ -124,6 +133,7 @@ def checkpoint(sketch: CheckpointSketch) -> Json:
         "sketch_id": sketch.id,
         "sketch_family": sketch.family,
         "licence": sketch.licence,
+        "weights_seen": sketch.weights_seen,
     }
 
 
@@ -213,8 +223,16 @@ def model(record: ModelRecord, is_reference: bool) -> Json:
         "aliases": list(record.aliases),
         "added": record.added,
         "content": record.content,
+        "weights_seen": record.weights_seen,
         "layouts": [
-            {"id": one.id, "name": one.name, "format": one.format, "source": one.source} for one in record.layouts
+            {
+                "id": one.id,
+                "name": one.name,
+                "format": one.format,
+                "source": one.source,
+                "weights_seen": one.weights_seen,
+            }
+            for one in record.layouts
         ],
     }
 
@@ -229,6 +247,7 @@ def shown(record: ModelRecord, is_reference: bool, sketch: CheckpointSketch) -> 
     return {
         "schema": "lineage/show/1",
         **model(record, is_reference),
+        "seal": seal(sketch),
         "left_out": [excluded(Excluded(name, reason)) for name, reason in sketch.left_out],
         "tensor_list": [
             {
@@ -261,6 +280,7 @@ def merge(sketch: CheckpointSketch, found: Merge | None) -> Json:
                 "by_layer": [[layer, finite(weight)] for layer, weight in part.by_layer],
                 "layer_map": [list(pair) for pair in part.layer_map],
                 "address": part.address,
+                "weights_seen": part.weights_seen,
             }
             for part in parts
         ],

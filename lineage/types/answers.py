@@ -125,7 +125,8 @@ class Whois:
     `nearest` is the comparison that found or, failing that, tested most; None where nothing was compared. `null` is
     what chance looks like beside these figures. `place` is where the model stands among its relatives: `ancestors` are
     the comparisons with its parents there, and with its copies. The components of an adapter are held against other
-    adapters only; `adapted` says what it is to the models.
+    adapters only; `adapted` says what it is to the models. `handed_over` is what the answer owes to sketches of
+    weights that were not seen here.
     """
 
     sketch: CheckpointSketch
@@ -141,3 +142,4 @@ class Whois:
     null: Null = Null()
     adapted: Adapted | None = None
     place: Place = Place()  # noqa: RUF009 - frozen
+    handed_over: tuple[Fact, ...] = ()

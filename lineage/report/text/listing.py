@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from lineage.report.figures import count, percent, plain
 from lineage.report.text.canvas import Canvas
 from lineage.report.words import text
+from lineage.sketch.sealing import seal
 from lineage.types import CheckpointSketch, Layout, ModelRecord
 
 _MOST_ID = 12  # digits of an id that tell models apart in practice
@@ -24,7 +25,7 @@ def list_screen(listed: Sequence[tuple[ModelRecord, bool]], width: int = 100, co
     rows = [
         [
             record.id[:_MOST_ID], plain(record.name), count(record.params), record.depth,
-            plain(record.licence or "-"), "reference" if is_reference else "own", _copies(record, first),
+            plain(record.licence or "-"), _holder(record, is_reference), _copies(record, first),
         ]
         for record, is_reference in listed
     ]  # fmt: skip
@@ -32,7 +33,29 @@ def list_screen(listed: Sequence[tuple[ModelRecord, bool]], width: int = 100, co
     if any(row[-1] for row in rows):
         heads.append("copies")
     canvas.listing(heads, [row[: len(heads)] for row in rows], right=(2,))
+    unseen = sum(record.weights_seen is False for record, _ in listed)
+    if unseen:
+        known = (
+            "1 model is known by a sketch that was"
+            if unseen == 1
+            else f"{unseen:,} models are known by sketches that were"
+        )
+        canvas.line(f"{known} handed over: weights not seen here", "yellow")
     return canvas.text()
+
+
+def _holder(record: ModelRecord, is_reference: bool) -> str:
+    if is_reference:
+        return "reference"
+    return "handed over" if record.weights_seen is False else "own"
+
+
+def _seen(record: ModelRecord, is_reference: bool) -> str:
+    """Who read the weights."""
+    if is_reference:
+        return "seen by the makers of the reference"
+    said = {True: "seen here", False: "not seen here: the sketch was handed over", None: "unknown: of an older index"}
+    return said[record.weights_seen]
 
 
 def _first_copies(records: Sequence[ModelRecord]) -> dict[str, ModelRecord]:
@@ -48,7 +71,8 @@ def _copies(record: ModelRecord, first: Mapping[str, ModelRecord]) -> str:
 
 
 def _layout(one: Layout) -> str:
-    return f"also as {one.name}, {one.format}, from {one.source or 'unknown'}"
+    unseen = ", weights not seen here" if one.weights_seen is False else ""
+    return f"also as {one.name}, {one.format}, from {one.source or 'unknown'}{unseen}"
 
 
 def show_screen(
@@ -59,6 +83,8 @@ def show_screen(
     canvas.pair(plain(record.name), "reference" if is_reference else "own index", "dim")
     facts = {
         "id": record.id,
+        "weights seen": _seen(record, is_reference),
+        "seal": seal(sketch),
         "aliases": ", ".join(record.aliases) or "none",
         "source": record.source or "unknown",
         **({"layouts": "; ".join(_layout(one) for one in record.layouts)} if record.layouts else {}),
