@@ -131,7 +131,7 @@ def _original(stem: str, parts: _Parts) -> _Found | None:
 def _masked(name: str, original: TensorView, mask: TensorView) -> TensorView:
     def rows(start: int, stop: int) -> AnyArray:
         values = original.rows(start, stop)
-        with np.errstate(invalid="ignore"):  # the sketch refuses what is not finite
+        with np.errstate(invalid="ignore", over="ignore"):  # the sketch refuses what is not finite
             return np.asarray(values * mask.rows(start, stop).astype(values.dtype))
 
     return replace(original, name=name, rows=rows, storage=f"{original.storage} * {mask.storage}")

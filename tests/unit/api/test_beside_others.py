@@ -25,7 +25,7 @@ def index(tmp_path: Path) -> Path:
     return tmp_path / "index"
 
 
-@pytest.fixture(params=["models", "load", "layouts", "same_digests", "nearest_models"])
+@pytest.fixture(params=["models", "load", "layouts", "same_digests", "nearest"])
 def removed_at(request, index, monkeypatch):
     """Another process takes a model out just after the question has come to one step."""
     real = getattr(SqliteIndex, request.param)
