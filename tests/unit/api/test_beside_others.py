@@ -66,15 +66,15 @@ def test_the_answer_is_that_of_before_or_after(index, removed_at, question):
 
 
 def test_a_model_that_is_asked_for_by_name_and_gone_is_unknown(index, monkeypatch):
-    real = SqliteIndex.models
+    real = SqliteIndex.called
 
-    def step(self):
-        found = real(self)
+    def step(self, text):
+        found = real(self, text)
         with suppress(Unknown):
             api.remove("near", index)
         return found
 
-    monkeypatch.setattr(SqliteIndex, "models", step)
+    monkeypatch.setattr(SqliteIndex, "called", step)
     with pytest.raises(Unknown, match="'near' is neither a file nor a model"):
         api.show("near", index, reference=False)
 
@@ -92,14 +92,14 @@ def test_an_index_that_never_rests_is_said_to_change():
 
 
 def test_a_rebuild_beside_a_remove(index, monkeypatch):
-    real = SqliteIndex.load
+    real = SqliteIndex.settle
     name = ["near"]
 
-    def step(self, model):
+    def step(self, *patience):
         if name:
             api.remove(name.pop(), index)
-        return real(self, model)
+        real(self, *patience)
 
-    monkeypatch.setattr(SqliteIndex, "load", step)
+    monkeypatch.setattr(SqliteIndex, "settle", step)
     assert api.rebuild(index).models == 2
     assert api.doctor(index) == (2, [])
