@@ -74,9 +74,11 @@ def _sketches(index: SqliteIndex) -> Iterator[Finding]:
         if row["family"] != FAMILY:
             yield _foreign(index, row, what)
             continue
-        held = held_of(index.db, model)
+        with index.db.atomic():  # what another process has replaced or taken out since is no damage
+            held = held_of(index.db, model)
+            row = next(iter(index.db.table("models").rows_where("id = ?", [model])), row)  # noqa: PLW2901
         if not held:
-            continue  # another process has taken it out since
+            continue
         first, *further = held
         sketch = _sound(index, first)
         yield from _told(index, first, what, sketch if isinstance(sketch, str) else _problem(index, row, sketch))
@@ -102,8 +104,13 @@ def _told(index: SqliteIndex, held: Held, what: str, problem: str | None) -> Ite
 
 def _problem(index: SqliteIndex, row: Mapping[str, Any], sketch: CheckpointSketch) -> str | None:
     model = sketch.id
-    rows = list(index.db.query(f"select {_COLUMNS} from tensors where model = ? order by place", [model]))  # noqa: S608
-    counts = {row["name"]: row["params"] for row in index.db.table("components").rows_where("model = ?", [model])}
+    with index.db.atomic():
+        now = [one["file_sha256"] for one in index.db.table("models").rows_where("id = ?", [model])]
+        rows = list(index.db.query(f"select {_COLUMNS} from tensors where model = ? order by place", [model]))  # noqa: S608
+        parts = list(index.db.table("components").rows_where("model = ?", [model]))
+    if now != [row["file_sha256"]]:
+        return None  # replaced meanwhile
+    counts = {part["name"]: part["params"] for part in parts}
     expected = {storable(name): params for name, params in component_params(sketch).items()}
     own = {column: row[column] for column in model_row(sketch)}
     if own["content"] is None:  # of an older version, until a rebuild
