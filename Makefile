@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 READY := .venv/ready
 
-.PHONY: demo test suite lint alone docs real bench fuzz clean
+.PHONY: demo test suite lint alone docs real bench fuzz soak clean
 
 demo: $(READY)  ## ask what a public fine-tune descends from
 	model=$$($(BIN)/python scripts/fetch_real.py sre-embedding-model) && $(BIN)/lineage whois "$$model"
@@ -38,6 +38,9 @@ bench: $(READY)  ## time the sketches on a 2 GB checkpoint, on disk and at a ser
 
 fuzz: $(READY)  ## read damaged files of every format, a minute each
 	$(BIN)/python scripts/fuzz.py --seconds 60
+
+soak: $(READY)  ## ingest, remove and ask for ten minutes, with kills and a disk that fills
+	$(BIN)/python scripts/soak.py --seconds 600
 
 clean:
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache fuzz-failures

@@ -4,6 +4,7 @@
       CheckpointError                exit 12  a checkpoint, sketch or index file that cannot be read
         Truncated                             it ends before its own header says
         Malformed                             it breaks the rules of its format, or a limit on hostile input
+          Contradicted                        a sketch that cannot be of the weights whose id it has
         UnsupportedDtype                      it holds values of a type that this version cannot read
         UnsupportedFormat                     nothing here reads such a file
           SeveralModels                       a folder of several where one is wanted
@@ -13,6 +14,7 @@
         NoIndex                      exit 10  the folder holds no index
         Locked                       exit 11  another process is writing to the index
         Unknown                      exit 1   no model of that id or name
+          Gone                                 another process has just taken it out
       SketchMismatch                 exit 1   two sketches of different families cannot be compared
       UnknownEnding                  exit 2   no format goes with the ending of a name
       MissingExtra                   exit 1   an optional part is not installed
@@ -49,6 +51,14 @@ class Truncated(CheckpointError):
 
 class Malformed(CheckpointError):
     """The file breaks the rules of its format, or a limit that keeps hostile files out."""
+
+
+class Contradicted(Malformed):
+    """A sketch that was handed over has other figures than `other`, the name of a model of the same id."""
+
+    def __init__(self, path: str | Path, figure: str, other: str) -> None:
+        told = f"has other {figure} than {other}, whose id it bears"
+        super().__init__(path, f"{told}: one of the two is forged or damaged; ask about the weights, or ingest them")
 
 
 class UnsupportedDtype(CheckpointError):
@@ -101,6 +111,10 @@ class Locked(StoreError):
 
 class Unknown(StoreError):
     """No model of the index has that id, prefix or name, or several have."""
+
+
+class Gone(Unknown):
+    """A model that was there when the question began was taken out or replaced meanwhile: ask again."""
 
 
 class SketchMismatch(LineageError):

@@ -67,6 +67,7 @@ WRITTEN: Mapping[Exclusion, str] = {
     NotAWeight("no-elements"): "no elements",
     NotAWeight("infinities"): "infinities, a mask or a bound",
     NotAWeight("not-in-shard-index"): "not named by the index of the shards",
+    NotAWeight("extreme-values"): "values far beyond what weights have",
     AdapterPart("dora-magnitude"): "DoRA's magnitude: it scales rows of the base, which is not here",
     AdapterPart("added-bias"): "a bias that the adapter adds to the module's own",
     AdapterPart("token-rows"): "rows of single tokens",

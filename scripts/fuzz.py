@@ -4,7 +4,8 @@
     python scripts/fuzz.py --replay fuzz-failures/gguf-1-4711
 
 A case is one of a format's small models with some of its bytes changed, cut, moved, put in, spliced from another, or
-turned into extreme numbers; the inside of archives and of compressed files too. It is opened, read to its end and
+turned into extreme numbers; the inside of archives and of compressed files too. Sketches, tables and JSON are changed
+so that they still read as such: another figure, type or row, with the sums right. It is opened, read to its end and
 sketched in a process of its own, which gets 768 MB, may not take 10 s for it, and may not start, import or connect to
 anything, nor open a file outside the case's folder. Whatever ends otherwise than well or in a LineageError of one
 printable line is a failure: its files are kept, with the reason and the line that replays it, and the exit code is 1.
@@ -20,8 +21,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fuzzing.mutations import Files
+from fuzzing.reading import read_index, read_whole
 from fuzzing.worker import Outcome, Target, fuzz, replay, write_files
+from results import table, write_section
 
+INDEX = "index"
+"""The seeds that are no model but an index: examined and made again."""
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -50,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--format", help="one format instead of all")
     parser.add_argument("--seed", type=int, default=1, help="where the cases begin; another seed has other cases")
     parser.add_argument("--failures", type=Path, default=Path("fuzz-failures"), help="folder to keep failures in")
+    parser.add_argument("--results", type=Path, help="a Markdown page to keep the figures in")
     parser.add_argument("--replay", type=Path, metavar="FAILURE", help="read a failure of such a folder again")
     options = parser.parse_args(arguments)
     if options.replay is not None:
@@ -59,13 +65,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seeds = models()
     if options.format is not None and options.format not in seeds:
         parser.error(f"no format {options.format!r}: {', '.join(seeds)}")
-    failed = 0
+    failed, rows = 0, []
     for name in [options.format] if options.format else seeds:
-        target = Target(name, seeds[name], options.seed)
+        target = Target(name, seeds[name], options.seed, read_index if name == INDEX else read_whole)
         outcome = fuzz(target, options.seconds)
         print(f"{name}: {outcome.cases:,} cases, {outcome.read:,} read, {len(outcome.problems)} failed", flush=True)
         keep(target, outcome, options.failures)
         failed += len(outcome.problems)
+        rows.append([name, f"{outcome.cases:,}", f"{outcome.read:,}", str(len(outcome.problems))])
+    if options.results is not None:
+        told = f"By `python scripts/fuzz.py --seconds {options.seconds:g} --seed {options.seed}`."
+        made = table(["format", "cases", "read", "failed"], rows)
+        write_section(options.results, "fuzz", f"## Damaged files\n\n{told}\n\n{made}")
     return 1 if failed else 0
 
 

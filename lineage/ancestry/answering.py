@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lineage.ancestry.handed_over import believable, with_claims
 from lineage.sketch.adapters import is_adapter
 from lineage.store import Index
 from lineage.types import CheckpointSketch, Whois
 
 
 def whois(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
-    """Say what `query` descends from among the models of `indexes`; of an adapter, what it is to them."""
+    """Say what `query` descends from among the models of `indexes`; of an adapter, what it is to them.
+
+    A sketch that was handed over under the id of `query` and cannot be of its weights is left out, and said to be.
+    Raises Malformed where that is `query` itself.
+    """
+    searched, refuted = believable(query, indexes)
     if is_adapter(query):
         from lineage.ancestry.adapter import whois_adapter
 
-        return whois_adapter(query, indexes)
+        return with_claims(whois_adapter(query, searched), searched, refuted)
     from lineage.ancestry.placing import whois_model
 
-    return whois_model(query, indexes)
+    return with_claims(whois_model(query, searched), searched, refuted)

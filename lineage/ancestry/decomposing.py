@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from lineage.ancestry.folding import fold
 from lineage.ancestry.geometry import cohorts
+from lineage.ancestry.handed_over import believable
 from lineage.ancestry.layouts import in_one_layout
 from lineage.ancestry.merge.mixtures import Mixture, find_mixtures
 from lineage.ancestry.merge.passthrough import find_stacks
@@ -21,6 +22,7 @@ def decompose(query: CheckpointSketch, indexes: Sequence[Index]) -> Merge | None
     Nothing is named in advance: every model is a candidate for the layers of a passthrough merge, and every one of the
     same structure for sums.
     """
+    indexes, _ = believable(query, indexes)
     known = {r.id: index.layouts(r.id) for index in indexes for r in index.models() if not is_adapter(r)}
     sketches = in_one_layout(fold([query, *(one for layouts in known.values() for one in layouts)]))
     found = find_stacks(sketches).get(0) or _summed(sketches)
@@ -43,7 +45,8 @@ def _merge(found: Mixture, sketches: Sequence[CheckpointSketch]) -> Merge:
     for k, (place, weight) in enumerate(zip(found.parents, found.weights, strict=True)):
         layers = tuple((layer, float(weights[k])) for layer, weights in sorted(found.by_layer.items()) if layer >= 0)
         faces = found.layer_maps[k] if found.layer_maps else ()
-        parts.append(MergePart(sketches[place].id, sketches[place].name, float(weight), layers, faces))
+        parent = sketches[place]
+        parts.append(MergePart(parent.id, parent.name, float(weight), layers, faces, weights_seen=parent.weights_seen))
     parts.sort(key=lambda part: -part.weight)
     others = dict.fromkeys(other for _, other in found.alternatives if other not in found.parents)
     return Merge(

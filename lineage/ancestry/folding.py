@@ -50,6 +50,7 @@ def nodes_of(groups: Sequence[Sequence[ModelRecord]], edges: Sequence[Edge]) -> 
             licence=group[0].licence,
             root=group[0].id not in children and not is_adapter(group[0]),
             copies=tuple(other.id for other in group[1:]),
+            weights_seen=_seen([one.weights_seen for one in group]),
         )
         for group in groups
     )
@@ -57,6 +58,11 @@ def nodes_of(groups: Sequence[Sequence[ModelRecord]], edges: Sequence[Edge]) -> 
         Node(id=node, name="not in the index", params=size, observed=False, root=node not in children)
         for node, size in missing.items()
     )
+
+
+def _seen(copies: Sequence[bool | None]) -> bool | None:
+    """Whether the weights of any of some copies were seen."""
+    return True if True in copies else None if None in copies else False
 
 
 def part_of(whole: Lineage, model: str, *, only_neighbours: bool) -> Lineage:

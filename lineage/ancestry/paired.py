@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lineage.ancestry.chance import null
+from lineage.ancestry.handed_over import of_pair
 from lineage.ancestry.pair.comparison import excluded, left_out
 from lineage.ancestry.pair.direction import EITHER_WAY
 from lineage.ancestry.pair.relations import is_significant
@@ -38,6 +39,7 @@ def as_answer(a: CheckpointSketch, b: CheckpointSketch, found: Comparison, not_t
         nearest=found,
         null=null(a, [found], {b.id: b}, {part.name: found for part in found.components}),
         place=place,
+        handed_over=of_pair(a, b),
     )
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from lineage.api.indexes import Listed, default_index, doctor, find, index_id, models, rebuild, remove, show
     from lineage.api.ingesting import Ingested, Interrupted, fill, ingest
     from lineage.api.lines import descendants, trace
-    from lineage.api.queries import as_answer, compare, decompose, not_tested, whois
+    from lineage.api.queries import as_answer, compare, decompose, handed_over, not_tested, whois
     from lineage.api.sketching import Watch, save_sketch, sketch
     from lineage.api.tokenizers import compare_tokenizer_files, is_tokenizer, tokenizer, whois_tokenizer
     from lineage.api.travelling import drop_layer, export, import_index, layers_of, pull
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Ingested", "Interrupted", "Listed", "Pace", "Watch",
     "as_answer", "audit", "compare", "compare_tokenizer_files", "decompose", "default_index", "descendants",
-    "doctor", "drop_layer", "export", "fill", "find", "gate", "graph", "import_index", "index_id", "ingest",
-    "is_tokenizer", "layers_of", "models", "not_tested", "pull", "read_rules", "rebuild",
+    "doctor", "drop_layer", "export", "fill", "find", "gate", "graph", "handed_over", "import_index", "index_id",
+    "ingest", "is_tokenizer", "layers_of", "models", "not_tested", "pull", "read_rules", "rebuild",
     "relatives", "remove", "save_sketch", "show", "sketch", "tokenizer", "trace", "verify", "watch_folder", "whois",
     "whois_tokenizer",
 ]  # fmt: skip
@@ -34,7 +34,7 @@ __getattr__ = names_of(
         "is_tokenizer": "tokenizers", "tokenizer": "tokenizers", "whois_tokenizer": "tokenizers",
         "decompose": "queries",
         "default_index": "indexes", "descendants": "lines", "doctor": "indexes", "fill": "ingesting",
-        "find": "indexes", "gate": "audits", "graph": "graphs", "index_id": "indexes",
+        "find": "indexes", "gate": "audits", "graph": "graphs", "handed_over": "queries", "index_id": "indexes",
         "ingest": "ingesting", "models": "indexes",
         "not_tested": "queries", "read_rules": "audits", "rebuild": "indexes", "relatives": "graphs",
         "remove": "indexes", "save_sketch": "sketching", "show": "indexes", "sketch": "sketching", "trace": "lines",

@@ -12,6 +12,7 @@ from lineage.api.indexes import find, indexes
 from lineage.api.witnesses import witnessed
 from lineage.checkpoints import beside
 from lineage.sketch.adapters import require_model
+from lineage.store import settled
 from lineage.types import Audit, CheckpointSketch, Comparison, Depth, PolicyVerdict, Verification, Whois
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def audit(
     where = place if place is not None else checkpoint
     near = None if isinstance(where, CheckpointSketch) else beside(where)
     with indexes(index, reference) as searched:
-        case = case_of(query, searched, whole_graph(searched, watch), beside=near, watch=watch)
+        case = settled(lambda: case_of(query, searched, whole_graph(searched, watch), beside=near, watch=watch))
         case = replace(case, answer=witnessed(case.answer, searched, reference))
     return policies.audit(case, policy, rules)
 
@@ -76,8 +77,8 @@ def verify(
     require_model(query)
     said = policies.read_claims(claims, query.name)
     with indexes(index, reference) as searched:
-        whole = whole_graph(searched, watch)
-        case = case_of(query, searched, whole, claimed=policies.claimed_bases(said), watch=watch)
+        bases = policies.claimed_bases(said)
+        case = settled(lambda: case_of(query, searched, whole_graph(searched, watch), claimed=bases, watch=watch))
         case = replace(case, answer=witnessed(case.answer, searched, reference))
     return policies.verify(case, said, str(claims))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lineage import store
 from lineage.api.indexes import held, indexes
+from lineage.errors import Gone
 from lineage.sketch.file_digests import file_digests
 from lineage.types import CheckpointSketch, Lineage, ModelRecord, Node, Whois
 
@@ -37,7 +38,7 @@ def graph(
     with indexes(index, reference) as searched:
         chosen = None if model is None else held(model, searched)[0]
         addresses = store.addresses(searched)
-        whole = whole_graph(searched, watch)
+        whole = store.settled(lambda: whole_graph(searched, watch))
     whole = replace(whole, nodes=tuple(replace(node, address=addresses.get(node.id)) for node in whole.nodes))
     if chosen is None:
         return whole
@@ -62,7 +63,7 @@ def relatives(answer: Whois, index: str | Path | None = None, *, reference: bool
         known = _kept_graph(searched) or Lineage((), ())
         placed = {model for node in known.nodes for model in (node.id, *node.copies)}
         is_soon = len(records.keys() - placed) <= _SOON_PLACED
-        whole = whole_graph(searched, None) if is_soon else Lineage((), ())
+        whole = store.settled(lambda: whole_graph(searched, None)) if is_soon else Lineage((), ())
     there = {copy: node for node in whole.nodes for copy in (node.id, *node.copies)}
     own, descended = answer.sketch.id, _descended(answer)
     asked = [own] if own in there and answer.adapted is None else [own, *descended]
@@ -85,14 +86,20 @@ def with_model(
     """The graph `whole` of the indexes with a model in its place that they may not hold."""
     from lineage import ancestry
 
-    if any(query.id == record.id for index in searched for record in index.models()):
+    if any(query.id in (node.id, *node.copies) for node in whole.nodes):
         return whole
     return ancestry.graph([*searched, store.MemoryIndex([query])], known=whole, watch=watch)
 
 
 def node_of(model: str, lineage: Lineage) -> Node:
-    """The node that stands for a model (an id): its own, or that of the copy into which it was folded."""
-    return next(node for node in lineage.nodes if model in (node.id, *node.copies))
+    """The node that stands for a model (an id): its own, or that of the copy into which it was folded.
+
+    Raises Gone where another process took the model out before the graph was made.
+    """
+    found = next((node for node in lineage.nodes if model in (node.id, *node.copies)), None)
+    if found is None:
+        raise Gone(f"no model of id {model} is in the graph any more")
+    return found
 
 
 def whole_graph(searched: Sequence[Index], watch: Callable[[int, int], None] | None) -> Lineage:
@@ -133,4 +140,4 @@ def _descended(answer: Whois) -> list[str]:
 
 def _alone(record: ModelRecord) -> Node:
     """A model without its place in a graph."""
-    return Node(record.id, record.name, record.params, licence=record.licence)
+    return Node(record.id, record.name, record.params, licence=record.licence, weights_seen=record.weights_seen)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lineage import store
 from lineage.api.sketching import Watch, sketch
 from lineage.checkpoints import hub_hint, is_remote
-from lineage.errors import NoIndex, Unknown
+from lineage.errors import Gone, NoIndex, Unknown
 from lineage.sketch.layouts import layout_id
 from lineage.types import CheckpointSketch, Depth, ModelRecord
 
@@ -85,8 +85,7 @@ def find(
     if is_remote(text) or Path(text).exists():
         return sketch(text, depth, watch)
     with indexes(index, reference) as searched:
-        record, home = held(str(text), searched)
-        return _layout_called(str(text), record, home)
+        return store.settled(lambda: _layout_called(str(text), *held(str(text), searched)))
 
 
 def models(index: str | Path | None = None, *, reference: bool = True) -> list[Listed]:
@@ -98,8 +97,12 @@ def models(index: str | Path | None = None, *, reference: bool = True) -> list[L
 def show(model: str, index: str | Path | None = None, *, reference: bool = True) -> tuple[Listed, CheckpointSketch]:
     """Record and sketch of the model of that id, unique prefix, name or alias. Raises Unknown."""
     with indexes(index, reference) as searched:
-        record, home = held(model, searched)
-        return _listed(record, home), _layout_called(model, record, home)
+        return store.settled(lambda: _shown(model, searched))
+
+
+def _shown(model: str, searched: Sequence[Index]) -> tuple[Listed, CheckpointSketch]:
+    record, home = held(model, searched)
+    return _listed(record, home), _layout_called(model, record, home)
 
 
 def _listed(record: ModelRecord, home: Index) -> Listed:
@@ -112,7 +115,10 @@ def _layout_called(text: str, record: ModelRecord, home: Index) -> CheckpointSke
     meant = next((one.id for one in record.layouts if text in (one.id, one.name, one.source)), None)
     if meant is None or text == record.name:
         return home.load(record.id)
-    return next(one for one in home.layouts(record.id) if layout_id(one) == meant)
+    found = next((one for one in home.layouts(record.id) if layout_id(one) == meant), None)
+    if found is None:
+        raise Gone(f"{text}: this layout was replaced meanwhile")
+    return found
 
 
 def remove(model: str, index: str | Path | None = None) -> ModelRecord:

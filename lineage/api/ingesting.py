@@ -18,7 +18,7 @@ from lineage import store
 from lineage.api.indexes import folder_of
 from lineage.api.sketching import Watch, timed_sketch
 from lineage.checkpoints import is_remote, models_in, require_hub, shown
-from lineage.errors import LineageError
+from lineage.errors import CheckpointError, LineageError
 from lineage.types import CheckpointSketch, Depth
 
 if TYPE_CHECKING:
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 class Ingested:
     """The result for one path: `error` and `exit_code` say why it failed; `id` is None where nothing was sketched.
 
-    `copy_of` is the name of a model of the index that holds the same values in another layout.
+    `copy_of` is the name of a model of the index that holds the same values in another layout. `weights_seen` is False
+    for a sketch that was handed over; `contradicted` names one that had the id of these weights and cannot be of them,
+    so that they took its place.
     """
 
     event: Literal["ingested", "unchanged", "failed"]
@@ -41,6 +43,8 @@ class Ingested:
     bytes_read: int | None = None
     seconds: float | None = None
     copy_of: str | None = None
+    weights_seen: bool | None = None
+    contradicted: str | None = None
     error: str | None = None
     exit_code: int = 0
 
@@ -95,7 +99,7 @@ def ingest(
                 if isinstance(made, _Made):
                     if home is None:
                         home = stack.enter_context(store.SqliteIndex.create(folder))
-                    yield _added(home, made, __version__)
+                    yield _taken(home, made, __version__)
                 else:
                     yield made
         if home is not None:
@@ -157,9 +161,18 @@ def _make(path: str, depth: Depth | None, name: str | None, threads: int, watch:
     return _Made(place, made if name is None else replace(made, name=name), time.perf_counter() - started)
 
 
+def _taken(home: SqliteIndex, made: _Made, version: str) -> Ingested:
+    """Add one model; a sketch that contradicts what the index holds fails alone."""
+    try:
+        return _added(home, made, version)
+    except CheckpointError as error:
+        return Ingested("failed", made.path, error=str(error), exit_code=error.exit_code)
+
+
 def _added(home: SqliteIndex, made: _Made, version: str) -> Ingested:
     source = made.sketch.path if is_remote(made.path) else str(Path(made.path).absolute())
     copied = home.copied(made.sketch)
+    refuted = store.contradicted(home, made.sketch) if made.sketch.weights_seen else None
     is_new = home.add(replace(made.sketch, path=source), version)
     return Ingested(
         "ingested" if is_new else "unchanged",
@@ -170,7 +183,9 @@ def _added(home: SqliteIndex, made: _Made, version: str) -> Ingested:
         tensors=len(made.sketch.tensors),
         bytes_read=made.sketch.bytes_read,
         seconds=round(made.seconds, 3),
-        copy_of=copied if is_new else None,
+        copy_of=copied if is_new and refuted is None else None,
+        weights_seen=made.sketch.weights_seen,
+        contradicted=None if refuted is None else refuted[0],
     )
 
 

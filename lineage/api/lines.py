@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lineage import store
 from lineage.api.graphs import node_of, whole_graph, with_model
 from lineage.api.indexes import find, held, indexes
 from lineage.sketch.adapters import is_adapter, require_model
 from lineage.types import CheckpointSketch, Depth, Descendants, Trace
+
+if TYPE_CHECKING:
+    from lineage.store import Index
 
 
 def trace(
@@ -21,14 +25,18 @@ def trace(
     watch: Callable[[int, int], None] | None = None,
 ) -> Trace:
     """The ancestry of an indexed model (see `find`) up to its roots. Raises Unknown, NoIndex."""
+    with indexes(index, reference) as searched:
+        return store.settled(lambda: _traced(model, searched, watch))
+
+
+def _traced(model: str, searched: Sequence[Index], watch: Callable[[int, int], None] | None) -> Trace:
     from lineage import ancestry
 
-    with indexes(index, reference) as searched:
-        record, home = held(model, searched)
-        family = ancestry.part_of(whole_graph(searched, watch), record.id, only_neighbours=False)
-        node = node_of(record.id, family).id
-        is_merge = any(edge.relation == "merged" and edge.child == node for edge in family.edges)
-        merge = ancestry.decompose(home.load(record.id), searched) if is_merge else None
+    record, home = held(model, searched)
+    family = ancestry.part_of(whole_graph(searched, watch), record.id, only_neighbours=False)
+    node = node_of(record.id, family).id
+    is_merge = any(edge.relation == "merged" and edge.child == node for edge in family.edges)
+    merge = ancestry.decompose(home.load(record.id), searched) if is_merge else None
     bases = tuple(said for said in record.declared if said.relation == "adapter") if is_adapter(record) else None
     return Trace(node, family, () if merge is None else merge.alternatives, bases)
 
@@ -53,7 +61,7 @@ def descendants(
     with indexes(index, reference) as searched:
         records = {record.id: record for one in searched for record in one.models()}
         addresses = store.addresses(searched)
-        whole = with_model(query, searched, whole_graph(searched, watch), watch)
+        whole = store.settled(lambda: with_model(query, searched, whole_graph(searched, watch), watch))
         index_id = "+".join(one.id for one in searched)
         limits = (*not_tested(query), *unsampled([query, *records.values()]), *unsearched(searched))
     family = ancestry.part_of(whole, query.id, only_neighbours=False)

@@ -40,9 +40,9 @@ def whois(
         if isinstance(checkpoint, CheckpointSketch):
             if adapter is not None:
                 raise UnsupportedFormat(checkpoint.name, NO_WEIGHTS)
-            return witnessed(ancestry.whois(checkpoint, searched), searched, reference)
+            return witnessed(store.settled(lambda: ancestry.whois(checkpoint, searched)), searched, reference)
         query, read_s, sketch_s = timed_sketch(checkpoint, depth, watch, adapter=adapter)
-        answer = witnessed(ancestry.whois(query, searched), searched, reference)
+        answer = witnessed(store.settled(lambda: ancestry.whois(query, searched)), searched, reference)
     return replace(answer, timings=replace(answer.timings, read_s=read_s, sketch_s=sketch_s))
 
 
@@ -57,12 +57,13 @@ def compare(
 ) -> Comparison:
     """What `a` is to `b`. Each is a checkpoint, a `.sketch` file, a sketch, or an indexed model (see `find`).
 
-    Raises SketchMismatch for an adapter and a model.
+    Raises SketchMismatch for an adapter and a model, Malformed for a sketch that contradicts weights of its id.
     """
     from lineage import ancestry
 
     ours = find(a, index, reference=reference, depth=depth, watch=watch)
     theirs = find(b, index, reference=reference, depth=depth, watch=watch)
+    ancestry.require_one_content(ours, theirs)
     if is_adapter(ours) or is_adapter(theirs):
         return ancestry.compare_adapters(ours, theirs)
     return ancestry.compare(ours, theirs)
@@ -77,6 +78,13 @@ def as_answer(a: CheckpointSketch, b: CheckpointSketch, found: Comparison) -> Wh
 
     require_model(a)
     return ancestry.as_answer(a, b, found, not_tested(a, b))
+
+
+def handed_over(a: CheckpointSketch, b: CheckpointSketch) -> tuple[Fact, ...]:
+    """What a comparison of two models owes to sketches that were handed over."""
+    from lineage import ancestry
+
+    return ancestry.of_pair(a, b)
 
 
 def not_tested(a: CheckpointSketch, b: CheckpointSketch) -> tuple[Fact, ...]:
@@ -103,7 +111,7 @@ def decompose(
     query = find(checkpoint, index, reference=reference, depth=depth, watch=watch)
     require_model(query)
     with indexes(index, reference) as searched:
-        found = ancestry.decompose(query, searched)
+        found = store.settled(lambda: ancestry.decompose(query, searched))
         addresses = store.addresses(searched)
     if found is None:
         return None

@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from lineage.checkpoints import is_remote, shown
-from lineage.errors import CheckpointError, UnsupportedFormat
+from lineage.errors import CheckpointError, Malformed, UnsupportedFormat
 from lineage.sketch import is_sketch_file, read_sketch, write_sketch
+from lineage.sketch.sealing import inconsistency
 from lineage.types import CheckpointSketch, Depth, Meter, Vocabulary
 from lineage.types.facts.exclusions import Exclusion, UnreadTokenizer
 
@@ -50,6 +51,9 @@ def timed_sketch(
         if adapter is not None:
             raise UnsupportedFormat(source, NO_WEIGHTS)
         made = replace(read_sketch(source), path=str(source))
+        if (found := inconsistency(made)) is not None:
+            told = f"the {found[0]} of {found[1]!r:.80} are not those of its values"
+            raise Malformed(source, f"the sketch is damaged or forged ({told}): make it again from the weights")
         return made, time.perf_counter() - started, 0.0
     from lineage.checkpoints import open_checkpoint, open_merged
     from lineage.checkpoints.configuration import parts_of

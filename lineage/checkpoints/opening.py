@@ -31,6 +31,7 @@ from lineage.checkpoints.formats.distributed import METADATA
 from lineage.checkpoints.formats.distributed import SUFFIX as PARTS
 from lineage.checkpoints.io import strict_json
 from lineage.checkpoints.io.bytes import DiskFolder, Folder, PositionedFile, read
+from lineage.checkpoints.numbers import require_few
 from lineage.checkpoints.reader import Contents, Facts
 from lineage.checkpoints.recognising import read_file
 from lineage.checkpoints.remote import is_remote, locate
@@ -177,6 +178,7 @@ def _open_weights(
 ) -> Checkpoint:
     """Add to the tensors what the side files say, if the weights are those `of_folder`, the model in the folder."""
     contents, nbytes, files = weights
+    require_few(place, contents.tensors, contents.left_out)
     refuse_flat(place, contents)
     adapts = Path(files[0]).name in ADAPTER_FILES
     contents = contents if adapts else without_adapter(contents)

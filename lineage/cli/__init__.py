@@ -9,11 +9,14 @@ from importlib import import_module
 import click
 
 from lineage import __version__
+from lineage.cli.failures import guarded, require_address_space
 
 COMMANDS = (
     "ingest", "whois", "compare", "trace", "descendants", "graph", "decompose", "audit", "verify", "sketch", "list",
     "show", "remove", "doctor", "rebuild", "export", "pull", "import", "layers", "watch", "serve", "token", "mcp",
 )  # fmt: skip
+_LIGHT = ("list", "show", "remove", "doctor")
+_LITTLE, _MUCH = 200 << 20, 640 << 20  # bytes of address space that the libraries behind commands take on two cores
 _UNTIL_COLLECTED = 100_000  # objects made
 _ON_HELP = {"help_option_names": ["-h", "--help"]}
 
@@ -31,6 +34,14 @@ class Commands(click.Group):
             return None
         command: click.Command = import_module(f"lineage.cli.{cmd_name}").command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is asked for. Raises MemoryError where it cannot have what its libraries take."""
+        name, found, rest = super().resolve_command(ctx, args)
+        require_address_space(_LITTLE if name in _LIGHT else _MUCH)
+        return name, found, rest
 
 
 @click.group(cls=Commands, context_settings=_ON_HELP)
@@ -52,8 +63,6 @@ def lineage() -> None:
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    from lineage.cli.failures import guarded
-
     # Sketches are many small things without cycles: looking for garbage among them took a fifth of a search.
     gc.set_threshold(_UNTIL_COLLECTED)
     sys.exit(guarded(lambda: lineage.main(prog_name="lineage", standalone_mode=False)))

@@ -77,15 +77,22 @@ def command(
         ours = api.find(a, index, reference=reference, depth=depth, watch=watch)
         theirs = api.find(b, index, reference=reference, depth=depth, watch=watch)
     found = api.compare(ours, theirs)
-    limits = api.not_tested(ours, theirs)
+    limits, owed = api.not_tested(ours, theirs), api.handed_over(ours, theirs)
     if target is not None:
         _write(ours, theirs, found, target, lang or pages.PAGES.get(ending))
     if as_json:
-        print_json(report.json.comparison(ours, theirs, found, limits))
+        print_json(report.json.comparison(ours, theirs, found, limits, owed))
     else:
         width, colour = screen_size()
         screen = report.terminal.compare_screen(
-            ours, theirs, found, explain=explain, not_tested=limits, width=width, colour=colour
+            ours,
+            theirs,
+            found,
+            explain=explain,
+            not_tested=limits,
+            handed_over=owed,
+            width=width,
+            colour=colour,
         )
         click.echo(screen, nl=False)
     return 0 if gate is None else code_of(api.gate(gate, found))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -14,18 +17,29 @@ from lineage.errors import LineageError
 INTERRUPTED = 130
 
 
+_UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+_NO_MEMORY = re.compile(r"cannot allocate memory|failed to map segment|can't start new thread", re.IGNORECASE)
+
+
 def guarded(run: Callable[[], Any]) -> int:
     """Call `run`, say in one line what went wrong, and return the exit code."""
+    if _closed_streams():
+        say("standard output is closed, so that no answer can be given (`> /dev/null` throws it away)")
+        return 1
     try:
         result = run()
         sys.stdout.flush()
     except click.ClickException as error:
-        error.show()
+        with _perhaps_unheard():
+            error.show()
         return error.exit_code
     except BrokenPipeError:
         return _quiet()
     except (Exception, KeyboardInterrupt) as error:
         line, code = ending(error)
+        if isinstance(error, OSError) and error.filename is None and error.errno in _UNWRITTEN:
+            line = f"standard output: {error.strerror}"  # whatever else is written is named
+            _quiet()
         if line is None:
             raise
         say(line)
@@ -39,11 +53,40 @@ def ending(error: BaseException) -> tuple[str | None, int]:
         return "interrupted: what was finished is kept, what was not is as before", INTERRUPTED
     if isinstance(error, LineageError):
         return str(error), error.exit_code
+    if os.environ.get("LINEAGE_DEBUG") and not isinstance(error, OSError):
+        return None, 1
+    if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
+        return "too little memory for this: give the process more (`ulimit -v`); what was finished is kept", 1
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error), 1
-    if os.environ.get("LINEAGE_DEBUG"):
-        return None, 1
     return f"unexpected {type(error).__name__}: {error} (LINEAGE_DEBUG=1 shows where)", 1
+
+
+def require_address_space(needed: int) -> None:
+    """Raise MemoryError where this process may not take `needed` bytes: libraries that are loaded then crash."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY and limit < needed:
+        raise MemoryError
+
+
+def _closed_streams() -> bool:
+    """Put nowhere in the place of standard streams that are closed; whether standard output was.
+
+    Else the next file that is opened would take their place, and what a library prints would be written into it.
+    """
+    was_closed = sys.stdout is None
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115
+    return was_closed
 
 
 def code_of_failures(codes: set[int]) -> int:
@@ -54,9 +97,24 @@ def code_of_failures(codes: set[int]) -> int:
 
 def say(line: str) -> None:
     """Write one line to standard error, safe to show whatever a file put into it."""
-    from lineage.report.figures import plain
+    try:
+        from lineage.report.figures import plain
 
-    click.echo(f"lineage: {plain(line)}", err=True)
+        shown = plain(line)
+    except (ImportError, MemoryError):  # too little memory to load it
+        shown = line if line.isprintable() else ascii(line)
+    with _perhaps_unheard():
+        click.echo(f"lineage: {shown}", err=True)
+
+
+@contextmanager
+def _perhaps_unheard() -> Iterator[None]:
+    """Write to standard error; where that is full or closed, nobody can be told, and the exit code says enough."""
+    try:
+        yield
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def _quiet() -> int:

@@ -90,4 +90,11 @@ def tell(done: Ingested) -> None:
         say(done.error)
         return
     copy = f"  a copy of {plain(done.copy_of)} in another layout" if done.copy_of is not None else ""
-    click.echo(f"{done.event:9}  {done.id or '':.12}  {plain(done.name or '')}  {count(done.params or 0)} params{copy}")
+    unseen = "  handed over: weights not seen here" if done.weights_seen is False else ""
+    line = f"{done.event:9}  {done.id or '':.12}  {plain(done.name or '')}  {count(done.params or 0)} params"
+    click.echo(f"{line}{copy}{unseen}")
+    if done.contradicted is not None:
+        say(
+            f"the sketch {done.contradicted}, which was handed over under the id of {done.name}, contradicts the"
+            " weights: it was forged or damaged, and they have taken its place"
+        )

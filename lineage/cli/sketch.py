@@ -34,6 +34,7 @@ def command(*, checkpoint: str, output: Path, adapter: str | None, depth: Depth 
     A sketch is small, is made locally, and answers every question of lineage: share it instead of weights.
     """
     from lineage import api, report
+    from lineage.sketch.sealing import seal
 
     if output.suffix != ".sketch":
         raise click.BadParameter("the name must end in .sketch, by which it is known later", param_hint="-o")
@@ -43,6 +44,8 @@ def command(*, checkpoint: str, output: Path, adapter: str | None, depth: Depth 
     size = output.stat().st_size
     if as_json:
         head = report.json.checkpoint(made)
-        print_json({"schema": "lineage/sketched/1", "output": str(output), "output_bytes": size, "checkpoint": head})
+        sketched = {"output": str(output), "output_bytes": size, "seal": seal(made), "checkpoint": head}
+        print_json({"schema": "lineage/sketched/1", **sketched})
     else:
-        click.echo(f"{report.figures.plain(str(output))}: {size:,} bytes, {len(made.tensors)} tensors, id {made.id}")
+        ids = f"id {made.id}, seal {seal(made)}"
+        click.echo(f"{report.figures.plain(str(output))}: {size:,} bytes, {len(made.tensors)} tensors, {ids}")

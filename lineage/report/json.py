@@ -15,6 +15,7 @@ from lineage.report.text.adapters import adapter_value
 from lineage.report.text.places import pair_verdict, placed_role, would_settle
 from lineage.report.witness_json import witnesses_value
 from lineage.report.words import text, texts
+from lineage.sketch.sealing import seal
 from lineage.types import (
     CheckpointSketch,
     Comparison,
@@ -49,6 +50,7 @@ def whois(answer: Whois) -> Json:
         "schema": "lineage/whois/2",
         "checkpoint": checkpoint(answer.sketch),
         "verdict": answer.verdict,
+        "handed_over": fact_values(answer.handed_over),
         "place": _place(answer),
         "components": [component(*one) for one in placed],
         "ancestors": [ancestor(c, weights.get(c.model)) for c in answer.ancestors],
@@ -83,12 +85,19 @@ def failed(path: str, error: str, exit_code: int) -> Json:
     return {"schema": "lineage/failed/1", "path": path, "error": error, "exit_code": exit_code}
 
 
-def comparison(a: CheckpointSketch, b: CheckpointSketch, found: Comparison, not_tested: Sequence[Fact] = ()) -> Json:
+def comparison(
+    a: CheckpointSketch,
+    b: CheckpointSketch,
+    found: Comparison,
+    not_tested: Sequence[Fact] = (),
+    handed_over: Sequence[Fact] = (),
+) -> Json:
     """`lineage/compare/1`."""
     return {
         "schema": "lineage/compare/1",
         "a": checkpoint(a),
         "b": checkpoint(b),
+        "handed_over": fact_values(handed_over),
         "verdict": pair_verdict(found),
         "relation": found.relation,
         "role": found.role,
@@ -126,6 +135,7 @@ def checkpoint(sketch: CheckpointSketch) -> Json:
         "sketch_id": sketch.id,
         "sketch_family": sketch.family,
         "licence": sketch.licence,
+        "weights_seen": sketch.weights_seen,
     }
 
 
@@ -203,7 +213,6 @@ def model(record: ModelRecord, is_reference: bool, layer: str | None = None) -> 
         "name": record.name,
         "reference": is_reference,
         "layer": layer,
-        "weights_seen": not is_handed_over(record, layer),
         "family": record.family,
         "depth": record.depth,
         "params": record.params,
@@ -217,15 +226,18 @@ def model(record: ModelRecord, is_reference: bool, layer: str | None = None) -> 
         "aliases": list(record.aliases),
         "added": record.added,
         "content": record.content,
+        "weights_seen": record.weights_seen,
         "layouts": [
-            {"id": one.id, "name": one.name, "format": one.format, "source": one.source} for one in record.layouts
+            {
+                "id": one.id,
+                "name": one.name,
+                "format": one.format,
+                "source": one.source,
+                "weights_seen": one.weights_seen,
+            }
+            for one in record.layouts
         ],
     }
-
-
-def is_handed_over(record: ModelRecord, layer: str | None) -> bool:
-    """Whether only the sketch of a model came here, so that its weights were never seen by this index."""
-    return layer is not None or record.source.endswith(".sketch")
 
 
 def models(listed: Sequence[tuple[ModelRecord, bool, str | None]]) -> Json:
@@ -238,6 +250,7 @@ def shown(record: ModelRecord, is_reference: bool, sketch: CheckpointSketch, lay
     return {
         "schema": "lineage/show/1",
         **model(record, is_reference, layer),
+        "seal": seal(sketch),
         "left_out": [excluded(Excluded(name, reason)) for name, reason in sketch.left_out],
         "tensor_list": [
             {
@@ -270,6 +283,7 @@ def merge(sketch: CheckpointSketch, found: Merge | None) -> Json:
                 "by_layer": [[layer, finite(weight)] for layer, weight in part.by_layer],
                 "layer_map": [list(pair) for pair in part.layer_map],
                 "address": part.address,
+                "weights_seen": part.weights_seen,
             }
             for part in parts
         ],

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from lineage.types import Edge, Lineage, Node
+from lineage.types.facts import Fact
+from lineage.types.facts.handed_over import WeightsUnseen
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,18 @@ def caption(edge: Edge) -> str:
     weight = "" if edge.weight is None else f" {edge.weight:.2f}"
     component = "" if edge.component is None else f" ({edge.component})"
     return f"{words}{weight}{component}"
+
+
+def called(node: Node) -> str:
+    """A node's name, and that its weights were not seen where all that is known of it was handed over."""
+    return f"{node.name} (weights not seen here)" if node.weights_seen is False else node.name
+
+
+def unseen(nodes: Iterable[Node]) -> tuple[Fact, ...]:
+    """What an answer about these nodes owes to sketches that were handed over."""
+    found = [node for node in nodes if node.weights_seen is False]
+    names, ids = tuple(node.name for node in found), tuple(node.id for node in found)
+    return (WeightsUnseen(ids, names),) if found else ()
 
 
 def declared_word(edge: Edge) -> str:

@@ -38,6 +38,9 @@ def _lines(sketch: CheckpointSketch, found: Merge) -> Iterator[str]:
     yield f"# {percent(found.residual)} of the movement is left unexplained"
     for _, other in found.alternatives:
         yield f"# {yaml_text(other)} would explain it as well as a parent named below"
+    for part in found.parts:
+        if part.weights_seen is False:
+            yield f"# weights of {yaml_text(part.model_name)} were not seen: its sketch was handed over"
     yield f"merge_method: {method}"
     others = [part for part in found.parts if part.model != found.base] if method in _ON_A_BASE else found.parts
     if method in _ON_A_BASE or method == "slerp":

@@ -13,6 +13,7 @@ from lineage.errors import NoWeights
 from lineage.sketch.family import FAMILY
 from lineage.sketch.identity import content_id
 from lineage.sketch.neurons import neurons_of
+from lineage.sketch.sane import EXTREME
 from lineage.sketch.tensor_pass import DamagedTensor, Mask, bands_read, sketch_tensor
 from lineage.types import Checkpoint, CheckpointSketch, Depth, TensorSketch, TensorView, Vocabulary
 from lineage.types.facts.exclusions import Exclusion, NotAWeight
@@ -75,7 +76,8 @@ def sketch_checkpoint(
             raise
     if damaged and 2 * sum(_size(views[i]) for i in damaged) >= sum(_size(view) for view in views):
         raise damaged[min(damaged)]
-    whole = [(views[i], anatomy.parts[i]) for i in sorted(finished)] if depth == "full" else []
+    usual = (i for i in sorted(finished) if finished[i].part.excluded != EXTREME)
+    whole = [(views[i], anatomy.parts[i]) for i in usual] if depth == "full" else []
     tensors = tuple(finished[i] for i in sorted(finished))
     if not tensors:
         raise NoWeights(checkpoint.path, "holds nothing but infinities")

@@ -171,12 +171,13 @@ def _is_same(a: TensorSketch, b: TensorSketch, turned: bool) -> bool:
         return a.band_digest == b.band_digest
     if a.moments is not None and b.moments is not None and not same_sums(a, b):
         return False
-    return all(_units_agree(a, axis, b, 1 - axis if turned else axis) for axis in (0, 1))
+    return all(same_units(a, axis, b, 1 - axis if turned else axis) for axis in (0, 1))
 
 
-def _units_agree(a: TensorSketch, axis: int, b: TensorSketch, other: int) -> bool:
+def same_units(a: TensorSketch, axis: int, b: TensorSketch, other: int) -> bool:
+    """Whether units of an axis of `a` and of the axis `other` of `b` are the same, within their coding."""
     left, right = a.units[axis], b.units[other]
     if left is None or right is None:
         return left is right
-    x, y = (one.codes.astype(np.float32) * one.scale[:, None] for one in (left, right))
+    x, y = (one.codes * one.scale[:, None].astype(np.float64) for one in (left, right))
     return x.shape == y.shape and bool(np.abs(x - y).max(initial=0.0) <= _SAME_UNIT * np.abs(x).max(initial=0.0))

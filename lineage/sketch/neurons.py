@@ -132,9 +132,10 @@ def _attention(sides: Sequence[tuple[Floats, Floats]]) -> NDArray[np.float32] | 
 
     No order of heads alters these, nor what is done to the values of a head and undone behind it.
     """
-    found = np.stack([left.T @ right for left, right in sides])
-    norms = np.linalg.norm(found, axis=(1, 2), keepdims=True)
-    if not np.isfinite(found).all() or (norms == 0).any():
+    with np.errstate(over="ignore", invalid="ignore"):  # what leaves float32 is found and left out
+        found = np.stack([left.T @ right for left, right in sides])
+        norms = np.linalg.norm(found, axis=(1, 2), keepdims=True)
+    if not np.isfinite(norms).all() or (norms == 0).any():
         return None
     return np.asarray(found / norms, np.float32)
 

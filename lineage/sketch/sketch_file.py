@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import stat
 from dataclasses import astuple, replace
 from hashlib import sha256
 from pathlib import Path
@@ -14,12 +16,15 @@ from blake3 import blake3
 from numpy.typing import NDArray
 
 from lineage.atomic_write import write_whole
+from lineage.checkpoints.numbers import MOST_TENSORS
 from lineage.errors import Malformed, SketchMismatch
 from lineage.sketch.bands import grids, sampled
 from lineage.sketch.configuration import read_configuration, written_configuration
 from lineage.sketch.family import FAMILY, PERMUTATIONS, PROJECTION_DIMS, UNIT_DIMS
 from lineage.sketch.identity import content_id
 from lineage.sketch.neuron_arrays import NEURON_ARRAYS, neurons_arrays, neurons_header, read_neurons
+from lineage.sketch.sane import EXTREME, is_extreme, require_possible
+from lineage.sketch.sealing import seal
 from lineage.sketch.tokenizer_file import PREFIX, decode_tokenizer, encode_tokenizer
 from lineage.types import Axis, CheckpointSketch, Declared, Part, Stats, TensorSketch, Units
 from lineage.types.facts.exclusions import Exclusion
@@ -28,6 +33,9 @@ from lineage.written_reasons import read, written
 SCHEMA = "lineage/sketch/1"
 SUFFIX = ".sketch"
 MOST_BYTES = 1 << 30  # a model of 10,000 large tensors takes a quarter of this
+MOST_PARENTS = 1000
+LONGEST_TEXT = 10_000
+_SCHEMA_NAME, _FAMILY_NAME = re.compile(r"lineage/sketch/[0-9]{1,6}"), re.compile(r"lineage-[0-9]{1,6}")
 _CHECKSUM = "checksum"  # an array, not metadata: safetensors writes arrays in a fixed order, metadata in any
 _ARRAYS: dict[str, tuple[Any, tuple[int, ...]]] = {  # dtype, and shape behind the first axis
     "values": (np.float32, ()),
@@ -63,14 +71,17 @@ def write_sketch(sketch: CheckpointSketch, path: str | Path) -> str:
 
 
 def read_sketch(path: str | Path) -> CheckpointSketch:
-    """Read a `.sketch` file, checking every count against the arrays.
+    """Read a `.sketch` file, checking every count against the arrays; its weights are not seen.
 
     Raises Malformed for a file that is no sketch or is damaged, SketchMismatch for one of another family, OSError.
     """
     from safetensors import SafetensorError, safe_open
 
     where = Path(path)
-    if where.stat().st_size > MOST_BYTES:
+    about = where.stat()
+    if not stat.S_ISREG(about.st_mode):
+        raise Malformed(where, "is no plain file")
+    if about.st_size > MOST_BYTES:
         raise Malformed(where, f"a sketch of over {MOST_BYTES:,} bytes is not believed")
     try:
         with safe_open(str(where), framework="np") as file:
@@ -89,7 +100,10 @@ def read_sketch(path: str | Path) -> CheckpointSketch:
             raise ValueError("its checksum does not fit")
         tokenizer = decode_tokenizer(header["tokenizer"], beside) if "tokenizer" in header else None
         neurons_read = read_neurons(header.get("neurons"), neurons)
-        return replace(_decode(header, arrays), neurons=neurons_read, tokenizer=tokenizer)
+        held = replace(_decode(header, arrays), neurons=neurons_read, tokenizer=tokenizer, weights_seen=False)
+        if header.get("seal") not in (None, seal(held)):
+            raise ValueError("its seal does not belong to its digests and values")
+        return held
     except (KeyError, ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
         raise Malformed(where, f"the sketch is damaged ({error}): make it again with `lineage sketch`") from error
 
@@ -106,6 +120,7 @@ def _header(sketch: CheckpointSketch) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "id": sketch.id,
+        "seal": seal(sketch),
         "family": sketch.family,
         "depth": sketch.depth,
         "name": sketch.name,
@@ -182,6 +197,8 @@ class _Cursor:
 
 def _require_family(header: dict[str, Any], path: Path) -> None:
     schema, family = (str(header[key])[:40] for key in ("schema", "family"))
+    if not _SCHEMA_NAME.fullmatch(schema) or not _FAMILY_NAME.fullmatch(family):
+        raise ValueError("no schema or family of a sketch")
     if (schema, family) != (SCHEMA, FAMILY):
         raise SketchMismatch(
             f"{path}: is of sketch family {family!r} ({schema!r}); this version compares {FAMILY!r} only:"
@@ -192,6 +209,7 @@ def _require_family(header: dict[str, Any], path: Path) -> None:
 def _decode(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> CheckpointSketch:
     if header["depth"] not in ("sampled", "full"):
         raise ValueError("unknown depth")
+    _require_few(header)
     cursor = _Cursor(arrays)
     tensors = tuple(_tensor(entry, cursor) for entry in header["tensors"])
     cursor.finish()
@@ -216,6 +234,17 @@ def _decode(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Checkpoi
     )
 
 
+def _require_few(header: dict[str, Any]) -> None:
+    """Raise ValueError for more tensors, parents or letters than a sketch of a model has."""
+    if max(len(header["tensors"]), len(header["left_out"])) > MOST_TENSORS or len(header["declared"]) > MOST_PARENTS:
+        raise ValueError(f"over {MOST_TENSORS:,} tensors, or over {MOST_PARENTS:,} declared parents")
+    texts = [header[key] for key in ("name", "format", "architecture", "licence")]
+    texts += [text for one in (*header["declared"], *header["left_out"]) for text in one]
+    texts += [text for entry in header["tensors"] for text in (entry["name"], entry["dtype"], *entry["part"][:2])]
+    if max((len(text) for text in texts if isinstance(text, str)), default=0) > LONGEST_TEXT:
+        raise ValueError(f"a name or text of over {LONGEST_TEXT:,} characters")
+
+
 def _unread(count: Any) -> int:
     if type(count) is not int or not 0 <= count < 1 << 60:
         raise ValueError("an impossible number of values that were not read")
@@ -233,7 +262,9 @@ def _tensor(entry: dict[str, Any], cursor: _Cursor) -> TensorSketch:
     grid = grids(shape)
     matrix = len(shape) > 1
     whole = entry["digest"] is not None
-    return TensorSketch(
+    stats = _stats(entry["stats"])
+    left_out = None if reason is None else read(str(reason))
+    made = TensorSketch(
         name=str(entry["name"]),
         shape=stored,
         dtype=str(entry["dtype"]),
@@ -242,10 +273,10 @@ def _tensor(entry: dict[str, Any], cursor: _Cursor) -> TensorSketch:
             str(role),
             None if layer is None else int(layer),
             (Axis(str(first), bool(first_free)), Axis(str(second), bool(second_free))),
-            None if reason is None else read(str(reason)),
+            left_out or (EXTREME if is_extreme(stats) else None),
         ),
         params=params,
-        stats=_stats(entry["stats"]),
+        stats=stats,
         band_digest=str(entry["band_digest"]),
         digest=_text(entry["digest"]),
         grid=grid,
@@ -255,6 +286,8 @@ def _tensor(entry: dict[str, Any], cursor: _Cursor) -> TensorSketch:
         minhash=cursor.take("minhash", 1)[0] if entry["minhash"] else None,
         moments=cursor.take("moments", 1)[0] if whole else None,
     )
+    require_possible(made)
+    return made
 
 
 def _units(length: int, cursor: _Cursor) -> Units:

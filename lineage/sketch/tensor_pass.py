@@ -17,6 +17,7 @@ from lineage.sketch.bands import grids, runs, sampled
 from lineage.sketch.identity import ValueHasher, value_digest
 from lineage.sketch.minhash import RowProjector, has_row_codes
 from lineage.sketch.projection import block_columns, encode_units, project_matrix, project_units
+from lineage.sketch.sane import EXTREME, is_extreme
 from lineage.sketch.stats import band_stats
 from lineage.types import Depth, Part, TensorSketch, TensorView, Units
 from lineage.types.facts.exclusions import NotAWeight, NotFinite
@@ -83,13 +84,16 @@ def sketch_tensor(view: TensorView, part: Part, depth: Depth, path: str) -> Tens
         of_rows, of_cols = project_units(block, shape)
         units = encode_units(of_rows, rows), encode_units(of_cols, sampled(shape[1]))
         projection = project_matrix(of_rows, rows)
+    stats = band_stats(block, flat, values)
+    if is_extreme(stats):
+        part = replace(part, excluded=part.excluded or EXTREME)
     return TensorSketch(
         name=view.name,
         shape=view.shape,
         dtype=view.encoding or view.dtype.name,
         part=part,
         params=params,
-        stats=band_stats(block, flat, values),
+        stats=stats,
         band_digest=value_digest(band),
         digest=full.digest if full else None,
         grid=(row_grid, col_grid),
@@ -168,6 +172,8 @@ def _require_finite(values: NDArray[np.float32], view: TensorView, path: str) ->
     bad = int(values.size - np.isfinite(values).sum())
     if not bad:
         return
+    if _is_finite_as_stored(view):
+        raise DamagedTensor(path, view.name, NotFinite(bad, beyond_float32=True))
     width = math.prod(view.shape[1:])
     sampled_too = [_as_float32(view.rows(a, b)).reshape(-1, width) for a, b in bands_read(view, "sampled")]
     seen = np.concatenate([values.reshape(-1, width), *sampled_too])
@@ -175,7 +181,7 @@ def _require_finite(values: NDArray[np.float32], view: TensorView, path: str) ->
     is_mask = bool((finite == finite[0]).all()) if finite.size else math.prod(view.shape) == 1
     if (is_mask or _bars_units(seen)) and not np.isnan(seen).any():
         raise Mask
-    raise DamagedTensor(path, view.name, NotFinite(bad, beyond_float32=_is_finite_as_stored(view)))
+    raise DamagedTensor(path, view.name, NotFinite(bad, beyond_float32=False))
 
 
 def _is_finite_as_stored(view: TensorView) -> bool:

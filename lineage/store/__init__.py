@@ -10,25 +10,27 @@ from lineage.on_first_use import names_of
 if TYPE_CHECKING:
     from lineage.store.anchors import TokenizerTable, tokenizer_of, tokenizer_table
     from lineage.store.catalogue_records import Known, catalogue
+    from lineage.store.claims import contradicted
     from lineage.store.doctor import Finding, examine
     from lineage.store.excluding import Without
     from lineage.store.files import LAYERS, SKETCHES, holds_index
     from lineage.store.folder import SketchFolder
     from lineage.store.graph_cache import keep_graph, kept_graph
     from lineage.store.memory import MemoryIndex
-    from lineage.store.protocol import Index, models_in
+    from lineage.store.protocol import Index, models_in, only_one
     from lineage.store.public_addresses import addresses
     from lineage.store.rebuilding import Rebuilt, rebuild
     from lineage.store.reference import reference_index
+    from lineage.store.settling import settled
     from lineage.store.shipped_configurations import published_configurations
     from lineage.store.shipped_tokenizers import reference_tokenizers
-    from lineage.store.sqlite import SqliteIndex, only_one
+    from lineage.store.sqlite import SqliteIndex
 
 __all__ = [
     "LAYERS", "SKETCHES", "Finding", "Index", "Known", "MemoryIndex", "Rebuilt", "SketchFolder", "SqliteIndex",
-    "TokenizerTable", "Without", "addresses", "catalogue", "examine", "holds_index", "keep_graph", "kept_graph",
-    "models_in", "only_one", "published_configurations", "rebuild", "reference_index", "reference_tokenizers",
-    "tokenizer_of", "tokenizer_table",
+    "TokenizerTable", "Without", "addresses", "catalogue", "contradicted", "examine", "holds_index", "keep_graph",
+    "kept_graph", "models_in", "only_one", "published_configurations", "rebuild", "reference_index",
+    "reference_tokenizers", "settled", "tokenizer_of", "tokenizer_table",
 ]  # fmt: skip
 
 __getattr__ = names_of(
@@ -37,14 +39,12 @@ __getattr__ = names_of(
         "Finding": "doctor", "Index": "protocol", "Known": "catalogue_records", "MemoryIndex": "memory",
         "Rebuilt": "rebuilding", "LAYERS": "files", "SKETCHES": "files", "SketchFolder": "folder",
         "SqliteIndex": "sqlite",
-        "Without": "excluding", "addresses": "public_addresses", "catalogue": "catalogue_records", "examine": "doctor",
+        "Without": "excluding", "addresses": "public_addresses", "catalogue": "catalogue_records",
+        "contradicted": "claims", "examine": "doctor",
         "holds_index": "files", "keep_graph": "graph_cache", "kept_graph": "graph_cache",
-        "models_in": "protocol",
-        "only_one": "sqlite", "rebuild": "rebuilding", "reference_index": "reference",
-        "reference_tokenizers": "shipped_tokenizers",
+        "models_in": "protocol", "only_one": "protocol", "rebuild": "rebuilding", "reference_index": "reference",
+        "reference_tokenizers": "shipped_tokenizers", "settled": "settling",
         "published_configurations": "shipped_configurations",
-        "TokenizerTable": "anchors",
-        "tokenizer_of": "anchors",
-        "tokenizer_table": "anchors",
+        "TokenizerTable": "anchors", "tokenizer_of": "anchors", "tokenizer_table": "anchors",
     },
 )  # fmt: skip

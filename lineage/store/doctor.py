@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from lineage.errors import LineageError
 from lineage.sketch import FAMILY, read_sketch
-from lineage.sketch.layouts import layout_id
+from lineage.sketch.layouts import content_key, layout_id
+from lineage.sketch.sealing import contradiction
 from lineage.store.database import plain_errors
-from lineage.store.files import VECTORS
-from lineage.store.rows import component_params, storable, tensor_rows
+from lineage.store.files import HANDED_OVER, SKETCHES, VECTORS
+from lineage.store.graph_cache import FOLDER as GRAPHS
+from lineage.store.graph_cache import is_sound_graph
+from lineage.store.held import Held, held_of, sha256
+from lineage.store.rows import BadRow, component_params, model_row, records, seen, storable, tensor_rows
+from lineage.store.schema import missing_parts
 from lineage.store.segments import SUFFIX, is_sound
-from lineage.store.sqlite import SqliteIndex, sha256
+from lineage.store.sqlite import SqliteIndex
 from lineage.store.totals import counted, told
 from lineage.types import CheckpointSketch
 
@@ -29,21 +35,33 @@ class Finding:
 
 
 def examine(index: SqliteIndex) -> list[Finding]:
-    """Check the tables, every sketch against its rows, and the cache; damage first."""
+    """Check the tables, every sketch against its rows, and the caches; damage first."""
     with plain_errors(index.folder):
-        findings = [*_tables(index), *_sketches(index), *_strays(index), *_cache(index)]
+        findings = [*_tables(index)]
+        if not any(finding.is_damage for finding in findings):
+            findings += [*_sketches(index), *_strays(index)]
+        findings += _caches(index)
     return sorted(findings, key=lambda finding: not finding.is_damage)
 
 
 def _tables(index: SqliteIndex) -> Iterator[Finding]:
+    """What is wrong with the database by itself; nothing else can be told while it is."""
     where = str(index.folder)
     for (line,) in index.db.execute("PRAGMA integrity_check"):
         if line != "ok":
             yield Finding(True, where, f"the database is damaged ({line}): run `lineage rebuild`")
+    lost = missing_parts(index.db)
+    if lost:
+        yield Finding(True, where, f"the database has no {', '.join(lost)} as this version makes it: `lineage rebuild`")
+        return
     for table, *_ in index.db.execute("PRAGMA foreign_key_check"):
         yield Finding(True, where, f"a row of {table} belongs to no model: run `lineage rebuild`")
     if told(index.db) != counted(index.db):
         yield Finding(True, where, "the totals are not those of the models: run `lineage rebuild`")
+    try:
+        records(index.db)
+    except BadRow as error:
+        yield Finding(True, where, f"{error}: run `lineage rebuild`")
     unfinished = list(index.db.table("runs").rows_where("finished is null"))
     for run in unfinished:
         yield Finding(False, where, f"the ingest of {run['started']} was interrupted or still runs: it can be repeated")
@@ -51,62 +69,93 @@ def _tables(index: SqliteIndex) -> Iterator[Finding]:
 
 def _sketches(index: SqliteIndex) -> Iterator[Finding]:
     for row in list(index.db.table("models").rows_where(order_by="name, id")):
-        what = f"{row['id'][:12]} ({row['name']})"
+        model = row["id"]
+        what = f"{model[:12]} ({row['name']})"
         if row["family"] != FAMILY:
-            yield Finding(False, what, f"is of sketch family {row['family']!r} and is not searched: ingest it again")
+            yield _foreign(index, row, what)
             continue
-        problem = _problem(index, row["id"], row["file_sha256"])
-        # A model that another process has taken out since is no damage.
-        if problem and index.db.table("models").count_where("id = ?", [row["id"]]):
-            yield Finding(True, what, f"{problem}: ingest it again, or `lineage remove {row['id'][:12]}`")
-    for row in list(index.db.table("layouts").rows_where(order_by="name, id")):
-        problem = _layout_problem(index, row["model"], row["id"], row["file_sha256"])
-        if problem and index.db.table("layouts").count_where("model = ? and id = ?", [row["model"], row["id"]]):
-            what = f"{row['model'][:12]} ({row['name']}, another layout)"
-            yield Finding(True, what, f"{problem}: ingest it again, or `lineage remove {row['model'][:12]}`")
+        with index.db.atomic():  # what another process has replaced or taken out since is no damage
+            held = held_of(index.db, model)
+            row = next(iter(index.db.table("models").rows_where("id = ?", [model])), row)  # noqa: PLW2901
+        if not held:
+            continue
+        first, *further = held
+        sketch = _sound(index, first)
+        yield from _told(index, first, what, sketch if isinstance(sketch, str) else _problem(index, row, sketch))
+        for one in further:
+            other = f"{model[:12]} ({one.name}, another layout)"
+            yield from _told(index, one, other, _layout_problem(sketch, one, _sound(index, one)))
 
 
-def _problem(index: SqliteIndex, model: str, file_sha256: str) -> str | None:
-    sketch = _sound(index, model, None, file_sha256)
-    if isinstance(sketch, str):
-        return sketch
-    rows = list(index.db.query(f"select {_COLUMNS} from tensors where model = ? order by place", [model]))  # noqa: S608
-    counts = {row["name"]: row["params"] for row in index.db.table("components").rows_where("model = ?", [model])}
+def _foreign(index: SqliteIndex, row: Mapping[str, Any], what: str) -> Finding:
+    """A model of another sketch family, or a row that is wrong about it."""
+    try:
+        read_sketch(index.sketch_file(row["id"], None, seen(row)))
+    except (LineageError, OSError):
+        return Finding(False, what, f"is of sketch family {row['family']!r} and is not searched: ingest it again")
+    return Finding(True, what, "its rows are not those of its sketch: run `lineage rebuild`")
+
+
+def _told(index: SqliteIndex, held: Held, what: str, problem: str | None) -> Iterator[Finding]:
+    """A problem as damage, unless another process has replaced or taken out since what has it."""
+    if problem and held in held_of(index.db, held.model):
+        yield Finding(True, what, f"{problem}: ingest it again, or `lineage remove {held.model[:12]}`")
+
+
+def _problem(index: SqliteIndex, row: Mapping[str, Any], sketch: CheckpointSketch) -> str | None:
+    model = sketch.id
+    with index.db.atomic():
+        now = [one["file_sha256"] for one in index.db.table("models").rows_where("id = ?", [model])]
+        rows = list(index.db.query(f"select {_COLUMNS} from tensors where model = ? order by place", [model]))  # noqa: S608
+        parts = list(index.db.table("components").rows_where("model = ?", [model]))
+    if now != [row["file_sha256"]]:
+        return None  # replaced meanwhile
+    counts = {part["name"]: part["params"] for part in parts}
     expected = {storable(name): params for name, params in component_params(sketch).items()}
-    if rows != tensor_rows(sketch) or counts != expected:
+    own = {column: row[column] for column in model_row(sketch)}
+    if own["content"] is None:  # of an older version, until a rebuild
+        own["content"] = content_key(sketch)
+    if own != model_row(sketch) or rows != tensor_rows(sketch) or counts != expected:
         return "its rows are not those of its sketch; `lineage rebuild` mends that"
     return None
 
 
-def _layout_problem(index: SqliteIndex, model: str, layout: str, file_sha256: str) -> str | None:
-    sketch = _sound(index, model, layout, file_sha256)
+def _layout_problem(first: CheckpointSketch | str, held: Held, sketch: CheckpointSketch | str) -> str | None:
     if isinstance(sketch, str):
         return sketch
-    return None if layout_id(sketch) == layout else "its sketch file is that of another layout"
+    if layout_id(sketch) != held.layout:
+        return "its sketch file is that of another layout"
+    if isinstance(first, str) or contradiction(first, sketch) is None:
+        return None
+    return "its figures are not those of its model's first layout"
 
 
-def _sound(index: SqliteIndex, model: str, layout: str | None, file_sha256: str) -> CheckpointSketch | str:
+def _sound(index: SqliteIndex, held: Held) -> CheckpointSketch | str:
     """The sketch of a model in one layout, or what is wrong with its file."""
     try:
-        path = index.sketch_file(model, layout)
-        if sha256(path) != file_sha256:
+        path = index.sketch_file(held.model, held.layout, held.weights_seen)
+        if sha256(path) != held.file_sha256:
             return "its sketch file is not the one that was written"
         sketch = read_sketch(path)
     except FileNotFoundError:
         return "its sketch file is missing"
     except (LineageError, OSError) as error:
         return f"its sketch file cannot be read ({error})"
-    return sketch if sketch.id == model else "its sketch file is that of another model"
+    return sketch if sketch.id == held.model else "its sketch file is that of another model"
 
 
 def _strays(index: SqliteIndex) -> Iterator[Finding]:
-    known = {row["id"] for row in index.db.table("models").rows_where(select="id")}
-    known |= {f"{row['model']}.{row['id']}" for row in index.db.table("layouts").rows_where(select="model, id")}
-    strays = [path for path in sorted(index.sketch_folder.glob("*.sketch")) if path.stem not in known]
+    """Sketch files that no row names, and files of no known name."""
+    models = index.db.table("models").rows_where(select="id")
+    known = {one.path(index.folder) for row in list(models) for one in held_of(index.db, row["id"])}
+    folders = [index.folder / SKETCHES, index.folder / HANDED_OVER]
+    strays = [path for folder in folders for path in sorted(folder.glob("*.sketch")) if path not in known]
     # Every ingest records its run before its first sketch: sketches without any run mean that the tables were lost.
     tables_were_lost = bool(strays) and index.db.table("runs").count == 0
     for path in strays:
-        if tables_were_lost:
+        if not path.is_file():
+            yield Finding(False, str(path), "is no plain file, and none of this index: take it away")
+        elif tables_were_lost:
             yield Finding(True, str(path), "the tables do not know this sketch: run `lineage rebuild`")
         else:
             yield Finding(False, str(path), "left by an interrupted ingest or remove: `lineage rebuild` takes it in")
@@ -114,7 +163,9 @@ def _strays(index: SqliteIndex) -> Iterator[Finding]:
         yield Finding(False, str(path), "half written by an interrupted ingest: the next one clears it")
 
 
-def _cache(index: SqliteIndex) -> Iterator[Finding]:
-    for path in sorted((index.folder / VECTORS).glob(f"*{SUFFIX}")):
-        if not is_sound(path):
+def _caches(index: SqliteIndex) -> Iterator[Finding]:
+    vectors = [(path, is_sound) for path in sorted((index.folder / VECTORS).glob(f"*{SUFFIX}"))]
+    graphs = [(path, is_sound_graph) for path in sorted((index.folder / GRAPHS).glob("*.json"))]
+    for path, is_whole in (*vectors, *graphs):
+        if not path.is_file() or not is_whole(path):
             yield Finding(False, str(path), "a damaged cache: it is made again when it is next needed")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 DATABASE = "lineage.sqlite"
 SKETCHES = "sketches"
+HANDED_OVER = "handed-over"
+"""Sketches that others made, of weights that were not seen here; apart, so that no lost table makes them ours."""
 VECTORS = "vectors"
 CATALOGUE = "catalogue"
 LAYERS = "layers"

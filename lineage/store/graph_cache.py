@@ -9,30 +9,39 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from lineage.atomic_write import write_whole
+from lineage.store.shaping import shaped
 from lineage.types import Edge, Lineage, Node
 from lineage.types.facts import KINDS, Fact
 
 FOLDER = "graphs"
 _MOST = 1 << 30  # bytes: a million models
+_FAULTS = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 def kept_graph(folder: Path, key: str, version: str) -> Lineage | None:
     """The graph kept under `key` by the same version, or None."""
-    place = folder / FOLDER / f"{key}.json"
     try:
-        if place.stat().st_size > _MOST:
-            return None
-        held = json.loads(place.read_text(encoding="utf-8"))
-        if held["version"] != version:
-            return None
-        return Lineage(tuple(map(_node, held["nodes"])), tuple(map(_edge, held["edges"])))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        held = _held(folder / FOLDER / f"{key}.json")
+        return _lineage(held) if held["version"] == version else None
+    except _FAULTS:
         return None
+
+
+def is_sound_graph(place: Path) -> bool:
+    """Whether a file holds a graph, of whatever version."""
+    try:
+        held = _held(place)
+        if isinstance(held["version"], str):
+            _lineage(held)
+            return True
+    except _FAULTS:
+        pass
+    return False
 
 
 def keep_graph(folder: Path, key: str, version: str, lineage: Lineage) -> None:
@@ -44,21 +53,31 @@ def keep_graph(folder: Path, key: str, version: str, lineage: Lineage) -> None:
         write_whole(folder / FOLDER / f"{key}.json", json.dumps(held).encode())
 
 
-def _node(fields: dict[str, Any]) -> Node:
-    read: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in fields.items()}
-    return Node(**read)
+def _held(place: Path) -> Any:
+    """The JSON in a plain file of sane size."""
+    if not place.is_file() or place.stat().st_size > _MOST:
+        raise ValueError("no cache")
+    return json.loads(place.read_text(encoding="utf-8"))
 
 
-def _edge(fields: dict[str, Any]) -> Edge:
-    pairs = fields["layer_map"]
-    mapped = None if pairs is None else tuple((int(child), int(parent)) for child, parent in pairs)
-    return Edge(**{**fields, "basis": tuple(map(_fact, fields["basis"])), "layer_map": mapped})
+def _lineage(held: Any) -> Lineage:
+    """The graph in what was read. Raises one of _FAULTS where it is none, or an edge has an end that is no node."""
+    nodes = tuple(shaped(Node, one) for one in held["nodes"])
+    edges = tuple(map(_edge, held["edges"]))
+    ids = {node.id for node in nodes}
+    if len(ids) != len(nodes) or any(edge.parent not in ids or edge.child not in ids for edge in edges):
+        raise ValueError("an edge leads nowhere")
+    return Lineage(nodes, edges)
+
+
+def _edge(held: Any) -> Edge:
+    plain = shaped(Edge, {**held, "basis": []})
+    return replace(plain, basis=tuple(map(_fact, held["basis"])))
 
 
 def _fields(edge: Edge) -> dict[str, Any]:
     return {**asdict(edge), "basis": [{"id": fact.id, "values": asdict(fact)} for fact in edge.basis]}
 
 
-def _fact(held: dict[str, Any]) -> Fact:
-    values = {name: tuple(one) if isinstance(one, list) else one for name, one in held["values"].items()}
-    return KINDS[held["id"]](**values)
+def _fact(held: Any) -> Fact:
+    return shaped(KINDS[held["id"]], held["values"])

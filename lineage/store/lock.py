@@ -26,14 +26,23 @@ def writing(folder: Path, patience_s: float = PATIENCE_S) -> Iterator[None]:
     except Timeout:
         raise Locked(f"{folder}: {_holder(folder)} is writing to the index: run this again when it is done") from None
     try:
-        (folder / HOLDER).write_text(f"{os.getpid()}\n", encoding="ascii")
+        _note_holder(folder / HOLDER)
         yield
     finally:
         lock.release()
 
 
+def _note_holder(note: Path) -> None:
+    """Say who writes; a pipe or link in the place of the note is taken away, for writing to it may never end."""
+    if note.is_symlink() or (note.exists() and not note.is_file()):
+        note.unlink()
+    note.write_text(f"{os.getpid()}\n", encoding="ascii")
+
+
 def _holder(folder: Path) -> str:
     try:
+        if not (folder / HOLDER).is_file():
+            return "another process"
         return f"process {int((folder / HOLDER).read_text(encoding='ascii')[:20])}"
     except (OSError, ValueError):
         return "another process"

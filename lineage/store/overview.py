@@ -76,6 +76,7 @@ def record_of(
             Layout(layout, one.name, one.format, one.path) for layout, one in sorted(further, key=lambda pair: pair[0])
         ),
         content=content_key(sketch),
+        weights_seen=sketch.weights_seen,
     )
 
 

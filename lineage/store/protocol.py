@@ -7,6 +7,7 @@ from functools import reduce
 from hashlib import blake2b
 from typing import Protocol
 
+from lineage.errors import Unknown
 from lineage.sketch.adapters import kind_of
 from lineage.sketch.family import FAMILY
 from lineage.types import CheckpointSketch, Codes, ModelKind, ModelRecord, Near, SearchCue
@@ -98,3 +99,13 @@ def find_model(text: str, records: Sequence[ModelRecord]) -> list[ModelRecord]:
         or [r for r in records if text == r.name or text in r.aliases]
         or [r for r in records if text and r.id.startswith(text)]
     )
+
+
+def only_one(text: str, found: list[ModelRecord], where: str) -> ModelRecord:
+    """The single record of `found`. Raises Unknown, which names the candidates, for none or several."""
+    if not found:
+        raise Unknown(f"{where}: no model of id, name or alias {text!r}: `lineage list` shows them")
+    if len(found) > 1:
+        several = ", ".join(f"{r.id[:12]} ({r.name})" for r in found[:5])
+        raise Unknown(f"{where}: {text!r} can be {len(found)} models, {several}: give more of the id")
+    return found[0]

@@ -93,7 +93,14 @@ def m004_search(db: Database) -> None:
     recount(db)
 
 
-_KNOWN = {m001_models.__name__, m002_find_by_digest.__name__, m003_layouts.__name__, m004_search.__name__}
+@migrations()
+def m005_seen(db: Database) -> None:
+    """What was sketched here is told from what was handed over; of what an older version took in, null: unknown."""
+    for table in ("models", "layouts"):
+        db.table(table).add_column("weights_seen", int)
+
+
+_KNOWN = {one.__name__ for one in (m001_models, m002_find_by_digest, m003_layouts, m004_search, m005_seen)}
 
 
 def is_current(db: Database) -> bool:
@@ -102,6 +109,28 @@ def is_current(db: Database) -> bool:
     if applied - _KNOWN:
         raise StoreError("the index was written by a newer version of lineage: upgrade lineage, or use another folder")
     return applied == _KNOWN
+
+
+def missing_parts(db: Database) -> tuple[str, ...]:
+    """Tables of a current database that are lost, are none, or have other columns, keys or indexes than they should."""
+    whole = Database(memory=True)
+    try:
+        upgrade(whole)
+        return tuple(
+            name for name in _tables(whole) if name not in db.table_names() or _part(db, name) != _part(whole, name)
+        )
+    finally:
+        whole.close()
+
+
+def _tables(db: Database) -> list[str]:
+    return [name for name in db.table_names() if not name.startswith("sqlite_")]
+
+
+def _part(db: Database, table: str) -> tuple[object, ...]:
+    about = db.table(table)
+    columns = {(column.name, column.type, column.notnull, column.is_pk) for column in about.columns}
+    return columns, {tuple(index.columns) for index in about.indexes if index.origin == "c"}, set(about.foreign_keys)
 
 
 def upgrade(db: Database) -> None:

@@ -1,7 +1,8 @@
 """The index on disk: tables in SQLite, sketch files, search vectors in a cache.
 
 A model has one sketch file for each layout in which it was seen: `ID.sketch` is the first, `ID.LAYOUT.sketch` another.
-It is added in an order that a kill cannot break: first its sketch file, complete under its final
+Sketches that were handed over lie in a folder of their own, until the weights come and take their place.
+A model is added in an order that a kill cannot break: first its sketch file, complete under its final
 name, then all of its rows in one transaction. A file without rows is harmless; rows without a file
 never happen.
 """
@@ -10,29 +11,31 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from hashlib import file_digest
 from pathlib import Path
 
 from sqlite_utils import Database
 
-from lineage.errors import CheckpointError, LineageError, Malformed, NoIndex, StoreError, Unknown
-from lineage.sketch import FAMILY, read_sketch, write_sketch
+from lineage.errors import Gone, LineageError, Malformed, NoIndex, StoreError, Unknown
+from lineage.sketch import FAMILY, read_sketch
 from lineage.sketch.layouts import content_key, layout_id, same_weights
+from lineage.store.adding import extend, insert, is_settled, layout_of
+from lineage.store.claims import agreeing_with, refuse_contradiction, replace_claim, vouch
 from lineage.store.database import open_database, plain_errors
-from lineage.store.files import CACHE, DATABASE, LAYERS, SKETCHES, VECTORS, holds_index
+from lineage.store.files import CACHE, DATABASE, HANDED_OVER, LAYERS, SKETCHES, VECTORS, holds_index
 from lineage.store.graph_cache import FOLDER as GRAPHS
+from lineage.store.held import Held, held_of, sketch_path
 from lineage.store.lock import HOLDER, LOCK, PATIENCE_S, writing
-from lineage.store.protocol import find_model
-from lineage.store.rows import begin_run, delete_model, insert_layout, insert_model, now, records, storable
+from lineage.store.protocol import find_model, only_one
+from lineage.store.rows import begin_run, delete_model, now, records, storable
 from lineage.store.schema import is_current, upgrade
 from lineage.store.searching import Searching
 from lineage.store.totals import number_of, other_families, set_name
 from lineage.types import CheckpointSketch, Codes, ModelKind, ModelRecord, Near, SearchCue
 
-_OURS = {SKETCHES, VECTORS, GRAPHS, LAYERS, LOCK, HOLDER, CACHE}
+_OURS = {SKETCHES, HANDED_OVER, VECTORS, GRAPHS, LAYERS, LOCK, HOLDER, CACHE}
 _ID = re.compile(r"[0-9a-f]{8,64}")
 _BATCH = 500  # SQLite takes at most 999 parameters in old builds
 _MOST_NOTED = 2048  # models whose search codes, ten kilobytes each, wait in memory
@@ -149,31 +152,33 @@ class SqliteIndex:
 
     def load(self, model: str) -> CheckpointSketch:
         """The whole sketch of the model of that id."""
-        with plain_errors(self.folder):
-            rows = list(self.db.table("models").rows_where("id = ?", [model], select="name, source"))
-        if not rows:
-            raise Unknown(f"{self.folder}: no model of id {model}")
-        return self._read(model, None, str(rows[0]["name"]), rows[0]["source"])
+        return self.read(self._held_of(model)[0])
 
     def layouts(self, model: str) -> list[CheckpointSketch]:
         """The sketch of the model of that id in each of its layouts, ordered by layout."""
-        first = self.load(model)
-        with plain_errors(self.folder):
-            rows = list(self.db.table("layouts").rows_where("model = ?", [model]))
-        if not rows:
-            return [first]
-        others = (self._read(model, row["id"], first.name, row["source"]) for row in rows)
-        return sorted([first, *others], key=layout_id)
+        first, *others = self._held_of(model)
+        further = (replace(self.read(one), name=first.name) for one in others)
+        return sorted([self.read(first), *further], key=layout_id)
 
-    def _read(self, model: str, layout: str | None, name: str, source: str) -> CheckpointSketch:
-        path = self.sketch_file(model, layout)
+    def _held_of(self, model: str) -> list[Held]:
+        with plain_errors(self.folder):
+            held = held_of(self.db, model)
+        if not held:
+            raise Gone(f"{self.folder}: no model of id {model}")
+        return held
+
+    def read(self, held: Held) -> CheckpointSketch:
+        """A sketch under the name in the tables; what another process took out or replaced meanwhile is no damage."""
+        path = self.sketch_file(held.model, held.layout, held.weights_seen)
         try:
             sketch = read_sketch(path)
         except FileNotFoundError:
+            if held not in self._held_of(held.model):
+                raise Gone(f"{self.folder}: {held.name} was replaced meanwhile") from None
             raise Malformed(path, "is missing: `lineage doctor` lists what is damaged") from None
-        if sketch.id != model:
+        if sketch.id != held.model:
             raise Malformed(path, "is the sketch of another model: `lineage doctor` lists what is damaged")
-        return replace(sketch, name=name, path=source)
+        return replace(sketch, name=held.name, path=held.source, weights_seen=held.weights_seen)
 
     def same_digests(self, digests: Collection[str]) -> dict[str, list[tuple[str, str]]]:
         """For each of `digests` that is a tensor's full or band digest: its (model id, tensor name) pairs, ordered."""
@@ -204,15 +209,15 @@ class SqliteIndex:
         with suppress(LineageError, OSError, sqlite3.Error), self.writing(patience_s):
             self._searching.settle()
 
-    def sketch_file(self, model: str, layout: str | None = None) -> Path:
-        """Where the sketch of that id lies, in its first layout or in a further one.
+    def sketch_file(self, model: str, layout: str | None = None, weights_seen: bool | None = True) -> Path:
+        """Where the sketch of that id lies, in its first layout or in a further one, made here or handed over.
 
         Raises Malformed for an id that could lead out of the folder.
         """
         for one in (model, layout or model):
             if not _ID.fullmatch(one):
                 raise Malformed(self.folder / DATABASE, f"{one[:80]!r} is no model id: run `lineage rebuild`")
-        return self.sketch_folder / (f"{model}.sketch" if layout is None else f"{model}.{layout}.sketch")
+        return self.folder / sketch_path(model, layout, weights_seen)
 
     def copied(self, sketch: CheckpointSketch) -> str | None:
         """The name of a model that is there and holds the same values in another layout; None if there is none.
@@ -223,14 +228,14 @@ class SqliteIndex:
             asked = [sketch.id, content_key(sketch), sketch.depth, FAMILY]
             where = "id = ? or (content = ? and depth = ? and family = ?)"
             rows = list(self.db.table("models").rows_where(where, asked, order_by="added, name, id"))
-            is_further = self._layout(sketch) is not None
+            is_further = layout_of(self, sketch) is not None
         others = (row for row in rows if row["id"] != sketch.id or is_further)
         alike = (one["name"] for one in others if one["id"] == sketch.id or same_weights(sketch, self.load(one["id"])))
         return next(alike, None)
 
     @property
     def sketch_folder(self) -> Path:
-        """Where the sketch files lie."""
+        """Where the sketch files lie that were made here."""
         return self.folder / SKETCHES
 
     # -- writing
@@ -239,37 +244,37 @@ class SqliteIndex:
         """Add a model or another layout of one, or note another name or path of what is there.
 
         Returns whether anything was sketched anew. A sketch file that was lost or damaged is written again. What
-        another sketch family has from the same path makes room. The first addition begins a run, under that version
-        of lineage; without `finish_run` it counts as interrupted.
+        another sketch family has from the same path makes room, and so does what was handed over under the id of
+        weights that are seen now. The first addition begins a run, under that version of lineage; without `finish_run`
+        it counts as interrupted. Raises Malformed for a sketch that was handed over and contradicts what is there.
         """
         if sketch.params >= 1 << 63:
             raise Malformed(sketch.path or sketch.name, f"claims {sketch.params:.1e} weights: that is no model")
-        if self._is_intact(sketch.id, self._layout(sketch)) and not self._new_aliases(sketch):
-            return False
+        with plain_errors(self.folder):
+            refuse_contradiction(self, sketch)
+            if is_settled(self, sketch):
+                return False
         with self.writing():
-            is_known, layout = self._is_known(sketch.id), self._layout(sketch)
-            is_intact = self._is_intact(sketch.id, layout)
-            path = self.sketch_file(sketch.id, layout)
+            refuse_contradiction(self, sketch)
             # Before any sketch file: `examine` tells a killed first ingest from lost tables by it.
             self._run = self._run or begin_run(self.db, version)
-            written = None if is_intact else write_sketch(sketch, path)
-            replaced = {} if is_known else {model: self._files(model) for model in self._replaced(sketch.path)}
-            with self.db.atomic():
-                for model in replaced:
-                    delete_model(self.db, model)
-                if not is_known:
-                    insert_model(self.db, sketch, written or sha256(path), self._run)
-                elif written is not None:
-                    self._note(sketch, layout, written)
-                for alias in self._new_aliases(sketch):
-                    self.db.table("aliases").insert({"model": sketch.id, "alias": alias})
-            for old in (file for files in replaced.values() for file in files):
-                old.unlink(missing_ok=True)
-        if not is_known:
-            self._searching.note(sketch)
-            if self._searching.noted >= _MOST_NOTED:
-                self.settle()
-        return not is_intact
+            held = held_of(self.db, sketch.id)
+            if held and sketch.weights_seen and held[0].weights_seen is None:
+                agreeing = agreeing_with(self, sketch, held)
+                if held[0] in agreeing:
+                    vouch(self, agreeing)
+                    held = held_of(self.db, sketch.id)
+            if held and not (sketch.weights_seen and held[0].weights_seen is not True):
+                return extend(self, sketch, held)
+            if held:
+                replace_claim(self, sketch, held, self._run)
+                self._forget_caches()
+            else:
+                insert(self, sketch, self._run)
+        self._searching.note(sketch)
+        if self._searching.noted >= _MOST_NOTED:
+            self.settle()
+        return True
 
     def finish_run(self) -> None:
         """Record that the run of additions, if there was any, came to its end; the first search need not wait."""
@@ -284,11 +289,16 @@ class SqliteIndex:
         with self.writing():
             if not self._is_known(model):
                 raise Unknown(f"{self.folder}: no model of id {model}")
-            files = self._files(model)
+            held = held_of(self.db, model)
             with self.db.atomic():
                 delete_model(self.db, model)
-            for file in files:
-                file.unlink(missing_ok=True)
+            self.unlink(held)
+
+    def _forget_caches(self) -> None:
+        """Throw away what was worked out from a sketch that is another now, under the same id."""
+        self._searching = Searching(self.folder, self.db, self.load)
+        for cache in (self.folder / GRAPHS).glob("*.json"):
+            cache.unlink(missing_ok=True)
 
     @contextmanager
     def writing(self, patience_s: float = PATIENCE_S) -> Iterator[None]:
@@ -300,65 +310,15 @@ class SqliteIndex:
 
     def leftovers(self) -> list[Path]:
         """Half-written files of a process that was killed, or of one that is writing now."""
-        return sorted(self.sketch_folder.glob(".*.tmp"))
+        return sorted(path for part in (SKETCHES, HANDED_OVER) for path in (self.folder / part).glob(".*.tmp"))
 
-    def _replaced(self, source: str) -> list[str]:
-        """Models of other sketch families that were read from `source`."""
-        asked = [storable(source) or None, FAMILY]
-        return [row["id"] for row in self.db.table("models").rows_where("source = ? and family != ?", asked)]
+    def unlink(self, held: Iterable[Held]) -> None:
+        """Delete sketch files that no row names any more."""
+        for one in held:
+            self.sketch_file(one.model, one.layout, one.weights_seen).unlink(missing_ok=True)
 
     def _is_known(self, model: str) -> bool:
         return self.db.table("models").count_where("id = ?", [model]) > 0
-
-    def _layout(self, sketch: CheckpointSketch) -> str | None:
-        """The layout under which a sketch is kept, None for the first of its model, be it lost or damaged."""
-        own = layout_id(sketch)
-        if own in self._further(sketch.id):
-            return own
-        try:
-            first = read_sketch(self.sketch_file(sketch.id))
-        except (CheckpointError, OSError):
-            return None
-        return None if first.id != sketch.id or layout_id(first) == own else own
-
-    def _further(self, model: str) -> list[str]:
-        return [row["id"] for row in self.db.table("layouts").rows_where("model = ?", [model], select="id")]
-
-    def _files(self, model: str) -> list[Path]:
-        return [self.sketch_file(model, layout) for layout in (None, *self._further(model))]
-
-    def _note(self, sketch: CheckpointSketch, layout: str | None, file_sha256: str) -> None:
-        """Say what was written for a model that is known: its first layout again, or a further one."""
-        if layout is None:
-            self.db.table("models").update(sketch.id, {"file_sha256": file_sha256})
-        elif layout in self._further(sketch.id):
-            self.db.table("layouts").update((sketch.id, layout), {"file_sha256": file_sha256})
-        else:
-            insert_layout(self.db, sketch, layout, file_sha256)
-
-    def _is_intact(self, model: str, layout: str | None) -> bool:
-        table, of = ("models", "id = ?") if layout is None else ("layouts", "model = ? and id = ?")
-        asked = [model] if layout is None else [model, layout]
-        rows = list(self.db.table(table).rows_where(of, asked, select="file_sha256"))
-        path = self.sketch_file(model, layout)
-        return bool(rows) and path.is_file() and sha256(path) == rows[0]["file_sha256"]
-
-    def _new_aliases(self, sketch: CheckpointSketch) -> list[str]:
-        rows = self.db.table("models").rows_where("id = ?", [sketch.id], select="name, source")
-        known = {value for row in rows for value in (row["name"], row["source"])}
-        known |= {row["alias"] for row in self.db.table("aliases").rows_where("model = ?", [sketch.id])}
-        names = dict.fromkeys((storable(sketch.name), storable(sketch.path)))
-        return [alias for alias in names if alias and alias not in known]
-
-
-def only_one(text: str, found: list[ModelRecord], where: str) -> ModelRecord:
-    """The single record of `found`. Raises Unknown, which names the candidates, for none or several."""
-    if not found:
-        raise Unknown(f"{where}: no model of id, name or alias {text!r}: `lineage list` shows them")
-    if len(found) > 1:
-        several = ", ".join(f"{r.id[:12]} ({r.name})" for r in found[:5])
-        raise Unknown(f"{where}: {text!r} can be {len(found)} models, {several}: give more of the id")
-    return found[0]
 
 
 def _is_current(folder: Path, db: Database) -> bool:
@@ -373,9 +333,3 @@ def _refuse_foreign(folder: Path) -> None:
         foreign = sorted(p.name for p in folder.iterdir() if p.name not in _OURS and not p.name.startswith(DATABASE))
         if foreign:
             raise StoreError(f"{folder}: holds {foreign[0]!r} and no index: choose an empty folder with --index")
-
-
-def sha256(path: Path) -> str:
-    """Digest of a sketch file, hexadecimal."""
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()

@@ -18,7 +18,7 @@ class Node:
     `observed` is False for a parent that several models need and none of the index is; `root` tells that no
     measured edge leads to it. `address` is where anyone can read it (`hf:org/name@commit`, `pypi:name==1.0`,
     `https://host/file`), None for a path; `files` are (name, SHA-256) of the files that hold the weights, where they
-    were read again for this answer.
+    were read again for this answer. `weights_seen` is False where all that is known of it was handed over as a sketch.
     """
 
     id: str
@@ -31,6 +31,7 @@ class Node:
     copies: tuple[str, ...] = ()
     address: str | None = None
     files: tuple[tuple[str, str], ...] = ()
+    weights_seen: bool | None = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,8 @@ class Lineage:
 class MergePart:
     """One parent of a merge: its weight over all compared parameters, and by layer where the layers differ.
 
-    `layer_map` are (layer of the merge, layer of the parent) where layers were taken whole; `address` is as in Node.
+    `layer_map` are (layer of the merge, layer of the parent) where layers were taken whole; `address` and
+    `weights_seen` are as in Node.
     """
 
     model: str
@@ -83,6 +85,7 @@ class MergePart:
     by_layer: tuple[tuple[int, float], ...] = ()
     layer_map: tuple[tuple[int, int], ...] = ()
     address: str | None = None
+    weights_seen: bool | None = True
 
 
 @dataclass(frozen=True, slots=True)

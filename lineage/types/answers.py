@@ -138,7 +138,8 @@ class Whois:
     `nearest` is the comparison that found or, failing that, tested most; None where nothing was compared. `null` is
     what chance looks like beside these figures. `place` is where the model stands among its relatives: `ancestors` are
     the comparisons with its parents there, and with its copies. The components of an adapter are held against other
-    adapters only; `adapted` says what it is to the models. `witnesses` take no part in any of this.
+    adapters only; `adapted` says what it is to the models. `witnesses` take no part in any of this. `handed_over` is
+    what the answer owes to sketches of weights that were not seen here.
     """
 
     sketch: CheckpointSketch
@@ -155,3 +156,4 @@ class Whois:
     adapted: Adapted | None = None
     place: Place = Place()  # noqa: RUF009 - frozen
     witnesses: Witnesses = Witnesses()
+    handed_over: tuple[Fact, ...] = ()

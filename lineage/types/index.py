@@ -17,13 +17,15 @@ from lineage.types.words import Depth
 class Layout:
     """Another form in which the content of a model was seen: other names or encodings of its tensors, another format.
 
-    `id` is made of these, see `lineage.sketch.layouts.layout_id`; `name` and `source` are those of its file.
+    `id` is made of these, see `lineage.sketch.layouts.layout_id`; `name` and `source` are those of its file,
+    `weights_seen` is as in CheckpointSketch.
     """
 
     id: str
     name: str
     format: str
     source: str
+    weights_seen: bool | None = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class ModelRecord:
     content was seen; `source` is the path or package that it came from; `added` is ISO 8601 in UTC,
     None where the index keeps no date. `layouts` are those that the content has beside the first, ordered by id.
     `content` is equal for models of equal values in whatever layout (see `lineage.sketch.layouts.content_key`), None
-    where the index does not know it.
+    where the index does not know it. `weights_seen` is as in CheckpointSketch.
     """
 
     id: str
@@ -53,6 +55,7 @@ class ModelRecord:
     added: str | None = None
     layouts: tuple[Layout, ...] = ()
     content: str | None = None
+    weights_seen: bool | None = True
 
 
 ModelKind = Literal["model", "adapter"]

@@ -82,7 +82,8 @@ class CheckpointSketch:
     `family` names the sketch scheme with every parameter that must agree before two are compared. `unread` counts the
     values of weights that could not be read, which `left_out` names. `neurons` are there at full depth, of towers.
     `tokenizer` is that of the tokenizer beside the weights, `configuration` what its config says: witnesses of their
-    own, which enter neither `id` nor any comparison of weights.
+    own, which enter neither `id` nor any comparison of weights. `weights_seen` is False for a sketch that was handed
+    over: it claims to be of weights that nobody here has read; None where that is unknown, in an older index.
     """
 
     id: str
@@ -102,6 +103,7 @@ class CheckpointSketch:
     neurons: tuple[Neurons, ...] = ()
     tokenizer: TokenizerSketch | None = None
     configuration: tuple[PartConfiguration, ...] = ()
+    weights_seen: bool | None = True
 
     @property
     def params(self) -> int:

@@ -24,7 +24,7 @@ def changed_inside(content: bytes, change: Change, random: Random) -> bytes | No
             return zlib.compress(change(zlib.decompress(content)), 1)
         if content.startswith(b"\x04\x22\x4d\x18"):
             return _in_lz4(content, change)
-        if content.split(b"=\n", 1)[0].isdigit():
+        if content.partition(b"=\n")[0].isdigit() and b"=\n" in content:
             return _in_ani(content, change)
     return None
 

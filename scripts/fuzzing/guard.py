@@ -16,6 +16,9 @@ _FORBIDDEN = (
     "pickle.find_class", "shutil.", "tempfile.", "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link",
     "os.symlink", "os.truncate", "os.chmod", "os.chown", "os.utime", "os.setxattr", "os.putenv", "os.kill", "signal.",
 )  # fmt: skip
+_WRITES = (
+    "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.chmod", "os.truncate", "os.utime", "tempfile.mkstemp",
+)  # fmt: skip
 _FOLDERS = ("os.listdir", "os.scandir", "os.chdir", "glob.glob")
 
 
@@ -24,9 +27,13 @@ class Breach(BaseException):
 
 
 class Guard:
-    """An audit hook (PEP 578) that refuses, inside `with guard.reading():`, all but reading below `folder`."""
+    """An audit hook (PEP 578) that refuses, inside `with guard.reading():`, all but reading below `folder`.
 
-    def __init__(self, folder: Path) -> None:
+    With `may_write`, files below it may be written, renamed and deleted as well: they are an index.
+    """
+
+    def __init__(self, folder: Path, *, may_write: bool = False) -> None:
+        self._may_write = may_write
         self._home = os.path.realpath(folder)
         self._is_on = False
         self.breaches: list[str] = []
@@ -45,6 +52,9 @@ class Guard:
     def _heard(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self._is_on:
             return
+        places = [one for one in arguments[:2] if isinstance(one, (str, bytes, os.PathLike))]
+        if self._may_write and event in _WRITES and all(map(self._is_below, places)):
+            return
         opened = event in ("open", *_FOLDERS)
         if event.startswith(_FORBIDDEN) or (opened and not self._is_allowed(*arguments[:3])):
             self.breaches.append(f"{event}{arguments!r:.200}")
@@ -54,8 +64,10 @@ class Guard:
         """Whether it is a file or folder below home, opened to be read; a descriptor was opened before."""
         if isinstance(path, int):
             return True
-        if path is None or (isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)):
-            return False
+        writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+        return path is not None and (self._may_write or not writes) and self._is_below(path)
+
+    def _is_below(self, path: Any) -> bool:
         real = os.path.realpath(os.fsdecode(path))
         return real == self._home or real.startswith(self._home + os.sep)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from fuzzing.containers import changed_inside
+from fuzzing.structures import changed_structure
 
 Files = Mapping[str, bytes]
 """A model by the paths of its files."""
@@ -57,6 +58,10 @@ def case(seeds: Sequence[Files], random: Random) -> Files:
 
 
 def _damaged(content: bytes, other: bytes, random: Random) -> bytes:
+    if random.random() < 0.6:
+        meant = changed_structure(content, random)
+        if meant is not None:
+            return meant if random.random() < 0.8 else _damaged(meant, other, random)
     if random.random() < 0.7:
         inside = changed_inside(content, lambda packed: _damaged(packed, other, random), random)
         if inside is not None:

@@ -6,18 +6,23 @@ import math
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
 from fuzzing.guard import Guard
 from lineage.anatomy import describe
+from lineage.ancestry import compare
 from lineage.checkpoints import open_checkpoint
 from lineage.checkpoints.tokenizers import open_tokenizer, tokenizer_at
-from lineage.errors import LineageError
+from lineage.errors import LineageError, NoIndex
+from lineage.sketch import asked_codes
+from lineage.sketch.sealing import inconsistency
 from lineage.sketch.sketch_file import SUFFIX, read_sketch
 from lineage.sketch.tensor_pass import Mask, sketch_tensor
 from lineage.sketch.tokenizer import sketch_tokenizer
 from lineage.sketch.tokenizer_file import TOKENIZER_SUFFIX, read_tokenizer
+from lineage.store import SqliteIndex, examine, kept_graph, rebuild
 from lineage.types import Meter
 
 Read = Callable[[str], object]
@@ -32,7 +37,10 @@ def read_whole(path: str) -> None:
     Raises CheckpointError.
     """
     if path.endswith(SUFFIX):
-        read_sketch(path)
+        held = read_sketch(path)
+        inconsistency(held)
+        compare(held, replace(held, id="other"))
+        asked_codes(held)
         return
     if path.endswith(TOKENIZER_SUFFIX):
         read_tokenizer(path)
@@ -56,6 +64,34 @@ def read_whole(path: str) -> None:
     for view, part in zip(checkpoint.tensors, parts, strict=True):
         with suppress(Mask):
             sketch_tensor(view, part, "full", checkpoint.path)
+
+
+def read_index(path: str) -> None:
+    """Ask an index what every question asks it, examine it, make it again, and find nothing wrong with it then.
+
+    Raises LineageError where it is refused before that.
+    """
+    folder = Path(path) if Path(path).is_dir() else Path(path).parent
+    try:
+        with SqliteIndex.open(folder) as index:
+            held = [index.layouts(record.id) for record in index.models()]
+            index.same_digests([tensor.band_digest for layouts in held for tensor in layouts[0].tensors])
+            if held:
+                index.nearest(asked_codes(held[0][0]), "model", 3)
+            examine(index)
+    except LineageError as error:
+        if not str(error).isprintable() or len(str(error)) > _LONGEST:
+            raise AssertionError(f"an error of {len(str(error))} characters") from error
+    kept_graph(folder, "all", "fuzz")
+    try:
+        rebuild(folder, "fuzz")
+    except NoIndex:
+        return
+    with SqliteIndex.open(folder) as index:
+        index.models()
+        damage = [finding for finding in examine(index) if finding.is_damage]
+    if damage:
+        raise AssertionError(f"damaged after a rebuild: {damage[0]}")
 
 
 def problem_with(path: str, read: Read, guard: Guard) -> tuple[str | None, bool]:

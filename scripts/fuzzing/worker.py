@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from fuzzing.guard import Guard, limit_memory
 from fuzzing.mutations import Files, case
-from fuzzing.reading import Read, problem_with, read_whole
+from fuzzing.reading import Read, problem_with, read_index, read_whole
 from lineage.checkpoints.plugins import installed
 
 HANG_S = 10.0
@@ -117,14 +117,16 @@ def what_to_open(home: Path) -> Path:
 def replay(home: Path) -> str | None:
     """What is wrong with how the model in a folder is read, if anything, in this process."""
     path = what_to_open(home)
+    is_index = any(place.name.startswith("lineage.sqlite") for place in home.iterdir())
+    read = read_index if is_index else read_whole
     import_late()
     with suppress(Exception):
-        read_whole(str(path))  # for what it imports
+        read(str(path))  # for what it imports
     warnings.simplefilter("error")
-    guard = Guard(home)
+    guard = Guard(home, may_write=is_index)
     limit_memory()
     signal.setitimer(signal.ITIMER_REAL, HANG_S)
-    return problem_with(str(path), read_whole, guard)[0]
+    return problem_with(str(path), read, guard)[0]
 
 
 def _watched(target: Target, home: Path, seconds: float, outcome: Outcome) -> _End:
@@ -156,7 +158,7 @@ def _work(target: Target, home: Path, seconds: float, number: Any, watcher: Conn
     for place, seed in enumerate(target.seeds):
         with suppress(Exception):
             target.read(str(write_files(seed, home / f"seed {place}")))
-    guard = Guard(home)
+    guard = Guard(home, may_write=target.read is read_index)
     limit_memory()
     at, was_read, seen = int(number.value), 0, set()
     watcher.send(_Heard(at, 0))

@@ -134,6 +134,9 @@ class TestWhois:
         )
         for answer in (by_file, by_sketch):
             answer.pop("timings")
+            assert [fact["id"] for fact in answer.pop("handed_over")] == (
+                [] if answer["checkpoint"].pop("weights_seen") else ["own-weights-unseen"]
+            )
             answer["checkpoint"].pop("path")
         assert by_file == by_sketch
 

@@ -103,7 +103,7 @@ class TestThePage:
         shown = json.loads(re.search(r"```json\n(.*?)```", self.PAGE, re.DOTALL)[1])
         with safe_open(GOLDEN, framework="np") as file:
             written = json.loads(file.metadata()["lineage"])
-        assert list(shown) == list(written)
+        assert [key for key in shown if key != "seal"] == list(written)  # which is older than seals
         assert list(shown["tensors"][0]) == list(written["tensors"][0])
         assert [len(shown["tensors"][0][key]) for key in ("part", "axes", "stats")] == [4, 2, 7]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +17,11 @@ from safetensors.numpy import load, save
 
 from lineage.errors import CheckpointError, Malformed, SketchMismatch
 from lineage.sketch import FAMILY, read_sketch, write_sketch
+from lineage.sketch.sane import EXTREME
+from lineage.sketch.sealing import inconsistency, seal
 from lineage.sketch.sketch_file import MOST_BYTES
 from tests.synthetic import sketch
+from tests.systems import needs_pipes
 
 Header = dict[str, Any]
 Arrays = dict[str, np.ndarray]
@@ -188,6 +192,86 @@ def test_unread_values_come_back(sound, tmp_path):
     assert read_sketch(path).unread == 700
 
 
+# -- figures that no numbers have ------------------------------------------------------------------
+
+
+def scaled(name: str, by: float) -> Callable[[Arrays], None]:
+    return lambda arrays: arrays[name].__imul__(arrays[name].dtype.type(by))
+
+
+def put(name: str, place: int, value: float) -> Callable[[Arrays], None]:
+    return lambda arrays: arrays[name].reshape(-1).__setitem__(place, value)
+
+
+FIGURES: dict[str, Callable[[Arrays], Any]] = {
+    "units of another size": scaled("unit_scale", 1e3),
+    "units beyond float32": put("unit_scale", 0, 3e38),
+    "a scale below zero": put("unit_scale", 3, -1e-3),
+    "a code beyond its scale": put("unit_codes", 5, -128),
+    "values of another size": scaled("values", 1e6),
+    "one value at the end of float32": put("values", 7, -3.4e38),
+    "sums of another size": scaled("moments", 1e6),
+    "sums at the end of float64": put("moments", 3, 1e308),
+    "a sum of squares below zero": put("moments", 1, -1.0),
+    "a sum larger than its squares allow": put("moments", 0, 1e9),
+    "fourth powers too small for the squares": put("moments", 3, 1e-9),
+}
+
+
+@pytest.mark.parametrize("case", FIGURES)
+def test_figures_that_no_numbers_have(sound, tmp_path, case):
+    header, arrays = parts(sound)
+    arrays = {name: array.copy() for name, array in arrays.items()}
+    FIGURES[case](arrays)
+    refused(tmp_path, forged(header, arrays), error=Malformed)
+
+
+@pytest.mark.parametrize(
+    "stats",
+    [[0, -1, 3, 0, 0, 0, 1], [0, 1, -3, 0, 0, 0, 1], [0, 1, 3, 1.5, 0, 0, 1], [0, 1, 3, 0, 0, 0, 2],
+     [0, 1, 3, 0, 4000, 0, 1], [0, 1, 3, 0, 0, -1, 1], [1e300, 1, 3, 0, 0, 0, 1], [0, 1e-9, 3, 0, 0, 0, 1]],
+)  # fmt: skip
+def test_statistics_that_no_numbers_have(sound, tmp_path, stats):
+    header, arrays = parts(sound)
+    header["tensors"][0]["stats"] = stats
+    refused(tmp_path, forged(header, arrays), error=Malformed)
+
+
+@pytest.mark.parametrize("scale", [1e-40, 1e-30, 1e13, 1e25, 1e37])
+def test_values_that_no_weights_have_are_read_and_are_no_evidence(tmp_path, scale):
+    arrays = {"up.weight": np.random.default_rng(1).standard_normal((40, 36)) * scale, "gain": np.ones(40) * scale}
+    made = sketch({name: array.astype(np.float32) for name, array in arrays.items()}, config={})
+    write_sketch(made, tmp_path / "m.sketch")
+    for one in (made, read_sketch(tmp_path / "m.sketch")):
+        assert one.tensors[0].part.excluded == EXTREME
+        assert inconsistency(one) is None
+
+
+@needs_pipes
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "m.sketch")
+    with pytest.raises(Malformed, match="no plain file"):
+        read_sketch(tmp_path / "m.sketch")
+
+
+# -- what a sketch tells twice ---------------------------------------------------------------------
+
+
+def test_a_seal_of_other_values_is_refused(sound, tmp_path):
+    header, arrays = parts(sound)
+    path = tmp_path / "m.sketch"
+    path.write_bytes(forged(header, arrays))
+    assert header["seal"] == seal(read_sketch(path))
+    refused(tmp_path, forged(header | {"seal": "0" * 32}, arrays), error=Malformed)
+
+
+def test_an_older_sketch_without_a_seal_is_read(sound, tmp_path):
+    header, arrays = parts(sound)
+    del header["seal"]
+    (tmp_path / "m.sketch").write_bytes(forged(header, arrays))
+    assert read_sketch(tmp_path / "m.sketch").id == header["id"]
+
+
 # -- the header --------------------------------------------------------------------------------
 
 
@@ -252,15 +336,17 @@ def test_a_header_that_does_not_fit(sound, tmp_path, case):
     refused(tmp_path, forged(header, arrays), error=Malformed)
 
 
-@pytest.mark.parametrize("fields", [{"family": "lineage-0"}, {"family": None}, {"schema": "lineage/sketch/9"}])
+@pytest.mark.parametrize("fields", [{"family": "lineage-0"}, {"family": "lineage-47"}, {"schema": "lineage/sketch/9"}])
 def test_a_sketch_of_another_family_says_so(sound, tmp_path, fields):
     header, arrays = parts(sound)
     assert FAMILY in refused(tmp_path, forged(header | fields, arrays), error=SketchMismatch)
 
 
-def test_a_long_or_broken_family_name_stays_one_line(sound, tmp_path):
+@pytest.mark.parametrize("name", ["family", "schema"])
+@pytest.mark.parametrize("word", [None, 2, [], "", "lineage", "lineage-2x", "x\n" * 10_000, "lineage-\u0662"])
+def test_what_names_no_family_or_schema_is_damage(sound, tmp_path, name, word):
     header, arrays = parts(sound)
-    refused(tmp_path, forged(header | {"family": "x\n" * 10_000}, arrays), error=SketchMismatch)
+    refused(tmp_path, forged(header | {name: word}, arrays), error=Malformed)
 
 
 def test_a_long_word_in_the_header_stays_one_line(sound, tmp_path):

@@ -18,7 +18,7 @@ import fuzz as script
 import pytest
 from fuzzing.containers import changed_inside
 from fuzzing.mutations import case
-from fuzzing.reading import read_whole
+from fuzzing.reading import read_index, read_whole
 from fuzzing.worker import Target, fuzz, what_to_open, write_files
 
 from lineage.checkpoints import open_checkpoint
@@ -42,6 +42,8 @@ def test_every_seed_is_a_model_that_reads(format_: str, tmp_path: Path) -> None:
         path = write_files(files, tmp_path / str(number))
         if format_ in {"sketch", "tokenizer", "tokenizer sketch"}:
             read_whole(str(path))
+        elif format_ == script.INDEX:
+            read_index(str(path))
         else:
             assert whole(open_checkpoint(path))
 

@@ -99,11 +99,13 @@ def _not_significant(match: Match, name: str) -> Relation:
 def _was_searched(match: Match, name: str) -> bool:
     """Whether half of a component or more was looked for among all matrices of the reference, of which there are some.
 
-    What faces nothing by structure is held against every matrix by content; a matrix of few units is not.
+    What faces nothing by structure is held against every matrix by content; a matrix of few units is not, and one
+    alone, of which no more than a copy would be seen, says too little.
     """
     own = [t for t in match.a.tensors if t.part.component == name and t.part.excluded is None]
-    sought = sum(t.params for t in own if is_searchable(t))
-    return sought >= 0.5 * sum(t.params for t in own) and any(map(is_searchable, match.b.tensors))
+    sought = [t.params for t in own if is_searchable(t)]
+    is_most = len(sought) > 1 and sum(sought) >= 0.5 * sum(t.params for t in own)
+    return is_most and any(map(is_searchable, match.b.tensors))
 
 
 def _tuned_word(

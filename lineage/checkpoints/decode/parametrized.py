@@ -100,7 +100,8 @@ def _groups(contents: Contents) -> Iterator[tuple[str, _Parts]]:
         if part in groups[stem]:
             twice.add(stem)
         groups[stem][part] = view
-    yield from ((stem, parts) for stem, parts in groups.items() if stem not in names | twice)
+    whole = names | twice
+    yield from ((stem, parts) for stem, parts in groups.items() if stem not in whole)
 
 
 def _taken_apart(name: str) -> tuple[str, str]:
@@ -130,7 +131,7 @@ def _original(stem: str, parts: _Parts) -> _Found | None:
 def _masked(name: str, original: TensorView, mask: TensorView) -> TensorView:
     def rows(start: int, stop: int) -> AnyArray:
         values = original.rows(start, stop)
-        with np.errstate(invalid="ignore"):  # the sketch refuses what is not finite
+        with np.errstate(invalid="ignore", over="ignore"):  # the sketch refuses what is not finite
             return np.asarray(values * mask.rows(start, stop).astype(values.dtype))
 
     return replace(original, name=name, rows=rows, storage=f"{original.storage} * {mask.storage}")

@@ -15,6 +15,7 @@ from lineage.checkpoints.io.bytes import PositionedFile, read
 from lineage.checkpoints.io.dtypes import SAFETENSORS
 from lineage.checkpoints.io.quoting import quoted
 from lineage.checkpoints.io.views import EMPTY, Place, check_name, count_elements, dense, packed, without_elements
+from lineage.checkpoints.numbers import require_count
 from lineage.checkpoints.reader import Contents
 from lineage.errors import Malformed, Truncated, UnsupportedDtype
 from lineage.types import TensorView
@@ -42,6 +43,7 @@ class SafetensorsReader:
         length = _header_length(file)
         header = strict_json.parse_object(file.path, read(file, PREFIX, length), "its header")
         metadata = _checked_metadata(file, header.pop("__metadata__", {}))
+        require_count(file.path, len(header))
         entries = sorted((_Entry(file, name, fields) for name, fields in header.items()), key=lambda e: e.offsets)
         _check_cover(file, entries, file.size - PREFIX - length)
         empty = {*without_elements(file.path, {entry.name: entry.shape for entry in entries})}

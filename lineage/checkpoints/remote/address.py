@@ -16,6 +16,7 @@ _REMOTE = re.compile(r"(hf:|https?://)", re.IGNORECASE)
 _NAME = r"[A-Za-z0-9][\w.\-]*"
 _REVISION = r"refs/[^/@]+/[^/@]+|[^/@]+"
 _HUB = rf"hf:(?://)?(?P<repo>{_NAME}/{_NAME}|{_NAME}(?=@|$))(?:@(?P<revision>{_REVISION}))?(?:/(?P<path>.*))?"
+_BRACKETS = re.compile(r"(?:[^\[\]]*@)?\[[0-9A-Fa-f:.]+(?:%[\w.]+)?\](?::[0-9]*)?")
 _PAGE = rf"/?(?P<repo>{_NAME}/{_NAME})(?:/(?:tree|blob|resolve)/(?P<revision>{_REVISION})(?:/(?P<path>.*)?)?)?/?"
 
 
@@ -54,8 +55,24 @@ def is_remote(text: str | Path) -> bool:
 
 
 def endpoint() -> str:
-    """The hub: HF_ENDPOINT, or the public one."""
-    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or ENDPOINT
+    """The hub: HF_ENDPOINT, or the public one. Raises Malformed for an HF_ENDPOINT that is no address."""
+    named = os.environ.get("HF_ENDPOINT", "").rstrip("/")
+    if named and not is_url(named):
+        raise Malformed("HF_ENDPOINT", "is no address of a hub: write https://host")
+    return named or ENDPOINT
+
+
+def is_url(text: str) -> bool:
+    """Whether this is the address of something at a server: a host that can be, and a port that can be, if any."""
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+        host.encode("ascii" if ":" in host else "idna")
+        if "]" in parts.netloc and _BRACKETS.fullmatch(parts.netloc) is None:
+            return False
+    except ValueError:  # brackets, ports and labels of hosts, UnicodeError too
+        return False
+    return parts.scheme in ("http", "https") and bool(host) and port != 0 and host.isprintable() and " " not in host
 
 
 def shown(text: str) -> str:
@@ -70,7 +87,7 @@ def parse(text: str) -> HubAddress | WebAddress:
         if match is None:
             raise Malformed(quoted(text), "is no address of a model: write hf:org/name, hf:org/name@revision/file")
         return _hub(text, match)
-    if not urlsplit(text).hostname or urlsplit(text).username is not None:
+    if not is_url(text) or urlsplit(text).username is not None:
         raise Malformed(shown(text), "is no address that can be read: write https://host/file, without a user")
     page = re.fullmatch(_PAGE, urlsplit(text).path) if text.startswith(endpoint() + "/") else None
     return WebAddress(text) if page is None else _hub(text, page)
@@ -95,6 +112,9 @@ def below(url: str, path: str) -> str:
 
 
 def _bare(url: str) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # no address: without what may be a user or a query in it
+        return re.sub(r"^(\w+://)[^/]*@", r"\1", re.split(r"[?#]", url, maxsplit=1)[0])
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}"

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
+from lineage.checkpoints.remote.address import is_url
 from lineage.errors import MissingExtra, Unreachable
 
 CONNECTIONS = 8
@@ -120,6 +121,8 @@ class Session:
                 raise _Passing(f"answers {reply.status} {reply.reason}".rstrip(), pause=pause, is_for_all=True)
         except errors.NewConnectionError as error:
             raise _Passing("cannot be reached", tries=TRIES_TO_CONNECT) from error
+        except errors.LocationValueError as error:
+            raise Unreachable(str(shown), "is no address that can be asked for") from error
         except errors.HTTPError as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 raise Unreachable(str(shown), f"{_host(url)} has no certificate that is trusted here") from error
@@ -170,7 +173,11 @@ class Session:
                 timeout = self._urllib3.Timeout(connect=connect, read=read)
                 settings: dict[str, Any] = {"maxsize": CONNECTIONS, "timeout": timeout}
                 make = self._urllib3.ProxyManager if proxy else self._urllib3.PoolManager
-                self._pools[proxy] = make(proxy, **settings) if proxy else make(**settings)
+                try:
+                    self._pools[proxy] = make(proxy, **settings) if proxy else make(**settings)
+                except ValueError as error:  # what urllib3 cannot take apart is one
+                    line = f"the proxy that the environment names for {parts.scheme} is no address"
+                    raise Unreachable(_host(url), line) from error
             return self._pools[proxy]
 
 
@@ -182,9 +189,14 @@ def origin(url: str) -> str:
 
 
 def _redirected(shown: object, url: str, location: str) -> str:
-    """Where a redirect leads. Raises Unreachable for a way out of HTTP, or from HTTPS to plain HTTP."""
-    target = urljoin(url, location)
-    scheme = urlsplit(target).scheme
+    """Where a redirect leads. Raises Unreachable for no address, a way out of HTTP, or from HTTPS to plain HTTP."""
+    try:
+        target = urljoin(url, location)
+        scheme = urlsplit(target).scheme
+    except ValueError:
+        target, scheme = "", ""
+    if scheme in ("", "http", "https") and not is_url(target):
+        raise Unreachable(str(shown), f"{_host(url)} redirects to what is no address: refused")
     if scheme not in ("http", "https") or (urlsplit(url).scheme == "https" and scheme == "http"):
         raise Unreachable(str(shown), f"{_host(url)} redirects to an address of scheme {scheme[:20]!r}: refused")
     return target

@@ -44,9 +44,10 @@ def _patch(node: Node, measured: Sequence[Edge], declared: Sequence[Edge], nodes
         return
     yield "base_model:"
     for parent in dict.fromkeys(edge.parent for edge in named):
+        unseen = "; weights not seen here" if nodes[parent].weights_seen is False else ""
         place = "" if repository(nodes[parent].address) else "; not known to be at the hub"
         reasons = ", ".join(_reason(edge) for edge in named if edge.parent == parent)
-        yield f"- {_quoted(_name(nodes[parent]))}  # measured: {reasons}{place}"
+        yield f"- {_quoted(_name(nodes[parent]))}  # measured: {reasons}{place}{unseen}"
     relation = _relation(named)
     if relation is not None:
         yield f"base_model_relation: {relation}"

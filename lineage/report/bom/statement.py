@@ -18,7 +18,7 @@ from lineage.types import Lineage
 NAMESPACE = "urn:x-weight-lineage:"
 _UUIDS = UUID("6f1d3f0e-5c1b-5c57-9d6a-3b0a1f7c2e44")  # made once, for this package alone
 _ENDS = ("parent", "child", "parent_name", "child_name")
-_FACTS = ("id", "params", "observed", "root", "aliases", "copies", "family")
+_FACTS = ("id", "params", "observed", "root", "aliases", "copies", "family", "weights_seen")
 _UNKNOWN: tuple[Any, ...] = (None, [])
 
 

@@ -6,6 +6,7 @@ import csv
 import json
 from io import StringIO
 from typing import Any
+from unicodedata import normalize
 
 from lineage.report.figures import plain
 from lineage.report.graphs.json import edge_value
@@ -13,7 +14,7 @@ from lineage.types import Lineage
 
 COLUMNS = (
     "parent", "parent_name", "child", "child_name", "relation", "directed", "source", "component", "share", "weight",
-    "r", "z", "log10_p", "confidence", "basis", "layer_map",
+    "r", "z", "log10_p", "confidence", "basis", "layer_map", "parent_weights_seen", "child_weights_seen",
 )  # fmt: skip
 _FORMULA = ("=", "+", "-", "@")
 
@@ -21,11 +22,14 @@ _FORMULA = ("=", "+", "-", "@")
 def render(lineage: Lineage) -> bytes:
     """A head and a line an edge; unknown is empty, lists are JSON."""
     names = {node.id: node.name for node in lineage.nodes}
+    seen = {node.id: node.weights_seen if node.observed else None for node in lineage.nodes}
     page = StringIO()
     table = csv.writer(page, lineterminator="\n")
     table.writerow(COLUMNS)
     for edge in lineage.edges:
-        value = edge_value(edge, names)
+        value = edge_value(edge, names) | {
+            f"{end}_weights_seen": seen[getattr(edge, end)] for end in ("parent", "child")
+        }
         table.writerow([cell(value[column]) for column in COLUMNS])
     return page.getvalue().encode("utf-8")
 
@@ -39,4 +43,9 @@ def cell(value: Any) -> str | float | int:
     if isinstance(value, (int, float)):
         return value
     text = plain(value) if isinstance(value, str) else json.dumps(value)
-    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text
+    return f"'{text}" if _begins_a_formula(text) else text
+
+
+def _begins_a_formula(text: str) -> bool:
+    """Whether a spreadsheet could take a text for a formula: full-width and small signs are signs there as well."""
+    return normalize("NFKC", text).lstrip().startswith(_FORMULA)

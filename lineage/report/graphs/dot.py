@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lineage.report.figures import count, plain
-from lineage.report.kinship import caption
+from lineage.report.kinship import called, caption
 from lineage.types import Edge, Lineage, Node
 
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "&": "&amp;"})
@@ -25,7 +25,7 @@ def quoted(text: str) -> str:
 def _node(node: Node) -> str:
     if not node.observed:
         return f'label={quoted(node.name)}, style="rounded,dashed"'
-    label = f'"{quoted(node.name)[1:-1]}\\n{count(node.params)}"'
+    label = f'"{quoted(called(node))[1:-1]}\\n{count(node.params)}"'
     return f"label={label}, penwidth=2" if node.root else f"label={label}"
 
 

@@ -129,7 +129,8 @@ def _facts(node: Node) -> str:
         return "not in the index"
     licence = styles.shortened(plain(node.licence), SMALL_SIZE, 90.0) if node.licence else None
     copies = f"+{len(node.aliases)} name{'' if len(node.aliases) == 1 else 's'}" if node.aliases else None
-    return " · ".join(fact for fact in (count(node.params), licence, copies) if fact)
+    unseen = "weights not seen" if node.weights_seen is False else None
+    return " · ".join(fact for fact in (count(node.params), unseen, licence, copies) if fact)
 
 
 def _node(node: Node, box: Box, name: str, colour: str) -> DrawnNode:
@@ -148,6 +149,8 @@ def _node_title(node: Node) -> str:
     lines = [node.name, f"id {node.id}", f"{node.params:,} params", f"licence {node.licence or 'none stated'}"]
     if not node.observed:
         lines = [node.name, "a parent that the weights call for, not in the index"]
+    if node.weights_seen is False:
+        lines.append("weights not seen here: the sketch was handed over")
     if node.aliases:
         lines.append(f"also {', '.join(node.aliases)}")
     return "\n".join(map(plain, lines))

@@ -40,6 +40,7 @@ def node_value(node: Node) -> dict[str, Any]:
         "copies": list(node.copies),
         "address": node.address,
         "files": [{"name": name, "sha256": digest} for name, digest in node.files],
+        "weights_seen": node.weights_seen if node.observed else None,
     }
 
 

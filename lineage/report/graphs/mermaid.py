@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lineage.report.figures import count, plain
-from lineage.report.kinship import caption
+from lineage.report.kinship import called, caption
 from lineage.types import Edge, Lineage, Node
 
 _PLAIN = frozenset(" -_./()+,")
@@ -26,7 +26,7 @@ def quoted(text: str) -> str:
 def _node(node: Node) -> str:
     if not node.observed:
         return f"({quoted(node.name)}):::hidden"
-    return f"[{quoted(f'{node.name} ({count(node.params)})')}]" + (":::root" if node.root else "")
+    return f"[{quoted(f'{called(node)} ({count(node.params)})')}]" + (":::root" if node.root else "")
 
 
 def _line(edge: Edge) -> str:

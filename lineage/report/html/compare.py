@@ -13,7 +13,7 @@ from lineage.report.html.palette import pieces
 from lineage.report.html.shares import component_table, share_bar
 from lineage.report.html.texts import Texts, texts
 from lineage.report.html.verdict import badge, sentences
-from lineage.report.html.whois import facts, layers
+from lineage.report.html.whois import facts, layers, owed
 from lineage.report.html.wording import NONE, model
 from lineage.report.text.places import stand_of
 from lineage.report.words import Language
@@ -49,6 +49,7 @@ def compare_page(
             tag("p", say("page.compared"), class_="kind"),
             tag("h1", model(answer.sketch.name), f" {NONE} ", model(other.name)),
             badge(say, answer),
+            *owed(say, answer),
             tag(
                 "p",
                 between(" ", [_first(say, answer, found), *sentences(say, told, parts, by_name=True)]),
@@ -61,7 +62,7 @@ def compare_page(
         tag("footer", tag("p", say("page.footer", version=version))),
     )
     title = joined(say("page.compared"), ": ", plain(answer.sketch.name), f" {NONE} ", plain(other.name))
-    carried = json.comparison(answer.sketch, other, found, answer.limits.not_tested)
+    carried = json.comparison(answer.sketch, other, found, answer.limits.not_tested, answer.handed_over)
     return document(say, title, body, "report.js", script_json(carried))
 
 

@@ -50,7 +50,14 @@ def whois_page(answer: Whois, version: str, relatives: Lineage | None = None, la
     present = {key: made for key, made in sections.items() if made is not None}
     links = [tag("li", tag("a", say(f"head.{key}"), href=f"#{key}")) for key in present]
     body = joined(
-        tag("header", _head(say, answer), badge(say, answer), paragraph(say, answer, parts), _facts(say, answer)),
+        tag(
+            "header",
+            _head(say, answer),
+            badge(say, answer),
+            owed(say, answer),
+            paragraph(say, answer, parts),
+            _facts(say, answer),
+        ),
         tag("nav", tag("ul", links), aria_label=say("page.contents")),
         tag("main", present.values(), id="content", tabindex=-1),
         tag("footer", tag("p", say("page.footer", version=version))),
@@ -61,6 +68,11 @@ def whois_page(answer: Whois, version: str, relatives: Lineage | None = None, la
 
 def _head(say: Say, answer: Whois) -> Markup:
     return joined(tag("p", say("page.report"), class_="kind"), tag("h1", model(answer.sketch.name)))
+
+
+def owed(say: Say, answer: Whois) -> list[Markup]:
+    """What the answer owes to sketches that were handed over, a paragraph each."""
+    return [tag("p", tag("strong", say.fact(fact)), class_="plain") for fact in answer.handed_over]
 
 
 def _facts(say: Say, answer: Whois) -> Markup:

@@ -10,6 +10,7 @@ from lineage.checkpoints import is_remote
 from lineage.report.text.places import placed_role, stand_of
 from lineage.types import Addition, Comparison, ComponentFinding, Direction, Edge, Lineage, Node, Relation, Whois
 from lineage.types.facts.descent import AdapterAdded, MergedOrExtracted, NamedIn
+from lineage.types.facts.handed_over import WeightsUnseen
 
 _RELATIONS = frozenset(get_args(Relation))
 
@@ -32,14 +33,23 @@ def lineage_of(answer: Whois, relatives: Lineage | None = None) -> Lineage:
 def _with_answer(answer: Whois, known: Lineage, held: Mapping[str, str]) -> Lineage:
     sketch = answer.sketch
     nodes = {node.id: node for node in known.nodes}
-    own = Node(sketch.id, sketch.name, sketch.params, licence=sketch.licence, address=_address(sketch.path))
+    own = Node(
+        sketch.id,
+        sketch.name,
+        sketch.params,
+        licence=sketch.licence,
+        address=_address(sketch.path),
+        weights_seen=sketch.weights_seen,
+    )
+    unseen = {model for fact in answer.handed_over if isinstance(fact, WeightsUnseen) for model in fact.models}
     nodes[sketch.id] = own
     edges = list(known.edges)
     for other in (*answer.ancestors, *answer.alternatives):
         end = held.get(other.model, other.model)
         if end == sketch.id:  # the model itself, which an index holds without its place in a graph
             continue
-        nodes.setdefault(end, Node(end, other.model_name, 0, root=_role(answer, other) == "child"))
+        is_root, is_seen = _role(answer, other) == "child", other.model not in unseen
+        nodes.setdefault(end, Node(end, other.model_name, 0, root=is_root, weights_seen=is_seen))
         edges += _measured(answer, other, end)
     fits = () if answer.adapted is None else answer.adapted.fits
     bases = [Node(held.get(fit.model, fit.model), fit.model_name, 0) for fit in fits if fit.declared]

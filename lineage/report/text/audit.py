@@ -10,6 +10,7 @@ from lineage.report.figures import finite, percent, phrase, plain
 from lineage.report.json import checkpoint, inherited_parts
 from lineage.report.text.canvas import JOINT, Canvas
 from lineage.report.text.inherited import named
+from lineage.report.text.terminal import handed_over_lines
 from lineage.report.text.witnesses import witness_lines
 from lineage.report.witness_json import witnesses_value
 from lineage.report.words import text, texts
@@ -37,6 +38,7 @@ def audit_screen(audit: Audit, width: int = 100, colour: bool = False) -> str:
     refuted = audit.policy == "from-scratch" and audit.verdict == "violated"
     said = "REFUTED" if refuted else plain(audit.bound or "") if _is_class(audit) else _SAID[audit.verdict]
     canvas.pair(f"{plain(audit.answer.sketch.name)}, {audit.policy}", said, _STYLES[audit.verdict])
+    handed_over_lines(canvas, audit.answer.handed_over)
     canvas.line(plain(text(audit.headline)), indent=2)
     if audit.possible_bound not in (None, audit.bound):
         canvas.line(f"{audit.possible_bound} if what is possible below were so", indent=2)
@@ -67,6 +69,7 @@ def audit_value(audit: Audit) -> dict[str, Any]:
         "verdict": audit.verdict,
         "headline": text(audit.headline),
         "headline_fact": fact_value(audit.headline),
+        "handed_over": fact_values(audit.answer.handed_over),
         "bound": audit.bound,
         "possible_bound": audit.possible_bound,
         "findings": [_finding(one) for one in audit.findings],

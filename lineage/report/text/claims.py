@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lineage.report.facts import fact_value
+from lineage.report.facts import fact_value, fact_values
 from lineage.report.figures import plain
 from lineage.report.json import checkpoint
 from lineage.report.text.canvas import Canvas
+from lineage.report.text.terminal import handed_over_lines
 from lineage.report.words import text
 from lineage.types import Checked, Outcome, Verification
 
@@ -26,6 +27,7 @@ def verification_screen(found: Verification, width: int = 100, colour: bool = Fa
     said = "NO CLAIMS FOUND" if worst is None else worst.upper()
     heading = f"{plain(found.answer.sketch.name)}, claims of {plain(Path(found.source).name)}"
     canvas.pair(heading, said, _STYLES[worst or "unsupported"])
+    handed_over_lines(canvas, found.answer.handed_over)
     for one in found.checked:
         canvas.line(f"{one.outcome.upper()}  {_claim(one)}", indent=2)
         canvas.line(plain(text(one.evidence)), indent=4)
@@ -40,6 +42,7 @@ def verification_value(found: Verification) -> dict[str, Any]:
         "schema": "lineage/verify/1",
         "checkpoint": checkpoint(found.answer.sketch),
         "source": found.source,
+        "handed_over": fact_values(found.answer.handed_over),
         "claims": [
             {
                 "kind": one.claim.kind,

@@ -9,8 +9,9 @@ from typing import Any
 from lineage.report.facts import fact_values
 from lineage.report.figures import finite, phrase, plain, probability
 from lineage.report.graphs.json import edge_value, node_value
-from lineage.report.kinship import declared_word, part
+from lineage.report.kinship import called, declared_word, part, unseen
 from lineage.report.text.canvas import Canvas
+from lineage.report.text.terminal import handed_over_lines
 from lineage.report.words import texts
 from lineage.types import Descendant, Descendants, Edge, Lineage
 
@@ -25,12 +26,13 @@ def descendants_screen(found: Descendants, width: int = 100, colour: bool = Fals
     canvas = Canvas(width, colour)
     names = _names(found.lineage)
     canvas.pair(plain(found.model.name), headline(found), "bold magenta" if found.found else "bold cyan")
+    handed_over_lines(canvas, unseen([found.model, *(one.node for one in (*found.found, *found.open))]))
     for generation, alike in groupby(found.found, key=lambda one: len(one.way)):
         canvas.line(f"generation {generation}:", indent=2)
-        canvas.table([[f"    {plain(one.node.name)}", _told(one, found.model.id, names)] for one in alike])
+        canvas.table([[f"    {plain(called(one.node))}", _told(one, found.model.id, names)] for one in alike])
     if found.open:
         canvas.line(f"{_BOTH_WAYS}:", indent=2)
-        canvas.table([[f"    {plain(one.node.name)}", _told(one, found.model.id, names)] for one in found.open])
+        canvas.table([[f"    {plain(called(one.node))}", _told(one, found.model.id, names)] for one in found.open])
     for edge in found.declared:
         where = f" ({'; '.join(map(plain, texts(edge.basis)))})" if edge.basis else ""
         ends = f"{names[edge.child]} from {names[edge.parent]}"
@@ -64,10 +66,18 @@ def headline(found: Descendants) -> str:
     """The first line, after the name; true when it is quoted alone."""
     below, beside = len(found.found), len(found.open)
     first = _descend(found.found) if below else f"no descendant found among {_models(found.models)}"
-    if not beside:
-        return first
     more = " more" if below else ""
-    return f"{first}; {beside:,}{more} {'is' if beside == 1 else 'are'} related, which came first is open"
+    also = f"; {beside:,}{more} {'is' if beside == 1 else 'are'} related, which came first is open" if beside else ""
+    return f"{first}{also}{_unseen(found)}"
+
+
+def _unseen(found: Descendants) -> str:
+    """What the first line owes to sketches that were handed over: of the model itself, or of all that it counts."""
+    counted = found.found or found.open
+    if found.model.weights_seen is False:
+        return "; its own weights were not seen here"
+    is_owed = bool(counted) and all(one.node.weights_seen is False for one in counted)
+    return "; weights of none of these were seen here" if is_owed else ""
 
 
 def lineage_below(found: Descendants) -> Lineage:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from lineage.report.figures import count, percent, plain
-from lineage.report.json import is_handed_over
 from lineage.report.text.canvas import Canvas
 from lineage.report.words import text
+from lineage.sketch.sealing import seal
 from lineage.types import CheckpointSketch, Layout, ModelRecord
 
 _MOST_ID = 12  # digits of an id that tell models apart in practice
@@ -25,7 +25,7 @@ def list_screen(listed: Sequence[tuple[ModelRecord, bool, str | None]], width: i
     rows = [
         [
             record.id[:_MOST_ID], plain(record.name), count(record.params), record.depth,
-            plain(record.licence or "-"), _home(record, is_reference, layer), _copies(record, first),
+            plain(record.licence or "-"), _holder(record, is_reference, layer), _copies(record, first),
         ]
         for record, is_reference, layer in listed
     ]  # fmt: skip
@@ -33,14 +33,32 @@ def list_screen(listed: Sequence[tuple[ModelRecord, bool, str | None]], width: i
     if any(row[-1] for row in rows):
         heads.append("copies")
     canvas.listing(heads, [row[: len(heads)] for row in rows], right=(2,))
+    unseen = sum(record.weights_seen is False for record, _, layer in listed if layer is None)
+    if unseen:
+        known = (
+            "1 model is known by a sketch that was"
+            if unseen == 1
+            else f"{unseen:,} models are known by sketches that were"
+        )
+        canvas.line(f"{known} handed over: weights not seen here", "yellow")
     return canvas.text()
 
 
-def _home(record: ModelRecord, is_reference: bool, layer: str | None) -> str:
+def _holder(record: ModelRecord, is_reference: bool, layer: str | None) -> str:
     """The index that a model is in; of one's own, whether its weights were seen."""
     if layer is not None or is_reference:
         return layer or "reference"
-    return "own, a sketch" if is_handed_over(record, layer) else "own"
+    return "handed over" if record.weights_seen is False else "own"
+
+
+def _seen(record: ModelRecord, is_reference: bool, layer: str | None) -> str:
+    """Who read the weights."""
+    if is_reference:
+        return "seen by the makers of the reference"
+    if layer is not None:
+        return "not seen here: the sketch is one of others"
+    said = {True: "seen here", False: "not seen here: the sketch was handed over", None: "unknown: of an older index"}
+    return said[record.weights_seen]
 
 
 def _first_copies(records: Sequence[ModelRecord]) -> dict[str, ModelRecord]:
@@ -56,7 +74,8 @@ def _copies(record: ModelRecord, first: Mapping[str, ModelRecord]) -> str:
 
 
 def _layout(one: Layout) -> str:
-    return f"also as {one.name}, {one.format}, from {one.source or 'unknown'}"
+    unseen = ", weights not seen here" if one.weights_seen is False else ""
+    return f"also as {one.name}, {one.format}, from {one.source or 'unknown'}{unseen}"
 
 
 def show_screen(
@@ -73,12 +92,13 @@ def show_screen(
     canvas.pair(plain(record.name), f"layer {layer}" if layer else "reference" if is_reference else "own index", "dim")
     facts = {
         "id": record.id,
+        "weights seen": _seen(record, is_reference, layer),
+        "seal": seal(sketch),
         "aliases": ", ".join(record.aliases) or "none",
         "source": record.source or "unknown",
         **({"layouts": "; ".join(_layout(one) for one in record.layouts)} if record.layouts else {}),
         "format": f"{record.format}, architecture {record.architecture}",
         "weights": f"{record.params:,} in {record.tensors} tensors",
-        **({"seen": "no: its sketch was handed over"} if is_handed_over(record, layer) else {}),
         "depth": f"{record.depth}, sketch family {record.family}",
         "licence": record.licence or "none stated",
         "added": record.added or "unknown",

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from lineage.report.figures import plain
-from lineage.report.kinship import families, founders
+from lineage.report.kinship import called, families, founders, unseen
 from lineage.report.text.canvas import Canvas
+from lineage.report.text.terminal import handed_over_lines
 from lineage.report.words import texts
 from lineage.types import Edge, Lineage, Node
 
@@ -28,6 +29,7 @@ def overview_screen(lineage: Lineage, width: int = 100, colour: bool = False) ->
         "dim",
     )
     edges_of = _edges_of(related, lineage.edges)
+    handed_over_lines(canvas, unseen(lineage.nodes))
     rows = [[f"  {_roots(g)}", str(len(g)), _relations(edges)] for g, edges in zip(related, edges_of, strict=True)]
     if rows:
         canvas.table(rows, right=(1,))
@@ -50,7 +52,7 @@ def _edges_of(groups: Sequence[Sequence[Node]], edges: Sequence[Edge]) -> list[l
 
 
 def _roots(group: Sequence[Node]) -> str:
-    named = [plain(node.name) for node in founders(group)]
+    named = [plain(called(node)) for node in founders(group)]
     more = f" and {len(named) - _FEW} more" if len(named) > _FEW else ""
     return f"{', '.join(named[:_FEW])}{more}"
 

@@ -13,6 +13,7 @@ from lineage.types import Comparison, ComponentFinding, Direction, Place, Relati
 from lineage.types.facts import Fact
 from lineage.types.facts.disguises import Beneath
 from lineage.types.facts.exclusions import AdapterPart
+from lineage.types.facts.handed_over import OwnWeightsUnseen, WeightsUnseen
 
 Stand = Literal["parents", "ancestors", "descendants", "siblings", "copies", "open"]
 STANDS: tuple[Stand, ...] = ("copies", "parents", "ancestors", "descendants", "siblings", "open")
@@ -38,6 +39,17 @@ class Headline(NamedTuple):
         if not self.rest:
             return self.word
         return f"{self.word} {self.rest}" if self.rest.startswith(("from ", "to ")) else f"{self.word}  {self.rest}"
+
+    def with_unseen(self, facts: Sequence[Fact]) -> Headline:
+        """The line with what it must not be quoted without: whose weights were not seen here."""
+        owed = ["its own"] if OwnWeightsUnseen() in facts else []
+        names = [name for fact in facts if isinstance(fact, WeightsUnseen) for name in fact.names]
+        if names:
+            owed.append(f"those of {_joined([*map(plain, names[:_FEW]), *_more(len(names) - _FEW)])}")
+        if not owed:
+            return self
+        said = f"weights not seen here: {' and '.join(owed)}"
+        return self._replace(rest=f"{self.rest}; {said}" if self.rest else said)
 
 
 def relatives(place: Place, stand: Stand) -> tuple[Relative, ...]:
@@ -73,7 +85,7 @@ def headline(answer: Whois) -> Headline:
     """The first line about a model, after its name."""
     word = answer.verdict.upper()
     if answer.adapted is not None:
-        return Headline(word, "")
+        return Headline(word, "").with_unseen(answer.handed_over)
     place = answer.place
     rests: Mapping[Verdict, Callable[[], str]] = {
         "identical": lambda: f"to {_names(place.copies)}{_beside(answer)}",
@@ -84,7 +96,28 @@ def headline(answer: Whois) -> Headline:
         "independent": lambda: f"no inheritance found among {_models(answer.limits.models_searched)}",
         "inconclusive": lambda: "too little could be tested to tell",
     }
-    return Headline(word, rests[answer.verdict]())
+    return Headline(word, rests[answer.verdict]()).with_unseen(_owed(answer))
+
+
+def _owed(answer: Whois) -> list[Fact]:
+    """What the first line owes to sketches that were handed over: only of models that its verdict rests on."""
+    stands: Mapping[Verdict, tuple[Stand, ...]] = {
+        "identical": ("copies",), "derived": ("parents",), "partly-derived": ("parents",), "origin": ("descendants",),
+        "related": ("open",) if answer.place.open else ("siblings",),
+    }  # fmt: skip
+    kin = [one for stand in stands.get(answer.verdict, ()) for one in relatives(answer.place, stand)]
+    if answer.verdict == "identical":
+        kin = kin[:1]  # one copy whose weights were seen is enough, and stands first
+    owed = list[Fact]()
+    for fact in answer.handed_over:
+        if isinstance(fact, WeightsUnseen):
+            unseen = dict(zip(fact.models, fact.names, strict=True))
+            named = [one.model for one in kin if one.model in unseen]
+            if named:
+                owed.append(WeightsUnseen(tuple(named), tuple(unseen[model] for model in named)))
+        elif isinstance(fact, OwnWeightsUnseen):
+            owed.append(fact)
+    return owed
 
 
 def component_words(answer: Whois, finding: ComponentFinding, model: str | None, name: str | None) -> str:
@@ -267,6 +300,10 @@ def _names(found: Sequence[Relative], more: int = 1) -> str:
     """The first names, and how many more there are."""
     shown = [plain(one.model_name) for one in found[:more]]
     return _joined([*shown, *([f"{len(found) - more} more"] if len(found) > more else [])])
+
+
+def _more(number: int) -> list[str]:
+    return [f"{number:,} more"] if number > 0 else []
 
 
 def _joined(parts: Sequence[str]) -> str:

@@ -45,6 +45,7 @@ from lineage.types import (
     Witnesses,
 )
 from lineage.types.facts import Fact
+from lineage.types.facts.handed_over import ClaimContradicted
 from lineage.types.relations import NOTHING_FOUND
 
 _STYLES: dict[Verdict, str] = {
@@ -65,6 +66,7 @@ def whois_screen(answer: Whois, width: int = 100, colour: bool = False) -> str:
     canvas = Canvas(width, colour)
     sketch = answer.sketch
     canvas.pair(plain(sketch.name), headline(answer).text, _STYLES[answer.verdict])
+    handed_over_lines(canvas, answer.handed_over)
     canvas.table([_placed_row(answer, *placed) for placed in answer.components], right=(1,))
     for line in () if answer.adapted is None else adapter_lines(answer, answer.adapted):
         canvas.line(line, indent=2)
@@ -105,14 +107,16 @@ def compare_screen(
     *,
     explain: bool,
     not_tested: Sequence[Fact] = (),
+    handed_over: Sequence[Fact] = (),
     width: int = 100,
     colour: bool = False,
 ) -> str:
     """What `a` is to `b`, and what was not tested; with `explain` every tensor pair and the null behind the numbers."""
     canvas = Canvas(width, colour)
     verdict = pair_verdict(found)
-    said = pair_headline(found, plain(a.name)).text
+    said = pair_headline(found, plain(a.name)).with_unseen(handed_over).text
     canvas.pair(f"{plain(a.name)} and {plain(b.name)}", said, _STYLES[verdict])
+    handed_over_lines(canvas, handed_over)
     canvas.table([_pair_row(c, found) for c in found.components], right=(1,))
     canvas.line(_direction(found, found.role), indent=2)
     _seen(canvas, found)
@@ -126,6 +130,13 @@ def compare_screen(
     if explain:
         _explain(canvas, found)
     return canvas.text()
+
+
+def handed_over_lines(canvas: Canvas, facts: Sequence[Fact]) -> None:
+    """What an answer owes to sketches of weights that were not seen, a line each, before all else."""
+    for fact in facts:
+        is_loud = isinstance(fact, ClaimContradicted)
+        canvas.line(plain(text(fact)), "bold yellow" if is_loud else "yellow", indent=2)
 
 
 def _placed_row(answer: Whois, finding: ComponentFinding, model: str | None, name: str | None) -> list[str]:

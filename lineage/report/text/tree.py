@@ -9,11 +9,14 @@ from lineage.report.facts import fact_values
 from lineage.report.figures import correlation, count, percent, phrase, plain, score
 from lineage.report.graphs.json import edge_value, node_value
 from lineage.report.json import declared, named
-from lineage.report.kinship import declared_word, parents, steps_up
+from lineage.report.kinship import called, declared_word, parents, steps_up
 from lineage.report.text.canvas import JOINT, Branch, Canvas
+from lineage.report.text.places import Headline
 from lineage.report.words import texts
-from lineage.types import CheckpointSketch, Edge, Merge, Node, Trace
+from lineage.types import CheckpointSketch, Edge, Merge, MergePart, Node, Trace
+from lineage.types.facts import Fact
 from lineage.types.facts.descent import Contradiction
+from lineage.types.facts.handed_over import OwnWeightsUnseen, WeightsUnseen
 
 _MOST_RELATED = 12
 
@@ -25,7 +28,7 @@ def trace_screen(trace: Trace, width: int = 100, colour: bool = False) -> str:
     me = nodes[trace.model]
     above = parents(trace.lineage)
     lone = () if me.id in above else _alone(trace)
-    canvas.tree(Branch(plain(me.name), _facts(me), lone, _branches(me.id, above, nodes, {me.id})))
+    canvas.tree(Branch(plain(called(me)), _facts(me), lone, _branches(me.id, above, nodes, {me.id})))
     _related(canvas, trace, nodes)
     _declared(canvas, trace, nodes)
     if trace.alternatives:
@@ -64,17 +67,30 @@ def merge_screen(sketch: CheckpointSketch, found: Merge | None, width: int = 100
     """The parents of a merge with their weights, by layer where the layers differ."""
     canvas = Canvas(width, colour)
     if found is None:
-        canvas.pair(plain(sketch.name), "NO MERGE FOUND", "bold green")
+        canvas.pair(plain(sketch.name), _quotable("NO MERGE FOUND", sketch), "bold green")
         canvas.line("no weighted sum of the models searched explains it better than one parent", indent=2)
         return canvas.text()
-    canvas.pair(plain(sketch.name), "MERGED", "bold magenta")
-    canvas.table([[f"  {part.weight:.3f}", plain(part.model_name), _by_layer(part.by_layer)] for part in found.parts])
+    canvas.pair(plain(sketch.name), _quotable("MERGED", sketch, found.parts), "bold magenta")
+    canvas.table([[f"  {part.weight:.3f}", _part(part), _by_layer(part.by_layer)] for part in found.parts])
     left = percent(found.residual)
     canvas.line(f"method: {_method(found)}; {left} of the movement is left unexplained", indent=2)
     if found.alternatives:
         names = ", ".join(plain(name) for _, name in found.alternatives)
         canvas.line(f"alternatives: {names} would explain it as well as a parent named above", indent=2)
     return canvas.text()
+
+
+def _quotable(word: str, sketch: CheckpointSketch, parts: Sequence[MergePart] = ()) -> str:
+    """The word, with what it must not be quoted without."""
+    unseen = [part for part in parts if part.weights_seen is False]
+    facts: list[Fact] = [OwnWeightsUnseen()] if sketch.weights_seen is False else []
+    if unseen:
+        facts.append(WeightsUnseen(tuple(one.model for one in unseen), tuple(one.model_name for one in unseen)))
+    return Headline(word, "").with_unseen(facts).text
+
+
+def _part(part: MergePart) -> str:
+    return f"{plain(part.model_name)}{' (weights not seen here)' if part.weights_seen is False else ''}"
 
 
 def _method(found: Merge) -> str:
@@ -109,7 +125,7 @@ def _branches(
         again = " (again; its ancestors are shown above)" if is_again and parent.id in above else ""
         root = " (root)" if parent.id not in above else ""
         hidden = "" if parent.observed else " (not in the index)"
-        head = f"{_relation(edge)} {plain(parent.name)}{root}{hidden}{again}"
+        head = f"{_relation(edge)} {plain(called(parent))}{root}{hidden}{again}"
         notes = (f"basis: {_reasons(edge)}",) if edge.basis else ()
         grown.append(Branch(head, _figures(edge), notes, below))
     return tuple(grown)
@@ -162,7 +178,7 @@ def _related(canvas: Canvas, trace: Trace, nodes: Mapping[str, Node]) -> None:
     for edge in found[:_MOST_RELATED]:
         other = nodes[edge.child if edge.parent == trace.model else edge.parent]
         reasons = f" ({_reasons(edge)})" if edge.basis else ""
-        canvas.line(f"{_relation(edge)} {plain(other.name)}  {_figures(edge)}{reasons}", indent=4)
+        canvas.line(f"{_relation(edge)} {plain(called(other))}  {_figures(edge)}{reasons}", indent=4)
     if len(found) > _MOST_RELATED:
         canvas.line(f"and {len(found) - _MOST_RELATED} more", indent=4)
 

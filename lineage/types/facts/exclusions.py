@@ -35,7 +35,7 @@ class NotAWeight(Exclusion):
         "spectral-vector", "rotary-factors", "setting", "quantisation-scales", "single-number", "integers",
         "integers-or-truth-values", "integers-of-graph", "numbers-of-graph", "repeated-value", "repeated-view",
         "saved-twice", "link", "text", "text-or-dates", "text-or-records", "objects-or-text", "never-written",
-        "no-elements", "infinities", "not-in-shard-index",
+        "no-elements", "infinities", "not-in-shard-index", "extreme-values",
     ]  # fmt: skip
 
 

@@ -18,6 +18,8 @@ from lineage.checkpoints.remote import session
 from lineage.checkpoints.remote.ranges import Extent, Span
 from lineage.checkpoints.remote.session import Broken, Reply, _redirected
 from lineage.checkpoints.remote.source import Source
+from lineage.cli import lineage
+from lineage.cli.failures import guarded
 from lineage.errors import CheckpointError, Malformed, NoWeights, Unreachable
 from tests.checkpoint_files import safetensors_bytes
 
@@ -38,6 +40,40 @@ def refused(address: str) -> str:
     return str(error.value)
 
 
+NO_ADDRESSES = [
+    "https://[::1", "https://[x]/a", "https://h:0/a", "https://h:99999/a", "https://h:port/a", "https://h:-1/a",
+    "https://h]/a", "https://[::1]x/a", "https://" + "a" * 80 + "/b", "https://a..b/c", "https://\uff0f/a",
+    "https://h:8\u0663/a",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", NO_ADDRESSES)
+@pytest.mark.parametrize("tail", ["", "?token=secret", "/a.safetensors?token=secret#x"])
+def test_an_address_that_is_none_is_refused_in_one_line(address: str, tail: str, capsys) -> None:
+    code = guarded(lambda: lineage.main(["whois", address + tail], prog_name="lineage", standalone_mode=False))
+    told = capsys.readouterr().err
+    assert code == 12, told
+    assert told.count("\n") == 1
+    assert "is no address that can be read" in told
+    assert "unexpected" not in told
+    assert "secret" not in told
+
+
+@pytest.mark.parametrize("named", ["https://[", "https://h:99999", "hub"])
+def test_a_hub_that_is_no_address_is_named(named: str, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", named)
+    code = guarded(lambda: lineage.main(["whois", "hf:org/net"], prog_name="lineage", standalone_mode=False))
+    assert (code, capsys.readouterr().err) == (12, "lineage: HF_ENDPOINT: is no address of a hub: write https://host\n")
+
+
+def test_a_proxy_that_is_no_address_is_named(monkeypatch, capsys) -> None:
+    monkeypatch.setenv("https_proxy", "http://[")
+    words = ["whois", "https://h.invalid/a.safetensors"]
+    code = guarded(lambda: lineage.main(words, prog_name="lineage", standalone_mode=False))
+    assert code == 12
+    assert "the proxy that the environment names" in capsys.readouterr().err
+
+
 class TestRedirects:
     def test_without_end(self, folder: Path, hub: StartHub) -> None:
         started = hub({"org/net": folder})
@@ -52,6 +88,9 @@ class TestRedirects:
 
     def test_from_https_to_http(self) -> None:
         assert _redirected("x", "http://a/b", "https://c/d") == "https://c/d"
+        for location in NO_ADDRESSES:
+            with pytest.raises(Unreachable, match="redirects to what is no address"):
+                _redirected("x", "http://a/b", location.replace("https:", "http:"))
         assert _redirected("x", "https://a/b", "/c?d") == "https://a/c?d"
         with pytest.raises(Unreachable, match="scheme 'http'"):
             _redirected("x", "https://a/b", "http://c/d")

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from operators import matrices, noise
 
-from lineage.ancestry import compare
+from lineage.ancestry import compare, whois
 from lineage.ancestry.pair.comparison import compare as compare_pair
 from lineage.report.text.terminal import compare_screen
+from lineage.store import MemoryIndex
 from lineage.types import Comparison, ComponentFinding, InheritedPart
 from tests.synthetic import Arrays, encoder, sketch
 
@@ -186,6 +187,13 @@ class TestWordsFitTheFigures:
         small = {"layer.0.weight": np.random.default_rng(1).standard_normal((12, 9)).astype(np.float32)}
         found = compare(sketch(small, config={}), sketch(BASE))
         assert found.verdict == "inconclusive"
+
+    @pytest.mark.parametrize("shape", [(40, 36), (300, 200), (64, 64, 3, 3)])
+    def test_a_lone_matrix_that_nothing_tests_is_not_called_independent(self, shape):
+        lone = sketch({"w": np.random.default_rng(5).standard_normal(shape).astype(np.float32)}, config={})
+        answer = whois(lone, [MemoryIndex([sketch(BASE), sketch(encoder(9))])])
+        assert answer.verdict == "inconclusive"
+        assert {finding.relation for finding, _, _ in answer.components} == {"inconclusive"}
 
     def test_another_architecture_that_was_searched_by_content_is_independent(self):
         shapes = {"conv.0.weight": (64, 48, 3, 3), "conv.1.weight": (96, 64, 3, 3)}

@@ -16,7 +16,10 @@ from lineage.types.facts.changes import EqualMatrices, LowRanks
 from lineage.types.facts.cues import Computable, FewerLayers, GrownVocabulary, ShrunkRows
 from lineage.types.facts.exclusions import NotFinite
 
-NOT_SAID = {(kind, end) for kind in ("declared-unrelated", "declared-reversed") for end in ("child", "parent")}
+NOT_SAID = {
+    *((kind, end) for kind in ("declared-unrelated", "declared-reversed") for end in ("child", "parent")),
+    *(("weights-unseen", "models"), ("claim-contradicted", "model")),
+}
 """Fields (id, name) that only JSON has: ids of models, whose names are said."""
 
 

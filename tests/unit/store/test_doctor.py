@@ -1,8 +1,10 @@
 from dataclasses import replace
 
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import load, save
 
-from lineage.sketch import write_sketch
+from lineage.sketch import FAMILY, write_sketch
 from lineage.store import SqliteIndex, examine
 from tests.small_models import as_of_another_family, sketched, trained
 
@@ -101,6 +103,11 @@ def test_a_damaged_cache_is_a_note(index):
 
 def test_models_of_another_sketch_family_are_a_note(index):
     as_of_another_family(index, ONE.id)
+    assert [f.is_damage for f in examine(index)] == [True]  # its file is of this one
+    path = index.sketch_file(ONE.id)
+    with safe_open(path, framework="np") as file:
+        text = file.metadata()["lineage"].replace(FAMILY, "lineage-0")
+    path.write_bytes(save(load(path.read_bytes()), metadata={"lineage": text}))
     (finding,) = [f for f in examine(index) if "family" in f.problem]
     assert not finding.is_damage
     assert [r.id for r in index.models()] == [TWO.id]

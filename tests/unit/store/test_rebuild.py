@@ -9,8 +9,9 @@ from sqlite_utils import Database
 
 from lineage.errors import NoIndex
 from lineage.sketch import FAMILY
-from lineage.store import SqliteIndex, Without, examine, rebuild, sqlite
+from lineage.store import SqliteIndex, Without, examine, rebuild
 from lineage.store.database import open_database
+from lineage.store.held import sha256
 from tests.small_models import as_of_another_family, sketched, trained
 
 ONE, TWO = sketched(trained(1), "one", path="/a/one"), sketched(trained(2), "two", path="/a/two")
@@ -117,7 +118,7 @@ def make_of_another_family(folder: Path, model: str) -> None:
     path.write_bytes(save(arrays, metadata={"lineage": text}))
     with SqliteIndex.open(folder) as index:
         as_of_another_family(index, model)
-        index.db.table("models").update(model, {"file_sha256": sqlite.sha256(path)})
+        index.db.table("models").update(model, {"file_sha256": sha256(path)})
 
 
 class TestAnotherFamily:

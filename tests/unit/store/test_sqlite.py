@@ -9,7 +9,7 @@ import pytest
 
 from lineage.errors import Locked, Malformed, NoIndex, StoreError, Unknown
 from lineage.sketch import asked_codes
-from lineage.store import SqliteIndex, lock, sqlite
+from lineage.store import SqliteIndex, adding, lock
 from lineage.store.lock import writing
 from lineage.types import Declared
 from tests.small_models import sketched, trained
@@ -141,7 +141,9 @@ def test_readers_do_not_wait_for_a_writer(index):
 
 
 def test_a_busy_database_is_locked_not_broken(index, monkeypatch):
-    monkeypatch.setattr(index.db, "atomic", lambda: _raise(sqlite3.OperationalError("database is locked")))
+    busy = sqlite3.OperationalError("database is locked")
+    busy.sqlite_errorcode = sqlite3.SQLITE_BUSY
+    monkeypatch.setattr(index.db, "atomic", lambda: _raise(busy))
     with pytest.raises(Locked):
         index.add(ONE, VERSION)
 
@@ -153,7 +155,7 @@ def _raise(error: Exception) -> None:
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT], ids=["disk", "quota"])
 def test_a_full_disk_is_one_clear_line_and_nothing_is_lost(index, monkeypatch, code):
     index.add(ONE, VERSION)
-    monkeypatch.setattr(sqlite, "write_sketch", lambda *_: _raise(OSError(code, os.strerror(code))))
+    monkeypatch.setattr(adding, "write_sketch", lambda *_: _raise(OSError(code, os.strerror(code))))
     with pytest.raises(StoreError, match="disk is full") as error:
         index.add(TWO, VERSION)
     assert "\n" not in str(error.value)
@@ -173,7 +175,7 @@ def test_a_full_disk_in_the_middle_of_the_rows_leaves_none_of_them(index, monkey
 
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS])
 def test_a_folder_that_cannot_be_written_is_one_clear_line(index, monkeypatch, code):
-    monkeypatch.setattr(sqlite, "write_sketch", lambda *_: _raise(OSError(code, os.strerror(code))))
+    monkeypatch.setattr(adding, "write_sketch", lambda *_: _raise(OSError(code, os.strerror(code))))
     with pytest.raises(StoreError, match="cannot be written"):
         index.add(ONE, VERSION)
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lineage.report.words.en import changes, cues, descent, disguises, exclusions, limits, schemes, witnesses
+from lineage.report.words.en import (
+    changes,
+    cues,
+    descent,
+    disguises,
+    exclusions,
+    handed_over,
+    limits,
+    schemes,
+    witnesses,
+)
 
 TEXTS: dict[str, Callable[[Any], str]] = {
     **exclusions.TEXTS,
@@ -16,4 +26,5 @@ TEXTS: dict[str, Callable[[Any], str]] = {
     **limits.TEXTS,
     **schemes.TEXTS,
     **witnesses.TEXTS,
+    **handed_over.TEXTS,
 }

@@ -53,6 +53,7 @@ _OTHERS: Mapping[str, str] = {
     "no-elements": "no elements",
     "infinities": "infinities, a mask or a bound",
     "not-in-shard-index": "not named by the index of the shards",
+    "extreme-values": "values far beyond what weights have",
 }
 _PARTS: Mapping[str, str] = {
     "dora-magnitude": "DoRA's magnitude: it scales rows of the base, which is not here",

@@ -53,6 +53,7 @@ _OTHERS: Mapping[str, str] = {
     "no-elements": "원소가 없음",
     "infinities": "무한대 값(마스크 또는 경계)",
     "not-in-shard-index": "조각 파일의 색인에 없음",
+    "extreme-values": "가중치라고 보기에는 지나치게 크거나 작은 값",
 }
 _PARTS: Mapping[str, str] = {
     "dora-magnitude": "DoRA의 크기 값: 여기에 없는 바탕 모델의 행에 곱해짐",

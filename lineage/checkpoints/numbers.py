@@ -1,0 +1,29 @@
+"""How much of everything a model may have: what is beyond is refused in a line, before anything is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from lineage.errors import Malformed
+from lineage.types import TensorView
+
+MOST_TENSORS = 200_000
+"""A mixture of 61 layers of 384 experts, with a scale beside each matrix, has 140,000."""
+MOST_ROWS = 1 << 24
+"""Of a tensor of two axes or more; what has one may be a model in one piece."""
+
+
+def require_count(path: Path, count: int) -> None:
+    """Raise Malformed for more tensors than models have."""
+    if count > MOST_TENSORS:
+        raise Malformed(path, f"holds {count:,} tensors; {MOST_TENSORS:,} are the most that are read of one model")
+
+
+def require_few(path: Path, tensors: Sequence[TensorView], left_out: Collection[object] = ()) -> None:
+    """Raise Malformed for more tensors, or more rows in one, than models have."""
+    require_count(path, len(tensors) + len(left_out))
+    for view in tensors:
+        if len(view.shape) > 1 and view.shape[0] > MOST_ROWS:
+            told = f"tensor {view.name!r:.80} has {view.shape[0]:,} rows"
+            raise Malformed(path, f"{told}; {MOST_ROWS:,} are the most that are read of a matrix")

@@ -1,0 +1,135 @@
+"""What binds the digests of a sketch to its figures, and whether two sketches of one id can be of the same weights.
+
+An id covers digests alone, which anybody can copy into a sketch of something else. The seal covers digests and sampled
+values together, and so is another for such a mixture; all else is the same only within the rounding of machines.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from blake3 import blake3
+from numpy.typing import NDArray
+
+from lineage.sketch.family import PROJECTION_DIMS, SEED_PROJECTION
+from lineage.sketch.identity import DIGEST_BYTES, value_digest
+from lineage.sketch.layouts import same_sums, same_units
+from lineage.sketch.signs import signs
+from lineage.types import CheckpointSketch, Neurons, Stats, TensorSketch, Units
+from lineage.types.facts.handed_over import Figure
+
+_SAME_PROJECTION = 1e-4  # of the largest number: sums in float64, in another order, stored as float32
+_SAME_STAT = 1e-3
+_SAME_MINHASH = 0.75  # share of equal places: a code next to zero may come out otherwise
+_SAME_CODE = 8  # of 127
+_HELD_EXACTLY = ("bfloat16", "float16", "float32")  # dtypes of which float32 holds every value
+_SAME_SUMS = 1e-5  # relative: added in float32 pairs
+_CODE, _END, _TINY = 127.0, 3e38, float(np.finfo(np.float32).tiny)
+
+
+def seal(sketch: CheckpointSketch) -> str:
+    """32 hexadecimal digits over digests, shapes and sampled values; the same in every layout and on every machine."""
+    lines = sorted(_line(tensor) for tensor in sketch.tensors)
+    return blake3("\n".join([sketch.family, sketch.depth, *lines]).encode()).hexdigest(length=DIGEST_BYTES)
+
+
+def contradiction(a: CheckpointSketch, b: CheckpointSketch) -> Figure | None:
+    """The figure by which two sketches of one id cannot be of the same weights, None where they can."""
+    if seal(a) != seal(b):
+        return "values"
+    ours, theirs = (sorted(one.tensors, key=_line) for one in (a, b))
+    for mine, other in zip(ours, theirs, strict=True):
+        figure = next((what for what, is_same in _figures(mine, other) if not is_same), None)
+        if figure is not None:
+            return figure
+    return None if _neurons_agree(a, b) else "neurons"
+
+
+def _line(tensor: TensorSketch) -> str:
+    values = blake3(np.ascontiguousarray(tensor.values, "<f4").tobytes()).hexdigest(length=DIGEST_BYTES)
+    return json.dumps([tensor.digest, tensor.band_digest, tensor.shape or (1,), values])
+
+
+def _figures(a: TensorSketch, b: TensorSketch) -> Iterator[tuple[Figure, bool]]:
+    yield "projections", _near(a.projection, b.projection, _SAME_PROJECTION)
+    yield "units", all(same_units(a, axis, b, axis) for axis in (0, 1))
+    yield "sums", a.moments is None or b.moments is None or same_sums(a, b)
+    yield "statistics", _stats_agree(a.stats, b.stats)
+    if a.minhash is not None and b.minhash is not None:
+        yield "row-codes", float((a.minhash == b.minhash).mean()) >= _SAME_MINHASH
+
+
+def _near(a: NDArray[np.float32] | None, b: NDArray[np.float32] | None, share: float) -> bool:
+    if a is None or b is None:
+        return a is b
+    x, y = a.astype(np.float64), b.astype(np.float64)
+    return bool(np.abs(x - y).max(initial=0.0) <= share * np.abs(x).max(initial=0.0))
+
+
+def _stats_agree(a: Stats, b: Stats) -> bool:
+    """Means and spreads on the scale of the spread; counts of levels hang on one value, and are not compared."""
+    scale = max(a.std, abs(a.mean))
+    near = (abs(a.mean - b.mean), abs(a.std - b.std))
+    shares = (abs(a.zeros - b.zeros), abs(a.distinct - b.distinct))
+    return max(near) <= _SAME_STAT * scale and max(shares) <= _SAME_STAT
+
+
+def _neurons_agree(a: CheckpointSketch, b: CheckpointSketch) -> bool:
+    """Codes of the neurons that both chose, of the layers that both have; a sketch without them says nothing."""
+    others = {(one.component, one.layer, one.keyed): one for one in b.neurons}
+    ours = {(one.component, one.layer, one.keyed): one for one in a.neurons}
+    pairs = [(one, others[key]) for key, one in ours.items() if key in others]
+    return all(_codes_agree(one, other) for one, other in pairs)
+
+
+def _codes_agree(a: Neurons, b: Neurons) -> bool:
+    both, mine, theirs = np.intersect1d(a.index, b.index, assume_unique=True, return_indices=True)
+    if len(a.codes) != len(b.codes) or 2 * len(both) < max(len(a.index), len(b.index)):
+        return False
+    apart = np.abs(a.codes[:, mine].astype(np.int16) - b.codes[:, theirs].astype(np.int16))
+    return bool(np.median(apart) <= _SAME_CODE)
+
+
+def inconsistency(sketch: CheckpointSketch) -> tuple[str, str] | None:
+    """What in a sketch cannot be of one set of weights, and the tensor's name; None where nothing tells.
+
+    Checked is what a sketch tells twice: tensors whose values it holds whole have their digests and sums, and the
+    projection of a matrix is that of its units, within what coding them rounds away. Longer tensors tell too little.
+    """
+    for tensor in sketch.tensors:
+        for what, is_possible in _told_twice(tensor):
+            if not is_possible:
+                return what, tensor.name
+    return None
+
+
+def _told_twice(tensor: TensorSketch) -> Iterator[tuple[str, bool]]:
+    if tensor.values.size == tensor.params and tensor.dtype in _HELD_EXACTLY:
+        values = tensor.values.reshape(tensor.shape or (1,))
+        own = value_digest(values)
+        yield "digests", own == tensor.band_digest and tensor.digest in (None, own)
+        if tensor.moments is not None:
+            yield "sums", _are_sums(tensor.moments, values.astype(np.float64))
+    if tensor.projection is not None and tensor.units[0] is not None:
+        yield "projections", _is_projected(tensor.projection, tensor.units[0])
+
+
+def _are_sums(moments: NDArray[np.float64], values: NDArray[np.float64]) -> bool:
+    """Whether these are the sums of powers; of the smallest float32 holds no powers."""
+    sums = np.array([values.sum(), *((values**power).sum() for power in (2, 3, 4))])
+    scale = np.array([math.sqrt(values.size * sums[1]), sums[1], sums[1] ** 1.5, sums[3]])
+    return bool((np.abs(moments - sums) <= _SAME_SUMS * scale + values.size * _TINY).all())
+
+
+def _is_projected(projection: NDArray[np.float32], units: Units) -> bool:
+    """Whether sums of the units by their signs are the projection, each code being half a step off at most."""
+    scale = units.scale.astype(np.float64)
+    codes = units.codes[:, :PROJECTION_DIMS].astype(np.float64) * scale[:, None]
+    sums = signs(units.index, SEED_PROJECTION, PROJECTION_DIMS).T @ codes / PROJECTION_DIMS
+    if np.abs(projection).max(initial=0.0) >= _END or scale.max(initial=0.0) * _CODE >= _END:
+        return True  # cut off at the end of float32
+    off = 0.5 * scale.sum() / PROJECTION_DIMS + 1e-4 * np.abs(sums).max(initial=0.0)
+    return bool(np.abs(projection - sums).max(initial=0.0) <= off * (1.0 + 1e-6) + _TINY)
