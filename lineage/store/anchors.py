@@ -76,7 +76,7 @@ def tokenizer_table(index: SqliteIndex) -> TokenizerTable:
     read, unread = [], 0
     for record in index.models():
         try:
-            read.append((record.id, tokenizer_of_sketch(index.sketch_file(record.id))))
+            read.append((record.id, tokenizer_of_sketch(index.sketch_file(record.id, None, record.weights_seen))))
         except (CheckpointError, OSError):  # `lineage doctor` tells of it; it may be mended
             unread += 1
     made = _made((model, one) for model, one in read if one is not None)
@@ -103,8 +103,9 @@ def _state(index: SqliteIndex) -> str:
 def tokenizer_of(index: SqliteIndex, model: str, name: str) -> TokenizerSketch | None:
     """The tokenizer of a model, under that model's name; None where its sketch cannot be read."""
     try:
-        found = tokenizer_of_sketch(index.sketch_file(model))
-    except (CheckpointError, OSError):
+        (record,) = index.records([model])
+        found = tokenizer_of_sketch(index.sketch_file(model, None, record.weights_seen))
+    except (CheckpointError, OSError, ValueError):  # ValueError: it was taken out meanwhile
         return None
     return None if found is None else replace(found, name=name)
 

@@ -32,8 +32,9 @@ def export_index(home: SqliteIndex, target: Path, key: Path | None = None) -> Ma
     public = addresses([home])
     files: list[File] = []
     for record in home.models():
-        for layout in (None, *(one.id for one in record.layouts)):
-            source = home.sketch_file(record.id, layout)
+        layouts = [(None, record.weights_seen), *((one.id, one.weights_seen) for one in record.layouts)]
+        for layout, weights_seen in layouts:
+            source = home.sketch_file(record.id, layout, weights_seen)
             files.append(_put(target, f"{SKETCHES}/{source.name}", source.read_bytes()))
         said = json.dumps(_record(record, public.get(record.id)), indent=1) + "\n"
         files.append(_put(target, f"{CATALOGUE}/{record.id}.json", said.encode("ascii")))

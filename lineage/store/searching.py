@@ -24,6 +24,7 @@ from lineage.store.segments import SUFFIX, Segment, merged, name_of, read_segmen
 from lineage.types import CheckpointSketch, Codes, ModelKind, Near, SearchCue
 
 _MOST_MERGED = 1 << 17  # models: a segment of so many takes about two gigabytes of memory while it is written
+_LEFT = (".vectors", ".tmp")  # of older versions, and of a writer that was killed
 _MOST_DEAD = 256  # by which an answer is widened
 _BATCH = 500  # SQLite takes at most 999 parameters in old builds
 
@@ -83,14 +84,9 @@ class Searching:
         self._loose.clear()
         known = {str(name) for (name,) in self._db.execute("select name from segments")}
         for path in self._folder.glob("*"):
-            if path.name not in known:
+            if path.name not in known and path.name.endswith((SUFFIX, *_LEFT)):
                 with suppress(OSError):  # where it is mapped, some systems keep it until the next time
                     path.unlink()
-
-    def strays(self) -> list[Path]:
-        """Files of segments that cannot be read, or that no row names."""
-        names = {str(name) for (name,) in self._db.execute("select name from segments")}
-        return sorted(path for path in self._folder.glob(f"*{SUFFIX}") if path.name not in names)
 
     def _settle(self, kind: ModelKind, rows: Sequence[_Row], pending: Sequence[str]) -> None:
         segments = [self._loose_segment(pending)] if pending else []

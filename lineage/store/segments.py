@@ -197,6 +197,8 @@ def read_segment(path: Path) -> Segment | None:
     Its size must be what its head says and its numbers must point into it; that it holds what was written is for
     `is_sound` to say, which reads all of it.
     """
+    if not path.is_file():  # a pipe would be waited for
+        return None
     try:
         with path.open("rb") as file:
             line = file.readline(_LONGEST_HEAD)

@@ -205,16 +205,6 @@ def test_the_first_line_of_a_disguised_model_says_so(run, tmp_path):
         save_file(arrays, tmp_path / f"{name}.safetensors")
     run("ingest", tmp_path / "base.safetensors", "--index", tmp_path / "index")
     said = run("whois", tmp_path / "hidden.safetensors", "--index", tmp_path / "index", "--no-reference").out
-    assert said.splitlines()[0].split() == [
-        "hidden",
-        "RELATED",
-        "to",
-        "base",
-        "in",
-        "disguise,",
-        "which",
-        "came",
-        "first",
-        "is",
-        "open",
-    ]
+    first = " ".join(said.splitlines()[0].split())
+    assert first.startswith("hidden RELATED to base (disguised,")
+    assert first.endswith("which came first is open")

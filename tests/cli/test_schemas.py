@@ -52,7 +52,7 @@ def resolved(schema: Any) -> Any:
         return schema
     name, _, path = schema["$ref"].partition("#/")
     target = SCHEMAS[name or "evidence.json"]
-    for step in path.split("/"):
+    for step in filter(None, path.split("/")):
         target = target[step]
     return resolved(target)
 

@@ -50,7 +50,7 @@ def test_a_layer_is_searched_beside_ones_own(run: Run, desk: Desk, out: Path):
         "base": ("out", False, False),
         "child": ("out", False, False),
     }
-    assert "its sketch was handed over" in run("show", "base", "--index", desk.index, "--no-reference").out
+    assert "not seen here" in run("show", "base", "--index", desk.index, "--no-reference").out
     (layer,) = run("layers", "--index", desk.index, "--json").json["layers"]
     assert (layer["name"], layer["models"], layer["address"]) == ("out", 2, str(out))
     assert run("graph", "--index", desk.index, "--no-reference").code == 0

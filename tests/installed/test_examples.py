@@ -93,6 +93,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory, installed: Installed) -> Path
         published(weights, desk / name)
     for name in ("base", "child"):
         (desk / name / "tokenizer.json").write_bytes(tokenizer_json(pool(500)))
+    (desk / "tokenizer.json").write_bytes(tokenizer_json(pool(500)))
     write_files(desk, nova)
     queries = {n.removesuffix(".weight"): w.shape for n, w in base.items() if n.endswith("query.weight")}
     write_adapter(desk / "lora", drawn(queries, 4, 11), base_model_name_or_path="org/base")

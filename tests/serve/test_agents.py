@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,12 @@ async def asked_all(client: Client, child: str, kinds: tuple[str, ...]) -> None:
         assert len(said.content[0].text.splitlines()) == 1
 
 
+def ran(work: Coroutine[Any, Any, Any]) -> Any:
+    """What a coroutine returns, in a thread of its own: a browser's tests may have left a loop running in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
 def test_over_standard_input_and_output(desk: Desk):
     code = "from lineage.cli import main; main()"
     words = ["-c", code, "mcp", "--index", str(desk.index), "--no-reference"]
@@ -53,7 +61,7 @@ def test_over_standard_input_and_output(desk: Desk):
         async with Client(started) as client:
             await asked_all(client, str(desk.folder / "child.sketch"), tuple(tool.kind for tool in TOOLS))
 
-    asyncio.run(talk())
+    ran(talk())
 
 
 def test_over_http_with_the_paths_of_the_service_alone(served: Served, desk: Desk):
@@ -65,7 +73,7 @@ def test_over_http_with_the_paths_of_the_service_alone(served: Served, desk: Des
                 assert said.is_error
                 assert "secret" not in said.content[0].text or "'../secret" in said.content[0].text
 
-    asyncio.run(talk())
+    ran(talk())
 
 
 def test_over_http_one_may_ask_or_is_refused(start):
@@ -82,6 +90,6 @@ def test_a_result_is_typed(desk: Desk, tool):
         async with Client(local_agents(desk.index, reference=False)) as client:
             return next(one.output_schema for one in (await client.list_tools()).tools if one.name == tool.kind)
 
-    described = asyncio.run(schema())
+    described = ran(schema())
     named = described["$defs"][tool.kind]["properties"]["schema"]["const"]
     assert named.startswith(f"lineage/{tool.kind}/")

@@ -156,3 +156,13 @@ def test_many_additions_do_not_wait_in_memory(tmp_path, monkeypatch):
             index.add(model, "0.0.test")
         assert index._searching.noted < 2
         assert held(tmp_path)
+
+
+def test_other_caches_beside_the_segments_stay(tmp_path):
+    added(tmp_path, MODELS[:1])
+    other, old = tmp_path / "vectors" / "ab.tokenizers", tmp_path / "vectors" / "ab.vectors"
+    other.touch()
+    old.touch()
+    added(tmp_path, MODELS[1:])
+    assert other.exists()
+    assert not old.exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -146,8 +147,12 @@ def test_a_flipped_bit_is_for_the_doctor_to_see(tmp_path):
     assert not is_sound(path)
 
 
-def test_a_file_that_is_not_there_is_no_segment(tmp_path):
+def test_what_is_no_file_is_no_segment_and_nobody_waits_for_it(tmp_path):
     assert read_segment(tmp_path / "none.segment") is None
+    assert read_segment(tmp_path) is None
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.segment")
+        assert not is_sound(tmp_path / "pipe.segment")
 
 
 def test_many_segments_answer_like_one():
