@@ -12,10 +12,10 @@ demo: $(READY)  ## ask what a public fine-tune descends from
 test: lint suite  ## style, types, import contracts, and all tests
 
 suite: $(READY)  ## all tests in random order
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 coverage: $(READY)  ## the same, with the branches that they cover; a third slower
-	$(BIN)/python -m pytest -n auto --dist loadfile --cov
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --cov
 
 lint: $(READY)
 	$(BIN)/ruff check

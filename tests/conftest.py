@@ -20,13 +20,20 @@ settings.load_profile("same-every-time")
 
 HERE = Path(__file__).parent
 UNTRACED = ("contract", "hostile", "property")
+SLOW = frozenset({"installed", "browser", "serve", "test_zoo_policies.py", "test_worked_cases.py"})
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Count no lines in tests that try thousands of inputs: tracing would take as long as they do."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Count no lines in tests that try thousands of inputs: tracing would take as long as they do.
+
+    What takes minutes goes first, in whatever order the rest is shuffled, so that no process is left alone with it.
+    """
     for item in items:
         if item.path.relative_to(HERE).parts[0] in UNTRACED:
             item.add_marker("no_cover")
+    yield  # and so shuffled
+    items.sort(key=lambda item: SLOW.isdisjoint(item.path.relative_to(HERE).parts))
 
 
 @pytest.fixture(autouse=True)
