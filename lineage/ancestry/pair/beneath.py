@@ -63,7 +63,7 @@ def cues_beneath(a: CheckpointSketch, b: CheckpointSketch, held: Disguise) -> It
     for role, side, child, parent in sides:
         if child.is_flat and parent.has_gains:
             yield Cue("folded-gains", role, ratio("folded-gains"), FoldedGains(side), certain=same)
-        if child.units < parent.units:
+        if child.units < parent.units and child.has_experts == parent.has_experts:
             yield Cue("narrower", role, ratio("narrower"), FewerUnits(side), certain=same)
     match _word(ours, theirs, held):
         case "quantized":
@@ -86,6 +86,8 @@ def _word(ours: Tower, theirs: Tower, held: Disguise) -> Uncovered | None:
     """The word for what changed structure or values; None where too little is known of the two."""
     if ours.layers != theirs.layers:
         return "depth-changed"
+    if ours.has_experts != theirs.has_experts:
+        return "expert-upcycled"
     if ours.units != theirs.units:
         return "width-pruned"
     if ours.tokens != theirs.tokens:

@@ -8,6 +8,7 @@ from statistics import median
 
 from lineage.ancestry.pair.blurred import blurred
 from lineage.ancestry.pair.lattices import lattice
+from lineage.match import EXPERT
 from lineage.sketch.neuron_layers import KINDS, kind_of, labels
 from lineage.types import CheckpointSketch, TensorSketch
 
@@ -57,6 +58,11 @@ class Tower:
             if t.part.component == self.component and t.part.layer in self.held and kind_of(t.part) == "up"
         ]  # fmt: skip
         return sum(t.params // _side(t, self.stream) for t in own)
+
+    @property
+    def has_experts(self) -> bool:
+        """Whether the neurons are shared out among experts."""
+        return any(t.part.role.startswith(EXPERT) for t in self.matrices)
 
     @property
     def table(self) -> TensorSketch | None:

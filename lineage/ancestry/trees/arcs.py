@@ -29,6 +29,7 @@ _FOREIGN = 0.02  # cost of having nothing but the compared matrices in common
 _UNTRAINED = 0.5  # cost of changing the structure of an initialisation: what is changed was trained before
 _TAKEN_OUT = 0.5  # cost of being one component of a larger model that came first
 _DISGUISED = 1.0  # cost of a change of all numbers: who has plain kin is placed by them, and neurons tell less
+_LONELY = 1e-3  # cost of a parent that has no plain kin: it tells apart what is exactly as near
 _MARKOV = 2.0  # cost of a partial correlation of 1 with the initialisation
 _MARKOV_SLACK = 0.04  # partial correlation that training leaves by itself
 _FAINT = 0.1  # a correlation with the initialisation too weak to tell anything
@@ -131,12 +132,19 @@ def strangers(share: Points, structure: Sequence[int], sketches: Sequence[Checkp
     return arcs
 
 
-def across(candidates: Iterable[Arc], pairs: Pairs, first: Collection[int], merged: Collection[int]) -> Iterator[Arc]:
+def across(
+    candidates: Iterable[Arc],
+    pairs: Pairs,
+    kin: NDArray[np.int64],
+    first: Collection[int],
+    merged: Collection[int],
+) -> Iterator[Arc]:
     """Arcs between models of different structure (layers, vocabulary, width or parts changed), both ways.
 
     A pair of `strangers` that has not been compared yet costs what its rough likeness promises; then -log r of the
     matrices that correspond. Of two candidates as near, the one with more in common is the likelier; and parts are put
-    together more often than taken out.
+    together more often than taken out. Of two as near in disguise it is the one that is not in disguise among its own:
+    `kin` (models,) is how many each has.
     """
     for one in candidates:
         small, large = one.parent, one.child
@@ -144,7 +152,8 @@ def across(candidates: Iterable[Arc], pairs: Pairs, first: Collection[int], merg
         for parent, child, cost in ((small, large, costs[0]), (large, small, costs[1])):
             begun = _UNTRAINED if parent in first else 0.0
             if cost < STRANGE and child not in first and child not in merged:
-                yield Arc(parent, child, cost + begun)
+                lonely = _LONELY / (1.0 + float(kin[parent])) if pairs.are_disguised(small, large) else 0.0
+                yield Arc(parent, child, cost + begun + lonely)
 
 
 def _costs_across(small: int, large: int, pairs: Pairs) -> tuple[float, float]:

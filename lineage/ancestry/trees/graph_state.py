@@ -14,7 +14,7 @@ from lineage.ancestry.trees.disguised_networks import in_disguise
 from lineage.ancestry.trees.initialisations import beginnings
 from lineage.ancestry.trees.pairs import Pairs, Watch
 from lineage.ancestry.trees.roundings import has_levels, heirs, roundings
-from lineage.ancestry.trees.similarity import likeness
+from lineage.ancestry.trees.similarity import WORTH_A_LOOK, likeness
 from lineage.ancestry.trees.strange_layouts import in_strange_layouts
 from lineage.ancestry.trees.unobserved import Unobserved, distance_to
 from lineage.types import CheckpointSketch
@@ -25,10 +25,10 @@ class Field:
 
     `grouped` are the cohorts, those that lie near one another of models of one structure, and `structure` tells the
     cohort of each model (one without matrices is alone): what shares one component only with others of its shapes is as
-    strange to them as a model of other shapes. `alike` is the
-    rough likeness of all pairs, `pairs` their comparisons, `rounded` maps exact roundings to their source, `first` are
-    initialisations, `missing` unobserved parents. `share` (models, models) is how much of each model is found in each
-    other. `settled` gives the parents of models that have their place already, None if those are not here.
+    strange to them as a model of other shapes. `alike` is the rough likeness of all pairs, `pairs` their comparisons,
+    `rounded` maps exact roundings to their source, `first` are initialisations, `missing` unobserved parents. `share`
+    (models, models) is how much of each model is found in each other, `kin` (models,) how many are like each without a
+    disguise. `settled` gives the parents of models that have their place already, None if those are not here.
     """
 
     def __init__(
@@ -51,8 +51,9 @@ class Field:
         for number, cohort in enumerate(self.grouped):
             for member in cohort.members:
                 self.structure[member] = number
-        for look in (in_strange_layouts(sketches, self.structure), in_disguise(sketches)):
-            self.share = np.maximum(self.share, look)
+        plainly = np.maximum(self.share, in_strange_layouts(sketches, self.structure))
+        self.kin = ((plainly > WORTH_A_LOOK) & ~np.eye(len(sketches), dtype=bool)).sum(axis=1)
+        self.share = np.maximum(plainly, in_disguise(sketches))
         self._place = {m: i for c in self.grouped for i, m in enumerate(c.members)}
         self._likeness = [np.exp(-c.distances()) for c in self.grouped]
 

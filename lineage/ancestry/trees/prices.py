@@ -136,6 +136,8 @@ class Prices:
         """Whether a comparison, made before, says that the child was made from this parent without training."""
         pairs = self._pairs
         relation = pairs.either(child, parent)[0].relation
+        if relation == "disguised" and self._field.kin[child]:
+            return False  # exact copies of its units are in every disguise of the model that they came from
         if pairs.role(child, parent) != "child":
             return False
         if relation in _COMPUTED or pairs.certain_role(child, parent) == "child":
@@ -148,7 +150,7 @@ class Prices:
         return all((held.r or 0.0) > _EXACT for held in others)
 
     def _across(self, foreign: Iterable[Arc]) -> list[Arc]:
-        return list(across(foreign, self._pairs, self._field.first, self._merged))
+        return list(across(foreign, self._pairs, self._field.kin, self._field.first, self._merged))
 
     def _kept(self, prices: Mapping[tuple[int, int], float]) -> list[Arc]:
         """The arcs of models that have their place, at the price at which they are found now."""

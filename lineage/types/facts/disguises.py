@@ -11,7 +11,7 @@ from lineage.types.facts.cues import Side
 Basis = Literal["permuted", "rotated", "changed"]
 Uncovered = Literal[
     "re-encoded", "quantized", "pruned", "fine-tuned", "continued-pretraining", "vocabulary-changed", "depth-changed",
-    "width-pruned",
+    "width-pruned", "expert-upcycled",
 ]  # fmt: skip
 """The relations that can be told beneath a disguise."""
 

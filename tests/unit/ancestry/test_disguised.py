@@ -16,7 +16,7 @@ from lineage.ancestry.trees.edges import measured_edges
 from lineage.ancestry.trees.search import Search
 from lineage.types.facts.cues import FewerUnits
 from lineage.types.facts.disguises import Beneath, FoldedGains, SameNeurons, UndoneBasis, UndoneGains, UndoneScales
-from tests.disguised_models import MLP, llama, sketched
+from tests.disguised_models import LAYERS, MLP, WIDTH, llama, sketched
 
 BASE = llama(1)
 PLAIN = sketched(BASE, "base")
@@ -150,6 +150,59 @@ def test_the_graph_joins_it_to_its_kin_and_hangs_nobody_else_on_it():
     assert [ends for edge, ends in edges if edge.relation == "disguised"] == [{"base", "hidden"}]
     assert sum("hidden" in ends for _, ends in edges) == 1
     assert not any("other" in ends for _, ends in edges)
+
+
+def upcycled(arrays, seed: int, experts: int = 4):
+    """Experts made of every MLP, with noise."""
+    random = np.random.default_rng(seed)
+    found = {}
+    for name, array in arrays.items():
+        if "mlp" not in name:
+            found[name] = array
+            continue
+        for k in range(experts):
+            moved = array + 0.05 * array.std() * random.standard_normal(array.shape)
+            found[name.replace("mlp.", f"mlp.experts.{k}.")] = moved.astype(np.float32)
+    for layer in range(LAYERS):
+        gate = random.standard_normal((experts, WIDTH))
+        found[f"model.layers.{layer}.mlp.gate.weight"] = gate.astype(np.float32)
+    return found
+
+
+def narrowed(arrays, seed: int):
+    """A quarter of the neurons of every MLP left out, others in each layer."""
+    random = np.random.default_rng(seed)
+    kept = {layer: np.sort(random.permutation(MLP)[: MLP * 3 // 4]) for layer in range(LAYERS)}
+    return {
+        name: array.take(kept[int(name.split(".")[2])], 1 if "down" in name else 0) if "mlp" in name else array
+        for name, array in arrays.items()
+    }
+
+
+def test_experts_in_disguise_of_one_network_tell_no_order():
+    found = compare(sketched(permuted(BASE, 5)), sketched(upcycled(BASE, 6)))
+    assert (found.relation, found.role) == ("disguised", "undirected")
+    assert Beneath("expert-upcycled") in found.basis
+
+
+@pytest.mark.parametrize("order", range(3))
+def test_all_that_is_disguised_or_reshaped_hangs_on_the_plain_base(order):
+    """What has plain kin is placed by them, and of two models as near in disguise the one with plain kin is the base.
+
+    Exact copies of neurons are in the base, in every disguise of it, in its narrowed and in its upcycled copy alike.
+    """
+    family = {"base": BASE, "permuted": permuted(BASE, 5), "rotated": rotated(BASE, 5)}
+    family |= {"narrow": narrowed(BASE, 4), "experts": upcycled(BASE, 6)}
+    family |= {f"tuned {i}": matrices(noise(0.1, seed=i))(BASE) for i in range(4)}
+    sketches = [sketched(arrays, name) for name, arrays in family.items()]
+    np.random.default_rng(order).shuffle(sketches)
+    names = {one.id: one.name for one in sketches}
+    edges = {frozenset((names[e.parent], names[e.child])): e for e in measured_edges(Search(sketches))}
+    assert edges.keys() == {frozenset(("base", name)) for name in family.keys() - {"base"}}
+    told = {(names[e.parent], names[e.child]) for e in edges.values() if e.directed}
+    assert {parent for parent, _ in told} <= {"base"}
+    assert edges[frozenset(("base", "permuted"))].relation == edges[frozenset(("base", "rotated"))].relation
+    assert ("base", "rotated") in told
 
 
 def test_without_neurons_nothing_is_claimed():

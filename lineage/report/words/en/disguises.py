@@ -20,6 +20,7 @@ _BENEATH: Mapping[str, str] = {
     "vocabulary-changed": "vocabulary changed",
     "depth-changed": "layers changed",
     "width-pruned": "width pruned",
+    "expert-upcycled": "turned into experts",
 }
 
 TEXTS: dict[str, Callable[[Any], str]] = {

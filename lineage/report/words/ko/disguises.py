@@ -20,6 +20,7 @@ _BENEATH: Mapping[str, str] = {
     "vocabulary-changed": "어휘 변경",
     "depth-changed": "층 구성 변경",
     "width-pruned": "폭 축소",
+    "expert-upcycled": "전문가 모델로 확장",
 }
 
 TEXTS: dict[str, Callable[[Any], str]] = {
