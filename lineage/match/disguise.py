@@ -35,6 +35,7 @@ _LEAST = 24  # pairs that a test needs
 _GATED = 3  # kinds of matrices, the gate first
 _RIDGE = 0.01  # of the mean eigenvalue
 _PLAINLY = 3.0  # times as much as sizes changed otherwise
+_MOST = 0.9  # of the pairs
 _SPREAD = 1.25  # of z between unrelated models, where independence would give 1
 
 Floats = NDArray[np.float64]
@@ -46,8 +47,9 @@ class LayerPair:
 
     `sizes` is the correlation of the logarithms of their sizes, which no rescaling of a matrix at the cost of the next
     alters; `scaled` the standard deviation of the logarithm by which each was so rescaled, 0 where sizes changed in
-    other ways as much; `heads` the cosine of what
-    their attention does; None where one of the two tells nothing of it.
+    other ways as much; `heads` the cosine of what their attention does; None where one of the two tells nothing of it.
+    `apart` is what the codes of nine in ten pairs differ by at most, as one less their cosine, in whichever matrix they
+    differ most.
     """
 
     layers: tuple[int, int]
@@ -56,6 +58,7 @@ class LayerPair:
     sizes: float | None
     scaled: float | None
     heads: float | None
+    apart: float
     pairs: NDArray[np.int64]
     of: int
 
@@ -98,6 +101,11 @@ class Disguise:
         """
         known = [1.0 - one.heads for one in self.layers if one.heads is not None]
         return max(known) if known else None
+
+    @property
+    def apart(self) -> float:
+        """By how much the neurons of any layer differ, as one less the cosine of their codes."""
+        return max(one.apart for one in self.layers)
 
     @property
     def kept(self) -> tuple[float, ...]:
@@ -164,11 +172,13 @@ def held_layers(a: Neurons, b: Neurons) -> LayerPair | None:
     test = permutation_test(tests)
     if test is None:
         return None
-    r = float(np.mean([np.median((left[k][own] * right[k][facing]).sum(axis=1)) for k in range(1, len(left))]))
+    cosines = (left[:, own] * right[:, facing]).sum(axis=2)
+    r = float(np.mean(np.median(cosines[1:], axis=1)))
+    apart = float(np.quantile(1.0 - cosines, _MOST, axis=1).max())
     pairs = np.stack([a.index[own], b.index[facing]], axis=1)
     heads = None if a.attention is None or b.attention is None else float(np.vdot(a.attention, b.attention)) / 2.0
     sizes, scaled = _sizes(a, b, own, facing)
-    return LayerPair((a.layer, b.layer), test.z, r, sizes, scaled, heads, pairs, min(len(a.index), len(b.index)))
+    return LayerPair((a.layer, b.layer), test.z, r, sizes, scaled, heads, apart, pairs, min(len(a.index), len(b.index)))
 
 
 def _sizes(

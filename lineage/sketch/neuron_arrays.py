@@ -59,7 +59,7 @@ def read_neurons(header: Any, arrays: Mapping[str, NDArray[Any]]) -> tuple[Neuro
     found, first, row, head = [], 0, 0, 0
     for layer in header["layers"]:
         component, number, kinds, count, has_heads, *keyed = layer
-        if not (2 <= kinds <= _MOST_KINDS and 0 < count <= MOST_NEURONS):
+        if not (0 < kinds <= _MOST_KINDS and 0 < count <= MOST_NEURONS):
             raise ValueError("an impossible number of neurons")
         own, of_layer = index[first : first + count], codes[row : row + kinds * count]
         if len(of_layer) != kinds * count or len(own) != count or (np.diff(own) <= 0).any() or own[0] < 0:

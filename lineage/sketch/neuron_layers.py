@@ -11,6 +11,7 @@ import numpy as np
 from lineage.types import Part, TensorView
 
 MOST_LAYERS = 4  # of a component
+MOST_HEADS = 4  # on a stream
 KINDS = ("gate", "up", "down")
 _ATTENTION = ("q", "k", "v", "o", "qkv")
 _BEFORE_ATTENTION = (
@@ -20,6 +21,10 @@ _BEFORE_ATTENTION = (
 _BEFORE_MLP = (
     "post_attention_layernorm", "pre_feedforward_layernorm", "ln_2", "ffn_norm", "mlp_norm", "norm2", "layernorm_after",
     "layer_norm2", "final_layer_norm",
+)  # fmt: skip
+_BEFORE_HEAD = (
+    "norm", "final_norm", "ln_f", "ln_final", "layernorm", "final_layernorm", "final_layer_norm", "post_layernorm",
+    "output_norm",
 )  # fmt: skip
 
 Placed = tuple[TensorView, Part]
@@ -41,6 +46,16 @@ class Layer:
     heads_gain: TensorView | None
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A head's matrix that reads a stream, with the gain of the norm at the end of that."""
+
+    number: int
+    stream: str
+    placed: Placed
+    gain: TensorView | None
+
+
 def layers_with_neurons(placed: Sequence[Placed]) -> Iterator[Layer]:
     """Of each tower the first such layer, the last and those between, in the order of their numbers."""
     towers: dict[tuple[str, str], dict[int, dict[str, list[Placed]]]] = defaultdict(lambda: defaultdict(dict))
@@ -56,6 +71,20 @@ def layers_with_neurons(placed: Sequence[Placed]) -> Iterator[Layer]:
             kinds = [layers[number][kind] for kind in KINDS if kind in layers[number]]
             gains = [_gain(placed, stream, number, names) for names in (_BEFORE_MLP, _BEFORE_ATTENTION)]
             yield Layer(component, number, stream, kinds, gains[0], _heads(placed, stream, number), gains[1])
+
+
+def heads_on_streams(placed: Sequence[Placed]) -> Iterator[Head]:
+    """The matrices of heads that read a stream, in an order that no file alters."""
+    found: dict[str, list[Placed]] = defaultdict(list)
+    for view, part in placed:
+        stream = next((axis.label for axis in part.axes if axis.label.endswith("/residual")), None)
+        if part.component == "head" and part.layer is None and stream is not None and len(view.shape) == 2:
+            found[stream].append((view, part))
+    for stream, heads in sorted(found.items()):
+        gain = _gain(placed, stream, None, _BEFORE_HEAD)
+        heads.sort(key=lambda one: (one[1].role, one[0].shape, one[0].name))
+        for number, one in enumerate(heads[:MOST_HEADS]):
+            yield Head(number, stream, one, gain)
 
 
 def kind_of(part: Part) -> str:
@@ -79,7 +108,7 @@ def _heads(placed: Sequence[Placed], stream: str, layer: int) -> dict[str, Place
     return {part.role: (view, part) for view, part in of_layer if part.role in _ATTENTION and len(view.shape) == 2}
 
 
-def _gain(placed: Sequence[Placed], stream: str, layer: int, names: Sequence[str]) -> TensorView | None:
+def _gain(placed: Sequence[Placed], stream: str, layer: int | None, names: Sequence[str]) -> TensorView | None:
     """The gain of the norm of one of these names in a layer, which may have been folded into what reads behind it."""
     for view, part in placed:
         if part.role == "norm" and part.layer == layer and part.axes[0].label == stream and len(view.shape) == 1:

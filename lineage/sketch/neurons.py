@@ -20,7 +20,16 @@ from threadpoolctl import threadpool_limits
 from lineage.anatomy.fused_attention import head_count
 from lineage.sketch.anchors import Floats, anchors, bands
 from lineage.sketch.family import ANCHORS
-from lineage.sketch.neuron_layers import KINDS, MOST_LAYERS, Layer, Placed, kind_of, layers_with_neurons
+from lineage.sketch.neuron_layers import (
+    KINDS,
+    MOST_LAYERS,
+    Head,
+    Layer,
+    Placed,
+    heads_on_streams,
+    kind_of,
+    layers_with_neurons,
+)
 from lineage.types import Neurons, Part, TensorView, Vocabulary
 from lineage.types.neurons import AnchorKey
 
@@ -28,6 +37,7 @@ __all__ = ["KINDS", "MOST_LAYERS", "MOST_NEURONS", "neurons_of"]
 
 MOST_NEURONS = 256  # of a layer
 LEAST_NEURONS = 64
+MOST_ROWS = 1 << 16  # of a head, from which those that are kept are chosen
 
 Bases = Mapping[AnchorKey, Floats]
 
@@ -38,7 +48,7 @@ def neurons_of(
     config: Mapping[str, Any] | None = None,
     vocabulary: Vocabulary | None = None,
 ) -> tuple[Neurons, ...]:
-    """The neurons of up to `MOST_LAYERS` layers of each tower whose residual stream begins at a table.
+    """The neurons of up to `MOST_LAYERS` layers of each tower whose stream begins at a table, and rows of its heads.
 
     Once by rows of the table and, with a `vocabulary`, once by its tokens. Reads these layers' matrices whole, in
     bands, and a part of the table. Layers without numbers, of fewer than `LEAST_NEURONS` neurons or with values that
@@ -46,10 +56,12 @@ def neurons_of(
     """
     layers = list(layers_with_neurons(placed))
     streams = dict.fromkeys(layer.stream for layer in layers)
+    read_out = [head for head in heads_on_streams(placed) if head.stream in streams]
     bases = {stream: anchors(placed, stream, vocabulary) for stream in streams}
     heads = head_count(config or {})
     with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(max_workers=threads) as pool:
         made = list(pool.map(lambda layer: list(_coded(layer, bases[layer.stream], heads)), layers))
+        made += pool.map(lambda head: list(_of_head(head, bases[head.stream])), read_out)
     found = [one for of_layer in made for one in of_layer]
     return tuple(sorted(found, key=lambda one: one.keyed))
 
@@ -86,17 +98,35 @@ def _coded(layer: Layer, bases: Bases, heads: int | None) -> Iterator[Neurons]:
         )
 
 
+def _of_head(head: Head, bases: Bases) -> Iterator[Neurons]:
+    """Rows of a head by each key: what it says after each anchor."""
+    for key, basis in bases.items():
+        codes = _products(*head.placed, head.stream, _gained(head.gain, basis), MOST_ROWS)
+        if np.isfinite(codes).all():
+            quantised, scale = _quantised(codes[None])
+            kept = _kept(quantised[0])
+            yield Neurons(
+                component=head.placed[1].component,
+                layer=head.number,
+                index=kept,
+                codes=np.ascontiguousarray(quantised[:, kept]),
+                scale=np.ascontiguousarray(scale[:, kept]),
+                keyed=key,
+            )
+
+
 def _gained(gain: TensorView | None, basis: Floats) -> Floats:
     return basis if gain is None else basis * gain.rows(0, gain.shape[0]).astype(np.float32)[:, None]
 
 
-def _products(view: TensorView, part: Part, stream: str, basis: Floats) -> Floats:
-    """What every neuron of a matrix does to the anchors, (neurons, anchors)."""
+def _products(view: TensorView, part: Part, stream: str, basis: Floats, most: int | None = None) -> Floats:
+    """What every neuron of a matrix, or the first `most`, does to the anchors, (neurons, anchors)."""
     if part.axes[1].label == stream:
-        return np.concatenate([rows @ basis for _, rows in bands(view)])
-    total = np.zeros((view.shape[1], basis.shape[1]), np.float32)
+        count = None if most is None else min(most, view.shape[0])
+        return np.concatenate([rows @ basis for _, rows in bands(view, count)])
+    total = np.zeros((view.shape[1], basis.shape[1]), np.float32)[:most]
     for start, rows in bands(view):
-        total += rows.T @ basis[start : start + len(rows)]
+        total += rows[:, :most].T @ basis[start : start + len(rows)]
     return total
 
 

@@ -68,11 +68,16 @@ def network_vectors(sketch: CheckpointSketch) -> NDArray[np.float32]:
 
 
 def networks_in(neurons: Iterable[Neurons]) -> Mapping[tuple[str, AnchorKey], Sequence[Neurons]]:
-    """The layers of each component by what its anchors are keyed by."""
+    """The layers of each component by what its anchors are keyed by; heads are no network."""
     found: dict[tuple[str, AnchorKey], list[Neurons]] = {}
-    for one in neurons:
+    for one in (one for one in neurons if not is_of_head(one)):
         found.setdefault((one.component, one.keyed), []).append(one)
     return found
+
+
+def is_of_head(one: Neurons) -> bool:
+    """Whether these are rows of a head, which are no network by themselves."""
+    return len(one.codes) == 1
 
 
 def _network_vector(neurons: Iterable[Neurons]) -> NDArray[np.float32]:

@@ -14,14 +14,15 @@ AnchorKey = Literal["row", "token"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Neurons:
-    """Neurons of one layer, each by what its weights do to the tokens, which no change of basis alters.
+    """Neurons of a layer, or rows of a head, by what their weights do to the tokens, which no change of basis alters.
 
     `index` (n,) int64 are their numbers in the layer, those of a mixture's experts one after the other, ascending.
     `codes` (kinds, n, 32) int8: for each matrix that has the neurons on one side and the residual stream on the other
-    (gate, up, down; or up, down), the direction of the neuron's weights along 32 anchors of the stream; times `scale`
-    (kinds, n) float32, None in sketches made before, they are the weights along them. `attention` (2, 32, 32) float32
-    is what the heads do from anchor to anchor, values and outputs, queries and keys; None where a layer has no such
-    matrices. `keyed` says what the anchors are made by: only neurons by one key can be compared.
+    (gate, up, down; or up, down; the head alone), the direction of the neuron's weights along 32 anchors of the stream;
+    times `scale` (kinds, n) float32, None in sketches made before, they are the weights along them. `attention`
+    (2, 32, 32) float32 is what the heads do from anchor to anchor, values and outputs, queries and keys; None where a
+    layer has no such matrices. Heads on one stream are numbered as layers are. `keyed` says what the anchors are made
+    by: only neurons by one key can be compared.
     """
 
     component: str

@@ -2,8 +2,8 @@
 
 Once neurons are paired and told by what they do to the tokens, two models stand in one basis, and how far they lie
 apart is measured as ever; zeros, levels and sizes each of the two shows alone. A rotation hides whose rounding or
-pruning it was, so that these cues only lean; certain are gains folded into the matrices behind them, and units left
-out, of what is the same otherwise.
+pruning it was, and what was narrowed in another order may be of the same parent as that order, so that these cues only
+lean; certain are gains folded into the matrices behind them, where all the rest is shown to be the same.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from lineage.ancestry.pair.alike_beneath import SAME, alike_as_wholes
 from lineage.ancestry.pair.calibration import ratio
 from lineage.ancestry.pair.relations import FINE_TUNED_R
 from lineage.ancestry.pair.towers import Tower
@@ -30,11 +31,11 @@ from lineage.types.facts.disguises import (
     UndoneScales,
 )
 
-_SAME = 2.5e-5
-"""How far heads lie apart, as one less their cosine, that narrow types bring about.
+_SAME_CODES = 6e-5
+"""How far the codes of neurons lie apart, as one less their cosine, that narrow types bring about.
 
-Calibration half of the practice zoo: 6e-6 at most where nothing else was done, 4e-5 and more of eight bits, 8e-5 and
-more of the lightest training.
+Calibration half of the practice zoo: 3.8e-5 at most where nothing else was done (48 disguises), 1.1e-4 and more of
+eight bits or the lightest training. Noise of a thousandth of a weight, 2.2e-5 to 4.3e-5, is no more than rounding.
 """
 _MOMENT = 1e-3  # relative difference of moments that rounding leaves
 _MORE_ZEROS = 0.05
@@ -57,14 +58,18 @@ def undone(a: CheckpointSketch, b: CheckpointSketch, held: Disguise) -> tuple[Fa
 def cues_beneath(a: CheckpointSketch, b: CheckpointSketch, held: Disguise) -> Iterator[Cue]:
     """Which of the two came first, as far as it shows."""
     ours, theirs = _towers(a, b, held)
-    same = _is_same(held)
     sides: tuple[tuple[Direction, Side, Tower, Tower], ...]
     sides = ("child", "this-model", ours, theirs), ("parent", "reference", theirs, ours)
+    found: list[tuple[str, Direction, FoldedGains | FewerUnits]] = []
     for role, side, child, parent in sides:
         if child.is_flat and parent.has_gains:
-            yield Cue("folded-gains", role, ratio("folded-gains"), FoldedGains(side), certain=same)
+            found.append(("folded-gains", role, FoldedGains(side)))
         if child.units < parent.units and child.has_experts == parent.has_experts:
-            yield Cue("narrower", role, ratio("narrower"), FewerUnits(side), certain=same)
+            found.append(("narrower", role, FewerUnits(side)))
+    # What has gains folded away on the one side and units left out on the other has both from a third.
+    certain = len({said for _, said, _ in found}) == 1 and _is_same(held) and alike_as_wholes(ours, theirs)
+    for name, said, fact in found:
+        yield Cue(name, said, ratio(name), fact, certain=certain and name == "folded-gains")
     match _word(ours, theirs, held):
         case "quantized":
             yield Cue("computable", "child", ratio("computable"), Computable("this-model", "quantising"))
@@ -79,7 +84,7 @@ def _towers(a: CheckpointSketch, b: CheckpointSketch, held: Disguise) -> tuple[T
 
 def _is_same(held: Disguise) -> bool:
     """Whether nothing but a disguise, and the rounding of a narrow type, lies between the two."""
-    return held.off is not None and held.off < _SAME
+    return held.off is not None and held.off < SAME and held.apart < _SAME_CODES
 
 
 def _word(ours: Tower, theirs: Tower, held: Disguise) -> Uncovered | None:

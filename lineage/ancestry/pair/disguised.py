@@ -81,7 +81,17 @@ def seen_through(
     if largest.share <= by_place:
         return Seen(found, overall)
     tower = _tower(largest.name, a, proven)
-    return Seen(found, largest.evidence, told[tower].cues if tower is not None else ())
+    cues = told[tower].cues if tower is not None else ()
+    if not _is_all(found, b):
+        cues = tuple(replace(cue, certain=False) for cue in cues)
+    return Seen(found, largest.evidence, cues)
+
+
+def _is_all(components: Collection[ComponentFinding], b: CheckpointSketch) -> bool:
+    """Whether two models have nothing besides one tower in disguise, the tables at its beginning and heads on it."""
+    others = {t.part.component for t in b.tensors if t.part.excluded is None}
+    hidden = {c.name for c in components if c.relation == "disguised"}
+    return {c.name for c in components} == others and others <= hidden | {"head"}
 
 
 def _descends(held: Disguise) -> bool:

@@ -16,22 +16,26 @@ from lineage.match import LOG10_ALPHA
 from lineage.match.disguise import disguises
 from lineage.sketch import read_sketch, write_sketch
 from lineage.sketch.neurons import MOST_LAYERS, MOST_NEURONS
-from lineage.sketch.vectors import network_vectors
-from lineage.types import Neurons, Vocabulary
+from lineage.sketch.vectors import is_of_head, network_vectors
+from lineage.types import CheckpointSketch, Neurons, Vocabulary
 from tests.disguised_models import LAYERS, MLP, VOCAB, llama, sketched
 from tests.synthetic import encoder, sketch
 
 BASE = llama(1)
 
 
+def of_layers(held: CheckpointSketch) -> list[Neurons]:
+    return [one for one in held.neurons if not is_of_head(one)]
+
+
 def codes(arrays) -> list[np.ndarray]:
     """The codes of each layer as rows without an order, all kinds of one neuron behind each other."""
-    rows = (np.concatenate([*one.codes], axis=1) for one in sketched(arrays).neurons)
+    rows = (np.concatenate([*one.codes], axis=1) for one in of_layers(sketched(arrays)))
     return [found[np.lexsort(found.T)].astype(np.int64) for found in rows]
 
 
 def test_a_tower_is_told_by_its_layers():
-    neurons = sketched(BASE).neurons
+    neurons = of_layers(sketched(BASE))
     assert [(one.component, one.layer) for one in neurons] == [("text decoder", layer) for layer in range(LAYERS)]
     for one in neurons:
         assert one.codes.shape == (3, min(MLP, MOST_NEURONS), 32)
@@ -48,6 +52,20 @@ def test_a_disguise_leaves_the_codes(disguise):
     assert network_vectors(sketched(BASE)) @ network_vectors(sketched(disguise(BASE, 3))).T > 0.999
 
 
+@pytest.mark.parametrize("disguise", [permuted, rotated, rescaled], ids=lambda d: d.__name__)
+def test_a_head_says_the_same_after_every_anchor_in_whatever_basis(disguise):
+    (plain,), (hidden,) = ([n for n in sketched(a).neurons if is_of_head(n)] for a in (BASE, disguise(BASE, 3)))
+    assert (plain.component, plain.layer, plain.codes.shape) == ("head", 0, (1, MOST_NEURONS, 32))
+    both, mine, theirs = np.intersect1d(plain.index, hidden.index, return_indices=True)
+    assert len(both) > 0.95 * MOST_NEURONS
+    assert np.mean(np.abs(plain.codes[0, mine].astype(int) - hidden.codes[0, theirs]) <= 1) > 0.99
+
+
+def test_a_tied_head_is_told_by_its_table():
+    tied = {name: array for name, array in BASE.items() if "lm_head" not in name}
+    assert not any(is_of_head(one) for one in sketched(tied).neurons)
+
+
 def test_a_deep_tower_keeps_some_layers_the_ends_among_them():
     arrays = encoder(1, layers=9)
     layers = [one.layer for one in sketch(arrays).neurons]
@@ -62,7 +80,7 @@ def test_there_are_none_of_a_sampled_reading_nor_without_a_table():
 def test_what_is_no_number_gives_no_codes_of_its_layer():
     broken = {name: array.copy() for name, array in BASE.items()}
     broken["model.layers.1.mlp.up_proj.weight"][3, 4] = np.nan
-    assert [one.layer for one in sketched(broken).neurons] == [0, 2]
+    assert [one.layer for one in of_layers(sketched(broken))] == [0, 2]
 
 
 def test_the_sketch_file_gives_them_back(tmp_path):
@@ -88,14 +106,13 @@ def test_a_file_of_before_has_no_scales(tmp_path):
     before = [replace(one, scale=None) for one in sketched(BASE).neurons]
     write_sketch(replace(sketched(BASE), neurons=tuple(before)), tmp_path / "a.sketch")
     read = read_sketch(tmp_path / "a.sketch").neurons
-    assert [(one.scale, one.keyed) for one in read] == [(None, "row")] * LAYERS
+    assert [(one.scale, one.keyed) for one in read] == [(None, "row")] * len(before)
 
 
 def test_codes_times_scales_are_what_the_weights_do():
-    for one in sketched(BASE).neurons:
+    for one, turned in zip(sketched(BASE).neurons, sketched(rotated(BASE, 3)).neurons, strict=True):
         assert one.scale is not None
         sizes = np.linalg.norm(one.codes * one.scale[..., None], axis=-1)
-        turned = next(other for other in sketched(rotated(BASE, 3)).neurons if other.layer == one.layer)
         assert turned.scale is not None
         others = np.linalg.norm(turned.codes * turned.scale[..., None], axis=-1)
         assert np.sort(sizes) == pytest.approx(np.sort(others), rel=0.02)
@@ -135,7 +152,7 @@ def grouped(seed: int) -> dict[str, np.ndarray]:
 
 
 def heads(arrays, config) -> list[np.ndarray | None]:
-    return [one.attention for one in sketch(arrays, config=config).neurons]
+    return [one.attention for one in of_layers(sketch(arrays, config=config))]
 
 
 def test_mixed_values_of_shared_heads_are_unmixed_where_it_is_known_how_many_there_are():
@@ -183,7 +200,7 @@ def told(arrays, texts: Sequence[str]) -> tuple[Neurons, ...]:
 
 
 def by_key(arrays, texts: Sequence[str]) -> dict[tuple[int, str], np.ndarray]:
-    return {(one.layer, one.keyed): one.codes.astype(np.int64) for one in told(arrays, texts)}
+    return {(one.layer, one.keyed): one.codes.astype(np.int64) for one in told(arrays, texts) if not is_of_head(one)}
 
 
 def tokens_at(places: np.ndarray) -> dict[str, np.ndarray]:
