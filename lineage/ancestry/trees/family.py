@@ -157,7 +157,8 @@ class Family:
         """Whether a child hangs on its supposed parent's parent; False where nothing tells."""
         field = self._field
         if self._pairs.are_disguised(child, parent) or self._pairs.are_disguised(child, grandparent):
-            return False  # nothing corresponds by place: the nearest is all that is known
+            beneath = field.held_beneath(child, parent, grandparent)
+            return beneath is not None and not holds_movement(*beneath)
         held = field.held_movement(child, parent, grandparent)
         if held is not None:
             return not holds_movement(*held)

@@ -11,6 +11,7 @@ import numpy as np
 from lineage.ancestry.geometry import FLOOR, Cohort, cohorts, held_share
 from lineage.ancestry.trees.arcs import STRANGE
 from lineage.ancestry.trees.disguised_networks import in_disguise
+from lineage.ancestry.trees.heads_movement import held_by_heads
 from lineage.ancestry.trees.initialisations import beginnings
 from lineage.ancestry.trees.pairs import Pairs, Watch
 from lineage.ancestry.trees.roundings import has_levels, heirs, roundings
@@ -110,6 +111,12 @@ class Field:
             return None
         (share,), (error,) = held_share(step, movement[None])
         return float(share), float(error)
+
+    def held_beneath(self, model: int, other: int, origin: int) -> tuple[float, float] | None:
+        """The same of models in disguise, as far as their heads tell."""
+        if {model, other, origin} & self.missing.keys():
+            return None
+        return held_by_heads(self.sketches[model], self.sketches[other], self.sketches[origin])
 
     def add_missing(self, one: Unobserved) -> int:
         """Number an unobserved parent."""

@@ -13,7 +13,9 @@ from lineage.ancestry import compare
 from lineage.ancestry.pair.untrained import is_untrained
 from lineage.ancestry.standing import standing
 from lineage.ancestry.trees.edges import measured_edges
+from lineage.ancestry.trees.heads_movement import held_by_heads
 from lineage.ancestry.trees.search import Search
+from lineage.ancestry.trees.triples import holds_movement
 from lineage.types.facts.cues import FewerUnits
 from lineage.types.facts.disguises import Beneath, FoldedGains, SameNeurons, UndoneBasis, UndoneGains, UndoneScales
 from tests.disguised_models import LAYERS, MLP, WIDTH, llama, sketched
@@ -241,3 +243,26 @@ def test_another_tower_beside_it_leaves_it_open_which_of_the_wholes_came_first()
     sight = {name.replace("model.", "vision_tower.model."): array for name, array in llama(3).items()}
     found = compare(sketched(rotated(BASE, 5)), sketched({**BASE, **sight}))
     assert (found.relation, found.role) == ("disguised", "undirected")
+
+
+def test_heads_tell_the_child_of_a_tuned_model_from_its_sibling():
+    """What a model in disguise holds of another's movement: all of its parent's, none of its sibling's."""
+    tuned = matrices(noise(0.05, seed=1))(BASE)
+    child, sibling = matrices(noise(0.03, seed=2))(tuned), matrices(noise(0.03, seed=2))(BASE)
+    for arrays, share in ((child, 1.0), (sibling, 0.0)):
+        for disguise in (permuted, rotated, hidden):
+            held = held_by_heads(sketched(disguise(arrays, 5)), sketched(tuned), PLAIN)
+            assert held is not None
+            assert abs(held[0] - share) < max(0.1, 4 * held[1])
+            assert holds_movement(*held) == (share == 1.0)
+    assert held_by_heads(PLAIN, PLAIN, PLAIN) is None
+    assert held_by_heads(replace(PLAIN, neurons=()), sketched(tuned), PLAIN) is None
+
+
+def test_a_near_copy_of_the_base_gets_no_children_in_disguise():
+    family = {"base": BASE, "copy": matrices(noise(0.002, seed=1))(BASE)}
+    family |= {f"tuned {i}": matrices(noise(0.1, seed=i))(BASE) for i in range(2, 5)}
+    others = [sketched(arrays, name) for name, arrays in family.items()]
+    query = sketched(matrices(int8_rows)(hidden(BASE)), "hidden")
+    found = standing(query, [[one] for one in others], {one.id: (one, compare(query, one)) for one in others}).place
+    assert [one.model_name for one in found.open] == ["base"]
