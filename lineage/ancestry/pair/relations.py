@@ -195,14 +195,19 @@ def _depth_changed(match: Match, name: str, changes: Sequence[tuple[TensorMatch,
     components = {t.part.component for t in match.b.tensors if t.name in own}
     single = Counter(m.b for m in held if not m.role.startswith("expert"))  # one MLP serves several experts
     doubled = sum(count > 1 for count in single.values()) > len(held) / 20
-    bare = _bare_layers(match.a, {name}, {m.a for m in held}) | _bare_layers(match.b, components, taken)
-    return doubled or bool(bare)
+    added = _in_bare_layers(match.a, {name}, {m.a for m in held}) > match.b.unread
+    dropped = _in_bare_layers(match.b, components, taken) > match.a.unread
+    return doubled or added or dropped
 
 
-def _bare_layers(sketch: CheckpointSketch, components: Collection[str], related: Collection[str]) -> set[int | None]:
-    """Layers of the components none of whose matrices is among `related`."""
+def _in_bare_layers(sketch: CheckpointSketch, components: Collection[str], related: Collection[str]) -> int:
+    """Parameters of matrices in layers of the components none of whose matrices is among `related`.
+
+    As many as the other model has not read may be there, too.
+    """
     layered = layer_matrices(sketch, components, related)
-    return {t.part.layer for t in layered} - {t.part.layer for t in layered if t.name in related}
+    met = {t.part.layer for t in layered if t.name in related}
+    return sum(t.params for t in layered if t.part.layer not in met)
 
 
 def layer_matrices(
