@@ -30,6 +30,7 @@ class Weights:
 
 ARCHIVE = re.compile(r".*\.(nemo|mar|llamafile)", re.IGNORECASE)
 """What models that are packed as a whole folder are called."""
+_MODEL = re.compile(r".+\.(safetensors|pt2?|pth|ckpt|gguf|keras|h5|hdf5|onnx|tflite|nemo|mar|llamafile)", re.IGNORECASE)
 # In order of preference: what opens without any pickle comes first. The names are those the common libraries write.
 _ENCODINGS = (
     (re.compile(r".*\.safetensors", re.IGNORECASE), ("model.safetensors", "diffusion_pytorch_model.safetensors")),
@@ -115,8 +116,28 @@ def _choose(folder: Folder) -> Weights | None:
         listed = [index for index in indexes if pattern.fullmatch(index.removesuffix(".index.json"))]
         chosen = _choose_encoding(folder, candidates, usual, listed)
         if chosen is not None:
+            _refuse_others(chosen, usual, files)
             return chosen
     return None
+
+
+def _refuse_others(chosen: Weights, usual: Sequence[str], files: Sequence[str]) -> None:
+    """Refuse a choice between files of several encodings whose names have nothing in common. Raises SeveralModels.
+
+    Encodings of one model share a name, or one has the usual name of its library.
+    """
+    if len(chosen.files) != 1 or chosen.files[0] in usual or _MODEL.fullmatch(chosen.files[0]) is None:
+        return
+    own = _stem(chosen.files[0])
+    named = {name for _, names in _ENCODINGS for name in names}
+    models = [name for name in files if _MODEL.fullmatch(name) and name not in named]
+    others = [name for name in models if not (_stem(name).startswith(own) or own.startswith(_stem(name)))]
+    if others:
+        raise SeveralModels(chosen.folder.path, [chosen.files[0], *others])
+
+
+def _stem(name: str) -> str:
+    return name.partition(".")[0].casefold()
 
 
 def _distributed(folder: Folder) -> Weights | None:

@@ -184,6 +184,37 @@ class TestFoldersOfModels:
         write_shards(tmp_path / "s", {"a": drawn(3, 2), "b": drawn(3, 2)})
         assert names_in(tmp_path / "s") == ["."]
 
+    @pytest.mark.parametrize(
+        "names",
+        [
+            ("m.pt2", "nova.nemo"),
+            ("lyra.safetensors", "nova.gguf"),
+            ("lyra.safetensors", "nova.h5", "vega.onnx"),
+            ("best.ckpt", "other.onnx"),
+        ],
+    )
+    def test_packings_of_unlike_names_are_several_models(self, names: tuple[str, ...], tmp_path: Path) -> None:
+        for name in names:
+            put(tmp_path / name)
+        refused(tmp_path, f"holds several models .{', '.join(names)}.: name one of them", SeveralModels)
+        assert names_in(tmp_path) == list(names)
+
+    @pytest.mark.parametrize(
+        "names",
+        [
+            ("nova.safetensors", "nova.onnx", "nova.nemo"),
+            ("nova.safetensors", "nova-q4_k_m.gguf"),
+            ("model.safetensors", "nova.gguf"),
+            ("nova.safetensors", "tf_model.h5"),
+            ("nova.safetensors", "optimizer.pt", "training_args.bin"),
+        ],
+    )
+    def test_packings_of_one_name_are_one_model(self, names: tuple[str, ...], tmp_path: Path) -> None:
+        for name in names:
+            put(tmp_path / name)
+        assert names_in(tmp_path) == ["."]
+        assert open_checkpoint(tmp_path).files == (str(tmp_path / names[0]),)
+
     def test_one_model_stands_for_itself_with_what_lies_beside_it(self, tmp_path: Path) -> None:
         put(tmp_path / "m/model.safetensors")
         put(tmp_path / "m/onnx/other.safetensors")
