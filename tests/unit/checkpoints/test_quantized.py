@@ -170,6 +170,23 @@ UNREAD: dict[str, dict[str, np.ndarray]] = {
         "W_q": np.ones((OUT, IN // 2), np.uint8), "scale": np.ones((OUT, 1), np.float16),
         "zero": np.ones((OUT, 1), np.float16),
     },
+    "HQQ without its shape, or with quantised zeros": {
+        "W_q": np.ones((OUT, IN // 2), np.uint8), "scale": np.ones((OUT, 1), np.float16),
+        "zero_q": np.ones((OUT, 1), np.uint8), "shape": np.array([OUT, IN]),
+    },
+    "HQQ with quantised scales": {
+        "W_q": np.ones((OUT, IN // 2), np.uint8), "scale_q": np.ones((OUT, 1), np.uint8),
+        "zero": np.ones((OUT, 1), np.float16), "shape": np.array([OUT, IN]),
+    },
+    "HQQ in a pickle, whose numbers lie beside its tensors": {
+        "W_q": np.ones((OUT // 2, IN), np.uint8), "meta.scale": np.ones((OUT, 1), np.float16),
+        "meta.zero_q": np.ones((OUT, 1), np.uint8), "meta.meta_zero.scale": np.ones(1, np.float16),
+        "meta.meta_zero.zero": np.ones(1, np.float16),
+    },
+    "HQQ in a pickle, with quantised scales": {
+        "W_q": np.ones((OUT // 2, IN), np.uint8), "meta.scale_q": np.ones((OUT, 1), np.uint8),
+        "meta.zero": np.ones((OUT, 1), np.float16), "meta.meta_scale.scale": np.ones(1, np.float16),
+    },
 }  # fmt: skip
 
 
