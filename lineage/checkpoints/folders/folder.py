@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lineage.checkpoints.folders.ranks import rank_set
@@ -64,13 +64,18 @@ _BESIDE = re.compile(
     r"|group\d+-shard\d+of|(bf16_|fp16_)?zero_pp_rank_\d+_mp_rank_\d+_optim_states).*",
     re.IGNORECASE,
 )
+_ORBAX = "is a checkpoint of orbax, which is not read: save the arrays as safetensors, from JAX"
+_ZARR = "is a zarr of arrays, which is not read: save them as safetensors"
 _FOREIGN = {
-    "manifest.ocdbt": "is a checkpoint of orbax (OCDBT), which is not read: save the arrays as safetensors, from JAX",
-    ".zgroup": "is a zarr of arrays, which is not read: save them as safetensors",
+    "manifest.ocdbt": _ORBAX,
+    "_CHECKPOINT_METADATA": _ORBAX,
+    ".zgroup": _ZARR,
+    ".zmetadata": _ZARR,
     ".zarray": "is a zarr array, which is not read: save it as safetensors",
-    "zarr.json": "is a zarr of arrays, which is not read: save them as safetensors",
+    "zarr.json": _ZARR,
 }
 """Formats of whole folders that are not read, by a file that each has."""
+_FOREIGN_DEPTH, _FOREIGN_WIDTH = 2, 16  # folders below each other, and beside, that are looked into for these
 ADAPTER_FILES = ("adapter_model.safetensors", "adapter_model.bin")
 """What PEFT calls an adapter, the preferred first."""
 _INDEX = re.compile(r".*\.(safetensors|bin)\.index\.json")
@@ -95,9 +100,16 @@ def find_weights(folder: Folder) -> Weights:
     if len(below) > 1:
         raise SeveralModels(folder.path, [weights.folder.path.name for weights in below])
     if not below:
-        foreign = next((said for name, said in _FOREIGN.items() if folder.holds(name)), None)
+        foreign = next(_foreign(folder, _FOREIGN_DEPTH), None)
         raise NoWeights(folder.path, f"holds no weights: no {KNOWN}" if foreign is None else foreign)
     return below[0]
+
+
+def _foreign(folder: Folder, depth: int) -> Iterator[str]:
+    """What a folder without weights is, by what lies in it or below."""
+    yield from (said for name, said in _FOREIGN.items() if folder.holds(name))
+    for child in folder.folders()[:_FOREIGN_WIDTH] if depth else ():
+        yield from _foreign(child, depth - 1)
 
 
 def weights_in(folder: Folder) -> Weights | None:
