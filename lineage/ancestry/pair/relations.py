@@ -24,6 +24,7 @@ FINE_TUNED_R = calibration().fine_tuned_r
 _FROZEN = 0.05  # share of equal parameters that tells frozen layers from coincidence
 _BY_TOKEN = ("token-embedding", "position-embedding", "type-embedding", "head")
 _LOW_RANK = 0.9  # share of the tuned matrices, tables aside, whose difference has a low rank if adapters were merged
+_MOSTLY = 0.5  # share of a component that must be tested before its initialisation is spoken of
 _SOME = 0.01  # share of the compared parameters below which a change is a detail
 
 
@@ -41,6 +42,8 @@ def component_relation(match: Match, name: str, changes: Sequence[tuple[TensorMa
     kept = 1.0 - share["unrelated"]
     if kept < _SOME:
         # Weak everywhere is shared initialisation; one small table in common is no ancestry.
+        if match.components[name].coverage < _MOSTLY:
+            return "inconclusive"  # what it is in the rest, which faces nothing, is not known
         return "shared-init" if _passes_by_z(match.components[name]) else "independent"
     word = _tuned_word(match, name, changes, share) if share["tuned"] > _SOME else _exact_word(share)
     if word not in DERIVED:
