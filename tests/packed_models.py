@@ -175,6 +175,7 @@ DENSE: dict[str, tuple[Packing, dict[str, Any]]] = {
     "chatglm": (lambda m: gated(m, "mlp.dense_h_to_4h", stacked), {"model_type": "chatglm"}),
     "pvt": (lambda m: keys_with_values(m, "kv"), {}),
     "imagen": (lambda m: keys_with_values(m, "to_kv"), {}),
+    "flash-attention": (lambda m: keys_with_values(m, "Wkv"), {}),
     "up first": (lambda m: gated(m, "mlp.up_gate_proj", lambda gate, up: stacked(up, gate)), {}),
 }
 """Packings that names, shapes and the config tell: the parts have the digests of the split model's."""

@@ -85,7 +85,7 @@ def grouped_parts(view: TensorView, weight: Named, home: Path, modules: Mapping[
 def _side_by_side(
     view: TensorView, stem: str, weight: Named, home: Path, modules: Mapping[Path, Named]
 ) -> list[TensorView]:
-    """The experts of `weight1`, (width, experts x units or twice as many), or of `weight2`, (experts x units, width)."""
+    """The experts of `weight1`, (width, experts x units, or twice as many), or `weight2`, (experts x units, width)."""
     first, second = (modules.get((*weight.parent, name)) for name in ("weight1", "weight2"))
     count = _count(home, modules)
     if first is None or second is None or count < 2 or second.shape[0] % count or first.shape[0] != second.shape[1]:

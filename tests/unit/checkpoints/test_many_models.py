@@ -334,15 +334,12 @@ class TestHubCache:
         assert models_in(tmp_path / "hub") == [home]
         assert open_checkpoint(tmp_path / "hub").name == "acme/Nova"
 
+    @pytest.mark.parametrize("name", ["acme/Nova-9B", "acme/nova.v2", "Acme_1/nova_x"])
     def test_a_path_that_may_be_a_name_at_the_hub_says_how_to_write_it(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
-        refused(
-            Path("acme/Nova-9B"),
-            "no such file or folder; a model at the hub is written hf:acme/Nova-9B",
-            CheckpointError,
-        )
+        refused(Path(name), f"no such file or folder; a model at the hub is written hf:{name}", CheckpointError)
         with pytest.raises(CheckpointError, match=r"no such file or folder$"):
             open_checkpoint(tmp_path / "acme/Nova-9B")
 

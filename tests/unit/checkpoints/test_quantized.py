@@ -201,9 +201,11 @@ class TestUnread:
             open_checkpoint(write_arrays(tmp_path / "m", stored, {}))
         assert error.value.exit_code == 12
 
-    def test_a_quantisation_that_nothing_here_knows(self, tmp_path: Path) -> None:
-        stored = {"a.secret": np.ones((OUT, IN), np.uint8), "embed.weight": np.ones((IN, OUT), np.float32)}
-        folder = write_arrays(tmp_path / "m", stored, {"quantization_config": {"quant_method": "unheard-of"}})
+    @pytest.mark.parametrize("key", ["quantization_config", "quantization", "compression_config"])
+    @pytest.mark.parametrize("kind", [np.uint8, np.int8, np.int32])
+    def test_a_quantisation_that_nothing_here_knows(self, kind: type[np.integer], key: str, tmp_path: Path) -> None:
+        stored = {"a.secret": np.ones((OUT, IN), kind), "embed.weight": np.ones((IN, OUT), np.float32)}
+        folder = write_arrays(tmp_path / "m", stored, {key: {"quant_method": "unheard-of"}})
         with pytest.raises(UnsupportedFormat, match="unread, 50% of the parameters: packed as unheard-of"):
             open_checkpoint(folder)
         plain = open_checkpoint(write_arrays(tmp_path / "n", stored, {}))
