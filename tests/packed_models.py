@@ -138,6 +138,12 @@ def phi3(model: Arrays) -> Arrays:
     return gated(fused(model, "self_attn.qkv_proj", stacked), "mlp.gate_up_proj", stacked)
 
 
+def olmo(model: Arrays) -> Arrays:
+    """All matrices of a layer in one module."""
+    made = gated(fused(model, "att_proj", stacked), "ff_proj", stacked)
+    return renamed(made, {"self_attn.o_proj": "attn_out", "mlp.down_proj": "ff_out"})
+
+
 def keys_with_values(model: Arrays, module: str) -> Arrays:
     """Keys above values, under the name `module`; the query by itself."""
     made: Arrays = {}
@@ -176,6 +182,8 @@ DENSE: dict[str, tuple[Packing, dict[str, Any]]] = {
     "pvt": (lambda m: keys_with_values(m, "kv"), {}),
     "imagen": (lambda m: keys_with_values(m, "to_kv"), {}),
     "flash-attention": (lambda m: keys_with_values(m, "Wkv"), {}),
+    "olmo": (olmo, {}),
+    "names of one's own": (lambda m: gated(fused(m, "self_attn.p1", stacked), "mlp.p2", stacked), {}),
     "up first": (lambda m: gated(m, "mlp.up_gate_proj", lambda gate, up: stacked(up, gate)), {}),
 }
 """Packings that names, shapes and the config tell: the parts have the digests of the split model's."""
@@ -187,6 +195,8 @@ UNTOLD: dict[str, Packing] = {
     "gate and up by turns": lambda m: gated(m, "mlp.gate_up_proj", by_turns),
     "up and gate by turns": lambda m: gated(m, "mlp.gate_up_proj", lambda gate, up: by_turns(up, gate)),
     "up before gate": lambda m: gated(m, "mlp.gate_up_proj", lambda gate, up: stacked(up, gate)),
+    "names of one's own, by head": lambda m: fused(m, "self_attn.p1", by_group),
+    "names of one's own, by turns": lambda m: gated(m, "mlp.p2", by_turns),
     "conv1d": conv1d,
 }
 """Packings that only the values tell."""

@@ -237,12 +237,27 @@ def _row(tensor: TensorSketch) -> str:
 def width_change(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> int | None:
     """Parameters that the query's related matrices have more than the reference's; None where few differ in size.
 
-    Token tables aside, such matrices are cut: units of the larger are missing in the smaller.
+    Token tables aside, such matrices are cut: units of the larger are missing in the smaller. What is fused of several
+    is not.
     """
     held = [m for m, c in mine if c.kind != "unrelated" and len(m.shape) > 1 and m.role not in _BY_TOKEN]
     more = [match.mine[m.a].params - match.theirs[m.b].params for m in held]
-    cut = [params for params in more if params]
+    cut = [params for m, params in zip(held, more, strict=True) if params and not _holds_others(match, m, params)]
     return sum(cut) if len(cut) > len(held) / 20 else None
+
+
+def _holds_others(match: Match, held: TensorMatch, more: int) -> bool:
+    """Whether the larger of two matrices may be fused: it holds others of the smaller's layer, which face nothing."""
+    if more > 0:
+        small, sketch, faced = match.theirs[held.b], match.b, {m.b for m in match.tensors}
+    else:
+        small, sketch, faced = match.mine[held.a], match.a, {m.a for m in match.tensors}
+    bare = [
+        t.params
+        for t in sketch.tensors
+        if t.part.layer == small.part.layer is not None and len(t.shape) == len(small.shape) and t.name not in faced
+    ]
+    return abs(more) in (*bare, sum(bare))
 
 
 def _vocabulary_changed(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> bool:
