@@ -138,6 +138,12 @@ def phi3(model: Arrays) -> Arrays:
     return gated(fused(model, "self_attn.qkv_proj", stacked), "mlp.gate_up_proj", stacked)
 
 
+def olmo(model: Arrays) -> Arrays:
+    """All matrices of a layer in one module."""
+    made = gated(fused(model, "att_proj", stacked), "ff_proj", stacked)
+    return renamed(made, {"self_attn.o_proj": "attn_out", "mlp.down_proj": "ff_out"})
+
+
 def keys_with_values(model: Arrays, module: str) -> Arrays:
     """Keys above values, under the name `module`; the query by itself."""
     made: Arrays = {}
@@ -175,6 +181,9 @@ DENSE: dict[str, tuple[Packing, dict[str, Any]]] = {
     "chatglm": (lambda m: gated(m, "mlp.dense_h_to_4h", stacked), {"model_type": "chatglm"}),
     "pvt": (lambda m: keys_with_values(m, "kv"), {}),
     "imagen": (lambda m: keys_with_values(m, "to_kv"), {}),
+    "flash-attention": (lambda m: keys_with_values(m, "Wkv"), {}),
+    "olmo": (olmo, {}),
+    "names of one's own": (lambda m: gated(fused(m, "self_attn.p1", stacked), "mlp.p2", stacked), {}),
     "up first": (lambda m: gated(m, "mlp.up_gate_proj", lambda gate, up: stacked(up, gate)), {}),
 }
 """Packings that names, shapes and the config tell: the parts have the digests of the split model's."""
@@ -186,6 +195,8 @@ UNTOLD: dict[str, Packing] = {
     "gate and up by turns": lambda m: gated(m, "mlp.gate_up_proj", by_turns),
     "up and gate by turns": lambda m: gated(m, "mlp.gate_up_proj", lambda gate, up: by_turns(up, gate)),
     "up before gate": lambda m: gated(m, "mlp.gate_up_proj", lambda gate, up: stacked(up, gate)),
+    "names of one's own, by head": lambda m: fused(m, "self_attn.p1", by_group),
+    "names of one's own, by turns": lambda m: gated(m, "mlp.p2", by_turns),
     "conv1d": conv1d,
 }
 """Packings that only the values tell."""
@@ -243,6 +254,47 @@ def granite(model: Arrays) -> Arrays:
     return {re.sub(r"experts\.(\w+_linear)", r"\1.weight", name): array for name, array in made.items()}
 
 
+def named(model: Arrays, gate_up: str, down: str, *, turn: bool = False) -> Arrays:
+    """Stacks of names of one's own."""
+    made = experts(model, "gate_up_proj", "down_proj", turn=turn)
+    return {
+        n.replace("gate_up_proj", gate_up).replace("experts.down_proj", f"experts.{down}"): a for n, a in made.items()
+    }
+
+
+def three_named(model: Arrays) -> Arrays:
+    """A stack each of gate, up and down, as (in, out), of names of one's own."""
+    made = experts(model, None, "w2", turn=True)
+    return {n.replace(".w1", ".a_in").replace(".w3", ".b_in").replace(".w2", ".c_out"): a for n, a in made.items()}
+
+
+def grouped(model: Arrays) -> Arrays:
+    """Megatron's GroupedMLP: experts side by side, the ones that lead back one above the other."""
+    made: Arrays = {}
+    for name, array in experts(model, "gate_up_proj", "down_proj", turn=True).items():
+        if "gate_up_proj" in name:
+            made[name.replace("gate_up_proj", "weight1")] = array.transpose(1, 0, 2).reshape(WIDTH, -1).copy()
+        elif "experts.down_proj" in name:
+            made[name.replace("down_proj", "weight2")] = array.reshape(-1, WIDTH)
+        else:
+            made[name] = array
+    return made
+
+
+def numbered(model: Arrays) -> Arrays:
+    """TransformerEngine's: a number of the parameter for each expert, gate above up."""
+    made: Arrays = {}
+    for name, array in model.items():
+        found = re.fullmatch(r"(.+experts)\.(\d+)\.(gate|up|down)_proj\.weight", name)
+        if found is None:
+            made[name] = array
+        elif found[3] == "gate":
+            made[f"{found[1]}.linear_fc1.weight{found[2]}"] = stacked(array, model[name.replace("gate", "up")])
+        elif found[3] == "down":
+            made[f"{found[1]}.linear_fc2.weight{found[2]}"] = array
+    return made
+
+
 EXPERT_STACKS: dict[str, tuple[Packing, dict[str, Any]]] = {
     "transformers 5": (lambda m: experts(m, "gate_up_proj", "down_proj"), {}),
     "llama-4": (lambda m: experts(m, "gate_up_proj", "down_proj", turn=True), {}),
@@ -250,6 +302,11 @@ EXPERT_STACKS: dict[str, tuple[Packing, dict[str, Any]]] = {
     "torchtitan": (lambda m: experts(m, None, "w2"), {}),
     "granite": (granite, {}),
     "dbrx": (dbrx, {}),
+    "vllm": (lambda m: named(m, "w13_weight", "w2_weight"), {}),
+    "megatron, grouped": (grouped, {}),
+    "transformer engine": (numbered, {}),
+    "two stacks of any name": (lambda m: named(m, "fc_in", "fc_out", turn=True), {}),
+    "three stacks of any name": (three_named, {}),
 }
 """Stacks of experts that names, shapes and the config tell."""
 

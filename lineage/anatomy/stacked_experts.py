@@ -2,7 +2,7 @@
 
 Layouts: transformers from 5 on (experts, 2 units, width), gate above up; Llama-4 and Qwen3-VL (experts, width, 2
 units); gpt-oss the same with gate and up by turns; Granite's and JetMoE's `input_linear`; torchtitan's w1, w2, w3; DBRX
-and MegaBlocks (experts x units, width).
+and MegaBlocks (experts x units, width); vLLM's w13 and w2. Others are told by their shapes (`grouped_experts`).
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
+from lineage.anatomy.grouped_experts import MOST, beside, doubled_axis, grouped_parts, parts_by_shapes
 from lineage.anatomy.names import Named, Path, is_number
 from lineage.checkpoints.decode.cuts import column_range, every_other_row, matrices, row_range
 from lineage.types import TensorView
 
-_MOST = 4096  # experts in a layer; more are a table of something else
 _PARTS = {
     "gate_up_proj": ("gate_proj", "up_proj"), "up_gate_proj": ("up_proj", "gate_proj"),
     "input_linear": ("gate_proj", "up_proj"), "output_linear": ("down_proj",),
     "gate_proj": ("gate_proj",), "up_proj": ("up_proj",), "down_proj": ("down_proj",),
-    "w1": ("w1",), "w2": ("w2",), "w3": ("w3",), "v1": ("w3",),
+    "w1": ("w1",), "w2": ("w2",), "w3": ("w3",), "v1": ("w3",), "w13": ("gate_proj", "up_proj"),
 }  # fmt: skip
 _DOWN = ("down_proj", "output_linear", "w2")
 _ROUTERS = (("gate",), ("router",), ("router", "layer"))
@@ -38,9 +38,13 @@ def expert_parts(
     `modules` are the weights of the model by module, `biased` the modules that have a bias.
     """
     weight = modules[tensor.module]
-    parts = _PARTS.get(tensor.last)
     home = _home(weight)
-    if parts is None or home is None:
+    if home is None:
+        return []
+    if grouped := grouped_parts(view, weight, home, modules):
+        return grouped
+    parts = _PARTS.get(tensor.last) or parts_by_shapes(weight, home, modules)
+    if not parts:
         return []
     stack = _split_rows(view, weight, home, modules) if len(weight.shape) == 2 else _matrices(view, tensor, weight)
     if not stack:
@@ -65,7 +69,7 @@ def expert_parts(
 def _matrices(view: TensorView, tensor: Named, weight: Named) -> list[TensorView]:
     """A view for each expert of a stack of matrices, or of the matrix of their biases."""
     rank = 2 if tensor.leaf == "bias" else 3
-    fits = len(weight.shape) == 3 and len(view.shape) == rank and 1 <= view.shape[0] <= _MOST
+    fits = len(weight.shape) == 3 and len(view.shape) == rank and 1 <= view.shape[0] <= MOST
     return matrices(view) if fits and view.shape[0] == weight.shape[0] else []
 
 
@@ -83,7 +87,7 @@ def _split_rows(view: TensorView, weight: Named, home: Path, modules: Mapping[Pa
     """The experts of a matrix that has them one above the other, as many as the router counts."""
     routers = [modules[(*home, *path)] for path in _ROUTERS if (*home, *path) in modules]
     count = routers[0].shape[0] if routers and len(routers[0].shape) == 2 else 0
-    if not 1 < count <= _MOST or view.shape != weight.shape or view.shape[0] % count:
+    if not 1 < count <= MOST or view.shape != weight.shape or view.shape[0] % count:
         return []
     size = view.shape[0] // count
     return [row_range(view, number * size, (number + 1) * size) for number in range(count)]
@@ -91,16 +95,9 @@ def _split_rows(view: TensorView, weight: Named, home: Path, modules: Mapping[Pa
 
 def _doubled_axis(weight: Named, modules: Mapping[Path, Named]) -> int | None:
     """The axis, of one expert's matrix, that holds gate and up: twice as long as the one that leads back reads."""
-    for name in _DOWN:
-        down = modules.get((*weight.parent, name))
-        if down is None or len(down.shape) != 3 or len(weight.shape) != 3:
-            continue
-        (rows, columns), (first, second) = weight.shape[1:], down.shape[1:]
-        if rows == 2 * second and columns == first:
-            return 0
-        if columns == 2 * first and rows == second:
-            return 1
-    return None
+    named = [modules[path] for name in _DOWN if (path := (*weight.parent, name)) in modules]
+    found = (doubled_axis(weight, down) for down in named or beside(weight, modules))
+    return next((axis for axis in found if axis is not None), None)
 
 
 def _halves(matrix: TensorView, axis: int, by_turns: bool) -> list[TensorView]:

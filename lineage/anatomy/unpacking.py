@@ -6,13 +6,14 @@ A tensor whose layout neither names nor shapes nor the config tell stays as it i
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from lineage.anatomy.fused_attention import Fused, fused_attention
-from lineage.anatomy.names import Named, Path, take_apart
+from lineage.anatomy.names import Named, Path, is_number, take_apart
 from lineage.anatomy.roles import role_of
 from lineage.anatomy.stacked_experts import expert_parts
 from lineage.checkpoints.decode.cuts import row_range
@@ -21,7 +22,22 @@ from lineage.types import TensorView
 
 MOST_PARTS = 1 << 18  # twice what the largest public mixtures of experts have; a made-up file may, to cost memory
 _LEAVES = frozenset({"weight", "bias", "parameter"})
-_DOUBLED = frozenset({"gate_up_proj", "up_gate_proj", "gate_up", "Wi", "dense_h_to_4h", "fc1", "linear_fc1"})
+_DOUBLED = frozenset(
+    {
+        "gate_up_proj",
+        "up_gate_proj",
+        "gate_up",
+        "Wi",
+        "w13",
+        "gate_and_up_proj",
+        "ff_proj",
+        "dense_h_to_4h",
+        "fc1",
+        "linear_fc1",
+    }
+)
+_ATTENTION = re.compile(r"\w*attn\d?|\w*attention|mixer")
+_MLP = re.compile(r"mlp|ffn?|feed_forward")
 _QKV = ("q_proj", "k_proj", "v_proj")
 _GATED = ("gate_proj", "up_proj")
 _KEYS_AND_VALUES = frozenset({"kv", "kv_proj", "to_kv", "Wkv"})  # one above the other: PVT, imagen, flash-attention
@@ -72,7 +88,11 @@ class _Known:
         )
 
     def _attention(self, weight: Named) -> Fused | None:
-        if role_of(weight, {}) != "qkv":
+        role = role_of(weight, {})
+        other = self._only_other(weight, _ATTENTION)
+        if role == "unknown" and other is not None and weight.shape[0] > max(other.shape):
+            return fused_attention(weight, other.shape, self._config)
+        if role != "qkv":
             return None
         found = self._roles.get((weight.parent, "o")) or self._roles.get((weight.parent[:-1], "o"))
         return fused_attention(weight, found.shape if found else None, self._config)
@@ -88,10 +108,21 @@ class _Known:
     def _gated(self, weight: Named) -> Fused | None:
         """Gate and up in one: twice as many units as the matrix reads that leads back."""
         down = self._roles.get((weight.parent, "down"))
-        if weight.last not in _DOUBLED or down is None or len(down.shape) != 2:
+        if weight.last not in _DOUBLED:
+            down = self._only_other(weight, _MLP)
+        if down is None or len(down.shape) != 2:
             return None
         width, units = down.shape
         return Fused((units, units), None) if weight.shape == (2 * units, width) else None
+
+    def _only_other(self, weight: Named, word: re.Pattern[str]) -> Named | None:
+        """The only other matrix of a module that `word` tells, where names in it tell nothing."""
+        if not weight.parent or word.fullmatch(weight.parent[-1]) is None:
+            return None
+        matrices = [tensor for tensor in self._by_parent[weight.parent] if len(tensor.shape) == 2]
+        others = [tensor for tensor in matrices if tensor is not weight]
+        is_pair = len(matrices) == 2 and len(others) == 1 and not any(is_number(tensor.last) for tensor in matrices)
+        return others[0] if is_pair else None  # numbered ones are layers in a row
 
 
 def _cut(view: TensorView, tensor: Named, fused: Fused, parts: Sequence[str]) -> list[TensorView]:

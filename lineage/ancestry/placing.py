@@ -85,6 +85,7 @@ def whois_model(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
         loaded |= stands.read
         compared = [one for one in compared if one.model not in stands.compared] + list(stands.compared.values())
         compared.sort(key=_rank, reverse=True)
+    place = _as_far_as_read(read, _with_copies(place, compared))
     first = _in_order(place, compared)
     placed = _placed(read, compared, first)
     up = {relative.model for relative in (*place.copies, *place.parents)}
@@ -179,6 +180,26 @@ def _of_pairs(compared: Sequence[Comparison]) -> Place:
         lists[stand].append(Relative(one.model, one.model_name, one.relation, probability, basis=one.basis))
     found = {stand: tuple(relatives) for stand, relatives in lists.items()}
     return replace(Place(), **found)  # type: ignore[arg-type]
+
+
+def _with_copies(place: Place, compared: Sequence[Comparison]) -> Place:
+    """The place, with those as copies whose equal weights only a comparison sees: fused, or their rows reordered."""
+    known = {one.model for one in place.copies}
+    told = [one for one in compared if one.verdict == "identical" and one.model not in known]
+    same = {one.model: Relative(one.model, one.model_name, one.relation, 1.0) for one in told}
+    if not same:
+        return place
+    beside = ("parents", "ancestors", "descendants", "siblings", "open")
+    kin = {name: tuple(one for one in getattr(place, name) if one.model not in same) for name in beside}
+    return replace(place, copies=(*place.copies, *same.values()), **kin)
+
+
+def _as_far_as_read(query: CheckpointSketch, place: Place) -> Place:
+    """The place of a model that was not read whole: equal as far as it was read is no copy, and has no direction."""
+    if not query.unread or not place.copies:
+        return place
+    equal = tuple(replace(one, probability=EITHER_WAY) for one in place.copies)
+    return replace(place, copies=(), open=(*equal, *place.open))
 
 
 def _in_order(place: Place, compared: Sequence[Comparison]) -> list[Comparison]:

@@ -23,8 +23,9 @@ from lineage.checkpoints.folders.card import (
     stated_licence,
 )
 from lineage.checkpoints.folders.folder import ADAPTER_FILES, Weights, find_weights
+from lineage.checkpoints.folders.lone_ranks import refuse_lone
 from lineage.checkpoints.folders.many_models import beside_models
-from lineage.checkpoints.folders.ranks import joined_ranks, refuse_flat, refuse_lone, refuse_part, refuse_pieces
+from lineage.checkpoints.folders.ranks import joined_ranks, refuse_flat, refuse_part, refuse_pieces
 from lineage.checkpoints.folders.shards import read_index, read_shards, refuse_split, split_beside
 from lineage.checkpoints.folders.side_files import MAX_CONFIG
 from lineage.checkpoints.formats.distributed import METADATA
@@ -227,7 +228,7 @@ def _joined(files: Sequence[PositionedFile]) -> _Weights:
         refuse_split(files[0].path, contents)
         refuse_pieces(files[0].path, contents)
         refuse_part(files[0].path, files[0].folder)
-        refuse_lone(files[0].path, contents)
+        refuse_lone(files[0].path, contents, lambda: _side_object(files[0].folder, "config.json"))
         return contents, size + contents.beside, paths
     return read_shards(files[0].path.parent, files, None), size, paths
 

@@ -6,5 +6,17 @@ from lineage.match.evidence import Match, match
 from lineage.match.experts import expert_map
 from lineage.match.pairing import LOG10_ALPHA, Pair
 from lineage.match.relabelling import relabelled
+from lineage.match.unread import read_by_both
 
-__all__ = ["EXPERT", "LOG10_ALPHA", "Match", "Pair", "by_name", "expert_map", "expert_of", "match", "relabelled"]
+__all__ = [
+    "EXPERT",
+    "LOG10_ALPHA",
+    "Match",
+    "Pair",
+    "by_name",
+    "expert_map",
+    "expert_of",
+    "match",
+    "read_by_both",
+    "relabelled",
+]

@@ -15,6 +15,7 @@ from lineage.match.pairing import LOG10_ALPHA, Pair, pair_tensors, pair_z, pairs
 from lineage.match.permutation import POWER_Z, PermutationTest, correlation, cosine
 from lineage.match.tails import log10_factorial, log10_normal, log10_poisson, normal_quantile
 from lineage.match.units import centred, common_centred, prepare, same_positions
+from lineage.match.unread import read_by_both
 from lineage.match.values import Agreement, agreements, common_values
 from lineage.sketch.family import MIN_UNITS
 from lineage.types import CheckpointSketch, Evidence, TensorMatch, TensorSketch
@@ -62,7 +63,7 @@ def match(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Match:
     copied = pairs_of_copies(a, b)
     packed = in_one_packing(a, b, models) if copied is None else Packed(a, b)
     if packed.a is not a or packed.b is not b:
-        a, b = packed.a, packed.b
+        a, b = read_by_both(packed.a, packed.b)  # what one could not read, and the other packs otherwise
         copied = pairs_of_copies(a, b)
     for sketch in (a, b):
         prepare(sketch)

@@ -13,7 +13,9 @@ from lineage.match.blocks import EXPERT, Block, expert_of
 from lineage.match.layers import Facing
 from lineage.types import CheckpointSketch, ExpertMap, TensorMatch
 
-_NEAR = 1e-3  # r within which two experts are equally near
+NEAR = 1e-3
+"""r within which two experts are equally near."""
+
 _MLP = ("gate", "up", "gate-up", "down")
 _RELATED_Z = 6.0  # one tensor alone: p < 2e-9
 _RELATED_R = 0.5  # matrices too small for z
@@ -73,4 +75,4 @@ def _blocks(block: Block) -> dict[int, Places]:
 def _chosen(alike: Cells, row: int, usual: int) -> int:
     score = np.where(alike.related[row], alike.score[row], -np.inf)
     best = int(score.argmax())
-    return best if score[best] > max(alike.score[row, usual], 0.0) + _NEAR else usual
+    return best if score[best] > max(alike.score[row, usual], 0.0) + NEAR else usual

@@ -44,7 +44,7 @@ def facing_layers(a: CheckpointSketch, b: CheckpointSketch, threshold: float) ->
     their own values.
     """
     for stack in stacks(a):
-        choices = _counterparts(stack, stacks(b))
+        choices = counterparts(stack, stacks(b))
         found = [(other, _cells(a, b, stack, other, threshold)) for other in choices]
         best = max(found, key=lambda choice: _support(choice[1]), default=None)
         if best is None:
@@ -61,7 +61,7 @@ def facing_layers(a: CheckpointSketch, b: CheckpointSketch, threshold: float) ->
                 yield Facing(block, other.blocks[target], moved and number in mapping)
 
 
-def _counterparts(stack: Stack, others: Sequence[Stack]) -> list[Stack]:
+def counterparts(stack: Stack, others: Sequence[Stack]) -> list[Stack]:
     """Stacks that may correspond, the likeliest first: of the same path, else of the same component, else any."""
     same = [other for other in others if other.path == stack.path]
     return same or [other for other in others if other.component == stack.component] or list(others)

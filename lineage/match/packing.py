@@ -18,6 +18,7 @@ from typing import NamedTuple
 from lineage.match.blocks import EXPERT, expert_of
 from lineage.match.cache import remembered
 from lineage.match.equal_content import hold_the_same
+from lineage.match.expert_numbers import ExpertPlace, in_one_numbering
 from lineage.match.pairing import LOG10_ALPHA, pair_z
 from lineage.match.repeated_heads import without_repeats
 from lineage.match.row_layouts import attention_orders, gate_orders
@@ -57,7 +58,9 @@ def in_one_packing(a: CheckpointSketch, b: CheckpointSketch, models: int) -> Pac
     if is_adapter(a) or is_adapter(b):
         return Packed(a, b)
     a, b, reordered = without_repeats(a, b)
-    mine, theirs = _found(a), _found(b)
+    a, numbers, counting = in_one_numbering(a, b, models)
+    reordered |= counting
+    mine, theirs = {_numbered(where, numbers): held for where, held in _found(a).items()}, _found(b)
     joined_a: dict[str, TensorSketch] = {}
     joined_b: dict[str, TensorSketch] = {}
     for kind in dict.fromkeys(where.kind for where in mine):
@@ -133,6 +136,13 @@ def _found(sketch: CheckpointSketch) -> dict[Where, _Members]:
                 _with_stream_as_rows(witness[0]) if len(witness) == 1 else None,
             )
     return found
+
+
+def _numbered(where: Where, numbers: Mapping[ExpertPlace, int]) -> Where:
+    """A place of the query with the reference's number for the expert there."""
+    if where.expert is None:
+        return where
+    return where._replace(expert=numbers.get((where.component, where.layer, where.expert), where.expert))
 
 
 def _with_units_as_rows(tensor: TensorSketch) -> TensorSketch:

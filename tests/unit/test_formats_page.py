@@ -52,5 +52,24 @@ def test_every_kind_has_variants_an_answer_and_tests(row: list[str]) -> None:
         assert "def test_" in (ROOT / place).read_text(encoding="utf-8")
 
 
+def variants() -> dict[str, list[str]]:
+    """The variants of each kind, of all tables that have some: of one row or several, apart by commas or semicolons."""
+    found: dict[str, list[str]] = {}
+    for column in ("variants", "variant"):
+        for table in PAGE.split(f"| kind | {column} |")[1:]:
+            for line in table.partition("\n\n")[0].splitlines()[2:]:
+                kind, cell = (part.strip() for part in line.strip("|").split("|")[:2])
+                bare = re.sub(r"\([^)]*\)", "", cell)
+                parts = [cell] if column == "variant" else re.split(r"[;,]| and (?=`)", bare)
+                found.setdefault(kind, []).extend(part.strip() for part in parts if part.strip())
+    return {kind: list(dict.fromkeys(parts)) for kind, parts in found.items()}
+
+
+@pytest.mark.parametrize("kind", variants())
+def test_every_kind_has_three_variants_at_least(kind: str) -> None:
+    assert len(variants()[kind]) >= 3, variants()[kind]
+
+
 def test_the_page_has_rows() -> None:
+    assert len(variants()) >= 45
     assert len(ROWS) >= 15

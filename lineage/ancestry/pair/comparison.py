@@ -19,7 +19,7 @@ from lineage.ancestry.pair.relations import (
     layer_map,
     strongest_word,
 )
-from lineage.match import Match, Pair, expert_map, match
+from lineage.match import Match, Pair, expert_map, match, read_by_both
 from lineage.sketch.tied import copies, facing
 from lineage.sketch.vectors import is_searchable
 from lineage.types import (
@@ -42,7 +42,8 @@ _MIXED = 0.1  # share of the weights from which a storage scheme beside the comm
 
 
 def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Comparison:
-    """What query `a` is to reference `b`, one of `models` that the search covers."""
+    """What query `a` is to reference `b`, one of `models` that the search covers, in what both could read."""
+    a, b = read_by_both(a, b)
     matched, changes, words = seen = examine(a, b, models)
     cues = () if matched.is_copy else heard(seen)
     role, basis = direction(cues)
@@ -53,7 +54,7 @@ def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
     if hidden:
         cues = (*hidden, *cues)
         role, basis = direction(cues)
-    own = max(sum(c.share for c in components) + a.unread / a.params, 1e-9)  # fixed tables are nobody's
+    own = max(sum(c.share for c in components) + matched.a.unread / a.params, 1e-9)  # fixed tables are nobody's
     relation = _overall(components, sum(c.share for c in components if c.relation in DERIVED) / own)
     share = sum(c.share_inherited for c in components if c.relation in FOUND)
     if not matched.is_copy:
@@ -170,9 +171,16 @@ def _true_of_all(finding: ComponentFinding, matched: Match, changes: Changes) ->
 
 
 def _holds_more(matched: Match, changes: Changes) -> bool:
-    """Whether one of two models has a matrix, other than a constant of its file, that the other has not."""
-    sides = ((matched.a, {held.a for held, _ in changes}), (matched.b, {held.b for held, _ in changes}))
-    return any(is_searchable(t) and t.name not in faced for sketch, faced in sides for t in sketch.tensors)
+    """Whether one of two models has matrices, other than constants of its file, that the other has not.
+
+    As many values as the other has not read may be those.
+    """
+    mine, theirs = {held.a for held, _ in changes}, {held.b for held, _ in changes}
+    sides = ((matched.a, mine, matched.b.unread), (matched.b, theirs, matched.a.unread))
+    return any(
+        sum(t.params for t in sketch.tensors if is_searchable(t) and t.name not in faced) > unread
+        for sketch, faced, unread in sides
+    )
 
 
 def _with_copies(components: tuple[ComponentFinding, ...], a: CheckpointSketch) -> tuple[ComponentFinding, ...]:
@@ -227,7 +235,7 @@ def _is_a_part(matched: Match, changes: Changes) -> bool:
     named = {"head", *(part.component for part in met if part.excluded is None)}
     own = [t for t in matched.b.tensors if t.part.excluded is None]
     foreign = sum(t.params for t in own if t.part.component not in named)
-    return foreign > _A_PART * matched.b.params
+    return foreign - matched.a.unread > _A_PART * matched.b.params
 
 
 def _overall(components: Sequence[ComponentFinding], share: float) -> Relation:
@@ -254,9 +262,20 @@ def _of_the_whole(word: Relation, matched: Match, changes: Changes) -> Relation:
         return "component-reused"
     if word == "identical" and any(c.kind not in EQUAL for _, c in changes):
         return "fine-tuned"  # of what is too small to be tested alone
-    if word == "identical":
-        return "component-reused" if _holds_more(matched, changes) else "re-encoded"
-    return word
+    return _of_equal_values(matched, changes) if word == "identical" else word
+
+
+def _of_equal_values(matched: Match, changes: Changes) -> Relation:
+    """The word for two models that are no copies of each other, of which all that faces something is equal."""
+    if _holds_more(matched, changes):
+        return "component-reused"
+    return "identical" if _is_equal_as_read(matched, changes) else "re-encoded"
+
+
+def _is_equal_as_read(matched: Match, changes: Changes) -> bool:
+    """Whether two models that were not read whole hold the same values in one order, as far as they were read."""
+    as_stored = all(c.kind == "same" for _, c in changes) and not any(_is_rearranged(m, matched) for m in matched.pairs)
+    return as_stored and max(matched.a.unread, matched.b.unread) > 0
 
 
 def _by_format(word: Relation, a: CheckpointSketch, b: CheckpointSketch) -> Relation:

@@ -24,6 +24,7 @@ FINE_TUNED_R = calibration().fine_tuned_r
 _FROZEN = 0.05  # share of equal parameters that tells frozen layers from coincidence
 _BY_TOKEN = ("token-embedding", "position-embedding", "type-embedding", "head")
 _LOW_RANK = 0.9  # share of the tuned matrices, tables aside, whose difference has a low rank if adapters were merged
+_MOSTLY = 0.5  # share of a component that must be tested before its initialisation is spoken of
 _SOME = 0.01  # share of the compared parameters below which a change is a detail
 
 
@@ -41,6 +42,8 @@ def component_relation(match: Match, name: str, changes: Sequence[tuple[TensorMa
     kept = 1.0 - share["unrelated"]
     if kept < _SOME:
         # Weak everywhere is shared initialisation; one small table in common is no ancestry.
+        if match.components[name].coverage < _MOSTLY:
+            return "inconclusive"  # what it is in the rest, which faces nothing, is not known
         return "shared-init" if _passes_by_z(match.components[name]) else "independent"
     word = _tuned_word(match, name, changes, share) if share["tuned"] > _SOME else _exact_word(share)
     if word not in DERIVED:
@@ -195,14 +198,19 @@ def _depth_changed(match: Match, name: str, changes: Sequence[tuple[TensorMatch,
     components = {t.part.component for t in match.b.tensors if t.name in own}
     single = Counter(m.b for m in held if not m.role.startswith("expert"))  # one MLP serves several experts
     doubled = sum(count > 1 for count in single.values()) > len(held) / 20
-    bare = _bare_layers(match.a, {name}, {m.a for m in held}) | _bare_layers(match.b, components, taken)
-    return doubled or bool(bare)
+    added = _in_bare_layers(match.a, {name}, {m.a for m in held}) > match.b.unread
+    dropped = _in_bare_layers(match.b, components, taken) > match.a.unread
+    return doubled or added or dropped
 
 
-def _bare_layers(sketch: CheckpointSketch, components: Collection[str], related: Collection[str]) -> set[int | None]:
-    """Layers of the components none of whose matrices is among `related`."""
+def _in_bare_layers(sketch: CheckpointSketch, components: Collection[str], related: Collection[str]) -> int:
+    """Parameters of matrices in layers of the components none of whose matrices is among `related`.
+
+    As many as the other model has not read may be there, too.
+    """
     layered = layer_matrices(sketch, components, related)
-    return {t.part.layer for t in layered} - {t.part.layer for t in layered if t.name in related}
+    met = {t.part.layer for t in layered if t.name in related}
+    return sum(t.params for t in layered if t.part.layer not in met)
 
 
 def layer_matrices(
@@ -229,12 +237,27 @@ def _row(tensor: TensorSketch) -> str:
 def width_change(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> int | None:
     """Parameters that the query's related matrices have more than the reference's; None where few differ in size.
 
-    Token tables aside, such matrices are cut: units of the larger are missing in the smaller.
+    Token tables aside, such matrices are cut: units of the larger are missing in the smaller. What is fused of several
+    is not.
     """
     held = [m for m, c in mine if c.kind != "unrelated" and len(m.shape) > 1 and m.role not in _BY_TOKEN]
     more = [match.mine[m.a].params - match.theirs[m.b].params for m in held]
-    cut = [params for params in more if params]
+    cut = [params for m, params in zip(held, more, strict=True) if params and not _holds_others(match, m, params)]
     return sum(cut) if len(cut) > len(held) / 20 else None
+
+
+def _holds_others(match: Match, held: TensorMatch, more: int) -> bool:
+    """Whether the larger of two matrices may be fused: it holds others of the smaller's layer, which face nothing."""
+    if more > 0:
+        small, sketch, faced = match.theirs[held.b], match.b, {m.b for m in match.tensors}
+    else:
+        small, sketch, faced = match.mine[held.a], match.a, {m.a for m in match.tensors}
+    bare = [
+        t.params
+        for t in sketch.tensors
+        if t.part.layer == small.part.layer is not None and len(t.shape) == len(small.shape) and t.name not in faced
+    ]
+    return abs(more) in (*bare, sum(bare))
 
 
 def _vocabulary_changed(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> bool:

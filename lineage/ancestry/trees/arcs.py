@@ -167,5 +167,5 @@ def _costs_across(small: int, large: int, pairs: Pairs) -> tuple[float, float]:
     if pairs.are_disguised(small, large):
         beneath = {fact.relation for fact in pairs.either(small, large)[0].basis if isinstance(fact, Beneath)}
         distance += _DISGUISED + (_CHANGED if beneath & {*RESHAPED} else 0.0)
-    is_part = pairs.components(small) < pairs.components(large)
+    is_part = pairs.components(small) < pairs.components(large) and not pairs.sketches[small].unread
     return distance, distance + (_TAKEN_OUT if is_part else 0.0)

@@ -38,6 +38,7 @@ ORTHOGONAL = UnreadPacking("parametrizations.orthogonal")
 Floats = NDArray[np.float64]
 
 _OLD = frozenset({"orig", "mask", "g", "u", "v"})
+_MASKED = frozenset({"orig", "mask"})  # of a parameter of any name, as a stack of experts has one: both must be there
 _NEW = re.compile(r"(?P<owner>(?:.+\.)?)parametrizations\.(?P<stem>[^.]+)\.(?P<part>.+)")
 _PARTS = {"original": "orig", "original0": "g", "original1": "v", "mask": "mask", "_u": "u", "_v": "v"}
 _NUMBERED = re.compile(r"\d+\.(?=(?:mask|_u|_v)$)")
@@ -112,7 +113,8 @@ def _taken_apart(name: str) -> tuple[str, str]:
         return f"{new['owner']}{new['stem']}", _PARTS.get(part, part)
     stem, _, part = name.rpartition("_")
     parameter = stem.rpartition(".")[2]
-    return (stem, part) if part in _OLD and ("weight" in parameter or "bias" in parameter) else (name, "")
+    is_weight = "weight" in parameter or "bias" in parameter
+    return (stem, part) if part in _MASKED or (part in _OLD and is_weight) else (name, "")
 
 
 def _original(stem: str, parts: _Parts) -> _Found | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lineage.checkpoints.folders.ranks import rank_set
@@ -30,6 +30,7 @@ class Weights:
 
 ARCHIVE = re.compile(r".*\.(nemo|mar|llamafile)", re.IGNORECASE)
 """What models that are packed as a whole folder are called."""
+_MODEL = re.compile(r".+\.(safetensors|pt2?|pth|ckpt|gguf|keras|h5|hdf5|onnx|tflite|nemo|mar|llamafile)", re.IGNORECASE)
 # In order of preference: what opens without any pickle comes first. The names are those the common libraries write.
 _ENCODINGS = (
     (re.compile(r".*\.safetensors", re.IGNORECASE), ("model.safetensors", "diffusion_pytorch_model.safetensors")),
@@ -63,13 +64,18 @@ _BESIDE = re.compile(
     r"|group\d+-shard\d+of|(bf16_|fp16_)?zero_pp_rank_\d+_mp_rank_\d+_optim_states).*",
     re.IGNORECASE,
 )
+_ORBAX = "is a checkpoint of orbax, which is not read: save the arrays as safetensors, from JAX"
+_ZARR = "is a zarr of arrays, which is not read: save them as safetensors"
 _FOREIGN = {
-    "manifest.ocdbt": "is a checkpoint of orbax (OCDBT), which is not read: save the arrays as safetensors, from JAX",
-    ".zgroup": "is a zarr of arrays, which is not read: save them as safetensors",
+    "manifest.ocdbt": _ORBAX,
+    "_CHECKPOINT_METADATA": _ORBAX,
+    ".zgroup": _ZARR,
+    ".zmetadata": _ZARR,
     ".zarray": "is a zarr array, which is not read: save it as safetensors",
-    "zarr.json": "is a zarr of arrays, which is not read: save them as safetensors",
+    "zarr.json": _ZARR,
 }
 """Formats of whole folders that are not read, by a file that each has."""
+_FOREIGN_DEPTH, _FOREIGN_WIDTH = 2, 16  # folders below each other, and beside, that are looked into for these
 ADAPTER_FILES = ("adapter_model.safetensors", "adapter_model.bin")
 """What PEFT calls an adapter, the preferred first."""
 _INDEX = re.compile(r".*\.(safetensors|bin)\.index\.json")
@@ -94,9 +100,16 @@ def find_weights(folder: Folder) -> Weights:
     if len(below) > 1:
         raise SeveralModels(folder.path, [weights.folder.path.name for weights in below])
     if not below:
-        foreign = next((said for name, said in _FOREIGN.items() if folder.holds(name)), None)
+        foreign = next(_foreign(folder, _FOREIGN_DEPTH), None)
         raise NoWeights(folder.path, f"holds no weights: no {KNOWN}" if foreign is None else foreign)
     return below[0]
+
+
+def _foreign(folder: Folder, depth: int) -> Iterator[str]:
+    """What a folder without weights is, by what lies in it or below."""
+    yield from (said for name, said in _FOREIGN.items() if folder.holds(name))
+    for child in folder.folders()[:_FOREIGN_WIDTH] if depth else ():
+        yield from _foreign(child, depth - 1)
 
 
 def weights_in(folder: Folder) -> Weights | None:
@@ -115,8 +128,28 @@ def _choose(folder: Folder) -> Weights | None:
         listed = [index for index in indexes if pattern.fullmatch(index.removesuffix(".index.json"))]
         chosen = _choose_encoding(folder, candidates, usual, listed)
         if chosen is not None:
+            _refuse_others(chosen, usual, files)
             return chosen
     return None
+
+
+def _refuse_others(chosen: Weights, usual: Sequence[str], files: Sequence[str]) -> None:
+    """Refuse a choice between files of several encodings whose names have nothing in common. Raises SeveralModels.
+
+    Encodings of one model share a name, or one has the usual name of its library.
+    """
+    if len(chosen.files) != 1 or chosen.files[0] in usual or _MODEL.fullmatch(chosen.files[0]) is None:
+        return
+    own = _stem(chosen.files[0])
+    named = {name for _, names in _ENCODINGS for name in names}
+    models = [name for name in files if _MODEL.fullmatch(name) and name not in named]
+    others = [name for name in models if not (_stem(name).startswith(own) or own.startswith(_stem(name)))]
+    if others:
+        raise SeveralModels(chosen.folder.path, [chosen.files[0], *others])
+
+
+def _stem(name: str) -> str:
+    return name.partition(".")[0].casefold()
 
 
 def _distributed(folder: Folder) -> Weights | None:

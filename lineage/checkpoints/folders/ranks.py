@@ -37,7 +37,6 @@ _BY_ROWS = re.compile(r"(?:^|\.)(?:w[qkv13]|output|[qkv]_proj|gate_proj|up_proj|
 _BY_COLUMNS = re.compile(r"(?:^|\.)(?:wo|w2|o_proj|down_proj)\.weight$")
 _EMBEDDING = re.compile(r"(?:^|\.)(?:tok_embeddings|embed_tokens)\.weight$")
 _LAST_NORM = re.compile(r"(?:model\.)?norm\.weight$")
-_QUERY = re.compile(r"layers\.\d+\.attention\.wq\.weight$")
 _FLAT = re.compile(r"(?:^|\.)_?flat_param(?:_\d+)?$")
 
 
@@ -112,18 +111,6 @@ def _refuse_folder(path: Path) -> None:
             path,
             f"lies in the folder of rank {own.rank} ({home.name}): one part of a model, which says little of the whole;"
             " join them with the program that trained it, and give the whole",
-        )
-
-
-def refuse_lone(path: Path, contents: Contents) -> None:
-    """Refuse a `consolidated.00.pth` that was cut: one with fewer queries than Meta's models have, its hidden size."""
-    shapes = {view.name: view.shape for view in contents.tensors}
-    hidden = next((shape[0] for name, shape in shapes.items() if _LAST_NORM.match(name) and shape), None)
-    query = next((shape[0] for name, shape in shapes.items() if _QUERY.match(name)), hidden)
-    if _CONSOLIDATED.match(path.name) and hidden and query and query < hidden and hidden % query == 0:
-        raise UnsupportedFormat(
-            path,
-            f"is one of {hidden // query} parts of a model, by its shapes: put all in one folder, and name that",
         )
 
 

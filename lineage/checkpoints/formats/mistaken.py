@@ -23,6 +23,7 @@ _MAGIC = (
     (re.compile(rb"(?s)....ET1\d"), "is an ExecuTorch program, which is not read: give what it was exported from"),
     (re.compile(rb"ptrt|ftrt"), "is a TensorRT engine, which is not read: give what it was built from"),
     (re.compile(rb"\x7fELF|MZ"), "is a program, not weights (a llamafile has a zip at its end: was it cut?)"),
+    (re.compile(rb"\x0c\xdb:\*"), "is part of an orbax checkpoint (OCDBT), not read: save its arrays as safetensors"),
     (re.compile(rb"# xet version"), "is a pointer to a file of Xet, not the file: download it with the hub's client"),
     (re.compile(rb"version https://git-lfs"), "is a Git LFS pointer, not the file itself: run `git lfs pull`"),
 )  # fmt: skip

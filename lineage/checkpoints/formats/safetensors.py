@@ -51,9 +51,11 @@ class SafetensorsReader:
         if entries and not known:
             raise UnsupportedDtype(file.path, f"tensor {quoted(entries[0].name)} has {written(entries[0].unknown)}")
         tensors, left_out = set_aside([entry.view(PREFIX + length) for entry in known if entry.name not in empty])
-        left_out += tuple((entry.name, entry.unknown) for entry in entries if entry.stored is None)
+        odd = [entry for entry in entries if entry.stored is None]
+        left_out += tuple((entry.name, entry.unknown) for entry in odd)
         left_out += tuple((entry.name, EMPTY) for entry in entries if entry.name in empty)
-        return Contents(MLX if metadata.get("format") == MLX else "safetensors", tensors, left_out)
+        format_ = MLX if metadata.get("format") == MLX else "safetensors"
+        return Contents(format_, tensors, left_out, unread=tuple((one.unknown, one.count) for one in odd))
 
 
 class _Entry:
@@ -72,8 +74,8 @@ class _Entry:
         if len(offsets) != 2 or offsets[0] > offsets[1]:
             raise Malformed(file.path, f"tensor {quoted(name)} has no [begin, end] in data_offsets")
         self.offsets = (offsets[0], offsets[1])
-        count = 0 if 0 in self.shape else count_elements(file.path, name, self.shape)
-        bits = count * self.stored.bits if self.stored is not None else 8 * (offsets[1] - offsets[0])
+        self.count = 0 if 0 in self.shape else count_elements(file.path, name, self.shape)
+        bits = self.count * self.stored.bits if self.stored is not None else 8 * (offsets[1] - offsets[0])
         if bits != 8 * (offsets[1] - offsets[0]):
             raise Malformed(
                 file.path,

@@ -123,3 +123,19 @@ class TestCuts:
         cut = make(view("x", array))
         with pytest.raises(IndexError):
             cut.rows(start, stop)
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        {"layers.0.mlp.0.weight": (32, 32), "layers.0.mlp.2.weight": (64, 32)},
+        {"layers.0.block.p1.weight": (64, 32), "layers.0.block.p2.weight": (32, 32)},
+        {"layers.0.mlp.p1.weight": (64, 32), "layers.0.mlp.p2.weight": (32, 64)},
+        {"layers.0.mlp.p1.weight": (64, 32), "layers.0.mlp.p2.weight": (32, 32), "layers.0.mlp.p3.weight": (32, 32)},
+        {"layers.0.attn.p1.weight": (32, 32), "layers.0.attn.p2.weight": (32, 32)},
+    ],
+    ids=["numbered", "no MLP", "not doubled", "three", "as large"],
+)
+def test_matrices_of_any_name_that_are_not_fused_stay(shapes: dict[str, tuple[int, ...]]) -> None:
+    arrays = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    assert {one.name for one in unpacked([view(name, array) for name, array in arrays.items()], {})} == shapes.keys()

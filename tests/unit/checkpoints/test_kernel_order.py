@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lineage.ancestry import compare
 from lineage.checkpoints import open_checkpoint
 from lineage.checkpoints.decode.biases import bias_length
 from lineage.checkpoints.decode.kernel_order import order_of
+from lineage.sketch import sketch_checkpoint
 from tests import model_shapes
 from tests.checkpoint_files import Arrays, sketched, whole, write_npz, write_safetensors, write_torch
+from tests.graph_files import node, save, variable
 from tests.pickle_files import write_pickle
 from tests.tensorflow_files import bundle
 
@@ -87,6 +90,24 @@ def test_the_same_network_in_any_order_is_the_same_model(
 def test_a_tensorflow_checkpoint_gives_the_same(kernel: str, bias: str, tmp_path: Path) -> None:
     usual = sketched(write_safetensors(tmp_path, TORCH))
     assert sketched(bundle(tmp_path / "a", named(kernel, bias, last))).id == usual.id
+
+
+@pytest.mark.parametrize(("kernel", "bias"), NAMES)
+def test_a_frozen_graph_is_the_model_of_its_checkpoint(kernel: str, bias: str, tmp_path: Path) -> None:
+    """The graph tells the axes by what reads a kernel, the checkpoint by the shapes of all."""
+    arrays = named(kernel, bias, last)
+    nodes: list[bytes | list[bytes]] = [node("x", "Placeholder")]
+    for name, array in arrays.items():
+        nodes.append(variable(name.replace(".", "/"), array))
+        depthwise = (
+            array.ndim == 4 and array.shape[3] == 1 and array.shape[2] > 1 and array.shape[0] == 3 and "2" in name
+        )
+        op = "DepthwiseConv2dNative" if depthwise else "Conv2D" if array.ndim == 4 else "BiasAdd"
+        nodes.append(node(f"y/{name}", op, ["x", f"{name.replace('.', '/')}/read"]))
+    (tmp_path / "graph").mkdir()
+    graph = sketch_checkpoint(open_checkpoint(save(tmp_path / "graph", *nodes)))
+    found = compare(sketched(bundle(tmp_path / "a", arrays)), graph)
+    assert (found.verdict, found.role) == ("identical", "undirected")
 
 
 def test_without_biases_a_depthwise_kernel_is_told_by_the_pointwise_one_behind_it(tmp_path: Path) -> None:

@@ -184,6 +184,37 @@ class TestFoldersOfModels:
         write_shards(tmp_path / "s", {"a": drawn(3, 2), "b": drawn(3, 2)})
         assert names_in(tmp_path / "s") == ["."]
 
+    @pytest.mark.parametrize(
+        "names",
+        [
+            ("m.pt2", "nova.nemo"),
+            ("lyra.safetensors", "nova.gguf"),
+            ("lyra.safetensors", "nova.h5", "vega.onnx"),
+            ("best.ckpt", "other.onnx"),
+        ],
+    )
+    def test_packings_of_unlike_names_are_several_models(self, names: tuple[str, ...], tmp_path: Path) -> None:
+        for name in names:
+            put(tmp_path / name)
+        refused(tmp_path, f"holds several models .{', '.join(names)}.: name one of them", SeveralModels)
+        assert names_in(tmp_path) == list(names)
+
+    @pytest.mark.parametrize(
+        "names",
+        [
+            ("nova.safetensors", "nova.onnx", "nova.nemo"),
+            ("nova.safetensors", "nova-q4_k_m.gguf"),
+            ("model.safetensors", "nova.gguf"),
+            ("nova.safetensors", "tf_model.h5"),
+            ("nova.safetensors", "optimizer.pt", "training_args.bin"),
+        ],
+    )
+    def test_packings_of_one_name_are_one_model(self, names: tuple[str, ...], tmp_path: Path) -> None:
+        for name in names:
+            put(tmp_path / name)
+        assert names_in(tmp_path) == ["."]
+        assert open_checkpoint(tmp_path).files == (str(tmp_path / names[0]),)
+
     def test_one_model_stands_for_itself_with_what_lies_beside_it(self, tmp_path: Path) -> None:
         put(tmp_path / "m/model.safetensors")
         put(tmp_path / "m/onnx/other.safetensors")
@@ -303,15 +334,12 @@ class TestHubCache:
         assert models_in(tmp_path / "hub") == [home]
         assert open_checkpoint(tmp_path / "hub").name == "acme/Nova"
 
+    @pytest.mark.parametrize("name", ["acme/Nova-9B", "acme/nova.v2", "Acme_1/nova_x"])
     def test_a_path_that_may_be_a_name_at_the_hub_says_how_to_write_it(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
-        refused(
-            Path("acme/Nova-9B"),
-            "no such file or folder; a model at the hub is written hf:acme/Nova-9B",
-            CheckpointError,
-        )
+        refused(Path(name), f"no such file or folder; a model at the hub is written hf:{name}", CheckpointError)
         with pytest.raises(CheckpointError, match=r"no such file or folder$"):
             open_checkpoint(tmp_path / "acme/Nova-9B")
 

@@ -45,6 +45,7 @@ PAGE = b"<!DOCTYPE html><html><title>Sign in</title></html>" + b" " * 500
         ("nova.safetensors.aa", WEIGHTS[:-9], "one part of a split file: .* into 'nova.safetensors'"),
         ("nova.safetensors.bc", b"x" * 99, "one part of a split file: .* into 'nova.safetensors'"),
         ("nova.pt", b"https://host.example/nova.pt\n", "is the address of a file .*, not the file: download that"),
+        ("manifest.ocdbt", b"\x0c\xdb\x3a\x2a" + bytes(90), r"part of an orbax checkpoint .*: save its arrays"),
         ("nova.safetensors", bytes(2000), "begins with nothing but zeros"),
     ],
 )
@@ -58,12 +59,22 @@ def test_what_it_is_and_what_to_do(tmp_path: Path, name: str, content: bytes, te
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("manifest.ocdbt", "a checkpoint of orbax"), (".zgroup", "a zarr of arrays"), ("zarr.json", "a zarr of arrays")],
+    [
+        ("manifest.ocdbt", "a checkpoint of orbax"),
+        ("default/manifest.ocdbt", "a checkpoint of orbax"),
+        ("0/_CHECKPOINT_METADATA", "a checkpoint of orbax"),
+        (".zgroup", "a zarr of arrays"),
+        ("zarr.json", "a zarr of arrays"),
+        (".zmetadata", "a zarr of arrays"),
+        ("params.dense.kernel/.zarray", "a zarr array"),
+    ],
 )
 def test_a_folder_of_another_format_is_named(name: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_bytes(b"{}")
-    with pytest.raises(NoWeights, match=f"is {said}.*, which is not read: save"):
+    with pytest.raises(NoWeights, match=f"is {said}.*, which is not read: save") as error:
         open_checkpoint(tmp_path)
+    assert error.value.exit_code == 12
 
 
 def test_a_torch_archive_that_was_unzipped(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from lineage.checkpoints import open_checkpoint
 from lineage.errors import CheckpointError, Malformed, NoWeights, Truncated, UnsupportedFormat
 from lineage.types.facts.exclusions import NotAWeight
+from tests import packed_models
 from tests.checkpoint_files import safetensors_bytes, same_bits, whole
 from tests.distributed_files import (
     Box,
@@ -93,7 +95,7 @@ class TestTensorParallel:
     def test_a_lone_first_rank_is_told_by_its_shapes_and_a_whole_model_is_read(self, tmp_path: Path) -> None:
         folder = meta_ranks(tmp_path / "m", 2, embedding_axis=0)
         (folder / "consolidated.01.pth").unlink()
-        refused(folder, "is one of 2 parts of a model, by its shapes")
+        refused(folder, "is rank 0, by its name, and holds 4 of 8 rows of 'layers.0.attention.wq.weight'")
         assert equal(meta_ranks(tmp_path / "whole", 1), META)
 
     def test_a_missing_rank_and_unknown_layers_are_named(self, tmp_path: Path) -> None:
@@ -150,6 +152,88 @@ class TestTensorParallel:
             (tmp_path / f"lora_rank{rank}.safetensors").write_bytes(safetensors_bytes(ARRAYS))
         assert equal(tmp_path / "lora_rank16.safetensors", ARRAYS)
         refused(tmp_path, "several models")
+
+
+HUB = packed_models.dense(0)
+RANK_NAMES = ["model_rank0.pt", "rank_0.pth", "model_tp_rank_00.pt", "weights.part-0.pt", "checkpoint_tp0.pt"]
+
+
+def cut_by_rows(model: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Rank 0 of 2, as the layers of tensor parallelism cut it."""
+    made = {}
+    for name, array in model.items():
+        axis = 1 if "o_proj" in name or "down_proj" in name or "c_proj" in name else 0
+        made[name] = array if array.ndim == 1 else np.ascontiguousarray(np.split(array, 2, axis)[0])
+    return made
+
+
+LONE: dict[str, tuple[dict[str, np.ndarray], dict[str, int], str]] = {
+    "half of the rows": (cut_by_rows(HUB), {}, "holds 32 of 64 rows of .*q_proj"),
+    "half of the rows, fused": (
+        cut_by_rows(packed_models.fused(HUB, "self_attn.query_key_value", packed_models.stacked)), {},
+        "holds 32 of 64 columns of .*o_proj",
+    ),
+    "half of the MLP alone": (
+        HUB | {n: cut_by_rows(HUB)[n] for n in HUB if ".mlp." in n},
+        {"intermediate_size": packed_models.UNITS, "hidden_size": packed_models.WIDTH},
+        "holds 48 of 96 rows of .*gate_proj",
+    ),
+    "half of the tokens": (
+        HUB | {"model.embed_tokens.weight": HUB["model.embed_tokens.weight"][:48]}, {"vocab_size": 96},
+        "holds 48 of 96 rows of .*embed_tokens",
+    ),
+    "the first layers": (
+        {n: a for n, a in HUB.items() if "layers.1." not in n and n != "model.norm.weight"}, {},
+        "lacks what comes behind its layers",
+    ),
+    "the first layers, by the config": (
+        {n: a for n, a in HUB.items() if "layers.1." not in n}, {"num_hidden_layers": 2, "hidden_size": 64},
+        "lacks layer 1",
+    ),
+    "the last layers": (
+        {n: a for n, a in HUB.items() if "layers.0." not in n and "embed" not in n}, {}, "lacks layer 0"
+    ),
+    "every other layer": (
+        {n: a for n, a in HUB.items() if "layers.0." not in n}, {}, "lacks layer 0"
+    ),
+    "layers without embeddings": (
+        {n: a for n, a in HUB.items() if "embed" not in n}, {}, "lacks what comes before its layers"
+    ),
+}  # fmt: skip
+
+
+class TestALoneRank:
+    @pytest.mark.parametrize("name", RANK_NAMES)
+    @pytest.mark.parametrize("case", LONE)
+    def test_a_part_is_refused_and_what_it_lacks_is_named(self, case: str, name: str, tmp_path: Path) -> None:
+        arrays, config, said = LONE[case]
+        self.write(tmp_path / name, arrays)
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        for path in (tmp_path / name, tmp_path):
+            refused(path, f"is rank 0, by its name, and {said}.*: one part of a model")
+
+    @pytest.mark.parametrize("name", RANK_NAMES)
+    def test_the_whole_model_that_the_first_rank_saved_is_read(self, name: str, tmp_path: Path) -> None:
+        config = {"num_hidden_layers": 2, "hidden_size": 64, "intermediate_size": 96, "vocab_size": 96}
+        for settings in ({}, config, {"num_attention_heads": 4, "head_dim": 16}):
+            (tmp_path / "config.json").write_text(json.dumps(settings))
+            self.write(tmp_path / name, HUB)
+            assert equal(tmp_path / name, HUB)
+            assert equal(tmp_path, HUB)
+
+    def test_fewer_queries_than_the_model_is_wide_are_none_missing_if_the_config_says_so(self, tmp_path: Path) -> None:
+        few = {n: a for n, a in cut_by_rows(HUB).items() if "_proj" in n and "self_attn" in n}
+        self.write(tmp_path / "model_rank0.pt", HUB | few)
+        (tmp_path / "config.json").write_text(json.dumps({"num_attention_heads": 4, "head_dim": 8, "hidden_size": 64}))
+        assert equal(tmp_path, HUB | few)
+
+    def test_convolutional_nets_and_adapters_with_a_rank_in_their_name_are_read(self, tmp_path: Path) -> None:
+        self.write(tmp_path / "resnet_rank5.pt", ARRAYS)
+        assert equal(tmp_path / "resnet_rank5.pt", ARRAYS)
+
+    def write(self, path: Path, arrays: Mapping[str, np.ndarray]) -> Path:
+        storages = Storages()
+        return write_zip(path, ordered_dict({n: storages.tensor(a) for n, a in arrays.items()}), storages)
 
 
 class TestDistributedTensors:

@@ -170,6 +170,23 @@ UNREAD: dict[str, dict[str, np.ndarray]] = {
         "W_q": np.ones((OUT, IN // 2), np.uint8), "scale": np.ones((OUT, 1), np.float16),
         "zero": np.ones((OUT, 1), np.float16),
     },
+    "HQQ without its shape, or with quantised zeros": {
+        "W_q": np.ones((OUT, IN // 2), np.uint8), "scale": np.ones((OUT, 1), np.float16),
+        "zero_q": np.ones((OUT, 1), np.uint8), "shape": np.array([OUT, IN]),
+    },
+    "HQQ with quantised scales": {
+        "W_q": np.ones((OUT, IN // 2), np.uint8), "scale_q": np.ones((OUT, 1), np.uint8),
+        "zero": np.ones((OUT, 1), np.float16), "shape": np.array([OUT, IN]),
+    },
+    "HQQ in a pickle, whose numbers lie beside its tensors": {
+        "W_q": np.ones((OUT // 2, IN), np.uint8), "meta.scale": np.ones((OUT, 1), np.float16),
+        "meta.zero_q": np.ones((OUT, 1), np.uint8), "meta.meta_zero.scale": np.ones(1, np.float16),
+        "meta.meta_zero.zero": np.ones(1, np.float16),
+    },
+    "HQQ in a pickle, with quantised scales": {
+        "W_q": np.ones((OUT // 2, IN), np.uint8), "meta.scale_q": np.ones((OUT, 1), np.uint8),
+        "meta.zero": np.ones((OUT, 1), np.float16), "meta.meta_scale.scale": np.ones(1, np.float16),
+    },
 }  # fmt: skip
 
 
@@ -184,9 +201,11 @@ class TestUnread:
             open_checkpoint(write_arrays(tmp_path / "m", stored, {}))
         assert error.value.exit_code == 12
 
-    def test_a_quantisation_that_nothing_here_knows(self, tmp_path: Path) -> None:
-        stored = {"a.secret": np.ones((OUT, IN), np.uint8), "embed.weight": np.ones((IN, OUT), np.float32)}
-        folder = write_arrays(tmp_path / "m", stored, {"quantization_config": {"quant_method": "unheard-of"}})
+    @pytest.mark.parametrize("key", ["quantization_config", "quantization", "compression_config"])
+    @pytest.mark.parametrize("kind", [np.uint8, np.int8, np.int32])
+    def test_a_quantisation_that_nothing_here_knows(self, kind: type[np.integer], key: str, tmp_path: Path) -> None:
+        stored = {"a.secret": np.ones((OUT, IN), kind), "embed.weight": np.ones((IN, OUT), np.float32)}
+        folder = write_arrays(tmp_path / "m", stored, {key: {"quant_method": "unheard-of"}})
         with pytest.raises(UnsupportedFormat, match="unread, 50% of the parameters: packed as unheard-of"):
             open_checkpoint(folder)
         plain = open_checkpoint(write_arrays(tmp_path / "n", stored, {}))

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, TensorSpec, deserialize, serialize
 
 from lineage.checkpoints import open_checkpoint
 from lineage.checkpoints.io.views import EMPTY
-from lineage.errors import CheckpointError, Malformed, UnsupportedDtype
+from lineage.errors import CheckpointError, Malformed, UnsupportedDtype, UnsupportedFormat
 from lineage.types.facts.exclusions import NotAWeight, UnreadType
 from tests.checkpoint_files import header_file, safetensors_bytes, same_bits, whole
 
@@ -129,13 +129,20 @@ def test_a_dtype_of_the_future_is_named(tmp_path: Path) -> None:
 
 
 def test_one_tensor_of_such_a_dtype_does_not_hide_the_others(tmp_path: Path) -> None:
-    header = {**one("F32", [4], 16), "x": {"dtype": "F2", "shape": [4], "data_offsets": [16, 17]}}
-    opened = open_checkpoint(header_file(tmp_path / "net.safetensors", header, bytes(17)))
+    header = {**one("F32", [8], 32), "x": {"dtype": "F2", "shape": [4], "data_offsets": [32, 33]}}
+    opened = open_checkpoint(header_file(tmp_path / "net.safetensors", header, bytes(33)))
     assert [view.name for view in opened.tensors] == ["w"]
     assert opened.left_out == (("x", UnreadType("F2")),)
-    hole = {**header, "x": {**header["x"], "data_offsets": [17, 18]}}
+    assert opened.unread == 4  # of twelve, so that shares are of the whole model
+    hole = {**header, "x": {**header["x"], "data_offsets": [33, 34]}}
     with pytest.raises(Malformed, match="leaves a hole"):
-        open_checkpoint(header_file(tmp_path / "net.safetensors", hole, bytes(18)))
+        open_checkpoint(header_file(tmp_path / "net.safetensors", hole, bytes(34)))
+
+
+def test_half_of_a_model_in_such_a_dtype_is_no_model(tmp_path: Path) -> None:
+    header = {**one("F32", [4], 16), "x": {"dtype": "F2", "shape": [4], "data_offsets": [16, 17]}}
+    with pytest.raises(UnsupportedFormat, match=r"unread, 50% of the parameters: dtype 'F2'"):
+        open_checkpoint(header_file(tmp_path / "net.safetensors", header, bytes(17)))
 
 
 @pytest.mark.parametrize("name", ["\x1b[2Jw", "a\nb", "\ud800", "n" * 2000], ids=["escape", "line", "half", "long"])

@@ -148,9 +148,10 @@ class TestTypes:
         tensor.arguments[0].identity = (identity[0], Glob("torch", "QUInt4x2Storage"), *identity[2:])
         with pytest.raises(UnsupportedDtype, match=r"torch\.QUInt4x2Storage"):
             opened(tmp_path, {"w": tensor}, storages)
-        checkpoint = opened(tmp_path, {"w": tensor, "v": storages.tensor(np.ones(4, np.float32))}, storages)
+        checkpoint = opened(tmp_path, {"w": tensor, "v": storages.tensor(np.ones(12, np.float32))}, storages)
         assert [view.name for view in checkpoint.tensors] == ["v"]
         assert checkpoint.left_out == (("w", UnreadType("torch.QUInt4x2Storage")),)
+        assert checkpoint.unread == 4
 
     def test_numpy_and_meta_values_are_left_out(self, tmp_path: Path) -> None:
         storages = Storages()

@@ -88,9 +88,11 @@ def test_a_pruned_vocabulary_with_own_tokens_comes_from_the_one_that_has_the_oth
     assert (found.relation, found.parent, found.basis) == ("extended", "b", "subset")
 
 
-def test_another_order_is_reordered_without_a_direction(sketched):
+@pytest.mark.parametrize("way", ["shuffled", "backwards", "sorted"])
+def test_another_order_is_reordered_without_a_direction(way, sketched):
     shuffled = [BASE[i] for i in np.random.default_rng(6).permutation(len(BASE))]
-    found = both_ways(sketched(BASE), sketched(shuffled))
+    others = {"shuffled": shuffled, "backwards": BASE[::-1], "sorted": sorted(BASE)}
+    found = both_ways(sketched(BASE), sketched(others[way]))
     assert (found.relation, found.parent) == ("reordered", None)
 
 

@@ -55,12 +55,20 @@ def _bits_set(_: tuple[int, ...], parts: _Shapes) -> int:
     return 8 * math.prod(parts["bitmask"])
 
 
+def _hqq_pickled(codes: tuple[int, ...], parts: _Shapes) -> int:
+    """A scale for each row of the grid where there are more scales than rows of words, else two codes to a word."""
+    scales = math.prod(parts["meta.scale"])
+    return max(scales, 2 * codes[0]) * codes[-1] if scales >= codes[0] else 2 * math.prod(codes)
+
+
 def _tiles(codes: tuple[int, ...], _: _Shapes) -> int:
     return 256 * math.prod(codes[:2])
 
 
 _ROTATED = "SV codebook_id Wscale"
 _SMOOTHED = "smooth smooth_orig smooth_factor smooth_factor_orig lora_down lora_up proj_down proj_up wcscales wtscale"
+_NESTED = ("meta.zero", "meta.scale", "meta.zero_q", "meta.scale_q", "meta.meta_zero", "meta.meta_scale")
+_HQQ_PICKLED = " ".join([*_NESTED, *(f"{one}.{part}" for one in _NESTED[4:] for part in ("scale", "zero"))])
 _HQQ = "scale zero zero_q scale_q nbits shape group_size axis"
 PACKINGS = (
     Packing("EXL2", "q_weight", "q_scale", "q_scale_max q_groups q_perm q_invperm q_group_map", _exl2),
@@ -76,6 +84,8 @@ PACKINGS = (
     Packing("compressed-tensors 2:4", "compressed", "bitmask", "shape row_offsets", _bits_set),
     Packing("HQQ without its shape, or with quantised zeros", "W_q", "scale", _HQQ, _all(2)),
     Packing("HQQ with quantised scales", "W_q", "scale_q", _HQQ, _all(2)),
+    Packing("HQQ in a pickle, whose numbers lie beside its tensors", "W_q", "meta.scale", _HQQ_PICKLED, _hqq_pickled),
+    Packing("HQQ in a pickle, with quantised scales", "W_q", "meta.scale_q", _HQQ_PICKLED, _all(2)),
     Packing("quanto without its shape", "weight._data._data", "weight._scale", "weight._shift", _all(2)),
 )
 

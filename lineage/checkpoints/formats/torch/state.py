@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -95,9 +96,10 @@ def viewed(path: Path, format_: str, named: Named, view: Callable[[str, Tensor],
         try:
             found = _view(path, name, tensor, view)
         except UnsupportedDtype as error:
-            found, unknown = Unread(UnreadType(_unknown_kind(tensor))), unknown or error
+            found, unknown = Unread(UnreadType(_unknown_kind(tensor)), math.prod(tensor.shape)), unknown or error
         if isinstance(found, Unread):
             left_out.append((name, found.reason))
+            unread += [(found.reason, found.count)] if found.count else []
         elif isinstance(tensor, Tensor) and tensor.cut is not None and tensor.cut.offsets is not None:
             pieces.append(Piece(found, tensor.cut.offsets, tensor.cut.shape))
         else:

@@ -75,10 +75,10 @@ class TestHub:
         write_torch(tmp_path, weights(2))
         hub({"org/net": tmp_path})
         assert open_checkpoint("hf:org/net").format == "torch"
-        (tmp_path / "one.safetensors").write_bytes(safetensors_bytes(weights()))
+        (tmp_path / "net.safetensors").write_bytes(safetensors_bytes(weights()))
         assert open_checkpoint("hf:org/net").format == "safetensors"
         (tmp_path / "two.safetensors").write_bytes(safetensors_bytes(weights()))
-        assert "several models (one.safetensors, two.safetensors)" in refused("hf:org/net", UnsupportedFormat)
+        assert "several models (net.safetensors, two.safetensors)" in refused("hf:org/net", UnsupportedFormat)
 
     def test_a_sub_folder_with_the_only_weights_and_one_that_is_named(self, tmp_path: Path, hub: StartHub) -> None:
         for name in ("unet", "vae"):
