@@ -213,6 +213,7 @@ def _decode(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Checkpoi
     cursor = _Cursor(arrays)
     tensors = tuple(_tensor(entry, cursor) for entry in header["tensors"])
     cursor.finish()
+    require_possible(tensors)
     if content_id(tensors, header["depth"]) != header["id"]:
         raise ValueError("its id does not belong to its digests")
     return CheckpointSketch(
@@ -264,7 +265,7 @@ def _tensor(entry: dict[str, Any], cursor: _Cursor) -> TensorSketch:
     whole = entry["digest"] is not None
     stats = _stats(entry["stats"])
     left_out = None if reason is None else read(str(reason))
-    made = TensorSketch(
+    return TensorSketch(
         name=str(entry["name"]),
         shape=stored,
         dtype=str(entry["dtype"]),
@@ -286,8 +287,6 @@ def _tensor(entry: dict[str, Any], cursor: _Cursor) -> TensorSketch:
         minhash=cursor.take("minhash", 1)[0] if entry["minhash"] else None,
         moments=cursor.take("moments", 1)[0] if whole else None,
     )
-    require_possible(made)
-    return made
 
 
 def _units(length: int, cursor: _Cursor) -> Units:
