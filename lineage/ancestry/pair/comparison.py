@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from lineage.ancestry.pair.changes import EQUAL, Change, change
+from lineage.ancestry.pair.changes import EQUAL, Change, classified
 from lineage.ancestry.pair.cues import Compared, experts
 from lineage.ancestry.pair.direction import direction, heard
 from lineage.ancestry.pair.disguised import seen_through
@@ -126,8 +126,9 @@ def left_out(sketch: CheckpointSketch) -> tuple[Excluded, ...]:
 
 
 def _changes(matched: Match) -> Changes:
-    held = [(m, *matched.sides(m)) for m in matched.tensors]
-    return [(m, _in_order(change(a, b, m), m, matched.reordered)) for m, a, b in held if a.part.excluded is None]
+    held = [(m, a, b) for m in matched.tensors for a, b in [matched.sides(m)] if a.part.excluded is None]
+    found = zip(held, classified(held), strict=True)
+    return [(m, _in_order(one, m, matched.reordered)) for (m, _, _), one in found]
 
 
 def _in_order(found: Change, held: TensorMatch, reordered: Collection[str]) -> Change:
