@@ -21,8 +21,6 @@ from lineage.match.equal_content import hold_the_same
 from lineage.match.pair_tests import pair_tests
 from lineage.match.pairing import LOG10_ALPHA
 from lineage.match.repeated_heads import without_repeats
-from lineage.match.row_layouts import attention_orders, gate_orders
-from lineage.match.row_orders import FacingRows, best_order
 from lineage.match.row_stacks import Places, at_common_rows, joined_sketch, row_stack, turned
 from lineage.match.tails import normal_quantile
 from lineage.match.values import MIN_DISTINCT
@@ -161,6 +159,11 @@ def _chosen_order(
     """Where the query's rows lie in the reference's order, by values; None where they lie as they are."""
     open_ = [(left, right) for left, right in held.values() if not _are_equal(left.weights, right.weights)]
     related = _related(open_[:: max(1, len(open_) // _TRIED)], tried=len(a.tensors) * len(b.tensors) * models)
+    if not related:
+        return None
+    from lineage.match.row_layouts import attention_orders, gate_orders  # models without relatives do not wait for them
+    from lineage.match.row_orders import FacingRows, best_order
+
     stacks = [(row_stack(left.weights), row_stack(right.weights)) for left, right in related]
     pairs = [FacingRows(x, y) for x, y in stacks if x is not None and y is not None]
     if not pairs:

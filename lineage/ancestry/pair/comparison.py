@@ -9,7 +9,6 @@ from dataclasses import replace
 from lineage.ancestry.pair.changes import EQUAL, Change, classified
 from lineage.ancestry.pair.cues import Compared, experts
 from lineage.ancestry.pair.direction import direction, heard
-from lineage.ancestry.pair.disguised import seen_through
 from lineage.ancestry.pair.drift import Changes, probability
 from lineage.ancestry.pair.findings import findings
 from lineage.ancestry.pair.inherited import inherited
@@ -26,7 +25,9 @@ from lineage.types import (
     CheckpointSketch,
     Comparison,
     ComponentFinding,
+    Cue,
     Direction,
+    Evidence,
     Excluded,
     Relation,
     TensorMatch,
@@ -49,7 +50,7 @@ def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
     components = tuple(_component(matched, name, word, changes, (role, basis)) for name, word in words.items())
     if facing(a, b) is not a:
         components = _with_copies(components, a)
-    components, evidence, hidden = seen_through(a, b, components, matched.overall)
+    components, evidence, hidden = _seen_through(a, b, components, matched.overall)
     if hidden:
         cues = (*hidden, *cues)
         role, basis = direction(cues)
@@ -77,6 +78,16 @@ def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
         excluded=excluded(a),
         cues=cues if found else (),
     )
+
+
+def _seen_through(
+    a: CheckpointSketch, b: CheckpointSketch, components: tuple[ComponentFinding, ...], overall: Evidence
+) -> tuple[tuple[ComponentFinding, ...], Evidence, tuple[Cue, ...]]:
+    if not (a.neurons and b.neurons):
+        return components, overall, ()
+    from lineage.ancestry.pair.disguised import seen_through  # a model without neurons does not wait for disguises
+
+    return seen_through(a, b, components, overall)
 
 
 def _basis(
