@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 Path = tuple[str, ...]
 
@@ -20,6 +21,7 @@ _LEAVES = frozenset(
     | {"qweight", "qzeros", "scales", "g_idx", "weight_scale", "weight_scale_inv", "input_scale", "absmax"}
 )
 _MAX_DIGITS = 9
+_KNOWN = 1 << 14  # names: models of one library have the same
 _PARAMETER_OF = re.compile(r"^(.+)_(weight|bias)$")
 _NUMBERED = re.compile(r"^(layer|block|h)_(\d+)$")
 
@@ -70,6 +72,7 @@ def is_number(token: str) -> bool:
     return token.isascii() and token.isdigit() and len(token) < _MAX_DIGITS
 
 
+@lru_cache(maxsize=_KNOWN)
 def stack_index(module: Path) -> int | None:
     """Where in a module path the layer number stands, or None.
 
@@ -90,6 +93,7 @@ def shared_prefix(paths: Sequence[Path]) -> int:
     return next((i for i in range(max(shortest, 0)) if first[i] != last[i]), max(shortest, 0))
 
 
+@lru_cache(maxsize=_KNOWN)
 def _tokens(name: str) -> Path:
     tokens: list[str] = []
     for token in name.replace("/", ".").split("."):

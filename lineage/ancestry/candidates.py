@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 
-from lineage.match.disguise import SUGGESTIVE
+from lineage.match.cache import remembered
 from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.adapters import kind_of
 from lineage.sketch.search_codes import asked_codes, nearest_stranger, surprise, turned_codes
@@ -16,6 +16,8 @@ NEAREST = 16  # by all that votes, and by components
 LEAST = 8  # that are compared though none is nearer than a stranger: a search may not see what a comparison does
 NEAREST_NETWORKS = 8  # by what neurons do to the tokens
 _CODES = 4  # of a model, as most have three components
+
+_asked = remembered(asked_codes)  # of each index that is searched
 
 
 def candidates(query: CheckpointSketch, index: Index) -> list[str]:
@@ -30,7 +32,7 @@ def candidates(query: CheckpointSketch, index: Index) -> list[str]:
         for model, _ in holders:
             votes[model] = votes.get(model, 0.0) + 1.0
     beyond = nearest_stranger(_CODES * index.count(kind))
-    straight = index.nearest(asked_codes(query), kind, NEAREST)
+    straight = index.nearest(_asked(query), kind, NEAREST)
     open_ones = {i for i, row in enumerate(straight["component"]) if not _beyond("component", row, beyond)}
     turned = index.nearest(turned_codes(query, open_ones), kind, NEAREST)
     for model, score in (found for near in (straight, turned) for row in near["tensor"] for found in row):
@@ -38,13 +40,22 @@ def candidates(query: CheckpointSketch, index: Index) -> list[str]:
     by_vote = sorted(votes, key=lambda model: (-votes[model], model))
     of_kind = {record.id for record in index.records(by_vote[: 2 * NEAREST]) if kind_of(record) == kind}
     voted = [model for model in by_vote if model in of_kind][:NEAREST]
-    alike = [model for row in straight["network"] for model, score in row[:NEAREST_NETWORKS] if score > SUGGESTIVE]
+    alike = _alike(straight["network"])
     parts: list[tuple[SearchCue, Near]] = [("component", row) for row in straight["component"]]
     parts += [("component", row) for row in turned["component"]] + [("rows", row) for row in straight["rows"]]
     related = _in_turn([_beyond(cue, row, beyond) for cue, row in parts])
     found = list(dict.fromkeys([*voted, *related[:NEAREST], *alike]))
     others = [model for model in _in_turn([row for _, row in parts]) if model not in found]
     return found + others[: max(0, LEAST - len(found))]
+
+
+def _alike(networks: Sequence[Near]) -> list[str]:
+    """The nearest by networks, as far as these suggest anything."""
+    if not networks:
+        return []
+    from lineage.match.disguise import SUGGESTIVE  # a model without neurons does not wait for disguises
+
+    return [model for row in networks for model, score in row[:NEAREST_NETWORKS] if score > SUGGESTIVE]
 
 
 def _beyond(cue: SearchCue, row: Near, least: float) -> Near:

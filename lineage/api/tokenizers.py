@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from lineage import sketch
 from lineage.api.indexes import indexes
 from lineage.api.witnesses import nearest
 from lineage.checkpoints import is_remote, shown
 from lineage.errors import UnsupportedFormat
-from lineage.sketch import is_sketch_file, is_tokenizer_file, read_sketch, read_tokenizer, sketch_tokenizer
 from lineage.types import TokenizerComparison, TokenizerSketch
 
 
@@ -18,8 +18,10 @@ def is_tokenizer(source: str | Path) -> bool:
 
     Of an address, the name tells. Raises CheckpointError for a folder that cannot be listed.
     """
-    if is_tokenizer_file(source) or is_sketch_file(source):
-        return is_tokenizer_file(source)
+    if sketch.is_sketch_file(source):
+        return False
+    if sketch.is_tokenizer_file(source):
+        return True
     from lineage.checkpoints.tokenizers import is_tokenizer_alone
 
     return is_tokenizer_alone(source)
@@ -30,16 +32,16 @@ def tokenizer(source: str | Path) -> TokenizerSketch:
 
     Raises UnsupportedFormat where there is none, CheckpointError, SketchMismatch.
     """
-    if not is_remote(source) and is_tokenizer_file(source):
-        return replace(read_tokenizer(source), path=str(source))
-    if not is_remote(source) and is_sketch_file(source):
-        found = read_sketch(source).tokenizer
+    if not is_remote(source) and sketch.is_tokenizer_file(source):
+        return replace(sketch.read_tokenizer(source), path=str(source))
+    if not is_remote(source) and sketch.is_sketch_file(source):
+        found = sketch.read_sketch(source).tokenizer
         if found is None:
             raise UnsupportedFormat(source, "is a sketch without a tokenizer: make it again where the tokenizer is")
         return replace(found, path=str(source))
     from lineage.checkpoints.tokenizers import open_tokenizer
 
-    return sketch_tokenizer(open_tokenizer(source))
+    return sketch.sketch_tokenizer(open_tokenizer(source))
 
 
 def compare_tokenizer_files(a: str | Path, b: str | Path) -> TokenizerComparison:

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.match.pairing import pair_test
+from lineage.match.pair_tests import pair_test
 from lineage.match.permutation import POWER_Z, PermutationTest
 from lineage.match.tails import log10_factorial, log10_normal, log10_poisson, normal_quantile
 from lineage.match.values import agreements, common_values

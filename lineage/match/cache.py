@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from threading import Lock
-from typing import TypeVar
+from typing import Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from lineage.types import CheckpointSketch, TensorSketch
@@ -33,13 +34,39 @@ def remembered(compute: Callable[[Whole], Fact]) -> Callable[[Whole], Fact]:
     return recall
 
 
+class Together(Generic[Whole, Fact]):
+    """A decorator as `remembered`, of a function that computes a fact of many objects at once, in their order."""
+
+    def __init__(self, compute: Callable[[Sequence[Whole]], Iterable[Fact]]) -> None:
+        self._compute = compute
+        self._known: WeakKeyDictionary[Whole, Fact] = WeakKeyDictionary()
+
+    def __call__(self, of: Whole) -> Fact:
+        """The fact of one object."""
+        try:
+            return self._known[of]
+        except KeyError:
+            return self.of([of])[0]
+
+    def of(self, many: Iterable[Whole]) -> list[Fact]:
+        """The fact of each, those that are not known computed together."""
+        wanted = list(many)
+        found = {one: self._known[one] for one in wanted if one in self._known}
+        new = [one for one in dict.fromkeys(wanted) if one not in found]
+        if new:
+            made = dict(zip(new, self._compute(new), strict=True))
+            self._known.update(made)
+            found |= made
+        return [found[one] for one in wanted]
+
+
 @remembered
 def by_name(sketch: CheckpointSketch) -> Mapping[str, TensorSketch]:
     """The tensors of a model by their names."""
     return {tensor.name: tensor for tensor in sketch.tensors}
 
 
-class Latest(dict[Key, Fact]):
+class Latest(OrderedDict[Key, Fact]):
     """A dictionary of at most `most` entries, those longest out of use going first: for facts too large for all."""
 
     def __init__(self, most: int) -> None:
@@ -51,7 +78,7 @@ class Latest(dict[Key, Fact]):
         """Put some in, or say that they are in use."""
         with self._changing:
             for key, fact in facts:
-                self.pop(key, None)
                 self[key] = fact
+                self.move_to_end(key)
             while len(self) > self.most:
-                del self[next(iter(self))]
+                self.popitem(last=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +11,13 @@ from numpy.typing import NDArray
 
 from lineage.match.axes import shared_label
 from lineage.match.cache import remembered
-from lineage.match.pairing import LOG10_ALPHA, Pair, pair_z
+from lineage.match.pair_tests import pair_tests
+from lineage.match.pairing import LOG10_ALPHA, Pair
 from lineage.match.tails import log10_poisson, normal_quantile
 from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.family import CODE_BITS, CODE_FAMILIES, PERMUTATIONS
 from lineage.sketch.layouts import SAME_SUM, same_sums
+from lineage.sketch.stacks import by_kind
 from lineage.types import CheckpointSketch, TensorSketch
 
 
@@ -62,20 +65,20 @@ def find_reordered(a: CheckpointSketch, b: CheckpointSketch, pairs: list[Pair], 
     by_query = {p.a: p for p in pairs}
     explained = normal_quantile(LOG10_ALPHA)
     alpha = LOG10_ALPHA - np.log10(max(1, len(a.tensors) * len(b.tensors) * models))
-    for i, tensor in enumerate(a.tensors):
-        if tensor.minhash is None or tensor.part.excluded is not None:
-            continue
-        known = by_query.get(i)
-        if known and (pair_z(tensor, b.tensors[known.b], known.transposed) or 0.0) > explained:
-            continue
-        for j in _suggested(tensor, _codes(b)):
-            if _holds_the_same(tensor, b.tensors[j], float(alpha)):
+    rows = [i for i, t in enumerate(a.tensors) if t.minhash is not None and t.part.excluded is None]
+    known = [(i, by_query[i]) for i in rows if i in by_query]
+    tests = pair_tests([(a.tensors[i], b.tensors[pair.b], pair.transposed) for i, pair in known])
+    told = {i for (i, _), test in zip(known, tests, strict=True) if test is not None and test.z > explained}
+    for i, others in _suggested(a, [i for i in rows if i not in told], _codes(b)):
+        for j in others:
+            if _holds_the_same(a.tensors[i], b.tensors[j], float(alpha)):
                 by_query[i] = Pair(i, j, "rows")
                 break
     return sorted(by_query.values(), key=lambda p: p.a)
 
 
 _Places = NDArray[np.int64]
+_TOGETHER = 8  # tensors whose row codes are held against those of all others at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,17 +104,21 @@ def _codes(sketch: CheckpointSketch) -> _Codes:
     )
 
 
-def _suggested(tensor: TensorSketch, codes: _Codes) -> list[int]:
-    """Places, in order, of the tensors that share a row code with `tensor` or have its sum of squares."""
-    found: set[int] = set()
-    if tensor.minhash is not None and tensor.shape[1:] in codes.by_row:
-        places, hashes = codes.by_row[tensor.shape[1:]]
-        found.update(places[(hashes == tensor.minhash).any(axis=1)].tolist())
-    if tensor.moments is not None and tensor.params in codes.by_size:
-        places, moments = codes.by_size[tensor.params]
-        square = float(tensor.moments[1])
-        found.update(places[np.abs(moments[:, 1] - square) <= SAME_SUM * square].tolist())
-    return sorted(found)
+def _suggested(sketch: CheckpointSketch, places: Sequence[int], codes: _Codes) -> Iterator[tuple[int, list[int]]]:
+    """For some tensors the places, in order, of those that share a row code with it or have its sum of squares."""
+    tensors = [sketch.tensors[i] for i in places]
+    found: list[set[int]] = [set() for _ in places]
+    for some in by_kind([tensor.shape[1:] for tensor in tensors], _TOGETHER):
+        if (known := codes.by_row.get(tensors[some[0]].shape[1:])) is not None:
+            asked = np.stack([h for i in some if (h := tensors[i].minhash) is not None])
+            for row, column in np.argwhere((asked[:, None] == known[1]).any(axis=2)).tolist():
+                found[some[row]].add(int(known[0][column]))
+    for tensor, alike in zip(tensors, found, strict=True):
+        if tensor.moments is not None and tensor.params in codes.by_size:
+            others, moments = codes.by_size[tensor.params]
+            square = float(tensor.moments[1])
+            alike.update(others[np.abs(moments[:, 1] - square) <= SAME_SUM * square].tolist())
+    yield from ((i, sorted(alike)) for i, alike in zip(places, found, strict=True))
 
 
 def _holds_the_same(a: TensorSketch, b: TensorSketch, alpha: float) -> bool:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lineage.match.axes import facing
 from lineage.match.cache import by_name
 from lineage.match.containment import Containment, find_reordered, row_evidence
 from lineage.match.groups import Group, Key, Sides, groups, joined
 from lineage.match.packing import Packed, in_one_packing
-from lineage.match.pairing import LOG10_ALPHA, Pair, pair_tensors, pair_z, pairs_of_copies
-from lineage.match.permutation import POWER_Z, PermutationTest, correlation, cosine
+from lineage.match.pair_correlations import cosines, pair_correlations
+from lineage.match.pair_tests import pair_tests
+from lineage.match.pairing import LOG10_ALPHA, Pair, pair_tensors, pairs_of_copies
+from lineage.match.permutation import POWER_Z, PermutationTest
 from lineage.match.tails import log10_factorial, log10_normal, log10_poisson, normal_quantile
-from lineage.match.units import centred, common_centred, prepare, same_positions
+from lineage.match.units import prepare
 from lineage.match.unread import read_by_both
 from lineage.match.values import Agreement, agreements, common_values
-from lineage.sketch.family import MIN_UNITS
 from lineage.types import CheckpointSketch, Evidence, TensorMatch, TensorSketch
 from lineage.types.facts.exclusions import Exclusion, FixedTable, OtherOrder, Vector
 
@@ -49,11 +49,12 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A pair with its correlation and, where it may speak, its equal values and the share of rows it holds."""
+    """A pair with its correlation, the cosine of its values and, where it may speak, equal values and rows it holds."""
 
     pair: Pair
     why_not: Exclusion | None
     r: float | None
+    cosine: float | None
     values: Agreement | None = None
     rows: Containment | None = None
 
@@ -77,7 +78,7 @@ def match(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Match:
     tests = {name: groups(_sides(a, b, found)) for name, found in by_component.items()}
     components = {name: _gather((a, b), by_component[name], tests[name], hypotheses, (name,)) for name in names}
     overall = _gather((a, b), measured, joined(tests.values()), hypotheses, names, unread=a.unread)
-    described = tuple(_describe(a, b, one) for one in measured)
+    described = tuple(_described(a, b, measured))
     is_copy = copied is not None
     named = by_name(a), by_name(b)
     return Match(a, b, tuple(pairs), described, components, overall, is_copy, packed.reordered, *named)
@@ -149,21 +150,6 @@ def why_not(a: TensorSketch, b: TensorSketch) -> Exclusion | None:
     return None
 
 
-def pair_correlation(a: TensorSketch, b: TensorSketch, transposed: bool) -> float | None:
-    """Pearson r of two tensors: from unit vectors where there are enough, else from the sampled values."""
-    left, right = centred(a, 0), centred(b, facing(0, transposed))
-    if left is not None and right is not None:
-        if same_positions(left.index, right.index):
-            if len(left.index) >= MIN_UNITS:
-                return cosine(float(left.flat @ right.flat), left.norm * right.norm)
-        else:
-            rows = common_centred(a, b, facing(0, transposed))
-            if len(rows[0]) >= MIN_UNITS:
-                return correlation(*rows)
-    x, y = common_values(a, b, transposed)
-    return correlation(x - x.mean(), y - y.mean()) if x.size > 2 else None
-
-
 def _sides(a: CheckpointSketch, b: CheckpointSketch, measured: Sequence[Measured]) -> list[Sides]:
     used = [m.pair for m in measured if m.why_not is None]
     return [(a.tensors[p.a], b.tensors[p.b], p.transposed) for p in used]
@@ -188,48 +174,54 @@ def _min_detectable(tests: Sequence[PermutationTest], correction: float) -> floa
 
 
 def _measured(a: CheckpointSketch, b: CheckpointSketch, pairs: Sequence[Pair]) -> list[Measured]:
-    sides = [(a.tensors[pair.a], b.tensors[pair.b]) for pair in pairs]
+    sides = [(a.tensors[pair.a], b.tensors[pair.b], pair.transposed) for pair in pairs]
     reasons = [
         why_not(left, right) or (OtherOrder() if pair.how == "rows" else None)
-        for pair, (left, right) in zip(pairs, sides, strict=True)
+        for pair, (left, right, _) in zip(pairs, sides, strict=True)
     ]
+    values = [common_values(*one) for one in sides]
     used = [i for i, reason in enumerate(reasons) if reason is None]
-    values = [common_values(*sides[i], pairs[i].transposed) for i in used]
-    counted = agreements(values, [min(t.stats.distinct for t in sides[i]) for i in used])
+    counted = agreements([values[i] for i in used], [min(t.stats.distinct for t in sides[i][:2]) for i in used])
     by_place = dict(zip(used, counted, strict=True))
     return [
         Measured(
             pair,
             reason,
-            pair_correlation(left, right, pair.transposed),
+            r,
+            cosine,
             by_place.get(i),
             row_evidence(left, right) if reason == OtherOrder() else None,
         )
-        for i, (pair, (left, right), reason) in enumerate(zip(pairs, sides, reasons, strict=True))
+        for i, (pair, (left, right, _), reason, r, cosine) in enumerate(
+            zip(pairs, sides, reasons, pair_correlations(sides), cosines(values), strict=True)
+        )
     ]
 
 
-def _describe(a: CheckpointSketch, b: CheckpointSketch, measured: Measured) -> TensorMatch:
-    pair, r = measured.pair, measured.r
-    left, right = a.tensors[pair.a], b.tensors[pair.b]
-    x, y = common_values(left, right, pair.transposed)
-    z: float | None = None
-    if len(left.shape) == 1 and r is not None:
-        z = r * math.sqrt(x.size - 1)
-    elif measured.why_not is None:
-        z = pair_z(left, right, pair.transposed)
-    return TensorMatch(
-        a=left.name,
-        b=right.name,
-        role=left.part.role,
-        component=left.part.component,
-        layers=(left.part.layer, right.part.layer),
-        shape=left.shape,
-        how=pair.how,
-        transposed=pair.transposed,
-        r=r,
-        cosine=correlation(x, y),
-        z=z,
-        used=measured.why_not is None,
-        why_not=measured.why_not,
+def _described(a: CheckpointSketch, b: CheckpointSketch, measured: Sequence[Measured]) -> Iterator[TensorMatch]:
+    tests = pair_tests(
+        [(a.tensors[m.pair.a], b.tensors[m.pair.b], m.pair.transposed) for m in measured if m.why_not is None]
     )
+    tested = iter(tests)
+    for one in measured:
+        pair = one.pair
+        left, right = a.tensors[pair.a], b.tensors[pair.b]
+        test = next(tested) if one.why_not is None else None
+        z = None if test is None else test.z
+        if len(left.shape) == 1 and one.r is not None:
+            z = one.r * math.sqrt(common_values(left, right, pair.transposed)[0].size - 1)
+        yield TensorMatch(
+            a=left.name,
+            b=right.name,
+            role=left.part.role,
+            component=left.part.component,
+            layers=(left.part.layer, right.part.layer),
+            shape=left.shape,
+            how=pair.how,
+            transposed=pair.transposed,
+            r=one.r,
+            cosine=one.cosine,
+            z=z,
+            used=one.why_not is None,
+            why_not=one.why_not,
+        )

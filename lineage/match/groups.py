@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from lineage.match.axes import facing, shared_label
 from lineage.match.permutation import PermutationTest, standardised_trace
-from lineage.match.units import Ready, both_ready
+from lineage.match.units import Ready, facing_ready
 from lineage.sketch.family import MIN_UNITS
 from lineage.types import TensorSketch
+
+_TOGETHER = 16  # members of a group in one product: they stay in the processor's cache
 
 Key = tuple[str, int]
 Sides = tuple[TensorSketch, TensorSketch, bool]
@@ -43,13 +45,16 @@ def groups(pairs: Iterable[Sides]) -> dict[Key, Group]:
     together. That is one of the relabellings under which nothing changes, so the test stays exact, and it stays so for
     models whose layers or experts are copies of one another, whose tests, one by one, would be one test counted often.
     """
+    labelled = [
+        (label, (a, axis, b, facing(axis, transposed)))
+        for a, b, transposed in pairs
+        for axis in (0, 1)
+        if (label := shared_label(a.part, b.part, axis, transposed)) is not None
+    ]
     members: dict[Key, list[tuple[Ready, Ready]]] = defaultdict(list)
-    for a, b, transposed in pairs:
-        for axis in (0, 1):
-            label = shared_label(a.part, b.part, axis, transposed)
-            both = None if label is None else both_ready(a, axis, b, facing(axis, transposed))
-            if label is not None and both is not None and len(both[0].index) >= MIN_UNITS:
-                members[_unnumbered(label), len(both[0].index)].append(both)
+    for (label, _), both in zip(labelled, facing_ready([sides for _, sides in labelled]), strict=True):
+        if both is not None and len(both[0].positions) >= MIN_UNITS:
+            members[_unnumbered(label), len(both[0].positions)].append(both)
     return {key: _added(found) for key, found in members.items()}
 
 
@@ -68,10 +73,14 @@ def joined(parts: Iterable[Mapping[Key, Group]]) -> dict[Key, Group]:
 
 
 def _added(members: Sequence[tuple[Ready, Ready]]) -> Group:
-    left = np.concatenate([a.rows for a, _ in members], axis=1)
-    right = np.concatenate([b.rows for _, b in members], axis=1)
+    units = len(members[0][0].positions)
+    agreement = np.zeros((units, units), np.float32)
+    for start in range(0, len(members), _TOGETHER):
+        some = members[start : start + _TOGETHER]
+        left, right = (np.concatenate([both[side].rows for both in some], axis=1) for side in (0, 1))
+        agreement += left @ right.T
     return Group(
-        left @ right.T,
+        agreement,
         np.square([a.norms for a, _ in members]).sum(axis=0),
         np.square([b.norms for _, b in members]).sum(axis=0),
     )

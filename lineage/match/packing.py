@@ -19,10 +19,9 @@ from lineage.match.blocks import EXPERT, expert_of
 from lineage.match.cache import remembered
 from lineage.match.equal_content import hold_the_same
 from lineage.match.expert_numbers import ExpertPlace, in_one_numbering
-from lineage.match.pairing import LOG10_ALPHA, pair_z
+from lineage.match.pair_tests import pair_tests
+from lineage.match.pairing import LOG10_ALPHA
 from lineage.match.repeated_heads import without_repeats
-from lineage.match.row_layouts import attention_orders, gate_orders
-from lineage.match.row_orders import FacingRows, best_order
 from lineage.match.row_stacks import Places, at_common_rows, joined_sketch, row_stack, turned
 from lineage.match.tails import normal_quantile
 from lineage.match.values import MIN_DISTINCT
@@ -169,9 +168,13 @@ def _chosen_order(
 ) -> Places | None:
     """Where the query's rows lie in the reference's order, by values; None where they lie as they are."""
     open_ = [(left, right) for left, right in held.values() if not _are_equal(left.weights, right.weights)]
-    looked_at = open_[:: max(1, len(open_) // _TRIED)]
-    related = [one for one in looked_at if _is_related(*one, tried=len(a.tensors) * len(b.tensors) * models)]
-    stacks = [(row_stack(left.weights), row_stack(right.weights)) for left, right in related[:_LAYERS]]
+    related = _related(open_[:: max(1, len(open_) // _TRIED)], tried=len(a.tensors) * len(b.tensors) * models)
+    if not related:
+        return None
+    from lineage.match.row_layouts import attention_orders, gate_orders  # models without relatives do not wait for them
+    from lineage.match.row_orders import FacingRows, best_order
+
+    stacks = [(row_stack(left.weights), row_stack(right.weights)) for left, right in related]
     pairs = [FacingRows(x, y) for x, y in stacks if x is not None and y is not None]
     if not pairs:
         return None
@@ -189,16 +192,25 @@ def _thirds(members: _Members, kind: str) -> tuple[int, ...] | None:
     return (members.length // parts,) * parts if members.length % parts == 0 else None
 
 
-def _is_related(left: _Members, right: _Members, tried: int) -> bool:
-    """Whether the matrices that read the units are related: equal, or significant by themselves."""
-    if left.witness is None or right.witness is None:
-        return False
-    if left.witness.shape != right.witness.shape:
-        return False
-    z = pair_z(left.witness, right.witness, False)
-    return _are_equal([left.witness], [right.witness]) or (
-        z is not None and z > normal_quantile(LOG10_ALPHA - math.log10(2 * tried))
-    )
+def _related(facing: Sequence[tuple[_Members, _Members]], tried: int) -> list[tuple[_Members, _Members]]:
+    """The first few of which the matrices that read the units are related: equal, or significant by themselves."""
+    found: list[tuple[_Members, _Members]] = []
+    needed = normal_quantile(LOG10_ALPHA - math.log10(2 * tried))
+    for start in range(0, len(facing), _LAYERS):
+        held = [(one, sides) for one in facing[start : start + _LAYERS] if (sides := _witnesses(*one)) is not None]
+        tests = pair_tests([(*sides, False) for _, sides in held])
+        for (one, (left, right)), test in zip(held, tests, strict=True):
+            if _are_equal([left], [right]) or (test is not None and test.z > needed):
+                found.append(one)
+        if len(found) >= _LAYERS:
+            break
+    return found[:_LAYERS]
+
+
+def _witnesses(left: _Members, right: _Members) -> tuple[TensorSketch, TensorSketch] | None:
+    """The matrices that read the units, where both sides have one and these are of one shape."""
+    mine, theirs = left.witness, right.witness
+    return (mine, theirs) if mine is not None and theirs is not None and mine.shape == theirs.shape else None
 
 
 def _are_equal(a: Sequence[TensorSketch], b: Sequence[TensorSketch]) -> bool:

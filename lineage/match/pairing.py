@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.match.axes import facing, shared_label
 from lineage.match.blocks import Block
 from lineage.match.cache import remembered
 from lineage.match.depthwise import candidates, kernels
 from lineage.match.experts import facing_experts
 from lineage.match.layers import Facing, facing_layers
-from lineage.match.permutation import PermutationTest, standardised_trace
+from lineage.match.pair_tests import Sides, pair_tests, pair_z
 from lineage.match.structure import by_name_or_part, by_shape, orientation
 from lineage.match.tails import normal_quantile
-from lineage.match.units import both_ready
 from lineage.match.values import MIN_DISTINCT
-from lineage.sketch.family import MIN_UNITS
 from lineage.sketch.layouts import correspondence
-from lineage.sketch.vectors import is_searchable, tensor_vector
+from lineage.sketch.vectors import is_searchable, tensor_vectors
 from lineage.types import CheckpointSketch, TensorSketch
 
 LOG10_ALPHA = -6.0
@@ -77,33 +73,6 @@ def pairs_of_copies(a: CheckpointSketch, b: CheckpointSketch) -> list[Pair] | No
         return None
     named = {(one.a, one.b) for one in same if not one.turned and a.tensors[one.a].name == b.tensors[one.b].name}
     return [Pair(s.a, s.b, "structure" if (s.a, s.b) in named else "content", s.turned) for s in same]
-
-
-def pair_z(a: TensorSketch, b: TensorSketch, transposed: bool) -> float | None:
-    """Permutation z of one pair of tensors (see `pair_test`)."""
-    test = pair_test(a, b, transposed)
-    return None if test is None else test.z
-
-
-@lru_cache(maxsize=4096)  # asked for by pairing, by containment, for what was inherited and for the report
-def pair_test(a: TensorSketch, b: TensorSketch, transposed: bool) -> PermutationTest | None:
-    """Permutation test of one pair of tensors: over the exchangeable axes, or over both, the one nearest to zero.
-
-    None where no axis has enough units.
-    """
-    free = [axis for axis in (0, 1) if shared_label(a.part, b.part, axis, transposed) is not None]
-    tested = [test for axis in free if (test := _axis_test(a, b, axis, transposed)) is not None]
-    tested = tested or [test for axis in (0, 1) if (test := _axis_test(a, b, axis, transposed)) is not None]
-    return min(tested, key=lambda test: abs(test.z), default=None)
-
-
-def _axis_test(a: TensorSketch, b: TensorSketch, axis: int, transposed: bool) -> PermutationTest | None:
-    both = both_ready(a, axis, b, facing(axis, transposed))
-    if both is None or len(both[0].index) < MIN_UNITS:
-        return None
-    left, right = both
-    trace, square = float(np.vdot(left.rows, right.rows)), float(np.vdot(left.gram, right.gram))
-    return standardised_trace(trace, square, float(np.vdot(left.norms, right.norms)), len(left.index))
 
 
 def _by_layers(a: CheckpointSketch, b: CheckpointSketch, pairs: dict[int, Pair], threshold: float) -> set[int]:
@@ -182,40 +151,46 @@ class _Searched:
 @remembered
 def _searched(sketch: CheckpointSketch) -> _Searched:
     places = [i for i, t in enumerate(sketch.tensors) if is_searchable(t)]
-    sides = [[tensor_vector(sketch.tensors[i], axis=axis) for i in places] for axis in (0, 1)]
-    empty = np.empty((0, 0), np.float32)
-    return _Searched(places, *(np.stack(side) if side else empty for side in sides))
+    tensors = [sketch.tensors[i] for i in places]
+    return _Searched(places, tensor_vectors(tensors), tensor_vectors(tensors, axis=1))
 
 
 def _by_content(a: CheckpointSketch, b: CheckpointSketch, known: dict[int, Pair], threshold: float) -> dict[int, Pair]:
-    held = {i: _held(a, b, known.get(i)) for i, tensor in enumerate(a.tensors) if is_searchable(tensor)}
+    held = _held(a, b, known, [i for i, tensor in enumerate(a.tensors) if is_searchable(tensor)])
     open_ = [i for i, z in held.items() if z <= _STRONG]
     if not open_:
         return {}
+    tried = list(_near(a, b, open_))
+    tests = pair_tests([_sides(a, b, pair) for pair in tried])
+    found: dict[int, Pair] = {}
+    for pair, test in zip(tried, tests, strict=True):
+        if test is not None and test.z > max(threshold, held[pair.a] + _PLAINLY):
+            found[pair.a], held[pair.a] = pair, test.z
+    return found
+
+
+def _near(a: CheckpointSketch, b: CheckpointSketch, places: Sequence[int]) -> Iterator[Pair]:
+    """The reference tensors whose vectors are nearest to those of some of the query's, nearest first."""
     theirs, mine = _searched(b), _searched(a)
     if not theirs.places:
-        return {}
-    vectors = mine.straight[np.searchsorted(mine.places, open_)]
+        return
+    vectors = mine.straight[np.searchsorted(mine.places, places)]
     scores = np.concatenate([vectors @ theirs.straight.T, vectors @ theirs.turned.T], axis=1)
-    found: dict[int, Pair] = {}
-    for i, row in zip(open_, scores, strict=True):
-        for rank in np.argsort(-row)[:_TRIES]:
-            if row[rank] < _NEAR:
-                break
-            j, transposed = theirs.places[rank % len(theirs.places)], bool(rank >= len(theirs.places))
-            if transposed and (len(a.tensors[i].shape) > 2 or len(b.tensors[j].shape) > 2):
-                continue  # a kernel's places have no counterpart in the other orientation
-            z = pair_z(a.tensors[i], b.tensors[j], transposed)
-            if z is not None and z > max(threshold, held[i] + _PLAINLY):
-                found[i], held[i] = Pair(i, j, "content", transposed), z
-    return found
+    rows, columns = np.nonzero(scores >= _NEAR)
+    order = np.lexsort((-scores[rows, columns], rows))
+    rank = np.arange(len(rows)) - np.searchsorted(rows, rows)  # of each in its row, once they are in order
+    for row, column in zip(rows[order[rank < _TRIES]].tolist(), columns[order[rank < _TRIES]].tolist(), strict=True):
+        i, j, transposed = places[row], theirs.places[column % len(theirs.places)], column >= len(theirs.places)
+        # A kernel's places have no counterpart in the other orientation.
+        if not transposed or max(len(a.tensors[i].shape), len(b.tensors[j].shape)) <= 2:
+            yield Pair(i, j, "content", transposed)
 
 
 def _of_kernels(a: CheckpointSketch, b: CheckpointSketch, known: dict[int, Pair], threshold: float) -> dict[int, Pair]:
     """Better pairs of depthwise kernels than those that order made."""
     found: dict[int, Pair] = {}
     for i, others in candidates(a, b):
-        held = _held(a, b, known.get(i))
+        held = _held(a, b, known, [i])[i]
         for j in others if held <= _STRONG else ():
             z = pair_z(a.tensors[i], b.tensors[j], transposed=False)
             if z is not None and z > max(threshold, held + _PLAINLY):
@@ -253,5 +228,15 @@ def _is_matrix(tensor: TensorSketch) -> bool:
     return len(tensor.shape) > 1 and "." in tensor.name
 
 
-def _held(a: CheckpointSketch, b: CheckpointSketch, pair: Pair | None) -> float:
-    return 0.0 if pair is None else pair_z(a.tensors[pair.a], b.tensors[pair.b], pair.transposed) or 0.0
+def _held(
+    a: CheckpointSketch, b: CheckpointSketch, known: Mapping[int, Pair], places: Sequence[int]
+) -> dict[int, float]:
+    """The z of the pairs that some tensors of the query are in so far, 0 of those in none."""
+    pairs = {i: known[i] for i in places if i in known}
+    tests = pair_tests([_sides(a, b, pair) for pair in pairs.values()])
+    z = {i: 0.0 if test is None else test.z for i, test in zip(pairs, tests, strict=True)}
+    return {i: z.get(i, 0.0) for i in places}
+
+
+def _sides(a: CheckpointSketch, b: CheckpointSketch, pair: Pair) -> Sides:
+    return a.tensors[pair.a], b.tensors[pair.b], pair.transposed

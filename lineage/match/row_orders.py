@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +30,13 @@ class FacingRows:
         self._rows, self._others = _unit_rows(x.units), _unit_rows(y.units)
         self._at = np.full(y.length, -1)
         self._at[y.units.index] = np.arange(len(y.units.index))
-        distance = np.abs(y.units.index[:, None] - self._index[None, :])
-        self._nearest = np.argsort(distance, axis=1, kind="stable")[:, :2]
+        self._others_index = y.units.index
+
+    @cached_property
+    def _nearest(self) -> NDArray[np.int64]:
+        """The two rows of the query that lie nearest to each of the reference's."""
+        distance = np.abs(self._others_index[:, None] - self._index[None, :])
+        return np.argsort(distance, axis=1, kind="stable")[:, :2]
 
     def likeness(self, order: Places) -> Rows:
         """Correlation of every row with its counterpart under an order that gives each row's place."""

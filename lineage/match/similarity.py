@@ -52,9 +52,9 @@ def _along(
     mine, theirs = [x for x in left if x is not None], [x for x in right if x is not None]
     if len(mine) < len(left) or len(theirs) < len(right):
         return None
-    if any(not same_positions(mine[0].index, one.index) for one in (*mine, *theirs)):
+    if any(not same_positions(mine[0].positions, one.positions) for one in (*mine, *theirs)):
         return None
-    units = len(mine[0].index)
+    units = len(mine[0].positions)
     if units < MIN_UNITS:
         return None
     trace = _flat([x.rows for x in mine]) @ _flat([x.rows for x in theirs]).T

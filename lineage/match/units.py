@@ -2,43 +2,39 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lineage.match.cache import Latest
-from lineage.match.permutation import standardised, unit_rows
+from lineage.match.permutation import mean_row, standardised, unit_rows
 from lineage.sketch.bands import sampled, sampling_weights
 from lineage.sketch.projection import constant_unit
+from lineage.sketch.stacks import by_kind
 from lineage.types import CheckpointSketch, TensorSketch, Units
 
 _KEPT = 4096  # axes of tensors: both axes of several models, some ten KB each
-_TOGETHER = 8  # axes worked on at once: they stay in the processor's cache
+_TOGETHER = 16  # axes worked on at once: they stay in the processor's cache
 
 Axis = tuple[TensorSketch, int]
 Made = TypeVar("Made")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Ready:
+class Ready(NamedTuple):
     """Standardised unit vectors centred over units, float32 (n, 32), their norms (n,), their gram matrix (32, 32)."""
 
-    index: NDArray[np.int64]
+    positions: NDArray[np.int64]
     rows: NDArray[np.float32]
     norms: NDArray[np.float32]
     gram: NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Centred:
+class Centred(NamedTuple):
     """Unit vectors of a tensor less its mean, each weighted by the units that it stands for, as one float64 row."""
 
-    index: NDArray[np.int64]
+    positions: NDArray[np.int64]
     flat: NDArray[np.float64]
     norm: float
 
@@ -54,9 +50,8 @@ def prepare(sketch: CheckpointSketch) -> None:
     """
     matrices = [t for t in sketch.tensors if t.part.excluded is None and None not in t.units]
     if len(matrices) <= _KEPT // 4:
-        free = [(t, axis) for t in matrices for axis in (0, 1) if t.part.axes[axis].exchangeable]
-        _fill(_ready, free, _made_ready)
-        _fill(_centred, [(t, 0) for t in matrices], _made_centred)
+        _many(_ready, [(t, axis) for t in matrices for axis in (0, 1) if t.part.axes[axis].exchangeable], _made_ready)
+        _many(_centred, [(t, 0) for t in matrices], _made_centred)
 
 
 def ready(tensor: TensorSketch, axis: int) -> Ready | None:
@@ -71,27 +66,25 @@ def centred(tensor: TensorSketch, axis: int) -> Centred | None:
 
 def _recalled(kept: Latest[Axis, Made], axis: Axis, make: Callable[[Sequence[Axis]], Sequence[Made]]) -> Made:
     known = kept.get(axis)
-    if known is None:
-        (known,) = make([axis])
-        kept.keep([(axis, known)])
-    return known
+    return _many(kept, [axis], make)[axis] if known is None else known
 
 
-def _fill(kept: Latest[Axis, Made], axes: Sequence[Axis], make: Callable[[Sequence[Axis]], Sequence[Made]]) -> None:
-    """Make what is not kept yet, a few axes of one length at a time."""
-    alike: dict[tuple[int, bytes], list[Axis]] = defaultdict(list)
-    known: list[tuple[Axis, Made]] = []
-    for axis in axes:
-        made = kept.get(axis)
-        if made is None:
-            alike[axis[0].shape[axis[1]], _units(*axis).index.tobytes()].append(axis)
-        else:
-            known.append((axis, made))
-    kept.keep(known)
-    for found in alike.values():
-        for start in range(0, len(found), _TOGETHER):
-            some = found[start : start + _TOGETHER]
-            kept.keep(zip(some, make(some), strict=True))
+def _many(
+    kept: Latest[Axis, Made], axes: Sequence[Axis], make: Callable[[Sequence[Axis]], Sequence[Made]]
+) -> dict[Axis, Made]:
+    """What is kept of some axes; what is not kept yet is made, a few axes of one length at a time."""
+    found = {axis: made for axis in axes if (made := kept.get(axis)) is not None}
+    new = [axis for axis in dict.fromkeys(axes) if axis not in found]
+    for places in by_kind([(axis[0].shape[axis[1]], _positions(axis)) for axis in new], _TOGETHER):
+        some = [new[i] for i in places]
+        found.update(zip(some, make(some), strict=True))
+    kept.keep(found.items())
+    return found
+
+
+def _positions(axis: Axis) -> int:
+    """A number that is one for axes whose units were kept at the same positions."""
+    return id(_units(*axis).index)  # those of every axis of one length are one array (see `sampled`)
 
 
 def _made_ready(axes: Sequence[Axis]) -> list[Ready]:
@@ -101,9 +94,11 @@ def _made_ready(axes: Sequence[Axis]) -> list[Ready]:
 def _made_centred(axes: Sequence[Axis]) -> list[Centred]:
     tensor, axis = axes[0]
     index = _units(tensor, axis).index
-    root = _roots(tensor.shape[axis], index)
-    means = np.stack([_mean_unit(*one) for one in axes])[:, None, :]
-    flat = ((_stacked(axes) - means) * root).reshape(len(axes), -1)
+    root = np.broadcast_to(_roots(tensor.shape[axis], index), (len(index), 1))
+    scales = np.stack([_units(*one).scale for one in axes])[..., None] * root
+    flat = np.stack([_units(*one).codes for one in axes]) * scales
+    flat -= root * np.stack([_mean_unit(*one) for one in axes])[:, None, :]
+    flat = flat.reshape(len(axes), -1)
     norms = np.sqrt(np.vecdot(flat, flat))
     return [Centred(index, row, float(norm)) for row, norm in zip(flat, norms, strict=True)]
 
@@ -116,15 +111,37 @@ def _stacked(axes: Sequence[Axis]) -> NDArray[np.float32]:
 
 def both_ready(a: TensorSketch, axis: int, b: TensorSketch, other: int) -> tuple[Ready, Ready] | None:
     """Units of `axis` of `a` and `other` of `b` at the positions that both kept; None where one has none."""
-    left, right = ready(a, axis), ready(b, other)
-    if left is None or right is None:
-        return None
-    if same_positions(left.index, right.index):
-        return left, right
-    units, others = _units(a, axis), _units(b, other)
-    index = common_index(units, others)
-    one, two = _ready_rows(np.stack([unit_rows(units, index), unit_rows(others, index)]), index)
-    return one, two
+    return facing_ready([(a, axis, b, other)])[0]
+
+
+def facing_ready(sides: Sequence[tuple[TensorSketch, int, TensorSketch, int]]) -> list[tuple[Ready, Ready] | None]:
+    """The same of many pairs of axes, made ready together."""
+    known = [
+        i for i, (a, axis, b, other) in enumerate(sides) if a.units[axis] is not None and b.units[other] is not None
+    ]
+    pairs = {i: ((a, axis), (b, other)) for i in known for a, axis, b, other in [sides[i]]}
+    one = {i for i, (x, y) in pairs.items() if same_positions(_units(*x).index, _units(*y).index)}
+    ready = _many(_ready, [axis for i in one for axis in pairs[i]], _made_ready)
+    found: list[tuple[Ready, Ready] | None] = [None] * len(sides)
+    for i in one:
+        found[i] = ready[pairs[i][0]], ready[pairs[i][1]]
+    others = [i for i in known if i not in one]
+    for i, both in zip(others, _at_common_positions([pairs[i] for i in others]), strict=True):
+        found[i] = both
+    return found
+
+
+def _at_common_positions(pairs: Sequence[tuple[Axis, Axis]]) -> list[tuple[Ready, Ready]]:
+    """Both axes of each pair at the positions that both kept, a few of the same positions at a time."""
+    found: dict[int, tuple[Ready, Ready]] = {}
+    for some in by_kind([(_positions(x), _positions(y)) for x, y in pairs], _TOGETHER // 2):
+        left, right = (_units(*axis) for axis in pairs[some[0]])
+        index = common_index(left, right)
+        at = np.searchsorted(left.index, index), np.searchsorted(right.index, index)
+        rows = [_stacked([pairs[i][side] for i in some])[:, at[side]] for side in (0, 1)]
+        made = _ready_rows(np.concatenate(rows), index)
+        found |= zip(some, zip(made, made[len(some) :], strict=False), strict=True)
+    return [found[i] for i in range(len(pairs))]
 
 
 def common_index(a: Units, b: Units) -> NDArray[np.int64]:
@@ -156,8 +173,8 @@ def _roots(length: int, index: NDArray[np.int64]) -> NDArray[np.float64] | float
 def _ready_rows(rows: NDArray[np.float32], index: NDArray[np.int64]) -> list[Ready]:
     """Units of several axes at the same positions, (k, n, 32)."""
     rows = standardised(rows)
-    norms = np.sqrt(np.square(rows).sum(axis=-1))
-    rows -= rows.mean(axis=-2, keepdims=True)
+    norms = np.sqrt(np.vecdot(rows, rows))
+    rows -= mean_row(rows)
     return [Ready(index, *one) for one in zip(rows, norms, rows.swapaxes(-1, -2) @ rows, strict=True)]
 
 
@@ -168,12 +185,7 @@ def _less_mean(tensor: TensorSketch, axis: int, index: NDArray[np.int64]) -> NDA
 
 def _mean_unit(tensor: TensorSketch, axis: int) -> NDArray[np.float64]:
     """The unit vector of a tensor whose values all are this one's mean."""
-    return tensor.stats.mean * _constant(tensor.shape, axis)
-
-
-@lru_cache(maxsize=512)
-def _constant(shape: tuple[int, ...], axis: int) -> NDArray[np.float64]:
-    return constant_unit(shape, axis)
+    return tensor.stats.mean * constant_unit(tensor.shape, axis)
 
 
 def _units(tensor: TensorSketch, axis: int) -> Units:

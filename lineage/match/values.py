@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.match.units import same_positions
+from lineage.sketch.stacks import in_stacks
 from lineage.types import TensorSketch
 
 TOLERANCE = 1e-4  # of the tensor's standard deviation: light training moves values more, copying does not
 MIN_VALUES = 16
 MIN_DISTINCT = 0.5  # clipped, integer-like and quantised tensors agree by chance
-_TOGETHER = 8  # pairs compared at once: their values stay in the processor's cache
+_TOGETHER = 16  # pairs compared at once: their values stay in the processor's cache
+_NEARLY = 1.001  # times what values may differ by: what lies further apart needs no exact look
 
 Values = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -52,35 +53,34 @@ def agreements(pairs: Sequence[tuple[Values, Values]], distinct: Sequence[float]
     half, with fewer than 16 values, or without variance.
     """
     found: list[Agreement | None] = [None] * len(pairs)
-    alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for i, (a, _) in enumerate(pairs):
-        if distinct[i] >= MIN_DISTINCT:
-            alike[a.shape].append(i)
-    for places in alike.values():
-        for start in range(0, len(places), _TOGETHER):
-            some = places[start : start + _TOGETHER]
-            a, b = (np.stack([pairs[i][side] for i in some]) for side in (0, 1))
-            live = (a != 0) & (b != 0)
-            size = live.sum(axis=(1, 2))
-            eps = TOLERANCE * np.minimum(_spread(a, live, size), _spread(b, live, size))
-            told = np.flatnonzero((size >= MIN_VALUES) & (eps > 0))
-            for i, counted in zip(told.tolist(), _counted(a[told], b[told], live[told], eps[told]), strict=True):
-                found[some[i]] = counted
+    told = [i for i in range(len(pairs)) if distinct[i] >= MIN_DISTINCT]
+    for places, a in in_stacks([pairs[i][0] for i in told], _TOGETHER):
+        some = [told[place] for place in places]
+        b = np.stack([pairs[i][1] for i in some])
+        live = (a != 0) & (b != 0)
+        size = live.sum(axis=(1, 2))
+        eps = TOLERANCE * np.minimum(_spread(a, live, size), _spread(b, live, size))
+        kept = np.flatnonzero((size >= MIN_VALUES) & (eps > 0))
+        for place, counted in zip(kept.tolist(), _counted(a[kept], b[kept], live[kept], eps[kept]), strict=True):
+            found[some[place]] = counted
     return found
 
 
 def _spread(values: Values, live: NDArray[np.bool_], size: NDArray[np.int64]) -> Floats:
     """Standard deviation of the live values of each tensor, of which there are `size` (p,)."""
     count = np.maximum(size, 1)
-    mean = values.sum(axis=(1, 2), where=live, dtype=np.float64) / count
-    off = np.where(live, values - mean[:, None, None], 0.0)
+    kept = values if live.all() else np.where(live, values, np.float32(0.0))
+    mean = kept.sum(axis=(1, 2), dtype=np.float64) / count
+    off = kept - mean[:, None, None]
+    if kept is not values:
+        off[~live] = 0.0
     return np.asarray(np.sqrt(np.square(off).sum(axis=(1, 2)) / count))
 
 
 def _counted(a: Values, b: Values, live: NDArray[np.bool_], eps: Floats) -> list[Agreement]:
     """Agreements of p pairs of tensors of one shape, all (p, rows, columns); `eps` (p,) is what they may differ by."""
     columns, count = a.shape[2], a.shape[1] * a.shape[2]
-    left, right = _near(_flat(a, live, np.inf), _flat(b, live, -np.inf), eps)
+    left, right = _near(_flat(a, live), _flat(b, live), eps)
     apart = left != right
     agreeing = np.bincount(left[~apart] // count, minlength=len(a))
     left, right = left[apart], right[apart]
@@ -94,9 +94,9 @@ def _counted(a: Values, b: Values, live: NDArray[np.bool_], eps: Floats) -> list
     return [Agreement(*one) for one in zip(agreeing.tolist(), size.tolist(), expected.tolist(), strict=True)]
 
 
-def _flat(values: Values, live: NDArray[np.bool_], instead: float) -> Floats:
-    """Values of each tensor in a row, (p, n), with `instead` where they are left out."""
-    return np.where(live, values.astype(np.float64), instead).reshape(len(values), values.shape[1] * values.shape[2])
+def _flat(values: Values, live: NDArray[np.bool_]) -> Values:
+    """Values of each tensor in a row, (p, n), infinite where they are left out."""
+    return np.where(live, values, np.float32(np.inf)).reshape(len(values), values.shape[1] * values.shape[2])
 
 
 def _rate(seen: NDArray[np.int64], tried: NDArray[np.int64]) -> Floats:
@@ -105,15 +105,31 @@ def _rate(seen: NDArray[np.int64], tried: NDArray[np.int64]) -> Floats:
     return np.divide(counts, tried, out=np.zeros(len(tried)), where=tried > 0)
 
 
-def _near(x: Floats, y: Floats, eps: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Places in `x` and in `y`, flattened, of all pairs of values of one row, wherever in it, at most `eps` apart."""
-    first = np.arange(x.size, step=x.shape[1])[:, None]
-    mine, theirs = x.argsort(axis=1) + first, y.argsort(axis=1) + first
-    sought, held = x.reshape(-1)[mine], y.reshape(-1)[theirs]
-    start, stop = np.empty_like(mine), np.empty_like(mine)
-    for i, row in enumerate(held):
-        start[i] = row.searchsorted(sought[i] - eps[i], "left")
-        stop[i] = row.searchsorted(sought[i] + eps[i], "right")
-    count = (stop - start).reshape(-1)
-    before = (start + first).reshape(-1) - (count.cumsum() - count)
-    return np.repeat(mine, count), theirs.reshape(-1)[np.repeat(before, count) + np.arange(count.sum())]
+def _near(x: Values, y: Values, eps: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Places in `x` and in `y`, flattened, of all pairs of values of one row, wherever in it, at most `eps` apart.
+
+    Values that are left out are infinite. All of a row are sorted together: what is near lies next to one another.
+    """
+    count = x.shape[1]
+    both = np.concatenate([x, y], axis=1)
+    order = both.argsort(axis=1)
+    ordered = np.take_along_axis(both, order, axis=1)
+    # Few are near to the next, so that further ones are looked at from these alone.
+    with np.errstate(invalid="ignore"):  # between two that are left out
+        row, left = np.nonzero(np.diff(ordered, axis=1) <= _NEARLY * eps[:, None].astype(np.float32))
+    left += 2 * count * row
+    order, ordered = order.reshape(-1), ordered.reshape(-1).astype(np.float64)
+    found, step = [(left[:0], left[:0])], 1
+    while left.size:
+        low, high, within = ordered[left], ordered[left + step], eps[row]
+        above, below = high <= low + within, low >= high - within
+        mine, theirs = order[left] < count, order[left + step] < count
+        for one, other, near in (
+            (left, left + step, mine & ~theirs & above),
+            (left + step, left, ~mine & theirs & below),
+        ):
+            found.append((order[one[near]] + count * row[near], order[other[near]] + count * (row[near] - 1)))
+        step += 1
+        go_on = (above | below) & (left + step < (row + 1) * 2 * count)
+        left, row = left[go_on], row[go_on]
+    return np.concatenate([one for one, _ in found]), np.concatenate([other for _, other in found])

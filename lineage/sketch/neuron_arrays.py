@@ -10,7 +10,7 @@ from blake3 import blake3
 from numpy.typing import NDArray
 
 from lineage.sketch.family import ANCHORS
-from lineage.sketch.neurons import MOST_NEURONS
+from lineage.sketch.neuron_layers import MOST_NEURONS
 from lineage.types import Neurons
 from lineage.types.neurons import AnchorKey
 

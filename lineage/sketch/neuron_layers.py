@@ -12,6 +12,7 @@ from lineage.types import Part, TensorView
 
 MOST_LAYERS = 4  # of a component
 MOST_HEADS = 4  # on a stream
+MOST_NEURONS = 256  # of a layer
 KINDS = ("gate", "up", "down")
 _ATTENTION = ("q", "k", "v", "o", "qkv")
 _BEFORE_ATTENTION = (

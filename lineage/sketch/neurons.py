@@ -23,6 +23,7 @@ from lineage.sketch.family import ANCHORS
 from lineage.sketch.neuron_layers import (
     KINDS,
     MOST_LAYERS,
+    MOST_NEURONS,
     Head,
     Layer,
     Placed,
@@ -35,7 +36,6 @@ from lineage.types.neurons import AnchorKey
 
 __all__ = ["KINDS", "MOST_LAYERS", "MOST_NEURONS", "neurons_of"]
 
-MOST_NEURONS = 256  # of a layer
 LEAST_NEURONS = 64
 MOST_ROWS = 1 << 16  # of a head, from which those that are kept are chosen
 

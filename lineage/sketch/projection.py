@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,11 +39,13 @@ def project_units(
     return of_rows, of_cols
 
 
+@lru_cache(maxsize=512)
 def constant_unit(shape: tuple[int, ...], axis: int) -> NDArray[np.float64]:
     """What every unit of `axis` is projected to in a tensor of `shape` that is 1 everywhere, float64 (32,)."""
     channels, kernel = _rest(shape)
     across = sampled(channels if axis == 0 else shape[0])
     total: NDArray[np.float64] = _pair_signs(across, sampled(kernel)).sum(axis=0)
+    total.setflags(write=False)
     return total
 
 

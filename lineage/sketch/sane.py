@@ -7,8 +7,11 @@ lie beyond what weights have is no evidence, since sums of its squares leave flo
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lineage.sketch.bands import sampled
 from lineage.types import Stats, TensorSketch
@@ -28,8 +31,30 @@ def is_extreme(stats: Stats) -> bool:
     return size > _MOST or 0.0 < size < _LEAST
 
 
-def require_possible(tensor: TensorSketch) -> None:
+def require_possible(tensors: Sequence[TensorSketch]) -> None:
     """Raise ValueError where no numbers have these figures: spread, sums of powers, sizes of units and of values."""
+    sides = [
+        (tensor, side, units) for tensor in tensors for side, units in enumerate(tensor.units) if units is not None
+    ]
+    scales = dict(zip([(id(t), side) for t, side, _ in sides], _ends([u.scale for _, _, u in sides]), strict=True))
+    if any(least < -_CODE for least, _ in _ends([units.codes for _, _, units in sides])):
+        raise ValueError("units beyond their codes")
+    for tensor, (least, largest) in zip(tensors, _ends([tensor.values for tensor in tensors]), strict=True):
+        _require_possible(tensor, max(-least, largest), [scales.get((id(tensor), side)) for side in (0, 1)])
+
+
+def _ends(parts: Sequence[NDArray[Any]]) -> list[tuple[float, float]]:
+    """The least and the largest number of each of some arrays that are not empty, or 0."""
+    if not parts:
+        return []
+    whole = np.concatenate([part.reshape(-1) for part in parts])
+    starts = np.cumsum([0, *(part.size for part in parts[:-1])])
+    least, largest = (one.reduceat(whole, starts).tolist() for one in (np.minimum, np.maximum))
+    return [(min(0.0, low), max(0.0, high)) for low, high in zip(least, largest, strict=True)]
+
+
+def _require_possible(tensor: TensorSketch, value: float, scales: Sequence[tuple[float, float] | None]) -> None:
+    """The same of one tensor, whose largest value and least and largest scales are given."""
     stats = tensor.stats
     shares = (stats.zeros, stats.distinct)
     if min(stats.std, stats.kurtosis) < 0.0 or not all(0.0 <= share <= 1.0 for share in shares):
@@ -40,22 +65,20 @@ def require_possible(tensor: TensorSketch) -> None:
     block = math.prod(sizes)
     length = math.sqrt(block) * math.hypot(stats.mean, stats.std)  # of the block as one vector
     limit = length * (1.0 + _SLACK) + _TINY
-    if float(np.abs(tensor.values).max(initial=0.0)) > limit:
+    if value > limit:
         raise ValueError("values beyond its statistics")
-    for side, units in enumerate(tensor.units):
-        if units is None:
-            continue
-        most = limit * math.sqrt(block / sizes[side]) / _CODE * (1.0 + _SLACK)
-        least, largest = (float(units.scale.min(initial=0.0)), float(units.scale.max(initial=0.0)))
-        if least < 0.0 or largest > most or (units.codes < -_CODE).any():
-            raise ValueError("units beyond its statistics")
+    for side, ends in enumerate(scales):
+        if ends is not None:
+            most = limit * math.sqrt(block / sizes[side]) / _CODE * (1.0 + _SLACK)
+            if ends[0] < 0.0 or ends[1] > most:
+                raise ValueError("units beyond its statistics")
     if tensor.moments is not None:
         _require_sums(tensor, length)
 
 
 def _require_sums(tensor: TensorSketch, length: float) -> None:
     """Sums of powers of n numbers (Cauchy and Schwarz), of which the block has its share."""
-    first, second, third, fourth = (float(one) for one in tensor.moments)  # type: ignore[union-attr]
+    first, second, third, fourth = tensor.moments.tolist()  # type: ignore[union-attr]
     n, more = float(tensor.params), 1.0 + _SLACK
     if min(second, fourth) < 0.0 or second > n * 1.2e77 or fourth > n * 1.4e154:  # powers of the largest float32
         raise ValueError("impossible sums of powers")

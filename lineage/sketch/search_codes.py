@@ -16,7 +16,7 @@ from blake3 import blake3
 from numpy.typing import NDArray
 
 from lineage.sketch.family import UNIT_DIMS
-from lineage.sketch.vectors import is_searchable, left_signs, network_vectors, row_bits, tensor_vector, unit_vectors
+from lineage.sketch.vectors import is_searchable, network_vectors, row_bits, tensor_vectors
 from lineage.types import CheckpointSketch, Codes, SearchCue, TensorSketch
 
 WIDTHS: dict[SearchCue, int] = {"component": 128, "rows": 32, "network": 72, "tensor": 32}
@@ -53,16 +53,16 @@ def turned_codes(sketch: CheckpointSketch, components: Collection[int]) -> Codes
         "component": _packed("component", [_sum(group, axis=1) for group in sums if group]),
         "rows": np.empty((0, WIDTHS["rows"]), np.uint8),
         "network": np.empty((0, WIDTHS["network"]), np.uint8),
-        "tensor": _packed("tensor", _some(tensor_vector(tensor, axis=1) for tensor in tensors)),
+        "tensor": _packed("tensor", _some(tensor_vectors(tensors, axis=1))),
     }
 
 
-def _codes(sketch: CheckpointSketch, found: Sequence[TensorSketch], tensors: Iterable[TensorSketch]) -> Codes:
+def _codes(sketch: CheckpointSketch, found: Sequence[TensorSketch], tensors: Sequence[TensorSketch]) -> Codes:
     return {
         "component": _packed("component", [_sum(group) for group in _components(found)]),
         "rows": _rows(found),
         "network": _packed("network", _some(network_vectors(sketch))),
-        "tensor": _packed("tensor", _some(map(tensor_vector, tensors))),
+        "tensor": _packed("tensor", _some(tensor_vectors(tensors))),
     }
 
 
@@ -102,17 +102,9 @@ def _components(tensors: Iterable[TensorSketch]) -> Iterable[Sequence[TensorSket
         yield [tensor for group in groups.values() for tensor in group]
 
 
-def _sum(tensors: Iterable[TensorSketch], axis: int = 0) -> Floats:
+def _sum(tensors: Sequence[TensorSketch], axis: int = 0) -> Floats:
     """The sum of projections of norm 1, (1024,); along axis 1 that of the transposed tensors."""
-    total = np.zeros((UNIT_DIMS, UNIT_DIMS), np.float32)
-    for tensor in tensors:
-        units = tensor.units[axis]
-        assert units is not None
-        one = left_signs(tensor.shape[axis], UNIT_DIMS) @ unit_vectors(units)
-        norm = float(np.linalg.norm(one))
-        if norm > 0:
-            total += one / norm
-    return total.reshape(-1)
+    return np.asarray(tensor_vectors(tensors, axis, (UNIT_DIMS, UNIT_DIMS)).sum(axis=0))
 
 
 def _rows(tensors: Iterable[TensorSketch]) -> Bits:

@@ -25,8 +25,7 @@ from lineage.sketch.identity import content_id
 from lineage.sketch.neuron_arrays import NEURON_ARRAYS, neurons_arrays, neurons_header, read_neurons
 from lineage.sketch.sane import EXTREME, is_extreme, require_possible
 from lineage.sketch.sealing import seal
-from lineage.sketch.tokenizer_file import PREFIX, decode_tokenizer, encode_tokenizer
-from lineage.types import Axis, CheckpointSketch, Declared, Part, Stats, TensorSketch, Units
+from lineage.types import Axis, CheckpointSketch, Declared, Part, Stats, TensorSketch, TokenizerSketch, Units
 from lineage.types.facts.exclusions import Exclusion
 from lineage.written_reasons import read, written
 
@@ -62,6 +61,8 @@ def write_sketch(sketch: CheckpointSketch, path: str | Path) -> str:
     header, arrays = _header(sketch), _arrays(sketch)
     beside = dict(neurons_arrays(sketch.neurons))
     if sketch.tokenizer is not None:
+        from lineage.sketch.tokenizer_file import encode_tokenizer
+
         header["tokenizer"], tokenizer = encode_tokenizer(sketch.tokenizer)
         beside |= tokenizer
     text = json.dumps(header, separators=(",", ":"))
@@ -92,13 +93,13 @@ def read_sketch(path: str | Path) -> CheckpointSketch:
             checksum = file.get_tensor(_CHECKSUM)
             there = {*file.keys()}
             neurons = {name: file.get_tensor(name) for name in NEURON_ARRAYS if "neurons" in header and name in there}
-            beside = {name: file.get_tensor(name) for name in there if name.startswith(PREFIX)}
+            beside = {name: file.get_tensor(name) for name in (_of_tokenizer(there) if "tokenizer" in header else ())}
     except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise Malformed(where, "is not a sketch, or is damaged: make it again with `lineage sketch`") from error
     try:
         if checksum.tobytes() != _checksum(text, arrays).tobytes():
             raise ValueError("its checksum does not fit")
-        tokenizer = decode_tokenizer(header["tokenizer"], beside) if "tokenizer" in header else None
+        tokenizer = _tokenizer(header["tokenizer"], beside) if "tokenizer" in header else None
         neurons_read = read_neurons(header.get("neurons"), neurons)
         held = replace(_decode(header, arrays), neurons=neurons_read, tokenizer=tokenizer, weights_seen=False)
         if header.get("seal") not in (None, seal(held)):
@@ -106,6 +107,19 @@ def read_sketch(path: str | Path) -> CheckpointSketch:
         return held
     except (KeyError, ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
         raise Malformed(where, f"the sketch is damaged ({error}): make it again with `lineage sketch`") from error
+
+
+def _of_tokenizer(names: set[str]) -> list[str]:
+    """The arrays of a tokenizer among those of a sketch; most sketches hold none, and do not wait for its module."""
+    from lineage.sketch.tokenizer_file import PREFIX
+
+    return [name for name in names if name.startswith(PREFIX)]
+
+
+def _tokenizer(header: Any, arrays: dict[str, NDArray[Any]]) -> TokenizerSketch | None:
+    from lineage.sketch.tokenizer_file import decode_tokenizer
+
+    return decode_tokenizer(header, arrays)
 
 
 def _checksum(text: str, arrays: dict[str, NDArray[Any]]) -> NDArray[np.uint8]:
@@ -213,6 +227,7 @@ def _decode(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Checkpoi
     cursor = _Cursor(arrays)
     tensors = tuple(_tensor(entry, cursor) for entry in header["tensors"])
     cursor.finish()
+    require_possible(tensors)
     if content_id(tensors, header["depth"]) != header["id"]:
         raise ValueError("its id does not belong to its digests")
     return CheckpointSketch(
@@ -264,7 +279,7 @@ def _tensor(entry: dict[str, Any], cursor: _Cursor) -> TensorSketch:
     whole = entry["digest"] is not None
     stats = _stats(entry["stats"])
     left_out = None if reason is None else read(str(reason))
-    made = TensorSketch(
+    return TensorSketch(
         name=str(entry["name"]),
         shape=stored,
         dtype=str(entry["dtype"]),
@@ -286,8 +301,6 @@ def _tensor(entry: dict[str, Any], cursor: _Cursor) -> TensorSketch:
         minhash=cursor.take("minhash", 1)[0] if entry["minhash"] else None,
         moments=cursor.take("moments", 1)[0] if whole else None,
     )
-    require_possible(made)
-    return made
 
 
 def _units(length: int, cursor: _Cursor) -> Units:

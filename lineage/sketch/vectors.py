@@ -10,20 +10,14 @@ from numpy.typing import NDArray
 
 from lineage.sketch.bands import sampled
 from lineage.sketch.family import ANCHORS, MIN_UNITS, SEED_MINHASH, SEED_PROJECTION
-from lineage.sketch.projection import decode_units
 from lineage.sketch.signs import sign_bits, signs
+from lineage.sketch.stacks import by_kind
 from lineage.types import CheckpointSketch, Neurons, TensorSketch, Units
 from lineage.types.neurons import AnchorKey
 
 _SIDE = 16
+_TOGETHER = 16
 NETWORK_DIM = ANCHORS * (ANCHORS + 1) // 2
-
-
-def unit_vectors(units: Units) -> NDArray[np.float32]:
-    """Decoded and centred unit vectors, float32 (n, 32)."""
-    decoded = decode_units(units)
-    decoded -= decoded.mean(axis=0)
-    return decoded
 
 
 def tensor_vector(tensor: TensorSketch, axis: int = 0) -> NDArray[np.float32]:
@@ -32,12 +26,32 @@ def tensor_vector(tensor: TensorSketch, axis: int = 0) -> NDArray[np.float32]:
     The cosine of two such vectors estimates the tensors' centred correlation with an error of about 1/16.
     Taken along axis 1 it is the vector of the transposed tensor.
     """
+    found: NDArray[np.float32] = tensor_vectors([tensor], axis)[0]
+    return found
+
+
+def tensor_vectors(
+    tensors: Sequence[TensorSketch], axis: int = 0, dims: tuple[int, int] = (_SIDE, _SIDE)
+) -> NDArray[np.float32]:
+    """The vectors of many tensors, float32 (n, dims[0] * dims[1]): `dims[0]` signs of the units, `dims[1]` of each."""
+    found = np.empty((len(tensors), dims[0] * dims[1]), np.float32)
+    kinds = [(tensor.shape[axis], units_of(tensor, axis).codes.shape) for tensor in tensors]
+    for places in by_kind(kinds, _TOGETHER):
+        units = [units_of(tensors[i], axis) for i in places]
+        rows = np.stack([one.codes[:, : dims[1]] for one in units]) * np.stack([one.scale for one in units])[:, :, None]
+        # A product of two sign projections; transposing it undoes the transposition of the tensor.
+        rows -= np.full((1, rows.shape[1]), 1.0 / rows.shape[1], np.float32) @ rows  # the mean, in a fifth of its time
+        flat = (left_signs(tensors[places[0]].shape[axis], dims[0]) @ rows).reshape(len(places), -1)
+        norms = np.sqrt(np.vecdot(flat, flat))[:, None]
+        found[places] = flat / np.where(norms > 0, norms, np.float32(1.0))
+    return found
+
+
+def units_of(tensor: TensorSketch, axis: int) -> Units:
+    """The units of an axis that has some."""
     units = tensor.units[axis]
     assert units is not None
-    # A product of two sign projections; transposing it undoes the transposition of the tensor.
-    flat = (left_signs(tensor.shape[axis], _SIDE) @ unit_vectors(units)[:, :_SIDE]).reshape(-1)
-    norm = float(np.linalg.norm(flat))
-    return (flat / norm if norm > 0 else flat).astype(np.float32)
+    return units
 
 
 @lru_cache(maxsize=256)

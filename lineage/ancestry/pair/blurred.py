@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from lineage.ancestry.pair.first_looks import look
 from lineage.ancestry.pair.lattices import LEAST_SPREAD
 from lineage.ancestry.pair.narrow_types import SIGNIFICANDS, narrow_types, rounded
 from lineage.match.cache import remembered
@@ -25,7 +26,6 @@ _RUN = 16  # the first positions of an axis are all sampled: the head of a run
 _CODES = np.arange(1.0, 256.0)  # of a byte with a zero point: from none to all levels on one side of zero
 _LEAST_ZEROS = 5e-4  # a lattice rounds what lies within half a step to zero: 0.3% of a normal row that reaches 12 sigma
 _FLOATS = np.arange(8.0, 16.0)  # the significands of E4M3, its few subnormal numbers aside
-_REPEATED = 0.6  # of a run's significands of bfloat16 0.9 are distinct by chance, of 8 levels at most a half
 _OFFSETS = 2  # parts of half a unit, either way, by which a candidate step is off
 _FITTING = 0.9  # share of the runs: of those that are left out most are too short to tell
 _MOST_OFF = 0.1  # share of the values of E4M3 that may be subnormal
@@ -88,7 +88,7 @@ def blurred(tensor: TensorSketch) -> Blurred | None:
     """The blurred lattice of a matrix's sampled values, None for plain floats and for anything not of 16 bits."""
     if len(tensor.shape) < 2:
         return None
-    has_zeros, repeats = tensor.stats.zeros > _LEAST_ZEROS, _repeats_significands(tensor)
+    has_zeros, repeats = tensor.stats.zeros > _LEAST_ZEROS, look(tensor).few_significands
     if not has_zeros and not repeats:
         return None
     narrow = next((name for name in _TYPES if name in narrow_types(tensor)), None)
@@ -112,13 +112,6 @@ def blurred_misses(levels: Blurred, coarse: Values, fine: Values) -> float | Non
     """
     missed = 1.0 - levels.agreement(coarse, fine)
     return missed if missed <= _MOST_MISSES and levels.spread(fine) >= LEAST_SPREAD else None
-
-
-def _repeats_significands(tensor: TensorSketch) -> bool:
-    """Whether the values of a row share few significands of 8 bits, as those of E4M3 at one scale do."""
-    bits = np.sort(tensor.values.view(np.uint32) >> 16 & 0x7F, axis=1)
-    distinct = 1 + (np.diff(bits, axis=1) != 0).sum(axis=1)
-    return bool(distinct.mean() < _REPEATED * bits.shape[1])
 
 
 def _found(tensor: TensorSketch, floats: bool, narrow: str) -> Blurred | None:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lineage.ancestry.pair.beside import Beside, beside, may_be_cast
 from lineage.ancestry.pair.blurred import blurred, is_blurred_rounding
 from lineage.ancestry.pair.channel_scales import scaled_by_unit
+from lineage.ancestry.pair.first_looks import look
 from lineage.ancestry.pair.lattices import is_rounding, lattice
-from lineage.ancestry.pair.low_rank import delta_rank
+from lineage.ancestry.pair.low_rank import delta_ranks
 from lineage.ancestry.pair.narrow_types import SIGNIFICANDS, is_cast, narrow_types
 from lineage.match.containment import containment
 from lineage.match.pairing import LOG10_ALPHA
 from lineage.match.permutation import unit_rows
 from lineage.match.units import common_index
-from lineage.match.values import common_values
 from lineage.types import Direction, TensorMatch, TensorSketch
 from lineage.types.facts.schemes import FewBits, MoreZeros, Scheme, StoredAs, UnitScales
 
@@ -41,6 +43,10 @@ _UNTESTED_R = 0.5  # matrices too small for z; they count only where their compo
 _IN_PLACE = 0.5  # median correlation of rows: 0.7 after heavy training, 0.3 between reordered rows with one mean
 
 
+Held = tuple[TensorMatch, TensorSketch, TensorSketch]
+"""Two tensors, the query's and the reference's, as they were matched."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """The kind of change, who must be the child for it to be computable, and the scheme where it has a name.
@@ -56,37 +62,66 @@ class Change:
     unchanged: float = 0.0
 
 
-def change(a: TensorSketch, b: TensorSketch, match: TensorMatch) -> Change:
-    """Classify the change between query tensor `a` and reference tensor `b`."""
+def classified(held: Sequence[Held]) -> list[Change]:
+    """Classify the change between the two tensors, query and reference, of each pair."""
+    found = [_of_content(*one) for one in held]
+    open_ = [i for i, known in enumerate(found) if known is None]
+    seen = dict(zip(open_, beside([(a, b, m.transposed) for m, a, b in (held[i] for i in open_)]), strict=True))
+    alike = [i for i in open_ if (r := held[i][0].r) is None or r > _FEWEST_R]
+    look.of(tensor for i in alike for tensor in held[i][1:])
+    narrow = [i for i in alike if _has_narrow_side(*held[i], seen[i])]
+    cast = {i for i, one in zip(narrow, may_be_cast([seen[i] for i in narrow]), strict=True) if one}
+    for i, one in seen.items():
+        found[i] = _of_values(*held[i], one, is_narrow=i in cast)
+    return _with_ranks(held, [Change("unrelated") if one is None else one for one in found])
+
+
+def _of_content(match: TensorMatch, a: TensorSketch, b: TensorSketch) -> Change | None:
+    """What digests tell, or rows in another order; None where it takes a look at the values."""
     if match.how == "rows":
         return Change("reordered")
-    if same_content(a, b):
-        return Change("same")
-    x, y = common_values(a, b, match.transposed)
-    if x.size and np.array_equal(x, y) and (found := _of_equal_samples(a, b, x, y, match)) is not None:
+    return Change("same") if same_content(a, b) else None
+
+
+def _has_narrow_side(match: TensorMatch, a: TensorSketch, b: TensorSketch, seen: Beside) -> bool:
+    """Whether one side may be a cast of the other: near, and held by a narrow type as far as it is seen."""
+    if match.r is not None and match.r <= _RECAST_R:
+        return False
+    sizes = {a.values.size, b.values.size, seen.x.size}
+    return len(sizes) > 1 or bool(narrow_types(a) or narrow_types(b))
+
+
+def _of_values(match: TensorMatch, a: TensorSketch, b: TensorSketch, seen: Beside, *, is_narrow: bool) -> Change:
+    x, y = seen.x, seen.y
+    if x.size and seen.equal and (found := _of_equal_samples(a, b, match, seen)) is not None:
         return found
     if x.size >= _MIN_VALUES:
-        near = match.r is None or match.r > _RECAST_R
-        computed = (_recast(a, b, x, y) if near else None) or _pruned(a, b, x, y) or _quantized(a, b, x, y, match)
-        computed = computed or _rescaled(a, x, y)
+        computed = (_recast(a, b, x, y) if is_narrow else None) or _pruned(a, b, x, y) or _quantized(a, b, x, y, match)
+        computed = computed or (None if seen.bent else _rescaled(a, x, y))
         if computed is not None:
             return computed
     if has_other_rows(a, b, match):
         return Change("reordered")
-    return _tuned(a, b, x, y, match) if _is_related(a, match) else Change("unrelated")
+    return Change("tuned", unchanged=_still(a, seen)) if _is_related(a, match) else Change("unrelated")
 
 
-def _of_equal_samples(
-    a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32], match: TensorMatch
-) -> Change | None:
+def _with_ranks(held: Sequence[Held], found: Sequence[Change]) -> list[Change]:
+    """The changes, those of tuned matrices with the rank of the difference."""
+    tuned = [i for i, one in enumerate(found) if one.kind == "tuned" and len(held[i][1].shape) > 1]
+    ranks = delta_ranks([(a, b, m.transposed) for m, a, b in (held[i] for i in tuned)])
+    by_place = dict(zip(tuned, ranks, strict=True))
+    return [replace(one, rank=by_place[i]) if by_place.get(i) is not None else one for i, one in enumerate(found)]
+
+
+def _of_equal_samples(a: TensorSketch, b: TensorSketch, match: TensorMatch, seen: Beside) -> Change | None:
     """What happened to tensors of unequal content whose sampled values are equal; None where too little is known."""
     if match.transposed:
         return Change("reordered")
     if a.shape != b.shape:
         return Change("same")
-    if x.size < _MIN_VALUES or a.digest is None or b.digest is None:
+    if seen.x.size < _MIN_VALUES or a.digest is None or b.digest is None:
         return None
-    return _tuned(a, b, x, y, match) if _differ_elsewhere(a, b) else Change("same")
+    return Change("tuned", unchanged=_still(a, seen)) if _differ_elsewhere(a, b) else Change("same")
 
 
 def _is_related(a: TensorSketch, match: TensorMatch) -> bool:
@@ -95,14 +130,9 @@ def _is_related(a: TensorSketch, match: TensorMatch) -> bool:
     return match.r is not None and match.r > _UNTESTED_R
 
 
-def _tuned(
-    a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32], match: TensorMatch
-) -> Change:
-    if len(a.shape) < 2:
-        return Change("tuned")
-    live = (x != 0) & (y != 0)
-    equal = int(np.count_nonzero(live & (x == y))) / max(1, int(np.count_nonzero(live)))
-    return Change("tuned", rank=delta_rank(a, b, match.transposed), unchanged=equal)
+def _still(a: TensorSketch, seen: Beside) -> float:
+    """The share of a tuned matrix's values that did not move; of gains and biases it is not asked."""
+    return seen.unchanged if len(a.shape) > 1 else 0.0
 
 
 def has_other_rows(a: TensorSketch, b: TensorSketch, match: TensorMatch) -> bool:
@@ -189,7 +219,9 @@ def _quantized(
 
     The role is told where the coarse side is the plain rounding of this very model.
     """
-    if match.r is None or match.r < (_FEWEST_R if _has_few_levels(a) != _has_few_levels(b) else _ROUNDED_R):
+    if match.r is None or match.r < _FEWEST_R:
+        return None
+    if match.r < _ROUNDED_R and _has_few_levels(a) == _has_few_levels(b):
         return None
     mine: Scheme | None = _encoding(a)
     theirs: Scheme | None = _encoding(b)

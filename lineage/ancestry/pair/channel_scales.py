@@ -19,15 +19,15 @@ def scaled_by_unit(x: NDArray[np.float32], y: NDArray[np.float32]) -> bool:
     return _scaled_rows(x, y) or _scaled_rows(x.T, y.T)
 
 
-def _is_bent(x: NDArray[np.float32], y: NDArray[np.float32]) -> bool:
-    """Whether one row is no multiple of the other beyond doubt: a quick look that spares the others."""
-    wide, other = x.astype(np.float64), y.astype(np.float64)
-    square, across, least = float(wide @ wide), float(wide @ other), float(other @ other)
-    return square > 0 and least > 0 and square - across * across / least > (2 * _ROUNDING) ** 2 * square
+def bent(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Whether one row of each of several pairs (k, ...) is no multiple of the other beyond doubt: (k,)."""
+    wide, other = (one.reshape(len(one), -1).astype(np.float64) for one in (x, y))
+    square, across, least = np.vecdot(wide, wide), np.vecdot(wide, other), np.vecdot(other, other)
+    return np.asarray(square * least - across * across > (2 * _ROUNDING) ** 2 * square * least)
 
 
 def _scaled_rows(x: NDArray[np.float32], y: NDArray[np.float32]) -> bool:
-    if min(x.shape) < 1 or x.shape[1] < _MIN_VALUES or _is_bent(x[0], y[0]):
+    if min(x.shape) < 1 or x.shape[1] < _MIN_VALUES or bent(x[:1], y[:1])[0]:
         return False
     wide, other = x.astype(np.float64), y.astype(np.float64)
     norms, squares = np.linalg.norm(wide, axis=1), (other * other).sum(axis=1)

@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from lineage.ancestry.pair.changes import EQUAL, Change, change
+from lineage.ancestry.pair.changes import EQUAL, Change, classified
 from lineage.ancestry.pair.cues import Compared, experts
 from lineage.ancestry.pair.direction import direction, heard
-from lineage.ancestry.pair.disguised import seen_through
 from lineage.ancestry.pair.drift import Changes, probability
 from lineage.ancestry.pair.findings import findings
 from lineage.ancestry.pair.inherited import inherited
@@ -26,7 +25,9 @@ from lineage.types import (
     CheckpointSketch,
     Comparison,
     ComponentFinding,
+    Cue,
     Direction,
+    Evidence,
     Excluded,
     Relation,
     TensorMatch,
@@ -50,7 +51,7 @@ def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
     components = tuple(_component(matched, name, word, changes, (role, basis)) for name, word in words.items())
     if facing(a, b) is not a:
         components = _with_copies(components, a)
-    components, evidence, hidden = seen_through(a, b, components, matched.overall)
+    components, evidence, hidden = _seen_through(a, b, components, matched.overall)
     if hidden:
         cues = (*hidden, *cues)
         role, basis = direction(cues)
@@ -78,6 +79,16 @@ def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
         excluded=excluded(a),
         cues=cues if found else (),
     )
+
+
+def _seen_through(
+    a: CheckpointSketch, b: CheckpointSketch, components: tuple[ComponentFinding, ...], overall: Evidence
+) -> tuple[tuple[ComponentFinding, ...], Evidence, tuple[Cue, ...]]:
+    if not (a.neurons and b.neurons):
+        return components, overall, ()
+    from lineage.ancestry.pair.disguised import seen_through  # a model without neurons does not wait for disguises
+
+    return seen_through(a, b, components, overall)
 
 
 def _basis(
@@ -127,8 +138,9 @@ def left_out(sketch: CheckpointSketch) -> tuple[Excluded, ...]:
 
 
 def _changes(matched: Match) -> Changes:
-    held = [(m, *matched.sides(m)) for m in matched.tensors]
-    return [(m, _in_order(change(a, b, m), m, matched.reordered)) for m, a, b in held if a.part.excluded is None]
+    held = [(m, a, b) for m in matched.tensors for a, b in [matched.sides(m)] if a.part.excluded is None]
+    found = zip(held, classified(held), strict=True)
+    return [(m, _in_order(one, m, matched.reordered)) for (m, _, _), one in found]
 
 
 def _in_order(found: Change, held: TensorMatch, reordered: Collection[str]) -> Change:

@@ -13,7 +13,7 @@ from lineage.ancestry.pair.decay import common_factor
 from lineage.ancestry.pair.drift import Changes
 from lineage.ancestry.pair.relations import layer_matrices, projected_role, width_change
 from lineage.match import Match
-from lineage.match.evidence import pair_correlation
+from lineage.match.pair_correlations import pair_correlation
 from lineage.types import CheckpointSketch, Direction, Relation, TensorSketch
 from lineage.types.facts import Fact
 from lineage.types.facts.cues import (

@@ -13,7 +13,7 @@ from lineage.ancestry.pair.beneath import cues_beneath, undone
 from lineage.ancestry.pair.direction import direction
 from lineage.match import LOG10_ALPHA
 from lineage.match.disguise import SUGGESTIVE, Disguise, disguises, networks
-from lineage.sketch.neurons import KINDS
+from lineage.sketch.neuron_layers import KINDS
 from lineage.types import CheckpointSketch, ComponentFinding, Cue, Evidence
 from lineage.types.facts import Fact
 from lineage.types.facts.disguises import SameNeurons

@@ -9,15 +9,14 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from lineage.ancestry.pair.first_looks import FEW, RUN, look
 from lineage.match.cache import remembered
 from lineage.sketch.stats import GROUP
 from lineage.types import TensorSketch
 from lineage.types.facts.schemes import FewBits, Levels
 
-_RUN = 16  # the first positions of an axis are all sampled: the head of a run
 _MOST_LEVELS = 17
 _MOST_BYTE_LEVELS = 257
-_FEW = 0.8  # distinct share of the values of a run: 0.6-0.75 on 16 levels, 0.95 and more without
 _ON_LEVEL = 0.04  # of a step: half precision rounds what was dequantised
 _ON_CODE = 0.004  # of the largest magnitude
 _FITTING = 0.8
@@ -50,7 +49,7 @@ def lattice(tensor: TensorSketch) -> FewBits | None:
     levels that was taken when the row was read.
     """
     stats = tensor.stats
-    runs = _runs(tensor)
+    runs = _runs(tensor) if look(tensor).few_levels else None
     scheme = _scheme(tensor, runs) if runs is not None and _has_few_levels(runs) else None
     if scheme is not None:
         return scheme
@@ -79,7 +78,7 @@ def misses(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> float | No
     least. Training on either side, and schemes that make up for the errors of earlier columns, do neither. Errors that
     are small beside the steps are those of light training that began on the levels: then nothing was rounded.
     """
-    rounded, plain = coarse[:, :_RUN].astype(np.float64), fine[:, :_RUN].astype(np.float64)
+    rounded, plain = coarse[:, :RUN].astype(np.float64), fine[:, :RUN].astype(np.float64)
     scales = _even(rounded, _MOST_BYTE_LEVELS)
     near = np.abs(rounded - plain).max(axis=1, initial=0.0) < _HALF * scales.step
     in_order = np.take_along_axis(rounded, plain.argsort(axis=1), axis=1)
@@ -101,14 +100,14 @@ def _errors(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> Values:
     one scale holds for the row, where that is long enough.
     """
     rounded, plain = coarse.astype(np.float64), fine.astype(np.float64)
-    head, row = rounded[:, :_RUN], _even(rounded, _MOST_BYTE_LEVELS)
+    head, row = rounded[:, :RUN], _even(rounded, _MOST_BYTE_LEVELS)
     few = _even(head)
-    gaps = np.where(few.found[:, None], few.step[:, None], _coded_gaps(head, plain[:, :_RUN]))
-    told = np.isfinite(gaps) & (head.shape[1] == _RUN)
+    gaps = np.where(few.found[:, None], few.step[:, None], _coded_gaps(head, plain[:, :RUN]))
+    told = np.isfinite(gaps) & (head.shape[1] == RUN)
     whole = row.found & ~told.any(axis=1) & (rounded.shape[1] >= _LEAST_ROW)
     off = np.abs(rounded - plain)
     of_rows = off[whole] / row.step[whole, None]
-    return 2 * np.concatenate([off[:, :_RUN][told] / gaps[told], of_rows.reshape(-1)])
+    return 2 * np.concatenate([off[:, :RUN][told] / gaps[told], of_rows.reshape(-1)])
 
 
 def _coded_gaps(runs: Values, plain: Values) -> Values:
@@ -131,10 +130,10 @@ def _coded_gaps(runs: Values, plain: Values) -> Values:
 def _runs(tensor: TensorSketch) -> Values | None:
     """The first 16 values of every sampled row, (n, 16), those of nothing but zeros left out."""
     columns = tensor.grid[1]
-    if len(tensor.shape) < 2 or len(columns) < _RUN or columns[_RUN - 1] != _RUN - 1:
+    if len(tensor.shape) < 2 or len(columns) < RUN or columns[RUN - 1] != RUN - 1:
         return None
-    runs = tensor.values[:, :_RUN].astype(np.float64)
-    live: Values = runs[(runs != 0).sum(axis=1) >= _RUN / 2]
+    runs = tensor.values[:, :RUN].astype(np.float64)
+    live: Values = runs[(runs != 0).sum(axis=1) >= RUN / 2]
     return live
 
 
@@ -142,7 +141,7 @@ def _has_few_levels(runs: Values) -> bool:
     """Whether the non-zero values of a run repeat, as they do not in plain floats."""
     live = runs != 0
     shares = (_levels(runs) - ~live.all(axis=1)) / live.sum(axis=1)
-    return len(shares) >= 2 and float(np.mean(shares)) < _FEW
+    return len(shares) >= 2 and float(np.mean(shares)) < FEW
 
 
 def _levels(runs: Values) -> NDArray[np.int64]:
@@ -180,7 +179,7 @@ class _Scales:
 
 def _scheme(tensor: TensorSketch, runs: Values) -> FewBits | None:
     # Few even levels are also levels of a 4-bit float: that is said only where many are in use.
-    many = np.mean(_levels(runs)) >= _RUN / 2
+    many = np.mean(_levels(runs)) >= RUN / 2
     for name, codes in (*(_CODES.items() if many else ()), ("int4", None)):
         scales = _even(runs) if codes is None else _coded(runs, codes)
         found = scales.of(scales.found)
@@ -229,7 +228,7 @@ def _holds_zero(scales: _Scales) -> bool:
 def _reach(tensor: TensorSketch, scales: _Scales) -> int:
     """How many values share one scale, 0: a row; doubled as long as the sampled ones beyond still lie on the levels."""
     columns, width = tensor.grid[1], int(np.prod(tensor.shape[1:]))
-    reach = _RUN
+    reach = RUN
     while reach < width:
         beyond = (columns >= reach) & (columns < 2 * reach)
         if not beyond.any() or scales.hits(tensor.values[:, beyond].astype(np.float64)).mean() < _FITTING:

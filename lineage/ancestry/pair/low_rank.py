@@ -7,6 +7,7 @@ training leave no such gap.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
@@ -14,12 +15,14 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.ancestry.pair.narrow_types import number_spacing
+from lineage.ancestry.pair.first_looks import look
+from lineage.ancestry.pair.narrow_types import FLOAT32, SIGNIFICANDS, narrow_types, number_spacing
 from lineage.match.axes import facing
 from lineage.match.cache import remembered
 from lineage.match.permutation import unit_rows
 from lineage.match.units import common_index
 from lineage.match.values import common_values
+from lineage.sketch.stacks import in_stacks
 from lineage.types import Direction, TensorSketch
 
 _EDGE = 4.0  # times the largest singular value that pure rounding has on average
@@ -27,12 +30,25 @@ _GAP = 5.0  # between the last singular value that counts and the next
 _STEEPER = 2.0
 _SPARE = 3  # a rank this near the size of the sample is no low rank
 _CERTAIN = 1e-13  # of the sum of squares: more than rounding makes of it
+_TOGETHER = 32
 _MATRICES = 3
 _SHARED = 0.8  # share of the directions that is one direction: v, were it not for the int8 rounding of units
 _CLEAR = 0.15  # cosine; the square root of the sampled share of v's axis in expectation
 
 Values = NDArray[np.float64]
 Held = tuple[TensorSketch, TensorSketch, bool]
+
+
+def delta_ranks(pairs: Sequence[Held]) -> list[int | None]:
+    """The rank of each of many differences (see `delta_rank`)."""
+    sides = [common_values(*pair) for pair in pairs]
+    found: list[int | None] = [None] * len(pairs)
+    for places, x in in_stacks([x for x, _ in sides], _TOGETHER):
+        deltas = x.astype(np.float64) - np.stack([sides[i][1] for i in places])
+        if not _have_full_rank(deltas, np.array([max(_edges(*pairs[i][:2], deltas.shape[1:])) for i in places])):
+            for i in places:
+                found[i] = delta_rank(*pairs[i])
+    return found
 
 
 def delta_rank(a: TensorSketch, b: TensorSketch, transposed: bool) -> int | None:
@@ -46,9 +62,8 @@ def delta_rank(a: TensorSketch, b: TensorSketch, transposed: bool) -> int | None
     rows, columns = (np.count_nonzero(moved.any(axis=axis)) for axis in (1, 0))
     if min(rows, columns) <= _SPARE:
         return None
-    scale = _EDGE * (np.sqrt(delta.shape[0]) + np.sqrt(delta.shape[1]))
-    edges = sorted({scale * _rounding(a), scale * _rounding(b)})
-    if _has_full_rank(delta, edges[-1]):
+    edges = _edges(a, b, delta.shape)
+    if _have_full_rank(delta[None], np.array(edges[-1:])):
         return None
     sizes: Values = np.linalg.svd(delta, compute_uv=False).astype(np.float64, copy=False)
     for edge in edges:
@@ -58,15 +73,22 @@ def delta_rank(a: TensorSketch, b: TensorSketch, transposed: bool) -> int | None
     return None
 
 
-def _has_full_rank(delta: Values, edge: float) -> bool:
-    """Whether too many singular values for a low rank exceed `edge` for sure: a quick look that spares the others.
+def _edges(a: TensorSketch, b: TensorSketch, shape: tuple[int, ...]) -> list[float]:
+    """What singular values of a difference of this shape exceed that is no rounding, by the types of both sides."""
+    scale = _EDGE * (math.sqrt(shape[0]) + math.sqrt(shape[1]))
+    return sorted({scale * _rounding(a), scale * _rounding(b)})
 
-    Columns taken out make none larger (interlacing), and all of the rest exceed it if the squared matrix, less the
-    square of the edge, is positive definite.
+
+def _have_full_rank(deltas: Values, edges: NDArray[np.float64]) -> bool:
+    """Whether in each of several differences, (k, n, m), too many singular values for a low rank exceed its edge (k,).
+
+    A quick look that spares the others. Columns taken out make none larger (interlacing), and all of the rest exceed
+    the edge if the squared matrix, less the square of the edge, is positive definite.
     """
-    part = (delta if delta.shape[0] >= delta.shape[1] else delta.T)[:, _SPARE - 1 :]
-    square = part.T @ part
-    square.flat[:: len(square) + 1] -= edge**2 + _CERTAIN * square.trace()
+    part = (deltas if deltas.shape[1] >= deltas.shape[2] else deltas.swapaxes(1, 2))[:, :, _SPARE - 1 :]
+    square = part.swapaxes(1, 2) @ part
+    least = edges**2 + _CERTAIN * np.trace(square, axis1=1, axis2=2)
+    square -= least[:, None, None] * np.eye(square.shape[1])
     try:
         np.linalg.cholesky(square)
     except np.linalg.LinAlgError:
@@ -83,7 +105,10 @@ def _is_gap(sizes: Values, rank: int) -> bool:
 @remembered
 def _rounding(tensor: TensorSketch) -> float:
     """Root mean square error of rounding to the narrowest type of 16 bits, or to float32, that holds the values."""
-    return float(np.sqrt(np.mean(number_spacing(tensor).astype(np.float64) ** 2) / 12))
+    if "bfloat16" not in narrow_types(tensor) and "float16" in narrow_types(tensor):  # the last of which lie evenly
+        return float(np.sqrt(np.mean(number_spacing(tensor).astype(np.float64) ** 2) / 12))
+    wider = 2.0 ** (FLOAT32 - SIGNIFICANDS["bfloat16"]) if "bfloat16" in narrow_types(tensor) else 1.0
+    return math.sqrt((wider * look(tensor).spacing) ** 2 / 12)
 
 
 def projected_out(moved: Sequence[Held]) -> Direction | None:

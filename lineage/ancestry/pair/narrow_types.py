@@ -8,6 +8,7 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
+from lineage.ancestry.pair.first_looks import look
 from lineage.match.cache import remembered
 from lineage.types import TensorSketch
 
@@ -15,7 +16,9 @@ SIGNIFICANDS = {"bfloat16": 7, "float16": 10, "float8_e4m3fn": 3, "float8_e5m2":
 """The types that are told apart, with the stored bits of their significands."""
 
 
-_SIGNIFICAND = 23  # of float32
+FLOAT32 = 23
+"""Stored bits of the significand of float32."""
+
 _LEAST_SPACING = {"bfloat16": 0.0, "float16": 2.0**-24}  # among the smallest numbers, which float32 holds as others
 
 
@@ -27,12 +30,17 @@ def is_cast(coarse: NDArray[np.float32], fine: NDArray[np.float32], scheme: str)
 
     Exporters and accelerators do all four.
     """
+    return bool(are_cast(coarse.reshape(1, -1), fine.reshape(1, -1), scheme)[0])
+
+
+def are_cast(coarse: NDArray[np.float32], fine: NDArray[np.float32], scheme: str) -> NDArray[np.bool_]:
+    """The same of the values of several tensors, (k, n): (k,)."""
     tiny = np.abs(fine) < _LEAST_NORMAL[scheme]
+    found = np.zeros(len(fine), np.bool_)
     for cast in (rounded, truncated):
-        found = cast(fine, scheme)
-        if np.array_equal(coarse, found) or (tiny.any() and np.array_equal(coarse, np.where(tiny, 0.0, found))):
-            return True
-    return False
+        differ = coarse != cast(fine, scheme)
+        found |= ~differ.any(axis=1) | ~np.where(tiny, coarse != 0, differ).any(axis=1)
+    return found
 
 
 def truncated(values: NDArray[np.float32], scheme: str) -> NDArray[np.float32]:
@@ -60,8 +68,8 @@ def _dtype(scheme: str) -> np.dtype[Any]:
 def narrow_types(tensor: TensorSketch) -> tuple[str, ...]:
     """The narrow types that hold every sampled value of a tensor exactly."""
     # The bits that any significand sets tell most types off without a rounding.
-    used = int(np.bitwise_or.reduce(tensor.values.view(np.uint32), axis=None))
-    short = [scheme for scheme, bits in SIGNIFICANDS.items() if used % (1 << (_SIGNIFICAND - bits)) == 0]
+    used = look(tensor).bits
+    short = [scheme for scheme, bits in SIGNIFICANDS.items() if used % (1 << (FLOAT32 - bits)) == 0]
     return tuple(scheme for scheme in short if np.array_equal(tensor.values, rounded(tensor.values, scheme)))
 
 
@@ -70,5 +78,5 @@ def number_spacing(tensor: TensorSketch) -> NDArray[np.float32]:
     spacing = np.spacing(np.abs(tensor.values))
     for scheme, least in _LEAST_SPACING.items():
         if scheme in narrow_types(tensor):
-            return np.maximum(spacing * np.float32(2.0 ** (_SIGNIFICAND - SIGNIFICANDS[scheme])), np.float32(least))
+            return np.maximum(spacing * np.float32(2.0 ** (FLOAT32 - SIGNIFICANDS[scheme])), np.float32(least))
     return spacing

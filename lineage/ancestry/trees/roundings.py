@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lineage.ancestry.geometry import Cohort, held_share
 from lineage.ancestry.merge.mixtures import COPY
 from lineage.ancestry.pair.blurred import blurred, blurred_misses
+from lineage.ancestry.pair.first_looks import look
 from lineage.ancestry.pair.lattices import lattice, misses
 from lineage.types import CheckpointSketch, TensorSketch
 
@@ -27,6 +28,7 @@ def roundings(cohort: Cohort, sketches: Sequence[CheckpointSketch]) -> dict[int,
     """Each model that is the exact rounding of another of its structure, with the other (positions in `sketches`)."""
     matrices = [_matrices(sketches[member]) for member in cohort.members]
     values = [np.concatenate([t.values.reshape(-1) for t in held]) for held in matrices]
+    look.of(tensor for held in matrices for tensor in held)
     on_levels = [any(has_levels(t) for t in held) for held in matrices]
     squares = (cohort.points**2).sum(axis=1)
     squared_distances = squares[:, None] + squares - 2 * cohort.points @ cohort.points.T

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.match import EXPERT
-from lineage.sketch.vectors import is_searchable, tensor_vector
+from lineage.sketch.vectors import is_searchable, tensor_vectors
 from lineage.types import CheckpointSketch, TensorSketch
 
 WORTH_A_LOOK = 0.2  # least likeness worth a comparison, of a component or a model with a model
@@ -69,7 +69,7 @@ def likeness(sketches: Sequence[CheckpointSketch]) -> Likeness:
 
 def _add(held: NDArray[np.float32], members: Sequence[tuple[int, int, TensorSketch]]) -> None:
     """Add to each component, for each model, the best cosine of its matrices, times their parameters."""
-    vectors = np.stack([tensor_vector(tensor) for _, _, tensor in members])
+    vectors = tensor_vectors([tensor for _, _, tensor in members])
     codes = np.unique([tensor.band_digest for _, _, tensor in members], return_inverse=True)[1]
     starts = np.flatnonzero(np.r_[True, np.diff([model for _, model, _ in members]) > 0])
     models = [members[int(start)][1] for start in starts]

@@ -1,0 +1,68 @@
+"""Pearson's r and the cosine of pairs of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.match.axes import facing
+from lineage.match.permutation import correlation, cosine
+from lineage.match.units import centred, common_centred, same_positions
+from lineage.match.values import Values, common_values
+from lineage.sketch.family import MIN_UNITS
+from lineage.sketch.stacks import in_stacks
+from lineage.types import TensorSketch
+
+_TOGETHER = 32
+
+Sides = tuple[TensorSketch, TensorSketch, bool]
+"""Query tensor, reference tensor, and whether one is stored the other way round."""
+
+
+def pair_correlation(a: TensorSketch, b: TensorSketch, transposed: bool) -> float | None:
+    """Pearson r of two tensors: from unit vectors where there are enough, else from the sampled values."""
+    return pair_correlations([(a, b, transposed)])[0]
+
+
+def pair_correlations(pairs: Sequence[Sides]) -> list[float | None]:
+    """The same of many pairs."""
+    by_units = [_of_units(*pair) for pair in pairs]
+    found = [r for r, _ in by_units]
+    left = [i for i, (_, is_told) in enumerate(by_units) if not is_told]
+    values = [common_values(*pairs[i]) for i in left]
+    for i, (x, _), r in zip(left, values, cosines([(_less_mean(x), _less_mean(y)) for x, y in values]), strict=True):
+        found[i] = r if x.size > 2 else None
+    return found
+
+
+def _less_mean(values: Values) -> Values:
+    return values - values.mean() if values.size else values
+
+
+def _of_units(a: TensorSketch, b: TensorSketch, transposed: bool) -> tuple[float | None, bool]:
+    """R from unit vectors, and whether there are enough of them to tell it."""
+    left, right = centred(a, 0), centred(b, facing(0, transposed))
+    if left is None or right is None:
+        return None, False
+    if not same_positions(left.positions, right.positions):
+        rows = common_centred(a, b, facing(0, transposed))
+        return (correlation(*rows), True) if len(rows[0]) >= MIN_UNITS else (None, False)
+    if len(left.positions) < MIN_UNITS:
+        return None, False
+    return cosine(float(left.flat @ right.flat), left.norm * right.norm), True
+
+
+def cosines(pairs: Sequence[tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]]) -> list[float | None]:
+    """The cosine of each two arrays of one shape (see `correlation`)."""
+    found: list[float | None] = [None] * len(pairs)
+    for places, x in in_stacks([x for x, _ in pairs], _TOGETHER):
+        left, right = (
+            one.reshape(len(places), -1).astype(np.float64) for one in (x, np.stack([pairs[i][1] for i in places]))
+        )
+        products, norms = np.vecdot(left, right), np.sqrt(np.vecdot(left, left) * np.vecdot(right, right))
+        for i, product, norm in zip(places, products.tolist(), norms.tolist(), strict=True):
+            found[i] = cosine(product, norm)
+    return found

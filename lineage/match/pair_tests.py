@@ -1,0 +1,82 @@
+"""The permutation test of single pairs of tensors, made many at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from lineage.match.axes import facing, shared_label
+from lineage.match.cache import Latest
+from lineage.match.permutation import PermutationTest, standardised_trace
+from lineage.match.units import Ready, facing_ready
+from lineage.sketch.family import MIN_UNITS
+from lineage.types import TensorSketch
+
+Sides = tuple[TensorSketch, TensorSketch, bool]
+"""Query tensor, reference tensor, and whether one is stored the other way round."""
+
+_AXES = (0, 1)
+
+# Asked for by pairing, by containment, for what was inherited and for the report.
+_made: Latest[Sides, PermutationTest | None] = Latest(1 << 14)
+
+
+def pair_z(a: TensorSketch, b: TensorSketch, transposed: bool) -> float | None:
+    """Permutation z of one pair of tensors (see `pair_test`)."""
+    test = pair_test(a, b, transposed)
+    return None if test is None else test.z
+
+
+def pair_test(a: TensorSketch, b: TensorSketch, transposed: bool) -> PermutationTest | None:
+    """Permutation test of one pair of tensors: over the exchangeable axes, or over both, the one nearest to zero.
+
+    None where no axis has enough units.
+    """
+    key = a, b, transposed
+    try:
+        return _made[key]
+    except KeyError:
+        return pair_tests([key])[0]
+
+
+def pair_tests(pairs: Sequence[Sides]) -> list[PermutationTest | None]:
+    """The tests of many pairs, which takes less time than one by one as they are asked for."""
+    known = {pair: _made[pair] for pair in pairs if pair in _made}
+    new = [pair for pair in dict.fromkeys(pairs) if pair not in known]
+    if new:
+        made = dict(zip(new, _tested(new), strict=True))
+        _made.keep(made.items())
+        known |= made
+    return [known[pair] for pair in pairs]
+
+
+def _tested(pairs: Sequence[Sides]) -> list[PermutationTest | None]:
+    free = [
+        [axis for axis in _AXES if shared_label(a.part, b.part, axis, turned) is not None] for a, b, turned in pairs
+    ]
+    found = _along(pairs, free)
+    # Where no axis that may be relabelled can be tested, both are.
+    lost = [i for i, tests in enumerate(found) if not tests and len(free[i]) < len(_AXES)]
+    for i, tests in zip(lost, _along([pairs[i] for i in lost], [_AXES] * len(lost)), strict=True):
+        found[i] = tests
+    return [min(tests, key=lambda test: abs(test.z), default=None) for tests in found]
+
+
+def _along(pairs: Sequence[Sides], axes: Sequence[Iterable[int]]) -> list[list[PermutationTest]]:
+    """The tests of each pair along each of its axes that has units enough on both sides."""
+    tried = [(i, axis) for i, chosen in enumerate(axes) for axis in chosen]
+    ready = facing_ready([(a, axis, b, facing(axis, turned)) for i, axis in tried for a, b, turned in [pairs[i]]])
+    found: list[list[PermutationTest]] = [[] for _ in pairs]
+    for (i, _), both in zip(tried, ready, strict=True):
+        test = None if both is None else _test(*both)
+        if test is not None:
+            found[i].append(test)
+    return found
+
+
+def _test(left: Ready, right: Ready) -> PermutationTest | None:
+    if len(left.positions) < MIN_UNITS:
+        return None
+    trace, square = float(np.vdot(left.rows, right.rows)), float(np.vdot(left.gram, right.gram))
+    return standardised_trace(trace, square, float(np.vdot(left.norms, right.norms)), len(left.positions))
