@@ -183,7 +183,7 @@ class _Directed:
         values = self._direction.rows(start, stop).astype(np.float64)
         lengths = self._lengths()
         if self._axis == 0:
-            factors = _over(lengths[start:stop], np.square(values).reshape(len(values), -1).sum(axis=1))
+            factors = _over(lengths[start:stop], _squared(values, tuple(range(1, values.ndim))))
         else:
             with self._lock:
                 if self._factors is None:
@@ -206,11 +206,17 @@ class _Directed:
         total = np.zeros(1 if axis is None else view.shape[axis])
         for start in range(0, view.shape[0], step):
             band = view.rows(start, min(start + step, view.shape[0])).astype(np.float64)
-            total += np.square(band).sum(axis=others).reshape(-1)
+            total += _squared(band, others).reshape(-1)
         return total
 
 
+def _squared(values: Floats, axes: tuple[int, ...]) -> Floats:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(np.square(values).sum(axis=axes))
+
+
 def _over(lengths: Floats, squares: Floats) -> Floats:
-    """Length over norm; 0 where the direction is nothing, as the weight then is."""
-    norms = np.sqrt(squares)
-    return np.divide(lengths, norms, out=np.zeros(norms.shape), where=norms > 0)
+    """Length over norm: 0 where the direction is nothing, as the weight then is; NaN where no float64 is the norm."""
+    norms = np.where(np.isfinite(squares), np.sqrt(squares), np.nan)
+    with np.errstate(over="ignore"):
+        return np.divide(lengths, norms, out=np.zeros(norms.shape), where=norms != 0)
