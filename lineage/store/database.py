@@ -16,8 +16,8 @@ from sqlite_utils import Database
 from sqlite_utils.db import NoTable
 
 from lineage.errors import Locked, Malformed, StoreError
+from lineage.store.bad_rows import BadRow
 from lineage.store.files import DATABASE
-from lineage.store.rows import BadRow
 
 _BUSY_S = 5.0
 _LITTLE = 1 << 20  # bytes: a disk with less is called full

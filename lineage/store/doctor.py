@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lineage.errors import LineageError
 from lineage.sketch import FAMILY, read_sketch
 from lineage.sketch.layouts import content_key, layout_id
 from lineage.sketch.sealing import contradiction
+from lineage.store.bad_rows import BadRow
 from lineage.store.database import plain_errors
 from lineage.store.files import HANDED_OVER, SKETCHES, VECTORS
 from lineage.store.graph_cache import FOLDER as GRAPHS
 from lineage.store.graph_cache import is_sound_graph
 from lineage.store.held import Held, held_of, sha256
-from lineage.store.rows import BadRow, component_params, model_row, records, seen, storable, tensor_rows
+from lineage.store.rows import component_params, model_row, records, rows_of, seen, storable, tensor_rows
 from lineage.store.schema import missing_parts
 from lineage.store.segments import SUFFIX, is_sound
 from lineage.store.sqlite import SqliteIndex
@@ -60,6 +63,7 @@ def _tables(index: SqliteIndex) -> Iterator[Finding]:
         yield Finding(True, where, "the totals are not those of the models: run `lineage rebuild`")
     try:
         records(index.db)
+        rows_of(index.db, "segments")
     except BadRow as error:
         yield Finding(True, where, f"{error}: run `lineage rebuild`")
     unfinished = list(index.db.table("runs").rows_where("finished is null"))
@@ -167,5 +171,12 @@ def _caches(index: SqliteIndex) -> Iterator[Finding]:
     vectors = [(path, is_sound) for path in sorted((index.folder / VECTORS).glob(f"*{SUFFIX}"))]
     graphs = [(path, is_sound_graph) for path in sorted((index.folder / GRAPHS).glob("*.json"))]
     for path, is_whole in (*vectors, *graphs):
-        if not path.is_file() or not is_whole(path):
+        if not _is_whole(path, is_whole) and os.path.lexists(path):  # else a writer took it away meanwhile
             yield Finding(False, str(path), "a damaged cache: it is made again when it is next needed")
+
+
+def _is_whole(path: Path, is_sound: Callable[[Path], bool]) -> bool:
+    try:
+        return path.is_file() and is_sound(path)
+    except OSError:
+        return False

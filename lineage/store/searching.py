@@ -20,6 +20,7 @@ from lineage.sketch.family import FAMILY
 from lineage.sketch.search_codes import kept_codes
 from lineage.store.files import VECTORS
 from lineage.store.nearest import nearest
+from lineage.store.rows import rows_of
 from lineage.store.segments import SUFFIX, Segment, merged, name_of, read_segment, segment_of, write_segment
 from lineage.types import CheckpointSketch, Codes, ModelKind, Near, SearchCue
 
@@ -124,8 +125,8 @@ class Searching:
             self._read.pop(old, None)
 
     def _rows(self, kind: ModelKind) -> list[_Row]:
-        asked = "select name, models, dead from segments where family = ? and kind = ? order by name"
-        return [_Row(str(name), int(n), int(dead)) for name, n, dead in self._db.execute(asked, [FAMILY, kind])]
+        rows = rows_of(self._db, "segments", "family = ? and kind = ?", [FAMILY, kind], order_by="name")
+        return [_Row(row["name"], row["models"], row["dead"]) for row in rows]
 
     def _segment(self, name: str) -> Segment | None:
         if name not in self._read:

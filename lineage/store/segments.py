@@ -241,7 +241,7 @@ def _head(line: bytes, size: int) -> Head | None:
 
 
 def is_sound(path: Path) -> bool:
-    """Whether a file holds what was written, by its last line."""
+    """Whether a file holds what was written, by its last line. Raises FileNotFoundError where another merged it."""
     if read_segment(path) is None:
         return False
     seal = blake3()

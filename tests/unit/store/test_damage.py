@@ -15,7 +15,10 @@ from tests.systems import needs_pipes
 
 ONE, TWO = sketched(trained(1), "one", path="/a/one"), sketched(trained(2), "two", path="/a/two")
 VERSION = "0.0.test"
-TABLES = ("runs", "models", "tensors", "components", "declared", "aliases", "layouts", "_sqlite_migrations")
+TABLES = (
+    "runs", "models", "tensors", "components", "declared", "aliases", "layouts", "segments", "totals",
+    "_sqlite_migrations",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -88,6 +91,11 @@ ROWS = {
     "a layout of nothing": "INSERT INTO layouts SELECT id, x'02', 'n', 's', 'f', 'h', 'a', 'maybe' FROM models",
     "weights seen perhaps": "UPDATE models SET weights_seen = 'perhaps'",
     "a digest that is a number": "UPDATE tensors SET digest = 7",
+    "a set without a name": "UPDATE totals SET name = x'00ff'",
+    "a set with a long name": "UPDATE totals SET name = name || '00'",
+    "models without a number": "UPDATE totals SET models = 'many'",
+    "a segment of words": "UPDATE segments SET models = 'many'",
+    "a segment without a name": "UPDATE segments SET name = x'00ff', dead = 1.5",
     "an id that leads away": "UPDATE models SET id = '../../x' WHERE name = 'one'",
 }
 
