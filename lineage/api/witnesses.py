@@ -61,13 +61,10 @@ def _near(index: SqliteIndex, model: str | None, tokenizer: TokenizerSketch) -> 
 
     near: list[TokenizerSketch] = []
     others = 0
-    for models, neighbours, is_same in store.tokenizer_table(index).near(tokenizer):
-        first = next((one for one in models if one != model), None)
-        found = None
-        if first is not None and is_near(neighbours, is_same=is_same):
-            found = store.tokenizer_of(index, first, next((r.name for r in index.records([first])), first))
+    for first, neighbours, is_same in index.tokenizers(tokenizer, model):
+        found = index.tokenizer(first) if is_near(neighbours, is_same=is_same) else None
         if found is not None:
             near.append(found)
-        elif first is not None:
+        else:
             others += 1
     return near, others

@@ -142,6 +142,13 @@ def delete_model(db: Database, model: str) -> None:
     db.table("models").delete_where("id = ?", [model])
 
 
+def leave_segment(db: Database, model: str) -> None:
+    """Have what is searched of one model made again from its sketch; what its segment has of it counts no more."""
+    for row in list(db.table("models").rows_where("id = ? and segment is not null", [model], select="segment")):
+        db.execute("update segments set dead = dead + 1 where name = ?", [row["segment"]])
+        db.execute("update models set segment = null where id = ?", [model])
+
+
 def forget_segment(db: Database, model: str) -> None:
     """Have the search codes beside those of a model made again, where its own are no longer right; in a transaction."""
     for row in list(db.table("models").rows_where("id = ? and segment is not null", [model], select="segment")):

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from lineage.errors import Gone, LineageError, Malformed, NoIndex, StoreError, Unknown
-from lineage.sketch import FAMILY, read_sketch
+from lineage.errors import CheckpointError, Gone, LineageError, Malformed, NoIndex, StoreError, Unknown
+from lineage.sketch import FAMILY, read_sketch, tokenizer_of_sketch
 from lineage.sketch.layouts import content_key, layout_id, same_weights
 from lineage.store.adding import extend, insert, is_settled, layout_of
 from lineage.store.claims import agreeing_with, refuse_contradiction, replace_claim, vouch
@@ -33,7 +33,16 @@ from lineage.store.rows import begin_run, delete_model, now, records, storable
 from lineage.store.schema import is_current, upgrade
 from lineage.store.searching import Searching
 from lineage.store.totals import number_of, other_families, set_name
-from lineage.types import CheckpointSketch, Codes, ModelKind, ModelRecord, Near, SearchCue
+from lineage.types import (
+    CheckpointSketch,
+    Codes,
+    ModelKind,
+    ModelRecord,
+    Near,
+    Neighbours,
+    SearchCue,
+    TokenizerSketch,
+)
 
 _OURS = {SKETCHES, HANDED_OVER, VECTORS, GRAPHS, LAYERS, LOCK, HOLDER, CACHE}
 _ID = re.compile(r"[0-9a-f]{8,64}")
@@ -204,6 +213,25 @@ class SqliteIndex:
                 self.settle(0.0)
             return self._searching.nearest(asked, kind, k)
 
+    def tokenizers(self, asked: TokenizerSketch, without: str | None = None) -> list[tuple[str, Neighbours, bool]]:
+        """The different tokenizers of the models but `without`, by the first model that has each.
+
+        Each with at how many anchors it keeps the neighbours of the asked one, and whether it has the same tokens.
+        """
+        with plain_errors(self.folder):
+            if self._searching.lacks():
+                self.settle(0.0)
+            return self._searching.tokenizers(asked, without)
+
+    def tokenizer(self, model: str) -> TokenizerSketch | None:
+        """The tokenizer of the model of that id, under its name; None where its sketch has none or cannot be read."""
+        try:
+            first = self._held_of(model)[0]
+            found = tokenizer_of_sketch(self.sketch_file(model, None, first.weights_seen))
+        except (CheckpointError, Gone, OSError):
+            return None
+        return None if found is None else replace(found, name=first.name)
+
     def settle(self, patience_s: float = PATIENCE_S) -> None:
         """Write what a search needs, so that the next one finds it; where that cannot be, a search takes longer."""
         with suppress(LineageError, OSError, sqlite3.Error), self.writing(patience_s):
@@ -265,6 +293,7 @@ class SqliteIndex:
                     vouch(self, agreeing)
                     held = held_of(self.db, sketch.id)
             if held and not (sketch.weights_seen and held[0].weights_seen is not True):
+                self._searching.forget(sketch.id)
                 return extend(self, sketch, held)
             if held:
                 replace_claim(self, sketch, held, self._run)
