@@ -20,7 +20,7 @@ from lineage.store.graph_cache import is_sound_graph
 from lineage.store.held import Held, held_of, sha256
 from lineage.store.rows import component_params, model_row, records, rows_of, seen, storable, tensor_rows
 from lineage.store.schema import missing_parts
-from lineage.store.segments import SUFFIX, is_sound
+from lineage.store.segments import SUFFIX, is_sound, read_segment
 from lineage.store.sqlite import SqliteIndex
 from lineage.store.totals import counted, told
 from lineage.types import CheckpointSketch
@@ -171,7 +171,11 @@ def _caches(index: SqliteIndex) -> Iterator[Finding]:
     vectors = [(path, is_sound) for path in sorted((index.folder / VECTORS).glob(f"*{SUFFIX}"))]
     graphs = [(path, is_sound_graph) for path in sorted((index.folder / GRAPHS).glob("*.json"))]
     for path, is_whole in (*vectors, *graphs):
-        if not _is_whole(path, is_whole) and os.path.lexists(path):  # else a writer took it away meanwhile
+        if _is_whole(path, is_whole) or not os.path.lexists(path):  # taken away meanwhile, by a writer
+            continue
+        if path.suffix == SUFFIX and read_segment(path) is not None:
+            yield Finding(True, str(path), "is searched and is not what was written: run `lineage rebuild`")
+        else:
             yield Finding(False, str(path), "a damaged cache: it is made again when it is next needed")
 
 

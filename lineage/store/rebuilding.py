@@ -17,7 +17,7 @@ from lineage.sketch.layouts import layout_id
 from lineage.sketch.sealing import contradiction
 from lineage.store.bad_rows import BadRow
 from lineage.store.database import is_of_the_disk, open_database, plain_errors
-from lineage.store.files import DATABASE, HANDED_OVER, SKETCHES, VECTORS
+from lineage.store.files import DATABASE, HANDED_OVER, SKETCHES, VECTORS, take_away
 from lineage.store.graph_cache import FOLDER as GRAPHS
 from lineage.store.held import sha256
 from lineage.store.lock import writing
@@ -88,7 +88,7 @@ def rebuild(folder: str | Path, version: str) -> Rebuilt:
                     _insert(db, sketch, sha256(path), run, known)
             db.table("runs").update(run, {"finished": now()})
         for cache in (*(where / VECTORS).glob(f"*{SUFFIX}"), *(where / GRAPHS).glob("*.json")):
-            cache.unlink()
+            take_away(cache)
     with SqliteIndex.open(where) as index:
         index.settle()
         return Rebuilt(len(index), tuple(left_out))

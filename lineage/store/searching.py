@@ -23,7 +23,7 @@ from lineage.sketch.adapters import KINDS
 from lineage.sketch.family import FAMILY
 from lineage.sketch.search_codes import kept_codes
 from lineage.store.anchors import Tokenizers, tokenizers_of
-from lineage.store.files import VECTORS
+from lineage.store.files import VECTORS, take_away
 from lineage.store.nearest import nearest
 from lineage.store.rows import rows_of
 from lineage.store.segments import SUFFIX, Segment, is_sound, merged, name_of, read_segment, segment_of, write_segment
@@ -138,7 +138,7 @@ class Searching:
         for path in self._folder.glob("*"):
             if path.name not in known and path.name.endswith((SUFFIX, *_LEFT)):
                 with suppress(OSError):  # where it is mapped, some systems keep it until the next time
-                    path.unlink()
+                    take_away(path)
 
     def _settle(self, kind: ModelKind, rows: Sequence[_Row], pending: Sequence[str]) -> None:
         segments = [self._loose_segment(pending)] if pending else []
@@ -160,6 +160,8 @@ class Searching:
         models = [model.decode() for model in whole.models]
         name = name_of(kind, models)
         if models:
+            if (self._folder / name).is_dir():
+                take_away(self._folder / name)
             write_segment(whole, self._folder / name)
         with self._db.atomic():
             for old in {*taken, *lost} - {name}:

@@ -24,7 +24,7 @@ from lineage.sketch.layouts import content_key, layout_id, same_weights
 from lineage.store.adding import extend, insert, is_settled, layout_of
 from lineage.store.claims import agreeing_with, refuse_contradiction, replace_claim, vouch
 from lineage.store.database import open_database, plain_errors
-from lineage.store.files import CACHE, DATABASE, HANDED_OVER, LAYERS, SKETCHES, VECTORS, holds_index
+from lineage.store.files import CACHE, DATABASE, HANDED_OVER, LAYERS, SKETCHES, VECTORS, holds_index, take_away
 from lineage.store.graph_cache import FOLDER as GRAPHS
 from lineage.store.held import Held, held_of, sketch_path
 from lineage.store.lock import HOLDER, LOCK, PATIENCE_S, writing
@@ -327,7 +327,7 @@ class SqliteIndex:
         """Throw away what was worked out from a sketch that is another now, under the same id."""
         self._searching = Searching(self.folder, self.db, self.load)
         for cache in (self.folder / GRAPHS).glob("*.json"):
-            cache.unlink(missing_ok=True)
+            take_away(cache)
 
     @contextmanager
     def writing(self, patience_s: float = PATIENCE_S) -> Iterator[None]:
