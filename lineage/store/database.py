@@ -77,7 +77,21 @@ def plain_errors(folder: Path) -> Iterator[None]:
             raise _full(folder) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise _closed(folder) from error
+        if error.errno in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENXIO):
+            raise _another(Path(error.filename or folder)) from error
         raise
+
+
+def require_files(folder: Path) -> None:
+    """Raise StoreError where a folder, a pipe or the like lies in the place of the database or of its log."""
+    for ending in ("", "-wal", "-shm"):
+        path = folder / f"{DATABASE}{ending}"
+        if os.path.lexists(path) and not path.is_file():
+            raise _another(path)
+
+
+def _another(path: Path) -> StoreError:
+    return StoreError(f"{path}: is not what an index has there: take it away, then run `lineage rebuild`")
 
 
 def is_of_the_disk(error: sqlite3.Error) -> bool:

@@ -161,10 +161,20 @@ def _strays(index: SqliteIndex) -> Iterator[Finding]:
             yield Finding(False, str(path), "is no plain file, and none of this index: take it away")
         elif tables_were_lost:
             yield Finding(True, str(path), "the tables do not know this sketch: run `lineage rebuild`")
+        elif not _is_taken_in(path):
+            yield Finding(False, str(path), "is no sketch of the model of its name, and of no use: take it away")
         else:
             yield Finding(False, str(path), "left by an interrupted ingest or remove: `lineage rebuild` takes it in")
     for path in index.leftovers():
         yield Finding(False, str(path), "half written by an interrupted ingest: the next one clears it")
+
+
+def _is_taken_in(path: Path) -> bool:
+    """Whether a stray file is what its name says, as a rebuild wants it."""
+    try:
+        return read_sketch(path).id == path.name.partition(".")[0]
+    except (LineageError, OSError):
+        return False
 
 
 def _caches(index: SqliteIndex) -> Iterator[Finding]:

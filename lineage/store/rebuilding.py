@@ -16,7 +16,7 @@ from lineage.sketch import FAMILY, read_sketch
 from lineage.sketch.layouts import layout_id
 from lineage.sketch.sealing import contradiction
 from lineage.store.bad_rows import BadRow
-from lineage.store.database import is_of_the_disk, open_database, plain_errors
+from lineage.store.database import is_of_the_disk, open_database, plain_errors, require_files
 from lineage.store.files import DATABASE, HANDED_OVER, SKETCHES, VECTORS, take_away
 from lineage.store.graph_cache import FOLDER as GRAPHS
 from lineage.store.held import sha256
@@ -67,6 +67,7 @@ def rebuild(folder: str | Path, version: str) -> Rebuilt:
     where = Path(folder)
     if not (where / DATABASE).is_file() and not (where / SKETCHES).is_dir():
         raise NoIndex(f"{where}: holds no index: `lineage ingest` makes one")
+    require_files(where)
     with plain_errors(where), writing(where):
         (where / SKETCHES).mkdir(exist_ok=True)
         db, known = _readable(where)

@@ -23,7 +23,7 @@ from lineage.sketch import FAMILY, read_sketch, tokenizer_of_sketch
 from lineage.sketch.layouts import content_key, layout_id, same_weights
 from lineage.store.adding import extend, insert, is_settled, layout_of
 from lineage.store.claims import agreeing_with, refuse_contradiction, replace_claim, vouch
-from lineage.store.database import open_database, plain_errors
+from lineage.store.database import open_database, plain_errors, require_files
 from lineage.store.files import CACHE, DATABASE, HANDED_OVER, LAYERS, SKETCHES, VECTORS, holds_index, take_away
 from lineage.store.graph_cache import FOLDER as GRAPHS
 from lineage.store.held import Held, held_of, sketch_path
@@ -67,6 +67,7 @@ class SqliteIndex:
     def open(cls, folder: str | Path) -> SqliteIndex:
         """Open the index in `folder`, upgrading tables of an older version."""
         where = Path(folder)
+        require_files(where)
         if not holds_index(where):
             raise NoIndex(f"{where}: holds no index: `lineage ingest` makes one")
         with plain_errors(where):
@@ -84,6 +85,7 @@ class SqliteIndex:
     def create(cls, folder: str | Path) -> SqliteIndex:
         """Open the index in `folder`, making folder and index if needed. A folder of other things is refused."""
         where = Path(folder)
+        require_files(where)
         if not holds_index(where):
             with plain_errors(where):
                 _refuse_foreign(where)
@@ -185,6 +187,8 @@ class SqliteIndex:
             if held not in self._held_of(held.model):
                 raise Gone(f"{self.folder}: {held.name} was replaced meanwhile") from None
             raise Malformed(path, "is missing: `lineage doctor` lists what is damaged") from None
+        except OSError as error:
+            raise Malformed(path, f"cannot be read: {error.strerror}") from None
         if sketch.id != held.model:
             raise Malformed(path, "is the sketch of another model: `lineage doctor` lists what is damaged")
         return replace(sketch, name=held.name, path=held.source, weights_seen=held.weights_seen)
