@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeGuard
 
 from lineage import store
@@ -38,7 +39,7 @@ def nearest(
     more = 0
     for index in searched:
         if _is_owned(index):
-            near, others = _near(index, model, tokenizer)
+            near, others = store.settled(partial(_near, index, model, tokenizer))
             known += near
             more += others
     return nearest_tokenizer(tokenizer, known, more)
