@@ -38,7 +38,8 @@ class TestFiniteFloat64:
     def test_some_are_left_out_and_called_finite(self, ask):
         done = ask(WIDE, LARGE)
         assert done.code == 0
-        assert done.out.splitlines()[0].startswith("asked   DERIVED from known (75.0% of the parameters")
+        assert " known" in done.out.splitlines()[0]  # what could be read was compared
+        assert "75.0%" in done.out
         assert "left out: layers.0.mlp.up_proj.weight (64 finite values beyond float32)" in done.out
         assert "NaN" not in done.out
         assert "infinite" not in done.out
