@@ -15,6 +15,7 @@ from tests.checkpoint_files import header_file, opens_or_is_refused, safetensors
 V = np.arange(1, 13, dtype=np.float32).reshape(4, 3)
 NEW = "parametrizations.weight"
 RNG = np.random.default_rng(5)
+SIGNAL = np.array(0x7F800001, np.uint32).view(np.float32)[()]  # a NaN that is no float64 without a warning
 
 
 def names(folder: Path, arrays: dict[str, np.ndarray]) -> set[str]:
@@ -85,8 +86,12 @@ def test_factors_of_other_models_stay(tmp_path: Path, arrays: dict[str, np.ndarr
         {"a.weight_g": np.full((4, 1), 1e308), "a.weight_v": V.astype(np.float64) * 1e-100},
         {"a.weight_g": np.full((4, 1), 1e308), "a.weight_v": V.astype(np.float64) * 1e200},
         {"a.weight_g": np.full((1, 1), 1e308), "a.weight_v": V.astype(np.float64) * 1e200},
+        {"a.weight_g": np.ones((4, 1), np.float32), "a.weight_v": np.where(V == 5, SIGNAL, V)},
+        {"a.weight_g": np.ones((1, 3), np.float32), "a.weight_v": np.where(V == 5, SIGNAL, V)},
+        {"a.weight_g": np.full((4, 1), SIGNAL), "a.weight_v": V},
     ],
-    ids=["a mask", "a mask in half precision", "a mask on a length", "a length", "a norm", "the norm of all"],
+    ids=["a mask", "a mask in half precision", "a mask on a length", "a length", "a norm", "the norm of all",
+         "a NaN that signals", "one in a column", "one for a length"],
 )  # fmt: skip
 def test_products_beyond_every_float_are_left_out_without_a_warning(
     tmp_path: Path, arrays: dict[str, np.ndarray]
