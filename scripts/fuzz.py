@@ -6,9 +6,10 @@
 A case is one of a format's small models with some of its bytes changed, cut, moved, put in, spliced from another, or
 turned into extreme numbers; the inside of archives and of compressed files too. Sketches, tables and JSON are changed
 so that they still read as such: another figure, type or row, with the sums right. It is opened, read to its end and
-sketched in a process of its own, which gets 768 MB, may not take 10 s for it, and may not start, import or connect to
-anything, nor open a file outside the case's folder. Whatever ends otherwise than well or in a LineageError of one
-printable line is a failure: its files are kept, with the reason and the line that replays it, and the exit code is 1.
+sketched in a process of its own, which gets 768 MB, may not take 10 s of the processor for it nor wait for a minute,
+and may not start, import or connect to anything, nor open a file outside the case's folder. Whatever ends otherwise
+than well or in a LineageError of one printable line is a failure: its files are kept, with the reason and the line
+that replays it, and the exit code is 1.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from random import Random
 
@@ -41,12 +42,13 @@ MODELS = 5  # of each process
 DISK = "24m"  # of the small disk, where one can be made
 _ROOM = 16 << 10  # bytes that a file may have in a process without room
 _CALM_S = 1.5  # from one kill to the next, on average
+_WORDS = ["".join(letters) for letters in product("aeio", "bdgk", "aeiou", "lmnr", "stz")]
 _forked = multiprocessing.get_context("fork")
 
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """A model of one process: its weights, a sketch of them under another name, and its id."""
+    """A model of one process: its weights or their folder, a sketch of them under another name, and its id."""
 
     weights: Path
     sketch: Path
@@ -54,17 +56,22 @@ class Owned:
 
 
 def make(folder: Path, processes: int, seed: int) -> list[list[Owned]]:
-    """The models of each process, small and without anything in common."""
+    """The models of each process, small and without anything in common but a tokenizer, which every other one has."""
     made: list[list[Owned]] = []
     for owner in range(processes):
         made.append([])
         for number in range(MODELS):
             draw = np.random.default_rng([seed, owner, number])
-            weights = folder / f"m{owner}-{number}.safetensors"
+            weights = folder / f"m{owner}-{number}" / "model.safetensors"
+            weights.parent.mkdir()
             shapes = {"up.weight": (40, 36), "up.bias": (40,), "down.weight": (36, 40)}
             save_file({n: draw.standard_normal(s).astype(np.float32) for n, s in shapes.items()}, weights)
+            if number % 2:
+                words = np.random.default_rng([seed, owner]).permutation(_WORDS)[:400]
+                (weights.parent / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
+                weights = weights.parent
             sketched = api.sketch(weights)
-            handed = weights.with_suffix(".sketch")
+            handed = folder / f"m{owner}-{number}.sketch"
             api.save_sketch(replace(sketched, name=f"handed {owner}-{number}"), handed)
             made[-1].append(Owned(weights, handed, sketched.id))
     return made

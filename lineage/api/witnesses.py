@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeGuard
 
 from lineage import store
@@ -38,7 +39,7 @@ def nearest(
     more = 0
     for index in searched:
         if _is_owned(index):
-            near, others = _near(index, model, tokenizer)
+            near, others = store.settled(partial(_near, index, model, tokenizer))
             known += near
             more += others
     return nearest_tokenizer(tokenizer, known, more)
@@ -61,13 +62,10 @@ def _near(index: SqliteIndex, model: str | None, tokenizer: TokenizerSketch) -> 
 
     near: list[TokenizerSketch] = []
     others = 0
-    for models, neighbours, is_same in store.tokenizer_table(index).near(tokenizer):
-        first = next((one for one in models if one != model), None)
-        found = None
-        if first is not None and is_near(neighbours, is_same=is_same):
-            found = store.tokenizer_of(index, first, next((r.name for r in index.records([first])), first))
+    for first, neighbours, is_same in index.tokenizers(tokenizer, model):
+        found = index.tokenizer(first) if is_near(neighbours, is_same=is_same) else None
         if found is not None:
             near.append(found)
-        elif first is not None:
+        else:
             others += 1
     return near, others

@@ -32,7 +32,7 @@ from lineage.checkpoints.formats.distributed import METADATA
 from lineage.checkpoints.formats.distributed import SUFFIX as PARTS
 from lineage.checkpoints.io import strict_json
 from lineage.checkpoints.io.bytes import DiskFolder, Folder, PositionedFile, read
-from lineage.checkpoints.numbers import require_few
+from lineage.checkpoints.numbers import require_few, require_full
 from lineage.checkpoints.reader import Contents, Facts
 from lineage.checkpoints.recognising import read_file
 from lineage.checkpoints.remote import is_remote, locate
@@ -193,7 +193,9 @@ def _open_weights(
         raise NoWeights(place, f"holds no weights{behind}")
     facts = contents.facts or Facts({})
     config = _side_object(folder, "config.json") if of_folder and not adapts else {}
-    contents = contents if adapts else decoded(place, contents, config)
+    if not adapts:
+        contents = decoded(place, contents, config)
+        require_full(place, contents.tensors, nbytes)
     refuse_unread(place, contents)
     config = config or facts.config
     card = _side_card(folder) if of_folder else Card({})

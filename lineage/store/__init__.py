@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from lineage.on_first_use import names_of
 
 if TYPE_CHECKING:
-    from lineage.store.anchors import TokenizerTable, tokenizer_of, tokenizer_table
     from lineage.store.catalogue_records import Known, catalogue
     from lineage.store.claims import contradicted
     from lineage.store.doctor import Finding, examine
@@ -28,9 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LAYERS", "SKETCHES", "Finding", "Index", "Known", "MemoryIndex", "Rebuilt", "SketchFolder", "SqliteIndex",
-    "TokenizerTable", "Without", "addresses", "catalogue", "contradicted", "examine", "holds_index", "keep_graph",
+    "Without", "addresses", "catalogue", "contradicted", "examine", "holds_index", "keep_graph",
     "kept_graph", "models_in", "only_one", "published_configurations", "rebuild", "reference_index",
-    "reference_tokenizers", "settled", "tokenizer_of", "tokenizer_table",
+    "reference_tokenizers", "settled",
 ]  # fmt: skip
 
 __getattr__ = names_of(
@@ -45,6 +44,5 @@ __getattr__ = names_of(
         "models_in": "protocol", "only_one": "protocol", "rebuild": "rebuilding", "reference_index": "reference",
         "reference_tokenizers": "shipped_tokenizers", "settled": "settling",
         "published_configurations": "shipped_configurations",
-        "TokenizerTable": "anchors", "tokenizer_of": "anchors", "tokenizer_table": "anchors",
     },
 )  # fmt: skip

@@ -13,7 +13,15 @@ from lineage.errors import CheckpointError
 from lineage.sketch import FAMILY, write_sketch
 from lineage.sketch.layouts import layout_id
 from lineage.store.held import Held, held_of, sha256
-from lineage.store.rows import delete_model, insert_aliases, insert_layout, insert_model, new_aliases, storable
+from lineage.store.rows import (
+    delete_model,
+    insert_aliases,
+    insert_layout,
+    insert_model,
+    leave_segment,
+    new_aliases,
+    storable,
+)
 from lineage.types import CheckpointSketch
 
 if TYPE_CHECKING:
@@ -57,6 +65,8 @@ def extend(index: SqliteIndex, sketch: CheckpointSketch, held: Sequence[Held]) -
             insert_layout(index.db, sketch, layout, written)
         elif is_lacking:
             changed = {"file_sha256": written, "weights_seen": sketch.weights_seen}
+            if layout is None:
+                leave_segment(index.db, sketch.id)  # it may have a tokenizer now
             table, key = ("models", sketch.id) if layout is None else ("layouts", (sketch.id, layout))
             index.db.table(table).update(key, changed)
         insert_aliases(index.db, sketch.id, new_aliases(index.db, sketch))

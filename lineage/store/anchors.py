@@ -1,155 +1,147 @@
-"""The tokenizers of an index, found by the tokens that follow each other in them.
+"""The tokenizers of the models of a segment, found by the tokens that follow each other in them.
 
 A sketch keeps what follows the tokens of least hash (its anchors). Of tokenizers that were trained apart hardly any
 anchor is followed by the same token, of related ones many are: so a list of all anchors by hash tells which sketches to
-open. A MinHash of tokens would not do, since unrelated tokenizers share most of theirs. The list is a cache in
-`vectors/`, one file for each state of the index; it can be deleted at any time, and one that is damaged is made again.
+open. A MinHash of tokens would not do, since unrelated tokenizers share most of theirs. Models have tokenizers in
+common: the list is as long as there are different ones, however many models there are.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
-from lineage.atomic_write import write_whole
-from lineage.errors import CheckpointError
-from lineage.sketch import tokenizer_of_sketch
-from lineage.sketch.tokenizer import RUN, TOKENIZER_FAMILY
-from lineage.store.database import plain_errors
-from lineage.store.files import VECTORS
+from lineage.sketch.tokenizer import RUN
 from lineage.types import Neighbours, TokenizerSketch
 
-if TYPE_CHECKING:
-    from lineage.store.sqlite import SqliteIndex
+VOCABULARY = np.dtype([("digest", "S32"), ("content", "S32")])
+ANCHOR = np.dtype([("anchor", "<u8"), ("vocabulary", "<u4"), ("run", "<u4", (RUN,))])
+KIND = np.dtype([("vocabulary", "<u4"), ("special", "<u8")])
+HOLDER = np.dtype([("kind", "<u4"), ("model", "<u4")])
 
-SUFFIX = ".tokenizers"
-_ENTRY = np.dtype([("anchor", "<u8"), ("owner", "<u4"), ("run", "<u4", (RUN,))])
-_MOST = 1 << 30  # bytes: tens of thousands of tokenizers
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TokenizerTable:
-    """The anchors of the distinct tokenizers of an index.
+class Tokenizers:
+    """The different tokenizers of some models, and who has which.
 
-    `models` are the ids of those that have each, `contents` the digests of their tokens; `entries` (m,) have an anchor,
-    the place of its tokenizer and what follows, in the order of anchors.
+    `vocabularies` (v,) have a digest of what is kept here of their order, and that of their tokens as a set, both
+    hexadecimal; `anchors` (m,) a hash, the place of its vocabulary and what follows, in the order of hashes; `kinds`
+    (t,) the place of a vocabulary and a digest of special tokens, since these tell copies apart; `holders` (k,) the
+    places of a kind and of a model, in that order.
     """
 
-    models: tuple[tuple[str, ...], ...]
-    contents: tuple[str, ...]
-    entries: NDArray[Any]
+    vocabularies: Array
+    anchors: Array
+    kinds: Array
+    holders: Array
 
-    def near(self, asked: TokenizerSketch) -> list[tuple[tuple[str, ...], Neighbours, bool]]:
-        """For each tokenizer its models, at how many anchors neighbours are kept, and whether it has the same tokens.
+    @property
+    def arrays(self) -> tuple[tuple[Array, np.dtype[Any]], ...]:
+        """Each with its type, as they lie in a file."""
+        return (
+            (self.vocabularies, VOCABULARY),
+            (self.anchors, ANCHOR),
+            (self.kinds, KIND),
+            (self.holders, HOLDER),
+        )
+
+    def fits(self, models: int) -> bool:
+        """Whether kinds name vocabularies that are there, and the rest could be, where there are so many models."""
+        held = len(self.vocabularies)
+        has_ends = (held or not len(self.anchors)) and ((len(self.kinds) and models) or not len(self.holders))
+        return bool(has_ends) and (not len(self.kinds) or int(self.kinds["vocabulary"].max()) < held)
+
+    def names(self) -> list[tuple[bytes, int]]:
+        """What each kind is, in whatever segment."""
+        digests = self.vocabularies["digest"][self.kinds["vocabulary"]]
+        return list(zip(digests.tolist(), self.kinds["special"].tolist(), strict=True))
+
+    def of(self, kind: int) -> Array:
+        """Places of the models that have a kind."""
+        begin, end = (int(np.searchsorted(self.holders["kind"], kind, side=side)) for side in ("left", "right"))
+        return np.asarray(self.holders["model"][begin:end])
+
+    def near(self, asked: TokenizerSketch) -> list[tuple[Neighbours, bool]]:
+        """For each kind, at how many anchors neighbours are kept, and whether it has the same tokens.
 
         The same as `match.tokenizers.shared.neighbours` counts, for all of them at once.
         """
         anchors = asked.hashes[: len(asked.runs)]
-        begin, end = (np.searchsorted(self.entries["anchor"], anchors, side=side) for side in ("left", "right"))
+        begin, end = (np.searchsorted(self.anchors["anchor"], anchors, side=side) for side in ("left", "right"))
         found = np.repeat(np.arange(len(anchors)), end - begin)
         places = np.arange(len(found)) + np.repeat(begin - (np.cumsum(end - begin) - (end - begin)), end - begin)
-        ours, theirs = asked.runs[found], self.entries["run"][places]
+        ours, theirs = asked.runs[found], self.anchors["run"][places]
         inside = (ours[:, 0] != 0) & (theirs[:, 0] != 0)
         kept = inside & ((ours == theirs[:, :1]).any(axis=1) | (theirs == ours[:, :1]).any(axis=1))
-        owners, count = self.entries["owner"][places], len(self.models)
+        count = len(self.vocabularies)
+        owners = np.minimum(self.anchors["vocabulary"][places].astype(np.int64), count - 1)
         tested, same = (np.bincount(owners[flags], minlength=count) for flags in (inside, kept))
-        return [
-            (models, Neighbours(int(same[i]), int(tested[i])), self.contents[i] == asked.content)
-            for i, models in enumerate(self.models)
-        ]
+        is_same = self.vocabularies["content"] == asked.content.encode()
+        return [(Neighbours(int(same[i]), int(tested[i])), bool(is_same[i])) for i in self.kinds["vocabulary"].tolist()]
 
 
-def tokenizer_table(index: SqliteIndex) -> TokenizerTable:
-    """The table of an index in its present state, from the cache or made anew."""
-    path, state = index.folder / VECTORS / f"{index.id}{SUFFIX}", _state(index)
-    kept = _read(path, state)
-    if kept is not None:
-        return kept
-    read, unread = [], 0
-    for record in index.models():
-        try:
-            read.append((record.id, tokenizer_of_sketch(index.sketch_file(record.id, None, record.weights_seen))))
-        except (CheckpointError, OSError):  # `lineage doctor` tells of it; it may be mended
-            unread += 1
-    made = _made((model, one) for model, one in read if one is not None)
-    if not unread:
-        _keep(path, _written(made, state))
-    return made
+def tokenizers_of(sketch: TokenizerSketch | None) -> Tokenizers:
+    """Those of one model, in its place 0.
+
+    The digest covers what is kept, so that a sketch that was handed over with the digest of another is one of its own.
+    """
+    if sketch is None:
+        return Tokenizers(*(np.zeros(0, dtype) for dtype in (VOCABULARY, ANCHOR, KIND, HOLDER)))
+    anchors = np.zeros(len(sketch.runs), ANCHOR)
+    anchors["anchor"], anchors["run"] = sketch.hashes[: len(sketch.runs)], sketch.runs
+    digest = blake3(sketch.digest.encode() + anchors.tobytes()).hexdigest(16).encode()
+    special = b"" if sketch.special is None else b"\0" + sketch.special.astype("<u4").tobytes()
+    kind = (0, int.from_bytes(blake3(special).digest(8), "little"))
+    vocabulary = np.array([(digest, sketch.content.encode())], VOCABULARY)
+    return Tokenizers(vocabulary, anchors, np.array([kind], KIND), np.zeros(1, HOLDER))
 
 
-def _keep(path: Path, content: bytes) -> None:
-    with suppress(OSError):  # a folder that cannot be written costs time, nothing else
-        path.parent.mkdir(exist_ok=True)
-        for old in path.parent.glob(f"*{SUFFIX}"):
-            old.unlink()
-        write_whole(path, content)
+def joined(parts: Sequence[Tokenizers], numbers: Sequence[NDArray[np.int32]]) -> Tokenizers:
+    """Those of several segments in one; `numbers` has for each of their models the new place, -1 if it goes."""
+    parts = [_renumbered(part, places) for part, places in zip(parts, numbers, strict=True)]
+    _shift(parts)
+    vocabularies, anchors, kinds, holders = (
+        np.concatenate([np.zeros(0, dtype), *(part.arrays[i][0] for part in parts)])
+        for i, dtype in enumerate((VOCABULARY, ANCHOR, KIND, HOLDER))
+    )
+    used = np.unique(kinds["vocabulary"][np.unique(holders["kind"])])
+    _, first, same = np.unique(vocabularies["digest"][used], return_index=True, return_inverse=True)
+    number = np.zeros(len(vocabularies), np.uint32)
+    number[used] = same
+    anchors = anchors[np.isin(anchors["vocabulary"], used[first])]
+    for array in (anchors, kinds):
+        array["vocabulary"] = number[array["vocabulary"]]
+    of_holders = kinds[holders["kind"]]
+    kinds, holders["kind"] = np.unique(of_holders, return_inverse=True)
+    return Tokenizers(
+        vocabularies[used[first]],
+        anchors[np.lexsort((anchors["vocabulary"], anchors["anchor"]))],
+        kinds,
+        holders[np.lexsort((holders["model"], holders["kind"]))],
+    )
 
 
-def _state(index: SqliteIndex) -> str:
-    """What tells whether a sketch was written again: a model may be ingested once more with its tokenizer."""
-    with plain_errors(index.folder):
-        rows = index.db.execute("select id, file_sha256 from models order by id").fetchall()
-    return blake3(repr(rows).encode()).hexdigest()
+def _renumbered(part: Tokenizers, places: NDArray[np.int32]) -> Tokenizers:
+    """A copy whose holders have their new places, without those that go."""
+    now = places[part.holders["model"]]
+    holders = part.holders[now >= 0]
+    holders["model"] = now[now >= 0]
+    return Tokenizers(part.vocabularies, part.anchors.copy(), part.kinds.copy(), holders)
 
 
-def tokenizer_of(index: SqliteIndex, model: str, name: str) -> TokenizerSketch | None:
-    """The tokenizer of a model, under that model's name; None where its sketch cannot be read."""
-    try:
-        (record,) = index.records([model])
-        found = tokenizer_of_sketch(index.sketch_file(model, None, record.weights_seen))
-    except (CheckpointError, OSError, ValueError):  # ValueError: it was taken out meanwhile
-        return None
-    return None if found is None else replace(found, name=name)
-
-
-def _made(tokenizers: Iterable[tuple[str, TokenizerSketch]]) -> TokenizerTable:
-    distinct: dict[tuple[str, bytes], tuple[list[str], TokenizerSketch]] = {}
-    for model, one in tokenizers:
-        special = b"" if one.special is None else one.special.tobytes()
-        distinct.setdefault((one.digest, special), ([], one))[0].append(model)
-    ordered = sorted(distinct.values(), key=lambda pair: min(pair[0]))
-    parts = []
-    for place, (_, one) in enumerate(ordered):
-        part = np.zeros(len(one.runs), _ENTRY)
-        part["anchor"], part["owner"], part["run"] = one.hashes[: len(one.runs)], place, one.runs
-        parts.append(part)
-    entries = np.concatenate([np.zeros(0, _ENTRY), *parts])
-    models = tuple(tuple(sorted(ids)) for ids, _ in ordered)
-    entries = entries[np.argsort(entries["anchor"], kind="stable")]
-    return TokenizerTable(models, tuple(one.content for _, one in ordered), entries)
-
-
-def _written(table: TokenizerTable, state: str) -> bytes:
-    body = table.entries.tobytes()
-    head = {
-        "family": TOKENIZER_FAMILY, "state": state, "models": table.models, "contents": table.contents,
-        "digest": blake3(body).hexdigest(),
-    }  # fmt: skip
-    return json.dumps(head).encode() + b"\n" + body
-
-
-def _read(path: Path, state: str) -> TokenizerTable | None:
-    """A table that is sound and of that state; None for any other file."""
-    try:
-        if path.stat().st_size > _MOST:
-            return None
-        first, _, body = path.read_bytes().partition(b"\n")
-        head = json.loads(first)
-        models = tuple(tuple(map(str, ids)) for ids in head["models"])
-        entries = np.frombuffer(body, _ENTRY)
-        is_sound = (head["family"], head["state"]) == (TOKENIZER_FAMILY, state) and head["digest"] == blake3(
-            body
-        ).hexdigest()
-        if not is_sound or len(models) != len(head["contents"]) or np.any(entries["owner"] >= len(models)):
-            return None
-        return TokenizerTable(models, tuple(map(str, head["contents"])), entries)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None
+def _shift(parts: Sequence[Tokenizers]) -> None:
+    """Have the places of each part count from the first of all."""
+    vocabularies = kinds = 0
+    for part in parts:
+        part.anchors["vocabulary"] += vocabularies
+        part.kinds["vocabulary"] += vocabularies
+        part.holders["kind"] += kinds
+        vocabularies += len(part.vocabularies)
+        kinds += len(part.kinds)

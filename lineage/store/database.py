@@ -16,8 +16,8 @@ from sqlite_utils import Database
 from sqlite_utils.db import NoTable
 
 from lineage.errors import Locked, Malformed, StoreError
+from lineage.store.bad_rows import BadRow
 from lineage.store.files import DATABASE
-from lineage.store.rows import BadRow
 
 _BUSY_S = 5.0
 _LITTLE = 1 << 20  # bytes: a disk with less is called full
@@ -77,7 +77,21 @@ def plain_errors(folder: Path) -> Iterator[None]:
             raise _full(folder) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise _closed(folder) from error
+        if error.errno in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENXIO):
+            raise _another(Path(error.filename or folder)) from error
         raise
+
+
+def require_files(folder: Path) -> None:
+    """Raise StoreError where a folder, a pipe or the like lies in the place of the database or of its log."""
+    for ending in ("", "-wal", "-shm"):
+        path = folder / f"{DATABASE}{ending}"
+        if os.path.lexists(path) and not path.is_file():
+            raise _another(path)
+
+
+def _another(path: Path) -> StoreError:
+    return StoreError(f"{path}: is not what an index has there: take it away, then run `lineage rebuild`")
 
 
 def is_of_the_disk(error: sqlite3.Error) -> bool:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lineage.errors import LineageError
 from lineage.sketch import FAMILY, read_sketch
 from lineage.sketch.layouts import content_key, layout_id
 from lineage.sketch.sealing import contradiction
+from lineage.store.bad_rows import BadRow
 from lineage.store.database import plain_errors
 from lineage.store.files import HANDED_OVER, SKETCHES, VECTORS
 from lineage.store.graph_cache import FOLDER as GRAPHS
 from lineage.store.graph_cache import is_sound_graph
 from lineage.store.held import Held, held_of, sha256
-from lineage.store.rows import BadRow, component_params, model_row, records, seen, storable, tensor_rows
+from lineage.store.rows import component_params, model_row, records, rows_of, seen, storable, tensor_rows
 from lineage.store.schema import missing_parts
-from lineage.store.segments import SUFFIX, is_sound
+from lineage.store.segments import SUFFIX, is_sound, read_segment
 from lineage.store.sqlite import SqliteIndex
 from lineage.store.totals import counted, told
 from lineage.types import CheckpointSketch
@@ -60,6 +63,7 @@ def _tables(index: SqliteIndex) -> Iterator[Finding]:
         yield Finding(True, where, "the totals are not those of the models: run `lineage rebuild`")
     try:
         records(index.db)
+        rows_of(index.db, "segments")
     except BadRow as error:
         yield Finding(True, where, f"{error}: run `lineage rebuild`")
     unfinished = list(index.db.table("runs").rows_where("finished is null"))
@@ -157,15 +161,36 @@ def _strays(index: SqliteIndex) -> Iterator[Finding]:
             yield Finding(False, str(path), "is no plain file, and none of this index: take it away")
         elif tables_were_lost:
             yield Finding(True, str(path), "the tables do not know this sketch: run `lineage rebuild`")
+        elif not _is_taken_in(path):
+            yield Finding(False, str(path), "is no sketch of the model of its name, and of no use: take it away")
         else:
             yield Finding(False, str(path), "left by an interrupted ingest or remove: `lineage rebuild` takes it in")
     for path in index.leftovers():
         yield Finding(False, str(path), "half written by an interrupted ingest: the next one clears it")
 
 
+def _is_taken_in(path: Path) -> bool:
+    """Whether a stray file is what its name says, as a rebuild wants it."""
+    try:
+        return read_sketch(path).id == path.name.partition(".")[0]
+    except (LineageError, OSError):
+        return False
+
+
 def _caches(index: SqliteIndex) -> Iterator[Finding]:
     vectors = [(path, is_sound) for path in sorted((index.folder / VECTORS).glob(f"*{SUFFIX}"))]
     graphs = [(path, is_sound_graph) for path in sorted((index.folder / GRAPHS).glob("*.json"))]
     for path, is_whole in (*vectors, *graphs):
-        if not path.is_file() or not is_whole(path):
+        if _is_whole(path, is_whole) or not os.path.lexists(path):  # taken away meanwhile, by a writer
+            continue
+        if path.suffix == SUFFIX and read_segment(path) is not None:
+            yield Finding(True, str(path), "is searched and is not what was written: run `lineage rebuild`")
+        else:
             yield Finding(False, str(path), "a damaged cache: it is made again when it is next needed")
+
+
+def _is_whole(path: Path, is_sound: Callable[[Path], bool]) -> bool:
+    try:
+        return path.is_file() and is_sound(path)
+    except OSError:
+        return False

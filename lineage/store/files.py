@@ -15,6 +15,16 @@ CACHE = "reference"
 """What is kept of the shipped index, in the user's cache folder; for some that is the folder of the data, too."""
 
 
+def take_away(path: Path) -> None:
+    """Delete what lies where a cache or a note belongs, be it a file, a link, a pipe or a folder. Raises OSError."""
+    if path.is_dir() and not path.is_symlink():
+        import shutil
+
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def holds_index(folder: str | Path) -> bool:
     """Whether the folder holds an index of the user."""
     return (Path(folder) / DATABASE).is_file()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lineage.errors import Locked
+from lineage.store.files import take_away
 
 LOCK = "writer.lock"
 HOLDER = "writer.pid"
@@ -35,7 +36,7 @@ def writing(folder: Path, patience_s: float = PATIENCE_S) -> Iterator[None]:
 def _note_holder(note: Path) -> None:
     """Say who writes; a pipe or link in the place of the note is taken away, for writing to it may never end."""
     if note.is_symlink() or (note.exists() and not note.is_file()):
-        note.unlink()
+        take_away(note)
     note.write_text(f"{os.getpid()}\n", encoding="ascii")
 
 

@@ -41,7 +41,7 @@ def nearest(segments: Sequence[Segment], asked: Codes, k: int) -> Mapping[Search
         for segment in segments:
             if len(codes) and len(segment.codes[cue]):
                 rows, places, distances = _near(segment, cue, codes, k)
-                models = segment.models[segment.owners[cue][places]].tolist()
+                models = segment.models[np.clip(segment.owners[cue][places], 0, len(segment) - 1)].tolist()
                 segment.let_go()
                 for row, model, score in zip(rows.tolist(), models, likeness(cue, distances).tolist(), strict=True):
                     name = model.decode()

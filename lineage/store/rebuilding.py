@@ -15,14 +15,14 @@ from lineage.errors import LineageError, NoIndex, SketchMismatch
 from lineage.sketch import FAMILY, read_sketch
 from lineage.sketch.layouts import layout_id
 from lineage.sketch.sealing import contradiction
-from lineage.store.database import is_of_the_disk, open_database, plain_errors
-from lineage.store.files import DATABASE, HANDED_OVER, SKETCHES, VECTORS
+from lineage.store.bad_rows import BadRow
+from lineage.store.database import is_of_the_disk, open_database, plain_errors, require_files
+from lineage.store.files import DATABASE, HANDED_OVER, SKETCHES, VECTORS, take_away
 from lineage.store.graph_cache import FOLDER as GRAPHS
 from lineage.store.held import sha256
 from lineage.store.lock import writing
 from lineage.store.rows import (
     PARTS,
-    BadRow,
     Row,
     begin_run,
     delete_model,
@@ -67,6 +67,7 @@ def rebuild(folder: str | Path, version: str) -> Rebuilt:
     where = Path(folder)
     if not (where / DATABASE).is_file() and not (where / SKETCHES).is_dir():
         raise NoIndex(f"{where}: holds no index: `lineage ingest` makes one")
+    require_files(where)
     with plain_errors(where), writing(where):
         (where / SKETCHES).mkdir(exist_ok=True)
         db, known = _readable(where)
@@ -74,8 +75,10 @@ def rebuild(folder: str | Path, version: str) -> Rebuilt:
         with closing(db), db.atomic():
             for table in PARTS:
                 db.table(table).delete_where("model not in (select id from models where family != ?)", [FAMILY])
-            for table in ("models", "segments"):
-                db.table(table).delete_where("family = ?", [FAMILY])
+            db.table("models").delete_where("family = ?", [FAMILY])
+            db.table("segments").delete_where()
+            db.execute("update models set segment = null")
+            recount(db)
             others = {str(row["id"]) for row in db.table("models").rows_where()}
             run = begin_run(db, version)
             for path, sketch in _sound_sketches(where, others, left_out):
@@ -84,10 +87,9 @@ def rebuild(folder: str | Path, version: str) -> Rebuilt:
                     _insert_layout(db, sketch, layout, sha256(path), known)
                 else:
                     _insert(db, sketch, sha256(path), run, known)
-            recount(db)
             db.table("runs").update(run, {"finished": now()})
         for cache in (*(where / VECTORS).glob(f"*{SUFFIX}"), *(where / GRAPHS).glob("*.json")):
-            cache.unlink()
+            take_away(cache)
     with SqliteIndex.open(where) as index:
         index.settle()
         return Rebuilt(len(index), tuple(left_out))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lineage.sketch.adapters import kind_of
 from lineage.sketch.layouts import content_key
+from lineage.store.bad_rows import BadRow
 from lineage.store.totals import count
 from lineage.types import CheckpointSketch, Declared, Layout, ModelRecord
 
@@ -27,6 +28,7 @@ _TYPES: Mapping[str, Mapping[str, tuple[type, ...]]] = {
         "architecture": _TEXT, "params": _NUMBER, "licence": _PERHAPS, "added": _TEXT, "file_sha256": _TEXT,
         "content": _PERHAPS, "weights_seen": (int, type(None)), "kind": _TEXT, "tensors": _NUMBER, "segment": _PERHAPS,
     },
+    "segments": {"name": _TEXT, "family": _TEXT, "kind": _TEXT, "models": _NUMBER, "dead": _NUMBER},
     "components": {"model": _TEXT, "name": _TEXT, "params": _NUMBER},
     "declared": {"model": _TEXT, "parent": _TEXT, "relation": _PERHAPS, "source": _TEXT},
     "aliases": {"model": _TEXT, "alias": _TEXT},
@@ -36,10 +38,6 @@ _TYPES: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     },
 }  # fmt: skip
 """What a column may hold: SQLite keeps whatever is put into it."""
-
-
-class BadRow(ValueError):
-    """A row, or a table, is none that any version of this program writes."""
 
 
 def now() -> str:
@@ -142,6 +140,13 @@ def delete_model(db: Database, model: str) -> None:
         count(db, model, row["family"], row["kind"], -1)
         db.execute("update segments set dead = dead + 1 where name = ?", [row["segment"]])
     db.table("models").delete_where("id = ?", [model])
+
+
+def leave_segment(db: Database, model: str) -> None:
+    """Have what is searched of one model made again from its sketch; what its segment has of it counts no more."""
+    for row in list(db.table("models").rows_where("id = ? and segment is not null", [model], select="segment")):
+        db.execute("update segments set dead = dead + 1 where name = ?", [row["segment"]])
+        db.execute("update models set segment = null where id = ?", [model])
 
 
 def forget_segment(db: Database, model: str) -> None:

@@ -11,22 +11,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlite_utils import Database
 
 from lineage.sketch.adapters import KINDS
 from lineage.sketch.family import FAMILY
 from lineage.sketch.search_codes import kept_codes
-from lineage.store.files import VECTORS
+from lineage.store.anchors import Tokenizers, tokenizers_of
+from lineage.store.files import VECTORS, take_away
 from lineage.store.nearest import nearest
-from lineage.store.segments import SUFFIX, Segment, merged, name_of, read_segment, segment_of, write_segment
-from lineage.types import CheckpointSketch, Codes, ModelKind, Near, SearchCue
+from lineage.store.rows import rows_of
+from lineage.store.segments import SUFFIX, Segment, is_sound, merged, name_of, read_segment, segment_of, write_segment
+from lineage.types import CheckpointSketch, Codes, ModelKind, Near, Neighbours, SearchCue, TokenizerSketch
 
 _MOST_MERGED = 1 << 17  # models: a segment of so many takes about two gigabytes of memory while it is written
-_LEFT = (".vectors", ".tmp")  # of older versions, and of a writer that was killed
+_LEFT = (".vectors", ".tokenizers", ".tmp")  # of older versions, and of a writer that was killed
 _MOST_DEAD = 256  # by which an answer is widened
 _BATCH = 500  # SQLite takes at most 999 parameters in old builds
+_BEHIND_ALL = "g"  # of hexadecimal digits
+
+_Kept = tuple[Codes, Tokenizers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +55,18 @@ class Searching:
         self._db = db
         self._load = load
         self._read: dict[str, Segment] = {}
-        self._made: dict[str, Codes] = {}  # of models that are in no segment yet
+        self._damaged: set[str] = set()
+        self._made: dict[str, _Kept] = {}  # of models that are in no segment yet
         self._loose: dict[tuple[str, ...], Segment] = {}
 
     def note(self, sketch: CheckpointSketch) -> None:
         """Keep the codes of a model that was added, so that its sketch is not read back for them."""
-        self._made[sketch.id] = kept_codes(sketch)
+        self._made[sketch.id] = kept_codes(sketch), tokenizers_of(sketch.tokenizer)
+
+    def forget(self, model: str) -> None:
+        """Read the sketch of a model again for its codes, if they are needed."""
+        self._made.pop(model, None)
+        self._loose.clear()
 
     @property
     def noted(self) -> int:
@@ -65,6 +80,43 @@ class Searching:
         found = nearest(segments, asked, k + spare)
         there = self._there(model for rows in found.values() for row in rows for model, _ in row)
         return {cue: [[one for one in row if one[0] in there][:k] for row in rows] for cue, rows in found.items()}
+
+    def tokenizers(self, asked: TokenizerSketch, without: str | None) -> list[tuple[str, Neighbours, bool]]:
+        """The different tokenizers of models in the index, that of `without` alone left out, by their first models.
+
+        Each with at how many anchors it keeps the neighbours of the asked one, and whether it has the same tokens.
+        """
+        found: dict[tuple[bytes, int], tuple[str, Neighbours, bool]] = {}
+        for kind in KINDS:
+            rows, segments = self._segments(kind)
+            homes = [row.name for row in rows if self._segment(row.name) is not None]
+            for home, segment in zip_longest(homes, segments):
+                held = segment.tokenizers
+                first = self._first(segment, home, without)
+                for name, model, near in zip(held.names(), first, held.near(asked), strict=True):
+                    if model is not None and model < found.get(name, (_BEHIND_ALL,))[0]:
+                        found[name] = (model, *near)
+                segment.let_go()
+        return sorted(found.values(), key=lambda one: one[0])
+
+    def _first(self, segment: Segment, home: str | None, without: str | None) -> list[str | None]:
+        """Of each kind of tokenizer the first model that has it and is in the segment still; None where none is."""
+        first: list[str | None] = [None] * len(segment.tokenizers.kinds)
+        open_, seen, step = list(range(len(first))), 0, 1
+        while open_:
+            asked = {kind: self._ids(segment, segment.tokenizers.of(kind)[seen : seen + step]) for kind in open_}
+            homes = self._homes(model for models in asked.values() for model in models)
+            for kind, models in asked.items():
+                there = (one for one in models if one != without and one in homes and home in (None, homes[one]))
+                first[kind] = next(there, None)
+            open_ = [kind for kind, models in asked.items() if models and first[kind] is None]
+            seen, step = seen + step, 2 * step
+        return first
+
+    @staticmethod
+    def _ids(segment: Segment, places: NDArray[Any]) -> list[str]:
+        names: list[bytes] = segment.models[np.minimum(places, len(segment) - 1)].tolist()
+        return [name.decode() for name in names]
 
     def lacks(self) -> bool:
         """Whether a model is in no segment, or in one that cannot be read."""
@@ -86,26 +138,30 @@ class Searching:
         for path in self._folder.glob("*"):
             if path.name not in known and path.name.endswith((SUFFIX, *_LEFT)):
                 with suppress(OSError):  # where it is mapped, some systems keep it until the next time
-                    path.unlink()
+                    take_away(path)
 
     def _settle(self, kind: ModelKind, rows: Sequence[_Row], pending: Sequence[str]) -> None:
         segments = [self._loose_segment(pending)] if pending else []
-        size, taken = len(pending), []
+        size, taken = len(pending), list[str]()
         for row in sorted(rows, key=lambda row: row.models - row.dead):
             segment = self._segment(row.name)
             living = row.models - row.dead
             is_small = living <= max(2 * size, 1) and size + living <= _MOST_MERGED
             if segment is not None and (is_small or 2 * row.dead > row.models):
+                if not is_sound(self._folder / row.name):  # no damage gets into a sound one
+                    self._damaged.add(row.name)
+                    self._settle(kind, rows, self._pending(kind, rows))
+                    return
                 segments.insert(0, segment)
                 taken.append(row.name)
                 size += living
         lost = [row.name for row in rows if self._segment(row.name) is None]
-        ids = [model.decode() for segment in segments for model in segment.models]
-        gone = {*ids} - self._there(ids)
-        whole = merged(segments, gone) if segments else segment_of({})
+        whole = merged(segments, self._gone(segments, [*reversed(taken)])) if segments else segment_of({})
         models = [model.decode() for model in whole.models]
         name = name_of(kind, models)
         if models:
+            if (self._folder / name).is_dir():
+                take_away(self._folder / name)
             write_segment(whole, self._folder / name)
         with self._db.atomic():
             for old in {*taken, *lost} - {name}:
@@ -124,10 +180,12 @@ class Searching:
             self._read.pop(old, None)
 
     def _rows(self, kind: ModelKind) -> list[_Row]:
-        asked = "select name, models, dead from segments where family = ? and kind = ? order by name"
-        return [_Row(str(name), int(n), int(dead)) for name, n, dead in self._db.execute(asked, [FAMILY, kind])]
+        rows = rows_of(self._db, "segments", "family = ? and kind = ?", [FAMILY, kind], order_by="name")
+        return [_Row(row["name"], row["models"], row["dead"]) for row in rows]
 
     def _segment(self, name: str) -> Segment | None:
+        if name in self._damaged:
+            return None
         if name not in self._read:
             segment = read_segment(self._folder / name) if name == Path(name).name else None
             if segment is None:
@@ -159,15 +217,30 @@ class Searching:
         if key not in self._loose:
             for model in models:
                 if model not in self._made:
-                    self._made[model] = kept_codes(self._load(model))
-            self._loose = {key: segment_of({model: self._made[model] for model in models})}
+                    self.note(self._load(model))
+            held = {model: self._made[model] for model in models}
+            codes = {model: kept for model, (kept, _) in held.items()}
+            self._loose = {key: segment_of(codes, {model: kept for model, (_, kept) in held.items()})}
         return self._loose[key]
 
+    def _gone(self, segments: Sequence[Segment], names: Sequence[str]) -> list[set[str]]:
+        """Models of each segment that are in it no more; names are those of all but the last, the loose one."""
+        ids = [[model.decode() for model in segment.models] for segment in segments]
+        homes = self._homes(model for models in ids for model in models)
+        return [
+            {model for model in models if model not in homes or name not in (None, homes[model])}
+            for models, name in zip_longest(ids, names)
+        ]
+
     def _there(self, models: Iterable[str]) -> set[str]:
-        wanted, found = sorted(set(models)), set()
+        return {*self._homes(models)}
+
+    def _homes(self, models: Iterable[str]) -> dict[str, str | None]:
+        """Those of the models that are in the index, and the segments that they are in."""
+        wanted, found = sorted(set(models)), dict[str, str | None]()
         for start in range(0, len(wanted), _BATCH):
             batch = wanted[start : start + _BATCH]
             marks = ",".join("?" * len(batch))
-            asked = f"select id from models where id in ({marks})"  # noqa: S608 - marks
-            found |= {str(model) for (model,) in self._db.execute(asked, batch)}
+            asked = f"select id, segment from models where id in ({marks})"  # noqa: S608 - marks
+            found |= {str(model): home for model, home in self._db.execute(asked, batch)}
         return found

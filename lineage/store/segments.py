@@ -4,10 +4,10 @@ The file is one line of JSON (`Head`), spaces up to a multiple of 64 bytes, and 
 multiple of 64 bytes: the ids of the models (S64, sorted); for each cue the owner of every code (int32, ascending:
 places in the ids) and the codes; the first `HEAD` bytes of each component's code; and for each band of the tensors'
 codes its words, sorted, the codes that have them, and where in both each cell begins, with the end of the last (uint32
-all). A band is a place in a code at which 32 bits begin, its words; a cell is the words that have their first bits in
-common, as many bits as leave about `CELL` strangers in one. Tensors that are near are in the same cell of some band
-(locality-sensitive hashing), so that only those are looked at. A last line holds BLAKE3 over all before, for
-`lineage doctor`.
+all); then the tokenizers, as `lineage.store.anchors` has them. A band is a place in a code at which 32 bits begin, its
+words; a cell is the words that have their first bits in common, as many bits as leave about `CELL` strangers in one.
+Tensors that are near are in the same cell of some band (locality-sensitive hashing), so that only those are looked at.
+A last line holds BLAKE3 over all before, for `lineage doctor`.
 
 A segment that is damaged or absent costs time, nothing else: its codes are made again from the sketches.
 """
@@ -31,13 +31,14 @@ from numpy.typing import NDArray
 from lineage.atomic_write import written_whole
 from lineage.sketch.family import FAMILY
 from lineage.sketch.search_codes import BITS, WIDTHS
+from lineage.store.anchors import ANCHOR, HOLDER, KIND, VOCABULARY, Tokenizers, joined
 from lineage.types import Codes, SearchCue
 
 SUFFIX = ".segment"
 BANDS = BITS["tensor"] // 16
 CELL = 64
 HEAD = 32
-SCHEME = 1
+SCHEME = 2
 """Of the codes and of the file: a segment of another one is made again."""
 
 CUES: tuple[SearchCue, ...] = get_args(SearchCue)
@@ -45,16 +46,22 @@ _ID = np.dtype("S64")
 _ALIGNED = 64
 _LONGEST_HEAD = 1 << 16
 _SEAL = 65  # a line of 64 hexadecimal digits
+_OF_TOKENIZERS = (VOCABULARY, ANCHOR, KIND, HOLDER)
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a segment says of itself: numbers of models and of codes by cue."""
+    """What a segment says of itself: the file's name, numbers of models, of codes by cue and of tokenizers.
+
+    The name is there so that the file of another set of models is not taken for it.
+    """
 
     family: str
     scheme: int
+    name: str
     models: int
     codes: Mapping[SearchCue, int]
+    tokenizers: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,7 @@ class Segment:
     codes: Codes
     heads: NDArray[np.uint8]
     bands: Sequence[Band]
+    tokenizers: Tokenizers
     mapped: mmap.mmap | None = None
 
     def __len__(self) -> int:
@@ -86,19 +94,21 @@ class Segment:
             self.mapped.madvise(mmap.MADV_DONTNEED)
 
 
-def segment_of(codes: Mapping[str, Codes]) -> Segment:
-    """The segment of these models in memory, by id."""
-    return _sorted(sorted(codes), [codes[model] for model in sorted(codes)])
+def segment_of(codes: Mapping[str, Codes], tokenizers: Mapping[str, Tokenizers] | None = None) -> Segment:
+    """The segment of these models in memory, by id; `tokenizers` are as `tokenizers_of` makes them."""
+    return _sorted(sorted(codes), [codes[model] for model in sorted(codes)], tokenizers or {})
 
 
-def merged(segments: Sequence[Segment], gone: Collection[str] = ()) -> Segment:
-    """Several segments in one, without the models that are gone; of a model in two of them the last stays."""
+def merged(segments: Sequence[Segment], gone: Sequence[Collection[str]] = ()) -> Segment:
+    """Several segments in one, each without the models that are gone from it; of a model in two the last stays."""
     names = np.concatenate([one.models for one in segments])
     of = np.repeat(np.arange(len(segments)), [len(one) for one in segments])
-    order = np.lexsort((of, names))
+    lost = [np.isin(one.models, np.array(sorted(ids), _ID)) for one, ids in zip(segments, gone, strict=False)]
+    there = np.flatnonzero(~np.concatenate(lost)) if lost else np.arange(len(names))
+    order = there[np.lexsort((of[there], names[there]))]
     is_last = np.ones(len(order), bool)
     is_last[:-1] = names[order][1:] != names[order][:-1]
-    stays = order[is_last & ~np.isin(names[order], np.array(sorted(gone), _ID))]
+    stays = order[is_last]
     number = np.full(len(names), -1, np.int32)
     number[stays] = np.arange(len(stays), dtype=np.int32)
     renamed = np.split(number, np.cumsum([len(one) for one in segments])[:-1])
@@ -108,17 +118,20 @@ def merged(segments: Sequence[Segment], gone: Collection[str] = ()) -> Segment:
         kept = np.argsort(owner, kind="stable")[np.count_nonzero(owner < 0) :]
         owners[cue] = owner[kept].astype(np.int32)
         codes[cue] = np.concatenate([one.codes[cue] for one in segments])[kept]
-    return Segment(names[stays], owners, codes, _heads(codes), _bands(codes["tensor"]))
+    tokenizers = joined([one.tokenizers for one in segments], renamed)
+    return Segment(names[stays], owners, codes, _heads(codes), _bands(codes["tensor"]), tokenizers)
 
 
-def _sorted(names: Sequence[str], held: Sequence[Codes]) -> Segment:
+def _sorted(names: Sequence[str], held: Sequence[Codes], tokenizers: Mapping[str, Tokenizers]) -> Segment:
     owners, codes = {}, {}
     for cue in CUES:
         counts = [len(one[cue]) for one in held]
         owners[cue] = np.repeat(np.arange(len(held), dtype=np.int32), counts)
         empty = np.empty((0, WIDTHS[cue]), np.uint8)
         codes[cue] = np.concatenate([empty, *(one[cue] for one in held)])
-    return Segment(np.array(names, _ID), owners, codes, _heads(codes), _bands(codes["tensor"]))
+    places = [(i, tokenizers[name]) for i, name in enumerate(names) if name in tokenizers]
+    owned = joined([one for _, one in places], [np.array([i], np.int32) for i, _ in places])
+    return Segment(np.array(names, _ID), owners, codes, _heads(codes), _bands(codes["tensor"]), owned)
 
 
 def _heads(codes: Codes) -> NDArray[np.uint8]:
@@ -158,28 +171,30 @@ def write_segment(segment: Segment, path: Path) -> None:
     """Write a segment so that it is there whole or not at all. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path, durable=True) as file:
-        _write(segment, file)
+        _write(segment, file, path.name)
 
 
-def _write(segment: Segment, file: BinaryIO) -> None:
+def _write(segment: Segment, file: BinaryIO, name: str) -> None:
     seal = blake3()
 
     def put(payload: Any) -> None:
         seal.update(payload)
         file.write(payload)
 
-    head = Head(FAMILY, SCHEME, len(segment), {cue: len(segment.codes[cue]) for cue in CUES})
+    codes = {cue: len(segment.codes[cue]) for cue in CUES}
+    tokenizers = [len(array) for array, _ in segment.tokenizers.arrays]
+    head = Head(FAMILY, SCHEME, name, len(segment), codes, tokenizers)
     line = json.dumps(asdict(head)).encode()
     put(line + b" " * (-(len(line) + 1) % _ALIGNED) + b"\n")
     for array, dtype in _arrays(segment):
         payload = np.ascontiguousarray(array, dtype)
         if payload.nbytes:
-            put(payload.data.cast("B"))
+            put(payload.reshape(-1).view(np.uint8).data)
         put(bytes(-payload.nbytes % _ALIGNED))
     file.write(seal.hexdigest().encode() + b"\n")
 
 
-def _arrays(segment: Segment) -> Iterator[tuple[NDArray[Any], str]]:
+def _arrays(segment: Segment) -> Iterator[tuple[NDArray[Any], str | np.dtype[Any]]]:
     yield segment.models, "S64"
     for cue in CUES:
         yield segment.owners[cue], "<i4"
@@ -189,10 +204,11 @@ def _arrays(segment: Segment) -> Iterator[tuple[NDArray[Any], str]]:
         yield band.words, "<u4"
         yield band.places, "<u4"
         yield band.cells, "<u4"
+    yield from segment.tokenizers.arrays
 
 
 def read_segment(path: Path) -> Segment | None:
-    """The segment in a file, mapped; None where the file is damaged, of another scheme or absent.
+    """The segment in a file, mapped; None where the file is damaged, another's, of another scheme or absent.
 
     Its size must be what its head says and its numbers must point into it; that it holds what was written is for
     `is_sound` to say, which reads all of it.
@@ -203,7 +219,7 @@ def read_segment(path: Path) -> Segment | None:
         with path.open("rb") as file:
             line = file.readline(_LONGEST_HEAD)
             head = _head(line, os.fstat(file.fileno()).st_size)
-            if head is None:
+            if head is None or head.name != path.name:
                 return None
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         segment = _parsed(np.frombuffer(mapped, np.uint8, _nbytes(head), len(line)), head)
@@ -222,7 +238,7 @@ def segment_in(payload: bytes) -> Segment | None:
 def to_bytes(segment: Segment) -> bytes:
     """The file of a segment."""
     file = io.BytesIO()
-    _write(segment, file)
+    _write(segment, file, "")
     return file.getvalue()
 
 
@@ -230,18 +246,18 @@ def _head(line: bytes, size: int) -> Head | None:
     """The head of a file of that size; None where it does not fit it, or is of another scheme."""
     try:
         told = json.loads(line)
-        head = Head(
-            str(told["family"]), int(told["scheme"]), int(told["models"]), {c: int(told["codes"][c]) for c in CUES}
-        )
+        codes, tokenizers = {c: int(told["codes"][c]) for c in CUES}, [int(n) for n in told["tokenizers"]]
+        head = Head(str(told["family"]), int(told["scheme"]), str(told["name"]), int(told["models"]), codes, tokenizers)
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
-    counts = (head.models, *head.codes.values())
-    is_ours = (head.family, head.scheme) == (FAMILY, SCHEME) and min(counts) >= 0 and max(counts) <= size
+    counts = (head.models, *head.codes.values(), *tokenizers)
+    is_ours = (head.family, head.scheme, len(tokenizers)) == (FAMILY, SCHEME, len(_OF_TOKENIZERS))
+    is_ours = is_ours and min(counts) >= 0 and max(counts) <= size
     return head if is_ours and len(line) + _nbytes(head) + _SEAL == size else None
 
 
 def is_sound(path: Path) -> bool:
-    """Whether a file holds what was written, by its last line."""
+    """Whether a file holds what was written, by its last line. Raises FileNotFoundError where another merged it."""
     if read_segment(path) is None:
         return False
     seal = blake3()
@@ -253,7 +269,7 @@ def is_sound(path: Path) -> bool:
         return file.read() == seal.hexdigest().encode() + b"\n"
 
 
-def _sizes(head: Head) -> Iterator[tuple[int, str, tuple[int, ...]]]:
+def _sizes(head: Head) -> Iterator[tuple[int, str | np.dtype[Any], tuple[int, ...]]]:
     yield _ID.itemsize * head.models, "S64", (head.models,)
     for cue in CUES:
         n = head.codes[cue]
@@ -264,6 +280,8 @@ def _sizes(head: Head) -> Iterator[tuple[int, str, tuple[int, ...]]]:
     for _ in range(BANDS):
         for count in (n, n, (1 << cell_bits(n)) + 1):
             yield 4 * count, "<u4", (count,)
+    for count, dtype in zip(head.tokenizers, _OF_TOKENIZERS, strict=True):
+        yield dtype.itemsize * count, dtype, (count,)
 
 
 def _nbytes(head: Head) -> int:
@@ -281,5 +299,9 @@ def _parsed(body: NDArray[np.uint8], head: Head) -> Segment | None:
     if any(len(owner) and not 0 <= owner[0] <= owner[-1] < head.models for owner in owners.values()):
         return None
     heads, *rest = arrays[1 + 2 * len(CUES) :]
+    tokenizers = Tokenizers(*rest[3 * BANDS :])
+    if not tokenizers.fits(head.models):
+        return None
+    rest = rest[: 3 * BANDS]
     bands = [Band(*three) for three in zip(rest[::3], rest[1::3], rest[2::3], strict=True)]
-    return Segment(arrays[0], owners, dict(zip(CUES, pairs[1::2], strict=True)), heads, bands)
+    return Segment(arrays[0], owners, dict(zip(CUES, pairs[1::2], strict=True)), heads, bands, tokenizers)

@@ -18,13 +18,13 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from lineage.errors import Gone, LineageError, Malformed, NoIndex, StoreError, Unknown
-from lineage.sketch import FAMILY, read_sketch
+from lineage.errors import CheckpointError, Gone, LineageError, Malformed, NoIndex, StoreError, Unknown
+from lineage.sketch import FAMILY, read_sketch, tokenizer_of_sketch
 from lineage.sketch.layouts import content_key, layout_id, same_weights
 from lineage.store.adding import extend, insert, is_settled, layout_of
 from lineage.store.claims import agreeing_with, refuse_contradiction, replace_claim, vouch
-from lineage.store.database import open_database, plain_errors
-from lineage.store.files import CACHE, DATABASE, HANDED_OVER, LAYERS, SKETCHES, VECTORS, holds_index
+from lineage.store.database import open_database, plain_errors, require_files
+from lineage.store.files import CACHE, DATABASE, HANDED_OVER, LAYERS, SKETCHES, VECTORS, holds_index, take_away
 from lineage.store.graph_cache import FOLDER as GRAPHS
 from lineage.store.held import Held, held_of, sketch_path
 from lineage.store.lock import HOLDER, LOCK, PATIENCE_S, writing
@@ -33,7 +33,16 @@ from lineage.store.rows import begin_run, delete_model, now, records, storable
 from lineage.store.schema import is_current, upgrade
 from lineage.store.searching import Searching
 from lineage.store.totals import number_of, other_families, set_name
-from lineage.types import CheckpointSketch, Codes, ModelKind, ModelRecord, Near, SearchCue
+from lineage.types import (
+    CheckpointSketch,
+    Codes,
+    ModelKind,
+    ModelRecord,
+    Near,
+    Neighbours,
+    SearchCue,
+    TokenizerSketch,
+)
 
 _OURS = {SKETCHES, HANDED_OVER, VECTORS, GRAPHS, LAYERS, LOCK, HOLDER, CACHE}
 _ID = re.compile(r"[0-9a-f]{8,64}")
@@ -58,6 +67,7 @@ class SqliteIndex:
     def open(cls, folder: str | Path) -> SqliteIndex:
         """Open the index in `folder`, upgrading tables of an older version."""
         where = Path(folder)
+        require_files(where)
         if not holds_index(where):
             raise NoIndex(f"{where}: holds no index: `lineage ingest` makes one")
         with plain_errors(where):
@@ -75,6 +85,7 @@ class SqliteIndex:
     def create(cls, folder: str | Path) -> SqliteIndex:
         """Open the index in `folder`, making folder and index if needed. A folder of other things is refused."""
         where = Path(folder)
+        require_files(where)
         if not holds_index(where):
             with plain_errors(where):
                 _refuse_foreign(where)
@@ -176,6 +187,8 @@ class SqliteIndex:
             if held not in self._held_of(held.model):
                 raise Gone(f"{self.folder}: {held.name} was replaced meanwhile") from None
             raise Malformed(path, "is missing: `lineage doctor` lists what is damaged") from None
+        except OSError as error:
+            raise Malformed(path, f"cannot be read: {error.strerror}") from None
         if sketch.id != held.model:
             raise Malformed(path, "is the sketch of another model: `lineage doctor` lists what is damaged")
         return replace(sketch, name=held.name, path=held.source, weights_seen=held.weights_seen)
@@ -203,6 +216,25 @@ class SqliteIndex:
             if self._searching.lacks():
                 self.settle(0.0)
             return self._searching.nearest(asked, kind, k)
+
+    def tokenizers(self, asked: TokenizerSketch, without: str | None = None) -> list[tuple[str, Neighbours, bool]]:
+        """The different tokenizers of the models but `without`, by the first model that has each.
+
+        Each with at how many anchors it keeps the neighbours of the asked one, and whether it has the same tokens.
+        """
+        with plain_errors(self.folder):
+            if self._searching.lacks():
+                self.settle(0.0)
+            return self._searching.tokenizers(asked, without)
+
+    def tokenizer(self, model: str) -> TokenizerSketch | None:
+        """The tokenizer of the model of that id, under its name; None where its sketch has none or cannot be read."""
+        try:
+            first = self._held_of(model)[0]
+            found = tokenizer_of_sketch(self.sketch_file(model, None, first.weights_seen))
+        except (CheckpointError, Gone, OSError):
+            return None
+        return None if found is None else replace(found, name=first.name)
 
     def settle(self, patience_s: float = PATIENCE_S) -> None:
         """Write what a search needs, so that the next one finds it; where that cannot be, a search takes longer."""
@@ -265,6 +297,7 @@ class SqliteIndex:
                     vouch(self, agreeing)
                     held = held_of(self.db, sketch.id)
             if held and not (sketch.weights_seen and held[0].weights_seen is not True):
+                self._searching.forget(sketch.id)
                 return extend(self, sketch, held)
             if held:
                 replace_claim(self, sketch, held, self._run)
@@ -298,7 +331,7 @@ class SqliteIndex:
         """Throw away what was worked out from a sketch that is another now, under the same id."""
         self._searching = Searching(self.folder, self.db, self.load)
         for cache in (self.folder / GRAPHS).glob("*.json"):
-            cache.unlink(missing_ok=True)
+            take_away(cache)
 
     @contextmanager
     def writing(self, patience_s: float = PATIENCE_S) -> Iterator[None]:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from functools import reduce
 from typing import TYPE_CHECKING
 
+from lineage.store.bad_rows import BadRow
 from lineage.store.protocol import EMPTY, joined, toggled
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
+_NAME = re.compile(r"[0-9a-f]{16}")
+
 
 def count(db: Database, model: str, family: str, kind: str, change: int) -> None:
     """Count a model that comes (`change` 1) or goes (-1); the caller holds the transaction."""
-    rows = db.execute("select models, name from totals where family = ? and kind = ?", [family, kind]).fetchall()
+    rows = _rows(db, "select models, name from totals where family = ? and kind = ?", [family, kind])
     number, name = rows[0] if rows else (0, EMPTY)
     db.execute(
         "insert or replace into totals (family, kind, models, name) values (?, ?, ?, ?)",
@@ -46,8 +51,17 @@ def recount(db: Database) -> None:
 
 
 def set_name(db: Database, family: str) -> str:
-    """The name of the set of all models of a sketch family."""
-    return reduce(joined, (name for (name,) in db.execute("select name from totals where family = ?", [family])), EMPTY)
+    """The name of the set of all models of a sketch family. Raises BadRow."""
+    rows = _rows(db, "select models, name from totals where family = ?", [family])
+    return reduce(joined, (name for _, name in rows), EMPTY)
+
+
+def _rows(db: Database, query: str, asked: Sequence[str]) -> list[tuple[int, str]]:
+    rows = db.execute(query, asked).fetchall()
+    for number, name in rows:
+        if type(number) is not int or not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise BadRow(f"the table totals has {number!r:.40} models in a set named {name!r:.40}")
+    return rows
 
 
 def number_of(db: Database, family: str, kind: str | None = None) -> int:

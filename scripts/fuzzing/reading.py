@@ -76,7 +76,7 @@ def read_index(path: str) -> None:
         with SqliteIndex.open(folder) as index:
             held = [index.layouts(record.id) for record in index.models()]
             index.same_digests([tensor.band_digest for layouts in held for tensor in layouts[0].tensors])
-            if held:
+            if held and index.id:
                 index.nearest(asked_codes(held[0][0]), "model", 3)
             examine(index)
     except LineageError as error:

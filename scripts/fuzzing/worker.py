@@ -11,8 +11,8 @@ import signal
 import tempfile
 import time
 import warnings
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from ctypes import c_uint64
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -26,7 +26,8 @@ from fuzzing.mutations import Files, case
 from fuzzing.reading import Read, problem_with, read_index, read_whole
 from lineage.checkpoints.plugins import installed
 
-HANG_S = 10.0
+HANG_S = 10.0  # of the processor, so that a busy machine makes no finding
+WAIT_S = 60.0  # by the clock: what is blocked takes no time of the processor
 _OFTEN = 256  # cases after which the watching process hears of them
 _LEAST_S = 1.0  # that a process which died has taken at least: to start another one takes as much
 _spawned = multiprocessing.get_context("spawn")  # a fork would inherit what the parent has open
@@ -34,13 +35,17 @@ _spawned = multiprocessing.get_context("spawn")  # a fork would inherit what the
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A format: models of it, where its cases begin, what reads them and how long that may take."""
+    """A format: models of it, where its cases begin, what reads them and how long that may take.
+
+    `hang_s` seconds of processor time, and `wait_s` by the clock.
+    """
 
     name: str
     seeds: Sequence[Files]
     seed: int
     read: Read = read_whole
     hang_s: float = HANG_S
+    wait_s: float = WAIT_S
 
     def case(self, number: int) -> Files:
         """The model that case `number` reads: the same at every run."""
@@ -82,7 +87,7 @@ def fuzz(target: Target, seconds: float) -> Outcome:
         if end.code == 0:
             break
         outcome.cases = end.last + 1
-        outcome.problems[end.last] = _death(end.code, target.hang_s)
+        outcome.problems[end.last] = _death(end.code, target)
         left -= max(end.seconds, _LEAST_S)
     return outcome
 
@@ -125,8 +130,8 @@ def replay(home: Path) -> str | None:
     warnings.simplefilter("error")
     guard = Guard(home, may_write=is_index)
     limit_memory()
-    signal.setitimer(signal.ITIMER_REAL, HANG_S)
-    return problem_with(str(path), read, guard)[0]
+    with _timed(HANG_S, WAIT_S):
+        return problem_with(str(path), read, guard)[0]
 
 
 def _watched(target: Target, home: Path, seconds: float, outcome: Outcome) -> _End:
@@ -166,9 +171,8 @@ def _work(target: Target, home: Path, seconds: float, number: Any, watcher: Conn
     while time.monotonic() < deadline:
         number.value = at
         path = write_files(target.case(at), home / "case")
-        signal.setitimer(signal.ITIMER_REAL, target.hang_s)  # nobody handles the signal: the process dies of it
-        problem, ended = problem_with(str(path), target.read, guard)
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        with _timed(target.hang_s, target.wait_s):
+            problem, ended = problem_with(str(path), target.read, guard)
         shutil.rmtree(home / "case")
         at, was_read = at + 1, was_read + ended
         if problem is not None and problem not in seen:
@@ -181,9 +185,24 @@ def _work(target: Target, home: Path, seconds: float, number: Any, watcher: Conn
     watcher.send(_Heard(at, was_read))
 
 
-def _death(code: int, hang_s: float) -> str:
+@contextmanager
+def _timed(hang_s: float, wait_s: float) -> Iterator[None]:
+    """Let the process take so many seconds of the processor, and by the clock.
+
+    Nobody handles the signals, so that it dies of them wherever it is.
+    """
+    signal.setitimer(signal.ITIMER_PROF, hang_s)
+    signal.setitimer(signal.ITIMER_REAL, wait_s)
+    yield
+    signal.setitimer(signal.ITIMER_PROF, 0)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _death(code: int, target: Target) -> str:
+    if code == -signal.SIGPROF:
+        return f"hangs: not done after {target.hang_s:g} s of the processor"
     if code == -signal.SIGALRM:
-        return f"hangs: not done after {hang_s:g} s"
+        return f"waits: not done after {target.wait_s:g} s"
     return f"killed by {signal.Signals(-code).name}" if code < 0 else f"the process ended with code {code}"
 
 

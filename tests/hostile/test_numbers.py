@@ -17,6 +17,10 @@ from lineage.errors import Malformed
 from lineage.sketch import read_sketch, sketch_file
 from tests.checkpoint_files import safetensors_bytes
 from tests.hostile.test_sketch_files import forged, parts, sound
+from tests.tflite_files import Table, Tables, dimension, tensor, tflite
+from tests.tflite_files import numbers as numbers_of
+from tests.torch_files import Storages, ordered_dict, write_zip
+from tests.torch_value_files import sparse as torch_sparse
 
 __all__ = ["sound"]
 ROOT = Path(__file__).parents[2]
@@ -54,6 +58,35 @@ def test_tensors_by_the_hundred_thousand(tmp_path, monkeypatch):
 
 def test_rows_by_the_million(tmp_path):
     refused(sparse(tmp_path / "a.safetensors", (50_000_000, 1000)), "'w' has 50,000,000 rows; 16,777,216 are the most")
+
+
+@pytest.mark.parametrize("layout", ["coo", "csc", "tflite"])
+def test_weights_by_the_million_in_a_small_file(tmp_path, monkeypatch, layout):
+    """Zeros that are nowhere: a file of hundreds of bytes would take as long as a model of gigabytes."""
+    sides = {512: tmp_path / "few.pt", 1 << 24: tmp_path / "many.pt"}
+    for rows, path in sides.items():
+        write_one_value(path, layout, (rows, 16))
+    assert sketch(sides[512]).params == 512 * 16
+    refused(sides[1 << 24], r"claims 268,435,456 weights in [\d,]+ bytes; 256 a byte are the most")
+    monkeypatch.setattr(numbers, "FREE_WEIGHTS", 512 * 16 - 1)
+    monkeypatch.setattr(numbers, "MOST_A_BYTE", 1)
+    refused(sides[512], "claims 8,192 weights")
+
+
+def write_one_value(path: Path, layout: str, shape: tuple[int, int]) -> None:
+    """A file with a sparse matrix of which one value is stored."""
+    one = np.ones(1, np.float32)
+    if layout == "tflite":
+        levels = [dimension(1), dimension(None, [0, 1], [0])]
+        held = tensor("w", shape, 0, 1, sparsity=Table({0: numbers_of("i", [0, 1]), 2: Tables(levels)}))
+        path.write_bytes(tflite([held], [one.tobytes()]))
+        return
+    storages, zero = Storages(), np.zeros(1, np.int64)
+    if layout == "coo":
+        value = torch_sparse(storages, "sparse_coo", [[0], [0]], one, shape=shape, more=(True,))
+    else:
+        value = torch_sparse(storages, "sparse_csc", np.arange(shape[1] + 1).clip(0, 1), zero, one, shape=shape)
+    write_zip(path, ordered_dict({"w": value}), storages)
 
 
 def test_a_name_of_megabytes(tmp_path):
@@ -94,5 +127,13 @@ def test_parents_by_the_hundred_thousand(sound, tmp_path):
 
 def test_the_page_has_them_all():
     page = (ROOT / "SECURITY.md").read_text()
-    for number in (numbers.MOST_TENSORS, numbers.MOST_ROWS, sketch_file.MOST_PARENTS, sketch_file.LONGEST_TEXT, 1024):
+    for number in (
+        numbers.MOST_TENSORS,
+        numbers.MOST_ROWS,
+        numbers.FREE_WEIGHTS,
+        numbers.MOST_A_BYTE,
+        sketch_file.MOST_PARENTS,
+        sketch_file.LONGEST_TEXT,
+        1024,
+    ):
         assert re.search(rf"\b{number:,}\b", page), f"{number:,}"

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lineage import store
 from lineage.checkpoints.tokenizers import open_tokenizer
 from lineage.match.tokenizers.shared import neighbours
 from lineage.sketch import sketch_tokenizer, tokenizer_of_sketch, write_sketch
-from lineage.store.anchors import SUFFIX
-from lineage.types import TokenizerSketch
+from lineage.store.anchors import Tokenizers, joined, tokenizers_of
+from lineage.types import CheckpointSketch, TokenizerSketch
 from tests.small_models import sketched, trained
 from tests.tokenizer_files import hangul, pool, tokenizer_json, write
 from tests.tokenizer_files import trained as vocabulary
 
 BASE, OTHER = vocabulary(pool(), 4000, 1), vocabulary(pool(), 4000, 2)
 VOCABULARIES = {"base": BASE, "copy": BASE, "more": [*BASE, *hangul(400)], "less": BASE[::3], "other": OTHER}
+Known = dict[str, TokenizerSketch]
 
 
 @pytest.fixture(scope="module")
-def tokenizers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, TokenizerSketch]:
+def tokenizers(tmp_path_factory: pytest.TempPathFactory) -> Known:
     home = tmp_path_factory.mktemp("vocabularies")
     files = {
         name: write(home / name, "tokenizer.json", tokenizer_json(tokens)) for name, tokens in VOCABULARIES.items()
@@ -30,65 +33,144 @@ def tokenizers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, TokenizerS
     return {name: sketch_tokenizer(open_tokenizer(path)) for name, path in files.items()}
 
 
-def filled(folder: Path, tokenizers: dict[str, TokenizerSketch], order: list[str]) -> store.SqliteIndex:
-    index = store.SqliteIndex.create(folder)
-    for name in order:
-        made = sketched(trained(list(VOCABULARIES).index(name)), name, path=name)
-        index.add(replace(made, tokenizer=tokenizers[name]), "0")
-    index.add(sketched(trained(90), "bare", path="bare"), "0")
-    return index
+@pytest.fixture(scope="module")
+def models(tokenizers: Known) -> dict[str, CheckpointSketch]:
+    made = {name: sketched(trained(seed, layers=1), name, path=name) for seed, name in enumerate(VOCABULARIES)}
+    bare = {"bare": sketched(trained(90, layers=1), "bare", path="bare")}
+    return {name: replace(one, tokenizer=tokenizers[name]) for name, one in made.items()} | bare
 
 
-def test_all_at_once_are_the_same_as_one_by_one(tmp_path: Path, tokenizers: dict[str, TokenizerSketch]) -> None:
-    with filled(tmp_path / "a", tokenizers, list(VOCABULARIES)) as index:
-        table = store.tokenizer_table(index)
+def add(folder: Path, *models: CheckpointSketch) -> None:
+    with store.SqliteIndex.create(folder) as index:
+        for model in models:
+            index.add(model, "0")
+        index.finish_run()
+
+
+def found(folder: Path, asked: TokenizerSketch, without: str | None = None) -> dict[str, tuple[int, int, bool]]:
+    """By the name of the first model that has each tokenizer: neighbours kept, anchors, and whether it is the same."""
+    with store.SqliteIndex.open(folder) as index:
         names = {record.id: record.name for record in index.models()}
-        assert len(table.models) == 4  # base and copy have one
-        for asked in tokenizers.values():
-            for models, near, is_same in table.near(asked):
-                one = tokenizers[names[models[0]]]
-                assert near == neighbours(asked, one)
-                assert is_same == (asked.content == one.content)
+        near = index.tokenizers(asked, without)
+        assert [model for model, *_ in near] == sorted(model for model, *_ in near)
+        return {names[model]: (one.kept, one.anchors, is_same) for model, one, is_same in near}
 
 
-def test_the_order_of_ingest_changes_nothing(tmp_path: Path, tokenizers: dict[str, TokenizerSketch]) -> None:
-    found = []
-    for folder, order in (("a", list(VOCABULARIES)), ("b", list(VOCABULARIES)[::-1])):
-        with filled(tmp_path / folder, tokenizers, order) as index:
-            found.append(store.tokenizer_table(index).near(tokenizers["more"]))
-    assert found[0] == found[1]
+def one_by_one(
+    models: dict[str, CheckpointSketch], asked: TokenizerSketch, *without: str
+) -> dict[str, tuple[int, int, bool]]:
+    first: dict[str, CheckpointSketch] = {}
+    for name, model in models.items():
+        if model.tokenizer is not None and name not in without:
+            digest = model.tokenizer.digest
+            first[digest] = min(model, first.get(digest, model), key=lambda one: one.id)
+    expected = {}
+    for model in first.values():
+        assert model.tokenizer is not None
+        near = neighbours(asked, model.tokenizer)
+        expected[model.name] = near.kept, near.anchors, asked.content == model.tokenizer.content
+    return expected
 
 
-def test_the_table_is_kept_and_made_again_where_it_does_not_fit(
-    tmp_path: Path, tokenizers: dict[str, TokenizerSketch]
-) -> None:
-    with filled(tmp_path / "a", tokenizers, ["base", "other"]) as index:
-        made = store.tokenizer_table(index).near(tokenizers["more"])
-        (kept,) = (index.folder / "vectors").glob(f"*{SUFFIX}")
-        for content in (kept.read_bytes(), b"", b"{}\n", kept.read_bytes()[:-30], b"x" + kept.read_bytes()):
-            kept.write_bytes(content)
-            assert store.tokenizer_table(index).near(tokenizers["more"]) == made
-        index.add(replace(sketched(trained(7), "new", path="new"), tokenizer=tokenizers["less"]), "0")
-        assert len(store.tokenizer_table(index).models) == 3
-        assert len(list((index.folder / "vectors").glob(f"*{SUFFIX}"))) == 1
+def test_all_at_once_are_the_same_as_one_by_one(tmp_path: Path, tokenizers: Known, models) -> None:
+    add(tmp_path, *models.values())
+    for asked in tokenizers.values():
+        assert found(tmp_path, asked) == one_by_one(models, asked)
+    assert len(found(tmp_path, tokenizers["other"])) == 4  # base and copy have one
 
 
-def test_a_sketch_that_cannot_be_read_is_passed_over(tmp_path: Path, tokenizers: dict[str, TokenizerSketch]) -> None:
-    with filled(tmp_path / "a", tokenizers, ["base", "other"]) as index:
-        broken = next(record for record in index.models() if record.name == "base")
-        index.sketch_file(broken.id).write_bytes(b"no sketch")
-        assert len(store.tokenizer_table(index).models) == 1
-        assert store.tokenizer_of(index, broken.id, "base") is None
-        again = sketched(trained(list(VOCABULARIES).index("base")), "base", path="base")
-        index.add(replace(again, tokenizer=tokenizers["base"]), "0")
-        assert len(store.tokenizer_table(index).models) == 2
+def test_the_order_of_ingest_and_the_segments_change_nothing(tmp_path: Path, tokenizers: Known, models) -> None:
+    asked = tokenizers["more"]
+    expected = one_by_one(models, asked)
+    add(tmp_path / "a", *list(models.values())[::-1])
+    for model in models.values():
+        add(tmp_path / "b", model)
+    with store.SqliteIndex.create(tmp_path / "c") as unsettled:
+        for model in models.values():
+            unsettled.add(model, "0")
+        assert {name for name, *_ in unsettled.tokenizers(asked)} == {models[name].id for name in expected}
+    for folder in "abc":
+        assert found(tmp_path / folder, asked) == expected
 
 
-def test_the_tokenizer_of_a_sketch_is_read_alone(tmp_path: Path, tokenizers: dict[str, TokenizerSketch]) -> None:
+def test_whose_is_asked_about_and_who_is_gone_are_left_out(tmp_path: Path, tokenizers: Known, models) -> None:
+    asked, base, copy = tokenizers["base"], models["base"].id, models["copy"].id
+    add(tmp_path, *models.values())
+    assert found(tmp_path, asked, base) == one_by_one(models, asked, "base")
+    with store.SqliteIndex.open(tmp_path) as index:
+        index.remove(copy)
+    assert found(tmp_path, asked) == one_by_one(models, asked, "copy")
+    assert found(tmp_path, asked, base) == one_by_one(models, asked, "base", "copy")
+    with store.SqliteIndex.open(tmp_path) as index:
+        for name in ("base", "more", "other", "bare"):
+            index.remove(models[name].id)
+    assert found(tmp_path, asked).keys() == {"less"}
+    add(tmp_path, models["copy"])
+    assert found(tmp_path, asked).keys() == {"less", "copy"}
+
+
+def test_no_sketch_is_read_for_it(tmp_path: Path, tokenizers: Known, models, monkeypatch) -> None:
+    add(tmp_path, *models.values())
+    monkeypatch.setattr(store.SqliteIndex, "load", lambda self, model: pytest.fail("a sketch was read"))
+    monkeypatch.setattr(store.SqliteIndex, "models", lambda self: pytest.fail("all models were looked at"))
+    with store.SqliteIndex.open(tmp_path) as index:
+        assert len(index.tokenizers(tokenizers["base"])) == 4
+
+
+def test_a_tokenizer_that_came_with_a_mended_sketch_counts(tmp_path: Path, tokenizers: Known, models) -> None:
+    add(tmp_path, replace(models["base"], tokenizer=None), models["other"])
+    assert found(tmp_path, tokenizers["base"]).keys() == {"other"}
+    with store.SqliteIndex.open(tmp_path) as index:
+        index.sketch_file(models["base"].id).write_bytes(b"no sketch")
+        assert index.tokenizer(models["base"].id) is None
+    add(tmp_path, models["base"])
+    assert found(tmp_path, tokenizers["base"]).keys() == {"other", "base"}
+    with store.SqliteIndex.open(tmp_path) as index:
+        held = index.tokenizer(models["base"].id)
+        assert held is not None
+        assert (held.digest, held.name) == (tokenizers["base"].digest, "base")
+        assert store.examine(index) == []
+    add(tmp_path, models["bare"])
+    assert found(tmp_path, tokenizers["base"]).keys() == {"other", "base"}
+
+
+def test_another_tokenizer_under_the_digest_of_one_hides_it_not(tmp_path: Path, tokenizers: Known, models) -> None:
+    forged = replace(
+        tokenizers["other"], digest=tokenizers["base"].digest, content=tokenizers["base"].content, special=None
+    )
+    lone = replace(models["bare"], tokenizer=forged)
+    for first, second in ((lone, models["base"]), (models["base"], lone)):
+        add(tmp_path / first.name, first, second)
+        near = found(tmp_path / first.name, tokenizers["more"])
+        assert near["base"][0] > 300
+        assert near["bare"][0] < 60
+
+
+def test_however_they_are_put_together(tokenizers: Known) -> None:
+    ones = [tokenizers_of(one) for one in (*tokenizers.values(), None)]
+
+    def same(a: Tokenizers, b: Tokenizers) -> bool:
+        return all(np.array_equal(x, y) for (x, _), (y, _) in zip(a.arrays, b.arrays, strict=True))
+
+    def together(places: tuple[int, ...]) -> Tokenizers:
+        return joined([ones[i] for i in places], [np.array([i], np.int32) for i in places])
+
+    whole = together(tuple(range(6)))
+    assert [len(array) for array, _ in whole.arrays] == [4, 4 * 448, 4, 5]
+    stays = np.arange(6, dtype=np.int32)
+    for some in combinations(range(6), 3):
+        others = tuple(sorted({*range(6)} - {*some}))
+        assert same(joined([together(some), together(others)], [stays, stays]), whole)
+        gone = np.where(np.isin(stays, some), stays, -1).astype(np.int32)
+        assert same(joined([whole], [gone]), together(some))
+    assert same(joined([], []), tokenizers_of(None))
+
+
+def test_the_tokenizer_of_a_sketch_is_read_alone(tmp_path: Path, tokenizers: Known) -> None:
     made = replace(sketched(trained(1)), tokenizer=tokenizers["base"])
     write_sketch(made, tmp_path / "a.sketch")
-    found = tokenizer_of_sketch(tmp_path / "a.sketch")
-    assert found is not None
-    assert (found.digest, found.path) == (tokenizers["base"].digest, str(tmp_path / "a.sketch"))
+    held = tokenizer_of_sketch(tmp_path / "a.sketch")
+    assert held is not None
+    assert (held.digest, held.path) == (tokenizers["base"].digest, str(tmp_path / "a.sketch"))
     write_sketch(replace(made, tokenizer=None), tmp_path / "b.sketch")
     assert tokenizer_of_sketch(tmp_path / "b.sketch") is None

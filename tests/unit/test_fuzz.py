@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import zipfile
 from functools import partial
 from io import BytesIO
@@ -104,7 +105,7 @@ def test_what_is_packed_is_changed(name: str) -> None:
         (os.unlink, "forbidden: os.remove"),
         (subprocess.getoutput, "forbidden: subprocess.Popen"),
         (partial(operator.mul, 1 << 50), "MemoryError"),
-        (partial(re.match, r"(?=.*/case/)(?:.|.)*\0"), "hangs: not done after 0.3 s"),
+        (partial(re.match, r"(?=.*/case/)(?:.|.)*\0"), "hangs: not done after 0.3 s of the processor"),
     ],
     ids=["an error of another kind", "a file removed", "a process started", "memory filled", "a hang"],
 )
@@ -113,6 +114,26 @@ def test_what_no_reader_may_do_is_found(read: object, said: str) -> None:
     assert outcome.cases > 0
     assert outcome.problems
     assert all(re.match(said, problem) for problem in outcome.problems.values()), outcome.problems
+
+
+def waits(path: str) -> None:
+    if "/case/" in path:
+        time.sleep(60)
+
+
+def idles(path: str) -> None:
+    time.sleep(0.05)
+
+
+def test_what_waits_is_found_by_the_clock() -> None:
+    outcome = fuzz(Target("net", SMALL, 1, waits, hang_s=5, wait_s=0.2), 0.2)
+    assert set(outcome.problems.values()) == {"waits: not done after 0.2 s"}
+
+
+def test_a_machine_that_gives_no_time_makes_no_finding() -> None:
+    outcome = fuzz(Target("net", SMALL, 1, idles, hang_s=0.04), 0.5)
+    assert outcome.cases > 1
+    assert outcome.problems == {}
 
 
 def test_a_gigabyte_is_too_much() -> None:

@@ -180,10 +180,10 @@ class _Directed:
         return TensorView(self._name, self._direction.shape, np.dtype(np.float32), self._rows, storage)
 
     def _rows(self, start: int, stop: int) -> AnyArray:
-        values = self._direction.rows(start, stop).astype(np.float64)
+        values = _as_float64(self._direction.rows(start, stop))
         lengths = self._lengths()
         if self._axis == 0:
-            factors = _over(lengths[start:stop], np.square(values).reshape(len(values), -1).sum(axis=1))
+            factors = _over(lengths[start:stop], _squared(values, tuple(range(1, values.ndim))))
         else:
             with self._lock:
                 if self._factors is None:
@@ -196,7 +196,7 @@ class _Directed:
 
     def _lengths(self) -> Floats:
         view = self._length
-        return view.rows(0, view.shape[0] if view.shape else 1).reshape(-1).astype(np.float64)
+        return _as_float64(view.rows(0, view.shape[0] if view.shape else 1).reshape(-1))
 
     def _squares(self) -> Floats:
         """Sum of the squares of v for each index of the axis, or of all."""
@@ -205,12 +205,23 @@ class _Directed:
         step = max(1, _BLOCK // math.prod(view.shape[1:]))
         total = np.zeros(1 if axis is None else view.shape[axis])
         for start in range(0, view.shape[0], step):
-            band = view.rows(start, min(start + step, view.shape[0])).astype(np.float64)
-            total += np.square(band).sum(axis=others).reshape(-1)
+            band = _as_float64(view.rows(start, min(start + step, view.shape[0])))
+            total += _squared(band, others).reshape(-1)
         return total
 
 
+def _as_float64(values: AnyArray) -> Floats:
+    with np.errstate(invalid="ignore"):  # of a signalling NaN
+        return values.astype(np.float64)
+
+
+def _squared(values: Floats, axes: tuple[int, ...]) -> Floats:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(np.square(values).sum(axis=axes))
+
+
 def _over(lengths: Floats, squares: Floats) -> Floats:
-    """Length over norm; 0 where the direction is nothing, as the weight then is."""
-    norms = np.sqrt(squares)
-    return np.divide(lengths, norms, out=np.zeros(norms.shape), where=norms > 0)
+    """Length over norm: 0 where the direction is nothing, as the weight then is; NaN where no float64 is the norm."""
+    norms = np.where(np.isfinite(squares), np.sqrt(squares), np.nan)
+    with np.errstate(over="ignore"):
+        return np.divide(lengths, norms, out=np.zeros(norms.shape), where=norms != 0)

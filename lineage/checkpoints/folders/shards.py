@@ -28,6 +28,8 @@ def read_index(index: PositionedFile) -> tuple[dict[str, str], list[PositionedFi
     weight_map = strict_json.read_object(index, MAX_INDEX).get("weight_map")
     if not isinstance(weight_map, dict) or not all(isinstance(shard, str) for shard in weight_map.values()):
         raise Malformed(index.path, "has no weight_map from tensor names to file names")
+    if not weight_map:
+        raise Malformed(index.path, "has a weight_map that names no tensor: download it again")
     folder, names = index.folder, sorted(set(weight_map.values()))
     for name in names:
         if not folder.holds(name):

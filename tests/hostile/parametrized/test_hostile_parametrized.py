@@ -14,6 +14,8 @@ from tests.checkpoint_files import header_file, opens_or_is_refused, safetensors
 
 V = np.arange(1, 13, dtype=np.float32).reshape(4, 3)
 NEW = "parametrizations.weight"
+RNG = np.random.default_rng(5)
+SIGNAL = np.array(0x7F800001, np.uint32).view(np.float32)[()]  # a NaN that is no float64 without a warning
 
 
 def names(folder: Path, arrays: dict[str, np.ndarray]) -> set[str]:
@@ -70,6 +72,34 @@ def test_averages_without_their_weights_are_weights(tmp_path: Path, arrays: dict
 )
 def test_factors_of_other_models_stay(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
     assert names(tmp_path, arrays) == set(arrays)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"a.weight_orig": V * np.float32(1e30), "a.weight_mask": V * np.float32(1e30)},
+        {f"a.{NEW}.original": V.astype(np.float16), f"a.{NEW}.0.mask": V * np.float32(1e30)},
+        {
+            "a.weight_g": np.full((4, 1), np.float32(3e38)), "a.weight_v": V * np.float32(1e-38),
+            "a.weight_mask": V * np.float32(1e30),
+        },
+        {"a.weight_g": np.full((4, 1), 1e308), "a.weight_v": V.astype(np.float64) * 1e-100},
+        {"a.weight_g": np.full((4, 1), 1e308), "a.weight_v": V.astype(np.float64) * 1e200},
+        {"a.weight_g": np.full((1, 1), 1e308), "a.weight_v": V.astype(np.float64) * 1e200},
+        {"a.weight_g": np.ones((4, 1), np.float32), "a.weight_v": np.where(V == 5, SIGNAL, V)},
+        {"a.weight_g": np.ones((1, 3), np.float32), "a.weight_v": np.where(V == 5, SIGNAL, V)},
+        {"a.weight_g": np.full((4, 1), SIGNAL), "a.weight_v": V},
+    ],
+    ids=["a mask", "a mask in half precision", "a mask on a length", "a length", "a norm", "the norm of all",
+         "a NaN that signals", "one in a column", "one for a length"],
+)  # fmt: skip
+def test_products_beyond_every_float_are_left_out_without_a_warning(
+    tmp_path: Path, arrays: dict[str, np.ndarray]
+) -> None:
+    """Found by the fuzzer: a product of two sound parts need not be sound."""
+    path = write_safetensors(tmp_path, {**arrays, "sound.weight": RNG.standard_normal((6, 5)).astype(np.float32)})
+    sketched = sketch_checkpoint(open_checkpoint(path), "full")
+    assert [tensor.name for tensor in sketched.tensors] == ["sound.weight"]
 
 
 def test_damaged_lengths_are_refused_by_the_sketch(tmp_path: Path) -> None:

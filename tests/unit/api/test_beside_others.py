@@ -79,6 +79,26 @@ def test_a_model_that_is_asked_for_by_name_and_gone_is_unknown(index, monkeypatc
         api.show("near", index, reference=False)
 
 
+def test_a_tokenizer_is_asked_about_while_a_model_in_no_segment_goes(index, tmp_path, monkeypatch):
+    """Found by the soak: what is in no segment yet is read for its tokenizer, and may be gone by then."""
+    (tmp_path / "words").mkdir()
+    (tmp_path / "words" / "vocab.txt").write_text("\n".join(f"word{number}" for number in range(400)))
+    for path in (index / "vectors").iterdir():
+        path.unlink()
+    monkeypatch.setattr(SqliteIndex, "settle", lambda self, patience_s=0.0: None)  # as where another one writes
+    real, gone = SqliteIndex.load, []
+
+    def load(self, model):
+        if not gone:
+            gone.append(model)
+            api.remove(model, index)
+        return real(self, model)
+
+    monkeypatch.setattr(SqliteIndex, "load", load)
+    assert api.whois_tokenizer(tmp_path / "words" / "vocab.txt", index, reference=False) is None
+    assert len(gone) == 1
+
+
 def test_an_index_that_never_rests_is_said_to_change():
     calls = []
 

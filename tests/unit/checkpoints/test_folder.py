@@ -117,6 +117,9 @@ class TestShards:
         index.write_text(json.dumps({"weight_map": {**weight_map, "d": weight_map["a"]}}))
         with pytest.raises(Malformed, match="names tensor 'd', which its shard does not hold"):
             open_checkpoint(folder)
+        index.write_text(json.dumps({"weight_map": {}}))
+        with pytest.raises(Malformed, match="names no tensor: download it again"):
+            open_checkpoint(folder)
 
     def test_the_cache_of_the_hub_links_to_its_blobs(self, tmp_path: Path) -> None:
         snapshot = tmp_path / "models--acme--Nova" / "snapshots" / ("0" * 40)

@@ -105,7 +105,11 @@ EXAMPLES = {
         "4 of the reference's 6 layers are here and no other",
         "상대의 층 6개 가운데 4개만 있고 다른 층은 없음",
     ),
-    NotFinite(1, beyond_float32=False): ("1 NaN or infinite values", "NaN 또는 무한대 값 1개"),
+    NotFinite(1, beyond_float32=False): ("1 NaN or infinite value", "NaN 또는 무한대 값 1개"),
+    NotFinite(1200, beyond_float32=True): (
+        "1,200 finite values beyond float32",
+        "float32 범위를 넘는 유한한 값 1,200개",
+    ),
 }
 
 

@@ -2,11 +2,15 @@
 
 import json
 import os
+import shutil
 import sqlite3
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from lineage.errors import LineageError, Malformed
+from lineage.errors import LineageError, Malformed, StoreError
 from lineage.store import SqliteIndex, examine, keep_graph, kept_graph, rebuild
 from lineage.types import Edge, Lineage, Node
 from lineage.types.facts.descent import NamedIn
@@ -15,7 +19,10 @@ from tests.systems import needs_pipes
 
 ONE, TWO = sketched(trained(1), "one", path="/a/one"), sketched(trained(2), "two", path="/a/two")
 VERSION = "0.0.test"
-TABLES = ("runs", "models", "tensors", "components", "declared", "aliases", "layouts", "_sqlite_migrations")
+TABLES = (
+    "runs", "models", "tensors", "components", "declared", "aliases", "layouts", "segments", "totals",
+    "_sqlite_migrations",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -88,6 +95,11 @@ ROWS = {
     "a layout of nothing": "INSERT INTO layouts SELECT id, x'02', 'n', 's', 'f', 'h', 'a', 'maybe' FROM models",
     "weights seen perhaps": "UPDATE models SET weights_seen = 'perhaps'",
     "a digest that is a number": "UPDATE tensors SET digest = 7",
+    "a set without a name": "UPDATE totals SET name = x'00ff'",
+    "a set with a long name": "UPDATE totals SET name = name || '00'",
+    "models without a number": "UPDATE totals SET models = 'many'",
+    "a segment of words": "UPDATE segments SET models = 'many'",
+    "a segment without a name": "UPDATE segments SET name = x'00ff', dead = 1.5",
     "an id that leads away": "UPDATE models SET id = '../../x' WHERE name = 'one'",
 }
 
@@ -122,6 +134,106 @@ def test_nobody_waits_for_a_pipe(folder, place):
     rebuilt = rebuild(folder, VERSION)
     assert rebuilt.models == (1 if place == "sketches/{0}.sketch" else 2)
     assert all("no plain file" in reason for _, reason in rebuilt.left_out)
+
+
+OTHERS = {
+    "a folder": Path.mkdir,
+    "a pipe": os.mkfifo,
+    "a link to itself": lambda path: path.symlink_to(path),
+    "a link to a device": lambda path: path.symlink_to("/dev/zero"),
+}
+
+
+@needs_pipes
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS.keys())
+@pytest.mark.parametrize("name", ["lineage.sqlite", "lineage.sqlite-wal", "lineage.sqlite-shm"])
+def test_what_is_no_database_is_named_and_nothing_is_made_of_it(folder, name, other):
+    (folder / name).unlink(missing_ok=True)
+    other(folder / name)
+    for work in (SqliteIndex.open, SqliteIndex.create, lambda folder: rebuild(folder, VERSION)):
+        with pytest.raises(StoreError, match=f"{name}: is not what an index has there: take it away, then run"):
+            work(folder)
+    (folder / name).rmdir() if other is Path.mkdir else (folder / name).unlink()
+    assert is_mended(folder)
+
+
+@needs_pipes
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS.keys())
+@pytest.mark.parametrize("name", ["writer.lock", "writer.pid"])
+def test_what_is_no_lock_is_named_or_taken_away(folder, name, other):
+    (folder / name).unlink(missing_ok=True)
+    other(folder / name)
+    with SqliteIndex.open(folder) as index:
+        assert len(index.models()) == 2
+    is_in_the_way = name == "writer.lock" and other is not os.mkfifo  # a pipe can be locked
+    refused = pytest.raises(StoreError, match=f"{name}: is not what an index has there")
+    with refused if is_in_the_way else nullcontext():
+        assert rebuild(folder, VERSION).models == 2
+
+
+@pytest.mark.parametrize("part", ["sketches", "vectors", "graphs", "handed-over"])
+def test_a_file_in_the_place_of_a_folder_is_named_or_costs_time(folder, part):
+    shutil.rmtree(folder / part, ignore_errors=True)
+    (folder / part).write_text("no folder")
+    with SqliteIndex.open(folder) as index:
+        assert len(index.models()) == 2
+        damage = [finding for finding in examine(index) if finding.is_damage]
+        assert len(damage) == (2 if part == "sketches" else 0)
+    with pytest.raises(StoreError, match="sketches: is not what an index") if part == "sketches" else nullcontext():
+        assert rebuild(folder, VERSION).models == 2
+
+
+@needs_pipes
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS.keys())
+def test_what_is_no_sketch_is_named_and_the_weights_come_in_its_place(folder, other):
+    path = folder / "sketches" / f"{ONE.id}.sketch"
+    path.unlink()
+    other(path)
+    with SqliteIndex.open(folder) as index:
+        with pytest.raises(Malformed, match=f"{ONE.id}.sketch"):
+            index.load(ONE.id)
+        assert [finding.where for finding in examine(index) if finding.is_damage] == [f"{ONE.id[:12]} (one)"]
+        if other is Path.mkdir:
+            with pytest.raises(StoreError, match="is not what an index has there: take it away"):
+                index.add(ONE, VERSION)
+            path.rmdir()
+        assert index.add(ONE, VERSION)
+        index.finish_run()
+        assert not [finding for finding in examine(index) if finding.is_damage]
+
+
+def test_sketches_of_one_another_are_damage_until_they_are_made_again(folder):
+    one, two = (folder / "sketches" / f"{model.id}.sketch" for model in (ONE, TWO))
+    held = one.read_bytes()
+    one.write_bytes(two.read_bytes())
+    two.write_bytes(held)
+    with SqliteIndex.open(folder) as index:
+        with pytest.raises(Malformed, match="is the sketch of another model"):
+            index.load(ONE.id)
+        assert [finding.is_damage for finding in examine(index)] == [True, True]
+    rebuilt = rebuild(folder, VERSION)
+    assert (rebuilt.models, len(rebuilt.left_out)) == (0, 2)
+    with SqliteIndex.open(folder) as index:  # the advice is no rebuild, which leaves them out
+        assert {finding.problem for finding in examine(index)} == {
+            "is no sketch of the model of its name, and of no use: take it away"
+        }
+        for model in (ONE, TWO):
+            index.add(model, VERSION)
+        index.finish_run()
+        assert examine(index) == []
+
+
+def test_a_sketch_that_was_carried_from_what_was_handed_over_is_not_taken_for_seen(folder):
+    with SqliteIndex.open(folder) as index:
+        index.remove(ONE.id)
+        index.add(replace(ONE, weights_seen=False), VERSION)
+        index.finish_run()
+    (folder / "handed-over" / f"{ONE.id}.sketch").rename(folder / "sketches" / f"{ONE.id}.sketch")
+    with SqliteIndex.open(folder) as index:
+        assert any(finding.is_damage for finding in examine(index))
+    rebuild(folder, VERSION)
+    with SqliteIndex.open(folder) as index:
+        assert {record.name: record.weights_seen for record in index.models()} == {"one": None, "two": True}
 
 
 GRAPH = Lineage(

@@ -5,7 +5,7 @@ from safetensors import safe_open
 from safetensors.numpy import load, save
 
 from lineage.sketch import FAMILY, write_sketch
-from lineage.store import SqliteIndex, examine
+from lineage.store import SqliteIndex, examine, segments
 from tests.small_models import as_of_another_family, sketched, trained
 
 ONE, TWO = sketched(trained(1), "one"), sketched(trained(2), "two")
@@ -91,6 +91,15 @@ def test_lost_tables_are_damage_though_every_sketch_is_there(index):
         findings = examine(emptied)
     assert [f.is_damage for f in findings] == [True, True]
     assert all("lineage rebuild" in f.problem for f in findings)
+
+
+def test_a_cache_that_a_writer_takes_away_meanwhile_is_nothing(index, monkeypatch):
+    (cache,) = (index.folder / "vectors").glob("*.segment")
+    read = segments.read_segment
+    monkeypatch.setattr(segments, "read_segment", lambda path: (read(path), path.unlink())[0])
+    assert examine(index) == []
+    assert not cache.exists()
+    assert examine(index) == []
 
 
 def test_a_damaged_cache_is_a_note(index):

@@ -158,11 +158,11 @@ def test_many_additions_do_not_wait_in_memory(tmp_path, monkeypatch):
         assert held(tmp_path)
 
 
-def test_other_caches_beside_the_segments_stay(tmp_path):
+def test_caches_of_older_versions_go_and_other_files_stay(tmp_path):
     added(tmp_path, MODELS[:1])
-    other, old = tmp_path / "vectors" / "ab.tokenizers", tmp_path / "vectors" / "ab.vectors"
-    other.touch()
-    old.touch()
+    other, *old = (tmp_path / "vectors" / name for name in ("notes.txt", "ab.vectors", "ab.tokenizers"))
+    for path in (other, *old):
+        path.touch()
     added(tmp_path, MODELS[1:])
     assert other.exists()
-    assert not old.exists()
+    assert not any(path.exists() for path in old)

@@ -47,6 +47,7 @@ def same(one: Segment, other: Segment) -> bool:
     arrays += [(one.owners[cue], other.owners[cue]) for cue in CUES] + [
         (one.codes[cue], other.codes[cue]) for cue in CUES
     ]
+    arrays += [(a, b) for (a, _), (b, _) in zip(one.tokenizers.arrays, other.tokenizers.arrays, strict=True)]
     for a, b in zip(one.bands, other.bands, strict=True):
         arrays += [(a.words, b.words), (a.places, b.places), (a.cells, b.cells)]
     return all(np.array_equal(a, b) for a, b in arrays)
@@ -61,7 +62,8 @@ def test_what_is_written_comes_back_mapped_and_in_bytes(tmp_path):
     assert read.mapped is not None
     read.let_go()
     assert same(read, WHOLE)
-    assert path.read_bytes() == to_bytes(WHOLE)
+    (tmp_path / "folder" / "another.segment").write_bytes(path.read_bytes())
+    assert read_segment(tmp_path / "folder" / "another.segment") is None
     back = segment_in(to_bytes(WHOLE))
     assert back is not None
     assert same(back, WHOLE)
@@ -73,8 +75,8 @@ def test_several_become_one_as_if_they_had_been_made_together():
     parts = [segment_of({two: CODES[two]}), segment_of({one: CODES[one], three: CODES[three]})]
     assert same(merged(parts), WHOLE)
     assert same(merged([WHOLE, *parts]), WHOLE)
-    assert same(merged(parts, gone={three}), segment_of({one: CODES[one], two: CODES[two]}))
-    assert len(merged([WHOLE], gone=CODES)) == 0
+    assert same(merged(parts, gone=[(), {three}]), segment_of({one: CODES[one], two: CODES[two]}))
+    assert len(merged([WHOLE], gone=[CODES])) == 0
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=12), st.integers(1, 4))
@@ -116,6 +118,9 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "no number": with_head(models="many"),
     "no list of codes": with_head(codes=7),
     "codes without end": with_head(codes=COUNTS | {"tensor": 1 << 62}),
+    "no list of tokenizers": with_head(tokenizers=7),
+    "too many lists of tokenizers": with_head(tokenizers=[0] * 5),
+    "tokenizers without end": with_head(tokenizers=[1 << 62] * 4),
     "a cue is missing": with_head(codes={"rows": 1}),
 }
 
@@ -123,24 +128,29 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
 def test_a_damaged_or_hostile_file_is_no_segment(tmp_path: Path, damage):
     path = tmp_path / "one.segment"
-    path.write_bytes(damage(to_bytes(WHOLE)))
+    write_segment(WHOLE, path)
+    assert read_segment(path) is not None
+    path.write_bytes(damage(path.read_bytes()))
     assert read_segment(path) is None
     assert segment_in(path.read_bytes()) is None
     assert not is_sound(path)
 
 
 def test_an_owner_that_is_not_there_is_refused(tmp_path):
-    whole = bytearray(to_bytes(WHOLE))
+    path = tmp_path / "one.segment"
+    write_segment(WHOLE, path)
+    whole = bytearray(path.read_bytes())
     head = whole.index(b"\n") + 1
     owners = head + -(-len(WHOLE) * 64 // 64) * 64
     whole[owners + 4 * (COUNTS["component"] - 1)] = 99
-    (tmp_path / "one.segment").write_bytes(whole)
-    assert read_segment(tmp_path / "one.segment") is None
+    path.write_bytes(whole)
+    assert read_segment(path) is None
 
 
 def test_a_flipped_bit_is_for_the_doctor_to_see(tmp_path):
     path = tmp_path / "one.segment"
-    whole = bytearray(to_bytes(WHOLE))
+    write_segment(WHOLE, path)
+    whole = bytearray(path.read_bytes())
     whole[len(whole) // 2] ^= 1
     path.write_bytes(whole)
     assert read_segment(path) is not None

@@ -96,7 +96,8 @@ TEXTS: dict[str, Callable[[Any], str]] = {
     "unread-wrapper": lambda fact: f"a {fact.wrapper}, which wraps others",
     "unread-tokenizer": lambda fact: f"a tokenizer that cannot be read: it {fact.problem}",
     "not-finite": lambda fact: (
-        f"{fact.count:,} {'finite values beyond float32' if fact.beyond_float32 else 'NaN or infinite values'}"
+        f"{fact.count:,} {'finite' if fact.beyond_float32 else 'NaN or infinite'} value{'s' * (fact.count != 1)}"
+        f"{' beyond float32' if fact.beyond_float32 else ''}"
     ),
     "stated": lambda fact: fact.words,
     "vector": lambda _: "vectors (gains, biases, fitted constants) agree between unrelated networks",

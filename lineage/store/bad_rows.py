@@ -1,0 +1,7 @@
+"""What a table holds that no version of this program writes."""
+
+from __future__ import annotations
+
+
+class BadRow(ValueError):
+    """A row, or a table, is none that any version of this program writes."""
