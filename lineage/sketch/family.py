@@ -8,6 +8,7 @@ ANCHORS = 32  # directions of the residual stream by which neurons are told
 PERMUTATIONS = 128  # length of a MinHash
 CODE_BITS = 24  # sign bits in one row code
 CODE_FAMILIES = 2  # row codes a row
+TOKENS_BEHIND = 6  # of an anchor among the tokens of a tokenizer
 MIN_UNITS = 32  # fewer units say too little for a permutation test
 
 SEED_PROJECTION = 1

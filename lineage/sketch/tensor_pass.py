@@ -36,8 +36,10 @@ class DamagedTensor(Malformed):
     """A tensor with values that are no numbers, or that float32 does not hold; `reason` says which."""
 
     def __init__(self, path: str, name: str, reason: NotFinite) -> None:
-        behind = "no network computes with such weights" if reason.beyond_float32 else "the file is damaged"
-        super().__init__(path, f"tensor {name!r} holds {written(reason)}: {behind}")
+        if reason.beyond_float32:
+            super().__init__(path, f"tensor {name!r} holds {written(reason)}: no network computes with such weights")
+        else:
+            super().__init__(path, f"tensor {name!r} holds {written(reason)}: the file is damaged")
         self.reason = reason
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
+from lineage.sketch.family import TOKENS_BEHIND
 from lineage.sketch.identity import DIGEST_BYTES
 from lineage.sketch.minhash import minhash_of_distinct
 from lineage.sketch.tokenizer_hashes import token_hashes
@@ -24,7 +25,6 @@ TOKENIZER_FAMILY = "tokens-1"
 """Name and version of the scheme. Any change to a parameter or formula gives it a new name."""
 SAMPLE = 3072  # tokens of least hash
 ANCHORS = 448  # of these, for which what follows is kept
-RUN = 6  # tokens behind an anchor
 MOST_SPECIAL = 512  # special tokens by hash
 MOST_NAMES, MOST_NAME = 16, 32  # special tokens by name, and characters of one
 
@@ -72,9 +72,9 @@ def _digest(hashes: NDArray[np.uint64]) -> str:
 
 
 def _runs(hashes: NDArray[np.uint64], places: NDArray[np.int64]) -> NDArray[np.uint32]:
-    """What follows each place, uint32 (len(places), RUN), 0 behind the last ordinary token."""
-    padded = np.concatenate([low_half(hashes), np.zeros(RUN, np.uint32)])
-    runs: NDArray[np.uint32] = padded[places[:, None] + np.arange(1, RUN + 1)]
+    """What follows each place, uint32 (len(places), TOKENS_BEHIND), 0 behind the last ordinary token."""
+    padded = np.concatenate([low_half(hashes), np.zeros(TOKENS_BEHIND, np.uint32)])
+    runs: NDArray[np.uint32] = padded[places[:, None] + np.arange(1, TOKENS_BEHIND + 1)]
     return runs
 
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from lineage.atomic_write import write_whole
 from lineage.errors import Malformed, SketchMismatch
-from lineage.sketch.family import PERMUTATIONS
-from lineage.sketch.tokenizer import ANCHORS, MOST_NAME, MOST_NAMES, MOST_SPECIAL, RUN, SAMPLE, TOKENIZER_FAMILY
+from lineage.sketch.family import PERMUTATIONS, TOKENS_BEHIND
+from lineage.sketch.tokenizer import ANCHORS, MOST_NAME, MOST_NAMES, MOST_SPECIAL, SAMPLE, TOKENIZER_FAMILY
 from lineage.sketch.tokenizer_kinds import KINDS
 from lineage.types import TokenizerSketch, TokenKind
 
@@ -29,7 +29,7 @@ _ARRAYS: dict[str, tuple[Any, tuple[int, ...]]] = {  # dtype, and shape behind t
     "hashes": (np.uint64, ()),
     "ids": (np.uint32, ()),
     "marks": (np.uint8, (3,)),
-    "runs": (np.uint32, (RUN,)),
+    "runs": (np.uint32, (TOKENS_BEHIND,)),
     "minhash": (np.uint32, ()),
     "special": (np.uint32, ()),
 }

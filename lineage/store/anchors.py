@@ -16,11 +16,11 @@ import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
-from lineage.sketch.tokenizer import RUN
+from lineage.sketch.family import TOKENS_BEHIND
 from lineage.types import Neighbours, TokenizerSketch
 
 VOCABULARY = np.dtype([("digest", "S32"), ("content", "S32")])
-ANCHOR = np.dtype([("anchor", "<u8"), ("vocabulary", "<u4"), ("run", "<u4", (RUN,))])
+ANCHOR = np.dtype([("anchor", "<u8"), ("vocabulary", "<u4"), ("run", "<u4", (TOKENS_BEHIND,))])
 KIND = np.dtype([("vocabulary", "<u4"), ("special", "<u8")])
 HOLDER = np.dtype([("kind", "<u4"), ("model", "<u4")])
 
