@@ -106,6 +106,8 @@ def tokenizers_of(sketch: TokenizerSketch | None) -> Tokenizers:
 def joined(parts: Sequence[Tokenizers], numbers: Sequence[NDArray[np.int32]]) -> Tokenizers:
     """Those of several segments in one; `numbers` has for each of their models the new place, -1 if it goes."""
     parts = [_renumbered(part, places) for part, places in zip(parts, numbers, strict=True)]
+    if not any(len(part.holders) for part in parts):
+        return tokenizers_of(None)
     _shift(parts)
     vocabularies, anchors, kinds, holders = (
         np.concatenate([np.zeros(0, dtype), *(part.arrays[i][0] for part in parts)])
