@@ -59,7 +59,9 @@ def _tables(index: SqliteIndex) -> Iterator[Finding]:
         return
     for table, *_ in index.db.execute("PRAGMA foreign_key_check"):
         yield Finding(True, where, f"a row of {table} belongs to no model: run `lineage rebuild`")
-    if told(index.db) != counted(index.db):
+    with index.db.atomic():  # both as of one moment: another process may write between
+        is_right = told(index.db) == counted(index.db)
+    if not is_right:
         yield Finding(True, where, "the totals are not those of the models: run `lineage rebuild`")
     try:
         records(index.db)

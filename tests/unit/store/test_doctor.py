@@ -6,6 +6,7 @@ from safetensors.numpy import load, save
 
 from lineage.sketch import FAMILY, write_sketch
 from lineage.store import SqliteIndex, examine, segments
+from lineage.store.totals import told
 from tests.small_models import as_of_another_family, sketched, trained
 
 ONE, TWO = sketched(trained(1), "one"), sketched(trained(2), "two")
@@ -100,6 +101,19 @@ def test_a_cache_that_a_writer_takes_away_meanwhile_is_nothing(index, monkeypatc
     assert examine(index) == []
     assert not cache.exists()
     assert examine(index) == []
+
+
+def test_a_model_that_a_writer_adds_meanwhile_is_no_wrong_total(index, monkeypatch):
+    third = sketched(trained(3))
+
+    def told_and_then_added(db):
+        found = told(db)
+        with SqliteIndex.open(index.folder) as writer:
+            writer.add(third, version="0")
+        return found
+
+    monkeypatch.setattr("lineage.store.doctor.told", told_and_then_added)
+    assert not any(finding.is_damage for finding in examine(index))
 
 
 def test_a_damaged_cache_is_a_note(index):
