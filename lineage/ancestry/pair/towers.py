@@ -83,12 +83,6 @@ class Tower:
         return len(gains) >= _FEWEST_GAINS and all(t.stats.std == 0.0 for t in gains)
 
     @property
-    def ends_flat(self) -> bool:
-        """Whether the gains of the norms outside the layers are constants, as where the last is folded into a head."""
-        outside = [t for t in self.on_stream if t.part.role == "norm" and t.part.layer is None and len(t.shape) == 1]
-        return all(t.stats.std == 0.0 for t in outside)
-
-    @property
     def has_gains(self) -> bool:
         """Whether any gain of a norm between the layers was trained."""
         return any(t.part.role == "norm" and t.part.layer is not None and t.stats.std > 0.0 for t in self.on_stream)
