@@ -19,7 +19,7 @@
       UnknownEnding                  exit 2   no format goes with the ending of a name
       MissingExtra                   exit 1   an optional part is not installed
 
-Each message is one line: what is wrong, where, and what to do about it.
+Each message is one printable line, whatever a file wrote into it: what is wrong, where, and what to do about it.
 """
 
 from __future__ import annotations
@@ -27,11 +27,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from lineage.printable import printable
+
 
 class LineageError(Exception):
     """Base of every error that this package raises on purpose; `exit_code` is the command line's."""
 
     exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class CheckpointError(LineageError):
@@ -42,7 +47,7 @@ class CheckpointError(LineageError):
     def __init__(self, path: str | Path, problem: str) -> None:
         super().__init__(f"{path}: {problem}")
         self.path = str(path)
-        self.problem = problem
+        self.problem = printable(problem)
 
 
 class Truncated(CheckpointError):

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from lineage.errors import LineageError
+from lineage.printable import printable
 
 INTERRUPTED = 130
 
@@ -97,14 +98,8 @@ def code_of_failures(codes: set[int]) -> int:
 
 def say(line: str) -> None:
     """Write one line to standard error, safe to show whatever a file put into it."""
-    try:
-        from lineage.report.figures import plain
-
-        shown = plain(line)
-    except (ImportError, MemoryError):  # too little memory to load it
-        shown = line if line.isprintable() else ascii(line)
     with _perhaps_unheard():
-        click.echo(f"lineage: {shown}", err=True)
+        click.echo(f"lineage: {printable(line)}", err=True)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from lineage.printable import escaped
 from lineage.types import Direction, Relation
 from lineage.types.relations import UNDIRECTED
 
@@ -55,7 +56,7 @@ def probability(value: float) -> str:
 
 def plain(text: str) -> str:
     """`text` with every character escaped that could move a cursor, colour a screen or reorder a line."""
-    return "".join(_escaped(c) if unicodedata.category(c) in _LETTERLESS else c for c in text)
+    return "".join(escaped(c) if unicodedata.category(c) in _LETTERLESS else c for c in text)
 
 
 def yaml_text(text: str) -> str:
@@ -171,9 +172,4 @@ def count(number: int) -> str:
 def _in_quotes(character: str) -> str:
     if character in '"\\':
         return f"\\{character}"
-    return character if character.isprintable() else _escaped(character)
-
-
-def _escaped(character: str) -> str:
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
+    return character if character.isprintable() else escaped(character)
