@@ -32,7 +32,7 @@ from lineage.types import (
     Whois,
 )
 from lineage.types.facts.limits import LookedFor, NotTested, OtherVersion
-from lineage.types.relations import DERIVED, FOUND
+from lineage.types.relations import DERIVED, EXACT, FOUND
 
 if TYPE_CHECKING:
     from lineage.ancestry.standing import Standing
@@ -96,7 +96,7 @@ def whois_model(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
     return Whois(
         sketch=query,
         verdict=_verdict(placed, place),
-        components=placed,
+        components=_in_words_of(place, placed),
         ancestors=ancestors,
         alternatives=tuple(one for one in (*first, *rest) if one not in ancestors),
         excluded=excluded(query),
@@ -277,6 +277,17 @@ def _placed(query: CheckpointSketch, compared: Sequence[Comparison], first: Sequ
         known = is_significant(chosen.evidence)
         placed.append((chosen, best.model if known else None, best.model_name if known else None))
     return tuple(placed)
+
+
+def _in_words_of(place: Place, placed: Sequence[Placed]) -> tuple[Placed, ...]:
+    """The components of a merge are merged: beside one of its parents alone each would look tuned from that one."""
+    mixed = {one.model for one in place.parents if one.weight is not None}
+    return tuple(
+        (replace(part, relation="merged"), model, name)
+        if model in mixed and part.relation in DERIVED and part.relation not in EXACT
+        else (part, model, name)
+        for part, model, name in placed
+    )
 
 
 def _shown(

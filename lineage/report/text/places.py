@@ -137,6 +137,7 @@ def in_common(finding: ComponentFinding, stand: Stand | None, name: str) -> str:
         "inconclusive": f"alike in {other}; by descent or from one initialisation: open",
         "shared-init": f"{phrase('shared-init', None)} {other}",
         "sibling": f"{phrase('sibling', None)} {other}",
+        "merged": f"merged, nearest to {other}",
     }
     by_stand: Mapping[Stand | None, str] = {
         "parents": f"{phrase(finding.relation, 'child', scheme_words(finding.schemes))} {other}",

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from operators import cast, int8_rows, matrices
 
-from lineage.ancestry import compare, decompose, graph, part_of
+from lineage.ancestry import compare, decompose, graph, part_of, whois
+from lineage.report.text.terminal import whois_screen
 from lineage.report.words import texts
 from lineage.sketch import write_sketch
 from lineage.store import SketchFolder
@@ -85,6 +86,17 @@ def test_every_edge_is_the_true_one_and_points_the_true_way(family):
 def test_merge_edges_carry_their_weights(family):
     weights = sorted(edge.weight for edge in family.edges if edge.weight is not None)
     assert weights == pytest.approx([0.3, 0.7], abs=0.01)
+
+
+def test_the_components_of_a_merge_are_not_said_to_be_tuned_from_one_of_its_parents(tmp_path):
+    models = {name: sketch(arrays, name=name) for name, arrays in FAMILY.items()}
+    query = models.pop("merge")
+    answer = whois(query, [index(tmp_path, list(models.values()))])
+    assert {one.model_name for one in answer.place.parents} == {"child", "sibling"}
+    assert {part.relation for part, _, _ in answer.components} == {"merged"}
+    said = whois_screen(answer)
+    assert "merged, nearest to sibling" in said
+    assert "tuned from" not in said
 
 
 def test_roots_are_the_beginnings(family):
