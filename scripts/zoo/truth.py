@@ -73,6 +73,7 @@ _WORDS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "dare-ties": ("merged", (), "merge"),
     "passthrough": ("merged", ("depth-changed",), "merge"),
 }
+_ON_A_BASE = ("task", "ties", "dare", "dare-ties")  # the base is the first of the recipe's parents
 # Of two words on a way, the one that says more about what the child is to its grandparent.
 _STRONGEST = (
     "disguised", "merged", "expert-upcycled", "component-reused", "depth-changed", "width-pruned", "vocabulary-changed",
@@ -167,7 +168,10 @@ def origins(recipe: Recipe, table: Mapping[str, Recipe]) -> tuple[str, ...]:
 
 
 def edges_of(recipe: Recipe, cache: Path, cosines: Sequence[float | None], table: Mapping[str, Recipe]) -> list[Edge]:
-    """The edges into a model; `cosines` are those to its recipe's parents."""
+    """The edges into a model; `cosines` are those to its recipe's parents.
+
+    A base to which differences were taken is an ancestor by way of the other parents, and no parent.
+    """
     parents = origins(recipe, table)
     if not parents:
         return []
@@ -193,6 +197,7 @@ def edges_of(recipe: Recipe, cache: Path, cosines: Sequence[float | None], table
             "through": [],
         }
         for place, parent in enumerate(parents)
+        if place or recipe.operator not in _ON_A_BASE
     ]
 
 

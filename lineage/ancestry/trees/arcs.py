@@ -23,7 +23,7 @@ STRANGE = 2.8  # -log r at r = 0.06; the cost of having no parent: the compariso
 _NEAREST = 12  # candidates of the same structure
 _ROUGHLY = 0.2  # least share of a model found in one of another structure
 _STRANGERS = 2  # candidates in each other structure
-_CHILD_OF_MERGE = 0.7  # a merge's child lies nearer to it than the merge to its own parents; its base does not
+_CHILD_OF_MERGE = 0.9  # of how near the base of parents that moved apart lies to their merge; like data keep it farther
 _CHANGED = 0.05  # cost of a change of structure: most steps are plain training
 _FOREIGN = 0.02  # cost of having nothing but the compared matrices in common
 _UNTRAINED = 0.5  # cost of changing the structure of an initialisation: what is changed was trained before
@@ -86,7 +86,13 @@ def _neighbours(distance: Points, steps: Points, starts: Sequence[int]) -> tuple
 
 
 def _is_child_of_merge(distance: Points, child: int, merge: int, parents: Sequence[int]) -> bool:
-    return child not in parents and distance[child, merge] < _CHILD_OF_MERGE * min(distance[merge, p] for p in parents)
+    """Whether a model lies nearer to a merge than the base of its parents can.
+
+    Where n parents moved apart from their base, each as far, and were merged at equal weights, the squared way from the
+    base to the merge is 1 / (n - 1) of that from the merge to a parent.
+    """
+    apart = sum(distance[merge, p] for p in parents) / len(parents)
+    return child not in parents and distance[child, merge] * max(1, len(parents) - 1) < _CHILD_OF_MERGE * apart
 
 
 def _partial(likeness: Points, children: Integers, parents: Integers, starts: Sequence[int]) -> Points:

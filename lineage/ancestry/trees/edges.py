@@ -18,6 +18,7 @@ from lineage.ancestry.trees.graph_state import Field
 from lineage.ancestry.trees.pairs import Pairs
 from lineage.ancestry.trees.prices import Tree
 from lineage.ancestry.trees.search import Search
+from lineage.ancestry.trees.triples import above
 from lineage.types import Edge, Relation
 from lineage.types.facts.descent import (
     FromInitialisation,
@@ -33,7 +34,7 @@ UNOBSERVED = "unobserved-"  # how the id of a node begins that no model of the i
 _BY_VALUES: tuple[Relation, ...] = ("re-encoded", "quantized", "pruned")
 _ALL = 0.1  # how far the share may lie off 1, as training moves on: 0.02 in the practice zoo
 _HUB = 10  # children of a root, at most one of which can be its parent: nine in ten are told right at least
-_DIRECTED = 0.5  # how much more often one direction must be chosen than the other
+_DIRECTED = 0.7  # how much more often one direction must be chosen than the other
 
 
 def measured_edges(search: Search) -> Iterator[Edge]:
@@ -57,7 +58,7 @@ def measured_edges(search: Search) -> Iterator[Edge]:
                 edge = replace(edge, directed=True, basis=(*edge.basis, PutTogether()))
             yield _named(edge, is_first=arc.parent in search.field.first, is_below=alike and child in below)
     for child, mixture in search.mixtures.items():
-        yield from _merge_edges(child, mixture, search.field.pairs)
+        yield from _merge_edges(child, mixture, _parents(mixture, tree, search.merged), search.field.pairs)
     yield from part_edges(sources, search.field.pairs)
 
 
@@ -207,9 +208,18 @@ def _named(edge: Edge, *, is_first: bool, is_below: bool) -> Edge:
     return edge
 
 
-def _merge_edges(child: int, mixture: Mixture, pairs: Pairs) -> Iterator[Edge]:
+def _parents(mixture: Mixture, tree: Tree, merged: Mapping[int, Sequence[int]]) -> tuple[int, ...]:
+    """The parents of a merge; the base to which differences were taken is none where all others descend from it."""
+    others = tuple(parent for parent in mixture.parents if parent != mixture.origin)
+    is_told = all(mixture.origin in above(parent, tree, merged) for parent in others)
+    return others if is_told else mixture.parents
+
+
+def _merge_edges(child: int, mixture: Mixture, parents: Sequence[int], pairs: Pairs) -> Iterator[Edge]:
     names = {other: pairs.sketches[other].name for _, other in mixture.alternatives}
     for place, (parent, weight) in enumerate(zip(mixture.parents, mixture.weights, strict=True)):
+        if parent not in parents:
+            continue
         found = pairs.compared(child, parent)
         instead = [names[other] for one, other in mixture.alternatives if one == parent]
         yield Edge(

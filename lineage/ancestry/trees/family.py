@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 
 import networkx as nx
@@ -14,11 +14,12 @@ from lineage.ancestry.trees.arcs import STRANGE, Arc, within
 from lineage.ancestry.trees.graph_state import Field
 from lineage.ancestry.trees.prices import Prices, Tree
 from lineage.ancestry.trees.rooting import rerooted
-from lineage.ancestry.trees.triples import holds_movement, is_chain, lifted
+from lineage.ancestry.trees.triples import above, holds_movement, is_chain, lifted
 from lineage.ancestry.trees.unobserved import unobserved
 
 _DRAWS = 20
 _AS_NEAR = 1e-3  # difference of correlations that tells nothing
+_AS_FIRST = 4  # models of one structure of which each may be the one that was made of another structure
 _ROOT_NOISE = 0.05  # differences of cost below this say little about where a tree begins
 
 
@@ -59,7 +60,8 @@ class Family:
         """
         while True:
             forest, tree = self._solved()
-            circling = self._circling(tree)
+            # Lifting moves what lies on a circle: where there is one before, what it made of it tells nothing.
+            circling = self._circling(self._rooted(forest)) or self._circling(tree)
             # Where lifting put the arc there, what the forest chose instead is what keeps its child in the circle.
             self._prices.ban([*circling, *((forest[child].parent, child) for _, child in circling)])
             if not circling and not self._compare(ends for forest in self._redrawn() for ends in _ends(forest)):
@@ -116,17 +118,30 @@ class Family:
             if self._compare(_ends(forest)):
                 continue
             tree = self._lifted(forest)
-            through = [(tree[arc.parent].parent, arc.child) for arc in self._uncertain(tree)]
-            if not self._compare([*_ends(tree), *through]):
+            if not self._compare([*_ends(tree), *self._instead(tree)]):
                 return forest, tree
 
-    def _uncertain(self, tree: Tree) -> list[Arc]:
-        """Arcs whose child may as well be the grandparent's: both look alike, or only roughly."""
+    def _instead(self, tree: Tree) -> Iterator[tuple[int, int]]:
+        """Ends (parent, child) that may be right in the place of arcs whose two ends a rough look alone chose.
+
+        The child may as well hang on what is above the parent; and of what has the child's structure another may be the
+        first.
+        """
+        below: dict[int, list[int]] = defaultdict(list)
+        for child, arc in sorted(tree.items()):
+            below[arc.parent].append(child)
         # What was computed from a model differs from it as little as that model does. What has another structure than
         # the parent is priced by a rough look until it is compared.
         computed = {*self._computed(tree)}
-        below = [arc for arc in tree.values() if arc.parent in tree]
-        return [a for a in below if a.parent in computed or not self._field.have_one_structure(a.parent, a.child)]
+        for arc in tree.values():
+            is_rough = not self._field.have_one_structure(arc.parent, arc.child)
+            if is_rough or arc.parent in computed:
+                higher = above(arc.parent, tree, self._merged)
+                yield from ((top, arc.child) for top in higher)
+            if is_rough:
+                near = [c for c in below[arc.child] if self._field.have_one_structure(c, arc.child)]
+                for child in near[:_AS_FIRST]:
+                    yield from ((top, child) for top in (arc.parent, *higher))
 
     def _compare(self, arcs: Iterable[tuple[int, int]]) -> bool:
         """Compare the ends of arcs (parent, child); whether there was any to compare."""
@@ -136,8 +151,11 @@ class Family:
             self._prices.tell(parent, child)
         return bool(new)
 
+    def _rooted(self, tree: Tree) -> Tree:
+        return rerooted(tree, self._field, self._merged, self._begun)
+
     def _lifted(self, tree: Tree) -> Tree:
-        tree = rerooted(tree, self._field, self._merged, self._begun)
+        tree = self._rooted(tree)
         # What was computed in another structure can be computed from a copy of its parent with other changes too.
         computed = [c for c in self._computed(tree) if self._field.have_one_structure(c, tree[c].parent)]
         fixed = frozenset({*self._field.first, *self._field.rounded, *computed, *self._unmoved(tree)})
@@ -158,7 +176,12 @@ class Family:
         field = self._field
         if self._pairs.are_disguised(child, parent) or self._pairs.are_disguised(child, grandparent):
             beneath = field.held_beneath(child, parent, grandparent)
-            return beneath is not None and not holds_movement(*beneath)
+            if beneath is not None:
+                return not holds_movement(*beneath)
+            near, far = field.correlation(child, parent), field.correlation(child, grandparent)
+            return (
+                near is not None and near == far
+            )  # as an adapter leaves the neurons alone: a tie goes to the nearer root
         held = field.held_movement(child, parent, grandparent)
         if held is not None:
             return not holds_movement(*held)

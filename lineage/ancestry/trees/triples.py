@@ -70,10 +70,35 @@ def lifted(
             higher = [a for a in above if a not in seen and not _is_below(a, child, found, merged)]
             better = next((a for a in higher if is_sibling(child, arc.parent, a)), None)
             if better is None:
+                better = _beside_merge(child, found, merged, fixed, is_sibling)
+            if better is None:
                 break
             seen.add(arc.parent)
             found[child] = Arc(better, child, arc.cost)
     return found
+
+
+def _beside_merge(
+    child: int,
+    tree: Mapping[int, Arc],
+    merged: Mapping[int, Sequence[int]],
+    fixed: frozenset[int],
+    is_sibling: IsSibling,
+) -> int | None:
+    """What the parents of the merge above a node have in common, where the node hangs on that instead; else None.
+
+    What descends from a merge, by however many steps, holds the movement to it. What was trained on like data as a
+    child of the merge holds that child's movement, and little of the merge's.
+    """
+    merge = next((node for node in above(child, tree, {}) if node in merged), None)
+    if merge is None:
+        return None
+    lines = [[parent, *above(parent, tree, merged)] for parent in merged[merge]]
+    common = [node for node in lines[0] if all(node in line for line in lines[1:])]
+    origin = next((node for node in common if node not in fixed), None)
+    if origin is None or not is_sibling(child, merge, origin) or _is_below(origin, child, tree, merged):
+        return None
+    return origin
 
 
 def _next_above(
@@ -86,14 +111,17 @@ def _next_above(
     return [a for a in above if a not in fixed]
 
 
+def above(node: int, tree: Mapping[int, Arc], merged: Mapping[int, Sequence[int]]) -> list[int]:
+    """All ancestors of a node, through merges too, the nearest first."""
+    found: dict[int, None] = {}
+    waiting = [node]
+    for here in waiting:  # grows as it is read
+        beyond = [tree[here].parent] if here in tree else merged.get(here, ())
+        waiting += [one for one in beyond if one not in found and one != node]
+        found |= dict.fromkeys(beyond)
+    return list(found)
+
+
 def _is_below(node: int, ancestor: int, tree: Mapping[int, Arc], merged: Mapping[int, Sequence[int]]) -> bool:
     """Whether `node` descends from `ancestor`, through merges too."""
-    waiting, seen = [node], set[int]()
-    while waiting:
-        here = waiting.pop()
-        if here == ancestor:
-            return True
-        if here not in seen:
-            seen.add(here)
-            waiting += [tree[here].parent] if here in tree else merged.get(here, ())
-    return False
+    return node == ancestor or ancestor in above(node, tree, merged)
