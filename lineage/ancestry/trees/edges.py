@@ -17,7 +17,7 @@ from lineage.ancestry.trees.component_sources import other_sources, part_edges, 
 from lineage.ancestry.trees.graph_state import Field
 from lineage.ancestry.trees.pairs import Pairs
 from lineage.ancestry.trees.prices import Tree
-from lineage.ancestry.trees.search import Search
+from lineage.ancestry.trees.search import Search, Support
 from lineage.ancestry.trees.triples import above
 from lineage.types import Edge, Relation
 from lineage.types.facts.descent import (
@@ -46,7 +46,7 @@ def measured_edges(search: Search) -> Iterator[Edge]:
     sources = other_sources(search, tree)
     tree = without_sources(tree, sources)
     below = _below(search.field.first, tree)
-    told = directed(tree, search)
+    told = directed(tree, search, support)
     for child, arc in sorted(tree.items()):
         if child in search.field.missing or arc.parent in search.field.missing:
             yield _missing_edge(arc, search.field)
@@ -82,12 +82,13 @@ def _tuned(r: float | None) -> Relation:
     return "fine-tuned" if (r or 0.0) >= FINE_TUNED_R else "continued-pretraining"
 
 
-def directed(tree: Tree, search: Search) -> dict[int, float]:
+def directed(tree: Tree, search: Search, support: Support) -> dict[int, float]:
     """The children of a tree that are known to be the younger end of their arc, with the probability of that.
 
     That is so of what can be computed from its parent, or holds its rounding error; of all that hangs on such a model
     or on a merge, since the tree then begins on the other side; of what hangs on an initialisation, or on the base of
     differences that were merged. A model on which m others hang is the child of one of them at most: 1 - 1/m.
+    What is known by way of another model is no surer than that one's own place, of which `support` tells.
     """
     field, pairs = search.field, search.field.pairs
     below: dict[int, list[int]] = defaultdict(list)
@@ -101,15 +102,18 @@ def directed(tree: Tree, search: Search) -> dict[int, float]:
     waiting += [c for c, arc in tree.items() if (arc.parent, c) in search.begun]
     waiting += [c for c, arc in tree.items() if c in field.rounded or c in field.heirs(arc.parent)]
     waiting += computed
-    found: set[int] = set()
+    found = dict.fromkeys(waiting, 1.0)
     while waiting:
         child = waiting.pop()
-        if child not in found:
-            found.add(child)
-            is_made = child in computed or child in field.rounded
-            waiting += [c for c in below[child] if not is_made or _holds(c, child, tree[child].parent, field)]
+        is_made = child in computed or child in field.rounded
+        parent = tree[child].parent
+        sure = min(found[child], 1.0 if child in field.missing else support.get((parent, child), 0.0))
+        for next_ in below[child]:
+            if found.get(next_, 0.0) < sure and (not is_made or _holds(next_, child, parent, field)):
+                found[next_] = sure
+                waiting.append(next_)
     likely = {child: 1.0 - 1.0 / len(below[hub]) for hub in hubs for child in below[hub]}
-    return likely | dict.fromkeys(found, 1.0)
+    return {child: max(likely.get(child, 0.0), found.get(child, 0.0)) for child in likely.keys() | found.keys()}
 
 
 def _is_hub(node: int, children: Sequence[int], field: Field) -> bool:
@@ -147,7 +151,7 @@ def _edge(arc: Arc, field: Field, support: Mapping[tuple[int, int], float], cert
         parent=pairs.sketches[arc.parent].id,
         child=pairs.sketches[arc.child].id,
         relation=_word(arc, field),
-        directed=certainty is not None and forward - backward >= _DIRECTED,
+        directed=certainty is not None and min(certainty, forward - backward) >= _DIRECTED,
         source="measured",
         share=found.share,
         r=evidence.r,

@@ -61,7 +61,7 @@ class Family:
         while True:
             forest, tree = self._solved()
             # Lifting moves what lies on a circle: where there is one before, what it made of it tells nothing.
-            circling = self._circling(self._rooted(forest)) or self._circling(tree)
+            circling = self._circling(forest) or self._circling(tree)
             # Where lifting put the arc there, what the forest chose instead is what keeps its child in the circle.
             self._prices.ban([*circling, *((forest[child].parent, child) for _, child in circling)])
             if not circling and not self._compare(ends for forest in self._redrawn() for ends in _ends(forest)):
@@ -73,8 +73,16 @@ class Family:
         return {ends: count / _DRAWS for ends, count in counts.items()}
 
     def _redrawn(self) -> list[Tree]:
-        """The cheapest forests over tensors drawn again."""
-        return [self._prices.cheapest(roots, drawn) for roots, drawn in self._draws]
+        """The cheapest forests over tensors drawn again, in which merges close no circle either."""
+        found: list[Tree] = []
+        for roots, drawn in self._draws:
+            banned = set[tuple[int, int]]()
+            forest = self._prices.cheapest(roots, drawn)
+            while circling := self._circling(forest):
+                banned |= circling
+                forest = self._prices.cheapest(roots, drawn, banned)
+            found.append(forest)
+        return found
 
     def _with_missing(self, tree: Tree) -> Tree:
         """The tree with unobserved parents put in, and with what should hang on them."""
@@ -151,11 +159,8 @@ class Family:
             self._prices.tell(parent, child)
         return bool(new)
 
-    def _rooted(self, tree: Tree) -> Tree:
-        return rerooted(tree, self._field, self._merged, self._begun)
-
     def _lifted(self, tree: Tree) -> Tree:
-        tree = self._rooted(tree)
+        tree = rerooted(tree, self._field, self._merged, self._begun)
         # What was computed in another structure can be computed from a copy of its parent with other changes too.
         computed = [c for c in self._computed(tree) if self._field.have_one_structure(c, tree[c].parent)]
         fixed = frozenset({*self._field.first, *self._field.rounded, *computed, *self._unmoved(tree)})

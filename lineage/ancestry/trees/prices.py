@@ -68,9 +68,15 @@ class Prices:
         self._is_near = np.zeros(len(arcs), bool)
         self._is_near[[self._rows[ends] for arc in near if (ends := (arc.parent, arc.child)) in self._rows]] = True
 
-    def cheapest(self, roots: Mapping[int, float], drawn: Points | None = None) -> Tree:
-        """The cheapest forest at what is known now; with `drawn`, at other prices within structures."""
+    def cheapest(
+        self, roots: Mapping[int, float], drawn: Points | None = None, banned: Iterable[tuple[int, int]] = ()
+    ) -> Tree:
+        """The cheapest forest at what is known now; with `drawn`, at other prices within structures.
+
+        `banned` arcs (parent, child) are impossible this time.
+        """
         costs = self._costs(self._found if drawn is None else np.where(self._is_near, drawn, self._found))
+        costs[[self._rows[ends] for ends in banned if ends in self._rows]] = np.inf
         # What can be computed from another model has a parent.
         begun = np.array([roots[m] for m in self._place]) + np.where(self._has_computed(), _NO_ROOT, 0.0)
         chosen = cheapest_forest(self._parents, self._children, costs, begun)
