@@ -1,0 +1,93 @@
+"""Families with merges and models of another structure in them: what hangs on a merge, beside it, and on what."""
+
+from __future__ import annotations
+
+import numpy as np
+from zoo.merges import ties
+
+from lineage.ancestry import graph
+from lineage.ancestry.trees.arcs import Arc
+from lineage.ancestry.trees.triples import above, lifted
+from lineage.sketch import write_sketch
+from lineage.store import SketchFolder
+from lineage.types import Lineage
+from tests.disguised_models import llama
+from tests.synthetic import Arrays, encoder, sketch
+
+
+def moved(base: Arrays, seed: int, share: float) -> Arrays:
+    """More training on data of its own."""
+    generator = np.random.default_rng(seed)
+    return {
+        n: (a + share * (a.std() or 0.05) * generator.standard_normal(a.shape)).astype(np.float32)
+        for n, a in base.items()
+    }
+
+
+def mixed(models: list[Arrays]) -> Arrays:
+    return {n: np.mean([one[n] for one in models], axis=0, dtype=np.float32) for n in models[0]}
+
+
+def narrowed(base: Arrays, seed: int) -> Arrays:
+    """Three quarters of the neurons of every layer, in their order."""
+    found = dict(base)
+    for layer in {n.split("mlp")[0] for n in base if ".mlp." in n}:
+        gate = f"{layer}mlp.gate_proj.weight"
+        rows = np.arange(len(base[gate])) % 4 != seed % 4
+        for part in ("gate", "up"):
+            found[f"{layer}mlp.{part}_proj.weight"] = base[f"{layer}mlp.{part}_proj.weight"][rows]
+        found[f"{layer}mlp.down_proj.weight"] = base[f"{layer}mlp.down_proj.weight"][:, rows]
+    return found
+
+
+def lineage_of(folder, family: dict[str, Arrays]) -> Lineage:
+    (folder / "sketches").mkdir()
+    for name, arrays in family.items():
+        model = sketch(arrays, name=name)
+        write_sketch(model, folder / "sketches" / f"{model.id}.sketch")
+    return graph([SketchFolder(folder)])
+
+
+def joined(found: Lineage) -> dict[tuple[str, str], bool]:
+    """Every edge as (parent, child), and whether it is directed."""
+    name = {node.id: node.name for node in found.nodes}
+    return {(name.get(e.parent, "?"), name.get(e.child, "?")): e.directed for e in found.edges}
+
+
+def test_what_lacks_the_movement_to_the_merge_above_it_is_hung_beside_the_parents_of_the_merge():
+    root, first, second, merge, heir, beside, after = range(7)
+    arcs = [(root, first), (root, second), (merge, heir), (heir, beside), (beside, after)]
+    tree = {child: Arc(parent, child, 0.1) for parent, child in arcs}
+
+    def lacks(child: int, parent: int, origin: int) -> bool:
+        return (child, parent, origin) == (beside, merge, root)
+
+    found = lifted(tree, {merge: [first, second]}, frozenset(), lacks)
+    assert {child: arc.parent for child, arc in found.items()} == {
+        first: root, second: root, heir: merge, beside: root, after: beside,
+    }  # fmt: skip
+    assert above(after, tree, {merge: [first, second]}) == [beside, heir, merge, first, second, root]
+
+
+def test_the_base_of_merged_differences_is_an_ancestor_and_no_parent(tmp_path):
+    root = encoder(1)
+    first, second = moved(root, 2, 0.05), moved(root, 3, 0.05)
+    merge = ties(root, [first, second], [0.5, 0.5], 0.5)
+    found = lineage_of(tmp_path, {"root": root, "first": first, "second": second, "ties": merge})
+    edges = joined(found)
+    assert {parent for parent, child in edges if child == "ties"} == {"first", "second"}
+    assert edges["root", "first"]
+    assert edges["root", "second"]
+
+
+def test_what_was_narrowed_hangs_on_the_base_though_a_rough_look_found_its_heir_nearer_to_others(tmp_path):
+    root = llama(1)
+    first, second = moved(root, 2, 0.03), moved(root, 3, 0.03)
+    narrow = narrowed(root, 0)
+    family = {"root": root, "first": first, "second": second, "merge": mixed([first, second])}
+    family |= {f"other-{seed}": moved(root, seed, 0.02) for seed in range(10, 16)}
+    family |= {"narrow": narrow, "healed": moved(narrow, 7, 0.02)}
+    found = joined(lineage_of(tmp_path, family))
+    assert found["root", "narrow"]
+    assert found["narrow", "healed"]
+    assert {parent for parent, child in found if child in ("narrow", "healed")} == {"root", "narrow"}
