@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lineage.errors import LineageError
-from lineage.serve.endpoints import Call, Endpoint, given
+from lineage.serve.endpoints import INDEX_HEADER, Call, Endpoint, given
 from lineage.serve.pages import pages
 from lineage.serve.refusals import Refusal, Refused, refused
 from lineage.serve.routes import ENDPOINTS
@@ -29,6 +29,7 @@ from lineage.serve.tokens import Role, allows, bearer
 
 _LOG = logging.getLogger("lineage.serve")
 _MOST_OF_A_CALL = 1 << 20
+_ALIVE = "/healthz"  # answers whatever becomes of the index
 _WORDS = {404: "unknown-path", 405: "method"}
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -149,7 +150,7 @@ async def _unrouted(request: Request, error: Exception) -> Response:
 
 
 class Observed:
-    """Gives each request an id, refuses those for another host, and logs and counts how it ended."""
+    """Gives each request an id and each answer that of the index, refuses other hosts, logs and counts how it ended."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app = app
@@ -167,7 +168,7 @@ class Observed:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *self._headers(scope, message)]
+                message["headers"] = [*message["headers"], *await self._headers(scope, message)]
             await send(message)
 
         try:
@@ -188,7 +189,7 @@ class Observed:
 
     def _is_ours(self, request: Request) -> bool:
         """Whether a request is addressed to this service: a page elsewhere that poses as it is refused (rebinding)."""
-        if request.url.path == "/healthz":
+        if request.url.path == _ALIVE:
             return True
         try:
             name = urlsplit(f"//{request.headers.get('host', '')}").hostname
@@ -196,13 +197,16 @@ class Observed:
             return False
         return name in self._service.settings.names
 
-    def _headers(self, scope: Scope, message: Message) -> list[tuple[bytes, bytes]]:
+    async def _headers(self, scope: Scope, message: Message) -> list[tuple[bytes, bytes]]:
         present = {name.lower() for name, _ in message["headers"]}
         wanted = {**_HEADERS, "Lineage-Request": scope["lineage.request"]}
         if not any(value.startswith(b"text/html") for name, value in message["headers"] if name == b"content-type"):
             wanted["Content-Security-Policy"] = _POLICY
         else:
             wanted["Content-Security-Policy"] = "frame-ancestors 'self'"
+        if INDEX_HEADER.lower().encode() not in present and scope["path"] != _ALIVE:
+            index_id = await self._service.index_id_if_any()
+            wanted |= {} if index_id is None else {INDEX_HEADER: index_id}
         return [(k.encode(), v.encode()) for k, v in wanted.items() if k.lower().encode() not in present]
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:

@@ -9,7 +9,7 @@ import secrets
 from pathlib import Path
 
 from lineage import api
-from lineage.errors import Malformed
+from lineage.errors import LineageError, Malformed
 from lineage.match.cache import Latest
 from lineage.serve.asked import Asked, located
 from lineage.serve.jobs import Jobs
@@ -83,6 +83,13 @@ class Service:
     async def index_id(self) -> str:
         """What the indexes that are searched are called now."""
         return await asyncio.to_thread(api.index_id, self.settings.index, reference=self.settings.reference)
+
+    async def index_id_if_any(self) -> str | None:
+        """The same for an answer that was made from no index, or says that none can be opened."""
+        try:
+            return await self.index_id()
+        except (LineageError, OSError):
+            return None
 
     async def read(self, kind: str, asked: Asked, *, is_long: bool = False) -> tuple[bytes, str]:
         """Have a question answered that is no job; the answer, and the id of the index it was made from.

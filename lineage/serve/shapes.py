@@ -36,6 +36,11 @@ CHECKPOINT: Schema = {
     "minProperties": 1,
     "maxProperties": 1,
 }
+ADDED: Schema = {
+    **CHECKPOINT,
+    "description": "What to add: exactly one of these.",
+    "properties": {key: schema for key, schema in CHECKPOINT["properties"].items() if key != "model"},
+}
 DEPTH: Schema = {"type": "string", "enum": ["full", "sampled"]}
 PAGES: Schema = {"type": "boolean", "description": "Make the pages of the report at once, while all is at hand."}
 NAME: Schema = {"type": "string", "pattern": r"^[\w.@/-][\w .@/-]{0,199}$"}
@@ -65,7 +70,7 @@ QUESTIONS: dict[str, Schema] = {
         depth=DEPTH,
     ),
     "ingest": shape(
-        {"checkpoints": {"type": "array", "items": CHECKPOINT, "minItems": 1, "maxItems": 100}}, name=NAME, depth=DEPTH
+        {"checkpoints": {"type": "array", "items": ADDED, "minItems": 1, "maxItems": 100}}, name=NAME, depth=DEPTH
     ),
 }
 """What each kind of job is asked with."""
