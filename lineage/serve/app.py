@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from lineage.errors import LineageError
 from lineage.serve.endpoints import INDEX_HEADER, Call, Endpoint, given
 from lineage.serve.pages import pages
-from lineage.serve.refusals import Refusal, Refused, refused
+from lineage.serve.refusals import Refusal, Refused
 from lineage.serve.routes import ENDPOINTS
 from lineage.serve.service import Service
 from lineage.serve.settings import Settings
@@ -78,7 +78,7 @@ def _taken(endpoint: Endpoint, service: Service) -> Callable[[Request], Awaitabl
         except Refusal as refusal:
             return error_of(request, refusal.refused, refusal.headers)
         except (LineageError, MemoryError) as error:
-            return error_of(request, refused(error))
+            return error_of(request, service.refused(error))
         except OSError as error:  # a full disk, too many open files
             _LOG.exception("disk", extra={"fields": {"request": request.scope["lineage.request"]}})
             return error_of(request, Refused(503, "disk", f"the service cannot write or read: {error.strerror}"))

@@ -140,6 +140,7 @@ def test_what_is_wrong_with_the_index_is_said_without_a_name_for_it(start, desk:
         said = served.get(path)
         check("error.json", said.json)
         assert said.status in (404, 422, 503)
+        assert str(tmp_path) not in said.json["message"]
         assert "lineage-index" not in said.headers
     assert served.get("/healthz").status == 200
 
