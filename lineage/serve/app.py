@@ -48,7 +48,7 @@ def application(settings: Settings) -> Starlette:
 
     agents = Agents(service) if find_spec("mcp") is not None else None
     if agents is not None:
-        routes.append(Route("/mcp", agents))
+        routes.append(Route("/mcp", agents, methods=["POST"]))  # no sessions, so that there is nothing to wait for
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -69,7 +69,7 @@ def _taken(endpoint: Endpoint, service: Service) -> Callable[[Request], Awaitabl
     async def take(request: Request) -> Response:
         held = _role(request, service)
         if not allows(held, endpoint.role):
-            raise _forbidden(held, endpoint.role)
+            raise _forbidden(request, held, endpoint.role)
         return await endpoint.handler(Call(service, request, given(endpoint, request)))
 
     async def answered(request: Request) -> Response:
@@ -109,7 +109,7 @@ class Agents:
         try:
             held = _role(request, self._service)
             if not allows(held, "ask"):
-                raise _forbidden(held, "ask")
+                raise _forbidden(request, held, "ask")
         except Refusal as refusal:
             await error_of(request, refusal.refused, refusal.headers)(scope, receive, send)
             return
@@ -129,9 +129,10 @@ def _role(request: Request, service: Service) -> Role | None:
     return found.role
 
 
-def _forbidden(held: Role | None, needed: Role | None) -> Refusal:
-    if held is None:
-        return Refusal(401, "token", "needs a token: Authorization: Bearer ...", {"WWW-Authenticate": "Bearer"})
+def _forbidden(request: Request, held: Role | None, needed: Role | None) -> Refusal:
+    if "lineage.token" not in request.scope:
+        said = f"needs a token of the role {needed}, as Authorization: Bearer TOKEN; its operator has `lineage token`"
+        return Refusal(401, "token", said, {"WWW-Authenticate": "Bearer"})
     return Refusal(403, "role", f"needs a token of the role {needed}; this one may {held}")
 
 
@@ -144,7 +145,8 @@ async def _unrouted(request: Request, error: Exception) -> Response:
     """What Starlette itself refuses: a path that there is not, a method that it does not have."""
     assert isinstance(error, HTTPException)
     word = _WORDS.get(error.status_code, "bad-request")
-    said = {404: "nothing is served at this path", 405: "this path does not take that method"}
+    takes = (error.headers or {}).get("Allow", "other methods")
+    said = {404: "nothing is served at this path: /api/openapi.json lists all", 405: f"this path takes {takes} alone"}
     found = Refused(error.status_code, word, said.get(error.status_code, error.detail))
     return error_of(request, found, dict(error.headers or {}))
 

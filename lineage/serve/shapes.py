@@ -101,7 +101,7 @@ def _of_boolean(_: Schema, value: Any, where: str) -> str | None:
 
 def _of_object(schema: Schema, value: Any, where: str) -> str | None:
     if not isinstance(value, dict):
-        return f"{where} must be a JSON object"
+        return f"{where} must be a JSON object with {', '.join(schema['properties'])}"
     known = schema["properties"]
     for key in value:
         if key not in known:
@@ -124,7 +124,8 @@ def _of_text(schema: Schema, value: Any, where: str) -> str | None:
         return f"{where} must have {schema.get('minLength', 0)} to {schema.get('maxLength')} characters"
     pattern = schema.get("pattern")
     if pattern is not None and ("\n" in value or not re.search(pattern, value, re.ASCII)):
-        return f"{where} must match {pattern}"
+        about = f": {schema['description']}" if "description" in schema else ""
+        return f"{where} must match {pattern}{about}"
     return None
 
 
