@@ -14,8 +14,8 @@ from lineage.serve.asked import Asked, as_asked
 from lineage.types import CheckpointSketch, Comparison, Lineage, Whois
 
 PAGES: dict[str, Language] = {"html": "en", "ko.html": "ko"}
-TEXT, LOG = "txt", "sarif"
-"""An answer as its command prints it; an audit or a check of claims for a code host."""
+TEXT, LOG, RECIPE = "txt", "sarif", "yaml"
+"""An answer as its command prints it; an audit or a check of claims for a code host; a merge for MergeKit."""
 
 _CLAIMS = {"card": "README.md", "toml": "claims.toml", "json": "claims.json"}
 
@@ -74,7 +74,11 @@ def _compare(asked: Asked, desk: Desk) -> None:
 
 def _decompose(asked: Asked, desk: Desk) -> None:
     sketch = _sketch(asked["checkpoint"], asked, desk)
-    _print(report.json.merge(sketch, api.decompose(sketch, desk.index, reference=desk.reference)), desk)
+    found = api.decompose(sketch, desk.index, reference=desk.reference)
+    _beside(TEXT, report.tree.merge_screen(sketch, found).encode(), desk)
+    if found is not None:
+        _beside(RECIPE, report.mergekit.configuration(sketch, found), desk)
+    _print(report.json.merge(sketch, found), desk)
 
 
 def _audit(asked: Asked, desk: Desk) -> None:
@@ -89,7 +93,8 @@ def _audit(asked: Asked, desk: Desk) -> None:
         watch=desk.steps("comparing"),
     )
     place = checkpoint.get("shown", sketch.name)
-    _report_beside(report.audit.audit_screen(found), report.sarif.audit_log(found, place), desk)
+    _beside(TEXT, report.audit.audit_screen(found).encode(), desk)
+    _beside(LOG, report.sarif.audit_log(found, place), desk)
     _print(report.audit.audit_value(found), desk)
 
 
@@ -103,14 +108,14 @@ def _verify(asked: Asked, desk: Desk) -> None:
     finally:
         claims.unlink()
     found = replace(found, source="claims")
-    _report_beside(report.claims.verification_screen(found), report.sarif.claims_log(found, name), desk)
+    _beside(TEXT, report.claims.verification_screen(found).encode(), desk)
+    _beside(LOG, report.sarif.claims_log(found, name), desk)
     _print(report.claims.verification_value(found), desk)
 
 
-def _report_beside(screen: str, log: bytes, desk: Desk) -> None:
-    """The answer as the command prints it, and as SARIF, beside its JSON."""
-    page_beside(desk.target, TEXT).write_bytes(screen.encode())
-    page_beside(desk.target, LOG).write_bytes(log)
+def _beside(ending: str, content: bytes, desk: Desk) -> None:
+    """Keep a report of the answer with its JSON: it is cheap now, and asked for later, if at all."""
+    page_beside(desk.target, ending).write_bytes(content)
 
 
 def _ingest(asked: Asked, desk: Desk) -> None:

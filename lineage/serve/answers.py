@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from lineage import report
-from lineage.serve.answering import LOG, TEXT
+from lineage.serve.answering import LOG, RECIPE, TEXT
 from lineage.serve.endpoints import INDEX_HEADER
 
 JSON = "application/json"
@@ -23,12 +23,14 @@ MEDIA = {
     "card.yaml": "text/plain; charset=utf-8",
     TEXT: "text/plain; charset=utf-8",
     LOG: "application/sarif+json",
+    RECIPE: "application/yaml",
 }
 FORMATS = [ending.removeprefix(".") for ending in report.graphs.ENDINGS]
 PAGES = ("html", "ko.html")
 REPORTS: dict[str, tuple[str, ...]] = {
     "whois": (*PAGES, TEXT, *(one for one in FORMATS if one not in PAGES)),
     "compare": (*PAGES, TEXT, *(one for one in FORMATS if one not in PAGES and f".{one}" not in report.graphs.UPWARD)),
+    "decompose": (TEXT, RECIPE),
     "audit": (TEXT, LOG),
     "verify": (TEXT, LOG),
 }

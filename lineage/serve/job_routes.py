@@ -67,7 +67,8 @@ async def job_report(call: Call) -> Response:
         content = await asyncio.to_thread(made.read_bytes)
         return rendered(content, ending, str(job.index_id), f"{job.kind}-{job.id[:12]}")
     if job.kind not in ("whois", "compare"):
-        raise Refusal(404, "no-report", "the answer is older than its reports: ask again")
+        why = "no merge was found" if job.kind == "decompose" else "it is older than its reports: ask again"
+        raise Refusal(404, "no-report", f"this answer has no {ending}: {why}")
     if job.kind == "whois":
         content, index_id = await call.service.read("report", {**call.service.jobs.subject(job), "format": ending})
     else:

@@ -20,8 +20,8 @@ _FORMAT = Parameter(
 _REPORT_FORMAT = Parameter(
     "format",
     {"type": "string", "enum": sorted({one for formats in REPORTS.values() for one in formats})},
-    "Of whois and compare: a page (html, ko.html; the default), txt or a format of graphs. Of audit and verify: txt, as"
-    " the command prints it (the default), or sarif.",
+    "Of whois and compare: a page (html, ko.html; the default), txt or a format of graphs. Of the others txt, as the"
+    " command prints it (the default); of audit and verify sarif, of decompose yaml for MergeKit.",
 )
 _WAIT = Parameter(
     "wait",

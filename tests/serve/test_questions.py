@@ -119,6 +119,14 @@ def test_an_answer_is_read_as_the_command_prints_it(served: Served, desk: Desk):
     assert served.get(f"/api/jobs/{job}/report?format=txt").body.decode() == expected
 
 
+def test_what_is_no_merge_has_no_recipe(served: Served, desk: Desk):
+    job = served.post("/api/decompose", {"checkpoint": {"path": "child"}}).headers["lineage-job"]
+    text, recipe = (served.get(f"/api/jobs/{job}/report?format={one}") for one in ("txt", "yaml"))
+    assert text.status == 200
+    assert text.body.decode().startswith("child")
+    assert (recipe.status, recipe.json["message"]) == (404, "this answer has no yaml: no merge was found")
+
+
 def test_every_answer_names_the_index(served: Served, desk: Desk):
     index_id = api.index_id(desk.index, reference=False)
     accepted = served.post("/api/whois?wait=0", desk.sketch).headers["lineage-job"]

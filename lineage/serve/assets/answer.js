@@ -8,7 +8,7 @@ const UPWARD = ["cdx.json", "spdx.json", "prov.json", "intoto.json", "card.yaml"
 /** Of each kind of job the formats that are linked, and the one that is shown. */
 const REPORTS = {
   whois: [[...PAIR, ...UPWARD], PAGE], compare: [PAIR, PAGE],
-  audit: [["txt", "sarif"], "txt"], verify: [["txt", "sarif"], "txt"],
+  audit: [["txt", "sarif"], "txt"], verify: [["txt", "sarif"], "txt"], decompose: [["txt"], "txt"],
 };
 
 /** A page in a frame as high as it is. */
