@@ -107,10 +107,9 @@ def _verify(asked: Asked, desk: Desk) -> None:
         found = api.verify(sketch, claims, desk.index, reference=desk.reference, watch=desk.steps("comparing"))
     finally:
         claims.unlink()
-    found = replace(found, source="claims")
-    _beside(TEXT, report.claims.verification_screen(found).encode(), desk)
+    _beside(TEXT, report.claims.verification_screen(replace(found, source=name)).encode(), desk)
     _beside(LOG, report.sarif.claims_log(found, name), desk)
-    _print(report.claims.verification_value(found), desk)
+    _print(report.claims.verification_value(replace(found, source="claims")), desk)
 
 
 def _beside(ending: str, content: bytes, desk: Desk) -> None:

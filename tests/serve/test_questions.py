@@ -96,7 +96,7 @@ def test_audits_and_claims_are_read_as_the_commands_give_them(served: Served, de
     verified = served.post("/api/verify", {"checkpoint": {"path": "child"}, "claims": claims})
     audit = api.audit(child, "from-scratch", desk.index, reference=False)
     (desk.folder / "README.md").write_text(claims)
-    claimed = replace(api.verify(child, desk.folder / "README.md", desk.index, reference=False), source="claims")
+    claimed = api.verify(child, desk.folder / "README.md", desk.index, reference=False)
     expected = [
         (audited, report.audit.audit_screen(audit), report.sarif.audit_log(audit, "child")),
         (verified, report.claims.verification_screen(claimed), report.sarif.claims_log(claimed, "README.md")),
