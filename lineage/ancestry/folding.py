@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from lineage.sketch.adapters import is_adapter
 from lineage.sketch.layouts import content_key, same_weights
-from lineage.types import CheckpointSketch, Edge, Lineage, ModelRecord, Node
+from lineage.types import CheckpointSketch
+
+if TYPE_CHECKING:
+    from lineage.types import Edge, Lineage, ModelRecord, Node
 
 
 def fold(sketches: Sequence[CheckpointSketch]) -> list[list[CheckpointSketch]]:
@@ -38,6 +42,8 @@ def nodes_of(groups: Sequence[Sequence[ModelRecord]], edges: Sequence[Edge]) -> 
 
     One that no measured edge leads to is a root, unless it is an adapter.
     """
+    from lineage.types import Node  # who asks about one model draws no graph
+
     children = {edge.child for edge in edges if edge.source == "measured"}
     params = {group[0].id: group[0].params for group in groups}
     missing = {edge.parent: params[edge.child] for edge in edges if edge.parent not in params and edge.child in params}

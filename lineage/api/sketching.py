@@ -7,13 +7,17 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lineage.checkpoints import is_remote, shown
 from lineage.errors import CheckpointError, Malformed, UnsupportedFormat
 from lineage.sketch import is_sketch_file, read_sketch, write_sketch
 from lineage.sketch.sealing import inconsistency
-from lineage.types import CheckpointSketch, Depth, Meter, Vocabulary
+from lineage.types import CheckpointSketch, Depth, Meter
 from lineage.types.facts.exclusions import Exclusion, UnreadTokenizer
+
+if TYPE_CHECKING:
+    from lineage.types import Vocabulary
 
 Watch = Callable[[str, int, int], None]
 """Called with a path, the bytes sketched and the bytes to sketch; an exception from it stops the work."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lineage import sketch
 from lineage.api.indexes import indexes
 from lineage.api.witnesses import nearest
 from lineage.checkpoints import is_remote, shown
 from lineage.errors import UnsupportedFormat
-from lineage.types import TokenizerComparison, TokenizerSketch
+
+if TYPE_CHECKING:
+    from lineage.types import TokenizerComparison, TokenizerSketch
 
 
 def is_tokenizer(source: str | Path) -> bool:

@@ -8,11 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeGuard
 
 from lineage import store
-from lineage.types import CheckpointSketch, TokenizerComparison, TokenizerSketch, Whois, Witnesses
-from lineage.types.settings import ConfigurationFound
+from lineage.types import CheckpointSketch, Whois, Witnesses
 
 if TYPE_CHECKING:
     from lineage.store import Index, SqliteIndex
+    from lineage.types import TokenizerComparison, TokenizerSketch
+    from lineage.types.settings import ConfigurationFound
 
 
 def witnessed(answer: Whois, searched: Iterable[Index], reference: bool) -> Whois:

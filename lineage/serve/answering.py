@@ -10,10 +10,13 @@ from typing import Any
 
 from lineage import api, report
 from lineage.report.words import Language
-from lineage.serve.asked import Asked
+from lineage.serve.asked import Asked, as_asked
 from lineage.types import CheckpointSketch, Comparison, Lineage, Whois
 
 PAGES: dict[str, Language] = {"html": "en", "ko.html": "ko"}
+TEXT, LOG, RECIPE = "txt", "sarif", "yaml"
+"""An answer as its command prints it; an audit or a check of claims for a code host; a merge for MergeKit."""
+
 _CLAIMS = {"card": "README.md", "toml": "claims.toml", "json": "claims.json"}
 
 Tell = Callable[[str, int, int], None]
@@ -50,7 +53,7 @@ def answer(kind: str, asked: Asked, desk: Desk) -> None:
 
 def _whois(asked: Asked, desk: Desk) -> None:
     sketch = _sketch(asked["checkpoint"], asked, desk)
-    if desk.sketch is not None and "upload" not in asked["checkpoint"]:
+    if desk.sketch is not None and sketch.weights_seen and "model" not in asked["checkpoint"]:
         api.save_sketch(sketch, desk.sketch)
     found = api.whois(sketch, desk.index, reference=desk.reference)
     if asked.get("pages"):
@@ -65,12 +68,17 @@ def _compare(asked: Asked, desk: Desk) -> None:
     found = api.compare(ours, theirs)
     for ending in PAGES if asked.get("pages") else ():
         page_beside(desk.target, ending).write_bytes(_pair_page(ours, theirs, found, ending))
-    _print(report.json.comparison(ours, theirs, found, api.not_tested(ours, theirs)), desk)
+    limits, owed = api.not_tested(ours, theirs), api.handed_over(ours, theirs)
+    _print(report.json.comparison(ours, theirs, found, limits, owed), desk)
 
 
 def _decompose(asked: Asked, desk: Desk) -> None:
     sketch = _sketch(asked["checkpoint"], asked, desk)
-    _print(report.json.merge(sketch, api.decompose(sketch, desk.index, reference=desk.reference)), desk)
+    found = api.decompose(sketch, desk.index, reference=desk.reference)
+    _beside(TEXT, report.tree.merge_screen(sketch, found).encode(), desk)
+    if found is not None:
+        _beside(RECIPE, report.mergekit.configuration(sketch, found), desk)
+    _print(report.json.merge(sketch, found), desk)
 
 
 def _audit(asked: Asked, desk: Desk) -> None:
@@ -84,38 +92,52 @@ def _audit(asked: Asked, desk: Desk) -> None:
         place=checkpoint["file"] if "path" in checkpoint else None,
         watch=desk.steps("comparing"),
     )
+    place = checkpoint.get("shown", sketch.name)
+    _beside(TEXT, report.audit.audit_screen(found).encode(), desk)
+    _beside(LOG, report.sarif.audit_log(found, place), desk)
     _print(report.audit.audit_value(found), desk)
 
 
 def _verify(asked: Asked, desk: Desk) -> None:
     sketch = _sketch(asked["checkpoint"], asked, desk)
-    claims = desk.target.with_name(f"{desk.target.name}-{_CLAIMS[asked.get('claims_format', 'card')]}")
+    name = _CLAIMS[asked.get("claims_format", "card")]
+    claims = desk.target.with_name(f"{desk.target.name}-{name}")
     claims.write_text(asked["claims"], encoding="utf-8")
     try:
         found = api.verify(sketch, claims, desk.index, reference=desk.reference, watch=desk.steps("comparing"))
     finally:
         claims.unlink()
+    _beside(TEXT, report.claims.verification_screen(replace(found, source=name)).encode(), desk)
+    _beside(LOG, report.sarif.claims_log(found, name), desk)
     _print(report.claims.verification_value(replace(found, source="claims")), desk)
+
+
+def _beside(ending: str, content: bytes, desk: Desk) -> None:
+    """Keep a report of the answer with its JSON: it is cheap now, and asked for later, if at all."""
+    page_beside(desk.target, ending).write_bytes(content)
 
 
 def _ingest(asked: Asked, desk: Desk) -> None:
     """Add models, each whole or not at all, then put them in their place, so that the next question need not."""
-    places = {one.get("file", one.get("address")): one.get("shown", one.get("address")) for one in asked["checkpoints"]}
-    name = asked.get("name") if len(places) == 1 else None
-    work = api.ingest(places, desk.index, depth=asked.get("depth"), name=name, workers=1, watch=desk.tell)
+    places = [one.get("file", one.get("address")) for one in asked["checkpoints"]]
+    work = api.ingest(places, desk.index, depth=asked.get("depth"), name=asked.get("name"), workers=1, watch=desk.tell)
     events = []
     for done in work:
         event = {key: value for key, value in asdict(done).items() if key != "exit_code"}
-        events.append({**event, "path": places.get(done.path, Path(done.path).name)})
+        told = {key: as_asked(event[key], asked) for key in ("path", "error") if event[key] is not None}
+        events.append(event | told)
     if any(one["event"] == "ingested" for one in events):
         api.graph(index=desk.index, reference=desk.reference, watch=desk.steps("placing"))
     _print({"schema": "lineage/ingests/1", "events": events}, desk)
 
 
 def _report(asked: Asked, desk: Desk) -> None:
-    """The answer about a checkpoint as a page, or its graph in a format of `report.graphs`."""
+    """The answer about a checkpoint as a page, as text, or its graph in a format of `report.graphs`."""
     ending = asked["format"]
     answered = api.whois(_sketch(asked["checkpoint"], asked, desk), desk.index, reference=desk.reference)
+    if ending == TEXT:
+        desk.target.write_bytes(report.terminal.whois_screen(answered).encode())
+        return
     relatives = api.relatives(answered, desk.index, reference=desk.reference)
     if ending in PAGES:
         desk.target.write_bytes(_whois_page(answered, relatives, ending))
@@ -131,11 +153,15 @@ def _statement(answered: Whois, relatives: Lineage, ending: str) -> Lineage:
 
 
 def _pair_report(asked: Asked, desk: Desk) -> None:
-    """A comparison as a page, or the two as a graph."""
+    """A comparison as a page, as text, or the two as a graph."""
     ours, theirs = _pair(asked, desk)
     found, ending = api.compare(ours, theirs), asked["format"]
     if ending in PAGES:
         desk.target.write_bytes(_pair_page(ours, theirs, found, ending))
+    elif ending == TEXT:
+        limits, owed = api.not_tested(ours, theirs), api.handed_over(ours, theirs)
+        screen = report.terminal.compare_screen(ours, theirs, found, explain=False, not_tested=limits, handed_over=owed)
+        desk.target.write_bytes(screen.encode())
     else:
         _write_graph(report.answered.lineage_of(api.as_answer(ours, theirs, found)), ending, desk)
 
@@ -216,7 +242,7 @@ def _sketch(checkpoint: dict[str, Any], asked: Asked, desk: Desk) -> CheckpointS
     if "address" in checkpoint:
         return api.sketch(checkpoint["address"], asked.get("depth"), desk.tell)
     made = api.sketch(checkpoint["file"], asked.get("depth"), desk.tell)
-    return replace(made, path=checkpoint["shown"])
+    return replace(made, path=checkpoint["shown"], weights_seen=checkpoint.get("seen", made.weights_seen))
 
 
 def _print(value: Any, desk: Desk) -> None:

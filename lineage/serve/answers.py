@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from lineage import report
+from lineage.serve.answering import LOG, RECIPE, TEXT
 from lineage.serve.endpoints import INDEX_HEADER
 
 JSON = "application/json"
@@ -20,9 +21,20 @@ MEDIA = {
     "dot": "text/vnd.graphviz; charset=utf-8",
     "mmd": "text/plain; charset=utf-8",
     "card.yaml": "text/plain; charset=utf-8",
+    TEXT: "text/plain; charset=utf-8",
+    LOG: "application/sarif+json",
+    RECIPE: "application/yaml",
 }
 FORMATS = [ending.removeprefix(".") for ending in report.graphs.ENDINGS]
 PAGES = ("html", "ko.html")
+REPORTS: dict[str, tuple[str, ...]] = {
+    "whois": (*PAGES, TEXT, *(one for one in FORMATS if one not in PAGES)),
+    "compare": (*PAGES, TEXT, *(one for one in FORMATS if one not in PAGES and f".{one}" not in report.graphs.UPWARD)),
+    "decompose": (TEXT, RECIPE),
+    "audit": (TEXT, LOG),
+    "verify": (TEXT, LOG),
+}
+"""What the answer of each kind of job can be read as, beside its JSON; the first where nothing is asked for."""
 
 
 def answer(
@@ -34,11 +46,12 @@ def answer(
 
 def rendered(content: bytes, ending: str, index_id: str, stem: str) -> Response:
     """A page or a graph; a browser shows pages and pictures, and saves the rest under a name of its own."""
-    way = "inline" if ending in (*PAGES, "svg", "png") else "attachment"
+    way = "inline" if ending in (*PAGES, "svg", "png", TEXT) else "attachment"
     named = {"Content-Disposition": f'{way}; filename="{stem}.{ending}"'}
     return answer(content, MEDIA.get(ending, JSON), index_id, named)
 
 
 def require_parts(ending: str) -> None:
-    """Raise MissingExtra for a format that needs a part which is not installed."""
-    report.graphs.check(f"graph.{ending}")
+    """Raise MissingExtra for a format of graphs that needs a part which is not installed."""
+    if ending in FORMATS:
+        report.graphs.check(f"graph.{ending}")

@@ -19,9 +19,9 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lineage.errors import LineageError
-from lineage.serve.endpoints import Call, Endpoint, given
+from lineage.serve.endpoints import INDEX_HEADER, Call, Endpoint, given
 from lineage.serve.pages import pages
-from lineage.serve.refusals import Refusal, Refused, refused
+from lineage.serve.refusals import Refusal, Refused
 from lineage.serve.routes import ENDPOINTS
 from lineage.serve.service import Service
 from lineage.serve.settings import Settings
@@ -29,6 +29,7 @@ from lineage.serve.tokens import Role, allows, bearer
 
 _LOG = logging.getLogger("lineage.serve")
 _MOST_OF_A_CALL = 1 << 20
+_ALIVE = "/healthz"  # answers whatever becomes of the index
 _WORDS = {404: "unknown-path", 405: "method"}
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -47,7 +48,7 @@ def application(settings: Settings) -> Starlette:
 
     agents = Agents(service) if find_spec("mcp") is not None else None
     if agents is not None:
-        routes.append(Route("/mcp", agents))
+        routes.append(Route("/mcp", agents, methods=["POST"]))  # no sessions, so that there is nothing to wait for
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -68,7 +69,7 @@ def _taken(endpoint: Endpoint, service: Service) -> Callable[[Request], Awaitabl
     async def take(request: Request) -> Response:
         held = _role(request, service)
         if not allows(held, endpoint.role):
-            raise _forbidden(held, endpoint.role)
+            raise _forbidden(request, held, endpoint.role)
         return await endpoint.handler(Call(service, request, given(endpoint, request)))
 
     async def answered(request: Request) -> Response:
@@ -77,7 +78,7 @@ def _taken(endpoint: Endpoint, service: Service) -> Callable[[Request], Awaitabl
         except Refusal as refusal:
             return error_of(request, refusal.refused, refusal.headers)
         except (LineageError, MemoryError) as error:
-            return error_of(request, refused(error))
+            return error_of(request, service.refused(error))
         except OSError as error:  # a full disk, too many open files
             _LOG.exception("disk", extra={"fields": {"request": request.scope["lineage.request"]}})
             return error_of(request, Refused(503, "disk", f"the service cannot write or read: {error.strerror}"))
@@ -108,7 +109,7 @@ class Agents:
         try:
             held = _role(request, self._service)
             if not allows(held, "ask"):
-                raise _forbidden(held, "ask")
+                raise _forbidden(request, held, "ask")
         except Refusal as refusal:
             await error_of(request, refusal.refused, refusal.headers)(scope, receive, send)
             return
@@ -128,9 +129,10 @@ def _role(request: Request, service: Service) -> Role | None:
     return found.role
 
 
-def _forbidden(held: Role | None, needed: Role | None) -> Refusal:
-    if held is None:
-        return Refusal(401, "token", "needs a token: Authorization: Bearer ...", {"WWW-Authenticate": "Bearer"})
+def _forbidden(request: Request, held: Role | None, needed: Role | None) -> Refusal:
+    if "lineage.token" not in request.scope:
+        said = f"needs a token of the role {needed}, as Authorization: Bearer TOKEN; its operator has `lineage token`"
+        return Refusal(401, "token", said, {"WWW-Authenticate": "Bearer"})
     return Refusal(403, "role", f"needs a token of the role {needed}; this one may {held}")
 
 
@@ -143,13 +145,14 @@ async def _unrouted(request: Request, error: Exception) -> Response:
     """What Starlette itself refuses: a path that there is not, a method that it does not have."""
     assert isinstance(error, HTTPException)
     word = _WORDS.get(error.status_code, "bad-request")
-    said = {404: "nothing is served at this path", 405: "this path does not take that method"}
+    takes = (error.headers or {}).get("Allow", "other methods")
+    said = {404: "nothing is served at this path: /api/openapi.json lists all", 405: f"this path takes {takes} alone"}
     found = Refused(error.status_code, word, said.get(error.status_code, error.detail))
     return error_of(request, found, dict(error.headers or {}))
 
 
 class Observed:
-    """Gives each request an id, refuses those for another host, and logs and counts how it ended."""
+    """Gives each request an id and each answer that of the index, refuses other hosts, logs and counts how it ended."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app = app
@@ -167,7 +170,7 @@ class Observed:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *self._headers(scope, message)]
+                message["headers"] = [*message["headers"], *await self._headers(scope, message)]
             await send(message)
 
         try:
@@ -188,7 +191,7 @@ class Observed:
 
     def _is_ours(self, request: Request) -> bool:
         """Whether a request is addressed to this service: a page elsewhere that poses as it is refused (rebinding)."""
-        if request.url.path == "/healthz":
+        if request.url.path == _ALIVE:
             return True
         try:
             name = urlsplit(f"//{request.headers.get('host', '')}").hostname
@@ -196,13 +199,16 @@ class Observed:
             return False
         return name in self._service.settings.names
 
-    def _headers(self, scope: Scope, message: Message) -> list[tuple[bytes, bytes]]:
+    async def _headers(self, scope: Scope, message: Message) -> list[tuple[bytes, bytes]]:
         present = {name.lower() for name, _ in message["headers"]}
         wanted = {**_HEADERS, "Lineage-Request": scope["lineage.request"]}
         if not any(value.startswith(b"text/html") for name, value in message["headers"] if name == b"content-type"):
             wanted["Content-Security-Policy"] = _POLICY
         else:
             wanted["Content-Security-Policy"] = "frame-ancestors 'self'"
+        if INDEX_HEADER.lower().encode() not in present and scope["path"] != _ALIVE:
+            index_id = await self._service.index_id_if_any()
+            wanted |= {} if index_id is None else {INDEX_HEADER: index_id}
         return [(k.encode(), v.encode()) for k, v in wanted.items() if k.lower().encode() not in present]
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,10 @@ from lineage.serve.settings import Settings
 from lineage.serve.uploads import UPLOADS, uploaded
 
 Asked = dict[str, Any]
-"""A question as JSON: what was asked, and for each checkpoint where it lies (`file`) and what to call it (`shown`)."""
+"""A question as JSON: what was asked, and for each checkpoint where it lies (`file`) and what to call it (`shown`).
+
+With `seen` the file is a sketch that this service made of the weights.
+"""
 
 
 def located(asked: Asked, settings: Settings) -> Asked:
@@ -38,6 +41,24 @@ def _located(value: Any, settings: Settings) -> Any:
     if kind == "address" and not settings.hub:
         raise Refusal(403, "no-hub", "this service does not read from the hub: send a sketch of the model instead")
     return value
+
+
+def as_asked(text: str, asked: Asked, hidden: Mapping[str, str] | None = None) -> str:
+    """`text` with each place of this machine as whoever asks calls it; `hidden` are further places, and their names."""
+    places = {**(hidden or {}), **_files(asked)}
+    for place in sorted(places, key=len, reverse=True):
+        text = text.replace(place, places[place])
+    return text
+
+
+def _files(asked: Any) -> dict[str, str]:
+    if isinstance(asked, list):
+        return {file: shown for one in asked for file, shown in _files(one).items()}
+    if not isinstance(asked, dict):
+        return {}
+    if "file" in asked:
+        return {asked["file"]: asked["shown"]}
+    return {file: shown for one in asked.values() for file, shown in _files(one).items()}
 
 
 def below(folders: Sequence[Path], text: str) -> Path:

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from lineage import report
 from lineage.serve.answering import page_beside
-from lineage.serve.answers import EVENTS, rendered, require_parts
-from lineage.serve.endpoints import Call
+from lineage.serve.answers import EVENTS, REPORTS, rendered, require_parts
+from lineage.serve.endpoints import INDEX_HEADER, Call
+from lineage.serve.jobs import Job
 from lineage.serve.questions import of_job
 from lineage.serve.refusals import Refusal
 
@@ -20,7 +20,8 @@ _HEARTBEAT_S = 15.0
 
 async def job_state(call: Call) -> Response:
     """A job as it stands."""
-    return JSONResponse(call.service.jobs.value(call.service.jobs.find(call.given["job"])))
+    job = call.service.jobs.find(call.given["job"])
+    return JSONResponse(call.service.jobs.value(job), headers=made_from(job))
 
 
 async def job_result(call: Call) -> Response:
@@ -43,21 +44,31 @@ async def job_events(call: Call) -> Response:
                     break
                 yield ": still there\n\n"
 
-    return StreamingResponse(told(), media_type=EVENTS, headers={"X-Accel-Buffering": "no"})
+    return StreamingResponse(told(), media_type=EVENTS, headers={"X-Accel-Buffering": "no", **made_from(job)})
+
+
+def made_from(job: Job) -> dict[str, str]:
+    """The header of a job that is done; of another it is the index as it is, as of every answer."""
+    return {} if job.index_id is None else {INDEX_HEADER: job.index_id}
 
 
 async def job_report(call: Call) -> Response:
-    """The answer of a whois or a comparison as a page, or its graph, made from the index as it is now."""
-    job, ending = call.service.jobs.find(call.given["job"]), call.given["format"]
-    if job.state != "done" or job.kind not in ("whois", "compare"):
-        raise Refusal(404, "no-report", "only a whois or a comparison that is done has a report")
-    if job.kind == "compare" and f".{ending}" in report.graphs.UPWARD:
-        raise Refusal(400, "unknown-format", f"{ending} says what one model comes from: ask whois of it")
+    """The answer of a job as a page, text, graph or SARIF; what was not made with it is made of the index as it is."""
+    job = call.service.jobs.find(call.given["job"])
+    offered = REPORTS.get(job.kind, ())
+    if job.state != "done" or not offered:
+        raise Refusal(404, "no-report", f"only a job that is done has a report, of {', '.join(REPORTS)}")
+    ending = call.given["format"] or offered[0]
+    if ending not in offered:
+        raise Refusal(400, "unknown-format", f"the report of {job.kind} is made as {', '.join(offered)}")
     require_parts(ending)
     made = page_beside(call.service.jobs.result(job), ending)
     if made.is_file():
         content = await asyncio.to_thread(made.read_bytes)
         return rendered(content, ending, str(job.index_id), f"{job.kind}-{job.id[:12]}")
+    if job.kind not in ("whois", "compare"):
+        why = "no merge was found" if job.kind == "decompose" else "it is older than its reports: ask again"
+        raise Refusal(404, "no-report", f"this answer has no {ending}: {why}")
     if job.kind == "whois":
         content, index_id = await call.service.read("report", {**call.service.jobs.subject(job), "format": ending})
     else:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lineage.atomic_write import write_whole
+from lineage.serve.answers import REPORTS
 from lineage.serve.asked import Asked, located
 from lineage.serve.lanes import Lanes, Question, Step
 from lineage.serve.refusals import Refusal, Refused
@@ -180,7 +181,7 @@ class Jobs:
         made = self._folder / job.id / _SKETCH
         if made.is_file() and "model" not in checkpoint:
             shown = checkpoint.get("path", checkpoint.get("address"))
-            return {"checkpoint": {"file": str(made), "shown": shown}}
+            return {"checkpoint": {"file": str(made), "shown": shown, "seen": True}}
         return located({"checkpoint": checkpoint}, self._settings)
 
     def value(self, job: Job) -> dict[str, Any]:
@@ -190,7 +191,7 @@ class Jobs:
         links = {"self": f"/api/jobs/{job.id}", "events": f"/api/jobs/{job.id}/events"}
         if job.state == "done":
             links["result"] = f"/api/jobs/{job.id}/result"
-            if job.kind in ("whois", "compare"):
+            if job.kind in REPORTS:
                 links["report"] = f"/api/jobs/{job.id}/report"
         return {
             "schema": "lineage/job/1",

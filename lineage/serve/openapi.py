@@ -16,6 +16,12 @@ from lineage.store.reference import reference_folder
 
 JSON = "application/json"
 _SCHEMAS = "#/components/schemas"
+_HEADERS = {
+    INDEX_HEADER: {
+        "description": "The index that the answer was made from; of what was made from none, the index as it is.",
+        "schema": {"type": "string"},
+    }
+}
 
 
 def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
@@ -46,7 +52,7 @@ def _operation(one: Endpoint) -> dict[str, Any]:
         "parameters": [_parameter(parameter) for parameter in one.parameters],
         "responses": {str(status): _answer(*about) for status, about in one.answers.items()},
     }
-    error = {"description": "Refused.", "content": {JSON: {"schema": _ref("error")}}}
+    error = {"description": "Refused.", "headers": _HEADERS, "content": {JSON: {"schema": _ref("error")}}}
     made["responses"] |= {str(status): error for status in sorted(STATUSES)}
     content = {} if one.body is None else {JSON: {"schema": one.body}}
     if one.takes_octets:
@@ -73,12 +79,7 @@ def _parameter(one: Parameter) -> dict[str, Any]:
 def _answer(media: str, schema: str | None) -> dict[str, Any]:
     described = {} if schema is None else {"schema": _ref(schema)}
     content = {JSON: described, "*/*": {}} if media == "*/*" and schema else {media: described}
-    about = "What the answer was made from."
-    return {
-        "description": "Answered.",
-        "headers": {INDEX_HEADER: {"description": about, "schema": {"type": "string"}}},
-        "content": content,
-    }
+    return {"description": "Answered.", "headers": _HEADERS, "content": content}
 
 
 def _ref(name: str) -> dict[str, str]:

@@ -58,6 +58,8 @@ async def _asked(kind: str, call: Call) -> Asked:
     wrong = complaint(QUESTIONS[kind], asked)
     if wrong is not None:
         raise Refusal(400, "bad-request", wrong)
+    if kind == "ingest" and "name" in asked and len(asked["checkpoints"]) > 1:
+        raise Refusal(400, "bad-request", "name is what to call one model: give one checkpoint with it")
     return asked
 
 

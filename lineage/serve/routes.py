@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import JSONResponse, Response
 
-from lineage.serve.answers import EVENTS, FORMATS, JSON
+from lineage.serve.answers import EVENTS, FORMATS, JSON, REPORTS
 from lineage.serve.browsing import graph, models, reading
 from lineage.serve.endpoints import Call, Endpoint, Parameter
 from lineage.serve.health import alive, measured, ready
@@ -18,7 +18,10 @@ _FORMAT = Parameter(
     "format", {"type": "string", "enum": FORMATS}, "As the endings of `lineage graph -o`.", default="json"
 )
 _REPORT_FORMAT = Parameter(
-    "format", {"type": "string", "enum": FORMATS}, "A page (html, ko.html) or a format of graphs.", default="html"
+    "format",
+    {"type": "string", "enum": sorted({one for formats in REPORTS.values() for one in formats})},
+    "Of whois and compare: a page (html, ko.html; the default), txt or a format of graphs. Of the others txt, as the"
+    " command prints it (the default); of audit and verify sarif, of decompose yaml for MergeKit.",
 )
 _WAIT = Parameter(
     "wait",
@@ -66,7 +69,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         {200: (EVENTS, None)}, (_JOB,),
     ),
     Endpoint(
-        "GET", "/api/jobs/{job}/report", None, "The answer of a whois or a comparison as a page or a graph.",
+        "GET", "/api/jobs/{job}/report", None, "The answer of a job as a page, as text, as a graph or as SARIF.",
         job_report, {200: ("*/*", None)}, (_JOB, _REPORT_FORMAT),
     ),
     Endpoint(

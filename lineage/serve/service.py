@@ -6,16 +6,17 @@ import asyncio
 import json
 import logging
 import secrets
+from dataclasses import replace
 from pathlib import Path
 
 from lineage import api
-from lineage.errors import Malformed
+from lineage.errors import LineageError, Malformed
 from lineage.match.cache import Latest
-from lineage.serve.asked import Asked, located
+from lineage.serve.asked import Asked, as_asked, located
 from lineage.serve.jobs import Jobs
 from lineage.serve.lanes import Lanes, Question
 from lineage.serve.metrics import Metrics
-from lineage.serve.refusals import Refusal, Refused
+from lineage.serve.refusals import Refusal, Refused, refused
 from lineage.serve.settings import Settings
 from lineage.serve.tokens import FILE, Token, tokens
 from lineage.store.files import DATABASE
@@ -76,6 +77,13 @@ class Service:
                 raise Refusal(503, "tokens", "the tokens of this service cannot be read: its log says why") from None
         return self._tokens[1]
 
+    def refused(self, error: Exception) -> Refused:
+        """What an error of this process is to whoever asked, without the places of this machine."""
+        index = api.default_index() if self.settings.index is None else self.settings.index
+        found = refused(error)
+        hidden = {str(index): "the index", str(self.settings.state): "the state of the service"}
+        return replace(found, message=as_asked(found.message, {}, hidden))
+
     def located(self, asked: Asked) -> Asked:
         """The question with the file of every checkpoint. Raises Refusal."""
         return located(asked, self.settings)
@@ -83,6 +91,13 @@ class Service:
     async def index_id(self) -> str:
         """What the indexes that are searched are called now."""
         return await asyncio.to_thread(api.index_id, self.settings.index, reference=self.settings.reference)
+
+    async def index_id_if_any(self) -> str | None:
+        """The same for an answer that was made from no index, or says that none can be opened."""
+        try:
+            return await self.index_id()
+        except (LineageError, OSError):
+            return None
 
     async def read(self, kind: str, asked: Asked, *, is_long: bool = False) -> tuple[bytes, str]:
         """Have a question answered that is no job; the answer, and the id of the index it was made from.
@@ -112,9 +127,17 @@ class Service:
         settings = self.settings
         home = api.default_index() if settings.index is None else settings.index
         tables = [home / DATABASE, home / f"{DATABASE}-wal"]
-        about = [file.stat() for file in tables if file.exists()]
-        written = [(one.st_size, one.st_mtime_ns) for one in about if one.st_size]
+        written = [about for about in map(_written, tables) if about[0]]
         return f"{api.index_id(settings.index, reference=settings.reference)} {written}"
+
+
+def _written(table: Path) -> tuple[int, int]:
+    """Its size and time; zeros where there is none: the log comes and goes with whoever reads."""
+    try:
+        about = table.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return about.st_size, about.st_mtime_ns
 
 
 def _taken(target: Path) -> bytes:

@@ -36,6 +36,11 @@ CHECKPOINT: Schema = {
     "minProperties": 1,
     "maxProperties": 1,
 }
+ADDED: Schema = {
+    **CHECKPOINT,
+    "description": "What to add: exactly one of these.",
+    "properties": {key: schema for key, schema in CHECKPOINT["properties"].items() if key != "model"},
+}
 DEPTH: Schema = {"type": "string", "enum": ["full", "sampled"]}
 PAGES: Schema = {"type": "boolean", "description": "Make the pages of the report at once, while all is at hand."}
 NAME: Schema = {"type": "string", "pattern": r"^[\w.@/-][\w .@/-]{0,199}$"}
@@ -65,7 +70,7 @@ QUESTIONS: dict[str, Schema] = {
         depth=DEPTH,
     ),
     "ingest": shape(
-        {"checkpoints": {"type": "array", "items": CHECKPOINT, "minItems": 1, "maxItems": 100}}, name=NAME, depth=DEPTH
+        {"checkpoints": {"type": "array", "items": ADDED, "minItems": 1, "maxItems": 100}}, name=NAME, depth=DEPTH
     ),
 }
 """What each kind of job is asked with."""
@@ -96,7 +101,7 @@ def _of_boolean(_: Schema, value: Any, where: str) -> str | None:
 
 def _of_object(schema: Schema, value: Any, where: str) -> str | None:
     if not isinstance(value, dict):
-        return f"{where} must be a JSON object"
+        return f"{where} must be a JSON object with {', '.join(schema['properties'])}"
     known = schema["properties"]
     for key in value:
         if key not in known:
@@ -119,7 +124,8 @@ def _of_text(schema: Schema, value: Any, where: str) -> str | None:
         return f"{where} must have {schema.get('minLength', 0)} to {schema.get('maxLength')} characters"
     pattern = schema.get("pattern")
     if pattern is not None and ("\n" in value or not re.search(pattern, value, re.ASCII)):
-        return f"{where} must match {pattern}"
+        about = f": {schema['description']}" if "description" in schema else ""
+        return f"{where} must match {pattern}{about}"
     return None
 
 

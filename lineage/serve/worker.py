@@ -15,11 +15,11 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TextIO
 
+from lineage.serve.asked import as_asked
 from lineage.serve.refusals import refused
 
 _SHOWN_EVERY_S = 0.2
@@ -78,28 +78,9 @@ def _answered(question: dict[str, Any], written: TextIO) -> dict[str, Any]:
         found = refused(error)
         if found.status == 500:
             traceback.print_exc()
-        message = found.message
-        for hidden, shown in _shown(question):
-            message = message.replace(hidden, shown)
+        hidden = {question["target"]: "answer"} | ({} if index is None else {str(index): "the index"})
+        message = as_asked(found.message, question["asked"], hidden)
         return {"failed": {"status": found.status, "error": found.error, "message": message}}
-
-
-def _shown(question: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Places of this machine, and what they are called to whoever asks; the longest first."""
-    found = {question["target"]: "answer", **_files(question["asked"])}
-    if question["index"] is not None:
-        found[question["index"]] = "the index"
-    yield from sorted(found.items(), key=lambda pair: -len(pair[0]))
-
-
-def _files(asked: Any) -> dict[str, str]:
-    if isinstance(asked, list):
-        return {file: shown for one in asked for file, shown in _files(one).items()}
-    if not isinstance(asked, dict):
-        return {}
-    if "file" in asked:
-        return {asked["file"]: asked["shown"]}
-    return {file: shown for one in asked.values() for file, shown in _files(one).items()}
 
 
 class _Teller:

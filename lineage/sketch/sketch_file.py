@@ -9,7 +9,7 @@ import stat
 from dataclasses import astuple, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from blake3 import blake3
@@ -19,15 +19,18 @@ from lineage.atomic_write import write_whole
 from lineage.checkpoints.numbers import MOST_TENSORS
 from lineage.errors import Malformed, SketchMismatch
 from lineage.sketch.bands import grids, sampled
-from lineage.sketch.configuration import read_configuration, written_configuration
 from lineage.sketch.family import FAMILY, PERMUTATIONS, PROJECTION_DIMS, UNIT_DIMS
 from lineage.sketch.identity import content_id
 from lineage.sketch.neuron_arrays import NEURON_ARRAYS, neurons_arrays, neurons_header, read_neurons
 from lineage.sketch.sane import EXTREME, is_extreme, require_possible
 from lineage.sketch.sealing import seal
-from lineage.types import Axis, CheckpointSketch, Declared, Part, Stats, TensorSketch, TokenizerSketch, Units
+from lineage.types import Axis, CheckpointSketch, Declared, Part, Stats, TensorSketch, Units
 from lineage.types.facts.exclusions import Exclusion
 from lineage.written_reasons import read, written
+
+if TYPE_CHECKING:
+    from lineage.types import TokenizerSketch
+    from lineage.types.settings import PartConfiguration
 
 SCHEMA = "lineage/sketch/1"
 SUFFIX = ".sketch"
@@ -122,6 +125,18 @@ def _tokenizer(header: Any, arrays: dict[str, NDArray[Any]]) -> TokenizerSketch 
     return decode_tokenizer(header, arrays)
 
 
+def _configuration(header: Any) -> tuple[PartConfiguration, ...]:
+    from lineage.sketch.configuration import read_configuration
+
+    return read_configuration(header)
+
+
+def _written_configuration(configuration: tuple[PartConfiguration, ...]) -> Any:
+    from lineage.sketch.configuration import written_configuration
+
+    return written_configuration(configuration)
+
+
 def _checksum(text: str, arrays: dict[str, NDArray[Any]]) -> NDArray[np.uint8]:
     """BLAKE3 of the header's text and the bytes of the arrays in the order of `_ARRAYS`, uint8 (32,)."""
     hasher = blake3(text.encode())
@@ -146,7 +161,7 @@ def _header(sketch: CheckpointSketch) -> dict[str, Any]:
         "declared": [[d.model, d.relation, d.source] for d in sketch.declared],
         "left_out": [[name, written(reason)] for name, reason in sketch.left_out],
         **({"unread": sketch.unread} if sketch.unread else {}),
-        **({"configuration": written_configuration(sketch.configuration)} if sketch.configuration else {}),
+        **({"configuration": _written_configuration(sketch.configuration)} if sketch.configuration else {}),
         **({"neurons": neurons_header(sketch.neurons)} if sketch.neurons else {}),
         "tensors": [_tensor_header(t) for t in sketch.tensors],
     }
@@ -245,7 +260,7 @@ def _decode(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Checkpoi
         declared=tuple(Declared(str(m), _text(r), str(s)) for m, r, s in header["declared"]),
         left_out=tuple((str(name), read(str(reason))) for name, reason in header["left_out"]),
         unread=_unread(header.get("unread", 0)),
-        configuration=read_configuration(header.get("configuration", [])),
+        configuration=_configuration(header["configuration"]) if "configuration" in header else (),
     )
 
 

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
 from lineage.sketch.family import TOKENS_BEHIND
-from lineage.types import Neighbours, TokenizerSketch
+
+if TYPE_CHECKING:
+    from lineage.types import Neighbours, TokenizerSketch
 
 VOCABULARY = np.dtype([("digest", "S32"), ("content", "S32")])
 ANCHOR = np.dtype([("anchor", "<u8"), ("vocabulary", "<u4"), ("run", "<u4", (TOKENS_BEHIND,))])
@@ -84,6 +86,8 @@ class Tokenizers:
         owners = np.minimum(self.anchors["vocabulary"][places].astype(np.int64), count - 1)
         tested, same = (np.bincount(owners[flags], minlength=count) for flags in (inside, kept))
         is_same = self.vocabularies["content"] == asked.content.encode()
+        from lineage.types import Neighbours
+
         return [(Neighbours(int(same[i]), int(tested[i])), bool(is_same[i])) for i in self.kinds["vocabulary"].tolist()]
 
 

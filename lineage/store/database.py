@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import sqlite3
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -86,8 +87,16 @@ def require_files(folder: Path) -> None:
     """Raise StoreError where a folder, a pipe or the like lies in the place of the database or of its log."""
     for ending in ("", "-wal", "-shm"):
         path = folder / f"{DATABASE}{ending}"
-        if os.path.lexists(path) and not path.is_file():
+        if _is_another(path):
             raise _another(path)
+
+
+def _is_another(path: Path) -> bool:
+    """Whether something lies there that is no file. The log comes and goes with whoever reads: one look, not two."""
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except OSError:  # absent; a link that leads nowhere is not
+        return path.is_symlink()
 
 
 def _another(path: Path) -> StoreError:

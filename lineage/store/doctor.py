@@ -18,7 +18,8 @@ from lineage.store.files import HANDED_OVER, SKETCHES, VECTORS
 from lineage.store.graph_cache import FOLDER as GRAPHS
 from lineage.store.graph_cache import is_sound_graph
 from lineage.store.held import Held, held_of, sha256
-from lineage.store.rows import component_params, model_row, records, rows_of, seen, storable, tensor_rows
+from lineage.store.overview import component_params
+from lineage.store.rows import model_row, records, rows_of, seen, storable, tensor_rows
 from lineage.store.schema import missing_parts
 from lineage.store.segments import SUFFIX, is_sound, read_segment
 from lineage.store.sqlite import SqliteIndex

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from lineage.errors import Malformed, Unknown
-from lineage.sketch import read_sketch
 from lineage.sketch.layouts import layout_id
 from lineage.store.files import CATALOGUE, SKETCHES
+from lineage.store.kept_sketches import kept_sketches
 from lineage.store.overview import (
     FromOverview,
     Overview,
@@ -104,7 +104,7 @@ class SketchFolder(FromOverview):
         found: dict[str, list[CheckpointSketch]] = {}
         for path in sorted((self.folder / SKETCHES).glob("*.*.sketch")):
             model, _, layout = path.stem.partition(".")
-            sketch = replace(read_sketch(path), path=str(path), weights_seen=self.layer is None)
+            sketch = replace(kept_sketches.read(path), path=str(path), weights_seen=self.layer is None)
             if (sketch.id, layout_id(sketch)) != (model, layout):
                 raise Malformed(
                     path, f"is the sketch of {sketch.id} in layout {layout_id(sketch)}: its name must be that"
@@ -117,7 +117,7 @@ class SketchFolder(FromOverview):
         return dict(_entry(path) for path in sorted((self.folder / CATALOGUE).glob("*.json")))
 
     def _read(self, model: str, path: Path) -> CheckpointSketch:
-        sketch = replace(read_sketch(path), weights_seen=self.layer is None)  # of the reference, by its makers
+        sketch = replace(kept_sketches.read(path), weights_seen=self.layer is None)  # of the reference, by its makers
         if sketch.id != model:
             raise Malformed(path, f"is the sketch of {sketch.id}: its name must be its id")
         entry = self._entries.get(model)

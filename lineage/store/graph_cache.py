@@ -16,7 +16,7 @@ from typing import Any
 from lineage.atomic_write import write_whole
 from lineage.store.shaping import shaped
 from lineage.types import Edge, Lineage, Node
-from lineage.types.facts import KINDS, Fact
+from lineage.types.facts import Fact, kinds
 
 FOLDER = "graphs"
 _MOST = 1 << 30  # bytes: a million models
@@ -80,4 +80,4 @@ def _fields(edge: Edge) -> dict[str, Any]:
 
 
 def _fact(held: Any) -> Fact:
-    return shaped(KINDS[held["id"]], held["values"])
+    return shaped(kinds()[held["id"]], held["values"])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -26,7 +27,6 @@ from lineage.sketch.layouts import content_key
 from lineage.sketch.search_codes import kept_codes
 from lineage.store.nearest import nearest
 from lineage.store.protocol import find_model
-from lineage.store.rows import component_params
 from lineage.store.segments import Segment, segment_in, segment_of, to_bytes
 from lineage.types import CheckpointSketch, Codes, Declared, Layout, ModelKind, ModelRecord, Near, SearchCue
 
@@ -78,6 +78,14 @@ def record_of(
         content=content_key(sketch),
         weights_seen=sketch.weights_seen,
     )
+
+
+def component_params(sketch: CheckpointSketch) -> dict[str, int]:
+    """Number of weights of each component, largest first."""
+    counts: Counter[str] = Counter()
+    for tensor in sketch.tensors:
+        counts[tensor.part.component] += tensor.params
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def overview_of(records: Iterable[ModelRecord], sketches: Mapping[str, CheckpointSketch]) -> Overview:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from lineage.sketch.adapters import kind_of
 from lineage.sketch.layouts import content_key
 from lineage.store.bad_rows import BadRow
+from lineage.store.overview import component_params
 from lineage.store.totals import count
 from lineage.types import CheckpointSketch, Declared, Layout, ModelRecord
 
@@ -48,14 +48,6 @@ def now() -> str:
 def storable(text: str | None) -> str | None:
     """`text` as a database can hold it: lone surrogates, which hostile headers and odd file names have, escaped."""
     return None if text is None else text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def component_params(sketch: CheckpointSketch) -> dict[str, int]:
-    """Number of weights of each component, largest first."""
-    counts: Counter[str] = Counter()
-    for tensor in sketch.tensors:
-        counts[tensor.part.component] += tensor.params
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def tensor_rows(sketch: CheckpointSketch) -> list[dict[str, Any]]:

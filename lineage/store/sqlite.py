@@ -19,7 +19,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from lineage.errors import CheckpointError, Gone, LineageError, Malformed, NoIndex, StoreError, Unknown
-from lineage.sketch import FAMILY, read_sketch, tokenizer_of_sketch
+from lineage.sketch import FAMILY, tokenizer_of_sketch
 from lineage.sketch.layouts import content_key, layout_id, same_weights
 from lineage.store.adding import extend, insert, is_settled, layout_of
 from lineage.store.claims import agreeing_with, refuse_contradiction, replace_claim, vouch
@@ -27,6 +27,7 @@ from lineage.store.database import open_database, plain_errors, require_files
 from lineage.store.files import CACHE, DATABASE, HANDED_OVER, LAYERS, SKETCHES, VECTORS, holds_index, take_away
 from lineage.store.graph_cache import FOLDER as GRAPHS
 from lineage.store.held import Held, held_of, sketch_path
+from lineage.store.kept_sketches import kept_sketches
 from lineage.store.lock import HOLDER, LOCK, PATIENCE_S, writing
 from lineage.store.protocol import find_model, only_one
 from lineage.store.rows import begin_run, delete_model, now, records, storable
@@ -182,7 +183,7 @@ class SqliteIndex:
         """A sketch under the name in the tables; what another process took out or replaced meanwhile is no damage."""
         path = self.sketch_file(held.model, held.layout, held.weights_seen)
         try:
-            sketch = read_sketch(path)
+            sketch = kept_sketches.read(path)
         except FileNotFoundError:
             if held not in self._held_of(held.model):
                 raise Gone(f"{self.folder}: {held.name} was replaced meanwhile") from None

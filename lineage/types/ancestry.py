@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from lineage.types.checkpoints import Declared
 from lineage.types.facts import Fact
-from lineage.types.facts.descent import Contradiction
 from lineage.types.words import Relation
+
+if TYPE_CHECKING:
+    from lineage.types.facts.descent import Contradiction
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from lineage.types.evidence import Comparison, ComponentFinding, Excluded
 from lineage.types.facts import Fact
 from lineage.types.places import Place
-from lineage.types.settings import ConfigurationFound
 from lineage.types.sketch import CheckpointSketch
-from lineage.types.tokenizers import TokenizerComparison
 from lineage.types.words import Verdict
+
+if TYPE_CHECKING:
+    from lineage.types.settings import ConfigurationFound
+    from lineage.types.tokenizers import TokenizerComparison
 
 
 @dataclass(frozen=True, slots=True)

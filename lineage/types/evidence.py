@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from lineage.types.facts import Exclusion, Fact
-from lineage.types.facts.schemes import Scheme
+from lineage.types.facts import Fact
 from lineage.types.words import Direction, ExpertMap, Relation, Verdict
+
+if TYPE_CHECKING:
+    from lineage.types.facts.exclusions import Exclusion
+    from lineage.types.facts.schemes import Scheme
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lineage.types.anatomy import Part
 from lineage.types.checkpoints import Declared
-from lineage.types.facts.exclusions import Exclusion
-from lineage.types.neurons import Neurons
-from lineage.types.settings import PartConfiguration
-from lineage.types.tokenizers import TokenizerSketch
 from lineage.types.words import Depth
+
+if TYPE_CHECKING:
+    from lineage.types.facts.exclusions import Exclusion
+    from lineage.types.neurons import Neurons
+    from lineage.types.settings import PartConfiguration
+    from lineage.types.tokenizers import TokenizerSketch
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,6 +124,21 @@ def test_one_asks_with_a_sketch_and_reads_the_report(visit: Visit, service: Serv
     assert korean.locator("html").get_attribute("lang") == "ko"
 
 
+def test_a_linked_audit_is_read_as_the_command_prints_it(visit: Visit, service: Served):
+    from axe_playwright_python.sync_playwright import Axe
+
+    asked = service.post("/api/audit", {"checkpoint": {"model": "child"}, "policy": "licence"})
+    job = asked.headers["lineage-job"]
+    shown = visit(f"/answer?job={job}", width=390)
+    shown.page.locator("pre").wait_for()
+    assert shown.page.locator("pre").inner_text() == service.get(f"/api/jobs/{job}/report").body.decode()
+    assert shown.page.locator(".formats a").all_inner_texts() == ["audit --json", "txt", "sarif"]
+    assert shown.page.locator("iframe").count() == 0
+    assert shown.page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert Axe().run(shown.page).response["violations"] == []
+    assert (shown.said, shown.asked) == ([], [])
+
+
 def test_weights_are_looked_at_and_never_sent(visit: Visit, service: Served):
     shown = visit("/")
     for name, place in (("weights.safetensors", "#preview"), ("junk.bin", ".note.bad")):

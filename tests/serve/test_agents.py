@@ -84,6 +84,12 @@ def test_over_http_one_may_ask_or_is_refused(start):
     assert served.post("/mcp", body, role="ask", **accept).status == 200
 
 
+def test_there_is_no_stream_to_wait_at(served: Served):
+    said = served.get("/mcp", Accept="text/event-stream")
+    check("error.json", said.json)
+    assert (said.status, said.json["message"]) == (405, "this path takes POST alone")
+
+
 @pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.kind)
 def test_a_result_is_typed(desk: Desk, tool):
     async def schema() -> Any:

@@ -89,6 +89,70 @@ def test_every_format_of_graphs_and_reports(served: Served):
     assert served.get(f"/api/jobs/{pair}/report?format=cdx.json").status == 400
 
 
+def test_audits_and_claims_are_read_as_the_commands_give_them(served: Served, desk: Desk):
+    child = desk.folder / "models" / "child"
+    audited = served.post("/api/audit", {"checkpoint": {"path": "child"}, "policy": "from-scratch"})
+    claims = "---\nbase_model: base\n---\n"
+    verified = served.post("/api/verify", {"checkpoint": {"path": "child"}, "claims": claims})
+    audit = api.audit(child, "from-scratch", desk.index, reference=False)
+    (desk.folder / "README.md").write_text(claims)
+    claimed = api.verify(child, desk.folder / "README.md", desk.index, reference=False)
+    expected = [
+        (audited, report.audit.audit_screen(audit), report.sarif.audit_log(audit, "child")),
+        (verified, report.claims.verification_screen(claimed), report.sarif.claims_log(claimed, "README.md")),
+    ]
+    for said, screen, log in expected:
+        assert said.status == 200, said.body
+        reports = served.get(f"/api/jobs/{said.headers['lineage-job']}").json["links"]["report"]
+        text, sarif = served.get(reports), served.get(f"{reports}?format=sarif")
+        assert text.body.decode() == screen
+        assert text.headers["content-type"] == "text/plain; charset=utf-8"
+        assert json.loads(sarif.body) == json.loads(log)
+        assert sarif.headers["content-type"] == "application/sarif+json"
+        refused = served.get(f"{reports}?format=html")
+        assert (refused.status, refused.json["error"]) == (400, "unknown-format")
+
+
+def test_an_answer_is_read_as_the_command_prints_it(served: Served, desk: Desk):
+    job = served.post("/api/whois", {"checkpoint": {"path": "child"}}).headers["lineage-job"]
+    expected = report.terminal.whois_screen(api.whois(desk.folder / "models" / "child", desk.index, reference=False))
+    assert served.get(f"/api/jobs/{job}/report?format=txt").body.decode() == expected
+
+
+def test_what_is_no_merge_has_no_recipe(served: Served, desk: Desk):
+    job = served.post("/api/decompose", {"checkpoint": {"path": "child"}}).headers["lineage-job"]
+    text, recipe = (served.get(f"/api/jobs/{job}/report?format={one}") for one in ("txt", "yaml"))
+    assert text.status == 200
+    assert text.body.decode().startswith("child")
+    assert (recipe.status, recipe.json["message"]) == (404, "this answer has no yaml: no merge was found")
+
+
+def test_every_answer_names_the_index(served: Served, desk: Desk):
+    index_id = api.index_id(desk.index, reference=False)
+    accepted = served.post("/api/whois?wait=0", desk.sketch).headers["lineage-job"]
+    served.get(f"/api/jobs/{accepted}/events")  # to its end
+    paths = ["/", "/readyz", "/nothing", "/api/models", "/api/model?model=nova", "/api/openapi.json", "/metrics"]
+    paths += [f"/api/jobs/{accepted}{part}" for part in ("", "/result", "/events", "/report")]
+    assert {path: served.get(path).headers.get("lineage-index") for path in paths} == dict.fromkeys(paths, index_id)
+    refused = served.post("/api/whois", b"PK\x03\x04 junk")
+    assert (refused.status, refused.headers["lineage-index"]) == (422, index_id)
+    assert "lineage-index" not in served.get("/healthz").headers
+
+
+def test_what_is_wrong_with_the_index_is_said_without_a_name_for_it(start, desk: Desk, tmp_path):
+    index = tmp_path / "index"
+    assert [done.event for done in api.ingest([desk.folder / "models" / "base"], index)] == ["ingested"]
+    served = start(index=index)
+    (index / "lineage.sqlite").write_bytes(b"damaged" * 1000)
+    for path in ("/readyz", "/api/models", "/nothing"):
+        said = served.get(path)
+        check("error.json", said.json)
+        assert said.status in (404, 422, 503)
+        assert str(tmp_path) not in said.json["message"]
+        assert "lineage-index" not in said.headers
+    assert served.get("/healthz").status == 200
+
+
 def test_a_graph_is_worked_out_once(start, monkeypatch):
     served = start()
     first = served.get("/api/graph?model=base")
@@ -129,6 +193,10 @@ REFUSED = {
     "NUL": ("POST", "/api/whois", {"checkpoint": {"path": "child\x00"}}, 404, "unknown-path"),
     "hub": ("POST", "/api/whois", {"checkpoint": {"address": "hf:org/name"}}, 403, "no-hub"),
     "web": ("POST", "/api/whois", {"checkpoint": {"address": "http://127.0.0.1/x"}}, 400, "bad-request"),
+    "a model to add": ("POST", "/api/ingest", {"checkpoints": [{"model": "base"}]}, 400, "bad-request"),
+    "one name for two": (
+        "POST", "/api/ingest", {"checkpoints": [{"path": "base"}, {"path": "child"}], "name": "x"}, 400, "bad-request",
+    ),
     "damaged card": (
         "POST", "/api/verify", {"checkpoint": {"model": "base"}, "claims": "x = [", "claims_format": "toml"},
         422, "unreadable",
@@ -139,7 +207,7 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED, ids=str)
 def test_what_is_refused_has_one_shape(served: Served, desk: Desk, case: str):
     method, path, body, status, word = REFUSED[case]
-    said = served.ask(method, path, body)
+    said = served.ask(method, path, body, role="ingest")
     check("error.json", said.json)
     assert (said.status, said.json["status"], said.json["error"]) == (status, status, word)
     assert said.json["request"] == said.headers["lineage-request"]

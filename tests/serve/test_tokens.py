@@ -31,8 +31,9 @@ def test_no_route_answers_more_than_its_role(start):
 
 def test_without_a_token_one_may_ask_on_the_loopback_and_never_add(served: Served):
     assert served.get("/api/models").status == 200
-    assert served.post("/api/ingest", {"checkpoints": [{"path": "child"}]}).status == 403
-    assert served.get("/metrics").status == 403
+    for said in (served.post("/api/ingest", {"checkpoints": [{"path": "child"}]}), served.get("/metrics")):
+        assert (said.status, said.headers["www-authenticate"]) == (401, "Bearer")
+        assert "needs a token of the role" in said.json["message"]
 
 
 @pytest.mark.parametrize("header", ["Bearer nope", "Basic YTpi", "Bearer", "nope", "Bearer é"])

@@ -11,7 +11,6 @@ from lineage.report.text.inherited import named
 from lineage.report.words import texts
 from lineage.types import Comparison, ComponentFinding, Direction, Place, Relation, Relative, Verdict, Whois
 from lineage.types.facts import Fact
-from lineage.types.facts.disguises import Beneath
 from lineage.types.facts.exclusions import AdapterPart
 from lineage.types.facts.handed_over import OwnWeightsUnseen, WeightsUnseen
 
@@ -326,5 +325,9 @@ def _models(number: int) -> str:
 def _word(relation: Relation, basis: Sequence[Fact]) -> str:
     """The relation, and of what is in disguise the one beneath it."""
     word = phrase(relation, None, bare=True)
+    if relation != "disguised":
+        return word
+    from lineage.types.facts.disguises import Beneath
+
     beneath = next((fact.relation for fact in basis if isinstance(fact, Beneath)), None)
-    return word if beneath is None or relation != "disguised" else f"{word}, {phrase(beneath, None, bare=True)} beneath"
+    return word if beneath is None else f"{word}, {phrase(beneath, None, bare=True)} beneath"

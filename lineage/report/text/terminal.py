@@ -16,7 +16,6 @@ from lineage.report.figures import (
     score,
     score_figure,
 )
-from lineage.report.text.adapters import adapter_lines, searched
 from lineage.report.text.canvas import JOINT, Canvas
 from lineage.report.text.inherited import named, share_words
 from lineage.report.text.places import (
@@ -68,8 +67,11 @@ def whois_screen(answer: Whois, width: int = 100, colour: bool = False) -> str:
     canvas.pair(plain(sketch.name), headline(answer).text, _STYLES[answer.verdict])
     handed_over_lines(canvas, answer.handed_over)
     canvas.table([_placed_row(answer, *placed) for placed in answer.components], right=(1,))
-    for line in () if answer.adapted is None else adapter_lines(answer, answer.adapted):
-        canvas.line(line, indent=2)
+    if answer.adapted is not None:
+        from lineage.report.text.adapters import adapter_lines
+
+        for line in adapter_lines(answer, answer.adapted):
+            canvas.line(line, indent=2)
     for parent in answer.place.parents:
         compared = comparison_of(answer, parent.model)
         if compared is not None:
@@ -249,6 +251,8 @@ def _limits(answer: Whois) -> str:
     limits = answer.limits
     models = f"{limits.models_searched:,} model{'' if limits.models_searched == 1 else 's'}"
     if answer.adapted is not None:
+        from lineage.report.text.adapters import searched  # a model does not wait for the words of adapters
+
         models = searched(answer.adapted, limits.models_searched)
     reach = f"; would have seen r >= {limits.min_detectable_r:.2f}" if limits.min_detectable_r is not None else ""
     return f"searched: {models} (index {limits.index_id}), p corrected for all of them{reach}"

@@ -1,12 +1,17 @@
-"""What a report says of a fact: one text an id, in each language."""
+"""What a report says of a fact: one text an id, in each language.
+
+The texts of a subject of facts (`lineage.types.facts`) are in a module of its name, which is loaded when something in
+it is said for the first time; those of policies and claims are beside them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from functools import cache
 from importlib import import_module
 from typing import Any, Literal
 
+from lineage.types import facts
 from lineage.types.facts import Fact
 
 Language = Literal["en", "ko"]
@@ -20,22 +25,23 @@ BARE = frozenset({"named-in", "stated", "encoding", "few-bits"})
 
 def all_texts(language: Language) -> Texts:
     """Every text of a language, by the id of its fact."""
-    return {**_table(language), **_table(f"policy_{language}")}
+    return {id_: said for subject in (*facts.SUBJECTS, None) for id_, said in _table(language, subject).items()}
 
 
-@lru_cache(maxsize=2 * len(LANGUAGES))
-def _table(name: str) -> Texts:
-    """A table, loaded when something in it is said for the first time: an answer is in one language."""
+@cache
+def _table(language: Language, subject: str | None) -> Texts:
+    """The texts of a subject, or of policies and claims."""
+    name = f"policy_{language}" if subject is None else f"{language}.{subject}"
     found: Texts = import_module(f"{__name__}.{name}").TEXTS
     return found
 
 
 def text(fact: Fact, language: Language = "en") -> str:
     """The sentence, or the part of one, that says `fact`."""
-    answers = _table(language)
-    return (answers[fact.id] if fact.id in answers else _table(f"policy_{language}")[fact.id])(fact)
+    home, _, subject = type(fact).__module__.rpartition(".")
+    return _table(language, subject if home == facts.__name__ else None)[fact.id](fact)
 
 
-def texts(facts: Iterable[Fact], language: Language = "en") -> list[str]:
+def texts(several: Iterable[Fact], language: Language = "en") -> list[str]:
     """What is said of each of several facts."""
-    return [text(fact, language) for fact in facts]
+    return [text(fact, language) for fact in several]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lineage.report.figures import correlation, p_value, percent, score
-from lineage.report.words import en
+from lineage.report.words import text
 from lineage.report.words.templates import filled, words_of
 from lineage.types import Certainty
 from lineage.types.facts_claims import CountFar, Descends, FromAncestor, NoTrace, OtherRelation, PartsInherited
@@ -145,7 +145,7 @@ TEXTS: dict[str, Callable[[Any], str]] = {
     "descends": _directed,
     "same-weights": lambda _: "its weights are the same",
     "base-descends": lambda f: (
-        f"the weights point the other way: it is {f.relation} from this model ({en.TEXTS[f.because.id](f.because)})"
+        f"the weights point the other way: it is {f.relation} from this model ({text(f.because)})"
     ),
     "little-compared": lambda _: "too little could be compared",
     "no-line-measured": lambda f: f"the two are {f.verdict}, but no line of descent from it was measured",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lineage.report.figures import correlation, p_value, percent, score
-from lineage.report.words import ko, rules_ko
+from lineage.report.words import rules_ko, text
 from lineage.report.words.templates import filled
 from lineage.types import Certainty, Relation, Verdict
 from lineage.types.facts_claims import CountFar, Descends, FromAncestor, NoTrace, OtherRelation, PartsInherited
@@ -196,7 +196,7 @@ TEXTS: dict[str, Callable[[Any], str]] = {
     "same-weights": lambda _: "가중치가 서로 같습니다.",
     "base-descends": lambda f: (
         f"가중치로 보면 반대입니다. 그 모델이 이 모델에서 만들어졌습니다({_RELATIONS[f.relation]}, 근거:"
-        f" {ko.TEXTS[f.because.id](f.because)})."
+        f" {text(f.because, 'ko')})."
     ),
     "little-compared": lambda _: "견줄 수 있는 것이 너무 적었습니다.",
     "no-line-measured": lambda f: (

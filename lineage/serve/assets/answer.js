@@ -1,27 +1,40 @@
 // One job: how far it is, then its report as it is handed on.
 
-import { asked, main, make, plain, read, say } from "./app.js";
+import { asked, call, main, make, plain, read, say, trying } from "./app.js";
 
-const FORMATS = ["json", "svg", "csv", "graphml", "cdx.json", "spdx.json", "prov.json", "intoto.json", "card.yaml"];
-const PAIR_FORMATS = ["json", "svg", "csv", "graphml"];
+const PAGE = document.documentElement.lang === "ko" ? "ko.html" : "html";
+const PAIR = ["txt", "json", "svg", "csv", "graphml"];
+const UPWARD = ["cdx.json", "spdx.json", "prov.json", "intoto.json", "card.yaml"];
+/** Of each kind of job the formats that are linked, and the one that is shown. */
+const REPORTS = {
+  whois: [[...PAIR, ...UPWARD], PAGE], compare: [PAIR, PAGE],
+  audit: [["txt", "sarif"], "txt"], verify: [["txt", "sarif"], "txt"], decompose: [["txt"], "txt"],
+};
 
-const report = (job) => {
-  const page = document.documentElement.lang === "ko" ? "ko.html" : "html";
-  const link = (format) => `/api/jobs/${job.id}/report?format=${format}`;
-  const frame = make("iframe", { src: link(page), title: say("answer.report") });
+/** A page in a frame as high as it is. */
+const framed = (address) => {
+  const frame = make("iframe", { src: address, title: say("answer.report") });
   frame.addEventListener("load", () => {
     const inside = frame.contentDocument;
     const fit = () => { frame.style.height = `${inside.documentElement.scrollHeight + 8}px`; };
     new ResizeObserver(fit).observe(inside.body);
     fit();
   });
-  const formats = (job.kind === "compare" ? PAIR_FORMATS : FORMATS).map((format) => make("li", {}, make("a", { href: link(format) }, format)));
-  formats.unshift(make("li", {}, make("a", { href: job.links.result }, `${job.kind} --json`)));
+  return frame;
+};
+
+const printed = async (address) => make("pre", { tabindex: "0" }, await (await call(address)).text());
+
+const report = async (job) => {
+  const [formats, page] = REPORTS[job.kind] || [[], null];
+  const link = (format) => `${job.links.report}?format=${format}`;
+  const items = formats.map((format) => make("li", {}, make("a", { href: link(format) }, format)));
+  items.unshift(make("li", {}, make("a", { href: job.links.result }, `${job.kind} --json`)));
   main.append(
-    make("p", {}, make("a", { href: link(page) }, say("answer.alone")), " · ", say("answer.link")),
+    page ? make("p", {}, make("a", { href: link(page) }, say("answer.alone")), " · ", say("answer.link")) : "",
     make("p", { id: "formats-title" }, say("answer.formats")),
-    make("ul", { class: "formats", "aria-labelledby": "formats-title" }, formats),
-    frame,
+    make("ul", { class: "formats", "aria-labelledby": "formats-title" }, items),
+    page === "txt" ? await printed(link(page)) : page ? framed(link(page)) : "",
   );
 };
 
@@ -33,7 +46,7 @@ export const show = async () => {
     if (state.state === "done" || state.state === "failed") {
       line.remove();
       bar.remove();
-      if (state.state === "done") { report(state); return true; }
+      if (state.state === "done") { trying(() => report(state))(); return true; }
       main.append(make("p", { class: "note bad", role: "alert" }, say("answer.failed", { message: plain(state.error.message) })));
       return true;
     }

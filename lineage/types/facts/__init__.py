@@ -1,10 +1,24 @@
-"""Facts by subject: what the rooms found, as an id and figures. The sentence about one is made in report.words."""
+"""Facts by subject: what the rooms found, as an id and figures. The sentence about one is made in report.words.
 
-from lineage.types.facts import changes, cues, descent, disguises, handed_over, limits, schemes, witnesses
+A subject is loaded by whoever makes one of its facts: an answer has few of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+
 from lineage.types.facts.base import KINDS, Fact
-from lineage.types.facts.exclusions import Exclusion
 
-__all__ = [
-    "KINDS", "Exclusion", "Fact", "changes", "cues", "descent", "disguises", "handed_over", "limits", "schemes",
-    "witnesses",
-]  # fmt: skip
+SUBJECTS = (
+    "changes", "cues", "descent", "disguises", "exclusions", "handed_over", "limits", "schemes", "witnesses",
+)  # fmt: skip
+
+__all__ = ["SUBJECTS", "Fact", "kinds"]
+
+
+def kinds() -> Mapping[str, type[Fact]]:
+    """Every kind of fact of these subjects, and of others that were imported, by its id."""
+    for subject in SUBJECTS:
+        import_module(f"{__name__}.{subject}")
+    return KINDS

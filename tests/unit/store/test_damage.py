@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sqlite3
+import threading
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from lineage.errors import LineageError, Malformed, StoreError
 from lineage.store import SqliteIndex, examine, keep_graph, kept_graph, rebuild
+from lineage.store.database import require_files
 from lineage.types import Edge, Lineage, Node
 from lineage.types.facts.descent import NamedIn
 from tests.small_models import sketched, trained
@@ -300,6 +302,26 @@ def test_a_kept_graph_that_is_damaged_is_passed_over_and_told(folder, change):
     assert (finding.is_damage, finding.where) == (False, str(place))
     rebuild(folder, VERSION)
     assert not place.exists()
+
+
+def test_a_log_that_comes_and_goes_beside_a_reader_is_no_damage(folder):
+    """SQLite takes the log away with the last connection: many readers at a time saw it there, and then gone."""
+    log = folder / "lineage.sqlite-wal"
+    over = threading.Event()
+
+    def come_and_go():
+        while not over.is_set():
+            log.touch()
+            log.unlink()
+
+    beside = threading.Thread(target=come_and_go)
+    beside.start()
+    try:
+        for _ in range(3000):
+            require_files(folder)
+    finally:
+        over.set()
+        beside.join()
 
 
 def test_a_reader_of_bad_rows_is_told_in_one_line(folder):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lineage.sketch import asked_codes, write_sketch
-from lineage.store import SketchFolder, SqliteIndex, folder
+from lineage.store import SketchFolder, SqliteIndex, folder, kept_sketches
 from lineage.store.overview import SUFFIX, kept_overview
 from tests.small_models import sketched, trained
 
@@ -32,10 +32,11 @@ def cache(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the sketch files that were decoded."""
+    """Names of the sketch files that were decoded, of which none is kept from one question to the next."""
     made: list[str] = []
-    read = folder.read_sketch
-    monkeypatch.setattr(folder, "read_sketch", lambda path: made.append(Path(path).name) or read(path))
+    monkeypatch.setattr(folder, "kept_sketches", kept_sketches.KeptSketches(0))
+    read = kept_sketches.read_sketch
+    monkeypatch.setattr(kept_sketches, "read_sketch", lambda path: made.append(Path(path).name) or read(path))
     return made
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lineage.report.figures import p_value
-from lineage.types.facts.witnesses import TokenizerStanding
-from lineage.types.settings import ConfiguredPart
-from lineage.types.tokenizers import TokenizerBasis
+
+if TYPE_CHECKING:
+    from lineage.types.facts.witnesses import TokenizerStanding
+    from lineage.types.settings import ConfiguredPart
+    from lineage.types.tokenizers import TokenizerBasis
 
 _STANDS: Mapping[TokenizerStanding, str] = {
     "reordered": "related to {}: the same tokens in another order; which came first is open",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lineage.report.figures import p_value
-from lineage.types.facts.witnesses import TokenizerStanding
-from lineage.types.settings import ConfiguredPart
-from lineage.types.tokenizers import TokenizerBasis, TokenKind
+
+if TYPE_CHECKING:
+    from lineage.types.facts.witnesses import TokenizerStanding
+    from lineage.types.settings import ConfiguredPart
+    from lineage.types.tokenizers import TokenizerBasis, TokenKind
 
 _STANDS: Mapping[TokenizerStanding, str] = {
     "reordered": "{} 토크나이저와 연관 있음: 같은 토큰이 다른 순서로 있으며, 어느 쪽이 먼저인지는 정해지지 않음",

@@ -1,0 +1,60 @@
+"""Sketches that were read, kept for the next question for as long as their files are as they were.
+
+What is worked out of a tensor is remembered with it (`lineage.match.cache`), so that whoever answers one question after
+another neither decodes a model again nor learns again what it looks like.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from pathlib import Path
+from threading import Lock
+
+from lineage.sketch import read_sketch
+from lineage.types import CheckpointSketch
+
+MOST_BYTES = 64 << 20  # of files; in memory, with what is remembered of them, they take up to ten times as much
+
+_Seal = tuple[int, int, int]
+
+
+class KeptSketches:
+    """The sketches that were asked for last, of files of `most_bytes` together; for any number of threads."""
+
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._most = most_bytes
+        self._held: OrderedDict[Path, tuple[_Seal, CheckpointSketch]] = OrderedDict()
+        self._bytes = 0
+        self._changing = Lock()
+
+    def read(self, path: Path) -> CheckpointSketch:
+        """As `read_sketch`, of a file that nobody changes in place. Raises Malformed, SketchMismatch, OSError."""
+        seal = _seal(path.stat())
+        with self._changing:
+            held = self._held.get(path)
+            if held is not None and held[0] == seal:
+                self._held.move_to_end(path)
+                return held[1]
+        sketch = read_sketch(path)
+        with self._changing:
+            self._forget(path)
+            self._held[path] = seal, sketch
+            self._bytes += seal[0]
+            while self._bytes > self._most:
+                self._forget(next(iter(self._held)))
+        return sketch
+
+    def _forget(self, path: Path) -> None:
+        if path in self._held:
+            (size, _, _), _ = self._held.pop(path)
+            self._bytes -= size
+
+
+def _seal(about: os.stat_result) -> _Seal:
+    """What changes with a file: its size, its time, which file it is."""
+    return about.st_size, about.st_mtime_ns, about.st_ino
+
+
+kept_sketches = KeptSketches()
+"""Those of this process."""
