@@ -203,8 +203,8 @@ class SqliteIndex:
                 batch = wanted[start : start + _BATCH]
                 marks = ",".join("?" * len(batch))
                 for column in ("digest", "band_digest"):
-                    query = (
-                        f"select t.{column}, t.model, t.name from tensors t join models m on m.id = t.model"  # noqa: S608 - two fixed words and marks
+                    query = (  # by the index of digests: a plain join may go through all tensors of all models
+                        f"select t.{column}, t.model, t.name from tensors t cross join models m on m.id = t.model"  # noqa: S608 - two fixed words and marks
                         f" where t.{column} in ({marks}) and m.family = ?"
                     )
                     for digest, model, name in self.db.execute(query, [*batch, FAMILY]):

@@ -47,6 +47,18 @@ def test_another_name_or_path_of_the_same_content_becomes_an_alias(index):
     assert index.find("copy").id == ONE.id
 
 
+def test_equal_tensors_are_found_without_a_look_at_every_model(index):
+    index.add(ONE, VERSION)
+    asked: list[str] = []
+    index.db.conn.set_trace_callback(asked.append)
+    index.same_digests([tensor.digest for tensor in ONE.tensors])
+    index.db.conn.set_trace_callback(None)
+    assert len(asked) == 2
+    for query in asked:
+        first, *_ = index.db.execute(f"explain query plan {query}")
+        assert "idx_tensors_" in first[-1]
+
+
 def test_a_lost_sketch_file_is_written_again_by_the_next_ingest(index):
     index.add(ONE, VERSION)
     index.sketch_file(ONE.id).unlink()
