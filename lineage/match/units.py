@@ -15,7 +15,7 @@ from lineage.sketch.projection import constant_unit
 from lineage.sketch.stacks import by_kind
 from lineage.types import CheckpointSketch, TensorSketch, Units
 
-_KEPT = 4096  # axes of tensors: both axes of several models, some ten KB each
+_KEPT = 8192  # axes of tensors: both axes of a dozen models, some ten KB each
 _TOGETHER = 16  # axes worked on at once: they stay in the processor's cache
 
 Axis = tuple[TensorSketch, int]
