@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
-import networkx as nx
-
 from lineage.ancestry.geometry import Cohort
+from lineage.ancestry.links import Lines
 from lineage.ancestry.merge.collinear import SUMS, stand_ins
 from lineage.ancestry.merge.great_circles import lies_on_circle
 from lineage.ancestry.merge.mixture import COPY, Mixture
@@ -117,9 +116,9 @@ def _trimmed(around: Neighbours, traces: Traces, child: int, aside: Collection[i
     return min(alike, key=lambda one: (len(one.parents), one.residual), default=None)
 
 
-def closes_circle(lines: nx.DiGraph[int], child: int, parents: Sequence[int]) -> bool:
+def closes_circle(lines: Lines[int], child: int, parents: Sequence[int]) -> bool:
     """Whether arcs from `parents` to `child` would make a model of `lines` its own ancestor."""
-    return child in lines and any(p in lines and nx.has_path(lines, child, p) for p in parents)
+    return child in lines and any(p in lines and (p == child or p in lines.beyond(child)) for p in parents)
 
 
 def _without_circles(around: Neighbours, found: dict[int, Mixture]) -> dict[int, Mixture]:
@@ -128,12 +127,12 @@ def _without_circles(around: Neighbours, found: dict[int, Mixture]) -> dict[int,
     A base is a mixture of its merge and of that one's parents, exactly so: of two such mixtures the one stays that
     leaves less, and of two as good the one whose parents' differences to the base stand farther apart.
     """
-    lines: nx.DiGraph[int] = nx.DiGraph()
+    lines = Lines[int]()
     kept = {}
     for child, one in sorted(found.items(), key=lambda item: _doubt(around, item[1])):
         if closes_circle(lines, child, one.parents):
             continue
-        lines.add_edges_from((parent, child) for parent in one.parents)
+        lines.add((parent, child) for parent in one.parents)
         kept[child] = one
     return kept
 

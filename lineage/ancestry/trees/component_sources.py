@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-import networkx as nx
 import numpy as np
 
+from lineage.ancestry.links import Lines
 from lineage.ancestry.pair.cues import experts
 from lineage.ancestry.pair.relations import is_significant
 from lineage.ancestry.trees.expert_sources import expert_sources
@@ -35,12 +35,12 @@ def other_sources(search: Search, tree: Tree) -> Sources:
     missing = search.field.missing.keys()
     above = {child: [arc.parent] for child, arc in tree.items() if not {child, arc.parent} & missing}
     above |= {child: list(parents) for child, parents in search.merged.items()}
-    lines: nx.DiGraph[int] = nx.DiGraph((parent, child) for child, parents in above.items() for parent in parents)
+    lines = Lines((parent, child) for child, parents in above.items() for parent in parents)
     found: dict[int, dict[int, list[ComponentFinding]]] = defaultdict(lambda: defaultdict(list))
     for child, parents in sorted(above.items()):
         if not search.field.is_open([child]):
             continue
-        below = {child, *nx.descendants(lines, child)} - _taken_out(child, lines, search.field.pairs)
+        below = {child, *lines.beyond(child)} - _taken_out(child, lines, search.field.pairs)
         for finding in _unexplained(search.field.pairs, child, parents):
             source = _source(search, child, finding.name, below)
             if source is not None:
@@ -62,10 +62,10 @@ def part_edges(sources: Sources, pairs: Pairs) -> Iterator[Edge]:
             yield _edge(pairs, child, source, findings)
 
 
-def _taken_out(model: int, lines: nx.DiGraph[int], pairs: Pairs) -> set[int]:
+def _taken_out(model: int, lines: Lines[int], pairs: Pairs) -> set[int]:
     """Children that hold a part of the model's components and have no children of their own."""
     own = pairs.components(model)
-    return {child for child in lines[model] if not lines[child] and pairs.components(child) < own}
+    return {child for child in lines.after(model) if not lines.after(child) and pairs.components(child) < own}
 
 
 def _unexplained(pairs: Pairs, child: int, parents: Sequence[int]) -> list[ComponentFinding]:

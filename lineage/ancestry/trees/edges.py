@@ -8,8 +8,7 @@ from dataclasses import replace
 from hashlib import blake2b
 from statistics import median
 
-import networkx as nx
-
+from lineage.ancestry.links import Lines
 from lineage.ancestry.merge.mixtures import Mixture
 from lineage.ancestry.pair.relations import FINE_TUNED_R
 from lineage.ancestry.trees.arcs import Arc
@@ -64,8 +63,8 @@ def measured_edges(search: Search) -> Iterator[Edge]:
 
 def _below(first: frozenset[int], chosen: Tree) -> set[int]:
     """Nodes that descend from an initialisation which is in the index."""
-    tree: nx.DiGraph[int] = nx.DiGraph((arc.parent, arc.child) for arc in chosen.values())
-    return {node for start in first if start in tree for node in nx.descendants(tree, start)}
+    tree = Lines((arc.parent, arc.child) for arc in chosen.values())
+    return {node for start in first if start in tree for node in tree.beyond(start)}
 
 
 def _word(arc: Arc, field: Field) -> Relation:

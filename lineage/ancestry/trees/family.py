@@ -6,10 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 
-import networkx as nx
 import numpy as np
 
 from lineage.ancestry.geometry import Points
+from lineage.ancestry.links import Lines
 from lineage.ancestry.trees.arcs import STRANGE, Arc, within
 from lineage.ancestry.trees.graph_state import Field
 from lineage.ancestry.trees.prices import Prices, Tree
@@ -201,8 +201,12 @@ class Family:
 
     def _circling(self, tree: Tree) -> set[tuple[int, int]]:
         """Tree arcs without which merges close no circle: the dearest of each circle."""
-        lines: nx.DiGraph[int] = nx.DiGraph((arc.parent, arc.child) for arc in tree.values())
-        lines.add_edges_from((parent, child) for child, parents in self._merged.items() for parent in parents)
+        arcs = [*_ends(tree), *((parent, child) for child, parents in self._merged.items() for parent in parents)]
+        if not Lines(arcs).is_circular():
+            return set()
+        import networkx as nx  # most trees do not wait for it
+
+        lines: nx.DiGraph[int] = nx.DiGraph(arcs)
         found: set[tuple[int, int]] = set()
         for knot in [knot for knot in nx.strongly_connected_components(lines) if len(knot) > 1]:
             tangle: nx.DiGraph[int] = nx.DiGraph(lines.subgraph(knot))

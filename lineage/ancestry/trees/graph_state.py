@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 
-import networkx as nx
 import numpy as np
 
 from lineage.ancestry.geometry import FLOOR, Cohort, cohorts, held_share
+from lineage.ancestry.links import joined
 from lineage.ancestry.trees.arcs import STRANGE
 from lineage.ancestry.trees.disguised_networks import in_disguise
 from lineage.ancestry.trees.heads_movement import held_by_heads
@@ -136,6 +136,6 @@ class Field:
 
 def _near_each_other(cohort: Cohort) -> list[Cohort]:
     """The members of one structure in groups, between which nothing but parts can be common."""
-    near: nx.Graph[int] = nx.from_numpy_array(cohort.distances() < STRANGE)
-    groups = sorted(sorted(group) for group in nx.connected_components(near))
+    near = np.argwhere(cohort.distances() < STRANGE).tolist()
+    groups = sorted(sorted(group) for group in joined(((i, j) for i, j in near), range(len(cohort.members))))
     return [cohort.among([cohort.members[i] for i in group]) for group in groups] if len(groups) > 1 else [cohort]

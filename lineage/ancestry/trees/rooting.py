@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
-import networkx as nx
-
+from lineage.ancestry.links import joined, outward
 from lineage.ancestry.pair.direction import leaning
 from lineage.ancestry.trees.arcs import Arc
 from lineage.ancestry.trees.graph_state import Field
@@ -30,42 +29,40 @@ def rerooted(
     direction. Every arc must have been compared. Merges (`merged`) are where a tree begins, and `begun` are pairs of a
     base and what was trained from it.
     """
-    joined: nx.Graph[int] = nx.Graph((arc.parent, arc.child) for arc in tree.values())
     found: dict[int, Arc] = {}
-    for nodes in nx.connected_components(joined):
+    for nodes in joined((arc.parent, arc.child) for arc in tree.values()):
         arcs = {child: tree[child] for child in sorted(nodes & tree.keys())}
         known = nodes & (field.first | {*merged} | field.missing.keys())
-        found |= (
-            arcs if known or not field.are_new(nodes) else dict(_oriented(joined.subgraph(nodes), arcs, field, begun))
-        )
+        found |= arcs if known or not field.are_new(nodes) else dict(_oriented(nodes, arcs, field, begun))
     return found
 
 
 def _oriented(
-    tree: nx.Graph[int], arcs: Mapping[int, Arc], field: Field, begun: Collection[tuple[int, int]]
+    nodes: Collection[int], arcs: Mapping[int, Arc], field: Field, begun: Collection[tuple[int, int]]
 ) -> Iterator[tuple[int, Arc]]:
+    lines = [(arc.parent, arc.child) for arc in arcs.values()]
     costs = {frozenset((arc.parent, arc.child)): arc.cost for arc in arcs.values()}
-    weights = _log_weights(tree, field, begun)
+    weights = _log_weights(outward(lines, min(nodes)), field, begun)
     root = max(sorted(weights), key=lambda node: weights[node])
-    for parent, child in nx.bfs_edges(tree, root, sort_neighbors=sorted):
+    for parent, child in outward(lines, root):
         yield child, Arc(parent, child, costs[frozenset((parent, child))])
 
 
-def _log_weights(tree: nx.Graph[int], field: Field, begun: Collection[tuple[int, int]]) -> dict[int, float]:
-    """Logarithm of the weight of each node as the root."""
-    start = min(tree)
-    order = list(nx.dfs_preorder_nodes(tree, start))
-    above = {child: parent for parent, child in nx.dfs_edges(tree, start)}
-    size = dict.fromkeys(tree, 1)
-    for node in reversed(order[1:]):
-        size[above[node]] += size[node]
-    weight = {start: 0.0}
-    for node in order[1:]:
+def _log_weights(
+    lines: Sequence[tuple[int, int]], field: Field, begun: Collection[tuple[int, int]]
+) -> dict[int, float]:
+    """Logarithm of the weight of each node as the root; `lines` lead outward from one of them."""
+    above = {node: nearer for nearer, node in lines}
+    size = dict.fromkeys([lines[0][0], *above], 1)
+    for nearer, node in reversed(lines):
+        size[nearer] += size[node]
+    weight = {lines[0][0]: 0.0}
+    for node, nearer in above.items():
         # The root moves over one edge: the subtree of one end grows to what the other leaves, and the edge turns.
-        orders = math.log(size[node] / (len(tree) - size[node]))
-        odds = _log_odds(node, above[node], field)
-        odds += _BEGUN * (((above[node], node) in begun) - ((node, above[node]) in begun))
-        weight[node] = weight[above[node]] + orders - odds
+        orders = math.log(size[node] / (len(size) - size[node]))
+        odds = _log_odds(node, nearer, field)
+        odds += _BEGUN * (((nearer, node) in begun) - ((node, nearer) in begun))
+        weight[node] = weight[nearer] + orders - odds
     return weight
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-import networkx as nx
 import numpy as np
 
 from lineage.ancestry.geometry import Cohort
+from lineage.ancestry.links import Lines, joined
 from lineage.ancestry.merge.mixtures import Mixture, closes_circle, find_mixtures
 from lineage.ancestry.merge.passthrough import find_stacks
 from lineage.ancestry.trees.arcs import STRANGE, Arc, strangers
@@ -117,7 +117,7 @@ class Search:
         found = [(child, one.renumbered(sources)) for child, one in find_stacks(self.field.sketches).items()]
         for cohort, summed in zip(self.field.grouped, self._sums(), strict=True):
             found += [(cohort.members[child], one.renumbered(cohort.members)) for child, one in summed.items()]
-        lines: nx.DiGraph[int] = nx.DiGraph()
+        lines = Lines[int]()
         kept: dict[int, Mixture] = {}
         for child, one in found:
             circular = closes_circle(lines, child, one.parents)
@@ -128,7 +128,7 @@ class Search:
                 and all(self.field.keeps_roundings(parent, child) for parent in one.parents)
                 and self.field.is_open([child, *one.parents])
             ):
-                lines.add_edges_from((parent, child) for parent in one.parents)
+                lines.add((parent, child) for parent in one.parents)
                 kept[child] = one
         return kept
 
@@ -167,16 +167,14 @@ class Search:
     def _split(self) -> list[_Members]:
         """The models that a possible descent or a merge joins, group by group: nothing in one tells of another."""
         foreign = [*strangers(self.field.share, self.field.structure, self.field.sketches), *self._met()]
-        joined: nx.Graph[int] = nx.Graph()
-        joined.add_nodes_from(range(len(self.field.sketches)))
+        near = [(arc.parent, arc.child) for arc in foreign]
         for cohort in self.field.grouped:
             members = np.array(cohort.members)
-            near = np.argwhere(np.triu(cohort.distances() < STRANGE, 1))
-            joined.add_edges_from(members[near].tolist())
-        joined.add_edges_from((arc.parent, arc.child) for arc in foreign)
-        joined.add_edges_from((parent, child) for child, parents in self.merged.items() for parent in parents)
-        joined.add_edges_from((p, child) for child, parents in self.field.settled.items() for p in parents or ())
-        groups = sorted(sorted(group) for group in nx.connected_components(joined) if len(group) > 1)
+            both = np.argwhere(np.triu(cohort.distances() < STRANGE, 1))
+            near += [(one, other) for one, other in members[both].tolist()]
+        near += [(parent, child) for child, parents in self.merged.items() for parent in parents]
+        near += [(p, child) for child, parents in self.field.settled.items() for p in parents or ()]
+        groups = sorted(sorted(group) for group in joined(near) if len(group) > 1)
         home = {model: number for number, group in enumerate(groups) for model in group}
         across: dict[int, list[Arc]] = defaultdict(list)
         for arc in foreign:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from statistics import median
 
-import networkx as nx
-
+from lineage.ancestry.links import joined
 from lineage.ancestry.trees.arcs import Arc, partial_correlation
 
 # Children of one parent share what like data taught them: in the calibration half of the trained zoo a partial
@@ -42,7 +41,7 @@ def unobserved(tree: Mapping[int, Arc], closed: Collection[int], correlation: Co
     found = []
     for parent, others in children.items():
         shared = {pair: s for pair in combinations(others, 2) if (s := _shared(parent, *pair, correlation)) is not None}
-        for group in nx.connected_components(nx.Graph(list(shared))):
+        for group in joined(shared):
             least = min(value for pair, value in shared.items() if pair[0] in group)
             found.append(Unobserved(parent, tuple(sorted(group)), least))
     return found
