@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 
-from lineage.match.cache import remembered
 from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.adapters import kind_of
+from lineage.sketch.remembered import remembered
 from lineage.sketch.search_codes import asked_codes, nearest_stranger, surprise, turned_codes
 from lineage.store import Index
 from lineage.types import CheckpointSketch, Near, SearchCue, TensorSketch

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lineage.anatomy.names import Path, is_number, stack_index, take_apart
-from lineage.match.cache import remembered
+from lineage.sketch.remembered import remembered
 from lineage.types import CheckpointSketch, TensorSketch
 
 EXPERT = "expert-"

@@ -1,37 +1,17 @@
-"""What is computed once of a tensor or a model, and forgotten with it."""
+"""What is computed once of many tensors or models together, and what is kept of the latest."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import wraps
 from threading import Lock
 from typing import Generic, TypeVar
 from weakref import WeakKeyDictionary
 
+from lineage.sketch.remembered import Fact, Whole, remembered
 from lineage.types import CheckpointSketch, TensorSketch
 
-Whole = TypeVar("Whole")
-Fact = TypeVar("Fact")
 Key = TypeVar("Key")
-
-
-def remembered(compute: Callable[[Whole], Fact]) -> Callable[[Whole], Fact]:
-    """Keep what `compute` says of each object for as long as the object lives; the answer must not hold the object.
-
-    For facts that are small beside the object: a graph asks for them in every comparison of a model.
-    """
-    known: WeakKeyDictionary[Whole, Fact] = WeakKeyDictionary()
-
-    @wraps(compute)
-    def recall(of: Whole) -> Fact:
-        try:
-            return known[of]
-        except KeyError:
-            known[of] = found = compute(of)
-            return found
-
-    return recall
 
 
 class Together(Generic[Whole, Fact]):

@@ -18,9 +18,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.match.cache import remembered
 from lineage.match.permutation import permutation_test, standardised
 from lineage.match.tails import log10_normal
+from lineage.sketch.remembered import remembered
 from lineage.sketch.vectors import network_vectors, networks_in
 from lineage.types.neurons import Neurons
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from lineage.match.blocks import EXPERT, expert_of
-from lineage.match.cache import remembered
 from lineage.match.equal_content import hold_the_same
 from lineage.match.expert_numbers import ExpertPlace, in_one_numbering
 from lineage.match.pair_tests import pair_tests
@@ -26,6 +25,7 @@ from lineage.match.row_stacks import Places, at_common_rows, joined_sketch, row_
 from lineage.match.tails import normal_quantile
 from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.adapters import is_adapter
+from lineage.sketch.remembered import remembered
 from lineage.types import Axis, CheckpointSketch, TensorSketch
 
 _KINDS = {"qkv": ("q", "k", "v"), "gate-up": ("gate", "up")}

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.match.blocks import Block
-from lineage.match.cache import remembered
 from lineage.match.depthwise import candidates, kernels
 from lineage.match.experts import facing_experts
 from lineage.match.layers import Facing, facing_layers
@@ -20,6 +19,7 @@ from lineage.match.structure import by_name_or_part, by_shape, orientation
 from lineage.match.tails import normal_quantile
 from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.layouts import correspondence
+from lineage.sketch.remembered import remembered
 from lineage.sketch.vectors import is_searchable, tensor_vectors
 from lineage.types import CheckpointSketch, TensorSketch
 

@@ -12,6 +12,7 @@ import numpy as np
 from blake3 import blake3
 
 from lineage.sketch.identity import DIGEST_BYTES
+from lineage.sketch.remembered import remembered
 from lineage.sketch.tied import facing, without_copies
 from lineage.types import CheckpointSketch, TensorSketch
 
@@ -143,6 +144,7 @@ def _vectors(tensors: Mapping[int, TensorSketch]) -> Counter[str]:
     return Counter(t.band_digest for t in tensors.values() if len(t.shape) < 2)
 
 
+@remembered
 def _sampled_values(tensor: TensorSketch) -> tuple[bytes, bool]:
     """Shape and sampled values of a tensor in the one of its two orientations that sorts first; whether it is turned.
 

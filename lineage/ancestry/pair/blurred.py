@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from lineage.ancestry.pair.first_looks import look
 from lineage.ancestry.pair.lattices import LEAST_SPREAD
 from lineage.ancestry.pair.narrow_types import SIGNIFICANDS, narrow_types, rounded
-from lineage.match.cache import remembered
+from lineage.sketch.remembered import remembered
 from lineage.types import TensorSketch
 from lineage.types.facts.schemes import BlurredLevels
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.ancestry.pair.first_looks import FEW, RUN, look
-from lineage.match.cache import remembered
+from lineage.sketch.remembered import remembered
 from lineage.sketch.stats import GROUP
 from lineage.types import TensorSketch
 from lineage.types.facts.schemes import FewBits, Levels

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from lineage.ancestry.pair.first_looks import look
 from lineage.ancestry.pair.narrow_types import FLOAT32, SIGNIFICANDS, narrow_types, number_spacing
 from lineage.match.axes import facing
-from lineage.match.cache import remembered
 from lineage.match.permutation import unit_rows
 from lineage.match.units import common_index
 from lineage.match.values import common_values
+from lineage.sketch.remembered import remembered
 from lineage.sketch.stacks import in_stacks
 from lineage.types import Direction, TensorSketch
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.ancestry.pair.first_looks import look
-from lineage.match.cache import remembered
+from lineage.sketch.remembered import remembered
 from lineage.types import TensorSketch
 
 SIGNIFICANDS = {"bfloat16": 7, "float16": 10, "float8_e4m3fn": 3, "float8_e5m2": 2}
