@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ _SLACK = 1e-3  # relative: figures are sums in float32 and float64
 _CODE = 127
 _TINY = float(np.finfo(np.float32).tiny)
 
+Floats = NDArray[np.float64]
+
 
 def is_extreme(stats: Stats) -> bool:
     """Whether values of this mean and spread are none that weights have."""
@@ -33,68 +36,77 @@ def is_extreme(stats: Stats) -> bool:
 
 def require_possible(tensors: Sequence[TensorSketch]) -> None:
     """Raise ValueError where no numbers have these figures: spread, sums of powers, sizes of units and of values."""
-    sides = [
-        (tensor, side, units) for tensor in tensors for side, units in enumerate(tensor.units) if units is not None
-    ]
-    scales = dict(zip([(id(t), side) for t, side, _ in sides], _ends([u.scale for _, _, u in sides]), strict=True))
-    if any(least < -_CODE for least, _ in _ends([units.codes for _, _, units in sides])):
-        raise ValueError("units beyond their codes")
-    for tensor, (least, largest) in zip(tensors, _ends([tensor.values for tensor in tensors]), strict=True):
-        _require_possible(tensor, max(-least, largest), [scales.get((id(tensor), side)) for side in (0, 1)])
+    if not tensors:
+        return
+    with np.errstate(over="ignore", invalid="ignore"):  # what is infinite or no number breaks an inequality
+        length = _lengths(tensors)
+        _require_size(tensors, length)
+        _require_sums(tensors, length)
 
 
-def _ends(parts: Sequence[NDArray[Any]]) -> list[tuple[float, float]]:
-    """The least and the largest number of each of some arrays that are not empty, or 0."""
-    if not parts:
-        return []
-    whole = np.concatenate([part.reshape(-1) for part in parts])
-    starts = np.cumsum([0, *(part.size for part in parts[:-1])])
-    least, largest = (one.reduceat(whole, starts).tolist() for one in (np.minimum, np.maximum))
-    return [(min(0.0, low), max(0.0, high)) for low, high in zip(least, largest, strict=True)]
-
-
-def _require_possible(tensor: TensorSketch, value: float, scales: Sequence[tuple[float, float] | None]) -> None:
-    """The same of one tensor, whose largest value and least and largest scales are given."""
-    stats = tensor.stats
-    shares = (stats.zeros, stats.distinct)
-    if min(stats.std, stats.kurtosis) < 0.0 or not all(0.0 <= share <= 1.0 for share in shares):
+def _lengths(tensors: Sequence[TensorSketch]) -> Floats:
+    """The length of the sampled block of each tensor as one vector, by its mean and spread, which must be possible."""
+    stats = [tensor.stats for tensor in tensors]
+    shares = np.array([(one.zeros, one.distinct) for one in stats])
+    mean, std, kurtosis = np.array([(one.mean, one.std, one.kurtosis) for one in stats]).T
+    if not ((std >= 0.0).all() and (kurtosis >= 0.0).all() and (shares >= 0.0).all() and (shares <= 1.0).all()):
         raise ValueError("impossible statistics")
-    if not all(0 <= levels <= _MOST_LEVELS for levels in (stats.levels_row, stats.levels_group)):
+    if not all(0 <= levels <= _MOST_LEVELS for one in stats for levels in (one.levels_row, one.levels_group)):
         raise ValueError("an impossible number of levels")
-    sizes = [len(sampled(n)) for n in _sides(tensor.shape)]
-    block = math.prod(sizes)
-    length = math.sqrt(block) * math.hypot(stats.mean, stats.std)  # of the block as one vector
+    blocks = np.array([math.prod(_sampled_sides(tensor.shape)) for tensor in tensors])
+    return np.asarray(np.sqrt(blocks) * np.hypot(mean, std))
+
+
+def _require_size(tensors: Sequence[TensorSketch], length: Floats) -> None:
+    """No value is longer than the block, no unit longer than its projection can be."""
     limit = length * (1.0 + _SLACK) + _TINY
-    if value > limit:
+    low, high = _ends([tensor.values for tensor in tensors])
+    if not (np.maximum(-low, high) <= limit).all():
         raise ValueError("values beyond its statistics")
-    for side, ends in enumerate(scales):
-        if ends is not None:
-            most = limit * math.sqrt(block / sizes[side]) / _CODE * (1.0 + _SLACK)
-            if ends[0] < 0.0 or ends[1] > most:
-                raise ValueError("units beyond its statistics")
-    if tensor.moments is not None:
-        _require_sums(tensor, length)
+    held = [(i, side, u) for i, one in enumerate(tensors) for side, u in enumerate(one.units) if u is not None]
+    if not held:
+        return
+    if _ends([units.codes for _, _, units in held])[0].min() < -_CODE:
+        raise ValueError("units beyond their codes")
+    across = [math.prod(sides) / sides[side] for i, side, _ in held for sides in [_sampled_sides(tensors[i].shape)]]
+    low, high = _ends([units.scale for _, _, units in held])
+    most = limit[[i for i, _, _ in held]] * np.sqrt(across) / _CODE * (1.0 + _SLACK)
+    if not ((low >= 0.0).all() and (high <= most).all()):
+        raise ValueError("units beyond its statistics")
 
 
-def _require_sums(tensor: TensorSketch, length: float) -> None:
+def _require_sums(tensors: Sequence[TensorSketch], length: Floats) -> None:
     """Sums of powers of n numbers (Cauchy and Schwarz), of which the block has its share."""
-    first, second, third, fourth = tensor.moments.tolist()  # type: ignore[union-attr]
-    n, more = float(tensor.params), 1.0 + _SLACK
-    if min(second, fourth) < 0.0 or second > n * 1.2e77 or fourth > n * 1.4e154:  # powers of the largest float32
+    told = [(i, float(t.params), t.moments) for i, t in enumerate(tensors) if t.moments is not None]
+    if not told:
+        return
+    first, second, third, fourth = np.stack([moments for _, _, moments in told]).T
+    n, more = np.array([params for _, params, _ in told]), 1.0 + _SLACK
+    is_possible = (np.minimum(second, fourth) >= 0.0) & (second <= n * 1.2e77)
+    if not (is_possible & (fourth <= n * 1.4e154)).all():  # powers of the largest float32
         raise ValueError("impossible sums of powers")
     lost = n * _TINY  # powers of small numbers leave float32 downwards
-    square, fourth_root = math.sqrt(second + lost), math.sqrt(fourth + lost)
-    if not (
-        abs(first) <= math.sqrt(n) * square * more
-        and second <= math.sqrt(n) * fourth_root * more
-        and abs(third) <= square * fourth_root * more
-        and math.sqrt(fourth) <= (second + lost) * more
-        and length <= square * more
-    ):
+    square, fourth_root = np.sqrt(second + lost), np.sqrt(fourth + lost)
+    go_together = (
+        (np.abs(first) <= np.sqrt(n) * square * more)
+        & (second <= np.sqrt(n) * fourth_root * more)
+        & (np.abs(third) <= square * fourth_root * more)
+        & (np.sqrt(fourth) <= (second + lost) * more)
+        & (length[[i for i, _, _ in told]] <= square * more)
+    )
+    if not go_together.all():
         raise ValueError("sums of powers that do not go together")
 
 
-def _sides(shape: tuple[int, ...]) -> tuple[int, ...]:
-    if len(shape) < 2:
-        return shape or (1,)
-    return shape[0], shape[1], math.prod(shape[2:])
+def _ends(parts: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The least and the largest number of each of some arrays that are not empty, or 0."""
+    whole = np.concatenate([part.reshape(-1) for part in parts])
+    starts = np.cumsum([0, *(part.size for part in parts[:-1])])
+    return np.minimum(np.minimum.reduceat(whole, starts), 0), np.maximum(np.maximum.reduceat(whole, starts), 0)
+
+
+@lru_cache(maxsize=1024)
+def _sampled_sides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """How many positions of each side are sampled; of a kernel, of all its positions together."""
+    sides = (shape or (1,)) if len(shape) < 2 else (shape[0], shape[1], math.prod(shape[2:]))
+    return tuple(len(sampled(side)) for side in sides)

@@ -214,9 +214,10 @@ class _Cursor:
     def take(self, name: str, count: int) -> NDArray[Any]:
         start = self._at[name]
         self._at[name] = start + count
-        if start + count > len(self._arrays[name]):
+        taken = self._arrays[name][start : start + count]
+        if len(taken) < count:
             raise ValueError(f"array {name} is too short")
-        return self._arrays[name][start : start + count]
+        return taken
 
     def finish(self) -> None:
         for name, at in self._at.items():
@@ -271,7 +272,7 @@ def _require_few(header: dict[str, Any]) -> None:
     texts = [header[key] for key in ("name", "format", "architecture", "licence")]
     texts += [text for one in (*header["declared"], *header["left_out"]) for text in one]
     texts += [text for entry in header["tensors"] for text in (entry["name"], entry["dtype"], *entry["part"][:2])]
-    if max((len(text) for text in texts if isinstance(text, str)), default=0) > LONGEST_TEXT:
+    if max(map(len, [text for text in texts if isinstance(text, str)]), default=0) > LONGEST_TEXT:
         raise ValueError(f"a name or text of over {LONGEST_TEXT:,} characters")
 
 
