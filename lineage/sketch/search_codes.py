@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 from blake3 import blake3
@@ -45,12 +46,12 @@ def asked_codes(sketch: CheckpointSketch) -> Codes:
 
 def turned_codes(sketch: CheckpointSketch, components: Collection[int]) -> Codes:
     """The same of transposed tensors: of those components whose places among `asked_codes` are given, and the whole."""
-    *groups, whole = list(_components(_searchable(sketch))) or [()]
-    chosen = [group for i, group in enumerate(groups or [whole]) if i in components]
-    tensors = [tensor for group in chosen for tensor in group]
-    sums = [*chosen, whole] if groups else [whole]
+    groups = _by_component(_searchable(sketch))
+    tensors = [tensor for i, group in enumerate(groups) if i in components for tensor in group]
+    parts = _sums(groups, axis=1)
+    sums = [part for i, part in enumerate(parts) if i in components or i == len(parts) - 1]
     return {
-        "component": _packed("component", [_sum(group, axis=1) for group in sums if group]),
+        "component": _packed("component", sums),
         "rows": np.empty((0, WIDTHS["rows"]), np.uint8),
         "network": np.empty((0, WIDTHS["network"]), np.uint8),
         "tensor": _packed("tensor", _some(tensor_vectors(tensors, axis=1))),
@@ -59,7 +60,7 @@ def turned_codes(sketch: CheckpointSketch, components: Collection[int]) -> Codes
 
 def _codes(sketch: CheckpointSketch, found: Sequence[TensorSketch], tensors: Sequence[TensorSketch]) -> Codes:
     return {
-        "component": _packed("component", [_sum(group) for group in _components(found)]),
+        "component": _packed("component", _sums(_by_component(found))),
         "rows": _rows(found),
         "network": _packed("network", _some(network_vectors(sketch))),
         "tensor": _packed("tensor", _some(tensor_vectors(tensors))),
@@ -92,19 +93,21 @@ def nearest_stranger(tries: int) -> float:
     return math.sqrt(2.0 * math.log(max(2, tries)))
 
 
-def _components(tensors: Iterable[TensorSketch]) -> Iterable[Sequence[TensorSketch]]:
-    """The tensors of each component, and all of them where there are several."""
+def _by_component(tensors: Iterable[TensorSketch]) -> list[list[TensorSketch]]:
+    """The tensors of each component."""
     groups: dict[str, list[TensorSketch]] = defaultdict(list)
     for tensor in tensors:
         groups[tensor.part.component].append(tensor)
-    yield from groups.values()
-    if len(groups) > 1:
-        yield [tensor for group in groups.values() for tensor in group]
+    return list(groups.values())
 
 
-def _sum(tensors: Sequence[TensorSketch], axis: int = 0) -> Floats:
-    """The sum of projections of norm 1, (1024,); along axis 1 that of the transposed tensors."""
-    return np.asarray(tensor_vectors(tensors, axis, (UNIT_DIMS, UNIT_DIMS)).sum(axis=0))
+def _sums(groups: Sequence[Sequence[TensorSketch]], axis: int = 0) -> list[Floats]:
+    """Of each component, and of all, the sum of projections of norm 1, (1024,); along axis 1 of transposed tensors."""
+    tensors = [tensor for group in groups for tensor in group]
+    vectors = tensor_vectors(tensors, axis, (UNIT_DIMS, UNIT_DIMS))
+    ends = np.cumsum([0, *map(len, groups)]).tolist()
+    parts = [vectors[start:end].sum(axis=0) for start, end in pairwise(ends)]
+    return [*parts, vectors.sum(axis=0)] if len(parts) > 1 else parts
 
 
 def _rows(tensors: Iterable[TensorSketch]) -> Bits:
@@ -113,7 +116,8 @@ def _rows(tensors: Iterable[TensorSketch]) -> Bits:
     The least hash of a union is the least of those of its parts.
     """
     made = []
-    for group in _components(tensors):
+    parts = _by_component(tensors)
+    for group in [*parts, [tensor for part in parts for tensor in part]] if len(parts) > 1 else parts:
         hashes = [tensor.minhash for tensor in group if tensor.minhash is not None]
         if hashes:
             made.append(row_bits(np.minimum.reduce(hashes)))
