@@ -10,12 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.sketch.projection import constant_unit
+from lineage.sketch.stacks import by_kind
+from lineage.sketch.vectors import units_of
 from lineage.types import CheckpointSketch, TensorSketch
 
 _NEARLY_ONE = 0.99  # from here on the int8 rounding of unit vectors would show
 BY_TOKEN = ("token-embedding", "head")
 TABLE = 0.1  # weight of token tables: they are reordered, rebuilt and begun afresh in models that descend all the same
 _NO_STEP = 1e-9  # -log r of equal values and of what float32 leaves of it
+_TOGETHER = 32  # tensors of all members worked on at once: they stay in the processor's cache
 FLOOR = 0.03  # a correlation that noise alone gives
 
 Points = NDArray[np.float64]
@@ -89,8 +92,8 @@ def common_distances(left: Cohort, right: Cohort) -> Points | None:
 
 
 def _unit(block: Points) -> Points:
-    centred = block - block.mean(axis=1, keepdims=True)
-    norms = np.linalg.norm(centred, axis=1, keepdims=True)
+    centred = block - block.mean(axis=-1, keepdims=True)
+    norms = np.sqrt(np.vecdot(centred, centred))[..., None]
     return np.asarray(centred / np.where(norms > 0, norms, 1.0))
 
 
@@ -118,42 +121,66 @@ def _matrices(sketch: CheckpointSketch) -> dict[Key, TensorSketch]:
 
 def _cohort(members: list[int], matrices: list[dict[Key, TensorSketch]]) -> Cohort:
     keys = sorted(matrices[0], key=repr)
-    total = sum(matrices[0][key].params for key in keys)
-    blocks, layers, tensors = [], [], []
-    for number, key in enumerate(keys):
-        held = [m[key] for m in matrices]
-        deviation = float(np.median([t.stats.std for t in held])) or 1.0
-        block = np.stack([t.values.reshape(-1) for t in held]).astype(np.float64)
-        blocks.append(block * np.sqrt(held[0].params / total / block.shape[1]) / deviation)
-        layers.append(np.full(block.shape[1], -1 if key[2] is None else key[2]))
-        tensors.append(np.full(block.shape[1], number))
+    held = [[m[key] for m in matrices] for key in keys]
+    sizes = np.array([tensors[0].values.size for tensors in held])
+    params = np.array([tensors[0].params for tensors in held], np.float64)
+    deviations = np.median([[tensor.stats.std for tensor in tensors] for tensors in held], axis=1)
+    weights, deviations = np.sqrt(params / params.sum() / sizes), np.where(deviations != 0, deviations, 1.0)
+    points = np.stack([np.concatenate([m[key].values.reshape(-1) for key in keys]) for m in matrices])
     return Cohort(
         tuple(members),
         tuple(keys),
-        np.concatenate(blocks, axis=1),
-        np.concatenate(layers),
-        np.concatenate(tensors),
-        np.stack([_log_distances([m[key] for m in matrices]) for key in keys]).astype(np.float32),
-        np.array([matrices[0][key].params * (TABLE if key[1] in BY_TOKEN else 1.0) for key in keys], np.float64),
+        points * np.repeat(weights, sizes) / np.repeat(deviations, sizes),
+        np.repeat([-1 if key[2] is None else key[2] for key in keys], sizes),
+        np.repeat(np.arange(len(keys)), sizes),
+        _log_distances(held).astype(np.float32),
+        params * np.array([TABLE if key[1] in BY_TOKEN else 1.0 for key in keys]),
     )
 
 
-def _log_distances(tensors: Sequence[TensorSketch]) -> Points:
-    """-log r of every two of corresponding tensors, from unit vectors; from exact values where r is nearly 1."""
-    units = np.stack([unit_block(tensor) for tensor in tensors])
-    by_units = _correlations(units)
-    by_values = _correlations(np.stack([t.values.reshape(-1).astype(np.float64) for t in tensors]))
-    return np.asarray(-np.log(np.clip(np.where(by_units > _NEARLY_ONE, by_values, by_units), FLOOR, 1.0)))
+def _log_distances(held: Sequence[Sequence[TensorSketch]]) -> Points:
+    """-log r of every two of corresponding tensors, from unit vectors; from exact values where r is nearly 1.
+
+    `held` are the tensors of all members, (tensors, members); found is (tensors, members, members).
+    """
+    found = np.zeros((len(held), len(held[0]), len(held[0])))
+    for places in by_kind([tensors[0].shape for tensors in held], max(1, _TOGETHER // len(held[0]))):
+        some = [held[i] for i in places]
+        by_units = _unit_correlations(some)
+        values = np.stack([[tensor.values.reshape(-1) for tensor in tensors] for tensors in some])
+        by_values = _correlations(values.astype(np.float64))
+        found[places] = np.where(by_units > _NEARLY_ONE, by_values, by_units)
+    return np.asarray(-np.log(np.clip(found, FLOOR, 1.0)))
 
 
-def unit_block(tensor: TensorSketch) -> Points:
-    """All sampled unit vectors of the first axis in one row, the tensor's mean taken out."""
-    units = tensor.units[0]
-    assert units is not None
-    rows = units.codes.astype(np.float64) * units.scale[:, None]
-    return np.asarray((rows - tensor.stats.mean * constant_unit(tensor.shape, 0)).reshape(-1))
+def _unit_correlations(held: Sequence[Sequence[TensorSketch]]) -> Points:
+    """Correlations of the sampled unit vectors of the first axis of tensors of one shape, the tensors' means taken out.
+
+    Found from products of the vectors as they are, from which those of the means are taken: the vectors are gone
+    through once.
+    """
+    units = [[units_of(tensor, 0) for tensor in tensors] for tensors in held]
+    scales = np.stack([[one.scale for one in ones] for ones in units]).astype(np.float64)
+    rows = np.stack([[one.codes for one in ones] for ones in units]) * scales[..., None]
+    constant, count = constant_unit(held[0][0].shape, 0), rows.shape[-2]
+    sums = (np.ones((1, count)) @ rows)[..., 0, :]
+    flat = rows.reshape(*scales.shape[:2], -1)
+    means = np.array([[tensor.stats.mean for tensor in tensors] for tensors in held])
+    along = sums @ constant
+    left = along - means * (count * (constant @ constant) / 2)
+    total = sums.sum(axis=-1) - means * (count * constant.sum())
+    products = flat @ flat.swapaxes(-1, -2) - _outer(means, left) - _outer(left, means)
+    products -= _outer(total, total) / flat.shape[-1]
+    norms = np.sqrt(np.maximum(np.diagonal(products, axis1=-2, axis2=-1), 0.0))
+    scale = _outer(norms, norms)
+    return np.asarray(np.divide(products, scale, out=np.zeros(scale.shape), where=scale > 0))
+
+
+def _outer(left: Points, right: Points) -> Points:
+    return np.asarray(left[..., :, None] * right[..., None, :])
 
 
 def _correlations(rows: Points) -> Points:
+    """Correlations of every two rows, (..., members, members)."""
     unit = _unit(rows)
-    return np.asarray(unit @ unit.T)
+    return np.asarray(unit @ unit.swapaxes(-1, -2))
