@@ -15,8 +15,9 @@ from lineage.types import TensorSketch
 TOLERANCE = 1e-4  # of the tensor's standard deviation: light training moves values more, copying does not
 MIN_VALUES = 16
 MIN_DISTINCT = 0.5  # clipped, integer-like and quantised tensors agree by chance
-_TOGETHER = 16  # pairs compared at once: their values stay in the processor's cache
+_TOGETHER = 64  # pairs compared at once: their values stay in the processor's cache
 _NEARLY = 1.001  # times what values may differ by: what lies further apart needs no exact look
+_BEHIND_SIGN = np.int32(0x7FFFFFFF)  # bits of float32
 
 Values = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -68,13 +69,12 @@ def agreements(pairs: Sequence[tuple[Values, Values]], distinct: Sequence[float]
 
 def _spread(values: Values, live: NDArray[np.bool_], size: NDArray[np.int64]) -> Floats:
     """Standard deviation of the live values of each tensor, of which there are `size` (p,)."""
-    count = np.maximum(size, 1)
-    kept = values if live.all() else np.where(live, values, np.float32(0.0))
-    mean = kept.sum(axis=(1, 2), dtype=np.float64) / count
-    off = kept - mean[:, None, None]
-    if kept is not values:
-        off[~live] = 0.0
-    return np.asarray(np.sqrt(np.square(off).sum(axis=(1, 2)) / count))
+    count, is_live = np.maximum(size, 1), live.reshape(len(live), -1)
+    off = values.reshape(is_live.shape).astype(np.float64)
+    off *= is_live
+    off -= (off.sum(axis=1) / count)[:, None]
+    off *= is_live
+    return np.asarray(np.sqrt(np.vecdot(off, off) / count))
 
 
 def _counted(a: Values, b: Values, live: NDArray[np.bool_], eps: Floats) -> list[Agreement]:
@@ -111,17 +111,16 @@ def _near(x: Values, y: Values, eps: Floats) -> tuple[NDArray[np.int64], NDArray
     Values that are left out are infinite. All of a row are sorted together: what is near lies next to one another.
     """
     count = x.shape[1]
-    both = np.concatenate([x, y], axis=1)
-    order = both.argsort(axis=1)
-    ordered = np.take_along_axis(both, order, axis=1)
+    order, ordered = _sorted(np.concatenate([x, y], axis=1))
     # Few are near to the next, so that further ones are looked at from these alone.
     with np.errstate(invalid="ignore"):  # between two that are left out
-        row, left = np.nonzero(np.diff(ordered, axis=1) <= _NEARLY * eps[:, None].astype(np.float32))
+        is_near = ordered[:, 1:] - ordered[:, :-1] <= (_NEARLY * eps)[:, None].astype(np.float32)
+    row, left = np.nonzero(is_near)
     left += 2 * count * row
-    order, ordered = order.reshape(-1), ordered.reshape(-1).astype(np.float64)
+    order, ordered = order.reshape(-1), ordered.reshape(-1)
     found, step = [(left[:0], left[:0])], 1
     while left.size:
-        low, high, within = ordered[left], ordered[left + step], eps[row]
+        low, high, within = ordered[left].astype(np.float64), ordered[left + step].astype(np.float64), eps[row]
         above, below = high <= low + within, low >= high - within
         mine, theirs = order[left] < count, order[left + step] < count
         for one, other, near in (
@@ -133,3 +132,17 @@ def _near(x: Values, y: Values, eps: Floats) -> tuple[NDArray[np.int64], NDArray
         go_on = (above | below) & (left + step < (row + 1) * 2 * count)
         left, row = left[go_on], row[go_on]
     return np.concatenate([one for one, _ in found]), np.concatenate([other for _, other in found])
+
+
+def _sorted(values: Values) -> tuple[NDArray[np.int64], Values]:
+    """Places and values of each row (p, n), in order.
+
+    Value and place go into one whole number: those are sorted in a third of the time that places by value take.
+    """
+    bits = values.view(np.int32)
+    whole = (bits ^ (bits >> 31 & _BEHIND_SIGN)).astype(np.int64)  # of negative floats the larger number is the less
+    whole <<= 32
+    whole += np.arange(values.shape[1])
+    whole.sort(axis=1)
+    bits = (whole >> 32).astype(np.int32)
+    return whole & 0xFFFFFFFF, (bits ^ (bits >> 31 & _BEHIND_SIGN)).view(np.float32)
