@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from itertools import combinations, pairwise
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from itertools import combinations
 
-from lineage.sketch.layouts import Names, layout_id, names_of, translated, translation
+from lineage.ancestry.links import joined, outward
+from lineage.sketch.layouts import Names, Translation, layout_id, names_of, translated, translation
 from lineage.types import CheckpointSketch
-
-if TYPE_CHECKING:
-    import networkx as nx
 
 
 def fitting(query: CheckpointSketch, layouts: Sequence[CheckpointSketch]) -> CheckpointSketch:
@@ -43,39 +40,44 @@ def in_one_layout(
     return found
 
 
-def _told(groups: Sequence[Sequence[CheckpointSketch]]) -> nx.Graph[Names]:
-    """Layouts that some model is known in both of, with the translations between them."""
-    import networkx as nx
+@dataclass
+class _Told:
+    """How layouts that some model is known in both of read in one another, and how much the names of each tell."""
 
-    told: nx.Graph[Names] = nx.Graph()
+    into: dict[tuple[Names, Names], Translation] = field(default_factory=dict)
+    understood: dict[Names, float] = field(default_factory=dict)
+
+
+def _told(groups: Sequence[Sequence[CheckpointSketch]]) -> _Told:
+    """The layouts that copies tell of."""
+    told = _Told()
     for group in groups:
         seen = {names_of(one): one for one in sorted(group, key=layout_id)} if len(group) > 1 else {}
         for one, other in combinations(sorted(seen, key=sorted), 2):
             there, back = translation(seen[one], seen[other]), translation(seen[other], seen[one])
-            if there is not None and back is not None and not told.has_edge(one, other):
-                told.add_node(one, understood=_understood(seen[one]))
-                told.add_node(other, understood=_understood(seen[other]))
-                told.add_edge(one, other, into={other: there, one: back})
+            if there is not None and back is not None and (one, other) not in told.into:
+                told.understood |= {layout: _understood(seen[layout]) for layout in (one, other)}
+                told.into |= {(one, other): there, (other, one): back}
     return told
 
 
 def _chosen(
-    told: nx.Graph[Names], groups: Sequence[Sequence[CheckpointSketch]], like: CheckpointSketch | None
+    told: _Told, groups: Sequence[Sequence[CheckpointSketch]], like: CheckpointSketch | None
 ) -> Mapping[Names, Names]:
     """The layout in which each of those is read that copies join to another."""
-    import networkx as nx
-
     wanted = None if like is None else names_of(like)
-    order = {name: -i for i, name in enumerate(names_of(group[0]) for group in reversed(groups)) if name in told}
+    order = {
+        name: -i for i, name in enumerate(names_of(group[0]) for group in reversed(groups)) if name in told.understood
+    }
 
     def last(layout: Names) -> tuple[bool, float, int, list[tuple[str, tuple[int, ...]]]]:
-        return layout != wanted, -told.nodes[layout]["understood"], order.get(layout, 1), sorted(layout)
+        return layout != wanted, -told.understood[layout], order.get(layout, 1), sorted(layout)
 
-    parts = [(part, min(part, key=last)) for part in nx.connected_components(told)]
+    parts = [(part, min(part, key=last)) for part in joined(told.into)]
     return {layout: best for part, best in parts for layout in part}
 
 
-def _read(group: Sequence[CheckpointSketch], told: nx.Graph[Names], into: Mapping[Names, Names]) -> CheckpointSketch:
+def _read(group: Sequence[CheckpointSketch], told: _Told, into: Mapping[Names, Names]) -> CheckpointSketch:
     """A model in the layout that was chosen; the first of its copies where nothing tells how it reads there."""
     own = {names_of(one): one for one in reversed(group)}
     layout = next((layout for layout in map(names_of, group) if layout in into), None)
@@ -84,10 +86,10 @@ def _read(group: Sequence[CheckpointSketch], told: nx.Graph[Names], into: Mappin
     if into[layout] in own:
         return own[into[layout]]
     sketch = own[layout]
-    import networkx as nx
-
-    for here, there in pairwise(nx.shortest_path(told, layout, into[layout])):
-        sketch = translated(sketch, told.edges[here, there]["into"][there])
+    nearer = {one: other for other, one in outward(told.into, into[layout])}
+    while layout != into[layout]:
+        sketch = translated(sketch, told.into[layout, nearer[layout]])
+        layout = nearer[layout]
     return sketch
 
 

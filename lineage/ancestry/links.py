@@ -80,7 +80,7 @@ def _reached(after: dict[Node, dict[Node, None]], start: Iterable[Node]) -> set[
 
 
 def outward(lines: Iterable[tuple[Node, Node]], start: Node) -> list[tuple[Node, Node]]:
-    """The lines of the tree that `start` is in, each as (nearer to it, farther), breadth first, neighbours sorted."""
+    """A line to each node that `start` is joined to, as (nearer to it, farther), breadth first, in their order."""
     beside: dict[Node, list[Node]] = {}
     for one, other in lines:
         beside.setdefault(one, []).append(other)
@@ -88,7 +88,7 @@ def outward(lines: Iterable[tuple[Node, Node]], start: Node) -> list[tuple[Node,
     found: list[tuple[Node, Node]] = []
     seen, waiting = {start}, [start]
     for node in waiting:  # grows as it is read
-        for other in sorted(beside.get(node, ())):  # type: ignore[type-var]
+        for other in beside.get(node, ()):
             if other not in seen:
                 seen.add(other)
                 waiting.append(other)

@@ -40,7 +40,7 @@ def rerooted(
 def _oriented(
     nodes: Collection[int], arcs: Mapping[int, Arc], field: Field, begun: Collection[tuple[int, int]]
 ) -> Iterator[tuple[int, Arc]]:
-    lines = [(arc.parent, arc.child) for arc in arcs.values()]
+    lines = sorted((min(arc.parent, arc.child), max(arc.parent, arc.child)) for arc in arcs.values())
     costs = {frozenset((arc.parent, arc.child)): arc.cost for arc in arcs.values()}
     weights = _log_weights(outward(lines, min(nodes)), field, begun)
     root = max(sorted(weights), key=lambda node: weights[node])
