@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.match.axes import shared_label
-from lineage.match.cache import remembered
 from lineage.match.pair_tests import pair_tests
 from lineage.match.pairing import LOG10_ALPHA, Pair
 from lineage.match.tails import log10_poisson, normal_quantile
 from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.family import CODE_BITS, CODE_FAMILIES, PERMUTATIONS
 from lineage.sketch.layouts import SAME_SUM, same_sums
+from lineage.sketch.remembered import remembered
 from lineage.sketch.stacks import by_kind
 from lineage.types import CheckpointSketch, TensorSketch
 
@@ -69,7 +69,7 @@ def find_reordered(a: CheckpointSketch, b: CheckpointSketch, pairs: list[Pair], 
     known = [(i, by_query[i]) for i in rows if i in by_query]
     tests = pair_tests([(a.tensors[i], b.tensors[pair.b], pair.transposed) for i, pair in known])
     told = {i for (i, _), test in zip(known, tests, strict=True) if test is not None and test.z > explained}
-    for i, others in _suggested(a, [i for i in rows if i not in told], _codes(b)):
+    for i, others in _suggested(a, [i for i in rows if i not in told], b):
         for j in others:
             if _holds_the_same(a.tensors[i], b.tensors[j], float(alpha)):
                 by_query[i] = Pair(i, j, "rows")
@@ -78,14 +78,19 @@ def find_reordered(a: CheckpointSketch, b: CheckpointSketch, pairs: list[Pair], 
 
 
 _Places = NDArray[np.int64]
-_TOGETHER = 8  # tensors whose row codes are held against those of all others at once
+_TOGETHER = 256  # tensors that are held against those of another model at once
+_PLACE_BITS = np.uint32(PERMUTATIONS.bit_length() - 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Codes:
-    """Places and MinHashes (k, 128) of tensors with rows of one shape; places and power sums (k, 4) of one size."""
+    """Places and MinHashes (k, 128) of tensors with rows of one shape; places and power sums (k, 4) of one size.
+
+    `keys` are all row codes of that shape, each with its place among the 128, ascending.
+    """
 
     by_row: dict[tuple[int, ...], tuple[_Places, NDArray[np.uint32]]]
+    keys: dict[tuple[int, ...], NDArray[np.uint32]]
     by_size: dict[int, tuple[_Places, NDArray[np.float64]]]
 
 
@@ -98,27 +103,48 @@ def _codes(sketch: CheckpointSketch) -> _Codes:
             rows[tensor.shape[1:]].append((j, tensor.minhash))
         if tensor.part.excluded is None and tensor.moments is not None:
             sizes[tensor.params].append((j, tensor.moments))
+    by_row = {row: (np.array([j for j, _ in found]), np.stack([h for _, h in found])) for row, found in rows.items()}
     return _Codes(
-        {row: (np.array([j for j, _ in found]), np.stack([h for _, h in found])) for row, found in rows.items()},
+        by_row,
+        {row: np.unique(_keys(hashes)) for row, (_, hashes) in by_row.items()},
         {size: (np.array([j for j, _ in found]), np.stack([m for _, m in found])) for size, found in sizes.items()},
     )
 
 
-def _suggested(sketch: CheckpointSketch, places: Sequence[int], codes: _Codes) -> Iterator[tuple[int, list[int]]]:
-    """For some tensors the places, in order, of those that share a row code with it or have its sum of squares."""
+def _suggested(
+    sketch: CheckpointSketch, places: Sequence[int], other: CheckpointSketch
+) -> Iterator[tuple[int, list[int]]]:
+    """For some tensors the places in another model, in order, of those that share a row code or have its square sum."""
     tensors = [sketch.tensors[i] for i in places]
     found: list[set[int]] = [set() for _ in places]
+    mine, codes = _codes(sketch), _codes(other)
     for some in by_kind([tensor.shape[1:] for tensor in tensors], _TOGETHER):
-        if (known := codes.by_row.get(tensors[some[0]].shape[1:])) is not None:
+        row = tensors[some[0]].shape[1:]
+        shared = _in_both(mine.keys[row], codes.keys[row]) if row in codes.keys else ()
+        if len(shared):
             asked = np.stack([h for i in some if (h := tensors[i].minhash) is not None])
-            for row, column in np.argwhere((asked[:, None] == known[1]).any(axis=2)).tolist():
-                found[some[row]].add(int(known[0][column]))
-    for tensor, alike in zip(tensors, found, strict=True):
-        if tensor.moments is not None and tensor.params in codes.by_size:
-            others, moments = codes.by_size[tensor.params]
-            square = float(tensor.moments[1])
-            alike.update(others[np.abs(moments[:, 1] - square) <= SAME_SUM * square].tolist())
+            for k in np.flatnonzero(np.isin(_keys(asked), shared).any(axis=1)).tolist():
+                numbers, hashes = codes.by_row[row]
+                found[some[k]].update(numbers[(hashes == asked[k]).any(axis=1)].tolist())
+    summed = [k for k, tensor in enumerate(tensors) if tensor.moments is not None and tensor.params in codes.by_size]
+    for of_size in by_kind([tensors[k].params for k in summed], _TOGETHER):
+        some = [summed[at] for at in of_size]
+        numbers, moments = codes.by_size[tensors[some[0]].params]
+        squares = np.array([m[1] for k in some if (m := tensors[k].moments) is not None])[:, None]
+        for at, number in np.argwhere(np.abs(moments[:, 1] - squares) <= SAME_SUM * squares).tolist():
+            found[some[at]].add(int(numbers[number]))
     yield from ((i, sorted(alike)) for i, alike in zip(places, found, strict=True))
+
+
+def _keys(hashes: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Row codes (k, 128) with their places among the 128."""
+    return hashes << _PLACE_BITS | np.arange(PERMUTATIONS, dtype=np.uint32)
+
+
+def _in_both(one: NDArray[np.uint32], other: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """What two lists, each without repeats, have in common."""
+    both = np.sort(np.concatenate([one, other]))
+    return np.asarray(both[1:][both[1:] == both[:-1]])
 
 
 def _holds_the_same(a: TensorSketch, b: TensorSketch, alpha: float) -> bool:
