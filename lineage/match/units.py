@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.match.cache import Latest
-from lineage.match.permutation import mean_row, standardised, unit_rows
+from lineage.match.permutation import mean_row, standardise, unit_rows
 from lineage.sketch.bands import sampled, sampling_weights
 from lineage.sketch.projection import constant_unit
 from lineage.sketch.stacks import by_kind
@@ -94,19 +94,24 @@ def _made_ready(axes: Sequence[Axis]) -> list[Ready]:
 def _made_centred(axes: Sequence[Axis]) -> list[Centred]:
     tensor, axis = axes[0]
     index = _units(tensor, axis).index
-    root = np.broadcast_to(_roots(tensor.shape[axis], index), (len(index), 1))
-    scales = np.stack([_units(*one).scale for one in axes])[..., None] * root
-    flat = np.stack([_units(*one).codes for one in axes]) * scales
-    flat -= root * np.stack([_mean_unit(*one) for one in axes])[:, None, :]
+    flat = np.stack([_units(*one).codes for one in axes]).astype(np.float64)
+    flat *= np.stack([_units(*one).scale for one in axes])[..., None]
+    flat -= np.stack([_mean_unit(*one) for one in axes])[:, None, :]
+    flat *= _roots(tensor.shape[axis], index)
     flat = flat.reshape(len(axes), -1)
     norms = np.sqrt(np.vecdot(flat, flat))
     return [Centred(index, row, float(norm)) for row, norm in zip(flat, norms, strict=True)]
 
 
-def _stacked(axes: Sequence[Axis]) -> NDArray[np.float32]:
-    """Unit vectors of several axes of one length, float32 (k, n, 32)."""
+def _stacked(axes: Sequence[Axis], at: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+    """Unit vectors of several axes of one length, float32 (k, n, 32), all or those at some places."""
     units = [_units(*axis) for axis in axes]
-    return np.stack([one.codes for one in units]) * np.stack([one.scale for one in units])[..., None]
+    codes, scales = np.stack([one.codes for one in units]), np.stack([one.scale for one in units])
+    if at is not None:
+        codes, scales = codes[:, at], scales[:, at]
+    rows = codes.astype(np.float32)
+    rows *= scales[..., None]
+    return rows
 
 
 def both_ready(a: TensorSketch, axis: int, b: TensorSketch, other: int) -> tuple[Ready, Ready] | None:
@@ -134,11 +139,11 @@ def facing_ready(sides: Sequence[tuple[TensorSketch, int, TensorSketch, int]]) -
 def _at_common_positions(pairs: Sequence[tuple[Axis, Axis]]) -> list[tuple[Ready, Ready]]:
     """Both axes of each pair at the positions that both kept, a few of the same positions at a time."""
     found: dict[int, tuple[Ready, Ready]] = {}
-    for some in by_kind([(_positions(x), _positions(y)) for x, y in pairs], _TOGETHER // 2):
+    for some in by_kind([(_positions(x), _positions(y)) for x, y in pairs], _TOGETHER):
         left, right = (_units(*axis) for axis in pairs[some[0]])
         index = common_index(left, right)
-        at = np.searchsorted(left.index, index), np.searchsorted(right.index, index)
-        rows = [_stacked([pairs[i][side] for i in some])[:, at[side]] for side in (0, 1)]
+        at = [None if one.index is index else np.searchsorted(one.index, index) for one in (left, right)]
+        rows = [_stacked([pairs[i][side] for i in some], at[side]) for side in (0, 1)]
         made = _ready_rows(np.concatenate(rows), index)
         found |= zip(some, zip(made, made[len(some) :], strict=False), strict=True)
     return [found[i] for i in range(len(pairs))]
@@ -146,7 +151,15 @@ def _at_common_positions(pairs: Sequence[tuple[Axis, Axis]]) -> list[tuple[Ready
 
 def common_index(a: Units, b: Units) -> NDArray[np.int64]:
     """Positions that both kept, ascending."""
-    return a.index if same_positions(a.index, b.index) else np.intersect1d(a.index, b.index, assume_unique=True)
+    return a.index if same_positions(a.index, b.index) else _common(a.index, b.index)
+
+
+def _common(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
+    """What two ascending lists have in common; one of them where it is all in the other, as a shorter axis often is."""
+    short, long = (a, b) if len(a) <= len(b) else (b, a)
+    at = np.minimum(np.searchsorted(long, short), len(long) - 1)
+    held = long[at] == short
+    return short if held.all() else short[held]
 
 
 def same_positions(a: NDArray[np.int64], b: NDArray[np.int64]) -> bool:
@@ -171,8 +184,8 @@ def _roots(length: int, index: NDArray[np.int64]) -> NDArray[np.float64] | float
 
 
 def _ready_rows(rows: NDArray[np.float32], index: NDArray[np.int64]) -> list[Ready]:
-    """Units of several axes at the same positions, (k, n, 32)."""
-    rows = standardised(rows)
+    """Units of several axes at the same positions, (k, n, 32), which are worked on in place."""
+    rows = standardise(rows)
     norms = np.sqrt(np.vecdot(rows, rows))
     rows -= mean_row(rows)
     return [Ready(index, *one) for one in zip(rows, norms, rows.swapaxes(-1, -2) @ rows, strict=True)]
