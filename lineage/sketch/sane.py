@@ -66,7 +66,7 @@ def _require_size(tensors: Sequence[TensorSketch], length: Floats) -> None:
     held = [(i, side, u) for i, one in enumerate(tensors) for side, u in enumerate(one.units) if u is not None]
     if not held:
         return
-    if _ends([units.codes for _, _, units in held])[0].min() < -_CODE:
+    if np.concatenate([units.codes for _, _, units in held]).min() < -_CODE:
         raise ValueError("units beyond their codes")
     across = [math.prod(sides) / sides[side] for i, side, _ in held for sides in [_sampled_sides(tensors[i].shape)]]
     low, high = _ends([units.scale for _, _, units in held])

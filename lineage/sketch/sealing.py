@@ -50,7 +50,13 @@ def contradiction(a: CheckpointSketch, b: CheckpointSketch) -> Figure | None:
 
 def _line(tensor: TensorSketch) -> str:
     values = blake3(np.ascontiguousarray(tensor.values, "<f4").tobytes()).hexdigest(length=DIGEST_BYTES)
-    return json.dumps([tensor.digest, tensor.band_digest, tensor.shape or (1,), values])
+    shape = ", ".join(map(str, tensor.shape or (1,)))
+    return f'[{_written(tensor.digest)}, {_written(tensor.band_digest)}, [{shape}], "{values}"]'
+
+
+def _written(text: str | None) -> str:
+    """A text as JSON has it, which digests are as they stand: a writer of JSON takes longer than all else here."""
+    return f'"{text}"' if text is not None and text.isascii() and text.isalnum() else json.dumps(text)
 
 
 def _figures(a: TensorSketch, b: TensorSketch) -> Iterator[tuple[Figure, bool]]:

@@ -79,7 +79,7 @@ class SketchFolder(FromOverview):
             replace(one, name=first.name, licence=first.licence, declared=first.declared)
             for one in self._further.get(model, ())
         )
-        return sorted([first, *named], key=layout_id)
+        return sorted([first, *named], key=layout_id) if model in self._further else [first]
 
     @cached_property
     def _overview(self) -> Overview:

@@ -169,8 +169,8 @@ class SqliteIndex:
     def layouts(self, model: str) -> list[CheckpointSketch]:
         """The sketch of the model of that id in each of its layouts, ordered by layout."""
         first, *others = self._held_of(model)
-        further = (replace(self.read(one), name=first.name) for one in others)
-        return sorted([self.read(first), *further], key=layout_id)
+        found = [self.read(first), *(replace(self.read(one), name=first.name) for one in others)]
+        return sorted(found, key=layout_id) if others else found
 
     def _held_of(self, model: str) -> list[Held]:
         with plain_errors(self.folder):
