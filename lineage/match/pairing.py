@@ -20,7 +20,7 @@ from lineage.match.tails import normal_quantile
 from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.layouts import correspondence
 from lineage.sketch.remembered import remembered
-from lineage.sketch.vectors import is_searchable, tensor_vectors
+from lineage.sketch.vectors import searchable, tensor_vectors
 from lineage.types import CheckpointSketch, TensorSketch
 
 LOG10_ALPHA = -6.0
@@ -52,7 +52,7 @@ def pair_tensors(a: CheckpointSketch, b: CheckpointSketch, models: int) -> list[
     every pair of tensors of the two models and for `models` searched: choosing the best of many would otherwise make
     evidence out of noise. Vectors, which are no evidence, follow the matrix of their module at last.
     """
-    tried = sum(map(is_searchable, a.tensors)) * sum(map(is_searchable, b.tensors)) * models
+    tried = len(searchable(a)) * len(searchable(b)) * models
     tried += len(kernels(a)) * len(kernels(b)) * models
     threshold = normal_quantile(LOG10_ALPHA - float(np.log10(max(1, 2 * tried))))
     pairs = {i: Pair(i, j, "structure", transposed) for i, j, transposed in by_name_or_part(a, b)}
@@ -143,20 +143,20 @@ def _by_digest(a: CheckpointSketch, b: CheckpointSketch, known: dict[int, Pair])
 class _Searched:
     """The searchable tensors of a model, by place, and their vectors as stored and turned, float32 (n, 256) each."""
 
-    places: list[int]
+    places: tuple[int, ...]
     straight: NDArray[np.float32]
     turned: NDArray[np.float32]
 
 
 @remembered
 def _searched(sketch: CheckpointSketch) -> _Searched:
-    places = [i for i, t in enumerate(sketch.tensors) if is_searchable(t)]
+    places = searchable(sketch)
     tensors = [sketch.tensors[i] for i in places]
     return _Searched(places, tensor_vectors(tensors), tensor_vectors(tensors, axis=1))
 
 
 def _by_content(a: CheckpointSketch, b: CheckpointSketch, known: dict[int, Pair], threshold: float) -> dict[int, Pair]:
-    held = _held(a, b, known, [i for i, tensor in enumerate(a.tensors) if is_searchable(tensor)])
+    held = _held(a, b, known, searchable(a))
     open_ = [i for i, z in held.items() if z <= _STRONG]
     if not open_:
         return {}

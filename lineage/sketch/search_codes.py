@@ -17,7 +17,8 @@ from blake3 import blake3
 from numpy.typing import NDArray
 
 from lineage.sketch.family import UNIT_DIMS
-from lineage.sketch.vectors import is_searchable, network_vectors, row_bits, tensor_vectors
+from lineage.sketch.remembered import remembered
+from lineage.sketch.vectors import network_vectors, row_bits, searchable, tensor_vectors
 from lineage.types import CheckpointSketch, Codes, SearchCue, TensorSketch
 
 WIDTHS: dict[SearchCue, int] = {"component": 128, "rows": 32, "network": 72, "tensor": 32}
@@ -46,9 +47,8 @@ def asked_codes(sketch: CheckpointSketch) -> Codes:
 
 def turned_codes(sketch: CheckpointSketch, components: Collection[int]) -> Codes:
     """The same of transposed tensors: of those components whose places among `asked_codes` are given, and the whole."""
-    groups = _by_component(_searchable(sketch))
+    groups, parts = _by_component(_searchable(sketch)), _turned_sums(sketch)
     tensors = [tensor for i, group in enumerate(groups) if i in components for tensor in group]
-    parts = _sums(groups, axis=1)
     sums = [part for i, part in enumerate(parts) if i in components or i == len(parts) - 1]
     return {
         "component": _packed("component", sums),
@@ -68,7 +68,7 @@ def _codes(sketch: CheckpointSketch, found: Sequence[TensorSketch], tensors: Seq
 
 
 def _searchable(sketch: CheckpointSketch) -> list[TensorSketch]:
-    return [tensor for tensor in sketch.tensors if is_searchable(tensor)]
+    return [sketch.tensors[i] for i in searchable(sketch)]
 
 
 def _some(vectors: Iterable[Floats]) -> list[Floats]:
@@ -108,6 +108,12 @@ def _sums(groups: Sequence[Sequence[TensorSketch]], axis: int = 0) -> list[Float
     ends = np.cumsum([0, *map(len, groups)]).tolist()
     parts = [vectors[start:end].sum(axis=0) for start, end in pairwise(ends)]
     return [*parts, vectors.sum(axis=0)] if len(parts) > 1 else parts
+
+
+@remembered
+def _turned_sums(sketch: CheckpointSketch) -> list[Floats]:
+    """Those of transposed tensors: every index that is searched is asked for some of them."""
+    return _sums(_by_component(_searchable(sketch)), axis=1)
 
 
 def _rows(tensors: Iterable[TensorSketch]) -> Bits:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lineage.sketch.bands import sampled
 from lineage.sketch.family import ANCHORS, MIN_UNITS, SEED_MINHASH, SEED_PROJECTION
+from lineage.sketch.remembered import remembered
 from lineage.sketch.signs import sign_bits, signs
 from lineage.sketch.stacks import by_kind
 from lineage.types import CheckpointSketch, Neurons, TensorSketch, Units
@@ -64,6 +65,12 @@ def is_searchable(tensor: TensorSketch) -> bool:
     """Whether a tensor is worth finding: a matrix of at least 32 units a side, both known, that is no fixed table."""
     has_units = len(tensor.shape) > 1 and None not in tensor.units
     return tensor.part.excluded is None and has_units and min(tensor.shape[:2]) >= MIN_UNITS
+
+
+@remembered
+def searchable(sketch: CheckpointSketch) -> tuple[int, ...]:
+    """The places of a model's tensors that are worth finding."""
+    return tuple(i for i, tensor in enumerate(sketch.tensors) if is_searchable(tensor))
 
 
 def row_bits(minhash: NDArray[np.uint32]) -> NDArray[np.bool_]:
