@@ -6,6 +6,8 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
+
 from lineage.ancestry.pair.changes import EQUAL, Change
 from lineage.ancestry.pair.drift import Changes
 from lineage.match import LOG10_ALPHA, Match
@@ -59,9 +61,10 @@ def _state(a: TensorSketch, b: TensorSketch, held: TensorMatch, found: Change, a
     if held.how == "rows":  # which passed when they were paired
         return "related"
     if found.kind in EQUAL:
-        sides = common_values(a, b, held.transposed)
+        x, y = common_values(a, b, held.transposed)
         rows = containment(a, b) if found.kind == "reordered" and not held.transposed else None
-        if max(map(log10_equal, sides)) < alpha or (rows is not None and rows.log10_p < alpha):
+        told = log10_equal(x) < alpha and (np.array_equal(x, y) or log10_equal(y) < alpha)
+        if told or (rows is not None and rows.log10_p < alpha):
             return "related"
     return "open" if why_not(a, b) is not None else judged_alone(a, b, held.transposed, alpha)
 
