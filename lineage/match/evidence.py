@@ -66,8 +66,8 @@ def match(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Match:
     if packed.a is not a or packed.b is not b:
         a, b = read_by_both(packed.a, packed.b)  # what one could not read, and the other packs otherwise
         copied = pairs_of_copies(a, b)
-    for sketch in (a, b):
-        prepare(sketch)
+    prepare(a, b)
+    prepare(b, a)
     pairs = find_reordered(a, b, pair_tensors(a, b, models), models) if copied is None else copied
     measured = _measured(a, b, pairs)
     names = list(dict.fromkeys(t.part.component for t in a.tensors if t.part.excluded is None))

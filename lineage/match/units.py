@@ -43,12 +43,14 @@ _ready: Latest[Axis, Ready] = Latest(_KEPT)
 _centred: Latest[Axis, Centred] = Latest(_KEPT // 2)
 
 
-def prepare(sketch: CheckpointSketch) -> None:
-    """Make the units of a model ready many at a time, which is faster than one by one as they are asked for.
+def prepare(sketch: CheckpointSketch, other: CheckpointSketch) -> None:
+    """Make units of a model ready many at a time, which is faster than one by one as they are asked for.
 
-    Not those of a model with so many tensors that they could not be kept.
+    Those of matrices that the other model has one of the same shape for, be it turned; not those of a model with so
+    many tensors that they could not be kept.
     """
-    matrices = [t for t in sketch.tensors if t.part.excluded is None and None not in t.units]
+    shapes = {shape for t in other.tensors for shape in (t.shape, t.shape[::-1])}
+    matrices = [t for t in sketch.tensors if t.shape in shapes and t.part.excluded is None and None not in t.units]
     if len(matrices) <= _KEPT // 4:
         _many(_ready, [(t, axis) for t in matrices for axis in (0, 1) if t.part.axes[axis].exchangeable], _made_ready)
         _many(_centred, [(t, 0) for t in matrices], _made_centred)
