@@ -106,7 +106,7 @@ def _codes(sketch: CheckpointSketch) -> _Codes:
     by_row = {row: (np.array([j for j, _ in found]), np.stack([h for _, h in found])) for row, found in rows.items()}
     return _Codes(
         by_row,
-        {row: np.unique(_keys(hashes)) for row, (_, hashes) in by_row.items()},
+        {row: _each_once(_keys(hashes)) for row, (_, hashes) in by_row.items()},
         {size: (np.array([j for j, _ in found]), np.stack([m for _, m in found])) for size, found in sizes.items()},
     )
 
@@ -120,10 +120,9 @@ def _suggested(
     mine, codes = _codes(sketch), _codes(other)
     for some in by_kind([tensor.shape[1:] for tensor in tensors], _TOGETHER):
         row = tensors[some[0]].shape[1:]
-        shared = _in_both(mine.keys[row], codes.keys[row]) if row in codes.keys else ()
-        if len(shared):
+        if row in codes.keys and len(shared := _in_both(mine.keys[row], codes.keys[row])):
             asked = np.stack([h for i in some if (h := tensors[i].minhash) is not None])
-            for k in np.flatnonzero(np.isin(_keys(asked), shared).any(axis=1)).tolist():
+            for k in np.flatnonzero(_are_among(_keys(asked), shared).any(axis=1)).tolist():
                 numbers, hashes = codes.by_row[row]
                 found[some[k]].update(numbers[(hashes == asked[k]).any(axis=1)].tolist())
     summed = [k for k, tensor in enumerate(tensors) if tensor.moments is not None and tensor.params in codes.by_size]
@@ -141,8 +140,19 @@ def _keys(hashes: NDArray[np.uint32]) -> NDArray[np.uint32]:
     return hashes << _PLACE_BITS | np.arange(PERMUTATIONS, dtype=np.uint32)
 
 
+def _each_once(keys: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """All keys in order, each once, without the masked arrays that NumPy's own function loads."""
+    ordered = np.sort(keys, axis=None)
+    return np.asarray(ordered[np.append(True, ordered[1:] != ordered[:-1])])
+
+
+def _are_among(keys: NDArray[np.uint32], some: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    """Which keys are among some that are in order."""
+    return np.asarray(some[np.minimum(np.searchsorted(some, keys), len(some) - 1)] == keys)
+
+
 def _in_both(one: NDArray[np.uint32], other: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """What two lists, each without repeats, have in common."""
+    """What two lists, each without repeats, have in common, in order."""
     both = np.sort(np.concatenate([one, other]))
     return np.asarray(both[1:][both[1:] == both[:-1]])
 
