@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 
-from lineage.ancestry.links import joined, outward
 from lineage.sketch.layouts import Names, Translation, layout_id, names_of, translated, translation
 from lineage.types import CheckpointSketch
 
@@ -65,6 +64,8 @@ def _chosen(
     told: _Told, groups: Sequence[Sequence[CheckpointSketch]], like: CheckpointSketch | None
 ) -> Mapping[Names, Names]:
     """The layout in which each of those is read that copies join to another."""
+    from lineage.ancestry.links import joined  # models in one layout do not wait for it
+
     wanted = None if like is None else names_of(like)
     order = {
         name: -i for i, name in enumerate(names_of(group[0]) for group in reversed(groups)) if name in told.understood
@@ -86,6 +87,8 @@ def _read(group: Sequence[CheckpointSketch], told: _Told, into: Mapping[Names, N
     if into[layout] in own:
         return own[into[layout]]
     sketch = own[layout]
+    from lineage.ancestry.links import outward
+
     nearer = {one: other for other, one in outward(told.into, into[layout])}
     while layout != into[layout]:
         sketch = translated(sketch, told.into[layout, nearer[layout]])
