@@ -3,7 +3,7 @@
 Components, rows and networks are compared with every code that is kept: a few a model, by FAISS's scan of binary codes;
 of components the first quarter of the bits, and the rest of those that are nearest by it.
 Tensors are many; only those are looked at that are in one cell with the asked one in some band, and whose word there is
-near.
+near. Segments are looked through side by side, each cue of each on one thread.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,19 +36,59 @@ def nearest(segments: Sequence[Segment], asked: Codes, k: int) -> Mapping[Search
 
     Of tensors only such as chance would bring not once.
     """
-    found: dict[SearchCue, list[Near]] = {}
-    for cue, codes in asked.items():
-        scores: list[dict[str, float]] = [{} for _ in codes]
-        for segment in segments:
-            if len(codes) and len(segment.codes[cue]):
-                rows, places, distances = _near(segment, cue, codes, k)
-                models = segment.models[np.clip(segment.owners[cue][places], 0, len(segment) - 1)].tolist()
-                segment.let_go()
-                for row, model, score in zip(rows.tolist(), models, likeness(cue, distances).tolist(), strict=True):
-                    name = model.decode()
-                    scores[row][name] = max(score, scores[row].get(name, -1.0))
-        found[cue] = [sorted(one.items(), key=lambda item: (-item[1], item[0]))[:k] for one in scores]
+    looks = [(one, cue) for cue, codes in asked.items() if len(codes) for one in segments if len(one.codes[cue])]
+    looked = list(zip(looks, _looked(looks, asked, k), strict=True))
+    found = {
+        cue: _named([(segment, near) for (segment, of), near in looked if of == cue], cue, len(codes), k)
+        for cue, codes in asked.items()
+    }
+    for segment in segments:
+        segment.let_go(segment.codes["tensor"])
     return found
+
+
+def _named(found: Sequence[tuple[Segment, _Found]], cue: SearchCue, rows: int, k: int) -> list[Near]:
+    """What is near in all segments, by models."""
+    least = _least([near for _, near in found], rows, _A_MODEL * k)
+    scores: list[dict[str, float]] = [{} for _ in range(rows)]
+    for segment, near in found:
+        row, places, distances = (one[near[2] <= least[near[0]]] for one in near)
+        models = segment.models[np.clip(segment.owners[cue][places], 0, len(segment) - 1)].tolist()
+        for at, model, score in zip(row.tolist(), models, likeness(cue, distances).tolist(), strict=True):
+            name = model.decode()
+            scores[at][name] = max(score, scores[at].get(name, -1.0))
+    return [sorted(one.items(), key=lambda item: (-item[1], item[0]))[:k] for one in scores]
+
+
+def _least(found: Sequence[_Found], rows: int, wanted: int) -> NDArray[np.int64]:
+    """Of each row the bits that differ in the last that is wanted of all segments together, int64 (rows,)."""
+    row, distances = (np.concatenate([np.empty(0, np.int64), *(near[i] for near in found)]) for i in (0, 2))
+    kept = _first(row, distances, wanted)
+    least = np.zeros(rows, np.int64)
+    np.maximum.at(least, row[kept], distances[kept])
+    return least
+
+
+def _first(rows: NDArray[np.int64], distances: NDArray[np.int64], wanted: int) -> NDArray[np.int64]:
+    """Where the `wanted` nearest of each row are, of equal ones those that come first."""
+    order = np.lexsort((distances, rows))
+    ranked = rows[order]
+    return order[np.arange(len(order)) - np.searchsorted(ranked, ranked) < wanted]
+
+
+def _looked(looks: Sequence[tuple[Segment, SearchCue]], asked: Codes, k: int) -> Sequence[_Found]:
+    """What is near in each segment by each cue, several at once where that pays."""
+
+    def look(at: tuple[Segment, SearchCue]) -> _Found:
+        segment, cue = at
+        return _near(segment, cue, asked[cue], k)
+
+    pairs = sum(len(asked[cue]) * len(one.codes[cue]) for one, cue in looks if cue != "tensor")
+    threads = min(len(looks), os.cpu_count() or 1)
+    if pairs < _MANY or threads < 2:
+        return [look(one) for one in looks]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(look, looks))
 
 
 def _near(segment: Segment, cue: SearchCue, asked: Bits, k: int) -> _Found:
@@ -71,8 +112,8 @@ def _scanned(asked: Bits, codes: Bits, k: int) -> tuple[NDArray[np.int64], NDArr
     """The `k` nearest of all codes, by rows: bits that differ, and places."""
     import faiss
 
-    # Threads that wait for one another take longer than a small scan.
-    faiss.omp_set_num_threads(1 if len(asked) * len(codes) < _MANY else os.cpu_count() or 1)
+    # Of this thread alone. FAISS's own threads spin while they wait for one another: on a busy machine, for long.
+    faiss.omp_set_num_threads(1)
     distances, places = faiss.knn_hamming(np.ascontiguousarray(asked), codes, min(k, len(codes)), variant="mc")
     return distances.astype(np.int64), places
 
@@ -83,7 +124,8 @@ def _tensors(segment: Segment, asked: Bits, wanted: int) -> _Found:
     found = []
     for band in range(len(segment.bands)):
         found.append(_in_band(segment, asked, band))
-        segment.let_go()  # the system maps a neighbourhood of each place that is read: of all bands that is the file
+        # The system maps a neighbourhood of each place that is read: of all bands that is the file.
+        segment.let_go(segment.bands[band].words, segment.bands[band].places)
     pairs = np.sort(np.concatenate(found))
     pairs = pairs[np.diff(pairs, prepend=-1) != 0]
     rows, places = pairs // len(codes), pairs % len(codes)
@@ -91,9 +133,7 @@ def _tensors(segment: Segment, asked: Bits, wanted: int) -> _Found:
     reach = nearest_stranger(len(asked) * len(codes))
     is_near = distance <= bits / 2.0 - reach * math.sqrt(bits) / 2.0
     rows, places, distance = rows[is_near], places[is_near], distance[is_near]
-    order = np.lexsort((places, distance, rows))
-    rank = np.arange(len(rows)) - np.searchsorted(rows, rows)  # of each in its row, once they are in order
-    kept = order[rank < wanted]
+    kept = _first(rows, distance, wanted)
     return rows[kept], places[kept], distance[kept]
 
 
@@ -105,9 +145,13 @@ def _in_band(segment: Segment, asked: Bits, band: int) -> NDArray[np.int64]:
     first = np.minimum(held.cells[cell].astype(np.int64), len(held.words))
     counts = np.clip(held.cells[cell + 1].astype(np.int64), first, len(held.words)) - first
     counts = np.minimum(counts, _MOST_IN_CELL)
-    rows = np.repeat(np.arange(len(asked)), counts)
-    at = np.repeat(first - (np.cumsum(counts) - counts), counts) + np.arange(len(rows))
-    is_near = np.bitwise_count(wanted[rows] ^ held.words[at]) <= int((32 - shared) * _APART)
-    places = np.minimum(held.places[at[is_near]], len(segment.codes["tensor"]) - 1)
-    pairs: NDArray[np.int64] = rows[is_near] * np.int64(len(held.words)) + places
+    ends = np.cumsum(counts)
+    at = np.repeat(first - (ends - counts), counts)
+    at += np.arange(len(at))
+    apart = held.words[at]
+    apart ^= np.repeat(wanted, counts)
+    near = np.flatnonzero(np.bitwise_count(apart) <= int((32 - shared) * _APART))
+    rows = np.searchsorted(ends, near, side="right")
+    places = np.minimum(held.places[at[near]], len(segment.codes["tensor"]) - 1)
+    pairs: NDArray[np.int64] = rows * np.int64(len(held.words)) + places
     return pairs

@@ -96,7 +96,7 @@ class Searching:
                 for name, model, near in zip(held.names(), first, held.near(asked), strict=True):
                     if model is not None and model < found.get(name, (_BEHIND_ALL,))[0]:
                         found[name] = (model, *near)
-                segment.let_go()
+                segment.let_go(held.anchors)
         return sorted(found.values(), key=lambda one: one[0])
 
     def _first(self, segment: Segment, home: str | None, without: str | None) -> list[str | None]:

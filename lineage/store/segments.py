@@ -88,10 +88,19 @@ class Segment:
     def __len__(self) -> int:
         return len(self.models)
 
-    def let_go(self) -> None:
-        """Take no memory until the next question, where the system can do that; the file stays in its cache."""
-        if self.mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
-            self.mapped.madvise(mmap.MADV_DONTNEED)
+    def let_go(self, *arrays: NDArray[Any]) -> None:
+        """Take no memory for these of its arrays until they are read again, where the system can do that.
+
+        The file stays in the system's cache.
+        """
+        if self.mapped is None or not hasattr(mmap, "MADV_DONTNEED"):
+            return
+        base = np.frombuffer(self.mapped, np.uint8).ctypes.data
+        for array in arrays:
+            begin = array.ctypes.data - base
+            page = begin - begin % mmap.PAGESIZE
+            if array.nbytes:
+                self.mapped.madvise(mmap.MADV_DONTNEED, page, begin + array.nbytes - page)
 
 
 def segment_of(codes: Mapping[str, Codes], tokenizers: Mapping[str, Tokenizers] | None = None) -> Segment:

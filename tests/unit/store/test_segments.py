@@ -60,7 +60,7 @@ def test_what_is_written_comes_back_mapped_and_in_bytes(tmp_path):
     assert read is not None
     assert same(read, WHOLE)
     assert read.mapped is not None
-    read.let_go()
+    read.let_go(*read.codes.values(), *(band.words for band in read.bands))
     assert same(read, WHOLE)
     (tmp_path / "folder" / "another.segment").write_bytes(path.read_bytes())
     assert read_segment(tmp_path / "folder" / "another.segment") is None
@@ -165,11 +165,23 @@ def test_what_is_no_file_is_no_segment_and_nobody_waits_for_it(tmp_path):
         assert not is_sound(tmp_path / "pipe.segment")
 
 
-def test_many_segments_answer_like_one():
+@pytest.mark.parametrize("many", [0, 1 << 30], ids=["on several threads", "on one"])
+def test_many_segments_answer_like_one(many, monkeypatch):
+    monkeypatch.setattr("lineage.store.nearest._MANY", many)
     asked = asked_codes(SKETCHES[0])
     apart = [segment_of({model: codes}) for model, codes in CODES.items()]
     for cue in ("component", "rows", "network"):
         assert nearest(apart, asked, 3)[cue] == nearest([WHOLE], asked, 3)[cue]
+
+
+@pytest.mark.parametrize("k", [1, 3, 99])
+def test_the_nearest_of_many_segments_are_those_of_one(k):
+    crowd = {f"{seed:032x}": drawn(seed, (2, 2, 1, 0)) for seed in range(120)}
+    names, asked = list(crowd), drawn(1_000, (3, 2, 1, 0))
+    apart = [segment_of({name: crowd[name] for name in names[i::7]}) for i in range(7)]
+    found, whole = nearest(apart, asked, k), nearest([segment_of(crowd)], asked, k)
+    assert found == whole
+    assert all(len(row) == min(k, len(crowd)) for rows in (found["component"], found["rows"]) for row in rows)
 
 
 def test_of_strangers_no_tensor_is_near():
