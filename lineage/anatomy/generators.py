@@ -1,7 +1,8 @@
 """The formulas behind fixed tables, each recognised from the values that it makes.
 
 Tolerances allow for storage in bfloat16 (relative rounding 2^-9) and refuse anything trained: every
-test asks thousands of numbers, or an exact pattern, to agree.
+test asks thousands of numbers, or an exact pattern, to agree. Each begins with a glance at a few of them, which what it
+looks for always passes: a checkpoint may have a hundred thousand tensors.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def formula_of_rows(rows: FloatArray) -> FixedTable | None:
 
 def _is_causal_mask(values: FloatArray) -> bool:
     n, m = values.shape
-    if n != m or n < 3:
+    if n != m or n < 3 or values[0, 1] != values[0, 2] or values[0, 0] != values[1, 0]:
         return False
     upper = values[np.triu_indices(n, 1)]
     lower = values[np.tril_indices(n)]
@@ -57,7 +58,7 @@ def _is_causal_mask(values: FloatArray) -> bool:
 
 def _is_count(v: FloatArray) -> bool:
     """Consecutive integers, or whole numbers that never fall: ids, offsets, bucket borders."""
-    if v.size < 3 or not np.array_equal(v, np.round(v)):
+    if v.size < 3 or not float(v[0]).is_integer() or not np.array_equal(v, np.round(v)):
         return False
     steps = np.diff(v)
     return bool((steps == steps[0]).all() or (v.size >= _MIN_SIDE and (steps >= 0).all()))
@@ -103,7 +104,7 @@ def _is_one_hot(m: FloatArray) -> bool:
 
 
 def _is_zero_one(m: FloatArray) -> bool:
-    return bool(m.size >= 16 and np.isin(m, (0.0, 1.0)).all())
+    return bool(m.size >= 16 and m[0, 0] in (0.0, 1.0) and ((m == 0) | (m == 1)).all())
 
 
 def _is_index(m: FloatArray) -> bool:
@@ -125,6 +126,8 @@ def _is_sinusoidal(m: FloatArray) -> bool:
 
 
 def _lie_on_circles(rows: FloatArray) -> bool:
+    if not _may_lie_on_circles(rows[0].tolist()):
+        return False
     halves, quarters = np.split(rows, 2, axis=1), np.split(rows, 4, axis=1)
     pairings = (
         (rows[:, ::2], rows[:, 1::2]),
@@ -132,6 +135,18 @@ def _lie_on_circles(rows: FloatArray) -> bool:
         (np.hstack(quarters[::2]), np.hstack(quarters[1::2])),
     )
     return any(_is_circle(np.hypot(a, b)) for a, b in pairings)
+
+
+def _may_lie_on_circles(row: list[float]) -> bool:
+    """Whether the first two pairs of a row, in any pairing, are about equally far from zero."""
+    half, quarter = len(row) // 2, len(row) // 4
+    pairings = ((row[:2], row[2:4]), (row[::half], row[1::half]), (row[: quarter + 1 : quarter], row[1::quarter][:2]))
+    return any(_are_close(math.hypot(*one), math.hypot(*other)) for one, other in pairings)
+
+
+def _are_close(a: float, b: float) -> bool:
+    """Whether two of many values, all within two roundings of the largest of them, can be these."""
+    return abs(a - b) <= 2.1 * _ROUNDING * max(abs(a), abs(b))
 
 
 def _is_circle(radius: FloatArray) -> bool:
@@ -149,6 +164,8 @@ def _is_fourier_basis(m: FloatArray) -> bool:
     """
     if m.shape[0] % 2 or m.shape[0] < _MIN_SIDE or m.shape[1] < _MIN_SIDE:
         return False
+    if not _may_have_one_window(m):
+        return False
     glance = m[:, :: max(1, m.shape[1] // _MIN_SIDE)]
     return _has_one_window(glance) and _has_one_window(m) and _has_many_levels(m)
 
@@ -156,6 +173,22 @@ def _is_fourier_basis(m: FloatArray) -> bool:
 def _has_one_window(m: FloatArray) -> bool:
     half = m.shape[0] // 2
     return _is_rank_one(np.hypot(m[:half], m[half:])) or _is_rank_one(np.hypot(m[::2], m[1::2]))
+
+
+def _may_have_one_window(m: FloatArray) -> bool:
+    """Whether two rows of moduli, in either order of rows, can be those of a matrix near one of rank one.
+
+    If all entries are within e of such a matrix and none exceeds p, no minor of two exceeds 4 e (p + e) + 2 e**2.
+    """
+    half = m.shape[0] // 2
+    peak = math.sqrt(2.0) * float(np.abs(m).max())
+    most = 4.1 * _ROUNDING * (1.0 + _ROUNDING) * peak**2
+    rows = [m[i, :_MIN_SIDE].tolist() for i in (0, 1, 2, 3, half, half + 1)]
+    for one, two in ((rows[::4], rows[1::4]), (rows[:2], rows[2:4])):
+        first, second = (list(map(math.hypot, *pair)) for pair in (one, two))
+        if all(abs(first[0] * b - second[0] * a) <= most for a, b in zip(first[1:], second[1:], strict=True)):
+            return True
+    return False
 
 
 def _is_rank_one(moduli: FloatArray) -> bool:
@@ -168,7 +201,7 @@ def _is_rank_one(moduli: FloatArray) -> bool:
 
 def _is_cosine_basis(m: FloatArray) -> bool:
     """The DCT-II matrix, each row at its own scale."""
-    if min(m.shape) < _MIN_SIDE:
+    if min(m.shape) < _MIN_SIDE or not _are_close(float(m[0, 0]), float(m[0, 1])):
         return False
     n = np.arange(m.shape[1])
     return all(_is_multiple(row, np.cos(np.pi / n.size * (n + 0.5) * k)) for k, row in enumerate(m))
@@ -176,8 +209,10 @@ def _is_cosine_basis(m: FloatArray) -> bool:
 
 def _is_filterbank(m: FloatArray) -> bool:
     """Mel filters: sparse, never negative, each a single hill, the hills in ascending order."""
+    if m.shape[1] < 2 * _MIN_SIDE or (m < 0).any() or (m == 0).mean() < 0.5:
+        return False
     filled = m[m.any(axis=1)]
-    if len(filled) < _MIN_SIDE or m.shape[1] < 2 * _MIN_SIDE or (m < 0).any() or (m == 0).mean() < 0.5:
+    if len(filled) < _MIN_SIDE:
         return False
     peaks = filled.argmax(axis=1)
     return bool((np.diff(peaks) >= 0).all() and np.ptp(peaks) > 0 and all(map(_is_hill, filled, peaks)))
