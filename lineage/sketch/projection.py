@@ -34,8 +34,8 @@ def project_units(
     channels, kernel = _rest(shape)
     rows, cols, places = sampled(shape[0]), sampled(channels), sampled(kernel)
     cube = block.reshape(len(rows), len(cols), len(places))
-    of_rows = cube.reshape(len(rows), -1) @ _pair_signs(cols, places)
-    of_cols = cube.transpose(1, 0, 2).reshape(len(cols), -1) @ _pair_signs(rows, places)
+    of_rows = cube.reshape(len(rows), -1) @ _pair_signs(channels, kernel)
+    of_cols = cube.transpose(1, 0, 2).reshape(len(cols), -1) @ _pair_signs(shape[0], kernel)
     return of_rows, of_cols
 
 
@@ -43,18 +43,18 @@ def project_units(
 def constant_unit(shape: tuple[int, ...], axis: int) -> NDArray[np.float64]:
     """What every unit of `axis` is projected to in a tensor of `shape` that is 1 everywhere, float64 (32,)."""
     channels, kernel = _rest(shape)
-    across = sampled(channels if axis == 0 else shape[0])
-    total: NDArray[np.float64] = _pair_signs(across, sampled(kernel)).sum(axis=0)
+    across = channels if axis == 0 else shape[0]
+    total: NDArray[np.float64] = _pair_signs(across, kernel).sum(axis=0)
     total.setflags(write=False)
     return total
 
 
-def project_matrix(row_units: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """P' W Q / k of the sampled block, float32 (k, k), k = 24: linear in W, transposed with it.
+def project_matrix(row_units: NDArray[np.float64], rows: int) -> NDArray[np.float32]:
+    """P' W Q / k of the sampled block of so many rows, float32 (k, k), k = 24: linear in W, transposed with it.
 
     Its squared Frobenius norm estimates the block's (Johnson-Lindenstrauss).
     """
-    left = signs(rows, SEED_PROJECTION, PROJECTION_DIMS)
+    left = _axis_signs(rows, PROJECTION_DIMS)
     return narrowed(left.T @ row_units[:, :PROJECTION_DIMS] / PROJECTION_DIMS)
 
 
@@ -82,6 +82,16 @@ def _rest(shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[1], math.prod(shape[2:])
 
 
-def _pair_signs(positions: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.float64]:
-    joint = positions[:, None] + places[None, :] * _KERNEL_STRIDE
+def _pair_signs(length: int, kernel: int) -> NDArray[np.float64]:
+    """Signs of the sampled positions of an axis, each with every sampled place of a kernel."""
+    if kernel == 1:
+        return _axis_signs(length, UNIT_DIMS)
+    joint = sampled(length)[:, None] + sampled(kernel)[None, :] * _KERNEL_STRIDE
     return signs(joint.reshape(-1), SEED_PROJECTION, UNIT_DIMS)
+
+
+@lru_cache(maxsize=128)
+def _axis_signs(length: int, dims: int) -> NDArray[np.float64]:
+    found = signs(sampled(length), SEED_PROJECTION, dims)
+    found.setflags(write=False)
+    return found

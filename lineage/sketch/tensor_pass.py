@@ -86,7 +86,7 @@ def sketch_tensor(view: TensorView, part: Part, depth: Depth, path: str) -> Tens
         block = flat[:, block_columns(shape)].astype(np.float64)
         of_rows, of_cols = project_units(block, shape)
         units = encode_units(of_rows, rows), encode_units(of_cols, sampled(shape[1]))
-        projection = project_matrix(of_rows, rows)
+        projection = project_matrix(of_rows, shape[0])
     stats = band_stats(block, flat, values)
     if is_extreme(stats):
         part = replace(part, excluded=part.excluded or EXTREME)
@@ -162,6 +162,8 @@ def _power_sums(x: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     total = np.zeros(4)
     with np.errstate(over="ignore", invalid="ignore"):
         for part in (x[:even].reshape(-1, RUN), x[even:].reshape(1, -1)):
+            if not part.size:
+                continue
             square = part * part
             ones = np.ones(part.shape[1], np.float32)
             sums = part @ ones, square @ ones, np.vecdot(square, part), np.vecdot(square, square)
