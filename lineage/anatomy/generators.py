@@ -83,7 +83,7 @@ def _is_geometric(v: FloatArray) -> bool:
 def _is_window(v: FloatArray) -> bool:
     """Hann, Hamming or Blackman, symmetric or periodic, at any scale."""
     n = v.size
-    if n < 2 * _MIN_SIDE:
+    if n < 2 * _MIN_SIDE or abs(v[0]) > 0.1 * np.abs(v).max():  # Hamming's begins at .08
         return False
     windows = [make(n + extra)[:n] for make in (np.hanning, np.hamming, np.blackman) for extra in (0, 1)]
     return any(_is_multiple(v, window) for window in windows)
