@@ -20,7 +20,8 @@ from lineage.sketch.search_codes import BITS, likeness, nearest_stranger
 from lineage.store.segments import HEAD, Segment, cell_bits, words_of
 from lineage.types import Codes, Near, SearchCue
 
-_MOST_IN_CELL = 256  # codes looked at for a tensor and a band: a tensor that all share is found by its digest
+_MOST_SHARED = 18  # bits of a word: of a large segment neighbouring cells are one, or near tensors would be missed
+_MOST_IN_CELL = 1024  # codes looked at for a tensor and a band: a tensor that all share is found by its digest
 _APART = math.acos(0.8) / math.pi  # share of the bits of a word in which tensors of that correlation differ
 _A_MODEL = 4  # codes that one model may have among the nearest
 
@@ -38,13 +39,10 @@ def nearest(segments: Sequence[Segment], asked: Codes, k: int) -> Mapping[Search
     """
     looks = [(one, cue) for cue, codes in asked.items() if len(codes) for one in segments if len(one.codes[cue])]
     looked = list(zip(looks, _looked(looks, asked, k), strict=True))
-    found = {
+    return {
         cue: _named([(segment, near) for (segment, of), near in looked if of == cue], cue, len(codes), k)
         for cue, codes in asked.items()
     }
-    for segment in segments:
-        segment.let_go(segment.codes["tensor"])
-    return found
 
 
 def _named(found: Sequence[tuple[Segment, _Found]], cue: SearchCue, rows: int, k: int) -> list[Near]:
@@ -140,10 +138,12 @@ def _tensors(segment: Segment, asked: Bits, wanted: int) -> _Found:
 def _in_band(segment: Segment, asked: Bits, band: int) -> NDArray[np.int64]:
     """Pairs of an asked code and one of its cell whose word is near, as row * number of codes + place."""
     held = segment.bands[band]
-    wanted, shared = words_of(asked, band), cell_bits(len(held.words))
-    cell = (wanted.astype(np.uint64) >> np.uint64(32 - shared)).astype(np.int64)
+    wanted, cell_of = words_of(asked, band), cell_bits(len(held.words))
+    shared = min(_MOST_SHARED, cell_of)
+    cell = (wanted.astype(np.uint64) >> np.uint64(32 - shared)).astype(np.int64) << (cell_of - shared)
     first = np.minimum(held.cells[cell].astype(np.int64), len(held.words))
-    counts = np.clip(held.cells[cell + 1].astype(np.int64), first, len(held.words)) - first
+    after = held.cells[cell + (1 << (cell_of - shared))].astype(np.int64)
+    counts = np.clip(after, first, len(held.words)) - first
     counts = np.minimum(counts, _MOST_IN_CELL)
     ends = np.cumsum(counts)
     at = np.repeat(first - (ends - counts), counts)
