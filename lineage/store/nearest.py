@@ -123,7 +123,7 @@ def _tensors(segment: Segment, asked: Bits, wanted: int) -> _Found:
     for band in range(len(segment.bands)):
         found.append(_in_band(segment, asked, band))
         # The system maps a neighbourhood of each place that is read: of all bands that is the file.
-        segment.let_go(segment.bands[band].words, segment.bands[band].places)
+        segment.let_go(*segment.bands[band].large)
     pairs = np.sort(np.concatenate(found))
     pairs = pairs[np.diff(pairs, prepend=-1) != 0]
     rows, places = pairs // len(codes), pairs % len(codes)

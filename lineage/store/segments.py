@@ -73,6 +73,11 @@ class Band:
     places: NDArray[np.uint32]
     cells: NDArray[np.uint32]
 
+    @property
+    def large(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+        """What is as long as there are codes."""
+        return self.words, self.places
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -94,14 +99,21 @@ class Segment:
 
         The file stays in the system's cache.
         """
-        if self.mapped is None or not hasattr(mmap, "MADV_DONTNEED"):
+        self._advise("MADV_DONTNEED", arrays)
+
+    def read_here_and_there(self) -> None:
+        """Have the system read no more than is asked for of tensors: what lies around it would be the whole file."""
+        self._advise("MADV_RANDOM", [self.codes["tensor"], *(one for band in self.bands for one in band.large)])
+
+    def _advise(self, advice: str, arrays: Iterable[NDArray[Any]]) -> None:
+        if self.mapped is None or not hasattr(mmap, advice):
             return
         base = np.frombuffer(self.mapped, np.uint8).ctypes.data
         for array in arrays:
             begin = array.ctypes.data - base
             page = begin - begin % mmap.PAGESIZE
             if array.nbytes:
-                self.mapped.madvise(mmap.MADV_DONTNEED, page, begin + array.nbytes - page)
+                self.mapped.madvise(getattr(mmap, advice), page, begin + array.nbytes - page)
 
 
 def segment_of(codes: Mapping[str, Codes], tokenizers: Mapping[str, Tokenizers] | None = None) -> Segment:
@@ -265,7 +277,10 @@ def read_segment(path: Path) -> Segment | None:
                 return None
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         segment = _parsed(np.frombuffer(mapped, np.uint8, _nbytes(head), len(line)), head)
-        return None if segment is None else replace(segment, mapped=mapped)
+        if segment is not None:
+            segment = replace(segment, mapped=mapped)
+            segment.read_here_and_there()
+        return segment
     except (OSError, ValueError):
         return None
 

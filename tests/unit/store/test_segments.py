@@ -30,6 +30,7 @@ from lineage.store.segments import (
 )
 from lineage.types import Codes
 from tests.small_models import sketched, trained, tuned
+from tests.systems import needs_linux
 
 BASE = trained(1)
 SKETCHES = [sketched(BASE, "base"), sketched(tuned(BASE, 2), "child"), sketched(trained(3), "stranger")]
@@ -68,6 +69,28 @@ def test_what_is_written_comes_back_mapped_and_in_bytes(tmp_path):
     assert back is not None
     assert same(back, WHOLE)
     assert is_sound(path)
+
+
+@needs_linux
+def test_the_system_is_told_to_read_no_more_of_tensors_than_is_asked_for(tmp_path):
+    path = tmp_path / "one.segment"
+    write_segment(segment_of({f"{seed:032x}": drawn(seed, (1, 1, 1, 64)) for seed in range(200)}), path)
+    read = read_segment(path)
+    assert read is not None
+    flags, place = {}, 0
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if " " in line and "-" in line.split()[0]:
+            place = int(line.split("-")[0], 16)
+        elif line.startswith("VmFlags"):
+            flags[place] = line.split()
+
+    def is_random(array: np.ndarray) -> bool:
+        middle = array.ctypes.data + array.nbytes // 2
+        return "rr" in flags[max(begin for begin in flags if begin <= middle)]
+
+    assert is_random(read.codes["tensor"])
+    assert all(is_random(one) for band in read.bands for one in band.large)
+    assert not is_random(read.models)
 
 
 def test_several_become_one_as_if_they_had_been_made_together():
