@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
@@ -118,16 +119,18 @@ def _is_sinusoidal(m: FloatArray) -> bool:
     Pairs are neighbours (Vaswani 2017), the two halves (tensor2tensor, Whisper), or the two halves of
     each half (two-dimensional positions, MAE). One row of zeros for padding or a class is allowed.
     """
+    if m.shape[1] % 4 or m.shape[1] < _MIN_SIDE or m.shape[0] < _MIN_SIDE:
+        return False
+    if not _may_lie_on_circles((m[0] if m[0].any() else m[1]).tolist()):
+        return False
     zero = ~m.any(axis=1)
-    if m.shape[1] % 4 or m.shape[1] < _MIN_SIDE or zero.sum() > 1 or m.shape[0] - zero.sum() < _MIN_SIDE:
+    if zero.sum() > 1 or m.shape[0] - zero.sum() < _MIN_SIDE:
         return False
     rows = m[~zero]
     return _lie_on_circles(rows[:_MIN_SIDE]) and _lie_on_circles(rows) and _has_many_levels(rows)
 
 
 def _lie_on_circles(rows: FloatArray) -> bool:
-    if not _may_lie_on_circles(rows[0].tolist()):
-        return False
     halves, quarters = np.split(rows, 2, axis=1), np.split(rows, 4, axis=1)
     pairings = (
         (rows[:, ::2], rows[:, 1::2]),
@@ -183,7 +186,7 @@ def _may_have_one_window(m: FloatArray) -> bool:
     half = m.shape[0] // 2
     peak = math.sqrt(2.0) * float(np.abs(m).max())
     most = 4.1 * _ROUNDING * (1.0 + _ROUNDING) * peak**2
-    rows = [m[i, :_MIN_SIDE].tolist() for i in (0, 1, 2, 3, half, half + 1)]
+    rows = [m[i, : _MIN_SIDE // 2].tolist() for i in (0, 1, 2, 3, half, half + 1)]
     for one, two in ((rows[::4], rows[1::4]), (rows[:2], rows[2:4])):
         first, second = (list(map(math.hypot, *pair)) for pair in (one, two))
         if all(abs(first[0] * b - second[0] * a) <= most for a, b in zip(first[1:], second[1:], strict=True)):
@@ -256,13 +259,19 @@ def _frequency(row: FloatArray) -> float | None:
     if support.size < 2 * _MIN_SIDE:
         return None
     held = row[support[0] : support[-1] + 1].astype(np.float64)
-    window = np.hanning(held.size + 2)[1:-1]
+    window = _hann(held.size)
     wave = (held / window)[window > 0.2]
     inner, beside = wave[1:-1], wave[:-2] + wave[2:]
     double_cosine = float(inner @ beside) / float(inner @ inner)
     left = np.linalg.norm(beside - double_cosine * inner)
     fits = left <= _WAVE_ROUNDING * np.linalg.norm(inner) and abs(double_cosine) < 2
     return math.acos(double_cosine / 2) if fits else None
+
+
+@lru_cache(maxsize=8)
+def _hann(size: int) -> FloatArray:
+    """A Hann window without the zeros at its ends."""
+    return np.hanning(size + 2)[1:-1]
 
 
 def _either_way(test: Callable[[FloatArray], bool]) -> Callable[[FloatArray], bool]:

@@ -13,6 +13,7 @@ from lineage.sketch.family import PROJECTION_DIMS, SEED_PROJECTION, UNIT_DIMS
 from lineage.sketch.signs import signs
 from lineage.types import AnyArray, Units
 
+_LARGEST = float(np.finfo(np.float32).max)
 _KERNEL_STRIDE = 1 << 32  # keeps (channel, kernel position) pairs apart whatever the kernel's size
 
 
@@ -63,7 +64,7 @@ def encode_units(units: NDArray[np.float64], index: NDArray[np.int64]) -> Units:
     peak = np.abs(units).max(axis=1, initial=0.0)
     scale = narrowed(peak / 127.0)
     safe = np.where(scale > 0, scale, 1).astype(np.float64)
-    codes = np.rint(units / safe[:, None]).clip(-127, 127).astype(np.int8)
+    codes = np.minimum(np.maximum(np.rint(units / safe[:, None]), -127), 127).astype(np.int8)
     return Units(index=index, codes=codes, scale=scale)
 
 
@@ -74,8 +75,7 @@ def decode_units(units: Units) -> NDArray[np.float32]:
 
 def narrowed(values: AnyArray) -> NDArray[np.float32]:
     """Finite values as float32; sums beyond its range (masks filled with its lowest number) stay at its ends."""
-    ends = np.finfo(np.float32)
-    return np.clip(values, ends.min, ends.max).astype(np.float32)
+    return np.minimum(np.maximum(values, -_LARGEST), _LARGEST).astype(np.float32)
 
 
 def _rest(shape: tuple[int, ...]) -> tuple[int, int]:
