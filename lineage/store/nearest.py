@@ -26,7 +26,8 @@ _APART = math.acos(0.8) / math.pi  # share of the bits of a word in which tensor
 _A_MODEL = 4  # codes that one model may have among the nearest
 
 _MANY = 1 << 20  # pairs of codes, which take one thread a few milliseconds
-_MOST_HEADS = 1024  # components of a segment that are compared whole
+_FEWEST_WHOLE = 1024  # components of a segment that are compared whole
+_ONE_IN = 512  # of a large one: a family has more members that are as near by their first bits
 
 Bits = NDArray[np.uint8]
 _Found = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
@@ -97,7 +98,7 @@ def _near(segment: Segment, cue: SearchCue, asked: Bits, k: int) -> _Found:
     if cue != "component":
         distances, places = _scanned(asked, codes, wanted)
     else:
-        _, places = _scanned(asked[:, :HEAD], segment.heads, _MOST_HEADS)
+        _, places = _scanned(asked[:, :HEAD], segment.heads, max(_FEWEST_WHOLE, len(codes) // _ONE_IN))
         apart = asked.view(np.uint64)[:, None] ^ codes.view(np.uint64)[places]
         distances = np.bitwise_count(apart).sum(axis=2, dtype=np.int64)
         order = np.argsort(distances, axis=1, kind="stable")[:, :wanted]
