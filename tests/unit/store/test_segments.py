@@ -17,6 +17,7 @@ from lineage.store.nearest import nearest
 from lineage.store.segments import (
     BANDS,
     CUES,
+    HEAD,
     Segment,
     is_sound,
     merged,
@@ -224,6 +225,29 @@ def test_tensors_that_are_near_are_found_among_many(r):
     models = [model for row in found for model, _ in row]
     assert models.count(f"{7:032x}") > 64 * {0.95: 0.9, 0.8: 0.3}[r]
     assert len(set(models)) <= 2
+
+
+@pytest.mark.parametrize(("one_in", "is_found"), [(1, True), (1 << 40, False)])
+def test_of_a_large_segment_more_components_are_compared_whole(one_in, is_found, monkeypatch):
+    monkeypatch.setattr("lineage.store.nearest._FEWEST_WHOLE", 1)
+    monkeypatch.setattr("lineage.store.nearest._ONE_IN", one_in)
+    family = {f"{seed:032x}": drawn(seed, (1, 0, 0, 0)) for seed in range(50)}
+    asked = family[f"{49:032x}"]
+    for codes in family.values():
+        codes["component"][:, :HEAD] = asked["component"][:, :HEAD]
+    found = nearest([segment_of(family)], {"component": asked["component"]}, 5)["component"][0]
+    assert (found[0][0] == f"{49:032x}") is is_found
+
+
+@pytest.mark.parametrize("shared", [0, 3])
+def test_cells_of_a_large_segment_are_looked_through_together(shared, monkeypatch):
+    crowd = segment_of({f"{seed:032x}": drawn(seed, (0, 0, 0, 64)) for seed in range(60)})
+    flips = np.random.default_rng(4).random((64, BITS["tensor"])) < np.arccos(0.7) / np.pi
+    asked = {"tensor": np.packbits(np.unpackbits(drawn(7, (0, 0, 0, 64))["tensor"], axis=1) ^ flips, axis=1)}
+    apart = sum(map(len, nearest([crowd], asked, 5)["tensor"]))
+    monkeypatch.setattr("lineage.store.nearest._MOST_SHARED", shared)
+    monkeypatch.setattr("lineage.store.nearest._MOST_IN_CELL", 1 << 20)
+    assert sum(map(len, nearest([crowd], asked, 5)["tensor"])) > apart + 10
 
 
 def test_nothing_is_asked_and_nothing_is_known():
