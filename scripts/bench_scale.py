@@ -21,8 +21,8 @@ import resource
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,14 +33,14 @@ from lineage.ancestry.candidates import NEAREST
 from lineage.sketch.family import FAMILY
 from lineage.sketch.search_codes import MOST_TENSORS, WIDTHS, nearest_stranger, surprise
 from lineage.store import SqliteIndex
-from lineage.store.segments import CUES, name_of, segment_of, write_segment
+from lineage.store.segments import CUES, Segment, merged, name_of, segment_of, write_segment
 from lineage.store.totals import recount
 from lineage.types import Codes, SearchCue
 
 PARTS: Mapping[SearchCue, int] = {"component": 4, "rows": 4, "network": 1, "tensor": MOST_TENSORS}
 """Codes of a model: three components and the whole."""
 BLOCK = 1 << 14
-SEGMENT = 1 << 17
+SEGMENT = 1 << 19  # models: what an ingest merges at most
 ROOTS = 0.1
 PLANES = 10  # bits of a probability
 RECALL = 10
@@ -50,13 +50,17 @@ Bits = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One kind of question: how often the parent was among the first ten, and how many strangers would be compared."""
+    """One kind of question: how often the parent was among the first ten, and how many strangers would be compared.
+
+    Seconds of the clock, which hang on what else the machine does, and those that its cores worked.
+    """
 
     what: str
     found: int
     of: int
     strangers: float
     seconds: tuple[float, ...]
+    worked: tuple[float, ...]
 
 
 def coins(random: np.random.Generator, shape: tuple[int, ...]) -> Bits:
@@ -128,29 +132,30 @@ def build(folder: Path, models: int) -> dict[str, Codes]:
     kept: dict[str, Codes] = {}
     random = np.random.default_rng(2)
     with SqliteIndex.create(folder) as index:
-        waiting: dict[str, Codes] = {}
+        waiting: list[Segment] = []
         number = 0
         for names, codes in families(models):
-            waiting |= dict(zip(names, codes, strict=True))
+            waiting.append(replace(segment_of(dict(zip(names, codes, strict=True))), bands=()))
             number += len(names)
             chosen = random.choice(len(names), size=min(len(names), max(1, 4096 * BLOCK // models)), replace=False)
             kept |= {names[i]: {cue: codes[i][cue].copy() for cue in CUES} for i in chosen}
-            if len(waiting) >= SEGMENT or number == models:
+            if number % SEGMENT == 0 or number == models:
                 _put(index, waiting)
-                waiting = {}
+                waiting = []
         with index.db.atomic():
             recount(index.db)
     return kept
 
 
-def _put(index: SqliteIndex, codes: Mapping[str, Codes]) -> None:
-    segment = segment_of(codes)
-    name = name_of("model", codes)
+def _put(index: SqliteIndex, parts: Sequence[Segment]) -> None:
+    segment = merged(parts)
+    models = [model.decode() for model in segment.models]
+    name = name_of("model", models)
     write_segment(segment, index.folder / "vectors" / name)
     with index.db.atomic():
-        index.db.table("models").insert_all(_row(model, name) for model in codes)
+        index.db.table("models").insert_all(_row(model, name) for model in models)
         index.db.table("segments").insert(
-            {"name": name, "family": FAMILY, "kind": "model", "models": len(codes), "dead": 0}
+            {"name": name, "family": FAMILY, "kind": "model", "models": len(models), "dead": 0}
         )
 
 
@@ -194,12 +199,12 @@ def ask(index: SqliteIndex, kept: Mapping[str, Codes], queries: int) -> list[Ask
     beyond = nearest_stranger(PARTS["component"] * index.count("model"))
     told = []
     for what, make, has_parent in kinds:
-        found, strangers, seconds = 0, 0, []
+        found, strangers, seconds, worked = 0, 0, [], []
         for name in random.choice(names, size=queries):
             made = make(kept[str(name)])
             rest = coins(random, (TENSORS - MOST_TENSORS, WIDTHS["tensor"]))
             asked = made | {"tensor": np.concatenate([made["tensor"], rest])}
-            began = time.perf_counter()
+            began, used = time.perf_counter(), time.process_time()
             near = index.nearest(asked, "model", NEAREST)["component"]
             rows = [[model for model, score in row[:RECALL] if surprise("component", score) > beyond] for row in near]
             # The whole may be transposed, and so may be what is nowhere as it is.
@@ -211,10 +216,12 @@ def ask(index: SqliteIndex, kept: Mapping[str, Codes], queries: int) -> list[Ask
             }
             index.nearest(turned, "model", NEAREST)
             seconds.append(time.perf_counter() - began)
+            worked.append(time.process_time() - used)
             first = [model for row in rows for model in row]
             found += has_parent and str(name) in first
             strangers += 0 if has_parent else len(set(first))
-        told.append(Asked(what, found, queries if has_parent else 0, strangers / queries, tuple(seconds)))
+        of = queries if has_parent else 0
+        told.append(Asked(what, found, of, strangers / queries, tuple(seconds), tuple(worked)))
     return told
 
 
@@ -234,24 +241,38 @@ def main() -> None:
             kept = build(folder, models)
             built = time.perf_counter() - began
             size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-            told, resident = _in_a_process(folder, kept, asked.queries)
+            cold, told, resident = _in_a_process(folder, kept, asked.queries)
             shutil.rmtree(folder)
         seconds = np.array([s for one in told for s in one.seconds])
         middle, slow = np.quantile(seconds, [0.5, 0.95])
+        core, busy = np.quantile([s for one in told for s in one.worked], [0.5, 0.95])
         room = [f"{resident / 1e9:.2f} GB", f"{size / 1e9:.2f} GB", f"{size / models / 1e3:.1f} kB"]
-        rows.append([f"{models:,}", f"{middle:.3f} s", f"{slow:.3f} s", *room, f"{built:.0f} s"])
+        times = [f"{s:.3f} s" for s in (middle, slow, core, busy, cold)]
+        rows.append([f"{models:,}", *times, *room, f"{built:.0f} s"])
         for one in told:
             right = f"{one.found / one.of:.3f}" if one.of else f"{one.strangers:.2f} strangers to compare"
             recalls.append([f"{models:,}", one.what, right])
-    text = table(["models", "search, median", "p95", "resident", "disk", "a model", "built in"], rows)
+    columns = [
+        "search, median",
+        "p95",
+        "of a core, median",
+        "p95",
+        "first, cold",
+        "resident",
+        "disk",
+        "a model",
+        "built in",
+    ]
+    text = table(["models", *columns], rows)
     text += "\n\n" + table(["models", f"asked, {asked.queries} each", f"parent among the first {RECALL}"], recalls)
-    text += f"\n\n{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}."
+    load = f", load {os.getloadavg()[0]:.0f}" if hasattr(os, "getloadavg") else ""
+    text += f"\n\n{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}{load}."
     print(text)
     if asked.results:
         write_section(asked.results, "scale", text)
 
 
-def _in_a_process(folder: Path, kept: Mapping[str, Codes], queries: int) -> tuple[list[Asked], int]:
+def _in_a_process(folder: Path, kept: Mapping[str, Codes], queries: int) -> tuple[float, list[Asked], int]:
     """Ask in a process of its own, so that its memory is that of asking; also its greatest resident bytes."""
     from multiprocessing import get_context
 
@@ -259,10 +280,22 @@ def _in_a_process(folder: Path, kept: Mapping[str, Codes], queries: int) -> tupl
         return pool.apply(_asked, (folder, kept, queries))
 
 
-def _asked(folder: Path, kept: Mapping[str, Codes], queries: int) -> tuple[list[Asked], int]:
+def _asked(folder: Path, kept: Mapping[str, Codes], queries: int) -> tuple[float, list[Asked], int]:
+    """Seconds of a question while nothing of the segments is in memory, then what `ask` tells, and resident bytes."""
+    _forget(folder)
     with SqliteIndex.open(folder) as index:
+        cold = ask(index, kept, 1)[0].seconds[0]
         told = ask(index, kept, queries)
-    return told, _most_resident()
+    return cold, told, _most_resident()
+
+
+def _forget(folder: Path) -> None:
+    """Have the system drop what it keeps of the segments, where it can be told so."""
+    if hasattr(os, "posix_fadvise"):
+        for path in (folder / "vectors").iterdir():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _most_resident() -> int:

@@ -27,6 +27,7 @@ _BY_NAME: tuple[tuple[str, FixedTable], ...] = (
     (r"(?:hann|hamming)_window", FixedTable("window")),
 )
 _COMPILED = tuple((re.compile(rf"(?:^|[./])(?:{pattern})$"), reason) for pattern, reason in _BY_NAME)
+_ANY = re.compile("|".join(f"(?:{pattern.pattern})" for pattern, _ in _COMPILED))
 _MASK_NAME = re.compile(r"(?:^|[./])attn(?:\w*)?\.bias$|(?:^|[./])(?:self_)?attention\.bias$")
 
 
@@ -51,4 +52,6 @@ def _reason_by_name(name: str, shape: tuple[int, ...]) -> FixedTable | None:
     # GPT-2 keeps its causal mask as `attn.bias`: a bias that is square and not a vector.
     if len(shape) >= 3 and shape[-1] == shape[-2] and _MASK_NAME.search(name):
         return FixedTable("causal-mask")
-    return next((reason for pattern, reason in _COMPILED if pattern.search(name)), None)
+    if _ANY.search(name) is None:
+        return None
+    return next(reason for pattern, reason in _COMPILED if pattern.search(name))

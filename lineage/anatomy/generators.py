@@ -1,13 +1,15 @@
 """The formulas behind fixed tables, each recognised from the values that it makes.
 
 Tolerances allow for storage in bfloat16 (relative rounding 2^-9) and refuse anything trained: every
-test asks thousands of numbers, or an exact pattern, to agree.
+test asks thousands of numbers, or an exact pattern, to agree. Each begins with a glance at a few of them, which what it
+looks for always passes: a checkpoint may have a hundred thousand tensors.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
@@ -48,7 +50,7 @@ def formula_of_rows(rows: FloatArray) -> FixedTable | None:
 
 def _is_causal_mask(values: FloatArray) -> bool:
     n, m = values.shape
-    if n != m or n < 3:
+    if n != m or n < 3 or values[0, 1] != values[0, 2] or values[0, 0] != values[1, 0]:
         return False
     upper = values[np.triu_indices(n, 1)]
     lower = values[np.tril_indices(n)]
@@ -57,7 +59,7 @@ def _is_causal_mask(values: FloatArray) -> bool:
 
 def _is_count(v: FloatArray) -> bool:
     """Consecutive integers, or whole numbers that never fall: ids, offsets, bucket borders."""
-    if v.size < 3 or not np.array_equal(v, np.round(v)):
+    if v.size < 3 or not float(v[0]).is_integer() or not np.array_equal(v, np.round(v)):
         return False
     steps = np.diff(v)
     return bool((steps == steps[0]).all() or (v.size >= _MIN_SIDE and (steps >= 0).all()))
@@ -82,7 +84,7 @@ def _is_geometric(v: FloatArray) -> bool:
 def _is_window(v: FloatArray) -> bool:
     """Hann, Hamming or Blackman, symmetric or periodic, at any scale."""
     n = v.size
-    if n < 2 * _MIN_SIDE:
+    if n < 2 * _MIN_SIDE or abs(v[0]) > 0.1 * np.abs(v).max():  # Hamming's begins at .08
         return False
     windows = [make(n + extra)[:n] for make in (np.hanning, np.hamming, np.blackman) for extra in (0, 1)]
     return any(_is_multiple(v, window) for window in windows)
@@ -103,7 +105,7 @@ def _is_one_hot(m: FloatArray) -> bool:
 
 
 def _is_zero_one(m: FloatArray) -> bool:
-    return bool(m.size >= 16 and np.isin(m, (0.0, 1.0)).all())
+    return bool(m.size >= 16 and m[0, 0] in (0.0, 1.0) and ((m == 0) | (m == 1)).all())
 
 
 def _is_index(m: FloatArray) -> bool:
@@ -117,8 +119,12 @@ def _is_sinusoidal(m: FloatArray) -> bool:
     Pairs are neighbours (Vaswani 2017), the two halves (tensor2tensor, Whisper), or the two halves of
     each half (two-dimensional positions, MAE). One row of zeros for padding or a class is allowed.
     """
+    if m.shape[1] % 4 or m.shape[1] < _MIN_SIDE or m.shape[0] < _MIN_SIDE:
+        return False
+    if not _may_lie_on_circles((m[0] if m[0].any() else m[1]).tolist()):
+        return False
     zero = ~m.any(axis=1)
-    if m.shape[1] % 4 or m.shape[1] < _MIN_SIDE or zero.sum() > 1 or m.shape[0] - zero.sum() < _MIN_SIDE:
+    if zero.sum() > 1 or m.shape[0] - zero.sum() < _MIN_SIDE:
         return False
     rows = m[~zero]
     return _lie_on_circles(rows[:_MIN_SIDE]) and _lie_on_circles(rows) and _has_many_levels(rows)
@@ -132,6 +138,18 @@ def _lie_on_circles(rows: FloatArray) -> bool:
         (np.hstack(quarters[::2]), np.hstack(quarters[1::2])),
     )
     return any(_is_circle(np.hypot(a, b)) for a, b in pairings)
+
+
+def _may_lie_on_circles(row: list[float]) -> bool:
+    """Whether the first two pairs of a row, in any pairing, are about equally far from zero."""
+    half, quarter = len(row) // 2, len(row) // 4
+    pairings = ((row[:2], row[2:4]), (row[::half], row[1::half]), (row[: quarter + 1 : quarter], row[1::quarter][:2]))
+    return any(_are_close(math.hypot(*one), math.hypot(*other)) for one, other in pairings)
+
+
+def _are_close(a: float, b: float) -> bool:
+    """Whether two of many values, all within two roundings of the largest of them, can be these."""
+    return abs(a - b) <= 2.1 * _ROUNDING * max(abs(a), abs(b))
 
 
 def _is_circle(radius: FloatArray) -> bool:
@@ -149,6 +167,8 @@ def _is_fourier_basis(m: FloatArray) -> bool:
     """
     if m.shape[0] % 2 or m.shape[0] < _MIN_SIDE or m.shape[1] < _MIN_SIDE:
         return False
+    if not _may_have_one_window(m):
+        return False
     glance = m[:, :: max(1, m.shape[1] // _MIN_SIDE)]
     return _has_one_window(glance) and _has_one_window(m) and _has_many_levels(m)
 
@@ -156,6 +176,22 @@ def _is_fourier_basis(m: FloatArray) -> bool:
 def _has_one_window(m: FloatArray) -> bool:
     half = m.shape[0] // 2
     return _is_rank_one(np.hypot(m[:half], m[half:])) or _is_rank_one(np.hypot(m[::2], m[1::2]))
+
+
+def _may_have_one_window(m: FloatArray) -> bool:
+    """Whether two rows of moduli, in either order of rows, can be those of a matrix near one of rank one.
+
+    If all entries are within e of such a matrix and none exceeds p, no minor of two exceeds 4 e (p + e) + 2 e**2.
+    """
+    half = m.shape[0] // 2
+    peak = math.sqrt(2.0) * float(np.abs(m).max())
+    most = 4.1 * _ROUNDING * (1.0 + _ROUNDING) * peak**2
+    rows = [m[i, : _MIN_SIDE // 2].tolist() for i in (0, 1, 2, 3, half, half + 1)]
+    for one, two in ((rows[::4], rows[1::4]), (rows[:2], rows[2:4])):
+        first, second = (list(map(math.hypot, *pair)) for pair in (one, two))
+        if all(abs(first[0] * b - second[0] * a) <= most for a, b in zip(first[1:], second[1:], strict=True)):
+            return True
+    return False
 
 
 def _is_rank_one(moduli: FloatArray) -> bool:
@@ -168,7 +204,7 @@ def _is_rank_one(moduli: FloatArray) -> bool:
 
 def _is_cosine_basis(m: FloatArray) -> bool:
     """The DCT-II matrix, each row at its own scale."""
-    if min(m.shape) < _MIN_SIDE:
+    if min(m.shape) < _MIN_SIDE or not _are_close(float(m[0, 0]), float(m[0, 1])):
         return False
     n = np.arange(m.shape[1])
     return all(_is_multiple(row, np.cos(np.pi / n.size * (n + 0.5) * k)) for k, row in enumerate(m))
@@ -176,8 +212,10 @@ def _is_cosine_basis(m: FloatArray) -> bool:
 
 def _is_filterbank(m: FloatArray) -> bool:
     """Mel filters: sparse, never negative, each a single hill, the hills in ascending order."""
+    if m.shape[1] < 2 * _MIN_SIDE or (m < 0).any() or (m == 0).mean() < 0.5:
+        return False
     filled = m[m.any(axis=1)]
-    if len(filled) < _MIN_SIDE or m.shape[1] < 2 * _MIN_SIDE or (m < 0).any() or (m == 0).mean() < 0.5:
+    if len(filled) < _MIN_SIDE:
         return False
     peaks = filled.argmax(axis=1)
     return bool((np.diff(peaks) >= 0).all() and np.ptp(peaks) > 0 and all(map(_is_hill, filled, peaks)))
@@ -221,13 +259,19 @@ def _frequency(row: FloatArray) -> float | None:
     if support.size < 2 * _MIN_SIDE:
         return None
     held = row[support[0] : support[-1] + 1].astype(np.float64)
-    window = np.hanning(held.size + 2)[1:-1]
+    window = _hann(held.size)
     wave = (held / window)[window > 0.2]
     inner, beside = wave[1:-1], wave[:-2] + wave[2:]
     double_cosine = float(inner @ beside) / float(inner @ inner)
     left = np.linalg.norm(beside - double_cosine * inner)
     fits = left <= _WAVE_ROUNDING * np.linalg.norm(inner) and abs(double_cosine) < 2
     return math.acos(double_cosine / 2) if fits else None
+
+
+@lru_cache(maxsize=8)
+def _hann(size: int) -> FloatArray:
+    """A Hann window without the zeros at its ends."""
+    return np.hanning(size + 2)[1:-1]
 
 
 def _either_way(test: Callable[[FloatArray], bool]) -> Callable[[FloatArray], bool]:

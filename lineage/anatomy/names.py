@@ -42,7 +42,7 @@ class Named:
     @property
     def template(self) -> str:
         """The module path with every index replaced by `#`."""
-        return ".".join("#" if is_number(token) else token for token in self.module)
+        return _template(self.module)
 
     @property
     def last(self) -> str:
@@ -65,6 +65,11 @@ def take_apart(names_shapes: Sequence[tuple[str, tuple[int, ...]]]) -> tuple[Nam
         Named(name, tuple(shape), *_module_and_leaf(path))
         for (name, shape), path in zip(names_shapes, bare, strict=True)
     )
+
+
+@lru_cache(maxsize=_KNOWN)
+def _template(module: Path) -> str:
+    return ".".join("#" if is_number(token) else token for token in module)
 
 
 def is_number(token: str) -> bool:

@@ -13,6 +13,7 @@ from lineage.sketch.family import PROJECTION_DIMS, SEED_PROJECTION, UNIT_DIMS
 from lineage.sketch.signs import signs
 from lineage.types import AnyArray, Units
 
+_LARGEST = float(np.finfo(np.float32).max)
 _KERNEL_STRIDE = 1 << 32  # keeps (channel, kernel position) pairs apart whatever the kernel's size
 
 
@@ -34,8 +35,8 @@ def project_units(
     channels, kernel = _rest(shape)
     rows, cols, places = sampled(shape[0]), sampled(channels), sampled(kernel)
     cube = block.reshape(len(rows), len(cols), len(places))
-    of_rows = cube.reshape(len(rows), -1) @ _pair_signs(cols, places)
-    of_cols = cube.transpose(1, 0, 2).reshape(len(cols), -1) @ _pair_signs(rows, places)
+    of_rows = cube.reshape(len(rows), -1) @ _pair_signs(channels, kernel)
+    of_cols = cube.transpose(1, 0, 2).reshape(len(cols), -1) @ _pair_signs(shape[0], kernel)
     return of_rows, of_cols
 
 
@@ -43,18 +44,18 @@ def project_units(
 def constant_unit(shape: tuple[int, ...], axis: int) -> NDArray[np.float64]:
     """What every unit of `axis` is projected to in a tensor of `shape` that is 1 everywhere, float64 (32,)."""
     channels, kernel = _rest(shape)
-    across = sampled(channels if axis == 0 else shape[0])
-    total: NDArray[np.float64] = _pair_signs(across, sampled(kernel)).sum(axis=0)
+    across = channels if axis == 0 else shape[0]
+    total: NDArray[np.float64] = _pair_signs(across, kernel).sum(axis=0)
     total.setflags(write=False)
     return total
 
 
-def project_matrix(row_units: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """P' W Q / k of the sampled block, float32 (k, k), k = 24: linear in W, transposed with it.
+def project_matrix(row_units: NDArray[np.float64], rows: int) -> NDArray[np.float32]:
+    """P' W Q / k of the sampled block of so many rows, float32 (k, k), k = 24: linear in W, transposed with it.
 
     Its squared Frobenius norm estimates the block's (Johnson-Lindenstrauss).
     """
-    left = signs(rows, SEED_PROJECTION, PROJECTION_DIMS)
+    left = _axis_signs(rows, PROJECTION_DIMS)
     return narrowed(left.T @ row_units[:, :PROJECTION_DIMS] / PROJECTION_DIMS)
 
 
@@ -63,7 +64,7 @@ def encode_units(units: NDArray[np.float64], index: NDArray[np.int64]) -> Units:
     peak = np.abs(units).max(axis=1, initial=0.0)
     scale = narrowed(peak / 127.0)
     safe = np.where(scale > 0, scale, 1).astype(np.float64)
-    codes = np.rint(units / safe[:, None]).clip(-127, 127).astype(np.int8)
+    codes = np.minimum(np.maximum(np.rint(units / safe[:, None]), -127), 127).astype(np.int8)
     return Units(index=index, codes=codes, scale=scale)
 
 
@@ -74,14 +75,23 @@ def decode_units(units: Units) -> NDArray[np.float32]:
 
 def narrowed(values: AnyArray) -> NDArray[np.float32]:
     """Finite values as float32; sums beyond its range (masks filled with its lowest number) stay at its ends."""
-    ends = np.finfo(np.float32)
-    return np.clip(values, ends.min, ends.max).astype(np.float32)
+    return np.minimum(np.maximum(values, -_LARGEST), _LARGEST).astype(np.float32)
 
 
 def _rest(shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[1], math.prod(shape[2:])
 
 
-def _pair_signs(positions: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.float64]:
-    joint = positions[:, None] + places[None, :] * _KERNEL_STRIDE
+def _pair_signs(length: int, kernel: int) -> NDArray[np.float64]:
+    """Signs of the sampled positions of an axis, each with every sampled place of a kernel."""
+    if kernel == 1:
+        return _axis_signs(length, UNIT_DIMS)
+    joint = sampled(length)[:, None] + sampled(kernel)[None, :] * _KERNEL_STRIDE
     return signs(joint.reshape(-1), SEED_PROJECTION, UNIT_DIMS)
+
+
+@lru_cache(maxsize=128)
+def _axis_signs(length: int, dims: int) -> NDArray[np.float64]:
+    found = signs(sampled(length), SEED_PROJECTION, dims)
+    found.setflags(write=False)
+    return found

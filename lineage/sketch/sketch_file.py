@@ -6,8 +6,9 @@ import json
 import math
 import re
 import stat
-from dataclasses import astuple, replace
+from dataclasses import fields, replace
 from hashlib import sha256
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,7 @@ MOST_BYTES = 1 << 30  # a model of 10,000 large tensors takes a quarter of this
 MOST_PARENTS = 1000
 LONGEST_TEXT = 10_000
 _SCHEMA_NAME, _FAMILY_NAME = re.compile(r"lineage/sketch/[0-9]{1,6}"), re.compile(r"lineage-[0-9]{1,6}")
+_STATS = attrgetter(*(field.name for field in fields(Stats)))
 _CHECKSUM = "checksum"  # an array, not metadata: safetensors writes arrays in a fixed order, metadata in any
 _ARRAYS: dict[str, tuple[Any, tuple[int, ...]]] = {  # dtype, and shape behind the first axis
     "values": (np.float32, ()),
@@ -175,7 +177,7 @@ def _tensor_header(tensor: TensorSketch) -> dict[str, Any]:
         "dtype": tensor.dtype,
         "part": [part.component, part.role, part.layer, _written(part.excluded)],
         "axes": [[axis.label, axis.exchangeable] for axis in part.axes],
-        "stats": astuple(tensor.stats),
+        "stats": _STATS(tensor.stats),
         "band_digest": tensor.band_digest,
         "digest": tensor.digest,
         "minhash": tensor.minhash is not None,

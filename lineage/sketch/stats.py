@@ -43,9 +43,11 @@ def spread(rows: NDArray[Any], most: int) -> NDArray[Any]:
 
 def distinct_share(values: NDArray[np.float32]) -> float:
     """Share of the values, zeros aside, that occur only once; 0 without any."""
-    nonzero = values[values != 0]
-    counts = np.unique(nonzero, return_counts=True)[1]
-    return float((counts == 1).sum() / nonzero.size) if nonzero.size else 0.0
+    ordered = np.sort(values[values != 0])
+    if not ordered.size:
+        return 0.0
+    begins = np.concatenate([[True], ordered[1:] != ordered[:-1], [True]])
+    return float(np.count_nonzero(begins[1:] & begins[:-1]) / ordered.size)
 
 
 def _median_levels(rows: NDArray[np.float64]) -> int:

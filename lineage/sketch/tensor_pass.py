@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -77,8 +78,8 @@ def sketch_tensor(view: TensorView, part: Part, depth: Depth, path: str) -> Tens
     _require_finite(flat, view, path)
     if params > WHOLE:
         part = replace(part, excluded=part.excluded or fixed_rows(flat))
-    row_grid, col_grid = grids(shape)
-    values = flat[np.ix_(np.searchsorted(rows, row_grid), col_grid)]
+    grid = grids(shape)
+    values = flat[_in_band(shape)]
     units: tuple[Units | None, Units | None] = (None, None)
     projection = None
     block: NDArray[np.float64] = flat.astype(np.float64) if not rest else np.empty(0)
@@ -86,7 +87,7 @@ def sketch_tensor(view: TensorView, part: Part, depth: Depth, path: str) -> Tens
         block = flat[:, block_columns(shape)].astype(np.float64)
         of_rows, of_cols = project_units(block, shape)
         units = encode_units(of_rows, rows), encode_units(of_cols, sampled(shape[1]))
-        projection = project_matrix(of_rows, rows)
+        projection = project_matrix(of_rows, shape[0])
     stats = band_stats(block, flat, values)
     if is_extreme(stats):
         part = replace(part, excluded=part.excluded or EXTREME)
@@ -97,15 +98,22 @@ def sketch_tensor(view: TensorView, part: Part, depth: Depth, path: str) -> Tens
         part=part,
         params=params,
         stats=stats,
-        band_digest=value_digest(band),
+        band_digest=full.digest if full and band.shape == shape else value_digest(band),
         digest=full.digest if full else None,
-        grid=(row_grid, col_grid),
+        grid=grid,
         values=values,
         projection=projection,
         units=units,
         minhash=full.minhash if full else None,
         moments=full.moments if full else None,
     )
+
+
+@lru_cache(maxsize=1024)
+def _in_band(shape: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where the kept values lie in the sampled rows of a tensor of `shape`, as an index of both axes."""
+    rows, columns = grids(shape)
+    return np.searchsorted(sampled(shape[0]), rows)[:, None], columns[None]
 
 
 def bands_read(view: TensorView, depth: Depth) -> list[tuple[int, int]]:
@@ -162,6 +170,8 @@ def _power_sums(x: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     total = np.zeros(4)
     with np.errstate(over="ignore", invalid="ignore"):
         for part in (x[:even].reshape(-1, RUN), x[even:].reshape(1, -1)):
+            if not part.size:
+                continue
             square = part * part
             ones = np.ones(part.shape[1], np.float32)
             sums = part @ ones, square @ ones, np.vecdot(square, part), np.vecdot(square, square)

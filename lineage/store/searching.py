@@ -29,7 +29,7 @@ from lineage.store.rows import rows_of
 from lineage.store.segments import SUFFIX, Segment, is_sound, merged, name_of, read_segment, segment_of, write_segment
 from lineage.types import CheckpointSketch, Codes, ModelKind, Near, Neighbours, SearchCue, TokenizerSketch
 
-_MOST_MERGED = 1 << 17  # models: a segment of so many takes about two gigabytes of memory while it is written
+_MOST_MERGED = 1 << 19  # models: a segment of so many takes about two gigabytes of memory while it is written
 _LEFT = (".vectors", ".tokenizers", ".tmp")  # of older versions, and of a writer that was killed
 _MOST_DEAD = 256  # by which an answer is widened
 _BATCH = 500  # SQLite takes at most 999 parameters in old builds
@@ -96,7 +96,7 @@ class Searching:
                 for name, model, near in zip(held.names(), first, held.near(asked), strict=True):
                     if model is not None and model < found.get(name, (_BEHIND_ALL,))[0]:
                         found[name] = (model, *near)
-                segment.let_go()
+                segment.let_go(held.anchors)
         return sorted(found.values(), key=lambda one: one[0])
 
     def _first(self, segment: Segment, home: str | None, without: str | None) -> list[str | None]:

@@ -22,7 +22,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, BinaryIO, get_args
+from typing import Any, BinaryIO, get_args, overload
 
 import numpy as np
 from blake3 import blake3
@@ -44,6 +44,7 @@ SCHEME = 2
 CUES: tuple[SearchCue, ...] = get_args(SearchCue)
 _ID = np.dtype("S64")
 _ALIGNED = 64
+_AT_ONCE = 1 << 18  # codes
 _LONGEST_HEAD = 1 << 16
 _SEAL = 65  # a line of 64 hexadecimal digits
 _OF_TOKENIZERS = (VOCABULARY, ANCHOR, KIND, HOLDER)
@@ -72,6 +73,11 @@ class Band:
     places: NDArray[np.uint32]
     cells: NDArray[np.uint32]
 
+    @property
+    def large(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+        """What is as long as there are codes."""
+        return self.words, self.places
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -88,10 +94,26 @@ class Segment:
     def __len__(self) -> int:
         return len(self.models)
 
-    def let_go(self) -> None:
-        """Take no memory until the next question, where the system can do that; the file stays in its cache."""
-        if self.mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
-            self.mapped.madvise(mmap.MADV_DONTNEED)
+    def let_go(self, *arrays: NDArray[Any]) -> None:
+        """Take no memory for these of its arrays until they are read again, where the system can do that.
+
+        The file stays in the system's cache.
+        """
+        self._advise("MADV_DONTNEED", arrays)
+
+    def read_here_and_there(self) -> None:
+        """Have the system read no more than is asked for of tensors: what lies around it would be the whole file."""
+        self._advise("MADV_RANDOM", [self.codes["tensor"], *(one for band in self.bands for one in band.large)])
+
+    def _advise(self, advice: str, arrays: Iterable[NDArray[Any]]) -> None:
+        if self.mapped is None or not hasattr(mmap, advice):
+            return
+        base = np.frombuffer(self.mapped, np.uint8).ctypes.data
+        for array in arrays:
+            begin = array.ctypes.data - base
+            page = begin - begin % mmap.PAGESIZE
+            if array.nbytes:
+                self.mapped.madvise(getattr(mmap, advice), page, begin + array.nbytes - page)
 
 
 def segment_of(codes: Mapping[str, Codes], tokenizers: Mapping[str, Tokenizers] | None = None) -> Segment:
@@ -99,8 +121,30 @@ def segment_of(codes: Mapping[str, Codes], tokenizers: Mapping[str, Tokenizers] 
     return _sorted(sorted(codes), [codes[model] for model in sorted(codes)], tokenizers or {})
 
 
+class _Made(Sequence[Band]):
+    """Bands that are made whenever they are asked for: those of many codes together are larger than the codes."""
+
+    def __init__(self, codes: NDArray[np.uint8]) -> None:
+        self._codes = codes
+
+    def __len__(self) -> int:
+        return BANDS
+
+    @overload
+    def __getitem__(self, band: int) -> Band: ...
+    @overload
+    def __getitem__(self, band: slice) -> list[Band]: ...
+    def __getitem__(self, band: int | slice) -> Band | list[Band]:
+        """The band of that number, or those of a slice."""
+        wanted = range(BANDS)[band]
+        return _band(self._codes, wanted) if isinstance(wanted, int) else [_band(self._codes, one) for one in wanted]
+
+
 def merged(segments: Sequence[Segment], gone: Sequence[Collection[str]] = ()) -> Segment:
-    """Several segments in one, each without the models that are gone from it; of a model in two the last stays."""
+    """Several segments in one, each without the models that are gone from it; of a model in two the last stays.
+
+    It is there to be written: its bands are made anew at each look.
+    """
     names = np.concatenate([one.models for one in segments])
     of = np.repeat(np.arange(len(segments)), [len(one) for one in segments])
     lost = [np.isin(one.models, np.array(sorted(ids), _ID)) for one, ids in zip(segments, gone, strict=False)]
@@ -117,9 +161,21 @@ def merged(segments: Sequence[Segment], gone: Sequence[Collection[str]] = ()) ->
         owner = np.concatenate([new[one.owners[cue]] for new, one in zip(renamed, segments, strict=True)])
         kept = np.argsort(owner, kind="stable")[np.count_nonzero(owner < 0) :]
         owners[cue] = owner[kept].astype(np.int32)
-        codes[cue] = np.concatenate([one.codes[cue] for one in segments])[kept]
+        codes[cue] = _taken([one.codes[cue] for one in segments], kept)
     tokenizers = joined([one.tokenizers for one in segments], renamed)
-    return Segment(names[stays], owners, codes, _heads(codes), _bands(codes["tensor"]), tokenizers)
+    return Segment(names[stays], owners, codes, _heads(codes), _Made(codes["tensor"]), tokenizers)
+
+
+def _taken(parts: Sequence[NDArray[np.uint8]], rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """The given rows of all parts one below another, uint8 (len(rows), bytes), without a second copy of them."""
+    ends = np.cumsum([len(part) for part in parts])
+    made = np.empty((len(rows), parts[0].shape[1]), np.uint8)
+    for start in range(0, len(rows), _AT_ONCE):
+        wanted, filled = rows[start : start + _AT_ONCE], made[start : start + _AT_ONCE]
+        of = np.searchsorted(ends, wanted, side="right")
+        for i in np.unique(of).tolist():
+            filled[of == i] = parts[i][wanted[of == i] - (ends[i] - len(parts[i]))]
+    return made
 
 
 def _sorted(names: Sequence[str], held: Sequence[Codes], tokenizers: Mapping[str, Tokenizers]) -> Segment:
@@ -131,23 +187,21 @@ def _sorted(names: Sequence[str], held: Sequence[Codes], tokenizers: Mapping[str
         codes[cue] = np.concatenate([empty, *(one[cue] for one in held)])
     places = [(i, tokenizers[name]) for i, name in enumerate(names) if name in tokenizers]
     owned = joined([one for _, one in places], [np.array([i], np.int32) for i, _ in places])
-    return Segment(np.array(names, _ID), owners, codes, _heads(codes), _bands(codes["tensor"]), owned)
+    return Segment(np.array(names, _ID), owners, codes, _heads(codes), list(_Made(codes["tensor"])), owned)
 
 
 def _heads(codes: Codes) -> NDArray[np.uint8]:
     return np.ascontiguousarray(codes["component"][:, :HEAD])
 
 
-def _bands(codes: NDArray[np.uint8]) -> list[Band]:
-    made = []
-    for band in range(BANDS):
-        words = words_of(codes, band)
-        order = np.argsort(words, kind="stable").astype(np.uint32)
-        words, bits = words[order], cell_bits(len(words))
-        begins = np.arange(1 << bits, dtype=np.uint64) << np.uint64(32 - bits)
-        cells = np.append(np.searchsorted(words, begins.astype(np.uint32)), len(words))
-        made.append(Band(words, order, cells.astype(np.uint32)))
-    return made
+def _band(codes: NDArray[np.uint8], band: int) -> Band:
+    # A word and its place in one number: numbers are sorted in a fraction of the time that an order of words takes.
+    both = words_of(codes, band).astype(np.uint64) << np.uint64(32) | np.arange(len(codes), dtype=np.uint64)
+    both.sort()
+    words, bits = (both >> np.uint64(32)).astype(np.uint32), cell_bits(len(codes))
+    begins = np.arange(1 << bits, dtype=np.uint64) << np.uint64(32 - bits)
+    cells = np.append(np.searchsorted(words, begins.astype(np.uint32)), len(words))
+    return Band(words, both.astype(np.uint32), cells.astype(np.uint32))
 
 
 def cell_bits(codes: int) -> int:
@@ -223,7 +277,10 @@ def read_segment(path: Path) -> Segment | None:
                 return None
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         segment = _parsed(np.frombuffer(mapped, np.uint8, _nbytes(head), len(line)), head)
-        return None if segment is None else replace(segment, mapped=mapped)
+        if segment is not None:
+            segment = replace(segment, mapped=mapped)
+            segment.read_here_and_there()
+        return segment
     except (OSError, ValueError):
         return None
 

@@ -35,7 +35,7 @@ def normal(seed: int, *shape: int) -> np.ndarray:
 def projected(w: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rows = sampled(w.shape[0])
     of_rows, of_cols = project_units(w.reshape(w.shape[0], -1)[rows][:, block_columns(w.shape)], w.shape)
-    return of_rows, of_cols, project_matrix(of_rows, rows)
+    return of_rows, of_cols, project_matrix(of_rows, w.shape[0])
 
 
 # -- positions and signs -----------------------------------------------------------------------

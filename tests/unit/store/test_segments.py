@@ -17,6 +17,7 @@ from lineage.store.nearest import nearest
 from lineage.store.segments import (
     BANDS,
     CUES,
+    HEAD,
     Segment,
     is_sound,
     merged,
@@ -30,6 +31,7 @@ from lineage.store.segments import (
 )
 from lineage.types import Codes
 from tests.small_models import sketched, trained, tuned
+from tests.systems import needs_linux
 
 BASE = trained(1)
 SKETCHES = [sketched(BASE, "base"), sketched(tuned(BASE, 2), "child"), sketched(trained(3), "stranger")]
@@ -60,7 +62,7 @@ def test_what_is_written_comes_back_mapped_and_in_bytes(tmp_path):
     assert read is not None
     assert same(read, WHOLE)
     assert read.mapped is not None
-    read.let_go()
+    read.let_go(*read.codes.values(), *(band.words for band in read.bands))
     assert same(read, WHOLE)
     (tmp_path / "folder" / "another.segment").write_bytes(path.read_bytes())
     assert read_segment(tmp_path / "folder" / "another.segment") is None
@@ -68,6 +70,28 @@ def test_what_is_written_comes_back_mapped_and_in_bytes(tmp_path):
     assert back is not None
     assert same(back, WHOLE)
     assert is_sound(path)
+
+
+@needs_linux
+def test_the_system_is_told_to_read_no_more_of_tensors_than_is_asked_for(tmp_path):
+    path = tmp_path / "one.segment"
+    write_segment(segment_of({f"{seed:032x}": drawn(seed, (1, 1, 1, 64)) for seed in range(200)}), path)
+    read = read_segment(path)
+    assert read is not None
+    flags, place = {}, 0
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if " " in line and "-" in line.split()[0]:
+            place = int(line.split("-")[0], 16)
+        elif line.startswith("VmFlags"):
+            flags[place] = line.split()
+
+    def is_random(array: np.ndarray) -> bool:
+        middle = array.ctypes.data + array.nbytes // 2
+        return "rr" in flags[max(begin for begin in flags if begin <= middle)]
+
+    assert is_random(read.codes["tensor"])
+    assert all(is_random(one) for band in read.bands for one in band.large)
+    assert not is_random(read.models)
 
 
 def test_several_become_one_as_if_they_had_been_made_together():
@@ -165,11 +189,23 @@ def test_what_is_no_file_is_no_segment_and_nobody_waits_for_it(tmp_path):
         assert not is_sound(tmp_path / "pipe.segment")
 
 
-def test_many_segments_answer_like_one():
+@pytest.mark.parametrize("many", [0, 1 << 30], ids=["on several threads", "on one"])
+def test_many_segments_answer_like_one(many, monkeypatch):
+    monkeypatch.setattr("lineage.store.nearest._MANY", many)
     asked = asked_codes(SKETCHES[0])
     apart = [segment_of({model: codes}) for model, codes in CODES.items()]
     for cue in ("component", "rows", "network"):
         assert nearest(apart, asked, 3)[cue] == nearest([WHOLE], asked, 3)[cue]
+
+
+@pytest.mark.parametrize("k", [1, 3, 99])
+def test_the_nearest_of_many_segments_are_those_of_one(k):
+    crowd = {f"{seed:032x}": drawn(seed, (2, 2, 1, 0)) for seed in range(120)}
+    names, asked = list(crowd), drawn(1_000, (3, 2, 1, 0))
+    apart = [segment_of({name: crowd[name] for name in names[i::7]}) for i in range(7)]
+    found, whole = nearest(apart, asked, k), nearest([segment_of(crowd)], asked, k)
+    assert found == whole
+    assert all(len(row) == min(k, len(crowd)) for rows in (found["component"], found["rows"]) for row in rows)
 
 
 def test_of_strangers_no_tensor_is_near():
@@ -189,6 +225,29 @@ def test_tensors_that_are_near_are_found_among_many(r):
     models = [model for row in found for model, _ in row]
     assert models.count(f"{7:032x}") > 64 * {0.95: 0.9, 0.8: 0.3}[r]
     assert len(set(models)) <= 2
+
+
+@pytest.mark.parametrize(("one_in", "is_found"), [(1, True), (1 << 40, False)])
+def test_of_a_large_segment_more_components_are_compared_whole(one_in, is_found, monkeypatch):
+    monkeypatch.setattr("lineage.store.nearest._FEWEST_WHOLE", 1)
+    monkeypatch.setattr("lineage.store.nearest._ONE_IN", one_in)
+    family = {f"{seed:032x}": drawn(seed, (1, 0, 0, 0)) for seed in range(50)}
+    asked = family[f"{49:032x}"]
+    for codes in family.values():
+        codes["component"][:, :HEAD] = asked["component"][:, :HEAD]
+    found = nearest([segment_of(family)], {"component": asked["component"]}, 5)["component"][0]
+    assert (found[0][0] == f"{49:032x}") is is_found
+
+
+@pytest.mark.parametrize("shared", [0, 3])
+def test_cells_of_a_large_segment_are_looked_through_together(shared, monkeypatch):
+    crowd = segment_of({f"{seed:032x}": drawn(seed, (0, 0, 0, 64)) for seed in range(60)})
+    flips = np.random.default_rng(4).random((64, BITS["tensor"])) < np.arccos(0.7) / np.pi
+    asked = {"tensor": np.packbits(np.unpackbits(drawn(7, (0, 0, 0, 64))["tensor"], axis=1) ^ flips, axis=1)}
+    apart = sum(map(len, nearest([crowd], asked, 5)["tensor"]))
+    monkeypatch.setattr("lineage.store.nearest._MOST_SHARED", shared)
+    monkeypatch.setattr("lineage.store.nearest._MOST_IN_CELL", 1 << 20)
+    assert sum(map(len, nearest([crowd], asked, 5)["tensor"])) > apart + 10
 
 
 def test_nothing_is_asked_and_nothing_is_known():
