@@ -33,7 +33,8 @@ UNOBSERVED = "unobserved-"  # how the id of a node begins that no model of the i
 _BY_VALUES: tuple[Relation, ...] = ("re-encoded", "quantized", "pruned")
 _ALL = 0.1  # how far the share may lie off 1, as training moves on: 0.02 in the practice zoo
 _HUB = 10  # children of a root, at most one of which can be its parent: nine in ten are told right at least
-_DIRECTED = 0.7  # how much more often one direction must be chosen than the other
+_DIRECTED = 0.5  # how much more often one direction must be chosen than the other
+_SURE = 0.7  # least probability of a direction that hangs on where another model stands
 
 
 def measured_edges(search: Search) -> Iterator[Edge]:
@@ -96,17 +97,20 @@ def directed(tree: Tree, search: Search, support: Support) -> dict[int, float]:
     hubs = [node for node in below if node not in tree and _is_hub(node, below[node], field)]
     observed = [(c, a.parent) for c, a in tree.items() if not {c, a.parent} & field.missing.keys()]
     computed = {c for c, parent in observed if pairs.is_known(c, parent) and pairs.certain_role(c, parent) == "child"}
-    waiting = [child for node in (*search.merged, *field.first, *field.missing) for child in below[node]]
+    waiting = [child for node in (*field.first, *field.missing) for child in below[node]]
     waiting += [c for c, arc in tree.items() if c in field.missing or arc.parent in field.missing]
     waiting += [c for c, arc in tree.items() if (arc.parent, c) in search.begun]
     waiting += [c for c, arc in tree.items() if c in field.rounded or c in field.heirs(arc.parent)]
     waiting += computed
-    found = dict.fromkeys(waiting, 1.0)
+    found = {child: support.get((node, child), 0.0) for node in search.merged for child in below[node]}
+    found |= dict.fromkeys(waiting, 1.0)
+    waiting = list(found)
     while waiting:
         child = waiting.pop()
         is_made = child in computed or child in field.rounded
         parent = tree[child].parent
-        sure = min(found[child], 1.0 if child in field.missing else support.get((parent, child), 0.0))
+        is_placed = is_made or child in field.missing
+        sure = found[child] if is_placed else min(found[child], support.get((parent, child), 0.0))
         for next_ in below[child]:
             if found.get(next_, 0.0) < sure and (not is_made or _holds(next_, child, parent, field)):
                 found[next_] = sure
@@ -150,7 +154,7 @@ def _edge(arc: Arc, field: Field, support: Mapping[tuple[int, int], float], cert
         parent=pairs.sketches[arc.parent].id,
         child=pairs.sketches[arc.child].id,
         relation=_word(arc, field),
-        directed=certainty is not None and min(certainty, forward - backward) >= _DIRECTED,
+        directed=certainty is not None and certainty >= _SURE and forward - backward >= _DIRECTED,
         source="measured",
         share=found.share,
         r=evidence.r,
