@@ -12,7 +12,7 @@ AnchorKey = Literal["row", "token"]
 """By what the rows of a table are told apart in anchors: their number, or the text of their token."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Neurons:
     """Neurons of a layer, or rows of a head, by what their weights do to the tokens, which no change of basis alters.
 

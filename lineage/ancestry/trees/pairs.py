@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from lineage.ancestry.geometry import BY_TOKEN, FLOOR, TABLE
-from lineage.ancestry.pair.comparison import compare
 from lineage.ancestry.pair.direction import likely_role
 from lineage.ancestry.pair.relations import is_significant
+from lineage.ancestry.trees.kept_comparisons import kept_comparisons
 from lineage.match import by_name
 from lineage.types import CheckpointSketch, Comparison, Direction, TensorMatch, TensorSketch
 
@@ -32,7 +32,8 @@ class Pairs:
     def compared(self, query: int, reference: int) -> Comparison:
         """What model `query` is to model `reference`."""
         if (query, reference) not in self._made:
-            self.keep({(query, reference): compare(self.sketches[query], self.sketches[reference])})
+            made = kept_comparisons.compared(self.sketches[query], self.sketches[reference])
+            self.keep({(query, reference): made})
         return self._made[query, reference]
 
     def keep(self, made: Mapping[tuple[int, int], Comparison]) -> None:

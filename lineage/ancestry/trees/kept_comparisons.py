@@ -1,0 +1,78 @@
+"""Comparisons that were made, kept for the next question about models that are still in memory.
+
+Questions about one family hold the same known models against one another, and sketches that were read stay from one to
+the next (`lineage.store.kept_sketches`): of these the comparisons need not be made again.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import replace
+from threading import Lock
+from weakref import ref
+
+from lineage.ancestry.pair.comparison import compare
+from lineage.types import CheckpointSketch, Comparison
+
+MOST_BYTES = 48 << 20
+_A_LINE = 350  # bytes of a pair of tensors, but for their names, as `tracemalloc` counts them
+
+
+class WeakKey:
+    """A model as the key of a comparison: all that enters one, its tensors by identity and without keeping them.
+
+    Two are equal where the models hold the same tensors, still in memory, and say the same of themselves: an answer
+    names them.
+    """
+
+    __slots__ = ("_hash", "_parts")
+
+    def __init__(self, sketch: CheckpointSketch) -> None:
+        said = replace(sketch, tensors=(), neurons=(), tokenizer=None)  # no tokenizer enters a comparison
+        self._parts = said, tuple(map(ref, sketch.tensors)), tuple(map(ref, sketch.neurons))
+        self._hash = hash(self._parts)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, WeakKey) and self._parts == other._parts
+
+
+class KeptComparisons:
+    """The comparisons that were asked for last, of about `most_bytes` together; for any number of threads."""
+
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._most = most_bytes
+        self._held: OrderedDict[tuple[WeakKey, WeakKey], Comparison] = OrderedDict()
+        self._bytes = 0
+        self._changing = Lock()
+
+    def compared(self, a: CheckpointSketch, b: CheckpointSketch) -> Comparison:
+        """As `compare(a, b)`."""
+        ends = WeakKey(a), WeakKey(b)
+        with self._changing:
+            held = self._held.get(ends)
+            if held is not None:
+                self._held.move_to_end(ends)
+                return held
+        made = compare(a, b)
+        with self._changing:
+            self._bytes += _size(made) - _size(self._held.pop(ends, None))
+            self._held[ends] = made
+            while self._bytes > self._most:
+                _, gone = self._held.popitem(last=False)
+                self._bytes -= _size(gone)
+        return made
+
+
+def _size(one: Comparison | None) -> int:
+    """Bytes of a comparison, roughly: most of it are its tensors, whose names may outlive the models."""
+    if one is None:
+        return 0
+    names = sum(len(m.a) + len(m.b) for m in one.tensors) + sum(len(e.tensor) for e in one.excluded)
+    return _A_LINE * (1 + len(one.tensors) + len(one.excluded)) + names
+
+
+kept_comparisons = KeptComparisons()
+"""Those of this process."""
