@@ -71,11 +71,13 @@ def _taken_out(model: int, lines: Lines[int], pairs: Pairs) -> set[int]:
 def _unexplained(pairs: Pairs, child: int, parents: Sequence[int]) -> list[ComponentFinding]:
     """Components of the child that nothing relates to any of its parents, where that could be told.
 
-    What a parent has not read may be such a component.
+    What a parent has not read may be one; of what stands beside the neurons in another basis nothing tells.
     """
     unread = max(pairs.sketches[parent].unread for parent in parents)
     compared = [pairs.compared(child, parent) for parent in parents]
     known = {c.name for one in compared for c in one.components if is_significant(c.evidence) or _is_alike(c)}
+    if any(one.relation == "disguised" for one in compared):
+        return []
     return [c for c in compared[0].components if c.name not in known and c.share >= _A_PART and c.params > unread]
 
 

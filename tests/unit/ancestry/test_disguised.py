@@ -12,6 +12,8 @@ from operators import int8_rows, magnitude_pruned, matrices, noise
 from lineage.ancestry import compare
 from lineage.ancestry.pair.untrained import is_untrained
 from lineage.ancestry.standing import standing
+from lineage.ancestry.trees.arcs import Arc
+from lineage.ancestry.trees.component_sources import other_sources
 from lineage.ancestry.trees.edges import measured_edges
 from lineage.ancestry.trees.heads_movement import held_by_heads
 from lineage.ancestry.trees.search import Search
@@ -266,3 +268,11 @@ def test_a_near_copy_of_the_base_gets_no_children_in_disguise():
     query = sketched(matrices(int8_rows)(hidden(BASE)), "hidden")
     found = standing(query, [[one] for one in others], {one.id: (one, compare(query, one)) for one in others}).place
     assert [one.model_name for one in found.open] == ["base"]
+
+
+def test_a_head_that_a_disguise_hides_has_not_come_from_whoever_has_the_same():
+    """Of a model whose base is known in disguise only: its kin has the same head, as all that was made of the base."""
+    kin = {n: a if "lm_head" in n else b for (n, a), b in zip(BASE.items(), llama(7).values(), strict=True)}
+    told = [sketched(BASE, "asked"), sketched(hidden(BASE), "hidden"), sketched(kin, "kin")]
+    assert other_sources(Search(told), {0: Arc(1, 0, 1.0)}) == {}
+    assert other_sources(Search([told[0], sketched(llama(8)), told[2]]), {0: Arc(1, 0, 1.0)}) != {}
