@@ -78,7 +78,7 @@ class Family:
         for roots, drawn in self._draws:
             banned = set[tuple[int, int]]()
             forest = self._prices.cheapest(roots, drawn)
-            while circling := self._circling(forest):
+            while circling := self._circling(forest) - banned:
                 banned |= circling
                 forest = self._prices.cheapest(roots, drawn, banned)
             found.append(forest)

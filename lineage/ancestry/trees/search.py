@@ -166,7 +166,8 @@ class Search:
 
     def _split(self) -> list[_Members]:
         """The models that a possible descent or a merge joins, group by group: nothing in one tells of another."""
-        foreign = [*strangers(self.field.share, self.field.structure, self.field.sketches), *self._met()]
+        rough = strangers(self.field.share, self.field.structure, self.field.sketches)
+        foreign = list({(arc.parent, arc.child): arc for arc in (*rough, *self._met())}.values())
         near = [(arc.parent, arc.child) for arc in foreign]
         for cohort in self.field.grouped:
             members = np.array(cohort.members)

@@ -7,6 +7,7 @@ from zoo.merges import ties
 
 from lineage.ancestry import graph
 from lineage.ancestry.trees.arcs import Arc
+from lineage.ancestry.trees.search import Search
 from lineage.ancestry.trees.triples import above, lifted
 from lineage.sketch import write_sketch
 from lineage.store import SketchFolder
@@ -91,3 +92,15 @@ def test_what_was_narrowed_hangs_on_the_base_though_a_rough_look_found_its_heir_
     assert found["root", "narrow"]
     assert found["narrow", "healed"]
     assert {parent for parent, child in found if child in ("narrow", "healed")} == {"root", "narrow"}
+
+
+def test_a_candidate_of_another_structure_is_there_once_however_it_was_found():
+    """Two of it would have two prices, of which only one could be raised: such a search did not end."""
+    root = llama(1)
+    models = {"narrow": narrowed(root, 0), "root": root, "child": moved(root, 2, 0.03)}
+    search = Search([sketch(arrays, name=name) for name, arrays in models.items()], about=0)
+    for other in (1, 2):
+        search.field.pairs.either(0, other)
+    (foreign,) = [arcs for _, arcs in search._split()]
+    ends = [(arc.parent, arc.child) for arc in foreign]
+    assert sorted(set(ends)) == sorted(ends) == [(0, 1), (0, 2)]
