@@ -144,12 +144,9 @@ class Family:
         for arc in tree.values():
             is_rough = not self._field.have_one_structure(arc.parent, arc.child)
             if is_rough or arc.parent in computed:
-                higher = above(arc.parent, tree, self._merged)
-                yield from ((top, arc.child) for top in higher)
-            if is_rough:
-                near = [c for c in below[arc.child] if self._field.have_one_structure(c, arc.child)]
-                for child in near[:_AS_FIRST]:
-                    yield from ((top, child) for top in (arc.parent, *higher))
+                beside = [c for c in below[arc.child] if is_rough and self._field.have_one_structure(c, arc.child)]
+                tops = (arc.parent, *above(arc.parent, tree, self._merged))
+                yield from ((top, child) for child in (arc.child, *beside[:_AS_FIRST]) for top in tops)
 
     def _compare(self, arcs: Iterable[tuple[int, int]]) -> bool:
         """Compare the ends of arcs (parent, child); whether there was any to compare."""
@@ -183,10 +180,9 @@ class Family:
             beneath = field.held_beneath(child, parent, grandparent)
             if beneath is not None:
                 return not holds_movement(*beneath)
+            # An adapter leaves neurons alone: a tie goes to the one nearer to the root.
             near, far = field.correlation(child, parent), field.correlation(child, grandparent)
-            return (
-                near is not None and near == far
-            )  # as an adapter leaves the neurons alone: a tie goes to the nearer root
+            return near is not None and near == far
         held = field.held_movement(child, parent, grandparent)
         if held is not None:
             return not holds_movement(*held)
