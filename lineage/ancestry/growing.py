@@ -17,7 +17,7 @@ from lineage.store import Index
 from lineage.types import CheckpointSketch, Edge, Lineage, ModelRecord
 
 _FEW = 20  # new models, from which on it is better to draw the whole graph again
-_MOST_NEIGHBOURS = 64
+_MOST_NEIGHBOURS = 64  # models that are drawn again around a new one: bounds the cost, not the answer's certainty
 
 
 def is_little(known: Lineage, records: Mapping[str, ModelRecord]) -> bool:

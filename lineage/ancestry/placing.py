@@ -42,7 +42,7 @@ Layouts = Mapping[str, Sequence[CheckpointSketch]]
 
 MOST_ALTERNATIVES = 16  # among many children of one parent it may be far down
 _RELATIVES = 8  # related models whose own neighbours are looked for
-_MOST_AROUND = 48
+_MOST_AROUND = 48  # neighbours of neighbours that are read: bounds the cost
 _EXACTNESS = {"identical": 2, "re-encoded": 1}
 
 TRANSFORMATIONS = (

@@ -16,7 +16,7 @@ from lineage.sketch.family import MIN_UNITS
 from lineage.sketch.stacks import in_stacks
 from lineage.types import TensorSketch
 
-_TOGETHER = 32
+_TOGETHER = 32  # pairs worked on at once: they stay in the processor's cache
 
 Sides = tuple[TensorSketch, TensorSketch, bool]
 """Query tensor, reference tensor, and whether one is stored the other way round."""

@@ -16,7 +16,7 @@ from lineage.types import TensorSketch
 Sides = tuple[TensorSketch, TensorSketch, bool]
 """Query tensor, reference tensor, and whether one is stored the other way round."""
 
-_AXES = (0, 1)
+_AXES = (0, 1)  # of a matrix: rows and columns
 
 # Asked for by pairing, by containment, for what was inherited and for the report.
 _made: Latest[Sides, PermutationTest | None] = Latest(1 << 14)

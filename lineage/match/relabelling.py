@@ -9,7 +9,7 @@ import numpy as np
 
 from lineage.match.groups import Sides, groups
 
-_SEED = 20
+_SEED = 20  # of the relabellings: any number, the same everywhere
 
 
 def relabelled(pairs: Iterable[Sides], draws: int) -> tuple[tuple[float, ...], float] | None:

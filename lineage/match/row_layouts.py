@@ -22,7 +22,7 @@ from lineage.checkpoints.decode.row_orders import (
 
 Places = NDArray[np.int64]
 _HEADS = range(8, 513)  # rows of a head, in every public model
-_CODEGEN = (4, (0, 2, 1))
+_CODEGEN = (4, (0, 2, 1))  # blocks of queries, keys and values, and their order in CodeGen's fused matrix
 _LEAST_IN_PART = 16  # rows of a head of which but a part turns: a multiple of these
 _TURNING = (1.0, 0.5, 0.4, 0.25)  # share of a head's rows that rotary positions turn: most, GLM and CodeGen, Phi, NeoX
 

@@ -13,7 +13,7 @@ from lineage.sketch.stacks import in_stacks
 from lineage.types import TensorSketch
 
 TOLERANCE = 1e-4  # of the tensor's standard deviation: light training moves values more, copying does not
-MIN_VALUES = 16
+MIN_VALUES = 16  # live values of a tensor: of fewer a share of equal ones tells nothing
 MIN_DISTINCT = 0.5  # clipped, integer-like and quantised tensors agree by chance
 _TOGETHER = 64  # pairs compared at once: their values stay in the processor's cache
 _NEARLY = 1.001  # times what values may differ by: what lies further apart needs no exact look

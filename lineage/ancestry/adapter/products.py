@@ -42,8 +42,8 @@ _VERDICTS: dict[Relation, Verdict] = {
 _EQUAL = 1e-5  # relative residual of a product that was scaled and stored again in float32
 _SHARED = 0.5  # of what the spaces of first factors have in common beyond chance
 _FEW = 0.5  # share of the sampled columns that a rank may be to say anything
-_SEEN_R = 0.8
-_LEAST_COVERED = 0.5
+_SEEN_R = 0.8  # least correlation that a test must have been able to see, for a difference to be reported
+_LEAST_COVERED = 0.5  # share of the adapter that must have been tested for that
 
 
 def compare_products(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Comparison:

@@ -13,7 +13,7 @@ from lineage.ancestry.geometry import Cohort
 from lineage.ancestry.merge.mixture import COPY, RELATED
 
 NEAREST = 200  # candidates for the parents of one model
-_LEAST_TENSORS = 2
+_LEAST_TENSORS = 2  # of which one is fitted and one held out
 _ROUNDED = 0.4  # mean square of rounding errors of a child and its parents, in squares of the largest
 _MOST_ROUNDED = 0.1  # share of the movement: the base of a star of eight, a mean of its children, leaves an eighth
 

@@ -17,7 +17,7 @@ from lineage.types import CheckpointSketch, TensorSketch
 
 _RELATED = 0.3  # correlation of two layers of one number that were trained from one ancestor
 _BETWEEN = 0.2  # cosine at a merge between the other giver and a model outside; at a common parent of both it is 0
-_OUTSIDERS = 12
+_OUTSIDERS = 12  # models that are asked for a common parent, the nearest
 _NARROW = {"bfloat16": np.dtype(ml_dtypes.bfloat16), "float16": np.dtype(np.float16)}
 
 Layer = Mapping[tuple[str, ...], TensorSketch]

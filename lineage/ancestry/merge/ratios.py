@@ -11,7 +11,7 @@ Values = NDArray[np.float64]
 
 SINGLE, HALF, BRAIN = 2.0**-24, 2.0**-11, 2.0**-8  # largest relative rounding error of float32, float16, bfloat16
 AROUND = 3  # windows on either side from which the chance count of one is taken
-_LEAST = 8
+_LEAST = 8  # values that agree: fewer do by chance
 
 
 def grain(values: Values) -> float:

@@ -14,7 +14,7 @@ from lineage.ancestry.merge.ratios import AROUND, SINGLE, grain, window_of
 
 _SAMPLE = 640  # values looked at
 _BASES, _FEW_BASES = 8, 3  # central neighbours that are tried; few in a large cohort of rounded values, which take long
-_LARGE = 300
+_LARGE = 300  # values from which a sample is large
 _CANDIDATES, _MANY = 14, 40  # that are likest the child
 _NEAREST = 10  # candidates nearest to the base
 _EQUAL = 2  # bases that are tried first because most values are still theirs

@@ -19,11 +19,11 @@ from lineage.ancestry.merge.dropping import dropping
 from lineage.ancestry.merge.mixture import Mixture
 from lineage.ancestry.merge.ratios import SINGLE, Values, constant_ratio, window_of
 
-_MOST_PARENTS = 6
+_MOST_PARENTS = 6  # recipes of published merges rarely have more
 _GAIN = 0.002  # least share of the moved values that a parent must explain beyond the others
 _COARSE_GAIN = 0.02  # the same where values were rounded to 16 bits
 _EXPLAINED = 0.5  # least share of moved values that the parents reproduce, beyond chance
-_COARSE_EXPLAINED = 0.7
+_COARSE_EXPLAINED = 0.7  # the same where values were rounded to 16 bits, of which more agree by chance
 _JOINT = 0.002  # least share that only two parents together reproduce: each value alone may be a copy
 _BLUR = 3.0  # times the rounding error within which a likeness that is no equality would find more values
 _BLURRED = 0.2  # how many more, as a share
@@ -31,11 +31,11 @@ _AS_IS = 0.9  # share of values equal to one candidate's: such a model was made 
 _ALIKE = 0.95  # cosine of differences that rounded values do not tell apart
 _WHOLE = 0.95  # a tensor in which one combination holds everywhere was not merged value by value
 _MIXED = 0.5  # least share of tensors that were
-_LEAST_MOVED = 100
-_LEAST_LEFT = 10
-_LEAST_JOINT = 3
+_LEAST_MOVED = 100  # values that moved: shares of fewer are known too roughly
+_LEAST_LEFT = 10  # values that are left to explain: fewer do not tell of one more parent
+_LEAST_JOINT = 3  # values that only a parent joined to the others reproduces: one or two may be chance
 _FEW = 4000  # values with which the search begins
-_STARTS = 2
+_STARTS = 2  # first parents that are tried where 16 bits blur which explains most
 _MOST_LEADING = 6  # combinations from which the weight of a further parent is read
 
 

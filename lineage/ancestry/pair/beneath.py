@@ -38,7 +38,7 @@ Calibration half of the practice zoo: 3.8e-5 at most where nothing else was done
 eight bits or the lightest training. Noise of a thousandth of a weight, 2.2e-5 to 4.3e-5, is no more than rounding.
 """
 _MOMENT = 1e-3  # relative difference of moments that rounding leaves
-_MORE_ZEROS = 0.05
+_MORE_ZEROS = 0.05  # share of the values: training and rounding leave fewer new zeros
 _ROUNDED_R = 0.9  # of codes: four bits leave 0.98
 _SCALED = 0.05  # spread of scales that training does not bring about
 

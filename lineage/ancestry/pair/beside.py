@@ -18,7 +18,7 @@ Values = NDArray[np.float32]
 Sides = tuple[TensorSketch, TensorSketch, bool]
 """Query tensor, reference tensor, and whether one is stored the other way round."""
 
-_TOGETHER = 32
+_TOGETHER = 32  # pairs worked on at once: they stay in the processor's cache
 _HEAD = 32  # values that tell nearly always that not all are rounded from the others
 
 

@@ -30,7 +30,7 @@ EQUAL: tuple[Kind, ...] = ("same", "recast", "reordered")
 TOKEN_ROLES = ("token-embedding", "head")
 """Roles of tables with a row for each token (or class)."""
 
-_MIN_VALUES = 16
+_MIN_VALUES = 16  # values of a tensor: fewer may agree with a rounding by chance
 _SUMMED = 1e-7  # by how much power sums of the same values differ between machines
 _RECAST_R = 0.9  # rounding to eight bits leaves 0.99; below this it need not be tried
 _ROUNDED_R = 0.8  # rounding to four bits leaves 0.98

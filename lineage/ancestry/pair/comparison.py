@@ -38,7 +38,7 @@ from lineage.types.facts.schemes import Scheme
 from lineage.types.relations import DERIVED, EXACT, FOUND
 
 _A_PART = 0.1  # share of foreign parameters from which a model has reused a component rather than descended whole
-_A_DETAIL = 0.01
+_A_DETAIL = 0.01  # share of a model below which a component does not name the whole
 _MIXED = 0.1  # share of the weights from which a storage scheme beside the commonest is named
 
 

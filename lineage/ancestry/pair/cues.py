@@ -32,10 +32,10 @@ from lineage.types.relations import RESHAPED
 
 _UNANIMOUS = 0.8  # share of the computable changes that must point one way
 _A_FEW = 0.05  # share of trained matrices that do not make a rounding a fine-tune
-_ALIKE_R = 0.5
+_ALIKE_R = 0.5  # correlation of rows or matrices that unrelated ones do not reach
 _KEPT_ROWS = 0.9  # share of token rows that stay in place where tokens were only added
 _NEARLY_ALL = 0.8  # share of a model's matrices: heads come and go, and tables that copy another are left out
-_FEW = 3
+_FEW = 3  # gains that must have been trained: the mean of fewer is one norm's history
 _SPREAD = 0.005  # relative growth that rounding and chance do not give
 _WAYS: Mapping[str, Literal["rounding", "pruning", "quantising"]] = {
     "recast": "rounding", "pruned": "pruning", "quantized": "quantising"

@@ -7,7 +7,7 @@ import numpy as np
 from lineage.match.values import common_values
 from lineage.types import TensorSketch
 
-_MIN_ROWS = 8
+_MIN_ROWS = 8  # rows: one factor in fewer may be chance
 _ALONG = 0.97  # cosine of a row's movement with the row: float32 rounding over many steps takes the rest
 _ALIKE = 0.2  # how far factors may lie apart, as a share of the shrinkage
 _MOST_DECAY = 0.1  # a larger factor is a rescaling, not decay

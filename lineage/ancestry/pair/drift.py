@@ -18,8 +18,8 @@ from lineage.types import TensorMatch
 
 Changes = Sequence[tuple[TensorMatch, Change]]
 
-_FEW_VECTORS = 3
-_SHORTEST = 32
+_FEW_VECTORS = 3  # trained vectors whose median is taken
+_SHORTEST = 32  # elements of a vector whose correlation is counted
 _VECTORS = ("norm", "bias")
 _COPIED = ("same", "recast")
 

@@ -19,7 +19,7 @@ from lineage.types import TensorSketch
 RUN = 16  # the first positions of an axis are all sampled: the head of a run
 FEW = 0.8  # distinct share of the values of a run: 0.6-0.75 on 16 levels, 0.95 and more without
 REPEATED = 0.6  # of a run's significands of bfloat16 0.9 are distinct by chance, of 8 levels at most a half
-_TOGETHER = 32
+_TOGETHER = 32  # tensors worked on at once: they stay in the processor's cache
 _BELOW_HALF = (1 << 13) - 1  # bits of the significand of float32 that no type of 16 bits has
 _BEYOND_ROUNDING = 1e-9  # sums of several tensors are added in another order than those of one
 

@@ -15,12 +15,12 @@ from lineage.sketch.stats import GROUP
 from lineage.types import TensorSketch
 from lineage.types.facts.schemes import FewBits, Levels
 
-_MOST_LEVELS = 17
-_MOST_BYTE_LEVELS = 257
+_MOST_LEVELS = 17  # 16 codes, and zero where none of them is it
+_MOST_BYTE_LEVELS = 257  # 256 codes, and zero where none of them is it
 _ON_LEVEL = 0.04  # of a step: half precision rounds what was dequantised
 _ON_CODE = 0.004  # of the largest magnitude
-_FITTING = 0.8
-_ORDERED = 0.9
+_FITTING = 0.8  # share of the runs: those with an outlier or few levels do not show the step
+_ORDERED = 0.9  # share of the rows: rounding keeps the order of what it rounds, training does not
 _HALF = 0.6  # of a step: what was dequantised is rounded once more
 _MOST_MISSES = 0.015  # share of values beyond half a step: 0.004 where half precision blurred the levels
 _LEAST_ROW = 16  # values that show the step of 256 levels

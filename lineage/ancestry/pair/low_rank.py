@@ -27,11 +27,11 @@ from lineage.types import Direction, TensorSketch
 
 _EDGE = 4.0  # times the largest singular value that pure rounding has on average
 _GAP = 5.0  # between the last singular value that counts and the next
-_STEEPER = 2.0
+_STEEPER = 2.0  # times the steepest fall between any two singular values before it
 _SPARE = 3  # a rank this near the size of the sample is no low rank
 _CERTAIN = 1e-13  # of the sum of squares: more than rounding makes of it
-_TOGETHER = 32
-_MATRICES = 3
+_TOGETHER = 32  # pairs worked on at once: they stay in the processor's cache
+_MATRICES = 3  # with one direction in common: two may share one by their role
 _SHARED = 0.8  # share of the directions that is one direction: v, were it not for the int8 rounding of units
 _CLEAR = 0.15  # cosine; the square root of the sampled share of v's axis in expectation
 

@@ -15,7 +15,7 @@ from lineage.types import CheckpointSketch, TensorSketch
 _TABLES = ("tokens", "patch", "positions")
 _ATTENTION = ("q", "k", "v", "o", "qkv")
 _MOST = 0.5  # share of the matrices that must show a scheme
-_FEWEST_GAINS = 2
+_FEWEST_GAINS = 2  # one constant gain is no sign of a fold
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from lineage.types import ComponentFinding, Edge
 from lineage.types.facts.descent import OtherComponents
 
 _A_PART = 0.01  # share of a model below which a component is a detail
-_TRIES = 3
+_TRIES = 3  # likeliest sources of a component that are compared
 _PLAINLY = 0.5  # a correlation that two models apart do not reach in a few hundred values
 _EXPERTS = "experts"
 

@@ -17,7 +17,7 @@ from lineage.ancestry.trees.rooting import rerooted
 from lineage.ancestry.trees.triples import above, holds_movement, is_chain, lifted
 from lineage.ancestry.trees.unobserved import unobserved
 
-_DRAWS = 20
+_DRAWS = 20  # of the bootstrap: a support is known to a tenth
 _AS_NEAR = 1e-3  # difference of correlations that tells nothing
 _AS_FIRST = 4  # models of one structure of which each may be the one that was made of another structure
 _ROOT_NOISE = 0.05  # differences of cost below this say little about where a tree begins

@@ -14,7 +14,7 @@ from weakref import ref
 from lineage.ancestry.pair.comparison import compare
 from lineage.types import CheckpointSketch, Comparison
 
-MOST_BYTES = 48 << 20
+MOST_BYTES = 48 << 20  # of one process, beside the sketches that it keeps
 _A_LINE = 350  # bytes of a pair of tensors, but for their names, as `tracemalloc` counts them
 
 

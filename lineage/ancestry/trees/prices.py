@@ -17,7 +17,7 @@ from lineage.match import expert_of
 Tree = dict[int, Arc]
 
 _CUE = 1.0  # cost of going against one cue of direction
-_NO_ROOT = 10.0
+_NO_ROOT = 10.0  # cost of no parent for what can be computed: more than any arc's
 _KEPT = 1.0  # price of an arc that was found once and is none of the cheapest now
 _RUNNERS_UP = 2  # arcs across structures that are compared beside the cheapest: they were priced by a rough look
 _CLOSE = 1.3  # if they cost at most this many times as much

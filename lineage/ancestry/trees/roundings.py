@@ -15,7 +15,7 @@ from lineage.ancestry.pair.first_looks import look
 from lineage.ancestry.pair.lattices import lattice, misses
 from lineage.types import CheckpointSketch, TensorSketch
 
-_NEAREST = 8
+_NEAREST = 8  # models nearest to a copy that are tried as its source
 _SURELY = 8.0  # standard errors that an inherited error lies off 0
 _WHOLE = 0.1  # how far the share of an error that was inherited may lie off 1, as training moves on
 _LEVELS = 0.1  # squared distance: 15 levels a row leave less beside few outliers

@@ -27,7 +27,7 @@ ALPHA = -6.0
 """log10 of the corrected p below which tokens count as in one order, as everywhere in this package."""
 ENDS = (2, 4, 8)
 """Halves, quarters and eighths at the ends of a vocabulary are tested besides all of it."""
-_STEEPEST = 200.0
+_STEEPEST = 200.0  # tilt beyond which a double tells one window from none
 
 
 def order_test(a: NDArray[np.uint32], b: NDArray[np.uint32], hypotheses: int = 1) -> OrderTest:
