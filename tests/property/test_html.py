@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markupsafe import Markup
 
 from lineage.report.figures import plain
 from lineage.report.html import whois_page
 from lineage.report.html.families import graph_page
-from lineage.report.html.markup import Markup, escaped, tag
+from lineage.report.html.markup import escaped, tag
 from lineage.types.facts.descent import NamedIn
 from tests.hand_made import FAMILY, against
 from tests.html_pages import named, parsed

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from markupsafe import Markup
+
 from lineage.report.figures import percent
 from lineage.report.html.document import folded, section, table
 from lineage.report.html.findings import other_models
-from lineage.report.html.markup import Markup, between, joined, tag
+from lineage.report.html.markup import between, joined, tag
 from lineage.report.html.texts import Texts
 from lineage.report.html.wording import NONE, model, p_figure, r_figure, z_figure
 from lineage.types import Adapted, Addition, Fit, Whois

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from markupsafe import Markup
+
 from lineage.report.figures import count
 from lineage.report.html.document import folded, scrolling, section, table
 from lineage.report.html.kin import kin
-from lineage.report.html.markup import Markup, tag
+from lineage.report.html.markup import tag
 from lineage.report.html.picture import Painted, edge_rows, legend, painted, picture
 from lineage.report.html.texts import Texts
 from lineage.report.html.wording import NONE, model

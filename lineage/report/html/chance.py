@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean, pstdev
 
+from markupsafe import Markup
+
 from lineage.report.graphs.placement import settled
 from lineage.report.html.document import scrolling, table
 from lineage.report.html.heat import Shown
-from lineage.report.html.markup import Markup, number, tag
+from lineage.report.html.markup import between, joined, number, tag
 from lineage.report.html.texts import Texts
 from lineage.report.html.wording import MINUS, model, r_figure, z_figure
 from lineage.types import Evidence, Null, TensorMatch, Whois
@@ -95,15 +97,15 @@ def sources(say: Texts, answer: Whois) -> Markup:
     tested = len({one.model for one in null.unrelated})
     if tested:
         zs = [one.z for one in null.unrelated if one.z is not None]
-        spread = say("chance.spread", mean=f"{fmean(zs):.2f}", sd=f"{pstdev(zs):.2f}") if len(zs) > 1 else ""
+        spread = say("chance.spread", mean=f"{fmean(zs):.2f}", sd=f"{pstdev(zs):.2f}") if len(zs) > 1 else Markup()
         texts.append(
             say("chance.unrelated", models=tested, components=len(null.unrelated), matrices=len(null.matrices))
         )
-        texts.append(Markup(spread))
+        texts.append(spread)
     without = null.models - tested
     if without:
         texts.append(say("chance.without", models=without))
-    return tag("p", Markup(" ".join(text for text in texts if text)))
+    return tag("p", Markup(" ").join(text for text in texts if text))
 
 
 def unrelated_table(say: Texts, null: Null) -> Markup | None:
@@ -178,7 +180,7 @@ def _axis_parts(ticks: Iterable[tuple[float, str]], place: Place, name: str) -> 
 def _rug(values: Sequence[float], place: Place) -> Iterator[Markup]:
     """A short line a matrix, under the axis; equal places once."""
     for x in sorted({number(place(value)) for value in values}, key=float):
-        yield tag("line", x1=Markup(x), y1=_BASE + 26, x2=Markup(x), y2=_BASE + 36, class_="rug")
+        yield tag("line", x1=x, y1=_BASE + 26, x2=x, y2=_BASE + 36, class_="rug")
 
 
 def _marks(seen: Sequence[Observed], place: Place) -> Iterator[Markup]:
@@ -205,4 +207,4 @@ def _picture(parts: Iterable[str], label: Markup) -> Markup:
 
 
 def _said(seen: Sequence[Observed], figure: Callable[[float | None], Markup]) -> Markup:
-    return Markup(", ".join(f"{one.letter} {figure(one.value)}" for one in seen))
+    return between(", ", (joined(one.letter, " ", figure(one.value)) for one in seen))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from markupsafe import Markup
+
 from lineage.report import json
 from lineage.report.figures import plain
 from lineage.report.html import findings
 from lineage.report.html.document import document, section
-from lineage.report.html.markup import Markup, between, joined, script_json, tag
+from lineage.report.html.markup import between, joined, script_json, tag
 from lineage.report.html.palette import pieces
 from lineage.report.html.shares import component_table, share_bar
 from lineage.report.html.texts import Texts, texts

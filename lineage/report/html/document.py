@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
 
-from lineage.report.html.markup import Markup, joined, tag
+from markupsafe import Markup
+
+from lineage.report.html.markup import joined, tag
 from lineage.report.html.texts import Texts
 
 _ASSETS = "lineage.report.html.assets"
@@ -79,7 +81,7 @@ def folded(name: Markup, shown: Markup, rows: int) -> Markup:
 @lru_cache
 def asset(name: str) -> Markup:
     """A style sheet or script of this package."""
-    return Markup(files(_ASSETS).joinpath(name).read_text(encoding="utf-8"))
+    return Markup(files(_ASSETS).joinpath(name).read_text(encoding="utf-8"))  # noqa: S704 - of our own
 
 
 def _policy(style: str, code: str) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from markupsafe import Markup
+
 from lineage.report.figures import count
 from lineage.report.html.bundles import bundled
 from lineage.report.html.document import document, scrolling, section
-from lineage.report.html.markup import Markup, between, joined, tag
+from lineage.report.html.markup import between, joined, tag
 from lineage.report.html.picture import edge_word, legend, painted, picture
 from lineage.report.html.texts import Texts, texts
 from lineage.report.html.wording import NONE, model, r_figure, z_figure

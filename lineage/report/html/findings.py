@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from statistics import median
 
+from markupsafe import Markup
+
 from lineage.report.html.document import section, table
-from lineage.report.html.markup import Markup, between, joined, tag
+from lineage.report.html.markup import between, joined, tag
 from lineage.report.html.texts import Texts
 from lineage.report.html.wording import NONE, direction, model, p_figure, r_figure, reasons, relation, z_figure
 from lineage.report.text.places import placed_role
@@ -109,7 +111,7 @@ def method(say: Texts, answer: Whois, version: str, other: CheckpointSketch | No
     asked = " ".join(shlex.quote(one.path or one.name) for one in (sketch, other) if one is not None)
     command = f"lineage {'whois' if other is None else 'compare'} {asked} --depth {sketch.depth}"
     lines = (f"{command} --report report.html --lang {say.language}", f"{command} --json")
-    block = Markup("\n".join(tag("code", line) for line in lines))
+    block = Markup("\n").join(tag("code", line) for line in lines)
     return section(
         "method",
         say("head.method"),

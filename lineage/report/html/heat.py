@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from markupsafe import Markup
+
 from lineage.report.html.document import scrolling
-from lineage.report.html.markup import Markup, between, joined, tag, unmarked
+from lineage.report.html.markup import between, joined, tag, unmarked
 from lineage.report.html.palette import Piece, chip
 from lineage.report.html.texts import Texts
 from lineage.report.html.wording import MINUS, model, r_figure, z_figure
@@ -59,8 +61,8 @@ def heat_map(say: Texts, one: Shown) -> Markup:
     key = "heat.against" if one.piece.model is not None else "heat.against_unrelated"
     title = joined(chip(one.piece), " ", say(key, component=named, model=model(one.found.model_name)))
     maps = [
-        _map(say, f"{say('heat.r')}: {unmarked(title)}", cells, _r_cell, "r"),
-        _map(say, f"{say('heat.z')}: {unmarked(title)}", cells, _z_cell, "z"),
+        _map(say, joined(say("heat.r"), ": ", unmarked(title)), cells, _r_cell, "r"),
+        _map(say, joined(say("heat.z"), ": ", unmarked(title)), cells, _z_cell, "z"),
     ]
     return tag("figure", tag("figcaption", title), tag("div", maps, class_="maps"), class_="heat")
 
@@ -86,7 +88,7 @@ def _column(match: TensorMatch) -> Column:
 
 
 def _map(
-    say: Texts, caption: str, cells: Cells, cell: Callable[[TensorMatch], tuple[float | None, str, int]], unit: str
+    say: Texts, caption: Markup, cells: Cells, cell: Callable[[TensorMatch], tuple[float | None, str, int]], unit: str
 ) -> Markup:
     columns = sorted({column for _, column in cells}, key=_order)
     layers = sorted({layer for layer, _ in cells}, key=lambda layer: -1 if layer is None else layer)
@@ -101,8 +103,8 @@ def _map(
         for layer in layers
     ]
     top = tag("thead", tag("tr", tag("th", say("heat.layer"), scope="col"), heads))
-    name = tag("caption", tag("b", unit), tag("span", Markup(caption), class_="unseen"))
-    return scrolling(tag("table", name, top, tag("tbody", rows)), Markup(caption))
+    name = tag("caption", tag("b", unit), tag("span", caption, class_="unseen"))
+    return scrolling(tag("table", name, top, tag("tbody", rows)), caption)
 
 
 def _head_class(column: Column, heading: str) -> str | None:

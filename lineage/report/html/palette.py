@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from string import ascii_uppercase
 
-from lineage.report.html.markup import Markup, tag
+from markupsafe import Markup
+
+from lineage.report.html.markup import tag
 from lineage.report.text.places import placed_role
 from lineage.types import ComponentFinding, Relation, Whois
 

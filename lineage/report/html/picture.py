@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from lineage.report.figures import count, plain
 from lineage.report.graphs import styles
 from lineage.report.graphs.placement import Box, layout
 from lineage.report.graphs.routes import Route, routes
 from lineage.report.graphs.svg import head
-from lineage.report.html.markup import Markup, between, joined, number, tag, unmarked
+from lineage.report.html.markup import between, joined, number, tag, unmarked
 from lineage.report.html.texts import Texts
 from lineage.report.html.wording import NONE, model, r_figure, relation, z_figure
 from lineage.report.kinship import families
@@ -104,7 +106,7 @@ def edge_word(say: Texts, edge: Edge) -> Markup:
         return say("edge.unnamed")
     words = [relation(say, edge.relation)]
     if edge.weight is not None:
-        words.append(Markup(f" {edge.weight:.2f}"))
+        words.append(joined(f" {edge.weight:.2f}"))
     if edge.component is not None:
         words.append(joined(" (", say.word("component", edge.component), ")"))
     return joined(*words)
@@ -135,7 +137,7 @@ def _node_title(say: Texts, node: Node) -> Markup:
         lines.append(say("graph.licence", licence=node.licence))
     if node.aliases:
         lines.append(say("graph.aliases", names=between(", ", node.aliases)))
-    return Markup("\n".join(line for line in lines if line))
+    return Markup("\n").join(line for line in lines if line)
 
 
 def _node(node: Node, box: Box, texts: tuple[str, str], title: Markup, one: Painted) -> Markup:
@@ -179,7 +181,7 @@ def _edge_title(say: Texts, edge: Edge, names: Mapping[str, str]) -> Markup:
         between("  ", figures),
         *map(say.fact, edge.basis),
     ]
-    return Markup("\n".join(unmarked(line) for line in lines if line))
+    return Markup("\n").join(unmarked(line) for line in lines if line)
 
 
 def _edge_label(edge: Edge, route: Route, one: Painted) -> Markup:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from markupsafe import Markup
+
 from lineage.report.figures import count, percent
 from lineage.report.html.document import table
-from lineage.report.html.markup import Markup, between, joined, tag, unmarked
+from lineage.report.html.markup import between, joined, tag, unmarked
 from lineage.report.html.palette import Piece, chip
 from lineage.report.html.texts import Texts
 from lineage.report.html.wording import NONE, direction, finding_words, model, p_figure, r_figure, share_of, z_figure

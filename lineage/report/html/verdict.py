@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from markupsafe import Markup
+
 from lineage.report.figures import percent
-from lineage.report.html.markup import Markup, between, joined, tag
+from lineage.report.html.markup import between, joined, tag
 from lineage.report.html.palette import Piece
 from lineage.report.html.texts import Texts
 from lineage.report.html.wording import finding_words, model, p_figure, r_figure, z_figure

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from markupsafe import Markup
+
 from lineage.report import json
 from lineage.report.figures import count, plain
 from lineage.report.html import findings
@@ -12,7 +14,7 @@ from lineage.report.html.ancestry import ancestry
 from lineage.report.html.chance import r_picture, sources, unrelated_table, z_picture
 from lineage.report.html.document import document, section
 from lineage.report.html.heat import heat_map, scale, shown
-from lineage.report.html.markup import Markup, joined, script_json, tag
+from lineage.report.html.markup import joined, script_json, tag
 from lineage.report.html.palette import Piece, pieces
 from lineage.report.html.shares import component_table, share_bar
 from lineage.report.html.texts import Texts as Say

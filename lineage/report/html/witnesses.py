@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from markupsafe import Markup
+
 from lineage.report.html.document import section, table
-from lineage.report.html.markup import Markup, between, tag
+from lineage.report.html.markup import between, tag
 from lineage.report.html.texts import Texts
 from lineage.report.html.wording import NONE, model
 from lineage.report.witnesses import (

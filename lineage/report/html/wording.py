@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from markupsafe import Markup
+
 from lineage.report.figures import correlation_figure, p_parts, percent, score_figure, spans
-from lineage.report.html.markup import Markup, between, escaped, joined, tag
+from lineage.report.html.markup import between, escaped, joined, tag
 from lineage.report.html.texts import Texts
 from lineage.report.schemes import scheme_words
 from lineage.report.text.inherited import MOST_PARTS

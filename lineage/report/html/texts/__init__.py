@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
-from lineage.report.html.markup import Markup, escaped
+from markupsafe import Markup
+
+from lineage.report.html.markup import escaped
 from lineage.report.words import Language, text
 from lineage.types.facts import Fact
 
@@ -26,7 +28,7 @@ class Texts:
         """The text `section.name` with its blanks filled in; every value is escaped unless it is Markup."""
         section, _, name = key.partition(".")
         filled = {blank: escaped(value if isinstance(value, str) else f"{value:,}") for blank, value in values.items()}
-        return Markup(escaped(self.table[section][name]).format(**filled))
+        return escaped(self.table[section][name]).format(**filled)
 
     def word(self, section: str, name: str) -> Markup:
         """The word for a relation, verdict, component or role; a numbered or unknown one keeps what it is called."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from markupsafe import Markup
 
-from lineage.report.html.markup import Markup, between, escaped, joined, script_json, tag, unmarked
+from lineage.report.html.markup import between, escaped, joined, script_json, tag, unmarked
 
 
 def test_text_is_escaped_and_markup_is_not_escaped_again():
@@ -17,13 +18,13 @@ def test_text_is_escaped_and_markup_is_not_escaped_again():
 
 def test_attributes_are_quoted_and_unknown_ones_left_out():
     assert tag("a", href='"x"', aria_label="<", class_=None, hidden=False, open=True) == (
-        '<a href="&quot;x&quot;" aria-label="&lt;" open></a>'
+        '<a href="&#34;x&#34;" aria-label="&lt;" open></a>'
     )
 
 
 def test_markup_in_an_attribute_loses_its_elements_and_cannot_end_it():
     inner = tag("span", 'a "b" <c>', lang="en")
-    assert tag("p", title=inner) == '<p title="a &quot;b&quot; &lt;c&gt;"></p>'
+    assert tag("p", title=inner) == '<p title="a &#34;b&#34; &lt;c&gt;"></p>'
     assert unmarked("<b>") == "&lt;b&gt;"
 
 
