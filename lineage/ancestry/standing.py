@@ -10,7 +10,7 @@ from lineage.ancestry.folding import fold
 from lineage.ancestry.layouts import in_one_layout
 from lineage.ancestry.pair.comparison import compare
 from lineage.ancestry.pair.direction import EITHER_WAY
-from lineage.ancestry.trees.edges import UNOBSERVED, measured_edges
+from lineage.ancestry.trees.edges import UNOBSERVED, measured_edges, rivals
 from lineage.ancestry.trees.search import Search
 from lineage.sketch.layouts import names_of
 from lineage.types import Between, CheckpointSketch, Comparison, Edge, Place, Relation, Relative
@@ -18,6 +18,10 @@ from lineage.types.relations import EXACT
 
 Made = tuple[CheckpointSketch, Comparison]
 _MOST = 64  # of each kind of kin: a family of thousands is the graph's to tell
+# That an open neighbour is the parent, by how often trees over tensors drawn again have it as that: the line that fits
+# the calibration half of the practice zoo best.
+_OPEN = 0.1
+_OPEN_BY_CHOICE = 0.65
 
 
 @dataclass(frozen=True)
@@ -51,9 +55,12 @@ def standing(
         search.field.pairs.keep({(0, i): held for i, one, seen, held in told if names_of(one) == names_of(seen)})
     edges = tuple(measured_edges(search))
     names = {sketch.id: sketch.name for sketch in sketches}
-    beside = [edge for edge in edges if query.id in (edge.parent, edge.child)]
+    chosen = {sketches[p].id: n for (p, c), n in search.forest[1].items() if c == 0 and p < len(sketches)}
+    kin = _Kin(query.id, edges, names, chosen)
+    perhaps = tuple(rivals(search, 0)) if kin.is_open else ()
+    place = kin.place(perhaps)
+    beside = [edge for edge in (*edges, *perhaps) if query.id in (edge.parent, edge.child)]
     near = [e.child if e.parent == query.id else e.parent for e in beside]
-    place = _Kin(query.id, edges, names).place()
     found = {one.id: Relative(one.id, one.name, _copied(query, one, made), 1.0) for one in groups[0][1:]}
     copies = sorted(found.values(), key=lambda copy: (copy.model != query.id, copy.relation != "identical"))
     number = {sketch.id: i for i, sketch in enumerate(sketches)}
@@ -82,10 +89,13 @@ def _said(found: Comparison, edge: Edge) -> Comparison:
 
 
 class _Kin:
-    """The kin of one model in a graph's edges; each model is kin once, by the first and nearest way."""
+    """The kin of one model in a graph's edges; each model is kin once, by the first and nearest way.
 
-    def __init__(self, own: str, edges: Sequence[Edge], names: Mapping[str, str]) -> None:
-        self._own, self._names = own, names
+    `chosen` tells how often each model is its parent in trees over tensors drawn again.
+    """
+
+    def __init__(self, own: str, edges: Sequence[Edge], names: Mapping[str, str], chosen: Mapping[str, float]) -> None:
+        self._own, self._names, self._chosen = own, names, chosen
         self._seen = {own}
         self._above: dict[str, list[Edge]] = defaultdict(list)
         self._below: dict[str, list[Edge]] = defaultdict(list)
@@ -97,18 +107,34 @@ class _Kin:
             elif own in (edge.parent, edge.child) and edge.relation != "inconclusive":
                 self._open.append(edge)
 
-    def place(self) -> Place:
+    @property
+    def is_open(self) -> bool:
+        """Whether no parent is known, and which of its neighbours comes from the other is not."""
+        return not self._above[self._own] and any(edge.relation != "shared-init" for edge in self._open)
+
+    def place(self, rivals: Sequence[Edge]) -> Place:
+        """The place, with `rivals` of the neighbours whose direction is open among these."""
         parents = tuple(self._relatives(self._above[self._own], up=True))
-        undirected = sorted(self._open, key=lambda edge: (edge.relation not in EXACT, self._is_child(edge)))
-        open_ = tuple(self._relatives([e for e in undirected if e.relation != "shared-init"], up=None))
-        begun = tuple(self._relatives([e for e in undirected if e.relation == "shared-init"], up=None))
+        beside = [edge for edge in self._open if edge.relation != "shared-init"]
+        open_ = [*self._relatives(beside, up=None)]
+        begun = tuple(self._relatives([edge for edge in self._open if edge.relation == "shared-init"], up=None))
         descendants = self._followed(up=False)
         ancestors = self._followed(up=True)
-        return Place(parents, ancestors, descendants, (*self._siblings(), *begun), (), open_, tuple(self._unobserved()))
+        siblings = self._siblings()
+        open_ += self._relatives(rivals, up=None)
+        likely = self._likely(open_, [*beside, *rivals])
+        return Place(parents, ancestors, descendants, (*siblings, *begun), (), likely, tuple(self._unobserved()))
 
-    def _is_child(self, edge: Edge) -> bool:
-        """Whether the tree, which had to choose, has the other end as a child."""
-        return edge.parent == self._own
+    def _likely(self, found: Sequence[Relative], edges: Sequence[Edge]) -> tuple[Relative, ...]:
+        """Neighbours whose direction is open with the probability that each is the parent, the likeliest first.
+
+        Of equal ones that comes first which the tree, which had to choose, has as the parent, then the nearest.
+        """
+        above = {edge.parent for edge in edges}
+        near = {model: edge.r or 0.0 for edge in edges for model in (edge.parent, edge.child)}
+        chosen = [(self._chosen.get(one.model, 0.0), one) for one in found]
+        chosen.sort(key=lambda of: (of[1].relation not in EXACT, -of[0], of[1].model not in above, -near[of[1].model]))
+        return tuple(replace(one, probability=_OPEN + _OPEN_BY_CHOICE * share) for share, one in chosen)
 
     def _relatives(self, edges: Sequence[Edge], up: bool | None, through: str | None = None) -> Iterator[Relative]:
         for edge in edges:

@@ -27,7 +27,7 @@ from lineage.types.facts.descent import (
     NearerThanInitialisation,
     PutTogether,
 )
-from lineage.types.relations import TRAINED
+from lineage.types.relations import FOUND, TRAINED
 
 UNOBSERVED = "unobserved-"  # how the id of a node begins that no model of the index is
 _BY_VALUES: tuple[Relation, ...] = ("re-encoded", "quantized", "pruned")
@@ -42,7 +42,7 @@ def measured_edges(search: Search) -> Iterator[Edge]:
 
     Edges between models that had their place before are not repeated.
     """
-    tree, support = search.forest()
+    tree, support = search.forest
     sources = other_sources(search, tree)
     tree = without_sources(tree, sources)
     below = _below(search.field.first, tree)
@@ -60,6 +60,19 @@ def measured_edges(search: Search) -> Iterator[Edge]:
     for child, mixture in search.mixtures.items():
         yield from _merge_edges(child, mixture, _parents(mixture, tree, search.merged), search.field.pairs)
     yield from part_edges(sources, search.field.pairs)
+
+
+def rivals(search: Search, child: int) -> Iterator[Edge]:
+    """Edges into a model that its tree does not have and trees over tensors drawn again have, none of them directed.
+
+    Their confidence is how often each is chosen.
+    """
+    tree, support = search.forest
+    here = tree.get(child)
+    for (parent, other), _ in sorted(support.items()):
+        is_new = other == child and parent not in search.field.missing and (here is None or here.parent != parent)
+        if is_new and search.field.pairs.compared(child, parent).relation in FOUND:
+            yield _edge(Arc(parent, child, 0.0), search.field, support, None)
 
 
 def _below(first: frozenset[int], chosen: Tree) -> set[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -58,6 +59,7 @@ class Search:
         }
         self.merged: dict[int, Sequence[int]] = known | {child: _by_weight(one) for child, one in self.mixtures.items()}
 
+    @cached_property
     def forest(self) -> tuple[Tree, Support]:
         """The likeliest arc into each node that has a parent, every one compared; how often each is chosen.
 

@@ -142,7 +142,7 @@ def test_the_shape_of_the_tree_gives_a_disguise_no_direction():
     others = [sketched(arrays, name) for name, arrays in family.items()]
     query = sketched(permuted(matrices(noise(0.05, seed=3))(family["merge"]), 5), "hidden")
     found = standing(query, [[one] for one in others], {one.id: (one, compare(query, one)) for one in others}).place
-    assert [one.model_name for one in found.open] == ["merge"]
+    assert (found.open[0].model_name, found.parents) == ("merge", ())
     assert (found.parents, found.descendants) == ((), ())
 
 
