@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -86,6 +86,8 @@ def whois_model(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
         compared = [one for one in compared if one.model not in stands.compared] + list(stands.compared.values())
         compared.sort(key=_rank, reverse=True)
     place = _as_far_as_read(read, _with_copies(place, compared))
+    if place == Place():
+        place = Place(siblings=tuple(_alike(compared)))
     first = _in_order(place, compared)
     placed = _placed(read, compared, first)
     up = {relative.model for relative in (*place.copies, *place.parents)}
@@ -180,6 +182,13 @@ def _of_pairs(compared: Sequence[Comparison]) -> Place:
         lists[stand].append(Relative(one.model, one.model_name, one.relation, probability, basis=one.basis))
     found = {stand: tuple(relatives) for stand, relatives in lists.items()}
     return replace(Place(), **found)  # type: ignore[arg-type]
+
+
+def _alike(compared: Sequence[Comparison]) -> Iterator[Relative]:
+    """The models that are alike, by descent or from one initialisation: of a common origin in either case."""
+    for one in compared:
+        if one.verdict == "related" and one.relation == "inconclusive":
+            yield Relative(one.model, one.model_name, one.relation, EITHER_WAY)
 
 
 def _with_copies(place: Place, compared: Sequence[Comparison]) -> Place:

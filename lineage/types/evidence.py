@@ -129,6 +129,13 @@ class ComponentFinding:
     inherited: Inherited | None = None
 
     @property
+    def is_alike(self) -> bool:
+        """Whether most of it was tested and is alike, by descent or from one initialisation: nobody can tell which."""
+        r, reach = self.evidence.r, self.evidence.min_detectable_r
+        is_seen = r is not None and reach is not None and r >= reach
+        return self.relation == "inconclusive" and is_seen and 2.0 * self.evidence.coverage >= 1.0
+
+    @property
     def share_inherited(self) -> float:
         """Share of the model's parameters that came along: of a finding without tensors, the whole component's."""
         return self.share if self.inherited is None else self.inherited.share

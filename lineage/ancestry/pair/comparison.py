@@ -64,10 +64,11 @@ def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
     components = tuple(replace(c, relation=_by_format(c.relation, a, b)) for c in components)
     relation = _by_format(relation, a, b)
     found = relation in FOUND
+    alike = sum(c.share for c in components if c.is_alike)
     return Comparison(
         model=b.id,
         model_name=b.name,
-        verdict=_verdict(relation, share / own, is_copy=matched.is_copy),
+        verdict=_verdict(relation, share / own, alike / own, is_copy=matched.is_copy),
         relation=relation,
         role=role if found else None,
         share=share,
@@ -295,12 +296,13 @@ def _by_format(word: Relation, a: CheckpointSketch, b: CheckpointSketch) -> Rela
     return "re-encoded" if word == "identical" and a.format != b.format else word
 
 
-def _verdict(relation: Relation, share: float, *, is_copy: bool) -> Verdict:
+def _verdict(relation: Relation, share: float, alike: float, *, is_copy: bool) -> Verdict:
+    """The word for two models; `alike` is the share of the query that is, by descent or from one initialisation."""
     if relation in FOUND:
         if is_copy:
             return "identical"
         return "derived" if share >= 0.5 else "partly-derived"
-    if relation == "shared-init":
+    if relation == "shared-init" or (relation == "inconclusive" and alike >= 0.5):
         return "related"
     return "independent" if relation == "independent" else "inconclusive"
 

@@ -23,6 +23,9 @@ _ROLES: Mapping[Stand, Direction | None] = {
     "open": "undirected",
 }  # fmt: skip
 _FEW = 3  # names spelled out before the rest is counted
+_BEGUN: Mapping[Relation, str] = {
+    "shared-init": "the same initialisation", "inconclusive": "by descent or from one initialisation: open"
+}  # fmt: skip
 _NEARLY_ALL = 0.99  # share below which it is said beside the word
 
 
@@ -133,7 +136,7 @@ def in_common(finding: ComponentFinding, stand: Stand | None, name: str) -> str:
     other, what = plain(name), phrase(finding.relation, None, scheme_words(finding.schemes), bare=True)
     own_words: Mapping[Relation, str] = {
         "independent": unfound(finding),
-        "inconclusive": f"alike in {other}; by descent or from one initialisation: open",
+        "inconclusive": f"alike in {other}; {_BEGUN['inconclusive']}",
         "shared-init": f"{phrase('shared-init', None)} {other}",
         "sibling": f"{phrase('sibling', None)} {other}",
         "merged": f"merged, nearest to {other}",
@@ -178,10 +181,9 @@ def pair_headline(found: Comparison, name: str) -> Headline:
     if word in ("derived", "partly-derived"):
         ends = (name, other) if found.role == "child" else (other, name)
         return Headline(word.upper(), f"{ends[0]} from {ends[1]} ({how})")
-    begun = found.relation == "shared-init"
     rests: Mapping[Verdict, str] = {
         "identical": "the same weights",
-        "related": "the same initialisation" if begun else f"which came first is open ({how})",
+        "related": _BEGUN.get(found.relation, f"which came first is open ({how})"),
         "independent": "no inheritance found",
         "inconclusive": "too little could be tested to tell",
     }
@@ -273,6 +275,8 @@ def _related(place: Place) -> str:
     first = place.siblings[:_FEW]
     if all(one.relation == "shared-init" for one in first):
         return f"to {_names(place.siblings)}: the same initialisation, neither is known to come from the other"
+    if all(one.relation == "inconclusive" for one in first):
+        return f"to {_names(place.siblings)}: {_BEGUN['inconclusive']}"
     known = next((one.through for one in first if one.through is not None), None)
     if known is None:
         return f"sibling of {_names(place.siblings)}: a common parent is not known here"
@@ -292,7 +296,8 @@ def _listed(found: Sequence[Relative], answer: Whois) -> str:
 
 def _facts(one: Relative, answer: Whois) -> str:
     through = "" if one.through is None else f", through {_name_of(answer, one.through)}"
-    words = "a common parent" if one.relation == "sibling" else _word(one.relation, one.basis)
+    own_words = {"sibling": "a common parent", "inconclusive": _BEGUN["inconclusive"]}
+    words = own_words.get(one.relation) or _word(one.relation, one.basis)
     return f"{words}{through}, probability {probability(one.probability)}"
 
 

@@ -147,7 +147,7 @@ def _placed_row(answer: Whois, finding: ComponentFinding, model: str | None, nam
 
 def _pair_row(finding: ComponentFinding, found: Comparison) -> list[str]:
     """One component of two models; a direction is that of the whole comparison."""
-    if finding.relation in NOTHING_FOUND:
+    if finding.relation in NOTHING_FOUND and not finding.is_alike:
         return _row(finding, unfound(finding), False)
     return _row(finding, in_common(finding, pair_stand(found), found.model_name), True)
 
@@ -187,6 +187,8 @@ def _direction(found: Comparison, role: Direction | None) -> str:
     other = plain(found.model_name)
     if found.verdict == "identical":
         return "direction: none to tell; equal weights do not say which copy came first"
+    if found.relation == "inconclusive" and found.verdict == "related":
+        return "direction: open, as it is whether one comes from the other or both began with the same weights"
     if found.relation in ("independent", "inconclusive", "shared-init", "sibling"):
         return f"direction: none to tell; {phrase(found.relation, found.role)}"
     because = f" ({'; '.join(map(plain, texts(reasons)))})" if (reasons := _reasons(found)) else ""
@@ -298,7 +300,7 @@ def _explain(canvas: Canvas, found: Comparison) -> None:
 
 def _described(finding: ComponentFinding, found: Comparison) -> str:
     """One component: its word and how sure it is, what was done to it, which layers and experts face which."""
-    is_found = finding.relation not in NOTHING_FOUND
+    is_found = finding.relation not in NOTHING_FOUND or finding.is_alike
     words = in_common(finding, pair_stand(found), found.model_name) if is_found else unfound(finding)
     parts = [f"{plain(finding.name)}: {words}"]
     if finding.confidence > 0:
