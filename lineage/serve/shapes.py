@@ -47,6 +47,11 @@ ADDED: Schema = {
     "description": "What to add: exactly one of these.",
     "properties": {key: schema for key, schema in CHECKPOINT["properties"].items() if key != "model"},
 }
+LISTED: Schema = {
+    **CHECKPOINT,
+    "description": "A model or a tokenizer that is no model of the index: exactly one of these.",
+    "properties": {**ADDED["properties"], "tokenizer": TOKENIZER},
+}
 ADAPTER: Schema = {
     **CHECKPOINT,
     "description": "A LoRA or DoRA that is merged onto a checkpoint of a path or an address: exactly one of these.",
@@ -78,7 +83,7 @@ QUESTIONS: dict[str, Schema] = {
     "whois": shape({"checkpoint": READABLE}, adapter=ADAPTER, depth=DEPTH, pages=PAGES),
     "compare": shape({"a": READABLE, "b": READABLE}, depth=DEPTH, pages=PAGES),
     "table": shape(
-        {"checkpoints": {"type": "array", "items": READABLE, "minItems": 1, "maxItems": MOST_ROWS}}, depth=DEPTH
+        {"checkpoints": {"type": "array", "items": LISTED, "minItems": 1, "maxItems": MOST_ROWS}}, depth=DEPTH
     ),
     "decompose": shape({"checkpoint": CHECKPOINT}, depth=DEPTH),
     "audit": shape(

@@ -17,7 +17,8 @@ import urllib3
 from lineage import api
 from lineage.serve.running import bound, server_of
 from lineage.serve.settings import Limits, Settings
-from lineage.serve.tokens import ROLES, add_token
+from lineage.serve.tokens import ROLES, add_token, revoke_token
+from lineage.serve.tokens import tokens as kept_tokens
 from tests.adapter_files import drawn, write_adapter
 from tests.small_models import published, sketched, trained, tuned
 from tests.tokenizer_files import pool, tokenizer_json, write
@@ -73,6 +74,8 @@ class Served:
 @contextmanager
 def serving(settings: Settings) -> Iterator[Served]:
     """Run a service in a thread until the block ends."""
+    for known in kept_tokens(settings.state):  # of a service that was here before
+        revoke_token(settings.state, known.name)
     tokens = {role: add_token(settings.state, role, role) for role in ROLES}
     ready = threading.Event()
     listening = bound(settings)

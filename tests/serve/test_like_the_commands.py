@@ -34,7 +34,7 @@ text = "looked at by us"
 def test_an_adapter_alone_is_asked_about_by_path_or_by_its_sketch(served: Served, desk: Desk):
     said = served.post("/api/whois", {"checkpoint": {"path": "lora"}})
     check("whois.json", said.json)
-    assert "org/base" in json.dumps(said.json["adapter"])
+    assert [(fit["model_name"], fit["declared"]) for fit in said.json["adapter"]["fits"]] == [("base", True)]
     api.save_sketch(api.sketch(desk.folder / "models" / "lora"), desk.folder / "lora.sketch")
     sent = served.post("/api/whois", (desk.folder / "lora.sketch").read_bytes())
     assert (sent.status, sent.json["adapter"]) == (200, said.json["adapter"])
@@ -216,15 +216,15 @@ def test_a_name_belongs_to_bytes(served: Served, desk: Desk):
 def test_many_are_one_table_with_those_that_cannot_be_read(served: Served, desk: Desk, vocabulary: dict[str, str]):
     sent = {"upload": served.post("/api/uploads", desk.sketch).json["upload"]}
     checkpoints = [
-        {"path": "child"}, sent, {"model": "base"}, {"path": "lora"}, {"path": "nova"}, {"model": "nova"},
+        {"path": "child"}, sent, {"path": "base"}, {"path": "lora"}, {"path": "nova"}, {"path": "words"},
         {"upload": "0" * 64}, {"address": "hf:org/name"}, vocabulary, {"path": "out/secret.safetensors"},
     ]  # fmt: skip
     said = served.post("/api/table?wait=60", {"checkpoints": checkpoints})
     assert said.status == 200, said.body
     check("table.json", said.json)
     rows = said.json["rows"]
-    assert [row["checkpoint"] for row in rows[2:6]] == ["base", "lora", "nova", "nova"]
-    assert [row["verdict"] for row in rows[:3]] == ["derived", "derived", "origin"] or rows[0]["verdict"]
+    assert [row["checkpoint"] for row in rows[2:6]] == ["base", "lora", "nova", "words"]
+    assert rows[0]["verdict"] == rows[1]["verdict"]
     errors = [row["error"] for row in rows]
     assert errors[:4] == [None] * 4
     assert all(errors[4:])
@@ -247,7 +247,7 @@ def test_many_are_one_table_with_those_that_cannot_be_read(served: Served, desk:
 
 
 def test_a_table_says_how_far_it_is_and_events_leave_the_question_out(served: Served):
-    checkpoints = [{"model": "base"}, {"path": "child"}, {"path": "base"}] * 4
+    checkpoints = [{"path": "nova"}, {"path": "child"}, {"path": "base"}] * 4
     job = served.post("/api/table?wait=0", {"checkpoints": checkpoints}).json
     told = served.get(job["links"]["events"]).body.decode()
     values = [json.loads(line[6:]) for line in told.splitlines() if line.startswith("data: ")]
@@ -257,7 +257,10 @@ def test_a_table_says_how_far_it_is_and_events_leave_the_question_out(served: Se
     assert not any("asked" in one for one in values)
 
 
-@pytest.mark.parametrize("checkpoints", [[], [{"model": "base"}] * 1001, [{"model": "a", "path": "b"}], [3], "base"])
+@pytest.mark.parametrize(
+    "checkpoints",
+    [[], [{"path": "base"}] * 1001, [{"upload": "0" * 64, "path": "b"}], [3], "base", [{"model": "base"}]],
+)
 def test_tables_have_bounds(served: Served, checkpoints: Any):
     said = served.post("/api/table", {"checkpoints": checkpoints})
     assert (said.status, said.json["error"]) == (400, "bad-request")
