@@ -76,7 +76,7 @@ def shapes() -> dict[str, tuple[int, ...]]:
     return {"model.embed_tokens.weight": (vocabulary, HIDDEN), **names, "model.norm.weight": (HIDDEN,)}
 
 
-def write_checkpoint(path: Path, named: Mapping[str, tuple[int, ...]] | None = None) -> None:
+def write_checkpoint(path: Path, named: Mapping[str, tuple[int, ...]] | None = None, seed: int = SEED) -> None:
     """Write a safetensors file of `named` shapes chunk by chunk: 0.02-scaled normal values, gains near one, seeded."""
     named = shapes() if named is None else named
     header, offset = {}, 0
@@ -86,7 +86,7 @@ def write_checkpoint(path: Path, named: Mapping[str, tuple[int, ...]] | None = N
         offset = end
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
-    generator = np.random.default_rng(SEED)
+    generator = np.random.default_rng(seed)
     with path.open("wb") as stream:
         stream.write(len(text).to_bytes(8, "little") + text)
         for shape in named.values():

@@ -47,21 +47,27 @@ def tokenizer(source: str | Path) -> TokenizerSketch:
     return sketch.sketch_tokenizer(open_tokenizer(source))
 
 
-def compare_tokenizer_files(a: str | Path, b: str | Path) -> TokenizerComparison:
-    """Say what the tokenizer of `a` is to that of `b`, each called as it is here. Raises as `tokenizer` does."""
+def compare_tokenizer_files(a: str | Path | TokenizerSketch, b: str | Path | TokenizerSketch) -> TokenizerComparison:
+    """Say what the tokenizer of `a` is to that of `b`: files as `tokenizer` takes them, each called as it is here.
+
+    Raises as `tokenizer` does.
+    """
     from lineage.match.tokenizers import compare_tokenizers
 
-    ours, theirs = (replace(tokenizer(source), name=shown(str(source))) for source in (a, b))
-    return compare_tokenizers(ours, theirs)
+    return compare_tokenizers(_called_as_given(a), _called_as_given(b))
 
 
 def whois_tokenizer(
-    source: str | Path, index: str | Path | None = None, *, reference: bool = True
+    source: str | Path | TokenizerSketch, index: str | Path | None = None, *, reference: bool = True
 ) -> TokenizerComparison | None:
     """Say what a tokenizer without weights is to the nearest of those that ship and of the user's models.
 
     None where none is known. Raises as `tokenizer` does, NoIndex.
     """
-    asked = replace(tokenizer(source), name=shown(str(source)))
+    asked = _called_as_given(source)
     with indexes(index, reference) as searched:
         return nearest(asked, searched, reference)
+
+
+def _called_as_given(source: str | Path | TokenizerSketch) -> TokenizerSketch:
+    return replace(tokenizer(source), name=shown(str(source))) if isinstance(source, str | Path) else source

@@ -105,8 +105,7 @@ def _tokenizers(a: str, b: str, as_json: bool) -> None:
     if as_json:
         print_json(report.witness_json.tokenizer_comparison(found))
     else:
-        width, colour = screen_size()
-        click.echo(report.tokenizers.tokenizer_screen(found, width=width, colour=colour), nl=False)
+        click.echo(report.tokenizers.tokenizer_screen(found, *screen_size()), nl=False)
 
 
 def _write(

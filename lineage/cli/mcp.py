@@ -18,7 +18,7 @@ def command(*, index: Path | None, reference: bool) -> None:
     """Answer an agent over standard input and output (MCP).
 
     \b
-      lineage mcp                   whois, compare, trace, graph and audit as tools
+      lineage mcp                   whois, compare, audit, verify, trace and more as tools
       lineage mcp --index DIR
 
     An agent starts this by itself: give it the command. `lineage serve` has the same tools at /mcp for agents

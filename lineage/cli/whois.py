@@ -20,7 +20,7 @@ from lineage.errors import NoIndex, StoreError
 if TYPE_CHECKING:
     from lineage.report.html import Language
     from lineage.report.table import Row
-    from lineage.types import Depth, Lineage, Whois
+    from lineage.types import Depth, Lineage, TokenizerComparison, Whois
 
 
 @click.command("whois")
@@ -101,12 +101,14 @@ def command(
         if api.is_tokenizer(checkpoint):
             if target is not None or adapter is not None or gate is not None:
                 raise click.UsageError("a tokenizer without weights is answered on the screen or with --json")
-            _tokenizer(checkpoint, index, reference, as_json, several)
+            found = _tokenizer(checkpoint, index, reference, as_json, several)
+            if table is not None:
+                rows.append(report.table.tokenizer_row(checkpoint, found))
             return 0
         with progress() as watch:
             answer = api.whois(checkpoint, index, reference=reference, depth=depth, watch=watch, adapter=adapter)
         if table is not None:
-            rows.append(report.table.Row(checkpoint, answer))
+            rows.append(report.table.row(checkpoint, answer))
         if target is not None:
             _write(answer, api.relatives(answer, index, reference=reference), target, ending, lang)
         if as_json:
@@ -117,7 +119,7 @@ def command(
 
     def failed(checkpoint: str, line: str) -> None:
         if table is not None:
-            rows.append(report.table.Row(checkpoint, error=line))
+            rows.append(report.table.failed_row(checkpoint, line))
 
     code = _each(checkpoints, answered, failed, as_json) if several or table else answered(checkpoints[0])
     if table is not None:
@@ -134,7 +136,7 @@ def _listed(file: TextIO) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def _tokenizer(source: str, index: Path | None, reference: bool, as_json: bool, several: bool) -> None:
+def _tokenizer(source: str, index: Path | None, reference: bool, as_json: bool, several: bool) -> TokenizerComparison:
     from lineage import api, report
 
     found = api.whois_tokenizer(source, index, reference=reference)
@@ -143,8 +145,8 @@ def _tokenizer(source: str, index: Path | None, reference: bool, as_json: bool, 
     if as_json:
         print_json(report.witness_json.tokenizer_comparison(found), one_line=several)
     else:
-        width, colour = screen_size()
-        click.echo(report.tokenizers.tokenizer_screen(found, width=width, colour=colour), nl=several)
+        click.echo(report.tokenizers.tokenizer_screen(found, *screen_size()), nl=several)
+    return found
 
 
 def _each(

@@ -18,7 +18,7 @@ from lineage.serve.asked import Asked, below
 from lineage.serve.openapi import schemas
 from lineage.serve.refusals import Refusal
 from lineage.serve.settings import Settings
-from lineage.serve.shapes import MODEL, QUESTIONS, Schema, complaint, shape
+from lineage.serve.shapes import MODEL, QUESTIONS, RULES, Schema, complaint, shape
 
 if TYPE_CHECKING:
     from mcp import types
@@ -39,32 +39,50 @@ _CHECKPOINT: Schema = {
     "description": "A path, an address such as hf:org/name, or the name or id of a model of the index.",
 }
 
+_ADAPTER: Schema = {**_CHECKPOINT, "description": "A LoRA or DoRA: a path or an address such as hf:org/name."}
+
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """One question: what it is asked with, and the schema of its answer. `checkpoints` are the keys that name one."""
+    """One question: what it is asked with, and its answer. `checkpoints` are the keys that name one.
+
+    The answer has the schema of its kind, or that of two tokenizers where it may be about such.
+    """
 
     kind: str
     about: str
     asked: Schema
     checkpoints: tuple[str, ...] = ()
+    is_of_tokenizers: bool = False
 
 
 TOOLS = (
     Tool(
         "whois",
         "Say what a checkpoint descends from, component by component, with a p-value against an exact null."
-        " No match never proves that a model was trained from scratch; `limits` says what could not have been seen.",
-        shape({"checkpoint": _CHECKPOINT}),
-        ("checkpoint",),
+        " No match never proves that a model was trained from scratch; `limits` says what could not have been seen."
+        " Of an adapter alone it says its base and what it was merged into; with `adapter` the question is about the"
+        " model that this LoRA or DoRA makes of the checkpoint. Of a tokenizer without weights it names the nearest.",
+        shape({"checkpoint": _CHECKPOINT}, adapter=_ADAPTER),
+        ("checkpoint", "adapter"),
+        is_of_tokenizers=True,
     ),
     Tool(
         "compare",
-        "Say what checkpoint a is to checkpoint b, component by component and tensor by tensor.",
+        "Say what checkpoint a is to checkpoint b, component by component and tensor by tensor; where one is a"
+        " tokenizer without weights, what their tokenizers are to each other.",
         shape({"a": _CHECKPOINT, "b": _CHECKPOINT}),
         ("a", "b"),
+        is_of_tokenizers=True,
+    ),
+    Tool(
+        "decompose",
+        "Say whether a checkpoint is a merge of known models, of which, and with which weights.",
+        shape({"checkpoint": _CHECKPOINT}),
+        ("checkpoint",),
     ),
     Tool("trace", "Show the ancestry of a model of the index up to its roots.", shape({"model": MODEL})),
+    Tool("descendants", "Show what comes from a model of the index, over generations.", shape({"model": MODEL})),
     Tool(
         "graph",
         "Show which models descend from which: of a model its neighbours, with `family` all its relatives; without a"
@@ -75,7 +93,16 @@ TOOLS = (
         "audit",
         "Hold a checkpoint against a policy: the licences of its ancestors, training from scratch, or its T-Class. A"
         " finding is not legal advice and certifies nothing.",
-        shape({"checkpoint": _CHECKPOINT, "policy": QUESTIONS["audit"]["properties"]["policy"]}),
+        shape({"checkpoint": _CHECKPOINT, "policy": QUESTIONS["audit"]["properties"]["policy"]}, rules=RULES),
+        ("checkpoint",),
+    ),
+    Tool(
+        "verify",
+        "Hold what a model card or a file of claims says against the weights, claim by claim.",
+        shape(
+            {"checkpoint": _CHECKPOINT, "claims": QUESTIONS["verify"]["properties"]["claims"]},
+            claims_format=QUESTIONS["verify"]["properties"]["claims_format"],
+        ),
         ("checkpoint",),
     ),
 )
@@ -114,7 +141,11 @@ def agent_server(answered: Answer, means: Means) -> Server[Any]:
 def _described(one: Tool) -> types.Tool:
     from mcp import types
 
-    answers = {"type": "object", "$ref": f"#/$defs/{one.kind}", "$defs": schemas("#/$defs")}
+    answers: dict[str, Any] = {"type": "object", "$defs": schemas("#/$defs")}
+    if one.is_of_tokenizers:
+        answers["anyOf"] = [{"$ref": f"#/$defs/{kind}"} for kind in (one.kind, "compare-tokenizers")]
+    else:
+        answers["$ref"] = f"#/$defs/{one.kind}"
     hints = types.ToolAnnotations(read_only_hint=True, idempotent_hint=True)
     return types.Tool(
         name=one.kind, description=one.about, input_schema=one.asked, output_schema=answers, annotations=hints
@@ -126,6 +157,8 @@ def _question(tool: Tool, given: dict[str, Any], means: Means) -> Asked:
     if wrong is not None:
         raise Refusal(400, "bad-request", wrong)
     asked: Asked = {key: means(value) if key in tool.checkpoints else value for key, value in given.items()}
+    if "adapter" in asked and ("model" in asked["adapter"] or "model" in asked["checkpoint"]):
+        raise Refusal(400, "bad-request", "an adapter is merged onto weights: give both as paths or addresses")
     return {**asked, "format": "json"} if tool.kind == "graph" else asked
 
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lineage import api, report
+from lineage.errors import LineageError, Malformed, UnsupportedFormat
 from lineage.report.words import Language
-from lineage.serve.asked import Asked, as_asked
-from lineage.types import CheckpointSketch, Comparison, Lineage, Whois
+from lineage.serve.asked import Asked, as_asked, called
+from lineage.types import CheckpointSketch, Comparison, Lineage, TokenizerComparison, TokenizerSketch, Whois
+
+if TYPE_CHECKING:
+    from lineage.policy import Policy, RuleFile
 
 PAGES: dict[str, Language] = {"html": "en", "ko.html": "ko"}
-TEXT, LOG, RECIPE = "txt", "sarif", "yaml"
-"""An answer as its command prints it; an audit or a check of claims for a code host; a merge for MergeKit."""
+TEXT, LOG, RECIPE, SHEET = "txt", "sarif", "yaml", "csv"
+"""An answer as its command prints it; findings for a code host; a merge for MergeKit; a table for a spreadsheet."""
 
 _CLAIMS = {"card": "README.md", "toml": "claims.toml", "json": "claims.json"}
 
@@ -42,8 +47,9 @@ class Desk:
 
 
 def page_beside(target: Path, ending: str) -> Path:
-    """Where the page of an answer lies that was made with it."""
-    return target.with_name(f"{target.stem}.{ending}")
+    """Where the page or report of an answer lies that was made with it; never the answer itself, which is JSON, too."""
+    name = f"{target.stem}.{ending}"
+    return target.with_name(name if name != target.name else f"{target.stem}.report.{ending}")
 
 
 def answer(kind: str, asked: Asked, desk: Desk) -> None:
@@ -52,7 +58,11 @@ def answer(kind: str, asked: Asked, desk: Desk) -> None:
 
 
 def _whois(asked: Asked, desk: Desk) -> None:
-    sketch = _sketch(asked["checkpoint"], asked, desk)
+    checkpoint = asked["checkpoint"]
+    if _is_tokenizer(checkpoint):
+        _print_tokenizers(_whois_tokenizer(checkpoint, desk), desk)
+        return
+    sketch = _sketch(checkpoint, asked, desk)
     if desk.sketch is not None and sketch.weights_seen and "model" not in asked["checkpoint"]:
         api.save_sketch(sketch, desk.sketch)
     found = api.whois(sketch, desk.index, reference=desk.reference)
@@ -63,7 +73,39 @@ def _whois(asked: Asked, desk: Desk) -> None:
     _print(report.json.whois(found), desk)
 
 
+def _whois_tokenizer(checkpoint: Asked, desk: Desk) -> TokenizerComparison:
+    found = api.whois_tokenizer(_tokenizer(checkpoint, desk), desk.index, reference=desk.reference)
+    if found is None:
+        raise LineageError("no tokenizer is known to hold it against: ingest models that have one")
+    return found
+
+
+def _row(asked: Asked, desk: Desk) -> None:
+    """One checkpoint of a table."""
+    checkpoint = asked["checkpoint"]
+    if _is_tokenizer(checkpoint):
+        _print(report.table.tokenizer_row(called(checkpoint), _whois_tokenizer(checkpoint, desk)), desk)
+        return
+    found = api.whois(_sketch(checkpoint, asked, desk), desk.index, reference=desk.reference)
+    _print(report.table.row(called(checkpoint), found), desk)
+
+
+def _table(asked: Asked, desk: Desk) -> None:
+    """The rows that lie ready, in their order, as JSON and for a spreadsheet."""
+    rows = [json.loads(Path(place).read_bytes()) for place in asked["rows"]]
+    _beside(SHEET, report.table.table(rows), desk)
+    _print(report.table.table_value(rows), desk)
+
+
 def _compare(asked: Asked, desk: Desk) -> None:
+    if _is_tokenizer(asked["a"]) or _is_tokenizer(asked["b"]):
+        ours, theirs = (_tokenizer(asked[key], desk) for key in ("a", "b"))
+        _print_tokenizers(api.compare_tokenizer_files(ours, theirs), desk)
+        return
+    _compare_models(asked, desk)
+
+
+def _compare_models(asked: Asked, desk: Desk) -> None:
     ours, theirs = _pair(asked, desk)
     found = api.compare(ours, theirs)
     for ending in PAGES if asked.get("pages") else ():
@@ -83,13 +125,15 @@ def _decompose(asked: Asked, desk: Desk) -> None:
 
 def _audit(asked: Asked, desk: Desk) -> None:
     checkpoint = asked["checkpoint"]
+    rules = None if "rules" not in asked else _rules(asked["rules"], asked["policy"], desk)
     sketch = _sketch(checkpoint, asked, desk)
     found = api.audit(
         sketch,
         asked["policy"],
         desk.index,
         reference=desk.reference,
-        place=checkpoint["file"] if "path" in checkpoint else None,
+        rules=rules,
+        place=None if "upload" in checkpoint else checkpoint.get("file"),
         watch=desk.steps("comparing"),
     )
     place = checkpoint.get("shown", sketch.name)
@@ -98,18 +142,34 @@ def _audit(asked: Asked, desk: Desk) -> None:
     _print(report.audit.audit_value(found), desk)
 
 
+def _rules(text: str, policy: Policy, desk: Desk) -> RuleFile:
+    with _given("rules.toml", text, desk) as file:
+        return api.read_rules(file, policy)
+
+
 def _verify(asked: Asked, desk: Desk) -> None:
     sketch = _sketch(asked["checkpoint"], asked, desk)
     name = _CLAIMS[asked.get("claims_format", "card")]
-    claims = desk.target.with_name(f"{desk.target.name}-{name}")
-    claims.write_text(asked["claims"], encoding="utf-8")
-    try:
+    with _given(name, asked["claims"], desk) as claims:
         found = api.verify(sketch, claims, desk.index, reference=desk.reference, watch=desk.steps("comparing"))
-    finally:
-        claims.unlink()
     _beside(TEXT, report.claims.verification_screen(replace(found, source=name)).encode(), desk)
     _beside(LOG, report.sarif.claims_log(found, name), desk)
     _print(report.claims.verification_value(replace(found, source="claims")), desk)
+
+
+@contextmanager
+def _given(name: str, text: str, desk: Desk) -> Iterator[Path]:
+    """A text that was sent, as the file that the library reads, gone afterwards; an error of it says `name`."""
+    file = desk.target.with_name(f"{desk.target.name}-{name}")
+    file.write_text(text, encoding="utf-8", newline="")
+    try:
+        yield file
+    except Malformed as error:
+        if Path(error.path) != file:
+            raise
+        raise Malformed(name, error.problem) from error
+    finally:
+        file.unlink()
 
 
 def _beside(ending: str, content: bytes, desk: Desk) -> None:
@@ -209,13 +269,21 @@ def _graph(asked: Asked, desk: Desk) -> None:
 
 def _check(asked: Asked, desk: Desk) -> None:
     """Read an upload through, and say what it is."""
-    sketch = _sketch(asked["checkpoint"], asked, desk)
-    head = report.json.checkpoint(sketch)
-    _print({"schema": "lineage/upload/1", "upload": asked["checkpoint"]["upload"], "checkpoint": head}, desk)
+    checkpoint = asked["checkpoint"]
+    upload = {"schema": "lineage/upload/1", "upload": checkpoint.get("upload", checkpoint.get("tokenizer"))}
+    if _is_tokenizer(checkpoint):
+        found = _tokenizer(checkpoint, desk)
+        head = {"format": found.format, "algorithm": found.algorithm, "size": found.size, "digest": found.digest}
+        _print({**upload, "checkpoint": None, "tokenizer": head}, desk)
+        return
+    sketch = _sketch(checkpoint, asked, desk)
+    _print({**upload, "checkpoint": report.json.checkpoint(sketch), "tokenizer": None}, desk)
 
 
 _ANSWERS: dict[str, Callable[[Asked, Desk], None]] = {
     "whois": _whois,
+    "row": _row,
+    "table": _table,
     "compare": _compare,
     "decompose": _decompose,
     "audit": _audit,
@@ -236,13 +304,39 @@ def _pair(asked: Asked, desk: Desk) -> tuple[CheckpointSketch, CheckpointSketch]
 
 
 def _sketch(checkpoint: dict[str, Any], asked: Asked, desk: Desk) -> CheckpointSketch:
-    """The sketch of a located checkpoint, under the name by which it was asked about."""
+    """The sketch of a located checkpoint, under the name by which it was asked about; with an adapter, of both."""
     if "model" in checkpoint:
         return api.show(checkpoint["model"], desk.index, reference=desk.reference)[1]
-    if "address" in checkpoint:
-        return api.sketch(checkpoint["address"], asked.get("depth"), desk.tell)
-    made = api.sketch(checkpoint["file"], asked.get("depth"), desk.tell)
-    return replace(made, path=checkpoint["shown"], weights_seen=checkpoint.get("seen", made.weights_seen))
+    adapter = None if "adapter" not in asked else _place(asked["adapter"])
+    made = api.sketch(_place(checkpoint), asked.get("depth"), desk.tell, adapter)
+    return replace(made, path=as_asked(made.path, asked), weights_seen=checkpoint.get("seen", made.weights_seen))
+
+
+def _place(checkpoint: Asked) -> str:
+    """The file or folder, or the address, of a located checkpoint that is no model of the index."""
+    return str(checkpoint["address"] if "address" in checkpoint else checkpoint["file"])
+
+
+def _is_tokenizer(checkpoint: Asked) -> bool:
+    if "tokenizer" in checkpoint:
+        return True
+    return not {"upload", "model"} & checkpoint.keys() and api.is_tokenizer(_place(checkpoint))
+
+
+def _tokenizer(checkpoint: Asked, desk: Desk) -> TokenizerSketch:
+    """The tokenizer of a located checkpoint, under the name by which it was asked about. Raises as `api.tokenizer`."""
+    if "model" in checkpoint:
+        found = api.show(checkpoint["model"], desk.index, reference=desk.reference)[1].tokenizer
+        if found is None:
+            raise UnsupportedFormat(checkpoint["model"], "is a model that was ingested without its tokenizer")
+    else:
+        found = api.tokenizer(_place(checkpoint))
+    return replace(found, name=called(checkpoint))
+
+
+def _print_tokenizers(found: TokenizerComparison, desk: Desk) -> None:
+    _beside(TEXT, report.tokenizers.tokenizer_screen(found).encode(), desk)
+    _print(report.witness_json.tokenizer_comparison(found), desk)
 
 
 def _print(value: Any, desk: Desk) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from lineage import report
-from lineage.serve.answering import LOG, RECIPE, TEXT
+from lineage.serve.answering import LOG, RECIPE, SHEET, TEXT
 from lineage.serve.endpoints import INDEX_HEADER
 
 JSON = "application/json"
@@ -33,6 +33,7 @@ REPORTS: dict[str, tuple[str, ...]] = {
     "decompose": (TEXT, RECIPE),
     "audit": (TEXT, LOG),
     "verify": (TEXT, LOG),
+    "table": (SHEET,),
 }
 """What the answer of each kind of job can be read as, beside its JSON; the first where nothing is asked for."""
 

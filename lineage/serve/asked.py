@@ -1,4 +1,7 @@
-"""What a request means by a checkpoint: an upload, a model, a path that the operator allows, an address of the hub."""
+"""What a request means by a checkpoint: an upload, a model, a path that the operator allows, an address of the hub.
+
+A tokenizer without weights is an upload of its own kind, or lies at a path or an address.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 
 from lineage.serve.refusals import Refusal
 from lineage.serve.settings import Settings
-from lineage.serve.uploads import UPLOADS, uploaded
+from lineage.serve.uploads import UPLOADS, uploaded, uploaded_tokenizer
 
 Asked = dict[str, Any]
 """A question as JSON: what was asked, and for each checkpoint where it lies (`file`) and what to call it (`shown`).
@@ -31,16 +34,26 @@ def _located(value: Any, settings: Settings) -> Any:
     if not isinstance(value, dict):
         return value
     ((kind, text),) = value.items()
-    if kind == "upload":
-        place = uploaded(settings.state, text)
+    if kind in ("upload", "tokenizer"):
+        place = (uploaded if kind == "upload" else uploaded_tokenizer)(settings.state, text)
         if place is None:
             raise Refusal(404, "unknown-upload", f"no upload {text}: it may have been kept long enough; send it again")
-        return {**value, "file": str(place), "shown": f"{UPLOADS}/{text[:12]}.sketch"}
+        return {**value, "file": str(place), "shown": f"{UPLOADS}/{text[:12]}{place.suffix}"}
     if kind == "path":
         return {**value, "file": str(below(settings.folders, text)), "shown": text}
     if kind == "address" and not settings.hub:
         raise Refusal(403, "no-hub", "this service does not read from the hub: send a sketch of the model instead")
     return value
+
+
+def called(checkpoint: Asked) -> str:
+    """A checkpoint as whoever asks calls it."""
+    return str(checkpoint["shown"] if "shown" in checkpoint else next(iter(checkpoint.values())))
+
+
+def reads_weights(checkpoint: Asked) -> bool:
+    """Whether a checkpoint is one whose weights are read here, which may take minutes."""
+    return "path" in checkpoint or "address" in checkpoint
 
 
 def as_asked(text: str, asked: Asked, hidden: Mapping[str, str] | None = None) -> str:

@@ -31,6 +31,7 @@ class Call:
     given: Given
 
 
+Answered = str | tuple[str, ...] | None
 Handler = Callable[[Call], Awaitable["Response"]]
 
 
@@ -50,7 +51,8 @@ class Parameter:
 class Endpoint:
     """One route. `body` is the schema of its JSON; with `takes_octets` it takes a sketch file, too or alone.
 
-    `answers` maps each status of an answer to its media type and the name of its schema, None for what has none.
+    `answers` maps each status of an answer to its media type and the name of its schema, None for what has none, or to
+    several names of which one fits.
     """
 
     method: str
@@ -58,7 +60,7 @@ class Endpoint:
     role: Role | None
     summary: str
     handler: Handler
-    answers: dict[int, tuple[str, str | None]]
+    answers: dict[int, tuple[str, Answered]]
     parameters: tuple[Parameter, ...] = ()
     body: Schema | None = None
     takes_octets: bool = False

@@ -16,6 +16,11 @@ from lineage.serve.questions import of_job
 from lineage.serve.refusals import Refusal
 
 _HEARTBEAT_S = 15.0
+_OLD = "it is older than its reports: ask again"
+_WHY_NOT = {
+    "decompose": "no merge was found",
+    **dict.fromkeys(("whois", "compare"), "it is about tokenizers, and is read as txt"),
+}
 
 
 async def job_state(call: Call) -> Response:
@@ -38,7 +43,8 @@ async def job_events(call: Call) -> Response:
         while not (is_over or call.service.is_stopping.is_set()):
             found = call.service.jobs.find(job.id)
             is_over = found.is_over
-            yield f"event: {found.state}\ndata: {json.dumps(call.service.jobs.value(found))}\n\n"
+            value = {key: told for key, told in call.service.jobs.value(found).items() if key != "asked"}  # may be long
+            yield f"event: {found.state}\ndata: {json.dumps(value)}\n\n"
             while not is_over and not call.service.is_stopping.is_set():
                 if await call.service.jobs.change(job.id, _HEARTBEAT_S):
                     break
@@ -55,20 +61,19 @@ def made_from(job: Job) -> dict[str, str]:
 async def job_report(call: Call) -> Response:
     """The answer of a job as a page, text, graph or SARIF; what was not made with it is made of the index as it is."""
     job = call.service.jobs.find(call.given["job"])
-    offered = REPORTS.get(job.kind, ())
-    if job.state != "done" or not offered:
+    if job.state != "done" or job.kind not in REPORTS:
         raise Refusal(404, "no-report", f"only a job that is done has a report, of {', '.join(REPORTS)}")
-    ending = call.given["format"] or offered[0]
+    offered = call.service.jobs.reports(job)
+    ending = call.given["format"] or (*offered, *REPORTS[job.kind])[0]
+    if ending not in REPORTS[job.kind]:
+        raise Refusal(400, "unknown-format", f"the report of {job.kind} is made as {', '.join(REPORTS[job.kind])}")
     if ending not in offered:
-        raise Refusal(400, "unknown-format", f"the report of {job.kind} is made as {', '.join(offered)}")
+        raise Refusal(404, "no-report", f"this answer has no {ending}: {_WHY_NOT.get(job.kind, _OLD)}")
     require_parts(ending)
     made = page_beside(call.service.jobs.result(job), ending)
     if made.is_file():
         content = await asyncio.to_thread(made.read_bytes)
         return rendered(content, ending, str(job.index_id), f"{job.kind}-{job.id[:12]}")
-    if job.kind not in ("whois", "compare"):
-        why = "no merge was found" if job.kind == "decompose" else "it is older than its reports: ask again"
-        raise Refusal(404, "no-report", f"this answer has no {ending}: {why}")
     if job.kind == "whois":
         content, index_id = await call.service.read("report", {**call.service.jobs.subject(job), "format": ending})
     else:

@@ -13,7 +13,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -21,11 +21,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lineage.atomic_write import write_whole
+from lineage.serve.answering import TEXT, page_beside
 from lineage.serve.answers import REPORTS
-from lineage.serve.asked import Asked, located
+from lineage.serve.asked import Asked, called, located, reads_weights
 from lineage.serve.lanes import Lanes, Question, Step
 from lineage.serve.refusals import Refusal, Refused
 from lineage.serve.settings import Settings
+from lineage.serve.tables import rows
 from lineage.serve.uploads import age, forget_uploads
 
 _LOG = logging.getLogger("lineage.serve")
@@ -125,7 +127,8 @@ class Jobs:
 
         Raises Refusal where too many wait, or where what is asked about is not there.
         """
-        located(asked, self._settings)
+        if kind != "table":  # of a table, what is not there costs its row alone
+            located(asked, self._settings)
         key = _key(kind, asked, index_id)
         known = self._known(key) if kind != "ingest" else None
         if known is not None:
@@ -179,19 +182,30 @@ class Jobs:
         """What a whois was about, for its reports: the upload or model, or the sketch that was made of it."""
         checkpoint: Asked = job.asked["checkpoint"]
         made = self._folder / job.id / _SKETCH
+        about: Asked = {key: value for key, value in job.asked.items() if key in ("checkpoint", "adapter")}
         if made.is_file() and "model" not in checkpoint:
-            shown = checkpoint.get("path", checkpoint.get("address"))
+            shown = " + ".join(called(one) for one in about.values())
             return {"checkpoint": {"file": str(made), "shown": shown, "seen": True}}
-        return located({"checkpoint": checkpoint}, self._settings)
+        return located(about, self._settings)
+
+    def reports(self, job: Job) -> tuple[str, ...]:
+        """What the answer of a job can be read as, beside its JSON; nothing before it is done."""
+        if job.state != "done":
+            return ()
+        offered = REPORTS.get(job.kind, ())
+        made = tuple(ending for ending in offered if page_beside(self.result(job), ending).is_file())
+        is_drawn = job.kind in ("whois", "compare") and TEXT not in made  # about tokenizers it is made with the answer
+        return offered if is_drawn else made
 
     def value(self, job: Job) -> dict[str, Any]:
         """`lineage/job/1`."""
         live = self._live.get(job.id)
         step = None if live is None else live.step
+        reports = self.reports(job)
         links = {"self": f"/api/jobs/{job.id}", "events": f"/api/jobs/{job.id}/events"}
         if job.state == "done":
             links["result"] = f"/api/jobs/{job.id}/result"
-            if job.kind in REPORTS:
+            if reports:
                 links["report"] = f"/api/jobs/{job.id}/report"
         return {
             "schema": "lineage/job/1",
@@ -206,6 +220,7 @@ class Jobs:
             "index_id": job.index_id,
             "error": None if job.error is None else job.error.value(),
             "links": links,
+            "reports": list(reports),
         }
 
     # -- working
@@ -218,31 +233,52 @@ class Jobs:
 
     async def _work(self, job_id: str) -> None:
         job = self._live[job_id].job
-        try:
-            asked = located(job.asked, self._settings)
-        except Refusal as gone:  # of an upload, between two starts of the service
-            self._over(job_id, gone.refused)
-            return
         folder = self._folder / job.id
-        question = Question(job.kind, asked, folder / _RESULT, folder / _SKETCH, _is_long(job))
-        if job.kind == "ingest":
-            async with self._ingesting:
-                found = await self._asked(job_id, question)
-            self._ended.clear()  # a further layout changes answers and no id
-        else:
-            found = await self._asked(job_id, question)
+        try:
+            if job.kind == "table":
+                found = await self._table(job_id, folder)
+            else:
+                question = Question(job.kind, located(job.asked, self._settings), folder / _RESULT, folder / _SKETCH)
+                found = await self._asked(job_id, replace(question, is_long=_is_long(job)))
+            if job.kind == "ingest":
+                self._ended.clear()  # a further layout changes answers and no id
+        except Refusal as gone:  # of an upload, between two starts of the service
+            found = gone.refused
+        except OSError as error:
+            _LOG.exception("job", extra={"fields": {"job": job_id}})
+            found = Refused(503, "disk", f"the service cannot write or read: {error.strerror}")
         self._over(job_id, found)
 
-    async def _asked(self, job_id: str, question: Question) -> str | Refused:
-        def started() -> None:
+    async def _table(self, job_id: str, folder: Path) -> str | Refused:
+        """Row by row; a job that gets on is not given up, however often the service ends."""
+
+        def told(done: int, total: int) -> None:
             job = self._live[job_id].job
+            if job.attempts > 1 and done < total:
+                self._set(job_id, replace(job, attempts=1))
+            self._step(job_id, ("checkpoints", done, total))
+
+        async def row(question: Question) -> str | Refused:
+            return await self._lanes.answer(question, started=lambda: self._started(job_id))
+
+        asked = self._live[job_id].job.asked
+        table = await rows(asked, folder, self._settings, row, told)
+        return await self._asked(job_id, Question("table", table, folder / _RESULT))
+
+    async def _asked(self, job_id: str, question: Question) -> str | Refused:
+        async with self._ingesting if question.kind == "ingest" else nullcontext():
+            return await self._lanes.answer(
+                question, lambda told: self._step(job_id, told), lambda: self._started(job_id)
+            )
+
+    def _started(self, job_id: str) -> None:
+        job = self._live[job_id].job
+        if job.state != "running":
             self._set(job_id, replace(job, state="running", attempts=job.attempts + 1))
 
-        def step(told: Step) -> None:
-            self._live[job_id].step = told
-            self._tell(job_id)
-
-        return await self._lanes.answer(question, step, started)
+    def _step(self, job_id: str, told: Step) -> None:
+        self._live[job_id].step = told
+        self._tell(job_id)
 
     def _over(self, job_id: str, found: str | Refused) -> None:
         job = self._live[job_id].job
@@ -309,7 +345,7 @@ class Jobs:
 def _is_long(job: Job) -> bool:
     """Whether a job reads weights, or writes to the index."""
     checkpoints = [one for one in job.asked.values() if isinstance(one, dict)]
-    return job.kind == "ingest" or any("path" in one or "address" in one for one in checkpoints)
+    return job.kind == "ingest" or any(map(reads_weights, checkpoints))
 
 
 def _key(kind: str, asked: Asked, index_id: str) -> str:

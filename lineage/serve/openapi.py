@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lineage import __version__
-from lineage.serve.endpoints import INDEX_HEADER, Endpoint, Parameter
+from lineage.serve.endpoints import INDEX_HEADER, Answered, Endpoint, Parameter
 from lineage.serve.refusals import STATUSES
 from lineage.serve.uploads import OCTETS
 from lineage.store.reference import reference_folder
@@ -76,10 +76,14 @@ def _parameter(one: Parameter) -> dict[str, Any]:
     }
 
 
-def _answer(media: str, schema: str | None) -> dict[str, Any]:
-    described = {} if schema is None else {"schema": _ref(schema)}
+def _answer(media: str, schema: Answered) -> dict[str, Any]:
+    described = {} if schema is None else {"schema": _schema(schema)}
     content = {JSON: described, "*/*": {}} if media == "*/*" and schema else {media: described}
     return {"description": "Answered.", "headers": _HEADERS, "content": content}
+
+
+def _schema(named: str | tuple[str, ...]) -> dict[str, Any]:
+    return _ref(named) if isinstance(named, str) else {"anyOf": [_ref(one) for one in named]}
 
 
 def _ref(name: str) -> dict[str, str]:

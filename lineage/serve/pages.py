@@ -14,14 +14,15 @@ from lineage import __version__
 from lineage.report.html.document import asset
 from lineage.report.html.markup import script_json, tag
 from lineage.report.words import Language
+from lineage.serve.settings import MIB
 
 _ASSETS = "lineage.serve.assets"
-_SCRIPTS = ("app", "ask", "answer", "models", "model", "compare", "families", "layout")
+_SCRIPTS = ("app", "ask", "answer", "models", "model", "compare", "families", "layout", "files", "many")
 VIEWS = {
     "/": "ask", "/answer": "answer", "/models": "models", "/model": "model", "/families": "families",
-    "/compare": "compare",
+    "/compare": "compare", "/many": "many",
 }  # fmt: skip
-_MENU = {"ask": "/", "models": "/models", "families": "/families", "compare": "/compare"}
+_MENU = {"ask": "/", "many": "/many", "models": "/models", "families": "/families", "compare": "/compare"}
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob: data:;"
     " frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -47,7 +48,11 @@ def page(view: str, path: str) -> Page:
     async def shown(request: Request) -> Response:
         language = language_of(request)
         settings = request.app.state.service.settings
-        offers = {"hub": str(settings.hub).lower(), "folders": str(bool(settings.folders)).lower()}
+        offers = {
+            "hub": str(settings.hub).lower(),
+            "folders": str(bool(settings.folders)).lower(),
+            "body": str(settings.limits.body_mib * MIB),
+        }
         content = _shell(view, path, language, offers)
         return Response(content, headers={"Content-Security-Policy": POLICY}, media_type="text/html; charset=utf-8")
 

@@ -6,13 +6,14 @@ from starlette.responses import JSONResponse, Response
 
 from lineage.serve.answers import EVENTS, FORMATS, JSON, REPORTS
 from lineage.serve.browsing import graph, models, reading
-from lineage.serve.endpoints import Call, Endpoint, Parameter
+from lineage.serve.endpoints import Answered, Call, Endpoint, Parameter
 from lineage.serve.health import alive, measured, ready
 from lineage.serve.job_routes import job_events, job_report, job_result, job_state
 from lineage.serve.metrics import CONTENT_TYPE
 from lineage.serve.questions import question, upload
 from lineage.serve.shapes import JOB, MODEL, QUESTIONS
 from lineage.serve.tokens import Role
+from lineage.serve.uploads import TOKENIZER_NAME
 
 _FORMAT = Parameter(
     "format", {"type": "string", "enum": FORMATS}, "As the endings of `lineage graph -o`.", default="json"
@@ -20,8 +21,9 @@ _FORMAT = Parameter(
 _REPORT_FORMAT = Parameter(
     "format",
     {"type": "string", "enum": sorted({one for formats in REPORTS.values() for one in formats})},
-    "Of whois and compare: a page (html, ko.html; the default), txt or a format of graphs. Of the others txt, as the"
-    " command prints it (the default); of audit and verify sarif, of decompose yaml for MergeKit.",
+    "As the job lists them in `reports`, the first by default. Of whois and compare: a page (html, ko.html), txt or a"
+    " format of graphs; about tokenizers txt alone. Of a table csv. Of the others txt, as the command prints it; of an"
+    " audit or verify sarif, of decompose yaml for MergeKit.",
 )
 _WAIT = Parameter(
     "wait",
@@ -40,25 +42,36 @@ async def described(_: Call) -> Response:
     return JSONResponse(document(ENDPOINTS))
 
 
-_ANSWERED = {200: (JSON, None), 202: (JSON, "job")}
+_NAME = Parameter(
+    "name",
+    {"type": "string", "pattern": TOKENIZER_NAME},
+    "Of a tokenizer without weights the name of its file (tokenizer.json, vocab.txt, ...); of a sketch there is none.",
+)
+_ANSWERED: dict[int, tuple[str, Answered]] = {200: (JSON, None), 202: (JSON, "job")}
 _QUESTIONS: dict[str, tuple[Role, str]] = {
     "whois": ("ask", "What does this checkpoint descend from?"),
     "compare": ("ask", "What is A to B, component by component?"),
     "decompose": ("ask", "Is it a merge, of what, with which weights?"),
     "audit": ("ask", "Hold a model against a policy."),
     "verify": ("ask", "Hold what a card claims against the weights."),
+    "table": ("ask", "What do many checkpoints descend from? A row for each."),
     "ingest": ("ingest", "Add models to the index."),
 }
-_SCHEMAS = {"ingest": "ingests"}
+_SCHEMAS: dict[str, Answered] = {
+    "ingest": "ingests",
+    "whois": ("whois", "compare-tokenizers"),
+    "compare": ("compare", "compare-tokenizers"),
+}
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
-        "POST", "/api/uploads", "ask", "Send a sketch, to ask about it.", upload, {201: (JSON, "upload")},
-        takes_octets=True,
+        "POST", "/api/uploads", "ask", "Send a sketch or a tokenizer, to ask about it.", upload,
+        {201: (JSON, "upload")}, (_NAME,), takes_octets=True,
     ),
     *(
         Endpoint(
             "POST", f"/api/{kind}", role, summary, question(kind),
-            {200: (JSON, _SCHEMAS.get(kind, kind)), 202: (JSON, "job")}, (_WAIT,), QUESTIONS[kind], kind == "whois",
+            {200: (JSON, _SCHEMAS.get(kind, kind)), 202: (JSON, "job")},
+            (_WAIT, _NAME) if kind == "whois" else (_WAIT,), QUESTIONS[kind], kind == "whois",
         )
         for kind, (role, summary) in _QUESTIONS.items()
     ),

@@ -120,7 +120,8 @@ class Service:
                 self._answers.keep([(key, answered)])
             return answered
         finally:
-            target.unlink(missing_ok=True)
+            for left in target.parent.glob(f"{target.name}*"):  # with its reports, which nobody asks for
+                left.unlink(missing_ok=True)
 
     def _seal(self) -> str:
         """What changes with the index: the ids of its models, and when its tables were written."""

@@ -36,13 +36,36 @@ CHECKPOINT: Schema = {
     "minProperties": 1,
     "maxProperties": 1,
 }
+TOKENIZER: Schema = {**DIGEST, "description": "The SHA-256 of a tokenizer's file that was uploaded under its name."}
+READABLE: Schema = {
+    **CHECKPOINT,
+    "description": "What the question is about, a model or a tokenizer: exactly one of these.",
+    "properties": {**CHECKPOINT["properties"], "tokenizer": TOKENIZER},
+}
 ADDED: Schema = {
     **CHECKPOINT,
     "description": "What to add: exactly one of these.",
     "properties": {key: schema for key, schema in CHECKPOINT["properties"].items() if key != "model"},
 }
+LISTED: Schema = {
+    **CHECKPOINT,
+    "description": "A model or a tokenizer that is no model of the index: exactly one of these.",
+    "properties": {**ADDED["properties"], "tokenizer": TOKENIZER},
+}
+ADAPTER: Schema = {
+    **CHECKPOINT,
+    "description": "A LoRA or DoRA that is merged onto a checkpoint of a path or an address: exactly one of these.",
+    "properties": {key: CHECKPOINT["properties"][key] for key in ("path", "address")},
+}
 DEPTH: Schema = {"type": "string", "enum": ["full", "sampled"]}
 PAGES: Schema = {"type": "boolean", "description": "Make the pages of the report at once, while all is at hand."}
+RULES: Schema = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 1 << 18,
+    "description": "A file of rules and licences of one's own (TOML), as `lineage audit --rules` reads it.",
+}
+MOST_ROWS = 1000
 NAME: Schema = {"type": "string", "pattern": r"^[\w.@/-][\w .@/-]{0,199}$"}
 
 
@@ -57,11 +80,15 @@ def shape(required: dict[str, Schema], **optional: Schema) -> Schema:
 
 
 QUESTIONS: dict[str, Schema] = {
-    "whois": shape({"checkpoint": CHECKPOINT}, depth=DEPTH, pages=PAGES),
-    "compare": shape({"a": CHECKPOINT, "b": CHECKPOINT}, depth=DEPTH, pages=PAGES),
+    "whois": shape({"checkpoint": READABLE}, adapter=ADAPTER, depth=DEPTH, pages=PAGES),
+    "compare": shape({"a": READABLE, "b": READABLE}, depth=DEPTH, pages=PAGES),
+    "table": shape(
+        {"checkpoints": {"type": "array", "items": LISTED, "minItems": 1, "maxItems": MOST_ROWS}}, depth=DEPTH
+    ),
     "decompose": shape({"checkpoint": CHECKPOINT}, depth=DEPTH),
     "audit": shape(
         {"checkpoint": CHECKPOINT, "policy": {"type": "string", "enum": ["licence", "from-scratch", "t-class"]}},
+        rules=RULES,
         depth=DEPTH,
     ),
     "verify": shape(

@@ -1,4 +1,4 @@
-"""Sketches that were sent: written to disk as they come, within limits, and named after their content."""
+"""Sketches and tokenizers that were sent: written to disk as they come, within limits, named after their content."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 UPLOADS = "uploads"
 SUFFIX = ".sketch"
 OCTETS = "application/octet-stream"
+TOKENIZER_NAME = (
+    r"^(tokenizer\.json|tekken[\w.-]{0,40}\.json|vocab\.json|vocab\.txt|[\w.-]{1,60}\.tiktoken"
+    r"|(tokenizer|spiece|sentencepiece|sentencepiece\.bpe|spm)\.model(\.v\d\w{0,20})?|[\w.-]{1,60}\.tokenizer)$"
+)
+"""Names under which a tokenizer is sent: those that `lineage whois` takes for one."""
+
+_TOKENIZERS = (".tokenizer", ".txt", ".json")  # its sketch; what may be a list of words; what tells itself what it is
 _DAY_S = 86_400
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -30,7 +37,22 @@ def uploaded(state: Path, digest: str) -> Path | None:
     return place if _DIGEST.fullmatch(digest) and place.is_file() else None
 
 
-async def received(request: Request, state: Path, limits: Limits) -> str:
+def uploaded_tokenizer(state: Path, digest: str) -> Path | None:
+    """Where the tokenizer of that SHA-256 lies, or None."""
+    if not _DIGEST.fullmatch(digest):
+        return None
+    places = (state / UPLOADS / f"{digest}{suffix}" for suffix in _TOKENIZERS)
+    return next((place for place in places if place.is_file()), None)
+
+
+def suffix_of(name: str | None) -> str:
+    """How an upload is kept that was sent under this name, that of a tokenizer; None is a sketch."""
+    if name is None:
+        return SUFFIX
+    return next((suffix for suffix in _TOKENIZERS if name.endswith(suffix)), _TOKENIZERS[-1])
+
+
+async def received(request: Request, state: Path, limits: Limits, suffix: str = SUFFIX) -> str:
     """Keep the body of a request, and return its SHA-256.
 
     Raises Refusal for one that is too large, too slow, empty, or cut off; nothing of it stays then.
@@ -48,9 +70,9 @@ async def received(request: Request, state: Path, limits: Limits) -> str:
                     size += len(chunk)
                     await asyncio.to_thread(file.write, chunk)
             if not size:
-                raise Refusal(400, "empty", "the body is empty: send the bytes of a .sketch file")
+                raise Refusal(400, "empty", "the body is empty: send the bytes of a file")
             file.close()
-            part.replace(folder / f"{digest.hexdigest()}{SUFFIX}")
+            part.replace(folder / f"{digest.hexdigest()}{suffix}")
         except TimeoutError:
             raise slow(limits) from None
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -11,9 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lineage import api
+from lineage.serve.settings import Limits, Settings
+from tests.html_pages import NAMES
+from tests.serve.conftest import Served, serving
+from tests.small_models import sketched, trained, tuned
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
 
+HOSTILE = NAMES[0]
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -84,3 +92,68 @@ def show(browser: Browser, tmp_path: Path) -> Iterator[Show]:
     yield open_
     for context in contexts:
         context.close()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A service over a base, a fine-tune of it, and a stranger with a hostile name."""
+    folder = tmp_path_factory.mktemp("pages")
+    base = trained(1)
+    made = {"base": base, "child": tuned(base, 2), "hostile": trained(3)}
+    for name, weights in made.items():
+        api.save_sketch(sketched(weights, HOSTILE if name == "hostile" else name), folder / f"{name}.sketch")
+    for _ in api.ingest(sorted(folder.glob("*.sketch")), folder / "index"):
+        pass
+    api.save_sketch(sketched(tuned(base, 4), "asked"), folder / "asked.sketch")
+    (folder / "weights.safetensors").write_bytes(safetensors())
+    (folder / "junk.bin").write_bytes(b"\xff" * 64)
+    settings = Settings(folder / "state", folder / "index", reference=False, port=0, limits=Limits(workers=1))
+    with serving(settings) as served:
+        yield served
+
+
+def safetensors() -> bytes:
+    head = {"__metadata__": {"by": HOSTILE}, "w": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}}
+    text = json.dumps(head).encode()
+    return len(text).to_bytes(8, "little") + text + bytes(24)
+
+
+Visit = Callable[..., Shown]
+
+
+@pytest.fixture
+def visit(browser, service: Served, own_servers) -> Iterator[Visit]:
+    """`visit("/models", width=390, dark=True)`: a page in a tab that reaches the service alone, once it is filled."""
+    own_servers.add(("127.0.0.1", int(service.address.rpartition(":")[2])))
+    contexts = []
+
+    def go(path: str, width: int = 1100, dark: bool = False, at: str = service.address, **settings: Any) -> Shown:
+        size: Any = {"width": width, "height": 900}
+        context = browser.new_context(viewport=size, color_scheme="dark" if dark else "light", **settings)
+        contexts.append(context)
+        shown = Shown(context.new_page())
+
+        def watch(route: Any) -> None:
+            if route.request.url.startswith((at, f"blob:{at}")):
+                shown.requests.append((route.request.method, route.request.url.removeprefix(at)))
+                route.continue_()
+            else:
+                shown.asked.append(route.request.url)
+                route.abort()
+
+        context.route("**/*", watch)
+        shown.page.on("console", lambda message: shown.said.append(message.text))
+        shown.page.on("pageerror", lambda error: shown.said.append(str(error)))
+        shown.page.on("dialog", lambda dialog: (shown.said.append(dialog.message), dialog.dismiss()))
+        shown.page.goto(at + path)
+        filled(shown)
+        return shown
+
+    yield go
+    for context in contexts:
+        context.close()
+
+
+def filled(shown: Shown) -> None:
+    """Wait until the scripts of a page are done."""
+    shown.page.locator("main[data-filled]").wait_for()

@@ -17,9 +17,17 @@ import urllib3
 from lineage import api
 from lineage.serve.running import bound, server_of
 from lineage.serve.settings import Limits, Settings
-from lineage.serve.tokens import ROLES, add_token
+from lineage.serve.tokens import ROLES, add_token, revoke_token
+from lineage.serve.tokens import tokens as kept_tokens
+from tests.adapter_files import drawn, write_adapter
 from tests.small_models import published, sketched, trained, tuned
+from tests.tokenizer_files import pool, tokenizer_json, write
+from tests.tokenizer_files import trained as words_of_a_text
 
+FACTORS = drawn(
+    {n.removesuffix(".weight"): w.shape for n, w in trained(1).items() if w.ndim == 2 and "layer." in n}, 4, 3, 0.004
+)
+WORDS = tokenizer_json(words_of_a_text(pool(), 3000, 1))
 OCTETS = {"Content-Type": "application/octet-stream"}
 JSON = {"Content-Type": "application/json"}
 
@@ -66,6 +74,8 @@ class Served:
 @contextmanager
 def serving(settings: Settings) -> Iterator[Served]:
     """Run a service in a thread until the block ends."""
+    for known in kept_tokens(settings.state):  # of a service that was here before
+        revoke_token(settings.state, known.name)
     tokens = {role: add_token(settings.state, role, role) for role in ROLES}
     ready = threading.Event()
     listening = bound(settings)
@@ -86,7 +96,10 @@ def serving(settings: Settings) -> Iterator[Served]:
 
 @dataclass(frozen=True)
 class Desk:
-    """A folder with `base` and `child` (checkpoints), an index that holds `base`, and the child's sketch."""
+    """A folder with models, an index that holds `base`, and the sketch of its `child`.
+
+    The models are `base`, `child`, a LoRA `lora` that fits them, and `words`, a tokenizer without weights.
+    """
 
     folder: Path
     index: Path
@@ -100,6 +113,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     (folder / "models").mkdir()
     published(base, folder / "models" / "base")
     published(tuned(base, 2), folder / "models" / "child")
+    write_adapter(folder / "models" / "lora", FACTORS, base_model_name_or_path="org/base")
+    write(folder / "models" / "words", "tokenizer.json", WORDS)
     (folder / "secret.safetensors").write_bytes(b"not for you")
     (folder / "models" / "out").symlink_to(folder)
     index = folder / "index"

@@ -27,8 +27,29 @@ def questions(child: str) -> dict[str, dict[str, Any]]:
         "compare": {"a": child, "b": "base"},
         "trace": {"model": "base"},
         "graph": {"model": "base", "family": True},
-        "audit": {"checkpoint": child, "policy": "licence"},
+        "audit": {"checkpoint": child, "policy": "licence", "rules": 'format = 1\npolicy = "licence"\n'},
+        "decompose": {"checkpoint": child},
+        "descendants": {"model": "base"},
+        "verify": {"checkpoint": child, "claims": "---\nbase_model: base\n---\n"},
     }
+
+
+async def asked_more(client: Client, place: str) -> None:
+    """Adapters, tokenizers, and rules of one's own that are wrong; `place` is where the models lie."""
+    merged = await client.call_tool("whois", {"checkpoint": f"{place}base", "adapter": f"{place}lora"})
+    assert not merged.is_error, merged.content
+    check("whois.json", merged.structured_content)
+    assert merged.structured_content["checkpoint"]["name"] == "base+lora"
+    same = await client.call_tool("compare", {"a": f"{place}words", "b": f"{place}words"})
+    check("compare-tokenizers.json", same.structured_content)
+    assert same.structured_content["relation"] == "identical"
+    for kind, given, line in (
+        ("audit", {"checkpoint": "base", "policy": "licence", "rules": "x = ["}, "rules.toml: line 1: "),
+        ("whois", {"checkpoint": "nowhere", "adapter": f"{place}lora"}, "an adapter is merged onto weights"),
+        ("whois", {"checkpoint": f"{place}base", "adapter": f"{place}nova"}, "an adapter is merged onto weights"),
+    ):
+        said = await client.call_tool(kind, given)
+        assert (said.is_error, said.content[0].text.startswith(line)) == (True, True), said.content
 
 
 async def asked_all(client: Client, child: str, kinds: tuple[str, ...]) -> None:
@@ -60,6 +81,7 @@ def test_over_standard_input_and_output(desk: Desk):
     async def talk() -> None:
         async with Client(started) as client:
             await asked_all(client, str(desk.folder / "child.sketch"), tuple(tool.kind for tool in TOOLS))
+            await asked_more(client, f"{desk.folder}/models/")
 
     ran(talk())
 
@@ -67,13 +89,15 @@ def test_over_standard_input_and_output(desk: Desk):
 def test_over_http_with_the_paths_of_the_service_alone(served: Served, desk: Desk):
     async def talk() -> None:
         async with Client(f"{served.address}/mcp") as client:
-            await asked_all(client, "child", ("whois", "audit"))
+            await asked_all(client, "child", ("whois", "audit", "verify", "decompose"))
+            await asked_more(client, "")
             for outside in (str(desk.folder / "child.sketch"), "../secret.safetensors", "http://127.0.0.1/x"):
                 said = await client.call_tool("whois", {"checkpoint": outside})
                 assert said.is_error
                 assert "secret" not in said.content[0].text or "'../secret" in said.content[0].text
 
     ran(talk())
+    assert list((served.settings.state / "answers").iterdir()) == []  # neither answers nor their reports stay
 
 
 def test_over_http_one_may_ask_or_is_refused(start):

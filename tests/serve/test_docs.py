@@ -20,10 +20,11 @@ from lineage.serve.routes import ENDPOINTS
 from lineage.serve.settings import Limits, Settings, with_file
 from tests.cli.conftest import Run, run  # noqa: F401
 from tests.documents import ROOT, commands, fences
-from tests.serve.conftest import Desk, Served
+from tests.serve.conftest import WORDS, Desk, Served
 from tests.systems import needs_signals
 
 PAGE = (ROOT / "docs" / "serve.md").read_text(encoding="utf-8")
+PIPELINES = (ROOT / "docs" / "pipelines.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -53,12 +54,19 @@ def test_every_command_of_the_page_runs(desk: Desk, tmp_path: Path):
         assert running.returncode in ((-signal.SIGTERM,) if words[0] == "serve" else (0,)), said
 
 
-def test_the_request_of_the_page_is_answered(served: Served, desk: Desk):
-    (line,) = (fence.text for fence in fences(PAGE) if fence.text.startswith("curl "))
-    words = shlex.split(line)
-    name, _, value = words[words.index("-H") + 1].partition(": ")
-    said = served.post(words[-1].partition(":8350")[2], desk.sketch, **{name: value})
-    assert (said.status, said.json["schema"]) == (200, "lineage/whois/2")
+def test_the_requests_of_the_pages_are_answered(start, desk: Desk):
+    served: Served = start(reference=True)
+    sent = {"@model.sketch": desk.sketch, "@tokenizer.json": WORDS}
+    found = []
+    for page in (PAGE, PIPELINES):
+        for line in (fence.text for fence in fences(page) if fence.text.startswith("curl ")):
+            words = shlex.split(line.replace("\\\n", " "))
+            name, _, value = words[words.index("-H") + 1].partition(": ")
+            data = words[words.index("-d" if "-d" in words else "--data-binary") + 1]
+            said = served.post(words[-1].partition(":8350")[2], sent.get(data, data.encode()), **{name: value})
+            assert said.status == 200, said.body
+            found.append(said.json["schema"])
+    assert found == ["lineage/whois/2", "lineage/compare-tokenizers/1", "lineage/table/1"]
 
 
 def test_the_page_lists_every_route_and_no_other():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +22,7 @@ from filelock import FileLock
 from lineage import api
 from lineage.errors import LineageError, Locked
 from lineage.serve import running
+from lineage.serve.tokens import add_token
 from tests.serve.conftest import Desk, Served, wait_for
 from tests.small_models import published, trained
 from tests.systems import needs_signals
@@ -121,6 +123,69 @@ def test_a_killed_service_finds_every_job_again(desk: Desk, tmp_path: Path, own_
     lines = [json.loads(line) for line in log.splitlines()]
     assert {"start", "request"} <= {line["event"] for line in lines}
     assert all({"time", "level", "event"} <= line.keys() for line in lines)
+
+
+@needs_signals
+def test_killed_in_the_middle_of_every_kind_of_job(desk: Desk, tmp_path: Path, own_servers):
+    own = replace(desk, index=tmp_path / "index")
+    shutil.copytree(desk.index, own.index)
+    token = add_token(tmp_path, "ci", "ingest")
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+    child, base = {"path": "child"}, {"path": "base"}
+    questions = {
+        "table": {"checkpoints": [child, base, {"path": "nova"}, base] * 5},
+        "ingest": {"checkpoints": [child, {"path": "lora"}]},
+        "whois": {"checkpoint": base, "adapter": {"path": "lora"}},
+        "compare": {"a": {"path": "words"}, "b": {"path": "words"}},
+        "audit": {"checkpoint": child, "policy": "licence", "rules": 'format = 1\npolicy = "licence"\n'},
+        "verify": {"checkpoint": child, "claims": "---\nbase_model: base\n---\n"},
+        "decompose": {"checkpoint": child},
+    }
+    accepted = {}
+    with process(own, tmp_path, own_servers) as (service, address), urllib3.PoolManager() as pool:
+        for kind, asked in questions.items():
+            said = pool.request(
+                "POST", f"{address}/api/{kind}?wait=0", body=json.dumps(asked).encode(), headers=headers
+            )
+            assert said.status == 202, said.data
+            accepted[kind] = said.json()["id"]
+        rows = tmp_path / "jobs" / accepted["table"]
+        wait_for(lambda: len(list(rows.glob("row-*.json"))) >= 3)
+        service.send_signal(signal.SIGKILL)
+        service.wait()
+    answered = {place: place.stat().st_mtime_ns for place in rows.glob("row-*.json")}
+    assert 3 <= len(answered) < 20
+    with process(own, tmp_path, own_servers) as (service, address), urllib3.PoolManager() as pool:
+        found = {kind: ended(address, job) for kind, job in accepted.items()}
+        assert {kind: (one["state"], one["error"]) for kind, one in found.items()} == dict.fromkeys(
+            questions, ("done", None)
+        )
+        table = pool.request("GET", f"{address}/api/jobs/{accepted['table']}/result").json()
+        assert [row["error"] is None for row in table["rows"]] == [True, True, False, True] * 5
+        kinds = [pool.request("GET", f"{address}/api/jobs/{job}/result").json() for job in accepted.values()]
+        assert all("error" not in one["schema"] for one in kinds)
+    assert {place: place.stat().st_mtime_ns for place in answered} == answered  # what was answered is not asked again
+    assert api.doctor(own.index)[1] == []
+
+
+@needs_signals
+def test_a_table_that_gets_on_is_not_given_up_and_one_that_does_not_is(start, settings):
+    served: Served = start()
+    asked = {"checkpoints": [{"path": "base"}, {"path": "child"}]}
+    job = served.post("/api/table?wait=60", asked).headers["lineage-job"]
+    kept = json.loads((settings.state / "jobs" / job / "job.json").read_text())
+    states = {"stuck": 2, "moving": 1}
+    for i, attempts in enumerate(states.values()):
+        place = settings.state.with_name("again") / "jobs" / f"{i}".rjust(32, "0")
+        place.mkdir(parents=True)
+        (place / "job.json").write_text(
+            json.dumps({**kept, "id": place.name, "state": "running", "attempts": attempts, "ended": None})
+        )
+    again: Served = start(state=settings.state.with_name("again"))
+    stuck, moving = (f"{i}".rjust(32, "0") for i in range(2))
+    assert again.get(f"/api/jobs/{stuck}").json["error"]["error"] == "interrupted"
+    wait_for(lambda: again.get(f"/api/jobs/{moving}").json["state"] == "done")
+    assert again.get(f"/api/jobs/{moving}").json["attempts"] == 1
 
 
 def workers_of(state: Path) -> set[int]:

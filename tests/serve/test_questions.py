@@ -86,6 +86,8 @@ def test_every_format_of_graphs_and_reports(served: Served):
             assert (said.status, len(said.body) > 50) == (200, True), said.body
             assert said.headers["lineage-index"]
             assert named in said.headers["content-disposition"]
+            if named == "json":
+                check("graph.json", said.json)  # and not the answer itself, which is JSON, too
     assert served.get(f"/api/jobs/{pair}/report?format=cdx.json").status == 400
 
 

@@ -20,7 +20,7 @@ _VERDICT = re.compile(r"\b(identical|related|sibling|independent|extended|pruned
 _NAME = "\ue001"  # stands for the name of the other tokenizer, which may hold any word
 
 
-def tokenizer_screen(found: TokenizerComparison, *, width: int, colour: bool) -> str:
+def tokenizer_screen(found: TokenizerComparison, width: int = 100, colour: bool = False) -> str:
     """The comparison, wrapped to `width`."""
     canvas = Canvas(width, colour)
     canvas.pair(f"tokenizer of {plain(found.a)}", headline(found), "bold")

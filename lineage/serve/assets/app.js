@@ -50,6 +50,9 @@ export const modelLink = (id, text) => make("a", { href: to("/model", { model: i
 export const asked = (key) => new URLSearchParams(location.search).get(key);
 export const main = document.getElementById("content");
 
+/** A text as a question names a checkpoint: an address of the hub, or a path below a folder that the service reads. */
+export const reference = (text) => (text.startsWith("hf:") ? { address: text } : { path: text.replace(/^(\.\/+)+/, "") || "." });
+
 const headers = (more) => {
   const token = sessionStorage.getItem("token");
   return token ? { ...more, Authorization: `Bearer ${token}` } : more;
@@ -57,7 +60,8 @@ const headers = (more) => {
 
 /** Ask the API; an error of it is thrown with its line. */
 export const call = async (path, options = {}) => {
-  const said = await fetch(path, { ...options, headers: headers(options.headers || {}) });
+  const said = await fetch(path, { ...options, headers: headers(options.headers || {}) })
+    .catch(() => { throw new Error(say("page.unreachable")); });
   const index = said.headers.get("Lineage-Index");
   if (index) { document.getElementById("index").textContent = say("page.searched", { index }); }
   if (said.ok) { return said; }
@@ -71,7 +75,7 @@ export const read = async (path) => (await call(path)).json();
 /** Ask a question that becomes a job, and go to its page. */
 export const ask = async (kind, question) => {
   const said = await call(`/api/${kind}?wait=0`, {
-    method: "POST", body: JSON.stringify({ ...question, pages: true }), headers: { "Content-Type": "application/json" },
+    method: "POST", body: JSON.stringify(question), headers: { "Content-Type": "application/json" },
   });
   location.href = to("/answer", { job: said.headers.get("Lineage-Job") });
 };
