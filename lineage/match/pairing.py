@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lineage.match.blocks import Block
 from lineage.match.depthwise import candidates, kernels
