@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.ancestry.pair.beside import Beside, beside, may_be_cast
+from lineage.ancestry.pair.beside import Beside, beside
 from lineage.ancestry.pair.channel_scales import scaled_by_unit
-from lineage.ancestry.pair.first_looks import look
-from lineage.ancestry.pair.narrow_types import SIGNIFICANDS, is_cast, narrow_types
 from lineage.match import Match
 from lineage.match.containment import containment
 from lineage.match.pairing import LOG10_ALPHA
 from lineage.match.permutation import unit_rows
 from lineage.match.units import common_index
 from lineage.types import Direction, Relation, TensorMatch, TensorSketch
-from lineage.types.facts.schemes import MoreZeros, Scheme, StoredAs, UnitScales
+from lineage.types.facts.schemes import MoreZeros, Scheme, UnitScales
 
 Kind = Literal["same", "recast", "reordered", "pruned", "quantized", "tuned", "unrelated"]
 EQUAL: tuple[Kind, ...] = ("same", "recast", "reordered")
@@ -30,8 +29,6 @@ TOKEN_ROLES = ("token-embedding", "head")
 
 _MIN_VALUES = 16
 _SUMMED = 1e-7  # by how much power sums of the same values differ between machines
-_RECAST_R = 0.9  # rounding to eight bits leaves 0.99; below this it need not be tried
-_ARITHMETIC = 2.0**-20  # relative error of a few operations in float32; half a step of float16 is 2 ** -11
 FEWEST_R = 0.57  # above what a shared initialisation leaves (see `disguised.DISGUISED_R`)
 _TESTED_Z = 6.0  # one tensor alone: p < 2e-9
 _UNTESTED_R = 0.5  # matrices too small for z; they count only where their component is significant
@@ -75,12 +72,16 @@ def classified(held: Sequence[Held]) -> list[Change]:
     open_ = [i for i, known in enumerate(found) if known is None]
     seen = dict(zip(open_, beside([(a, b, m.transposed) for m, a, b in (held[i] for i in open_)]), strict=True))
     alike = [i for i in open_ if (r := held[i][0].r) is None or r > FEWEST_R]
-    look.of(tensor for i in alike for tensor in held[i][1:])
-    narrow = [i for i in alike if _has_narrow_side(*held[i], seen[i])]
-    cast = {i for i, one in zip(narrow, may_be_cast([seen[i] for i in narrow]), strict=True) if one}
+    cast = set(_maybe_cast(held, seen, alike)) if alike else set[int]()
     for i, one in seen.items():
         found[i] = _of_values(*held[i], one, is_narrow=i in cast)
     return _with_ranks(held, [Change("unrelated") if one is None else one for one in found])
+
+
+def _maybe_cast(held: Sequence[Held], seen: Mapping[int, Beside], alike: Sequence[int]) -> Iterator[int]:
+    from lineage.ancestry.pair.recast import may_be_cast  # models without relatives do not wait for narrow types
+
+    return compress(alike, may_be_cast([(held[i], seen[i]) for i in alike]))
 
 
 def _of_content(match: TensorMatch, a: TensorSketch, b: TensorSketch) -> Change | None:
@@ -88,14 +89,6 @@ def _of_content(match: TensorMatch, a: TensorSketch, b: TensorSketch) -> Change 
     if match.how == "rows":
         return Change("reordered")
     return Change("same") if same_content(a, b) else None
-
-
-def _has_narrow_side(match: TensorMatch, a: TensorSketch, b: TensorSketch, seen: Beside) -> bool:
-    """Whether one side may be a cast of the other: near, and held by a narrow type as far as it is seen."""
-    if match.r is not None and match.r <= _RECAST_R:
-        return False
-    sizes = {a.values.size, b.values.size, seen.x.size}
-    return len(sizes) > 1 or bool(narrow_types(a) or narrow_types(b))
 
 
 def _of_values(match: TensorMatch, a: TensorSketch, b: TensorSketch, seen: Beside, *, is_narrow: bool) -> Change:
@@ -172,24 +165,9 @@ def rows_in_place(a: TensorSketch, b: TensorSketch) -> NDArray[np.float64]:
 
 
 def _recast(a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32]) -> Change | None:
-    """One side's values are the other's in a narrower type, rounded or cut off."""
-    sides: tuple[tuple[Direction, TensorSketch, NDArray[np.float32], NDArray[np.float32]], ...]
-    sides = ("child", a, x, y), ("parent", b, y, x)
-    for scheme in SIGNIFICANDS:
-        for role, tensor, coarse, fine in sides:
-            # A part of the values may be held by a type that does not hold them all.
-            held = coarse.size < tensor.values.size or scheme in narrow_types(tensor)
-            if held and is_cast(coarse, fine, scheme):
-                return Change("recast", None if _are_recomputed(coarse, fine) else role, StoredAs(scheme))
-    return None
+    from lineage.ancestry.pair.recast import recast
 
-
-def _are_recomputed(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> bool:
-    """Whether values differ from narrow ones by less than arithmetic in float32 does, as lengths times directions do.
-
-    What a type of 16 bits rounds is spread over the whole of its steps: nothing was rounded here, in either direction.
-    """
-    return bool((np.abs(fine - coarse) <= _ARITHMETIC * np.abs(coarse)).all())
+    return recast(a, b, x, y)
 
 
 def same_content(a: TensorSketch, b: TensorSketch) -> bool:
