@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from lineage.errors import Contradicted, Unknown
 from lineage.sketch.sealing import contradiction
-from lineage.store import Index, Without
+from lineage.store import Index
 from lineage.types import CheckpointSketch, Place, Whois
 from lineage.types.facts import Fact
 from lineage.types.facts.handed_over import ClaimContradicted, OwnWeightsUnseen, WeightsUnseen
@@ -28,6 +28,8 @@ def believable(query: CheckpointSketch, indexes: Sequence[Index]) -> tuple[list[
         if claim.weights_seen:
             raise Contradicted(query.path or query.name, figure, claim.name)
         refuted.append(ClaimContradicted(claim.id, claim.name, figure, bool(query.weights_seen)))
+        from lineage.store import Without
+
         kept.append(Without(index, claim.id))
     return kept, tuple(refuted)
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from lineage.ancestry.chance import null
 from lineage.ancestry.handed_over import of_pair
 from lineage.ancestry.pair.comparison import excluded, left_out
-from lineage.ancestry.pair.direction import EITHER_WAY
 from lineage.ancestry.pair.relations import is_significant
 from lineage.ancestry.placing import looked_for
 from lineage.types import CheckpointSketch, Comparison, Limits, Place, Relative, Timings, Verdict, Whois
 from lineage.types.facts import Fact
 from lineage.types.facts.limits import LookedFor
+from lineage.types.relations import EITHER_WAY
 
 
 def as_answer(a: CheckpointSketch, b: CheckpointSketch, found: Comparison, not_tested: Sequence[Fact]) -> Whois:

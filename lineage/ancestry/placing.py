@@ -15,7 +15,6 @@ from lineage.ancestry.chance import null
 from lineage.ancestry.folding import fold
 from lineage.ancestry.layouts import fitting, in_one_layout
 from lineage.ancestry.pair.comparison import compare, excluded, left_out
-from lineage.ancestry.pair.direction import EITHER_WAY
 from lineage.ancestry.pair.relations import is_significant
 from lineage.sketch.family import FAMILY
 from lineage.store import Index, models_in
@@ -32,7 +31,7 @@ from lineage.types import (
     Whois,
 )
 from lineage.types.facts.limits import LookedFor, NotTested, OtherVersion
-from lineage.types.relations import DERIVED, EXACT, FOUND
+from lineage.types.relations import DERIVED, EITHER_WAY, EXACT, FOUND
 
 if TYPE_CHECKING:
     from lineage.ancestry.standing import Standing

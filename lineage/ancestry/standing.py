@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 from lineage.ancestry.folding import fold
 from lineage.ancestry.layouts import in_one_layout
 from lineage.ancestry.pair.comparison import compare
-from lineage.ancestry.pair.direction import EITHER_WAY
 from lineage.ancestry.trees.edges import UNOBSERVED, measured_edges, rivals
 from lineage.ancestry.trees.search import Search
 from lineage.sketch.layouts import names_of
 from lineage.types import Between, CheckpointSketch, Comparison, Edge, Place, Relation, Relative
-from lineage.types.relations import EXACT
+from lineage.types.relations import EITHER_WAY, EXACT
 
 Made = tuple[CheckpointSketch, Comparison]
 _MOST = 64  # of each kind of kin: a family of thousands is the graph's to tell

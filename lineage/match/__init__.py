@@ -1,6 +1,6 @@
 """Matching: which tensors of two models correspond, and what their agreement is worth against chance."""
 
-from lineage.match.blocks import EXPERT, expert_of
+from lineage.match.blocks import EXPERT, expert_of, has_experts
 from lineage.match.cache import by_name
 from lineage.match.evidence import Match, match
 from lineage.match.experts import expert_map
@@ -16,6 +16,7 @@ __all__ = [
     "by_name",
     "expert_map",
     "expert_of",
+    "has_experts",
     "match",
     "read_by_both",
     "relabelled",

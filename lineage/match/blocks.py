@@ -68,6 +68,11 @@ def expert_number(path: Path) -> int | None:
     return int(number) if is_number(number) else None
 
 
+def has_experts(sketch: CheckpointSketch) -> bool:
+    """Whether a model has expert matrices."""
+    return any(t.part.role.startswith("expert") for t in sketch.tensors)
+
+
 def expert_of(name: str) -> int | None:
     """The number of the routed expert that a tensor's name gives."""
     (named,) = take_apart([(name, ())])

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.match.permutation import permutation_test, standardised
+from lineage.match.permutation import permutation_test, standardise
 from lineage.match.tails import log10_normal
 from lineage.sketch.remembered import remembered
 from lineage.sketch.vectors import network_vectors, networks_in
@@ -136,7 +136,10 @@ class Disguise:
 
 def disguises(query: Sequence[Neurons], reference: Sequence[Neurons]) -> tuple[Disguise, ...]:
     """For each component of the query the component of the reference whose neurons it shares most, be it chance."""
-    mine, theirs = networks_in(query), networks_in(reference)
+    mine, theirs = (
+        {key: [_prepared(one) for one in layers] for key, layers in networks_in(neurons).items()}
+        for neurons in (query, reference)
+    )
     found = []
     for name in dict.fromkeys(component for component, _ in mine):
         pairs = [(mine[a], theirs[b]) for a in mine for b in theirs if a[0] == name and a[1] == b[1]]
@@ -147,55 +150,92 @@ def disguises(query: Sequence[Neurons], reference: Sequence[Neurons]) -> tuple[D
     return tuple(found)
 
 
-def _held(mine: Sequence[Neurons], theirs: Sequence[Neurons]) -> Disguise | None:
-    table = [[held_layers(a, b) for b in theirs] for a in mine]
+@dataclass(frozen=True, slots=True, eq=False)
+class _Layer:
+    """A layer and what all that it is held against ask of it.
+
+    `unit` (kinds, n, 32) are its codes with norm 1, `beyond` (n, 32) each but the first as far as that does not tell
+    them, `sizes` (kinds, n) the logarithms of the sizes, None where they are not known.
+    """
+
+    neurons: Neurons
+    unit: NDArray[np.float32]
+    beyond: tuple[NDArray[np.float32], ...]
+    sizes: Floats | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Paired:
+    """Two layers' neurons paired: the places of those of the first and of what each faces, and the z of the test."""
+
+    own: NDArray[np.int64]
+    facing: NDArray[np.int64]
+    z: float
+
+
+def _prepared(one: Neurons) -> _Layer:
+    unit = _unit(one.codes)
+    beyond = tuple(_beyond(unit[0], other) for other in unit[1:])
+    return _Layer(one, unit, beyond, None if one.scale is None else _log_sizes(one.codes, one.scale))
+
+
+def _held(mine: Sequence[_Layer], theirs: Sequence[_Layer]) -> Disguise | None:
+    table = [[_paired(a, b) for b in theirs] for a in mine]
     scores = np.array([[0.0 if one is None else max(0.0, one.z) for one in row] for row in table])
-    chosen = [one for i, j in _in_order(scores) if (one := table[i][j]) is not None]
+    chosen = [_described(mine[i], theirs[j], one) for i, j in _in_order(scores) if (one := table[i][j]) is not None]
     if not chosen:
         return None
     # All layers of the shorter side count, so that one good pair among many tried is worth what it is.
     z = sum(one.z for one in chosen) / _SPREAD / math.sqrt(len(chosen))
     log10_p = log10_normal(z) + math.log10(math.comb(sum(scores.shape), len(mine))) if z > 0 else 0.0
-    return Disguise((mine[0].component, theirs[0].component), tuple(chosen), z, min(0.0, log10_p))
+    components = mine[0].neurons.component, theirs[0].neurons.component
+    return Disguise(components, tuple(chosen), z, min(0.0, log10_p))
 
 
-def held_layers(a: Neurons, b: Neurons) -> LayerPair | None:
+def _paired(a: _Layer, b: _Layer) -> _Paired | None:
     """Two layers' neurons paired and tested; None where too few pair or the layers have other matrices."""
-    if len(a.codes) != len(b.codes):
+    if len(a.unit) != len(b.unit):
         return None
-    left, right = _unit(a.codes), _unit(b.codes)
-    likeness = left[0] @ right[0].T
+    likeness = a.unit[0] @ b.unit[0].T
     there, back = likeness.argmax(axis=1), likeness.argmax(axis=0)
     own = np.flatnonzero(back[there] == np.arange(len(there)))
     if len(own) < _LEAST:
         return None
     facing = there[own]
-    tests = [
-        (standardised(_beyond(left[0], left[k])[own]), standardised(_beyond(right[0], right[k])[facing]))
-        for k in range(1, len(left))
-    ]
-    test = permutation_test(tests)
-    if test is None:
-        return None
-    cosines = (left[:, own] * right[:, facing]).sum(axis=2)
+    test = permutation_test(
+        [(standardise(x[own]), standardise(y[facing])) for x, y in zip(a.beyond, b.beyond, strict=True)]
+    )
+    return None if test is None else _Paired(own, facing, test.z)
+
+
+def _described(a: _Layer, b: _Layer, held: _Paired) -> LayerPair:
+    """What two layers that were paired have in common."""
+    own, facing = held.own, held.facing
+    left, right = a.neurons, b.neurons
+    cosines = (a.unit[:, own] * b.unit[:, facing]).sum(axis=2)
     r = float(np.mean(np.median(cosines[1:], axis=1)))
     apart = float(np.quantile(1.0 - cosines, _MOST, axis=1).max())
-    pairs = np.stack([a.index[own], b.index[facing]], axis=1)
-    heads = None if a.attention is None or b.attention is None else float(np.vdot(a.attention, b.attention)) / 2.0
+    pairs = np.stack([left.index[own], right.index[facing]], axis=1)
+    heads = (
+        None
+        if left.attention is None or right.attention is None
+        else float(np.vdot(left.attention, right.attention)) / 2.0
+    )
     sizes, scaled = _sizes(a, b, own, facing)
-    return LayerPair((a.layer, b.layer), test.z, r, sizes, scaled, heads, apart, pairs, min(len(a.index), len(b.index)))
+    of = min(len(left.index), len(right.index))
+    return LayerPair((left.layer, right.layer), held.z, r, sizes, scaled, heads, apart, pairs, of)
 
 
 def _sizes(
-    a: Neurons, b: Neurons, own: NDArray[np.int64], facing: NDArray[np.int64]
+    a: _Layer, b: _Layer, own: NDArray[np.int64], facing: NDArray[np.int64]
 ) -> tuple[float | None, float | None]:
     """How alike the sizes of paired neurons are, and how much was moved from what reads to what writes.
 
     Of a gate, which nothing can scale, its own size; without one that of what reads and what writes together.
     """
-    if a.scale is None or b.scale is None:
+    if a.sizes is None or b.sizes is None:
         return None, None
-    left, right = _log_sizes(a.codes, a.scale)[:, own], _log_sizes(b.codes, b.scale)[:, facing]
+    left, right = a.sizes[:, own], b.sizes[:, facing]
     reads, writes = left[-2:] - right[-2:]
     moved = float((reads - writes).std() / 2.0)
     x, y = (side[0] if len(side) == _GATED else side.sum(axis=0) for side in (left, right))

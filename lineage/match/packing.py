@@ -13,11 +13,9 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from lineage.match.blocks import EXPERT, expert_of
-from lineage.match.equal_content import hold_the_same
-from lineage.match.expert_numbers import ExpertPlace, in_one_numbering
+from lineage.match.blocks import EXPERT, expert_of, has_experts
 from lineage.match.pair_tests import pair_tests
 from lineage.match.pairing import LOG10_ALPHA
 from lineage.match.repeated_heads import without_repeats
@@ -27,6 +25,9 @@ from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.adapters import is_adapter
 from lineage.sketch.remembered import remembered
 from lineage.types import Axis, CheckpointSketch, TensorSketch
+
+if TYPE_CHECKING:
+    from lineage.match.expert_numbers import ExpertPlace
 
 _KINDS = {"qkv": ("q", "k", "v"), "gate-up": ("gate", "up")}
 _WITNESS = {"qkv": "o", "gate-up": "down"}
@@ -57,8 +58,12 @@ def in_one_packing(a: CheckpointSketch, b: CheckpointSketch, models: int) -> Pac
     if is_adapter(a) or is_adapter(b):
         return Packed(a, b)
     a, b, reordered = without_repeats(a, b)
-    a, numbers, counting = in_one_numbering(a, b, models)
-    reordered |= counting
+    numbers: Mapping[ExpertPlace, int] = {}
+    if has_experts(a) and has_experts(b):
+        from lineage.match.expert_numbers import in_one_numbering  # dense models do not wait for experts
+
+        a, numbers, counting = in_one_numbering(a, b, models)
+        reordered |= counting
     mine, theirs = {_numbered(where, numbers): held for where, held in _found(a).items()}, _found(b)
     joined_a: dict[str, TensorSketch] = {}
     joined_b: dict[str, TensorSketch] = {}
@@ -230,6 +235,8 @@ def _joined(
     role = where.kind if where.expert is None else EXPERT + where.kind
     x, y = at_common_rows(x if order is None else x.moved(order), y)
     a, b = joined_sketch(x, role), joined_sketch(y, role)
+    from lineage.match.equal_content import hold_the_same  # models in one packing do not wait for it
+
     if hold_the_same(a, b):  # statistics, of other rows of the same values, are as good as those of its own
         a = replace(a, digest=b.digest, band_digest=b.band_digest, stats=b.stats)
     return a, b

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lineage.match.blocks import Block
 from lineage.match.depthwise import candidates, kernels
@@ -19,8 +18,7 @@ from lineage.match.structure import by_name_or_part, by_shape, orientation
 from lineage.match.tails import normal_quantile
 from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.layouts import correspondence
-from lineage.sketch.remembered import remembered
-from lineage.sketch.vectors import searchable, tensor_vectors
+from lineage.sketch.vectors import search_vectors, searchable
 from lineage.types import CheckpointSketch, TensorSketch
 
 LOG10_ALPHA = -6.0
@@ -139,22 +137,6 @@ def _by_digest(a: CheckpointSketch, b: CheckpointSketch, known: dict[int, Pair])
     return found
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Searched:
-    """The searchable tensors of a model, by place, and their vectors as stored and turned, float32 (n, 256) each."""
-
-    places: tuple[int, ...]
-    straight: NDArray[np.float32]
-    turned: NDArray[np.float32]
-
-
-@remembered
-def _searched(sketch: CheckpointSketch) -> _Searched:
-    places = searchable(sketch)
-    tensors = [sketch.tensors[i] for i in places]
-    return _Searched(places, tensor_vectors(tensors), tensor_vectors(tensors, axis=1))
-
-
 def _by_content(a: CheckpointSketch, b: CheckpointSketch, known: dict[int, Pair], threshold: float) -> dict[int, Pair]:
     held = _held(a, b, known, searchable(a))
     open_ = [i for i, z in held.items() if z <= _STRONG]
@@ -171,7 +153,7 @@ def _by_content(a: CheckpointSketch, b: CheckpointSketch, known: dict[int, Pair]
 
 def _near(a: CheckpointSketch, b: CheckpointSketch, places: Sequence[int]) -> Iterator[Pair]:
     """The reference tensors whose vectors are nearest to those of some of the query's, nearest first."""
-    theirs, mine = _searched(b), _searched(a)
+    theirs, mine = search_vectors(b), search_vectors(a)
     if not theirs.places:
         return
     vectors = mine.straight[np.searchsorted(mine.places, places)]

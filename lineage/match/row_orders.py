@@ -38,10 +38,16 @@ class FacingRows:
         distance = np.abs(self._others_index[:, None] - self._index[None, :])
         return np.argsort(distance, axis=1, kind="stable")[:, :2]
 
+    @cached_property
+    def _alike(self) -> Rows:
+        """Correlation of every row with every one of the reference's: many orders ask for some of them."""
+        return np.asarray(self._rows @ self._others.T)
+
     def likeness(self, order: Places) -> Rows:
         """Correlation of every row with its counterpart under an order that gives each row's place."""
         at = self._at[order[self._index]]
-        return np.asarray((self._rows[at >= 0] * self._others[at[at >= 0]]).sum(axis=1))
+        known = np.flatnonzero(at >= 0)
+        return np.asarray(self._alike[known, at[known]])
 
     def gains(self, order: Places) -> Rows:
         """Of the rows that the order moves: their likeness less that of the kept row that lies where they should go.

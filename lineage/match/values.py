@@ -117,21 +117,25 @@ def _near(x: Values, y: Values, eps: Floats) -> tuple[NDArray[np.int64], NDArray
         is_near = ordered[:, 1:] - ordered[:, :-1] <= (_NEARLY * eps)[:, None].astype(np.float32)
     row, left = np.nonzero(is_near)
     left += 2 * count * row
-    order, ordered = order.reshape(-1), ordered.reshape(-1)
-    found, step = [(left[:0], left[:0])], 1
+    within, end = eps[row], (row + 1) * 2 * count
+    is_other = order >= count
+    place = (order - count * is_other + count * np.arange(len(x))[:, None]).reshape(-1)
+    is_other, values, step = is_other.reshape(-1), ordered.reshape(-1).astype(np.float64), 1
+    lower, upper = [left[:0]], [left[:0]]
     while left.size:
-        low, high, within = ordered[left].astype(np.float64), ordered[left + step].astype(np.float64), eps[row]
+        low, high = values[left], values[left + step]
         above, below = high <= low + within, low >= high - within
-        mine, theirs = order[left] < count, order[left + step] < count
-        for one, other, near in (
-            (left, left + step, mine & ~theirs & above),
-            (left + step, left, ~mine & theirs & below),
-        ):
-            found.append((order[one[near]] + count * row[near], order[other[near]] + count * (row[near] - 1)))
+        one, other = is_other[left], is_other[left + step]
+        near = np.where(one, below & ~other, above & other)
+        lower.append(left[near])
+        upper.append(left[near] + step)
         step += 1
-        go_on = (above | below) & (left + step < (row + 1) * 2 * count)
-        left, row = left[go_on], row[go_on]
-    return np.concatenate([one for one, _ in found]), np.concatenate([other for _, other in found])
+        go_on = (above | below) & (left + step < end)
+        left, within, end = left[go_on], within[go_on], end[go_on]
+    low_ends, high_ends = np.concatenate(lower), np.concatenate(upper)
+    turned = is_other[low_ends]
+    mine, theirs = np.where(turned, high_ends, low_ends), np.where(turned, low_ends, high_ends)
+    return place[mine], place[theirs]
 
 
 def _sorted(values: Values) -> tuple[NDArray[np.int64], Values]:

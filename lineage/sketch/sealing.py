@@ -15,7 +15,7 @@ from blake3 import blake3
 from numpy.typing import NDArray
 
 from lineage.sketch.family import PROJECTION_DIMS, SEED_PROJECTION
-from lineage.sketch.identity import DIGEST_BYTES, value_digest
+from lineage.sketch.identity import DIGEST_BYTES
 from lineage.sketch.layouts import same_sums, same_units
 from lineage.sketch.signs import signs
 from lineage.types import CheckpointSketch, Neurons, Stats, TensorSketch, Units
@@ -114,6 +114,8 @@ def inconsistency(sketch: CheckpointSketch) -> tuple[str, str] | None:
 
 def _told_twice(tensor: TensorSketch) -> Iterator[tuple[str, bool]]:
     if tensor.values.size == tensor.params and tensor.dtype in _HELD_EXACTLY:
+        from lineage.sketch.value_digests import value_digest
+
         values = tensor.values.reshape(tensor.shape or (1,))
         own = value_digest(values)
         yield "digests", own == tensor.band_digest and tensor.digest in (None, own)

@@ -22,7 +22,6 @@ from lineage.errors import Malformed, SketchMismatch
 from lineage.sketch.bands import grids, sampled
 from lineage.sketch.family import FAMILY, PERMUTATIONS, PROJECTION_DIMS, UNIT_DIMS
 from lineage.sketch.identity import content_id
-from lineage.sketch.neuron_arrays import NEURON_ARRAYS, neurons_arrays, neurons_header, read_neurons
 from lineage.sketch.sane import EXTREME, is_extreme, require_possible
 from lineage.sketch.sealing import seal
 from lineage.types import Axis, CheckpointSketch, Declared, Part, Stats, TensorSketch, Units
@@ -30,7 +29,7 @@ from lineage.types.facts.exclusions import Exclusion
 from lineage.written_reasons import read, written
 
 if TYPE_CHECKING:
-    from lineage.types import TokenizerSketch
+    from lineage.types import Neurons, TokenizerSketch
     from lineage.types.settings import PartConfiguration
 
 SCHEMA = "lineage/sketch/1"
@@ -64,7 +63,11 @@ def write_sketch(sketch: CheckpointSketch, path: str | Path) -> str:
     from safetensors.numpy import save
 
     header, arrays = _header(sketch), _arrays(sketch)
-    beside = dict(neurons_arrays(sketch.neurons))
+    beside: dict[str, NDArray[Any]] = {}
+    if sketch.neurons:
+        from lineage.sketch.neuron_arrays import neurons_arrays
+
+        beside |= neurons_arrays(sketch.neurons)
     if sketch.tokenizer is not None:
         from lineage.sketch.tokenizer_file import encode_tokenizer
 
@@ -97,7 +100,7 @@ def read_sketch(path: str | Path) -> CheckpointSketch:
             arrays = {name: file.get_tensor(name) for name in _ARRAYS}
             checksum = file.get_tensor(_CHECKSUM)
             there = {*file.keys()}
-            neurons = {name: file.get_tensor(name) for name in NEURON_ARRAYS if "neurons" in header and name in there}
+            neurons = {name: file.get_tensor(name) for name in (_of_neurons(there) if "neurons" in header else ())}
             beside = {name: file.get_tensor(name) for name in (_of_tokenizer(there) if "tokenizer" in header else ())}
     except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise Malformed(where, "is not a sketch, or is damaged: make it again with `lineage sketch`") from error
@@ -105,13 +108,32 @@ def read_sketch(path: str | Path) -> CheckpointSketch:
         if checksum.tobytes() != _checksum(text, arrays).tobytes():
             raise ValueError("its checksum does not fit")
         tokenizer = _tokenizer(header["tokenizer"], beside) if "tokenizer" in header else None
-        neurons_read = read_neurons(header.get("neurons"), neurons)
+        neurons_read = _neurons(header["neurons"], neurons) if "neurons" in header else ()
         held = replace(_decode(header, arrays), neurons=neurons_read, tokenizer=tokenizer, weights_seen=False)
         if header.get("seal") not in (None, seal(held)):
             raise ValueError("its seal does not belong to its digests and values")
         return held
     except (KeyError, ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
         raise Malformed(where, f"the sketch is damaged ({error}): make it again with `lineage sketch`") from error
+
+
+def _of_neurons(names: set[str]) -> list[str]:
+    """The arrays of neurons among those of a sketch; small models have none, and do not wait for their module."""
+    from lineage.sketch.neuron_arrays import NEURON_ARRAYS
+
+    return [name for name in NEURON_ARRAYS if name in names]
+
+
+def _neurons(header: Any, arrays: dict[str, NDArray[Any]]) -> tuple[Neurons, ...]:
+    from lineage.sketch.neuron_arrays import read_neurons
+
+    return read_neurons(header, arrays)
+
+
+def _written_neurons(neurons: tuple[Neurons, ...]) -> Any:
+    from lineage.sketch.neuron_arrays import neurons_header
+
+    return neurons_header(neurons)
 
 
 def _of_tokenizer(names: set[str]) -> list[str]:
@@ -164,7 +186,7 @@ def _header(sketch: CheckpointSketch) -> dict[str, Any]:
         "left_out": [[name, written(reason)] for name, reason in sketch.left_out],
         **({"unread": sketch.unread} if sketch.unread else {}),
         **({"configuration": _written_configuration(sketch.configuration)} if sketch.configuration else {}),
-        **({"neurons": neurons_header(sketch.neurons)} if sketch.neurons else {}),
+        **({"neurons": _written_neurons(sketch.neurons)} if sketch.neurons else {}),
         "tensors": [_tensor_header(t) for t in sketch.tensors],
     }
 

@@ -15,11 +15,11 @@ from lineage.anatomy import fixed_rows, fixed_table
 from lineage.errors import Malformed
 from lineage.sketch.adapters import is_change
 from lineage.sketch.bands import grids, runs, sampled
-from lineage.sketch.identity import ValueHasher, value_digest
 from lineage.sketch.minhash import RowProjector, has_row_codes
 from lineage.sketch.projection import block_columns, encode_units, project_matrix, project_units
 from lineage.sketch.sane import EXTREME, is_extreme
 from lineage.sketch.stats import band_stats
+from lineage.sketch.value_digests import ValueHasher, value_digest
 from lineage.types import Depth, Part, TensorSketch, TensorView, Units
 from lineage.types.facts.exclusions import NotAWeight, NotFinite
 from lineage.written_reasons import written

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -21,20 +22,14 @@ _TOGETHER = 16
 NETWORK_DIM = ANCHORS * (ANCHORS + 1) // 2
 
 
-def tensor_vector(tensor: TensorSketch, axis: int = 0) -> NDArray[np.float32]:
-    """Projection of one tensor centred over the units of `axis`, float32 (256,), of norm 1 or all zero.
-
-    The cosine of two such vectors estimates the tensors' centred correlation with an error of about 1/16.
-    Taken along axis 1 it is the vector of the transposed tensor.
-    """
-    found: NDArray[np.float32] = tensor_vectors([tensor], axis)[0]
-    return found
-
-
 def tensor_vectors(
     tensors: Sequence[TensorSketch], axis: int = 0, dims: tuple[int, int] = (_SIDE, _SIDE)
 ) -> NDArray[np.float32]:
-    """The vectors of many tensors, float32 (n, dims[0] * dims[1]): `dims[0]` signs of the units, `dims[1]` of each."""
+    """Projections of tensors centred over the units of `axis`, float32 (n, dims[0] * dims[1]), of norm 1 or all zero.
+
+    Each of `dims[0]` signs of the units and `dims[1]` of each. The cosine of two such vectors estimates the tensors'
+    centred correlation with an error of about 1/16 (of 16 x 16). Taken along axis 1 it is that of the transposed ones.
+    """
     found = np.empty((len(tensors), dims[0] * dims[1]), np.float32)
     kinds = [(tensor.shape[axis], units_of(tensor, axis).codes.shape) for tensor in tensors]
     for places in by_kind(kinds, _TOGETHER):
@@ -71,6 +66,23 @@ def is_searchable(tensor: TensorSketch) -> bool:
 def searchable(sketch: CheckpointSketch) -> tuple[int, ...]:
     """The places of a model's tensors that are worth finding."""
     return tuple(i for i, tensor in enumerate(sketch.tensors) if is_searchable(tensor))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SearchVectors:
+    """The searchable tensors of a model, by place, and their vectors as stored and turned, float32 (n, 256) each."""
+
+    places: tuple[int, ...]
+    straight: NDArray[np.float32]
+    turned: NDArray[np.float32]
+
+
+@remembered
+def search_vectors(sketch: CheckpointSketch) -> SearchVectors:
+    """The vectors of a model's tensors, made once: comparisons and every look at many models ask for them."""
+    places = searchable(sketch)
+    tensors = [sketch.tensors[i] for i in places]
+    return SearchVectors(places, tensor_vectors(tensors), tensor_vectors(tensors, axis=1))
 
 
 def row_bits(minhash: NDArray[np.uint32]) -> NDArray[np.bool_]:

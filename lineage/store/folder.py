@@ -104,7 +104,7 @@ class SketchFolder(FromOverview):
         found: dict[str, list[CheckpointSketch]] = {}
         for path in sorted((self.folder / SKETCHES).glob("*.*.sketch")):
             model, _, layout = path.stem.partition(".")
-            sketch = replace(kept_sketches.read(path), path=str(path), weights_seen=self.layer is None)
+            sketch = kept_sketches.read(path, path=str(path), weights_seen=self.layer is None)
             if (sketch.id, layout_id(sketch)) != (model, layout):
                 raise Malformed(
                     path, f"is the sketch of {sketch.id} in layout {layout_id(sketch)}: its name must be that"
@@ -117,13 +117,15 @@ class SketchFolder(FromOverview):
         return dict(_entry(path) for path in sorted((self.folder / CATALOGUE).glob("*.json")))
 
     def _read(self, model: str, path: Path) -> CheckpointSketch:
-        sketch = replace(kept_sketches.read(path), weights_seen=self.layer is None)  # of the reference, by its makers
+        seen, entry = self.layer is None, self._entries.get(model)  # of the reference, by its makers
+        if entry is None:
+            sketch = kept_sketches.read(path, path=str(path), weights_seen=seen)
+        else:
+            said = {"name": entry.name, "path": entry.source, "licence": entry.licence, "declared": entry.declared}
+            sketch = kept_sketches.read(path, **said, weights_seen=seen)
         if sketch.id != model:
             raise Malformed(path, f"is the sketch of {sketch.id}: its name must be its id")
-        entry = self._entries.get(model)
-        if entry is None:
-            return replace(sketch, path=str(path))
-        return replace(sketch, name=entry.name, path=entry.source, licence=entry.licence, declared=entry.declared)
+        return sketch
 
     def _record(self, sketch: CheckpointSketch) -> ModelRecord:
         entry = self._entries.get(sketch.id)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 from lineage.sketch import read_sketch
 from lineage.types import CheckpointSketch
@@ -19,36 +21,56 @@ MOST_BYTES = 64 << 20  # of files; in memory, with what is remembered of them, t
 _Seal = tuple[int, int, int]
 
 
+@dataclass(slots=True)
+class _Held:
+    """A sketch as its file has it, and as it was asked for last: what is remembered of a model goes with the latter."""
+
+    seal: _Seal
+    read: CheckpointSketch
+    said: CheckpointSketch
+
+
 class KeptSketches:
     """The sketches that were asked for last, of files of `most_bytes` together; for any number of threads."""
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._most = most_bytes
-        self._held: OrderedDict[Path, tuple[_Seal, CheckpointSketch]] = OrderedDict()
+        self._held: OrderedDict[Path, _Held] = OrderedDict()
         self._bytes = 0
         self._changing = Lock()
 
-    def read(self, path: Path) -> CheckpointSketch:
-        """As `read_sketch`, of a file that nobody changes in place. Raises Malformed, SketchMismatch, OSError."""
+    def read(self, path: Path, /, **said: Any) -> CheckpointSketch:
+        """As `read_sketch`, of a file that nobody changes in place, with what is `said` of it in place of its own.
+
+        Raises Malformed, SketchMismatch, OSError.
+        """
+        held = self._as_read(path)
+        last, sketch = held.said, replace(held.read, **said)
+        if sketch == last:
+            return last
+        held.said = sketch
+        return sketch
+
+    def _as_read(self, path: Path) -> _Held:
         seal = _seal(path.stat())
         with self._changing:
             held = self._held.get(path)
-            if held is not None and held[0] == seal:
+            if held is not None and held.seal == seal:
                 self._held.move_to_end(path)
-                return held[1]
+                return held
         sketch = read_sketch(path)
+        held = _Held(seal, sketch, sketch)
         with self._changing:
             self._forget(path)
-            self._held[path] = seal, sketch
+            self._held[path] = held
             self._bytes += seal[0]
             while self._bytes > self._most:
                 self._forget(next(iter(self._held)))
-        return sketch
+        return held
 
     def _forget(self, path: Path) -> None:
         if path in self._held:
-            (size, _, _), _ = self._held.pop(path)
-            self._bytes -= size
+            self._bytes -= self._held.pop(path).seal[0]
 
 
 def _seal(about: os.stat_result) -> _Seal:

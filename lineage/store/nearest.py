@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ _MOST_IN_CELL = 1024  # codes looked at for a tensor and a band: a tensor that a
 _APART = math.acos(0.8) / math.pi  # share of the bits of a word in which tensors of that correlation differ
 _A_MODEL = 4  # codes that one model may have among the nearest
 
+_FEW = 1 << 13  # pairs of codes, which NumPy compares in a millisecond
 _MANY = 1 << 20  # pairs of codes, which take one thread a few milliseconds
 _FEWEST_WHOLE = 1024  # components of a segment that are compared whole
 _ONE_IN = 512  # of a large one: a family has more members that are as near by their first bits
@@ -86,6 +86,8 @@ def _looked(looks: Sequence[tuple[Segment, SearchCue]], asked: Codes, k: int) ->
     threads = min(len(looks), os.cpu_count() or 1)
     if pairs < _MANY or threads < 2:
         return [look(one) for one in looks]
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(look, looks))
 
@@ -108,8 +110,13 @@ def _near(segment: Segment, cue: SearchCue, asked: Bits, k: int) -> _Found:
 
 
 def _scanned(asked: Bits, codes: Bits, k: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The `k` nearest of all codes, by rows: bits that differ, and places."""
-    import faiss
+    """The `k` nearest of all codes, by rows: bits that differ, and places; of equal ones those that come first."""
+    if len(asked) * len(codes) < _FEW:
+        apart = asked.view(np.uint64)[:, None] ^ codes.view(np.uint64)
+        distances = np.bitwise_count(apart).sum(axis=2, dtype=np.int64)
+        places = np.argsort(distances, axis=1, kind="stable")[:, :k]
+        return np.take_along_axis(distances, places, axis=1), places
+    import faiss  # loading it takes as long as a scan of a million codes
 
     # Of this thread alone. FAISS's own threads spin while they wait for one another: on a busy machine, for long.
     faiss.omp_set_num_threads(1)

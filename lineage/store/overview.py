@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -118,26 +118,33 @@ def cache_file(cache: Path, files: Iterable[Path]) -> Path:
 def kept_overview(place: Path) -> Overview | None:
     """The overview in a file of this user's own, None without a sound one."""
     try:
-        if not _is_own(place) or not _is_own(place.parent) or place.stat().st_size > _MOST_BYTES:
+        about = place.stat()
+        if not _is_own(place) or not _is_own(place.parent) or about.st_size > _MOST_BYTES:
             return None
-        payload = place.read_bytes()
-        rest = memoryview(payload)[_DIGEST:]
-        if payload[:_DIGEST] != blake3(rest).digest():
-            return None
-        end = payload.index(b"\n", _DIGEST) + 1
-        told = json.loads(payload[_DIGEST:end])
-        segments: dict[ModelKind, Segment] = {}
-        for kind, size in zip(KINDS, told["segments"], strict=True):
-            segment = segment_in(payload[end : end + size])
-            if segment is None:
-                return None
-            segments[kind] = segment
-            end += size
-        models = told["models"]
-        holders = {d: [(models[i], name) for i, name in pairs] for d, pairs in told["holders"].items()}
-        return Overview(tuple(map(_record, told["records"])), holders, segments)
+        return _overview_in(place, about.st_size, about.st_mtime_ns, about.st_ino)
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
         return None
+
+
+@lru_cache(maxsize=2)
+def _overview_in(place: Path, *_: int) -> Overview | None:
+    """What a file holds, read once for as long as its size, time and number are the same."""
+    payload = place.read_bytes()
+    rest = memoryview(payload)[_DIGEST:]
+    if payload[:_DIGEST] != blake3(rest).digest():
+        return None
+    end = payload.index(b"\n", _DIGEST) + 1
+    told = json.loads(payload[_DIGEST:end])
+    segments: dict[ModelKind, Segment] = {}
+    for kind, size in zip(KINDS, told["segments"], strict=True):
+        segment = segment_in(payload[end : end + size])
+        if segment is None:
+            return None
+        segments[kind] = segment
+        end += size
+    models = told["models"]
+    holders = {d: [(models[i], name) for i, name in pairs] for d, pairs in told["holders"].items()}
+    return Overview(tuple(map(_record, told["records"])), holders, segments)
 
 
 def keep_overview(place: Path, overview: Overview) -> None:

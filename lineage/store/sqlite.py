@@ -183,7 +183,7 @@ class SqliteIndex:
         """A sketch under the name in the tables; what another process took out or replaced meanwhile is no damage."""
         path = self.sketch_file(held.model, held.layout, held.weights_seen)
         try:
-            sketch = kept_sketches.read(path)
+            sketch = kept_sketches.read(path, name=held.name, path=held.source, weights_seen=held.weights_seen)
         except FileNotFoundError:
             if held not in self._held_of(held.model):
                 raise Gone(f"{self.folder}: {held.name} was replaced meanwhile") from None
@@ -192,7 +192,7 @@ class SqliteIndex:
             raise Malformed(path, f"cannot be read: {error.strerror}") from None
         if sketch.id != held.model:
             raise Malformed(path, "is the sketch of another model: `lineage doctor` lists what is damaged")
-        return replace(sketch, name=held.name, path=held.source, weights_seen=held.weights_seen)
+        return sketch
 
     def same_digests(self, digests: Collection[str]) -> dict[str, list[tuple[str, str]]]:
         """For each of `digests` that is a tensor's full or band digest: its (model id, tensor name) pairs, ordered."""

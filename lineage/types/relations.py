@@ -70,3 +70,6 @@ TRAINED: tuple[Relation, ...] = tuple(word for word, nature in NATURES.items() i
 
 NOTHING_FOUND: tuple[Relation, ...] = ("independent", "inconclusive")
 """Words where nothing was found, or nothing could be."""
+
+EITHER_WAY = 0.5
+"""The probability that an open neighbour is the parent: nothing tells."""

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from lineage.sketch.bands import DENSE, grid, runs, sampled, sampling_weights
 from lineage.sketch.family import MINHASH_SCHEME, PERMUTATIONS, SEED_MINHASH
-from lineage.sketch.identity import ValueHasher, value_digest
 from lineage.sketch.minhash import as_datasketch, minhash, row_codes
 from lineage.sketch.projection import block_columns, encode_units, project_matrix, project_units
 from lineage.sketch.signs import prefix_signs, sign_bits, signs
+from lineage.sketch.value_digests import ValueHasher, value_digest
 from lineage.types import TensorSketch
 from tests.synthetic import tensor
 

@@ -23,7 +23,7 @@ from lineage.match.units import _centred, _ready
 from lineage.match.values import TOLERANCE, agreements, common_values
 from lineage.sketch.projection import decode_units
 from lineage.sketch.search_codes import asked_codes
-from lineage.sketch.vectors import tensor_vector, tensor_vectors
+from lineage.sketch.vectors import tensor_vectors
 from lineage.types import TensorSketch
 from tests.synthetic import sketch, tensor
 
@@ -160,7 +160,7 @@ def test_vectors_of_many_tensors_are_those_of_each(pairs):
     tensors = [one for pair in pairs for one in pair[:2] if len(one.shape) > 1]
     for axis in (0, 1):
         for one, vector in zip(tensors, tensor_vectors(tensors, axis), strict=True):
-            np.testing.assert_allclose(vector, tensor_vector(one, axis), atol=1e-6)
+            np.testing.assert_allclose(vector, tensor_vectors([one], axis)[0], atol=1e-6)
     model = sketch({f"a.{i}.weight": one.values for i, one in enumerate(tensors)})
     assert len(asked_codes(model)["tensor"]) <= len(tensors)
 

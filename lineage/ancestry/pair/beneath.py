@@ -14,8 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lineage.ancestry.pair.alike_beneath import SAME, alike_as_wholes
-from lineage.ancestry.pair.calibration import ratio
-from lineage.ancestry.pair.relations import FINE_TUNED_R
+from lineage.ancestry.pair.calibration import calibration, ratio
 from lineage.ancestry.pair.towers import Tower
 from lineage.match.disguise import Disguise
 from lineage.types import CheckpointSketch, Cue, Direction
@@ -110,7 +109,7 @@ def _values_word(ours: Tower, theirs: Tower, held: Disguise) -> Uncovered | None
     if held.off is None:
         return None
     # Codes are products of two weights, both of which were trained.
-    return "fine-tuned" if math.sqrt(max(0.0, held.r)) >= FINE_TUNED_R else "continued-pretraining"
+    return "fine-tuned" if math.sqrt(max(0.0, held.r)) >= calibration().fine_tuned_r else "continued-pretraining"
 
 
 def _basis(ours: Tower, theirs: Tower, held: Disguise) -> Basis:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.ancestry.pair.channel_scales import bent
-from lineage.ancestry.pair.narrow_types import SIGNIFICANDS, are_cast
 from lineage.match.values import common_values
 from lineage.sketch.stacks import in_stacks
 from lineage.types import TensorSketch
@@ -19,7 +18,6 @@ Sides = tuple[TensorSketch, TensorSketch, bool]
 """Query tensor, reference tensor, and whether one is stored the other way round."""
 
 _TOGETHER = 32  # pairs worked on at once: they stay in the processor's cache
-_HEAD = 32  # values that tell nearly always that not all are rounded from the others
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,18 +51,3 @@ def beside(sides: Sequence[Sides]) -> list[Beside]:
         )
         found |= {i: Beside(*pairs[i], *row) for i, *row in rows}
     return [found[i] for i in range(len(sides))]
-
-
-def may_be_cast(pairs: Sequence[Beside]) -> list[bool]:
-    """Whether one side of each pair may be the other in a narrower type, as far as the first values tell."""
-    found = [False] * len(pairs)
-    for places, x in in_stacks([_head(one.x) for one in pairs], _TOGETHER):
-        y = np.stack([_head(pairs[i].y) for i in places])
-        cast = [are_cast(coarse, fine, scheme) for scheme in SIGNIFICANDS for coarse, fine in ((x, y), (y, x))]
-        for i, one in zip(places, np.any(cast, axis=0).tolist(), strict=True):
-            found[i] = one
-    return found
-
-
-def _head(values: Values) -> Values:
-    return values[: -(-_HEAD // max(1, values.shape[1]))].reshape(-1)[:_HEAD]

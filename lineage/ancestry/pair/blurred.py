@@ -153,7 +153,9 @@ def _step(run: Floats, floats: bool, narrow: str) -> tuple[float, float]:
     order = x.argsort()  # small values tell most
     few = order[: _RUN // 2]
     least = (1.0 - _MOST_OFF) if floats else 1.0
-    kept = candidates[_fit(x[few], slack[few], candidates, floats) >= (_MOST_SMALL if floats else 1.0)]
+    kept = candidates
+    for some in (few,) if floats else (few[:2], few):  # two values rule most steps out
+        kept = kept[_fit(x[some], slack[some], kept, floats) >= (_MOST_SMALL if floats else 1.0)]
     kept = kept[_fit(x, slack, kept, floats) >= least]
     if not len(kept):
         return np.nan, 0.0

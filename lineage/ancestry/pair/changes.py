@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from itertools import compress
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.ancestry.pair.beside import Beside, beside, may_be_cast
-from lineage.ancestry.pair.blurred import blurred, is_blurred_rounding
+from lineage.ancestry.pair.beside import Beside, beside
 from lineage.ancestry.pair.channel_scales import scaled_by_unit
-from lineage.ancestry.pair.first_looks import look
-from lineage.ancestry.pair.lattices import is_rounding, lattice
-from lineage.ancestry.pair.low_rank import delta_ranks
-from lineage.ancestry.pair.narrow_types import SIGNIFICANDS, is_cast, narrow_types
+from lineage.match import Match
 from lineage.match.containment import containment
 from lineage.match.pairing import LOG10_ALPHA
 from lineage.match.permutation import unit_rows
 from lineage.match.units import common_index
-from lineage.types import Direction, TensorMatch, TensorSketch
-from lineage.types.facts.schemes import FewBits, MoreZeros, Scheme, StoredAs, UnitScales
+from lineage.types import Direction, Relation, TensorMatch, TensorSketch
+from lineage.types.facts.schemes import MoreZeros, Scheme, UnitScales
 
 Kind = Literal["same", "recast", "reordered", "pruned", "quantized", "tuned", "unrelated"]
 EQUAL: tuple[Kind, ...] = ("same", "recast", "reordered")
@@ -32,12 +29,7 @@ TOKEN_ROLES = ("token-embedding", "head")
 
 _MIN_VALUES = 16  # values of a tensor: fewer may agree with a rounding by chance
 _SUMMED = 1e-7  # by how much power sums of the same values differ between machines
-_RECAST_R = 0.9  # rounding to eight bits leaves 0.99; below this it need not be tried
-_ROUNDED_R = 0.8  # rounding to four bits leaves 0.98
-_ARITHMETIC = 2.0**-20  # relative error of a few operations in float32; half a step of float16 is 2 ** -11
-_HEAD = 16  # values of a row that one scale holds for, in every scheme
-_FEWEST = 4  # levels of these, of which less may be left: 0.7 of ternary weights with one scale for a matrix
-_FEWEST_R = 0.57  # above what a shared initialisation leaves (see `disguised.DISGUISED_R`)
+FEWEST_R = 0.57  # above what a shared initialisation leaves (see `disguised.DISGUISED_R`)
 _TESTED_Z = 6.0  # one tensor alone: p < 2e-9
 _UNTESTED_R = 0.5  # matrices too small for z; they count only where their component is significant
 _IN_PLACE = 0.5  # median correlation of rows: 0.7 after heavy training, 0.3 between reordered rows with one mean
@@ -62,18 +54,34 @@ class Change:
     unchanged: float = 0.0
 
 
+Changes = Sequence[tuple[TensorMatch, Change]]
+"""The pairs of a match with what happened to each."""
+
+
+class Compared(NamedTuple):
+    """A query held against a reference: the match, what happened to the tensors, the components' words."""
+
+    match: Match
+    changes: Changes
+    words: Mapping[str, Relation]
+
+
 def classified(held: Sequence[Held]) -> list[Change]:
     """Classify the change between the two tensors, query and reference, of each pair."""
     found = [_of_content(*one) for one in held]
     open_ = [i for i, known in enumerate(found) if known is None]
     seen = dict(zip(open_, beside([(a, b, m.transposed) for m, a, b in (held[i] for i in open_)]), strict=True))
-    alike = [i for i in open_ if (r := held[i][0].r) is None or r > _FEWEST_R]
-    look.of(tensor for i in alike for tensor in held[i][1:])
-    narrow = [i for i in alike if _has_narrow_side(*held[i], seen[i])]
-    cast = {i for i, one in zip(narrow, may_be_cast([seen[i] for i in narrow]), strict=True) if one}
+    alike = [i for i in open_ if (r := held[i][0].r) is None or r > FEWEST_R]
+    cast = set(_maybe_cast(held, seen, alike)) if alike else set[int]()
     for i, one in seen.items():
         found[i] = _of_values(*held[i], one, is_narrow=i in cast)
     return _with_ranks(held, [Change("unrelated") if one is None else one for one in found])
+
+
+def _maybe_cast(held: Sequence[Held], seen: Mapping[int, Beside], alike: Sequence[int]) -> Iterator[int]:
+    from lineage.ancestry.pair.recast import may_be_cast  # models without relatives do not wait for narrow types
+
+    return compress(alike, may_be_cast([(held[i], seen[i]) for i in alike]))
 
 
 def _of_content(match: TensorMatch, a: TensorSketch, b: TensorSketch) -> Change | None:
@@ -83,20 +91,16 @@ def _of_content(match: TensorMatch, a: TensorSketch, b: TensorSketch) -> Change 
     return Change("same") if same_content(a, b) else None
 
 
-def _has_narrow_side(match: TensorMatch, a: TensorSketch, b: TensorSketch, seen: Beside) -> bool:
-    """Whether one side may be a cast of the other: near, and held by a narrow type as far as it is seen."""
-    if match.r is not None and match.r <= _RECAST_R:
-        return False
-    sizes = {a.values.size, b.values.size, seen.x.size}
-    return len(sizes) > 1 or bool(narrow_types(a) or narrow_types(b))
-
-
 def _of_values(match: TensorMatch, a: TensorSketch, b: TensorSketch, seen: Beside, *, is_narrow: bool) -> Change:
     x, y = seen.x, seen.y
     if x.size and seen.equal and (found := _of_equal_samples(a, b, match, seen)) is not None:
         return found
     if x.size >= _MIN_VALUES:
-        computed = (_recast(a, b, x, y) if is_narrow else None) or _pruned(a, b, x, y) or _quantized(a, b, x, y, match)
+        computed = (_recast(a, b, x, y) if is_narrow else None) or _pruned(a, b, x, y)
+        if computed is None and match.r is not None and match.r >= FEWEST_R:
+            from lineage.ancestry.pair.quantized import quantized  # what is not alike does not wait for levels
+
+            computed = quantized(a, b, x, y, match)
         computed = computed or (None if seen.bent else _rescaled(a, x, y))
         if computed is not None:
             return computed
@@ -108,6 +112,10 @@ def _of_values(match: TensorMatch, a: TensorSketch, b: TensorSketch, seen: Besid
 def _with_ranks(held: Sequence[Held], found: Sequence[Change]) -> list[Change]:
     """The changes, those of tuned matrices with the rank of the difference."""
     tuned = [i for i, one in enumerate(found) if one.kind == "tuned" and len(held[i][1].shape) > 1]
+    if not tuned:
+        return list(found)
+    from lineage.ancestry.pair.low_rank import delta_ranks  # models without relatives do not wait for ranks
+
     ranks = delta_ranks([(a, b, m.transposed) for m, a, b in (held[i] for i in tuned)])
     by_place = dict(zip(tuned, ranks, strict=True))
     return [replace(one, rank=by_place[i]) if by_place.get(i) is not None else one for i, one in enumerate(found)]
@@ -157,24 +165,9 @@ def rows_in_place(a: TensorSketch, b: TensorSketch) -> NDArray[np.float64]:
 
 
 def _recast(a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32]) -> Change | None:
-    """One side's values are the other's in a narrower type, rounded or cut off."""
-    sides: tuple[tuple[Direction, TensorSketch, NDArray[np.float32], NDArray[np.float32]], ...]
-    sides = ("child", a, x, y), ("parent", b, y, x)
-    for scheme in SIGNIFICANDS:
-        for role, tensor, coarse, fine in sides:
-            # A part of the values may be held by a type that does not hold them all.
-            held = coarse.size < tensor.values.size or scheme in narrow_types(tensor)
-            if held and is_cast(coarse, fine, scheme):
-                return Change("recast", None if _are_recomputed(coarse, fine) else role, StoredAs(scheme))
-    return None
+    from lineage.ancestry.pair.recast import recast
 
-
-def _are_recomputed(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> bool:
-    """Whether values differ from narrow ones by less than arithmetic in float32 does, as lengths times directions do.
-
-    What a type of 16 bits rounds is spread over the whole of its steps: nothing was rounded here, in either direction.
-    """
-    return bool((np.abs(fine - coarse) <= _ARITHMETIC * np.abs(coarse)).all())
+    return recast(a, b, x, y)
 
 
 def same_content(a: TensorSketch, b: TensorSketch) -> bool:
@@ -210,65 +203,3 @@ def _pruned(a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray
 def _rescaled(a: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32]) -> Change | None:
     """A batch norm was folded into one side."""
     return Change("recast", scheme=UnitScales()) if len(a.shape) > 1 and scaled_by_unit(x, y) else None
-
-
-def _quantized(
-    a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32], match: TensorMatch
-) -> Change | None:
-    """One side is stored by a scheme or lies on a lattice of few levels, the other does not, and they agree.
-
-    The role is told where the coarse side is the plain rounding of this very model.
-    """
-    if match.r is None or match.r < _FEWEST_R:
-        return None
-    if match.r < _ROUNDED_R and _has_few_levels(a) == _has_few_levels(b):
-        return None
-    mine: Scheme | None = _encoding(a)
-    theirs: Scheme | None = _encoding(b)
-    if mine is None and theirs is None:
-        mine, theirs = lattice(a), lattice(b)
-    if mine is None and theirs is None:
-        return _blurred(a, b, x, y, match)
-    if mine is not None and theirs is not None:
-        return None
-    # Two copies of one model that were rounded apart agree as well; who rounds takes the model itself.
-    is_plain = blurred(b if mine is not None else a) is None
-    if mine is not None:
-        return Change("quantized", "child" if is_plain and _is_computed(a, x, y) else None, mine)
-    coarse, fine = (y.T, x.T) if match.transposed else (y, x)
-    return Change("quantized", "parent" if is_plain and _is_computed(b, coarse, fine) else None, theirs)
-
-
-def _has_few_levels(tensor: TensorSketch) -> bool:
-    """Whether the heads of a matrix's rows hold two bits each, or less."""
-    heads = np.sort(tensor.values[:, :_HEAD], axis=1) if len(tensor.shape) > 1 else np.empty((0, 0))
-    if heads.shape[1:] != (_HEAD,) or not len(heads):
-        return False
-    levels = 1 + np.count_nonzero(np.diff(heads, axis=1), axis=1)
-    return bool(1 < np.median(levels) <= _FEWEST)
-
-
-def _is_computed(tensor: TensorSketch, coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> bool:
-    """Whether a tensor's sampled values, on levels, are the rounding of others; steps of bytes may be blurred."""
-    levels = blurred(tensor) if lattice(tensor) == FewBits("int8") else None
-    if levels is None or coarse.shape != tensor.values.shape:
-        return is_rounding(coarse, fine)
-    return is_blurred_rounding(levels, coarse, fine)
-
-
-def _blurred(
-    a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32], match: TensorMatch
-) -> Change | None:
-    """One side lies on levels that a narrow type blurred, the other does not."""
-    mine, theirs = blurred(a), blurred(b)
-    if mine is not None and theirs is None and x.shape == a.values.shape:
-        return Change("quantized", "child" if is_blurred_rounding(mine, x, y) else None, mine.scheme)
-    if theirs is not None and mine is None and y.size == b.values.size:
-        coarse, fine = (y.T, x.T) if match.transposed else (y, x)
-        return Change("quantized", "parent" if is_blurred_rounding(theirs, coarse, fine) else None, theirs.scheme)
-    return None
-
-
-def _encoding(tensor: TensorSketch) -> StoredAs | None:
-    """How a tensor was stored where that is a scheme of several words ("gguf q8_0") and not simply a data type."""
-    return StoredAs(tensor.dtype) if " " in tensor.dtype else None

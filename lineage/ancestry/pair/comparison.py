@@ -6,19 +6,9 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from lineage.ancestry.pair.changes import EQUAL, Change, classified
-from lineage.ancestry.pair.cues import Compared, experts
-from lineage.ancestry.pair.direction import direction, heard
-from lineage.ancestry.pair.drift import Changes, probability
-from lineage.ancestry.pair.findings import findings
-from lineage.ancestry.pair.inherited import inherited
-from lineage.ancestry.pair.relations import (
-    component_relation,
-    descent_odds,
-    layer_map,
-    strongest_word,
-)
-from lineage.match import Match, Pair, expert_map, match, read_by_both
+from lineage.ancestry.pair.changes import EQUAL, Change, Changes, Compared, classified
+from lineage.ancestry.pair.relations import component_relation, layer_map, strongest_word
+from lineage.match import Match, Pair, expert_map, has_experts, match, read_by_both
 from lineage.sketch.tied import copies, facing
 from lineage.sketch.vectors import is_searchable
 from lineage.types import (
@@ -46,15 +36,15 @@ def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
     """What query `a` is to reference `b`, one of `models` that the search covers, in what both could read."""
     a, b = read_by_both(a, b)
     matched, changes, words = seen = examine(a, b, models)
-    cues = () if matched.is_copy else heard(seen)
-    role, basis = direction(cues)
-    components = tuple(_component(matched, name, word, changes, (role, basis)) for name, word in words.items())
+    is_found = any(word in FOUND for word in words.values())
+    cues = _heard(seen) if is_found else ()
+    components = tuple(_component(matched, name, word, changes, cues) for name, word in words.items())
     if facing(a, b) is not a:
         components = _with_copies(components, a)
     components, evidence, hidden = _seen_through(a, b, components, matched.overall)
-    if hidden:
-        cues = (*hidden, *cues)
-        role, basis = direction(cues)
+    if not is_found and any(c.relation in FOUND for c in components):
+        cues = _heard(seen)
+    cues = (*hidden, *cues)
     own = max(sum(c.share for c in components) + matched.a.unread / a.params, 1e-9)  # fixed tables are nobody's
     relation = _overall(components, sum(c.share for c in components if c.relation in DERIVED) / own)
     share = sum(c.share_inherited for c in components if c.relation in FOUND)
@@ -65,12 +55,13 @@ def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
     relation = _by_format(relation, a, b)
     found = relation in FOUND
     alike = sum(c.share for c in components if c.is_alike)
+    role, basis = _direction(cues) if found else (None, ())
     return Comparison(
         model=b.id,
         model_name=b.name,
         verdict=_verdict(relation, share / own, alike / own, is_copy=matched.is_copy),
         relation=relation,
-        role=role if found else None,
+        role=role,
         share=share,
         evidence=evidence,
         confidence=_confidence(components),
@@ -80,6 +71,18 @@ def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
         excluded=excluded(a),
         cues=cues if found else (),
     )
+
+
+def _heard(seen: Compared) -> tuple[Cue, ...]:
+    from lineage.ancestry.pair.direction import heard  # models without relatives do not wait for cues
+
+    return () if seen.match.is_copy else heard(seen)
+
+
+def _direction(cues: Sequence[Cue]) -> tuple[Direction, tuple[Fact, ...]]:
+    from lineage.ancestry.pair.direction import direction
+
+    return direction(cues)
 
 
 def _seen_through(
@@ -96,6 +99,8 @@ def _basis(
     matched: Match, changes: Changes, components: Sequence[ComponentFinding], pointed: tuple[Fact, ...]
 ) -> tuple[Fact, ...]:
     """What a finding rests on: cues of direction, what was done, and of what is in disguise its neurons."""
+    from lineage.ancestry.pair.findings import findings
+
     by_place = [c.name for c in components if c.relation != "disguised" and (c.basis or c.role)]
     hidden = dict.fromkeys(fact for c in components if c.relation == "disguised" for fact in c.basis)
     return tuple(dict.fromkeys((*pointed, *(findings(matched, changes, by_place) if by_place else ()), *hidden)))
@@ -149,27 +154,31 @@ def _in_order(found: Change, held: TensorMatch, reordered: Collection[str]) -> C
     return Change("reordered") if found.kind == "same" and held.a in reordered else found
 
 
-def _component(
-    matched: Match, name: str, word: Relation, changes: Changes, pointed: tuple[Direction, tuple[Fact, ...]]
-) -> ComponentFinding:
+def _component(matched: Match, name: str, word: Relation, changes: Changes, cues: Sequence[Cue]) -> ComponentFinding:
+    params = sum(t.params for t in matched.a.tensors if t.part.component == name and t.part.excluded is None)
+    share, evidence = params / matched.a.params, matched.components[name]
+    if word not in FOUND:
+        return ComponentFinding(name, params, share, word, None, evidence, 0.0, (), None)
+    from lineage.ancestry.pair.findings import findings  # models without relatives do not wait for these
+    from lineage.ancestry.pair.inherited import inherited
+
     own = [(m, c) for m, c in changes if m.component == name]
-    came = inherited(matched, name, own) if word in FOUND else None
+    came = inherited(matched, name, own)
     if word in EXACT and came is not None and came.parts:
         word = "component-reused"  # the same values, of a part of it
-    params = sum(t.params for t in matched.a.tensors if t.part.component == name and t.part.excluded is None)
-    found = word in FOUND
+    role, pointed = _direction(cues)
     return ComponentFinding(
         name=name,
         params=params,
-        share=params / matched.a.params,
+        share=share,
         relation=word,
-        role=pointed[0] if found else None,
-        evidence=matched.components[name],
-        confidence=_support(matched, own) * _certainty(matched, name, word, changes) if found else 0.0,
-        basis=(*pointed[1], *findings(matched, changes, (name,))) if found else (),
-        layer_map=layer_map(own) if found else None,
-        expert_map=expert_map(m for m, _ in own) if found else None,
-        schemes=_schemes(matched, own) if found else (),
+        role=role,
+        evidence=evidence,
+        confidence=_support(matched, own) * _certainty(matched, name, word, changes),
+        basis=(*pointed, *findings(matched, changes, (name,))),
+        layer_map=layer_map(own),
+        expert_map=expert_map(m for m, _ in own),
+        schemes=_schemes(matched, own),
         inherited=came,
     )
 
@@ -239,6 +248,8 @@ def _certainty(matched: Match, name: str, word: Relation, changes: Changes) -> f
     own = [c for m, c in changes if m.component == name and len(m.shape) > 1]
     if word == "adapter-merged" or any(c.kind not in {"tuned", "unrelated"} for c in own):
         return 1.0
+    from lineage.ancestry.pair.drift import descent_odds, probability
+
     return probability(descent_odds(matched, name, changes)[0])
 
 
@@ -269,7 +280,7 @@ def _of_the_whole(word: Relation, matched: Match, changes: Changes) -> Relation:
     """The word for what no component shows alone: experts, parts that only the reference has, details that differ."""
     if word == "disguised":  # nothing of it corresponds by place
         return word
-    if word in DERIVED and experts(matched.a) != experts(matched.b):
+    if word in DERIVED and has_experts(matched.a) != has_experts(matched.b):
         return "expert-upcycled"
     if word in DERIVED and _is_a_part(matched, changes):
         return "component-reused"

@@ -8,11 +8,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from lineage.ancestry.pair.changes import EQUAL, TOKEN_ROLES, rows_in_place
+from lineage.ancestry.pair.changes import EQUAL, TOKEN_ROLES, Compared, rows_in_place
 from lineage.ancestry.pair.decay import common_factor
-from lineage.ancestry.pair.drift import Changes
 from lineage.ancestry.pair.relations import layer_matrices, projected_role, width_change
-from lineage.match import Match
+from lineage.match import has_experts
 from lineage.match.pair_correlations import pair_correlation
 from lineage.types import CheckpointSketch, Direction, Relation, TensorSketch
 from lineage.types.facts import Fact
@@ -40,14 +39,6 @@ _SPREAD = 0.005  # relative growth that rounding and chance do not give
 _WAYS: Mapping[str, Literal["rounding", "pruning", "quantising"]] = {
     "recast": "rounding", "pruned": "pruning", "quantized": "quantising"
 }  # fmt: skip
-
-
-class Compared(NamedTuple):
-    """A query held against a reference: the match, what happened to the tensors, the components' words."""
-
-    match: Match
-    changes: Changes
-    words: Mapping[str, Relation]
 
 
 class Said(NamedTuple):
@@ -102,7 +93,7 @@ def _is_all(of: Compared, word: Relation, role: Direction) -> bool:
     """
     contrary = any(c.role not in (None, role) for _, c in of.changes)  # the other was rounded
     others = {*RESHAPED} & {*of.words.values()} - {word}
-    if word != "expert-upcycled" and experts(of.match.a) != experts(of.match.b):
+    if word != "expert-upcycled" and has_experts(of.match.a) != has_experts(of.match.b):
         return False
     return _is_untouched(of) and not contrary and not others and (word == "width-pruned" or _keeps_sizes(of))
 
@@ -141,7 +132,7 @@ def _child(role: Direction) -> Side:
 
 def upcycled(of: Compared) -> Said | None:
     """One side has experts where the other has one MLP: experts are copied from it, not averaged into it."""
-    mine, theirs = experts(of.match.a), experts(of.match.b)
+    mine, theirs = has_experts(of.match.a), has_experts(of.match.b)
     if mine == theirs:
         return None
     role: Direction = "child" if mine else "parent"
@@ -160,11 +151,6 @@ def _are_copied_experts(of: Compared, ours: bool) -> bool:
     digests = [t.band_digest for t in sketch.tensors if t.part.role.startswith("expert") and len(t.shape) > 1]
     made_of = [t for t in sketch.tensors if t.part.role.startswith("expert") and t.name in faced]
     return bool(made_of) and all(faced[t.name] for t in made_of) and all(digests.count(d) > 1 for d in digests)
-
-
-def experts(sketch: CheckpointSketch) -> bool:
-    """Whether a model has expert matrices."""
-    return any(t.part.role.startswith("expert") for t in sketch.tensors)
 
 
 def narrower(of: Compared) -> Said | None:

@@ -7,13 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from lineage.ancestry.pair import cues
 from lineage.ancestry.pair.calibration import ratio
-from lineage.ancestry.pair.cues import Compared, Said
+from lineage.ancestry.pair.changes import Compared
+from lineage.ancestry.pair.cues import Said
 from lineage.types import Cue, Direction
 from lineage.types.facts import Fact
-
-__all__ = ["CUES", "EITHER_WAY", "direction", "heard", "leaning", "likely_role"]
-
-EITHER_WAY = 0.5  # that an open neighbour is the parent: nothing tells
 
 CUES: Mapping[str, Callable[[Compared], Said | None]] = {
     "computable": cues.computable,

@@ -7,16 +7,14 @@ apart: these all start as the same constants. A descendant keeps them longer tha
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from statistics import median
 
 from lineage.ancestry.pair.calibration import Descent, calibration
-from lineage.ancestry.pair.changes import Change
+from lineage.ancestry.pair.changes import Changes
+from lineage.ancestry.pair.relations import is_significant
 from lineage.match import Match
-from lineage.types import TensorMatch
-
-Changes = Sequence[tuple[TensorMatch, Change]]
 
 _FEW_VECTORS = 3  # trained vectors whose median is taken
 _SHORTEST = 32  # elements of a vector whose correlation is counted
@@ -68,6 +66,18 @@ def log_odds(found: Drift) -> tuple[float, Descent]:
         return fit.constant + fit.matrices * found.matrices, fit
     fit = calibration().by_vectors
     return fit.constant + fit.matrices * found.matrices + fit.vectors * found.vectors, fit
+
+
+def descent_odds(match: Match, name: str, changes: Changes) -> tuple[float, Descent]:
+    """Log-odds of descent for one component, with their bounds.
+
+    A component without gains of its own is judged with all that are related.
+    """
+    found = drift(match, changes, (name,))
+    if found is None or found.vectors is None:
+        related = [one for one, evidence in match.components.items() if is_significant(evidence)]
+        found = drift(match, changes, related) or found
+    return log_odds(found or Drift(0.0, None))
 
 
 def probability(odds: float) -> float:

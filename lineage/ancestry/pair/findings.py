@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator
 
-from lineage.ancestry.pair.changes import TOKEN_ROLES
-from lineage.ancestry.pair.drift import Changes
+from lineage.ancestry.pair.changes import TOKEN_ROLES, Changes
 from lineage.ancestry.pair.relations import projected_role
 from lineage.match import Match
 from lineage.types.facts import Fact

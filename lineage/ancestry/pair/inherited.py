@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from lineage.ancestry.pair.changes import EQUAL, Change
-from lineage.ancestry.pair.drift import Changes
+from lineage.ancestry.pair.changes import EQUAL, Change, Changes
 from lineage.match import LOG10_ALPHA, Match
 from lineage.match.alone import STATISTICS, Alone, judged_alone, log10_equal
 from lineage.match.containment import containment, same_values

@@ -6,20 +6,13 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
-from lineage.ancestry.pair.calibration import Descent, calibration
 from lineage.ancestry.pair.changes import EQUAL, TOKEN_ROLES, Change
-from lineage.ancestry.pair.drift import Drift, drift, log_odds
-from lineage.ancestry.pair.low_rank import projected_out
-from lineage.ancestry.pair.untrained import is_untrained
 from lineage.match import LOG10_ALPHA, Match
 from lineage.match.alone import SEEN_R
 from lineage.match.tails import log10_normal
 from lineage.sketch.vectors import is_searchable
 from lineage.types import CheckpointSketch, Direction, Evidence, Relation, TensorMatch, TensorSketch
 from lineage.types.relations import DERIVED
-
-FINE_TUNED_R = calibration().fine_tuned_r
-"""Correlation of the tuned matrices from which training was light."""
 
 _FROZEN = 0.05  # share of equal parameters that tells frozen layers from coincidence
 _BY_TOKEN = ("token-embedding", "position-embedding", "type-embedding", "head")
@@ -114,6 +107,10 @@ def _was_searched(match: Match, name: str) -> bool:
 def _tuned_word(
     match: Match, name: str, changes: Sequence[tuple[TensorMatch, Change]], share: Mapping[str, float]
 ) -> Relation:
+    from lineage.ancestry.pair.calibration import calibration  # models without relatives do not wait for these
+    from lineage.ancestry.pair.drift import descent_odds
+    from lineage.ancestry.pair.untrained import is_untrained
+
     matrices = [(m, c) for m, c in changes if m.component == name and c.kind == "tuned" and len(m.shape) > 1]
     tuned = [(m, c, match.mine[m.a].params) for m, c in matrices]
     inner = [(c, size) for m, c, size in tuned if m.role not in _BY_TOKEN]
@@ -123,7 +120,7 @@ def _tuned_word(
     moved = [(size, m.r) for m, _, size in tuned if m.r is not None and m.used]
     total = sum(size for size, _ in moved)
     r = sum(size * r for size, r in moved) / total if total else 0.0
-    word: Relation = "fine-tuned" if r >= FINE_TUNED_R else "continued-pretraining"
+    word: Relation = "fine-tuned" if r >= calibration().fine_tuned_r else "continued-pretraining"
     # Trained weights that are equal were copied, however far the others have moved since.
     every = sum(size for _, _, size in tuned)
     still = sum(c.unchanged * size for c, size in inner) / every * share["tuned"] if every else 0.0
@@ -136,20 +133,10 @@ def _tuned_word(
     return "shared-init" if begun or odds <= bounds.shared_at else "inconclusive"
 
 
-def descent_odds(match: Match, name: str, changes: Sequence[tuple[TensorMatch, Change]]) -> tuple[float, Descent]:
-    """Log-odds of descent for one component, with their bounds.
-
-    A component without gains of its own is judged with all that are related.
-    """
-    found = drift(match, changes, (name,))
-    if found is None or found.vectors is None:
-        related = [one for one, evidence in match.components.items() if is_significant(evidence)]
-        found = drift(match, changes, related) or found
-    return log_odds(found or Drift(0.0, None))
-
-
 def projected_role(match: Match, changes: Sequence[tuple[TensorMatch, Change]]) -> Direction | None:
     """The query's role where one direction was projected out of its matrices or of the reference's."""
+    from lineage.ancestry.pair.low_rank import projected_out
+
     return projected_out([(*match.sides(m), m.transposed) for m, c in changes if c.rank == 1])
 
 

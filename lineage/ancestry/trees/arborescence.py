@@ -57,10 +57,11 @@ def _arborescence(parent: Integers, child: Integers, cost: Points, root: int) ->
         outside = merged[parent] != merged[child]
         parent, child = merged[parent][outside], merged[child][outside]
         cost, name, root = reduced[outside], name[outside], int(merged[-1])
-    chosen = name[best].tolist()
+    chosen = np.zeros(len(levels[0].name) if levels else len(name), np.bool_)
+    chosen[name[best]] = True
     for level in reversed(levels):
-        chosen = _opened(level, set(chosen))
-    return sorted(chosen)
+        _open(level, chosen)
+    return np.flatnonzero(chosen).tolist()
 
 
 def _cheapest_into(parent: Integers, child: Integers, cost: Points, root: int) -> Integers:
@@ -89,14 +90,13 @@ def _cycles(above: Integers, root: int) -> Integers:
 
 def _renumbered(cycle: Integers) -> Integers:
     """New numbers of all nodes, the members of a cycle under one; the root, last, keeps the highest."""
-    nodes = np.arange(len(cycle))
-    _, numbers = np.unique(np.append(np.where(cycle >= 0, cycle, nodes), len(cycle)), return_inverse=True)
-    return np.asarray(numbers)
+    nodes = np.arange(len(cycle) + 1)
+    stands_for = np.append(np.where(cycle >= 0, cycle, nodes[:-1]), nodes[-1])
+    return np.asarray((np.cumsum(stands_for == nodes) - 1)[stands_for])
 
 
-def _opened(level: _Level, chosen: set[int]) -> list[int]:
-    """Put the arcs of the contracted cycles back, all but those into the nodes at which a chosen arc enters."""
-    entered = {int(level.child[k]) for k in np.flatnonzero(np.isin(level.name, list(chosen)))}
-    inside = np.flatnonzero(level.in_cycle[: len(level.best)])
-    kept = [int(level.name[level.best[node]]) for node in inside if int(node) not in entered]
-    return [*chosen, *kept]
+def _open(level: _Level, chosen: NDArray[np.bool_]) -> None:
+    """Choose the arcs of the contracted cycles too, all but those into the nodes at which a chosen arc enters."""
+    inside = level.in_cycle.copy()
+    inside[level.child[chosen[level.name]]] = False
+    chosen[level.name[level.best[inside[:-1]]]] = True

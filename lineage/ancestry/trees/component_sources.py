@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from lineage.ancestry.links import Lines
-from lineage.ancestry.pair.cues import experts
 from lineage.ancestry.pair.relations import is_significant
 from lineage.ancestry.trees.expert_sources import expert_sources
 from lineage.ancestry.trees.pairs import Pairs
 from lineage.ancestry.trees.prices import Tree
 from lineage.ancestry.trees.search import Search
 from lineage.ancestry.trees.similarity import WORTH_A_LOOK
+from lineage.match import has_experts
 from lineage.types import ComponentFinding, Edge
 from lineage.types.facts.descent import OtherComponents
 
@@ -103,11 +103,11 @@ def _source(search: Search, child: int, name: str, below: set[int]) -> int | Non
 
 def _of_experts(search: Search, child: int, parents: Sequence[int], below: set[int]) -> list[int]:
     """Dense models that experts of the child were made of, when its parent gave only some."""
-    if not experts(search.field.sketches[child]):
+    if not has_experts(search.field.sketches[child]):
         return []
     near = np.flatnonzero(search.field.share[child] > WORTH_A_LOOK).tolist()
     dense = {i: search.field.sketches[i] for i in near if i not in below and i not in search.field.rounded}
-    dense = {i: sketch for i, sketch in dense.items() if not experts(sketch)}
+    dense = {i: sketch for i, sketch in dense.items() if not has_experts(sketch)}
     return list(expert_sources(search.field.sketches[child], parents, dense))
 
 

@@ -10,7 +10,7 @@ from statistics import median
 
 from lineage.ancestry.links import Lines
 from lineage.ancestry.merge.mixtures import Mixture
-from lineage.ancestry.pair.relations import FINE_TUNED_R
+from lineage.ancestry.pair.calibration import calibration
 from lineage.ancestry.trees.arcs import Arc
 from lineage.ancestry.trees.component_sources import other_sources, part_edges, without_sources
 from lineage.ancestry.trees.graph_state import Field
@@ -92,7 +92,7 @@ def _word(arc: Arc, field: Field) -> Relation:
 
 
 def _tuned(r: float | None) -> Relation:
-    return "fine-tuned" if (r or 0.0) >= FINE_TUNED_R else "continued-pretraining"
+    return "fine-tuned" if (r or 0.0) >= calibration().fine_tuned_r else "continued-pretraining"
 
 
 def directed(tree: Tree, search: Search, support: Support) -> dict[int, float]:

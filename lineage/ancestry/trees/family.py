@@ -52,6 +52,7 @@ class Family:
         self._is_sibling = cache(self._are_siblings)
         generator = np.random.default_rng(0)
         self._draws = [self._draw(generator) for _ in range(_DRAWS)]
+        self._forests: list[Tree] = []  # the cheapest over tensors drawn again, once the tree is found
 
     def tree(self) -> Tree:
         """The likeliest arc into each node that has a parent, every one of them compared.
@@ -64,12 +65,15 @@ class Family:
             circling = self._circling(forest) or self._circling(tree)
             # Where lifting put the arc there, what the forest chose instead is what keeps its child in the circle.
             self._prices.ban([*circling, *((forest[child].parent, child) for _, child in circling)])
-            if not circling and not self._compare(ends for forest in self._redrawn() for ends in _ends(forest)):
+            if circling:
+                continue
+            self._forests = self._redrawn()
+            if not self._compare(ends for forest in self._forests for ends in _ends(forest)):
                 return self._with_missing(tree)
 
     def support(self) -> Mapping[tuple[int, int], float]:
-        """How often each arc is chosen when tensors are drawn again with replacement (bootstrap, Efron 1979)."""
-        counts = Counter(ends for forest in self._redrawn() for ends in _ends(self._lifted(forest)))
+        """How often each arc of the tree is chosen if tensors are drawn again with replacement (Efron 1979)."""
+        counts = Counter(ends for forest in self._forests for ends in _ends(self._lifted(forest)))
         return {ends: count / _DRAWS for ends, count in counts.items()}
 
     def _redrawn(self) -> list[Tree]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lineage.match import EXPERT
-from lineage.sketch.vectors import is_searchable, tensor_vectors
+from lineage.sketch.vectors import search_vectors
 from lineage.types import CheckpointSketch, TensorSketch
 
 WORTH_A_LOOK = 0.2  # least likeness worth a comparison, of a component or a model with a model
@@ -47,34 +48,45 @@ class Likeness:
         return near
 
 
+class _Member(NamedTuple):
+    """A matrix: the row of its component, the number of its model, its vector (256,)."""
+
+    row: int
+    model: int
+    tensor: TensorSketch
+    vector: NDArray[np.float32]
+
+
 def likeness(sketches: Sequence[CheckpointSketch]) -> Likeness:
     """Hold every matrix of every model against all of its role and shape."""
-    buckets: dict[Hashable, list[tuple[int, int, TensorSketch]]] = defaultdict(list)
+    buckets: dict[Hashable, list[_Member]] = defaultdict(list)
     rows: dict[tuple[int, str], int] = {}
     for model, sketch in enumerate(sketches):
-        for tensor in filter(is_searchable, sketch.tensors):
+        searched = search_vectors(sketch)
+        for place, vector in zip(searched.places, searched.straight, strict=True):
+            tensor = sketch.tensors[place]
             row = rows.setdefault((model, tensor.part.component), len(rows))
             role = tensor.part.role.removeprefix(EXPERT)  # experts are made of an MLP
-            buckets[role, tensor.shape[1:]].append((row, model, tensor))
+            buckets[role, tensor.shape[1:]].append(_Member(row, model, tensor, vector))
     held = np.zeros((len(rows), len(sketches)), np.float32)
     sizes = np.zeros(len(rows))
     for members in buckets.values():
-        if len({model for _, model, _ in members}) > 1:
+        if len({one.model for one in members}) > 1:
             _add(held, members)
-        np.add.at(sizes, [row for row, _, _ in members], [tensor.params for _, _, tensor in members])
+        np.add.at(sizes, [one.row for one in members], [one.tensor.params for one in members])
     held /= np.maximum(sizes, 1.0)[:, None].astype(np.float32)
     owner = np.array([model for model, _ in rows], np.int64)
     return Likeness(held, owner, tuple(name for _, name in rows), sizes)
 
 
-def _add(held: NDArray[np.float32], members: Sequence[tuple[int, int, TensorSketch]]) -> None:
+def _add(held: NDArray[np.float32], members: Sequence[_Member]) -> None:
     """Add to each component, for each model, the best cosine of its matrices, times their parameters."""
-    vectors = tensor_vectors([tensor for _, _, tensor in members])
-    codes = np.unique([tensor.band_digest for _, _, tensor in members], return_inverse=True)[1]
-    starts = np.flatnonzero(np.r_[True, np.diff([model for _, model, _ in members]) > 0])
-    models = [members[int(start)][1] for start in starts]
-    rows = np.array([row for row, _, _ in members])
-    weights = np.array([tensor.params for _, _, tensor in members], np.float32)
+    vectors = np.stack([one.vector for one in members])
+    codes = np.unique([one.tensor.band_digest for one in members], return_inverse=True)[1]
+    starts = np.flatnonzero(np.r_[True, np.diff([one.model for one in members]) > 0])
+    models = [members[int(start)].model for start in starts]
+    rows = np.array([one.row for one in members])
+    weights = np.array([one.tensor.params for one in members], np.float32)
     for begin in range(0, len(members), _BLOCK):
         part = slice(begin, begin + _BLOCK)
         cosine = vectors[part] @ vectors.T

@@ -11,7 +11,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.sketch.vectors import is_searchable, tensor_vector
+from lineage.sketch.vectors import is_searchable, search_vectors
 from lineage.types import CheckpointSketch, TensorSketch
 
 _PROBES = 8  # matrices of a model that are looked for, the largest
@@ -84,17 +84,21 @@ def _found(few: Sequence[CheckpointSketch], many: Sequence[CheckpointSketch]) ->
 
 def _probes(sketch: CheckpointSketch) -> list[tuple[Size, int, Vector]]:
     """Size, parameters and vector of the largest matrices."""
-    largest = sorted(filter(is_searchable, sketch.tensors), key=lambda t: (-t.params, t.name))[:_PROBES]
-    return [(_size(tensor), tensor.params, tensor_vector(tensor)) for tensor in largest]
+    held = search_vectors(sketch)
+    found = [(sketch.tensors[place], vector) for place, vector in zip(held.places, held.straight, strict=True)]
+    largest = sorted(found, key=lambda one: (-one[0].params, one[0].name))[:_PROBES]
+    return [(_size(tensor), tensor.params, vector) for tensor, vector in largest]
 
 
 def _by_size(sketch: CheckpointSketch, wanted: set[Size]) -> dict[Size, Vector]:
     """Vectors of the matrices of some sizes, as they are and turned."""
-    found: dict[Size, list[Vector]] = defaultdict(list)
-    for tensor in filter(is_searchable, sketch.tensors):
-        if _size(tensor) in wanted:
-            found[_size(tensor)] += [tensor_vector(tensor, axis=axis) for axis in (0, 1)]
-    return {size: np.stack(vectors) for size, vectors in found.items()}
+    held = search_vectors(sketch)
+    rows: dict[Size, list[int]] = defaultdict(list)
+    for row, place in enumerate(held.places):
+        rows[_size(sketch.tensors[place])].append(row)
+    return {
+        size: np.concatenate([held.straight[own], held.turned[own]]) for size, own in rows.items() if size in wanted
+    }
 
 
 def _best(probe: Vector, vectors: Vector) -> float:

@@ -1,0 +1,75 @@
+"""Values that are others in a narrower type, rounded or cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.ancestry.pair.beside import Beside
+from lineage.ancestry.pair.changes import Change, Held
+from lineage.ancestry.pair.first_looks import look
+from lineage.ancestry.pair.narrow_types import SIGNIFICANDS, are_cast, is_cast, narrow_types
+from lineage.sketch.stacks import in_stacks
+from lineage.types import Direction, TensorMatch, TensorSketch
+from lineage.types.facts.schemes import StoredAs
+
+_RECAST_R = 0.9  # rounding to eight bits leaves 0.99; below this it need not be tried
+_ARITHMETIC = 2.0**-20  # relative error of a few operations in float32; half a step of float16 is 2 ** -11
+_HEAD = 32  # values that tell nearly always that not all are rounded from the others
+_TOGETHER = 32
+
+Values = NDArray[np.float32]
+
+
+def may_be_cast(pairs: Sequence[tuple[Held, Beside]]) -> list[bool]:
+    """Whether one side of each pair may be the other in a narrower type, as far as a first look tells."""
+    look.of(tensor for held, _ in pairs for tensor in held[1:])
+    narrow = [i for i, (held, seen) in enumerate(pairs) if _has_narrow_side(*held, seen)]
+    found = dict(zip(narrow, _are_near([pairs[i][1] for i in narrow]), strict=True))
+    return [found.get(i, False) for i in range(len(pairs))]
+
+
+def recast(a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32]) -> Change | None:
+    """One side's values are the other's in a narrower type, rounded or cut off."""
+    sides: tuple[tuple[Direction, TensorSketch, NDArray[np.float32], NDArray[np.float32]], ...]
+    sides = ("child", a, x, y), ("parent", b, y, x)
+    for scheme in SIGNIFICANDS:
+        for role, tensor, coarse, fine in sides:
+            # A part of the values may be held by a type that does not hold them all.
+            held = coarse.size < tensor.values.size or scheme in narrow_types(tensor)
+            if held and is_cast(coarse, fine, scheme):
+                return Change("recast", None if _are_recomputed(coarse, fine) else role, StoredAs(scheme))
+    return None
+
+
+def _are_recomputed(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> bool:
+    """Whether values differ from narrow ones by less than arithmetic in float32 does, as lengths times directions do.
+
+    What a type of 16 bits rounds is spread over the whole of its steps: nothing was rounded here, in either direction.
+    """
+    return bool((np.abs(fine - coarse) <= _ARITHMETIC * np.abs(coarse)).all())
+
+
+def _has_narrow_side(match: TensorMatch, a: TensorSketch, b: TensorSketch, seen: Beside) -> bool:
+    """Whether one side may be a cast of the other: near, and held by a narrow type as far as it is seen."""
+    if match.r is not None and match.r <= _RECAST_R:
+        return False
+    sizes = {a.values.size, b.values.size, seen.x.size}
+    return len(sizes) > 1 or bool(narrow_types(a) or narrow_types(b))
+
+
+def _are_near(pairs: Sequence[Beside]) -> list[bool]:
+    """Whether one side of each pair is the other in a narrower type, as far as the first values tell."""
+    found = [False] * len(pairs)
+    for places, x in in_stacks([_head(one.x) for one in pairs], _TOGETHER):
+        y = np.stack([_head(pairs[i].y) for i in places])
+        cast = [are_cast(coarse, fine, scheme) for scheme in SIGNIFICANDS for coarse, fine in ((x, y), (y, x))]
+        for i, one in zip(places, np.any(cast, axis=0).tolist(), strict=True):
+            found[i] = one
+    return found
+
+
+def _head(values: Values) -> Values:
+    return values[: -(-_HEAD // max(1, values.shape[1]))].reshape(-1)[:_HEAD]
