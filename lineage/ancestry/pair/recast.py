@@ -18,7 +18,7 @@ from lineage.types.facts.schemes import StoredAs
 _RECAST_R = 0.9  # rounding to eight bits leaves 0.99; below this it need not be tried
 _ARITHMETIC = 2.0**-20  # relative error of a few operations in float32; half a step of float16 is 2 ** -11
 _HEAD = 32  # values that tell nearly always that not all are rounded from the others
-_TOGETHER = 32
+_TOGETHER = 32  # pairs worked on at once: they stay in the processor's cache
 
 Values = NDArray[np.float32]
 
