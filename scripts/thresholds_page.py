@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes docs/thresholds.md: every number that decides an answer, with where it comes from.
+"""Writes docs/thresholds.md: the numbers that decide an answer, each with where it comes from.
 
     python scripts/thresholds_page.py
 
@@ -20,9 +20,10 @@ PACKAGE = Path(__file__).parents[1] / "lineage"
 PAGE = Path(__file__).parents[1] / "docs" / "thresholds.md"
 HEAD = """# Thresholds
 
-Every number that decides an answer: what it bounds, and why it is that. This page is read off the code by
-`python scripts/thresholds_page.py`; change the comment beside the number, not the page. "Calibration half" is the half
-of a zoo that thresholds may be set on ([results](results.md)); no number was fitted to what an answer is scored on.
+The numbers that modules of matching and ancestry name: what each bounds, and why it is that. Those that were fitted are
+in `lineage/ancestry/pair/calibration.toml`. This page is read off the code by `python scripts/thresholds_page.py`;
+change the comment beside the number, not the page. "Calibration half" is the half of a zoo that thresholds may be set
+on ([results](results.md)). A reason without a measurement is a choice.
 """
 _CONSTANT = re.compile(r"_?[A-Z][A-Z0-9_]*")
 
@@ -46,7 +47,8 @@ def page() -> str:
         for one in thresholds(room):
             is_next = one.module == before.module
             reason = "the same" if is_next and one.reason == before.reason else one.reason
-            parts.append(f"| {'' if is_next else one.module} | `{one.name.lstrip('_')}` | `{one.value}` | {reason} |")
+            name = ", ".join(each.lstrip("_") for each in one.name.split(", "))
+            parts.append(f"| {'' if is_next else one.module} | `{name}` | `{one.value}` | {reason} |")
             before = one
         parts.append("")
     return "\n".join(parts)
@@ -82,9 +84,14 @@ def numbers(text: str) -> Iterator[tuple[str, str, str]]:
 def _name(node: ast.stmt) -> str | None:
     """The name of a number, or of several."""
     match node:
-        case ast.Assign(targets=[ast.Name(name)], value=value) | ast.AnnAssign(target=ast.Name(name), value=value):
-            if value is not None and _CONSTANT.fullmatch(name) and _is_number(value):
-                return name
+        case ast.Assign(targets=[ast.Name() | ast.Tuple() as target], value=value):
+            name = ast.unparse(target).strip("()")
+        case ast.AnnAssign(target=ast.Name(name), value=value) if value is not None:
+            pass
+        case _:
+            return None
+    if all(map(_CONSTANT.fullmatch, name.split(", "))) and _is_number(value):
+        return name
     return None
 
 

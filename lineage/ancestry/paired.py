@@ -53,8 +53,8 @@ def _place(found: Comparison) -> Place:
     other = (Relative(found.model, found.model_name, found.relation, probability, basis=found.basis),)
     if found.verdict == "identical":
         return Place(copies=other)
-    if found.verdict == "related":
-        return Place(siblings=other)
+    if found.verdict == "related":  # of what may be descent as well the direction is open
+        return Place(siblings=other) if found.relation == "shared-init" else Place(open=other)
     if found.verdict not in ("derived", "partly-derived"):
         return Place()
     if found.role == "child":

@@ -86,7 +86,7 @@ def whois_model(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
         compared.sort(key=_rank, reverse=True)
     place = _as_far_as_read(read, _with_copies(place, compared))
     if place == Place():
-        place = Place(siblings=tuple(_alike(compared)))
+        place = Place(open=tuple(_alike(compared)))
     first = _in_order(place, compared)
     placed = _placed(read, compared, first)
     up = {relative.model for relative in (*place.copies, *place.parents)}

@@ -39,7 +39,7 @@ def gate_of_comparison(words: Collection[str], found: Comparison) -> PolicyVerdi
     """
     both = {found.verdict, found.relation}
     if found.role == "child" or found.verdict == "identical" or both <= _EITHER_WAY:
-        return _outcome(words, both, (), is_blind=found.verdict == "inconclusive")
+        return _outcome(words, both, (), is_blind="inconclusive" in both)
     return "nothing-found" if found.role == "parent" else _outcome(words, {"related"}, both)
 
 

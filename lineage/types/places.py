@@ -42,8 +42,8 @@ class Place:
 
     `parents` are direct ones, with a direction above the threshold; `ancestors` are above those, up to the root;
     `descendants` are children and what comes from them; `siblings` have a parent in common with the model, known or
-    not, or may have begun with the same weights; `copies` hold the same weights in whatever layout; `open` are
-    neighbours where neither is known to be the other's parent, and rivals of these, the likeliest parent first.
+    not; `copies` hold the same weights in whatever layout; `open` are neighbours where neither is known to be the
+    other's parent, rivals of these, or what is alike by descent or from one initialisation; the likeliest parent first.
     """
 
     parents: tuple[Relative, ...] = ()

@@ -41,6 +41,8 @@ def test_every_number_that_decides_an_answer_has_its_reason(room):
 
 def test_a_number_without_a_reason_is_seen():
     lines = ["_BARE = 3", "_BESIDE: float = -0.5  # a reason", "", "# Shared.", "_ABOVE = 1 << 20", "_BELOW = (2, 4)"]
-    bare, beside, above, below = thresholds_page.numbers("\n".join([*lines, '"""Why."""', "_TEXT = 'no number'"]))
+    lines[:0] = ["_ONE, _TWO = 1, 2"]
+    pair, bare, beside, above, below = thresholds_page.numbers("\n".join([*lines, '"""Why."""', "_TEXT = 'no number'"]))
+    assert pair == ("_ONE, _TWO", "(1, 2)", "")
     assert (bare, beside) == (("_BARE", "3", ""), ("_BESIDE", "-0.5", "a reason"))
     assert (above, below) == (("_ABOVE", "1 << 20", "Shared."), ("_BELOW", "(2, 4)", "Shared.; Why."))

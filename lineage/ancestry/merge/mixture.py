@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 LEAST_WEIGHT = 0.02  # of a parent: less is what rounding to bfloat16 leaves of a fit
 _ON_A_BASE = ("TIES", "DARE", "DARE-TIES")
-MOST_PARENTS = 8  # recipes of published merges rarely have more
+MOST_PARENTS = 8  # bounds the cost and what chance can fit
 RELATED = 1.0  # squared distance, half of that between unrelated models
 COPY = 1e-5  # squared distance that rounding to bfloat16 gives and training does not
 

@@ -13,7 +13,7 @@ from lineage.ancestry.merge.ratios import BRAIN, grain
 
 _EXACT = 1e-6  # share of the movement that float32 may leave
 _TRIED = 60  # neighbours that are solved for at once: bounds the cost
-_MOST_WEIGHT = 3.0  # no published recipe scales a task vector by more
+_MOST_WEIGHT = 3.0  # beyond it a fit is taken for an accident
 _VOTES = 0.3  # what the nearness of all models outside counts, in cosines
 _HEAVY = 0.1  # what the largest weight counts
 

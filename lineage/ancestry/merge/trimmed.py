@@ -19,7 +19,7 @@ from lineage.ancestry.merge.dropping import dropping
 from lineage.ancestry.merge.mixture import Mixture
 from lineage.ancestry.merge.ratios import SINGLE, Values, constant_ratio, window_of
 
-_MOST_PARENTS = 6  # recipes of published merges rarely have more
+_MOST_PARENTS = 6  # bounds the cost and what chance can fit
 _GAIN = 0.002  # least share of the moved values that a parent must explain beyond the others
 _COARSE_GAIN = 0.02  # the same where values were rounded to 16 bits
 _EXPLAINED = 0.5  # least share of moved values that the parents reproduce, beyond chance

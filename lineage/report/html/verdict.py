@@ -137,6 +137,7 @@ def _meaning(say: Texts, answer: Whois) -> Markup:
         return say("adapter_sentence.meaning")
     if answer.place.parents:
         return say("verdict_sentence.refutes")
-    if answer.place.copies or answer.place.open:
+    # Two models of one initialisation may both have been trained from scratch.
+    if answer.place.copies or any(one.relation != "inconclusive" for one in answer.place.open):
         return say("verdict_sentence.refutes_one")
     return say("verdict_sentence.never_certifies")

@@ -202,6 +202,9 @@ def lines(answer: Whois) -> Iterator[str]:
     if place.siblings:
         yield f"siblings: {_listed(place.siblings, answer)}"
     for one in place.open:
+        if one.relation == "inconclusive":
+            yield f"open: {plain(one.model_name)} is alike; {_BEGUN['inconclusive']}"
+            continue
         odds = f"probability {probability(one.probability)} that it is the parent"
         leans = f"; {'; '.join(map(plain, texts(one.basis)))}" if one.basis else ""
         word = phrase(one.relation, None, bare=True)
@@ -267,6 +270,8 @@ def _beside(answer: Whois) -> str:
 
 
 def _related(place: Place) -> str:
+    if place.open and all(one.relation == "inconclusive" for one in place.open):
+        return f"to {_names(place.open)}: {_BEGUN['inconclusive']}"
     if place.open:
         words = dict.fromkeys(_word(one.relation, one.basis) for one in place.open)
         is_hidden = all(one.relation == "disguised" for one in place.open)
@@ -275,8 +280,6 @@ def _related(place: Place) -> str:
     first = place.siblings[:_FEW]
     if all(one.relation == "shared-init" for one in first):
         return f"to {_names(place.siblings)}: the same initialisation, neither is known to come from the other"
-    if all(one.relation == "inconclusive" for one in first):
-        return f"to {_names(place.siblings)}: {_BEGUN['inconclusive']}"
     known = next((one.through for one in first if one.through is not None), None)
     if known is None:
         return f"sibling of {_names(place.siblings)}: a common parent is not known here"
@@ -296,8 +299,7 @@ def _listed(found: Sequence[Relative], answer: Whois) -> str:
 
 def _facts(one: Relative, answer: Whois) -> str:
     through = "" if one.through is None else f", through {_name_of(answer, one.through)}"
-    own_words = {"sibling": "a common parent", "inconclusive": _BEGUN["inconclusive"]}
-    words = own_words.get(one.relation) or _word(one.relation, one.basis)
+    words = "a common parent" if one.relation == "sibling" else _word(one.relation, one.basis)
     return f"{words}{through}, probability {probability(one.probability)}"
 
 

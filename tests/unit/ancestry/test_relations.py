@@ -25,6 +25,9 @@ from operators import (
 
 from lineage.ancestry import compare
 from lineage.ancestry.folding import fold
+from lineage.ancestry.paired import as_answer
+from lineage.policy.gates import gate_of_answer, gate_of_comparison
+from lineage.report.html.compare import compare_page
 from lineage.report.schemes import scheme_words
 from lineage.sketch.bands import sampled
 from lineage.types.facts.changes import MovedTokens, UnchangedValues
@@ -211,7 +214,16 @@ def test_what_two_networks_of_one_beginning_never_trained_is_no_reuse(base):
 
 
 def test_between_shared_initialisation_and_training_nothing_is_claimed(base):
-    assert compare(sketch(mixed(0.75, seed=21)), base).verdict == "related"
+    query = sketch(mixed(0.75, seed=21))
+    found = compare(query, base)
+    assert (found.verdict, found.relation, found.role) == ("related", "inconclusive", None)
+    answer = as_answer(query, base, found, ())
+    assert [one.relation for one in answer.place.open] == ["inconclusive"]
+    assert gate_of_comparison(["derived"], found) == gate_of_answer(["derived"], answer) == "inconclusive"
+    page = compare_page(answer, base, found, "1", "en").decode()
+    assert "which of them came first" in page
+    assert "began with the same weights" not in page  # one may come from the other
+    assert "can have been trained from scratch" not in page  # and both may have begun alike
 
 
 def test_one_component_in_an_independent_model_is_found_and_named(base):
