@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from lineage.ancestry.folding import fold
 from lineage.ancestry.layouts import in_one_layout
+from lineage.ancestry.links import joined
 from lineage.ancestry.pair.comparison import compare
 from lineage.ancestry.trees.edges import UNOBSERVED, measured_edges, rivals
 from lineage.ancestry.trees.search import Search
@@ -95,6 +96,7 @@ class _Kin:
 
     def __init__(self, own: str, edges: Sequence[Edge], names: Mapping[str, str], chosen: Mapping[str, float]) -> None:
         self._own, self._names, self._chosen = own, names, chosen
+        self._family = len(joined(((edge.parent, edge.child) for edge in edges), [own])[0])
         self._seen = {own}
         self._above: dict[str, list[Edge]] = defaultdict(list)
         self._below: dict[str, list[Edge]] = defaultdict(list)
@@ -127,13 +129,20 @@ class _Kin:
     def _likely(self, found: Sequence[Relative], edges: Sequence[Edge]) -> tuple[Relative, ...]:
         """Neighbours whose direction is open with the probability that each is the parent, the likeliest first.
 
-        Of equal ones that comes first which the tree, which had to choose, has as the parent, then the nearest.
+        Of equal ones that comes first which the tree, which had to choose, has as the parent, then the nearest; what
+        only a part came from or went to is not known to be near.
         """
         above = {edge.parent for edge in edges}
-        near = {model: edge.r or 0.0 for edge in edges for model in (edge.parent, edge.child)}
+        whole = [edge for edge in edges if edge.relation != "component-reused"]
+        near = {model: edge.r or 0.0 for edge in whole for model in (edge.parent, edge.child)}
         chosen = [(self._chosen.get(one.model, 0.0), one) for one in found]
-        chosen.sort(key=lambda of: (of[1].relation not in EXACT, -of[0], of[1].model not in above, -near[of[1].model]))
-        return tuple(replace(one, probability=_OPEN + _OPEN_BY_CHOICE * share) for share, one in chosen)
+        chosen.sort(
+            key=lambda of: (of[1].relation not in EXACT, -of[0], of[1].model not in above, -near.get(of[1].model, 0.0))
+        )
+        # A tree has to begin somewhere: of so many models each may be the first, of two nothing tells which.
+        least = 1.0 / max(2, self._family)
+        odds = ((min(1.0 - least, max(least, _OPEN + _OPEN_BY_CHOICE * share)), one) for share, one in chosen)
+        return tuple(replace(one, probability=probability) for probability, one in odds)
 
     def _relatives(self, edges: Sequence[Edge], up: bool | None, through: str | None = None) -> Iterator[Relative]:
         for edge in edges:

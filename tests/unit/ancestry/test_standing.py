@@ -130,3 +130,17 @@ def test_a_family_that_is_like_nothing_of_the_model_is_left_out():
     every = search._split()
     assert [len(models) for models, _ in every] == [4, 2]
     assert [models for models, _ in search._asked_about(every)] == [[0, 1, 2, 3]]
+
+
+@pytest.mark.parametrize("asked", ["base", "child 0"])
+def test_of_two_models_alone_nothing_tells_which_is_the_parent(asked):
+    (other,) = place({name: LARGE[name] for name in ("base", "child 0")}, asked).open
+    assert other.probability == 0.5
+
+
+def test_the_likeliest_parent_among_open_neighbours_comes_first():
+    family = {name: LARGE[name] for name in ("base", "child 0", "child 1", "child 2")}
+    found = place(family, "child 1").open
+    assert found[0].model_name == "base"
+    assert [one.probability for one in found] == sorted((one.probability for one in found), reverse=True)
+    assert all(0.25 <= one.probability <= 0.75 for one in found)  # each of four may be the first
