@@ -33,7 +33,8 @@ class Cohort:
     (members, dims) float64 holds the sampled values of member i, each tensor divided by its typical deviation and
     weighted so that the squared length of a difference is a share of all parameters: unrelated models lie about 2
     apart (squared), a fine-tune with correlation r about 2 (1 - r). `layers` (dims,) is each coordinate's layer, -1
-    outside layers; `tensors` (dims,) numbers the tensors. `apart` (tensors, members, members) float32 is -log r tensor
+    outside layers; `tensors` (dims,) numbers the tensors, and `scales` (tensors,) are what their values were multiplied
+    by. `apart` (tensors, members, members) float32 is -log r tensor
     by tensor and `sizes` (tensors,) their parameters, token tables for less: correlations multiply along a path of
     training, whether it adds to the weights or lets them decay, so this distance adds up along the true tree.
     """
@@ -43,6 +44,7 @@ class Cohort:
     points: Points
     layers: NDArray[np.int64]
     tensors: NDArray[np.int64]
+    scales: NDArray[np.float64]
     apart: NDArray[np.float32]
     sizes: NDArray[np.float64]
 
@@ -133,6 +135,7 @@ def _cohort(members: list[int], matrices: list[dict[Key, TensorSketch]]) -> Coho
         points * np.repeat(weights, sizes) / np.repeat(deviations, sizes),
         np.repeat([-1 if key[2] is None else key[2] for key in keys], sizes),
         np.repeat(np.arange(len(keys)), sizes),
+        weights / deviations,
         _log_distances(held).astype(np.float32),
         params * np.array([TABLE if key[1] in BY_TOKEN else 1.0 for key in keys]),
     )

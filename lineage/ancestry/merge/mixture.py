@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 LEAST_WEIGHT = 0.02  # of a parent: less is what rounding to bfloat16 leaves of a fit
-_ON_A_BASE = ("TIES", "DARE", "DARE-TIES")
+ON_A_BASE = ("TIES", "DARE", "DARE-TIES")
 MOST_PARENTS = 8  # bounds the cost and what chance can fit
 RELATED = 1.0  # squared distance, half of that between unrelated models
 COPY = 1e-5  # squared distance that rounding to bfloat16 gives and training does not
@@ -19,8 +19,9 @@ class Mixture:
     `residual` is the share of the movement away from the nearest parent that the mixture does not explain, on tensors
     that were not fitted; of trimmed differences, the share of moved values that are not reproduced. `density` is the
     share of each parent's differences that was kept, None where none were dropped; `is_mean` that those kept were
-    averaged, not added. `alternatives` are pairs of positions (parent, other): the other could stand in that parent's
-    place. `layer_maps` are, for each parent of a passthrough merge, its (layer of the child, layer of the parent).
+    averaged, not added. `task_base` is the parent from which task vectors lead, None where nothing tells.
+    `alternatives` are pairs of positions (parent, other): the other could stand in that parent's place. `layer_maps`
+    are, for each parent of a passthrough merge, its (layer of the child, layer of the parent).
     """
 
     parents: tuple[int, ...]
@@ -32,15 +33,15 @@ class Mixture:
     alternatives: tuple[tuple[int, int], ...] = ()
     layer_maps: tuple[tuple[tuple[int, int], ...], ...] = ()
     is_mean: bool = False
+    task_base: int | None = None
 
     @property
     def origin(self) -> int | None:
         """The parent to which the differences were taken that were merged, None where none stands out.
 
-        Trimmed and dropped differences leave the base's own values; a task vector is taken away from a base alone.
+        Trimmed and dropped differences leave the base's own values.
         """
-        negative = [parent for parent, weight in zip(self.parents, self.weights, strict=True) if weight < 0.0]
-        return self.parents[-1] if self.method in _ON_A_BASE else negative[0] if len(negative) == 1 else None
+        return self.parents[-1] if self.method in ON_A_BASE else self.task_base
 
     @property
     def base(self) -> int | None:
@@ -53,4 +54,5 @@ class Mixture:
             self,
             parents=tuple(members[parent] for parent in self.parents),
             alternatives=tuple((members[parent], members[other]) for parent, other in self.alternatives),
+            task_base=None if self.task_base is None else members[self.task_base],
         )

@@ -9,6 +9,7 @@ from lineage.ancestry.geometry import Cohort
 from lineage.ancestry.links import Lines
 from lineage.ancestry.merge.collinear import SUMS, stand_ins
 from lineage.ancestry.merge.great_circles import lies_on_circle
+from lineage.ancestry.merge.last_rounded import is_last_rounded
 from lineage.ancestry.merge.mixture import COPY, Mixture
 from lineage.ancestry.merge.neighbours import Neighbours, neighbours
 from lineage.ancestry.merge.sums import close_sum, exact_sum, paired_mixture
@@ -41,7 +42,7 @@ def find_mixtures(
     traces = Traces(around)
 
     def exact(child: int, aside: Collection[int]) -> Mixture | None:
-        return exact_sum(around, child, around.near(child, aside))
+        return _result(cohort, child, exact_sum(around, child, around.near(child, aside)))
 
     def trimmed(child: int, aside: Collection[int]) -> Mixture | None:
         return _trimmed(around, traces, child, {*aside} - {*excluded})  # a rounding may have been the parent
@@ -50,7 +51,7 @@ def find_mixtures(
         return task_mixture(around, child, around.near(child, aside))
 
     def close(child: int, aside: Collection[int]) -> Mixture | None:
-        return close_sum(around, child, around.near(child, aside))
+        return _result(cohort, child, close_sum(around, child, around.near(child, aside)))
 
     found: dict[int, Mixture] = {}
     members = [i for i in range(len(cohort.members)) if i not in excluded]
@@ -64,7 +65,7 @@ def find_mixtures(
     for child in [child for child, one in found.items() if one.method == "linear"]:
         without = {*excluded, *found} - {child}
         plain = exact(child, without) or close(child, without) or found[child]
-        pair = paired_mixture(around, child, around.near(child, excluded), plain.residual)
+        pair = _result(cohort, child, paired_mixture(around, child, around.near(child, excluded), plain.residual))
         found[child] = plain if pair is None or len(plain.parents) == 2 else _instead(pair, plain)
     return {
         child: replace(
@@ -72,6 +73,12 @@ def find_mixtures(
         )
         for child, one in _without_circles(around, found).items()
     }
+
+
+def _result(cohort: Cohort, child: int, one: Mixture | None) -> Mixture | None:
+    """A sum, unless rounding tells that one of its terms was computed from the child and the others."""
+    is_term = one is not None and is_last_rounded(cohort, child, one.parents, one.weights) is False
+    return None if is_term else one
 
 
 def _method(around: Neighbours, child: int, one: Mixture) -> str:

@@ -48,10 +48,14 @@ def find_stacks(sketches: Sequence[CheckpointSketch]) -> dict[int, Mixture]:
 
 @dataclass(frozen=True)
 class _Tower:
-    """The layers of a model's longest stack by number, each with its tensors by their path in it."""
+    """The layers of a model's longest stack by number, each with its tensors by their path in it.
+
+    `beside` are digests of what is in no layer.
+    """
 
     layers: dict[int, Layer]
     narrow: np.dtype[np.generic] | None
+    beside: frozenset[str]
 
     @cached_property
     def exact(self) -> dict[int, Print]:
@@ -72,14 +76,16 @@ class _Tower:
 def _tower(sketch: CheckpointSketch) -> _Tower:
     longest = max(stacks(sketch), key=lambda stack: len(stack.blocks), default=None)
     if longest is None:
-        return _Tower({}, None)
+        return _Tower({}, None, frozenset())
     layers: dict[int, Layer] = {
         number: {path: sketch.tensors[place] for path, place in block.paths.items()}
         for number, block in sorted(longest.blocks.items())
         if not block.experts
     }
     types = {t.dtype for layer in layers.values() for t in layer.values()}
-    return _Tower(layers, _NARROW.get(next(iter(types))) if len(types) == 1 else None)
+    layered = {t.name for layer in layers.values() for t in layer.values()}
+    beside = frozenset(t.band_digest for t in sketch.tensors if t.name not in layered and t.part.excluded is None)
+    return _Tower(layers, _NARROW.get(next(iter(types))) if len(types) == 1 else None, beside)
 
 
 def _owners(towers: Sequence[_Tower], dtype: np.dtype[np.generic] | None = None) -> dict[Print, list[tuple[int, int]]]:
@@ -111,7 +117,8 @@ def _stacked(
         del given[model]
     if any(len(layers) == len(prints) for layers in given.values()):
         return None
-    taken = _gathered(given, list(prints))
+    beside = {model: len(towers[model].beside & towers[child].beside) for model in given}
+    taken = _gathered(given, list(prints), beside)
     if taken is None:
         return None
     aligned = all(layer in given[giver][layer] for giver, layers in taken.items() for layer in layers)
@@ -120,11 +127,16 @@ def _stacked(
     return _told(given, taken, list(prints))
 
 
-def _gathered(given: Mapping[int, Mapping[int, list[int]]], layers: Sequence[int]) -> dict[int, list[int]] | None:
-    """Fewest givers, greedily: the layers that each gives; None if some layer has none or they are too many."""
+def _gathered(
+    given: Mapping[int, Mapping[int, list[int]]], layers: Sequence[int], beside: Mapping[int, int]
+) -> dict[int, list[int]] | None:
+    """Fewest givers, greedily: the layers that each gives; None if some layer has none or they are too many.
+
+    Of two that give as much it is the one that has more in common with the child `beside` the layers.
+    """
     left, taken = set(layers), dict[int, list[int]]()
     while left:
-        best = max(given, key=lambda m: (len(left & given[m].keys()), len(given[m]), -m), default=None)
+        best = max(given, key=lambda m: (len(left & given[m].keys()), len(given[m]), beside[m], -m), default=None)
         if best is None or not left & given[best].keys() or len(taken) == MOST_PARENTS:
             return None
         taken[best] = sorted(left & given[best].keys())

@@ -34,7 +34,8 @@ def _on_support(gram: Floats, support: list[int], start: Floats) -> Floats:
     while True:
         target = np.linalg.solve(gram[np.ix_(active, active)], np.ones(len(active)))
         total = float(target.sum())
-        if not np.isfinite(target).all() or total <= 1e-200:
+        # What lies between two others has a determinant of nothing but rounding, of either sign.
+        if not np.isfinite(target).all() or abs(total) <= 1e-200:
             return current
         target /= total
         negative = [(i, t) for i, t in zip(active, target, strict=True) if t <= 0]

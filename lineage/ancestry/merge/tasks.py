@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from lineage.ancestry.merge.last_rounded import is_last_rounded
 from lineage.ancestry.merge.mixture import LEAST_WEIGHT, MOST_PARENTS, Mixture
 from lineage.ancestry.merge.neighbours import Neighbours
 from lineage.ancestry.merge.ratios import BRAIN, grain
@@ -15,6 +16,7 @@ _EXACT = 1e-6  # share of the movement that float32 may leave
 _TRIED = 60  # neighbours that are solved for at once: bounds the cost
 _MOST_WEIGHT = 3.0  # beyond it a fit is taken for an accident
 _VOTES = 0.3  # what the nearness of all models outside counts, in cosines
+_STANDS_OUT = 0.2  # by how much less alike, in cosines, differences to the base are than to any other parent
 _HEAVY = 0.1  # what the largest weight counts
 
 Floats = NDArray[np.float64]
@@ -24,10 +26,11 @@ def task_mixture(around: Neighbours, child: int, near: Sequence[int]) -> Mixture
     """The base and the models whose differences to it were added, or None.
 
     An exact sum of weights of any sign holds for each of the models that it joins, not for the merge alone: `child`
-    must be what it makes best sense as (`_is_result`).
+    must be the one that was rounded last, or what it makes best sense as where that is unknown (`_is_result`). Two
+    models on whose line it lies beyond one of them are its parents only where rounding tells.
     """
     chosen = list(near[:_TRIED])
-    if len(chosen) < 3:
+    if len(chosen) < 2:
         return None
     gram = around.all_offsets(child, chosen)
     movement = float(np.diag(gram).min())
@@ -42,17 +45,31 @@ def task_mixture(around: Neighbours, child: int, near: Sequence[int]) -> Mixture
 def _told(
     around: Neighbours, child: int, parents: Sequence[int], near: Sequence[int], allowed: float
 ) -> Mixture | None:
-    if not 3 <= len(parents) <= MOST_PARENTS:
+    if not 2 <= len(parents) <= MOST_PARENTS:
         return None
     offsets = around.cohort.points[list(parents)] - around.cohort.points[child]
     weights, left = _affine(offsets @ offsets.T)
     if left > allowed or np.abs(weights).min() < LEAST_WEIGHT or np.abs(weights).max() > _MOST_WEIGHT:
         return None
-    outside = [member for member in near if member not in parents]
-    if not _is_result(around, child, parents, weights, outside):
+    if len(parents) == 2 and weights.min() > 0.0:
+        return None  # between the two: a plain sum
+    is_computed = is_last_rounded(around.cohort, child, parents, weights.tolist())
+    if is_computed is None and len(parents) > 2:
+        is_computed = _is_result(around, child, parents, weights, [one for one in near if one not in parents])
+    if not is_computed:
         return None
     movement = float((offsets**2).sum(axis=1).min())
-    return Mixture(tuple(parents), tuple(map(float, weights)), {}, left / movement, "task arithmetic")
+    base = _base(around, parents)
+    return Mixture(tuple(parents), tuple(map(float, weights)), {}, left / movement, "task arithmetic", task_base=base)
+
+
+def _base(around: Neighbours, parents: Sequence[int]) -> int | None:
+    """The one from which the differences to the others stand apart, as what was trained apart does; None for two."""
+    if len(parents) < 3:
+        return None
+    alike = {one: around.likeness(one, [other for other in parents if other != one]) for one in parents}
+    base, next_ = sorted(parents, key=lambda one: alike[one])[:2]
+    return base if alike[next_] - alike[base] >= _STANDS_OUT else None
 
 
 def _affine(gram: Floats) -> tuple[Floats, float]:

@@ -59,10 +59,11 @@ class Traces:
     def _ranked(self, child: int, aside: Collection[int], most: int) -> dict[int, int]:
         """Bases with how many candidates to try: those whose values still stand, then the most central neighbours."""
         others = [i for i in range(len(self._sample)) if i != child and i not in aside]
-        equal = (self._sample[others] == self._sample[child]).mean(axis=1)
-        first = [
-            others[k] for k in np.argsort(-equal, kind="stable")[:_EQUAL] if _EQUAL_LEAST <= equal[k] < _EQUAL_MOST
-        ]
+        points = self._around.cohort.points
+        equal, in_all = ((held[others] == held[child]).mean(axis=1) for held in (self._sample, points))
+        # Of models that differ nowhere in the sample, as in tables alone, the one with more of the child's values.
+        order = np.lexsort((-in_all, -equal))[:_EQUAL]
+        first = [others[k] for k in order if _EQUAL_LEAST <= equal[k] < _EQUAL_MOST]
         ranked = dict.fromkeys(first, _MANY)
         near = self._around.near(child, aside)
         if near:

@@ -10,7 +10,8 @@ import numpy as np
 
 from lineage.ancestry.geometry import Cohort
 from lineage.ancestry.links import Lines, joined
-from lineage.ancestry.merge.mixtures import Mixture, closes_circle, find_mixtures
+from lineage.ancestry.merge.by_vectors import told_by_vectors
+from lineage.ancestry.merge.mixtures import COPY, Mixture, closes_circle, find_mixtures
 from lineage.ancestry.merge.passthrough import find_stacks
 from lineage.ancestry.trees.arcs import STRANGE, Arc, strangers
 from lineage.ancestry.trees.family import Family
@@ -131,8 +132,13 @@ class Search:
                 and self.field.is_open([child, *one.parents])
             ):
                 lines.add((parent, child) for parent in one.parents)
-                kept[child] = one
+                kept[child] = told_by_vectors(child, one, self._copies(one), self.field.sketches)
         return kept
+
+    def _copies(self, one: Mixture) -> list[tuple[int, int]]:
+        """The alternatives of a mixture that have the matrices of the parent in whose place they could stand."""
+        near = ((ends, self.field.correlation(*ends)) for ends in one.alternatives)
+        return [ends for ends, r in near if r is not None and r >= 1.0 - COPY]
 
     def _sums(self) -> list[dict[int, Mixture]]:
         """The mixtures of each cohort."""

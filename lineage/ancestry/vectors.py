@@ -1,0 +1,47 @@
+"""Norms and biases: too few values to prove descent, enough to tell apart two models whose matrices are equal."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Mapping, Sequence
+
+import numpy as np
+
+from lineage.ancestry.geometry import Points
+from lineage.types import CheckpointSketch
+
+_LEAST_VALUES = 16  # of a vector: fewer tell too little
+
+
+def vectors(sketch: CheckpointSketch) -> Mapping[Hashable, Points]:
+    """The sampled values of what has one axis, by component, role, layer, shape and place among such."""
+    found: dict[Hashable, Points] = {}
+    repeats: Counter[Hashable] = Counter()
+    for tensor in sketch.tensors:
+        if tensor.part.excluded is None and tensor.params in tensor.shape and tensor.params >= _LEAST_VALUES:
+            where = tensor.part.component, tensor.part.role, tensor.part.layer, tensor.shape
+            found[where, repeats[where]] = tensor.values.reshape(-1).astype(np.float64)
+            repeats[where] += 1
+    return found
+
+
+def vectors_apart(sketches: Sequence[CheckpointSketch]) -> Points:
+    """How far the vectors of every two models lie apart, (models, models), from 0 to 1: the mean over those of both.
+
+    Of one vector it is the length of the difference by the sum of both lengths.
+    """
+    holders: dict[Hashable, list[tuple[int, Points]]] = defaultdict(list)
+    for i, sketch in enumerate(sketches):
+        for where, values in vectors(sketch).items():
+            holders[where].append((i, values))
+    total, count = (np.zeros((len(sketches), len(sketches))) for _ in range(2))
+    for held in holders.values():
+        members = np.array([i for i, _ in held])
+        points = np.stack([values for _, values in held])
+        lengths = np.linalg.norm(points, axis=1)
+        squares = lengths[:, None] ** 2 + lengths**2 - 2.0 * points @ points.T
+        scale = lengths[:, None] + lengths
+        apart = np.sqrt(np.maximum(0.0, squares)) / np.where(scale > 0.0, scale, 1.0)
+        total[np.ix_(members, members)] += apart
+        count[np.ix_(members, members)] += 1.0
+    return total / np.maximum(1.0, count)
