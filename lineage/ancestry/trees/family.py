@@ -16,6 +16,7 @@ from lineage.ancestry.trees.prices import Prices, Tree
 from lineage.ancestry.trees.rooting import rerooted
 from lineage.ancestry.trees.triples import above, holds_movement, is_chain, lifted
 from lineage.ancestry.trees.unobserved import unobserved
+from lineage.ancestry.trees.untouched import Untouched
 
 _DRAWS = 20  # of the bootstrap: a support is known to a tenth
 _AS_NEAR = 1e-3  # difference of correlations that tells nothing
@@ -48,7 +49,9 @@ class Family:
         self._root_costs |= {node: 0.0 for node in (*field.first, *elsewhere) if node in here}
         self._root_costs |= dict.fromkeys(self._merged, np.inf)
         self._cohorts = [part for cohort in field.grouped if len((part := cohort.among(here)).members) > 1]
-        self._prices = Prices(field, self._root_costs, self._merged, self._within(None), foreign)
+        self._untouched = Untouched({model: field.sketches[model] for model in sorted(here)})
+        near = self._within(None)
+        self._prices = Prices(field, self._root_costs, self._merged, near, foreign, untouched=self._untouched)
         self._is_sibling = cache(self._are_siblings)
         generator = np.random.default_rng(0)
         self._draws = [self._draw(generator) for _ in range(_DRAWS)]
@@ -179,6 +182,14 @@ class Family:
 
     def _are_siblings(self, child: int, parent: int, grandparent: int) -> bool:
         """Whether a child hangs on its supposed parent's parent; False where nothing tells."""
+        if not {child, parent, grandparent} & self._field.missing.keys():
+            inherited = self._untouched.is_inherited(child, parent, grandparent)
+            if inherited is not None:
+                return not inherited
+        return self._have_moved_apart(child, parent, grandparent)
+
+    def _have_moved_apart(self, child: int, parent: int, grandparent: int) -> bool:
+        """The same by what training changed."""
         field = self._field
         if self._pairs.are_disguised(child, parent) or self._pairs.are_disguised(child, grandparent):
             beneath = field.held_beneath(child, parent, grandparent)

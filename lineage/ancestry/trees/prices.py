@@ -12,6 +12,8 @@ from lineage.ancestry.trees.arborescence import cheapest_forest
 from lineage.ancestry.trees.arcs import Arc, across
 from lineage.ancestry.trees.graph_state import Field
 from lineage.ancestry.trees.pairs import is_related
+from lineage.ancestry.trees.untouched import Untouched
+from lineage.ancestry.vectors import vectors_apart
 from lineage.match import expert_of
 
 Tree = dict[int, Arc]
@@ -22,6 +24,8 @@ _KEPT = 1.0  # price of an arc that was found once and is none of the cheapest n
 _RUNNERS_UP = 2  # arcs across structures that are compared beside the cheapest: they were priced by a rough look
 _CLOSE = 1.3  # if they cost at most this many times as much
 _COMPUTED = ("pruned", "quantized")
+_TOUCHED = 0.01  # cost of changing all tensors: as what a light fine-tuning moves; it decides between near models
+_APART = 1e-4  # cost of vectors that lie apart: it tells apart what is as near by its matrices
 _EXACT = 0.9999  # correlation of matrices that were copied, whatever became of the others
 
 
@@ -41,6 +45,8 @@ class Prices:
         merged: Mapping[int, Sequence[int]],
         near: Iterable[Arc],
         foreign: Sequence[Arc],
+        *,
+        untouched: Untouched,
     ) -> None:
         self._field = field
         self._pairs = field.pairs
@@ -63,6 +69,8 @@ class Prices:
         )
         self._found = np.array([arc.cost for arc in arcs])
         self._surcharges = np.zeros(len(arcs))
+        apart = vectors_apart([field.sketches[model] for model in self._place])[self._parents, self._children]
+        self._small = _TOUCHED * untouched.steps(self._parents, self._children) + _APART * apart
         self._is_told = np.array([ends[1] in merged or not field.is_open(ends) for ends in self._ends], bool)
         self._is_computed = np.zeros(len(arcs), bool)
         self._is_near = np.zeros(len(arcs), bool)
@@ -165,7 +173,7 @@ class Prices:
         return [Arc(*ends, prices.get(ends, _KEPT)) for ends in single]
 
     def _costs(self, found: Points) -> Points:
-        costs = found + self._surcharges
+        costs = found + self._small + self._surcharges
         costs[self._is_told & ~self._is_computed & self._has_computed()[self._children]] = np.inf
         return costs
 

@@ -1,0 +1,98 @@
+"""What a step left as it was, to the bit: characters that no tree can have come about twice.
+
+The models that hold the same values of a tensor descend from one that had them first. Along the true tree they hang
+together, so that of two trees the one with fewer changes of such characters is the likelier (parsimony, Fitch 1971).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from hashlib import blake2b
+
+import ml_dtypes
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.ancestry.geometry import Points
+from lineage.types import CheckpointSketch, TensorSketch
+
+_LEAST_VALUES = 16  # of a tensor: fewer may agree by chance
+_NARROW: Mapping[str, np.dtype[np.generic]] = {
+    "float16": np.dtype(np.float16), "bfloat16": np.dtype(ml_dtypes.bfloat16)
+}  # fmt: skip
+
+Character = tuple[Hashable, Hashable]  # which tensor, and the values that it has
+
+
+class Untouched:
+    """The tensors that models of a family have in common as they are, norms and biases among them.
+
+    Where the models are stored in several types, values rounded to the narrower ones count beside those as they are: a
+    tensor that nobody trained is the same in all types then.
+    """
+
+    def __init__(self, sketches: Mapping[int, CheckpointSketch]) -> None:
+        self._place = {model: i for i, model in enumerate(sorted(sketches))}
+        ordered = [sketches[model] for model in self._place]
+        types = {tensor.dtype for sketch in ordered for tensor in _told(sketch)}
+        roundings = [_NARROW[name] for name in sorted(types & _NARROW.keys())] if len(types) > 1 else []
+        characters = [_characters(sketch, roundings) for sketch in ordered]
+        held = Counter(character for own in characters for character in own)
+        shared = {one: column for column, one in enumerate(c for c, count in held.items() if count > 1)}
+        self._holds = np.zeros((len(ordered), len(shared)), np.float32)
+        for row, own in enumerate(characters):
+            self._holds[row, [shared[one] for one in own if one in shared]] = 1.0
+        counts = [Counter(where for where, _ in own) for own in characters]
+        self._changed = 1.0 - _shares(self._holds, counts)
+
+    def steps(self, parents: NDArray[np.int64], children: NDArray[np.int64]) -> Points:
+        """Share (arcs,) of the tensors in common that a step from each parent to its child changed.
+
+        Both sides are places in the order of the models' numbers.
+        """
+        return np.asarray(self._changed[parents, children])
+
+    def is_inherited(self, child: int, parent: int, grandparent: int) -> bool | None:
+        """Whether what a parent and its own parent do not share, and the child has, is the parent's; None if neither.
+
+        Nor can it be told where the child has some of either.
+        """
+        own, above, top = (self._holds[self._place[model]] > 0 for model in (child, parent, grandparent))
+        from_parent, from_above = bool((own & above & ~top).any()), bool((own & top & ~above).any())
+        return None if from_parent == from_above else from_parent
+
+
+def _told(sketch: CheckpointSketch) -> Iterator[TensorSketch]:
+    """The tensors whose values tell: what is one number throughout was never trained, or was begun anew."""
+    for tensor in sketch.tensors:
+        if tensor.part.excluded is None and tensor.params >= _LEAST_VALUES and tensor.stats.std > 0.0:
+            yield tensor
+
+
+def _characters(sketch: CheckpointSketch, roundings: Sequence[np.dtype[np.generic]]) -> set[Character]:
+    found: set[Character] = set()
+    repeats: Counter[Hashable] = Counter()
+    for tensor in _told(sketch):
+        where = tensor.part.component, tensor.part.role, tensor.part.layer, tensor.shape
+        values: list[Hashable] = [tensor.band_digest, *(_rounded(tensor.values, dtype) for dtype in roundings)]
+        for way, value in enumerate(values):
+            repeats[where, way, value] += 1
+            found.add(((where, way), (value, repeats[where, way, value])))
+    return found
+
+
+def _rounded(values: NDArray[np.float32], dtype: np.dtype[np.generic]) -> bytes:
+    with np.errstate(over="ignore"):
+        return blake2b(values.astype(dtype).tobytes(), digest_size=8).digest()
+
+
+def _shares(holds: NDArray[np.float32], counts: Sequence[Counter[Hashable]]) -> Points:
+    """Share (models, models) of the tensors that two have in common of which they have the same values."""
+    columns: dict[Hashable, int] = defaultdict(lambda: len(columns))
+    places = [[columns[where, k] for where, count in own.items() for k in range(count)] for own in counts]
+    has = np.zeros((len(holds), len(columns)), np.float32)
+    for row, own in enumerate(places):
+        has[row, own] = 1.0
+    equal, common = (side.astype(np.float32) @ side.T for side in (holds, has))
+    return np.asarray(np.divide(equal, common, out=np.zeros(equal.shape), where=common > 0.0))
