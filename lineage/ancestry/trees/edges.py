@@ -16,6 +16,7 @@ from lineage.ancestry.trees.component_sources import other_sources, part_edges, 
 from lineage.ancestry.trees.graph_state import Field
 from lineage.ancestry.trees.pairs import Pairs
 from lineage.ancestry.trees.prices import Tree
+from lineage.ancestry.trees.rooting import Opposed, may_have_begun_together
 from lineage.ancestry.trees.search import Search, Support
 from lineage.ancestry.trees.triples import above
 from lineage.types import Edge, Relation
@@ -139,7 +140,7 @@ def _is_hub(node: int, children: Sequence[int], field: Field) -> bool:
     not here, and the root is a sibling that lies near to that.
     """
     alike = [child for child in children if field.structure[child] == field.structure[node]]
-    if len(children) < _HUB or 2 * len(alike) <= len(children):
+    if len(children) < _HUB or 2 * len(alike) <= len(children) or Opposed(field, node, alike).against(None) > 0.0:
         return False
     held = {child: [field.held_movement(z, child, node) for z in alike if z != child] for child in alike}
     return all(median(one[0] for one in shares if one is not None) <= _ALL for shares in held.values() if any(shares))
@@ -184,7 +185,7 @@ def _is_open(child: int, parent: int, search: Search) -> bool:
     found = search.field.pairs.compared(child, parent)
     if parent in search.field.first:
         return False
-    if found.relation in ("shared-init", "inconclusive"):
+    if may_have_begun_together(search.field, child, parent):
         return True
     # In disguise nothing corresponds by place: where it hangs among its kin is a guess, the pair alone tells which way.
     return found.relation in ("component-reused", "disguised") and found.role not in ("child", "parent")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
 
 from lineage.ancestry.links import joined, outward
 from lineage.ancestry.pair.direction import leaning
@@ -14,6 +17,8 @@ from lineage.types import Direction
 _CERTAIN = 60.0  # log-odds of what can be computed one way only
 _BEGUN = 6.0  # that whoever merged differences took them to the model from which the others came
 _PUT_TOGETHER = 2.0  # that a model with more components has those of the other, rather than gave them
+_OPPOSED = 3.0  # that two which moved against each other are not both children: ln 19, see `Field.opposed`
+_BY_CHANCE = 0.2  # share of the other neighbours that one may move against by chance, as 1 in 190 does: of few not one
 _CERTAINLY: Mapping[Direction | None, float] = {"child": _CERTAIN, "parent": -_CERTAIN}
 
 
@@ -57,13 +62,48 @@ def _log_weights(
     for nearer, node in reversed(lines):
         size[nearer] += size[node]
     weight = {lines[0][0]: 0.0}
+    opposed = {node: Opposed(field, node, around) for node, around in _around(lines).items()}
     for node, nearer in above.items():
         # The root moves over one edge: the subtree of one end grows to what the other leaves, and the edge turns.
         orders = math.log(size[node] / (len(size) - size[node]))
         odds = _log_odds(node, nearer, field)
         odds += _BEGUN * (((nearer, node) in begun) - ((node, nearer) in begun))
+        here, there = opposed[node], opposed[nearer]
+        odds += here.against(None) + there.against(node) - here.against(nearer) - there.against(None)
         weight[node] = weight[nearer] + orders - odds
     return weight
+
+
+def _around(lines: Iterable[tuple[int, int]]) -> Mapping[int, list[int]]:
+    found: dict[int, list[int]] = defaultdict(list)
+    for one, other in lines:
+        found[one].append(other)
+        found[other].append(one)
+    return found
+
+
+class Opposed:
+    """What the neighbours of a node in a tree say of which of them is its parent.
+
+    What was trained on from a model goes on or elsewhere; it seldom goes back on the way from the model's parent. Of
+    two neighbours that moved against each other one is the parent: of many it is the one that several say it of.
+    """
+
+    def __init__(self, field: Field, node: int, around: Sequence[int]) -> None:
+        self._around = [one for one in around if not may_have_begun_together(field, node, one)]
+        self._pairs = field.opposed(node, self._around)
+
+    def against(self, parent: int | None) -> float:
+        """The log-odds against a parent, None for a root."""
+        others = np.array([one != parent for one in self._around], bool)
+        said = self._pairs[np.ix_(others, others)].sum(axis=1)
+        return _OPPOSED if (said > _BY_CHANCE * (len(self._around) - 1)).any() else 0.0
+
+
+def may_have_begun_together(field: Field, left: int, right: int) -> bool:
+    """Whether two models that were compared may have nothing in common but an initialisation."""
+    missing = {left, right} & field.missing.keys()
+    return not missing and field.pairs.either(left, right)[0].relation in ("shared-init", "inconclusive")
 
 
 def _log_odds(child: int, parent: int, field: Field) -> float:

@@ -74,14 +74,43 @@ def test_an_adapter_merged_into_a_model_and_into_its_rounded_copy_makes_no_merge
 
 
 @pytest.mark.parametrize(
-    ("method", "weights", "alternatives", "base"),
+    ("method", "task_base", "alternatives", "base"),
     [
-        ("TIES", (0.5, 0.5, 0.0), (), 2),
-        ("DARE", (0.5, 0.5, 0.0), ((2, 7),), None),
-        ("task arithmetic", (0.7, -0.3, 0.6), (), 1),
-        ("task arithmetic", (0.3, 0.3, 0.4), (), None),
-        ("linear", (0.3, 0.3, 0.4), (), None),
+        ("TIES", None, (), 2),
+        ("DARE", None, ((2, 7),), None),
+        ("task arithmetic", 1, (), 1),
+        ("task arithmetic", 1, ((1, 7),), None),
+        ("task arithmetic", None, (), None),
+        ("linear", None, (), None),
     ],
 )
-def test_a_merge_of_differences_tells_its_base(method, weights, alternatives, base):
-    assert Mixture((0, 1, 2), weights, {}, 0.0, method, alternatives=alternatives).base == base
+def test_a_merge_of_differences_tells_its_base(method, task_base, alternatives, base):
+    one = Mixture((0, 1, 2), (0.7, -0.3, 0.6), {}, 0.0, method, alternatives=alternatives, task_base=task_base)
+    assert one.base == base
+
+
+def gone_on(arrays: Arrays, way: Arrays, share: float, seed: int) -> Arrays:
+    """More training, partly on a way that another model went."""
+    return trained({n: (a + share * way[n]).astype(np.float32) for n, a in arrays.items()}, seed, 0.02)
+
+
+def test_what_moved_against_one_neighbour_is_not_its_sibling():
+    """A gentle child lies nearer to its siblings than the base, being trained on like data; they go on further."""
+    gentle = trained(BASE, 40, 0.01)
+    way = {n: gentle[n] - a for n, a in BASE.items()}
+    others = [gone_on(BASE, way, 2.0, 50 + k) for k in range(4)]
+    field = Search([sketch(a, name=f"{i}") for i, a in enumerate([BASE, gentle, *others])]).field
+    opposed = field.opposed(1, [0, 2, 3, 4, 5])
+    assert opposed[0, 1:].all()
+    assert not opposed[1:, 1:].any()
+    assert (opposed == opposed.T).all()
+    assert not field.opposed(0, [1, 2, 3, 4, 5]).any()
+
+
+def test_a_gentle_child_is_not_called_the_parent_of_its_base():
+    gentle = trained(BASE, 40, 0.01)
+    way = {n: gentle[n] - a for n, a in BASE.items()}
+    family = {"base": BASE, "gentle": gentle} | {f"child {k}": gone_on(BASE, way, 2.0, 50 + k) for k in range(10)}
+    found = said(family)
+    assert all(child != "base" for child in found.values())
+    assert all(child is None or "base" in ends for ends, child in found.items())
