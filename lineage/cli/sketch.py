@@ -37,7 +37,7 @@ def command(*, checkpoint: str, output: Path, adapter: str | None, depth: Depth 
     from lineage.sketch.sealing import seal
 
     if output.suffix != ".sketch":
-        raise click.BadParameter("the name must end in .sketch, by which it is known later", param_hint="-o")
+        raise click.BadParameter("the name must end in .sketch, by which such files are recognised", param_hint="-o")
     with progress() as watch:
         made = api.sketch(checkpoint, depth, watch, adapter)
     api.save_sketch(made, output)
