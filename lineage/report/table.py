@@ -18,7 +18,7 @@ COLUMNS = (
 
 
 class Row(NamedTuple):
-    """One checkpoint as it was named, its answer, or the line that says why there is none."""
+    """One checkpoint as it was named, its answer, or the line that says why it has none."""
 
     checkpoint: str
     answer: Whois | None = None

@@ -114,7 +114,7 @@ class TestAudit:
         screens = {policy: run("audit", child, "--policy", policy, *home).out for policy in ("licence", "t-class")}
         assert all(len(screen.splitlines()) <= 40 for screen in screens.values())
         assert "VIOLATED" in screens["licence"]
-        assert "no legal advice" in screens["licence"]
+        assert "not legal advice" in screens["licence"]
         assert "Seung Hyun Lee" in screens["t-class"]
         assert "github.com/epoko77-ai/sovereign-ai-tclass-2.0" in screens["t-class"]
         assert "REFUTED" in run("audit", child, "--policy", "from-scratch", *home).out

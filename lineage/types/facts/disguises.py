@@ -48,7 +48,7 @@ class UndoneScales(Fact):
 
 @dataclass(frozen=True, slots=True)
 class UndoneGains(Fact):
-    """The gains of norms, which one of the two has, are folded into the matrices behind them in the other."""
+    """The gains of norms, which one of the two has, are folded into the matrices after them in the other."""
 
     id: ClassVar[str] = "undone-gains"
 
