@@ -134,7 +134,7 @@ class TestAudit:
         rules.write_text('format = 1\npolicy = "licence"\n[[rule]]\nid = "x"\nabot = "model"\n')
         done = run("audit", tmp_path / "absent", "--policy", "licence", "--rules", rules)
         assert (done.code, done.out) == (12, "")
-        assert done.err == f"lineage: {rules}: line 5: no key 'abot'; did you mean 'about'?\n"
+        assert done.err == f"lineage: {rules}: line 5: unknown key 'abot'; did you mean 'about'?\n"
         rules.write_text('format = 1\npolicy = "t-class"\n')
         assert run("audit", "x", "--policy", "licence", "--rules", rules).code == 12
 
