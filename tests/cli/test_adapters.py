@@ -186,7 +186,7 @@ class TestMerging:
         run("sketch", desk.base, "-o", sketch)
         for checkpoint, adapter, text in (
             (sketch, lora, "is a sketch: an adapter is merged onto weights"),
-            (desk.base, desk.child, "is no LoRA or DoRA adapter"),
+            (desk.base, desk.child, "is not a LoRA or DoRA adapter"),
             (lora, lora, "is an adapter itself"),
         ):
             done = run("whois", checkpoint, "--adapter", adapter, *words)

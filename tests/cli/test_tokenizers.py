@@ -100,8 +100,8 @@ def test_what_only_weights_have_is_refused(run: Run, tokenizers: dict[str, Path]
 def test_what_cannot_be_read_is_one_line(run: Run, tokenizers: dict[str, Path], desk: Desk, tmp_path: Path) -> None:
     damaged = write(tmp_path, "tokenizer.json", b'{"model": {"vocab": {"a": -1}}}')
     for wrong, said in (
-        (damaged, "which is none"),
-        (desk.base, "is no tokenizer"),
+        (damaged, "with the invalid id"),
+        (desk.base, "is not a tokenizer"),
         (tmp_path / "no", "no such file"),
     ):
         done = run("compare", wrong, tokenizers["base"])
