@@ -81,8 +81,8 @@ def command(
 
     --report takes every extension of `lineage graph -o`; CHECKPOINT need not be in an index. Your index and the
     reference index that comes with lineage are searched. No match is a result too: it says how weak a relation would
-    still have been detected. A match refutes "from scratch"; no match never proves it. A CHECKPOINT that cannot be read
-    does not stop the others; the exit code shows that one failed.
+    still have been detected. An ancestor refutes "from scratch"; no match never proves it. A CHECKPOINT that cannot be
+    read does not stop the others; the exit code shows that one failed.
     """
     from lineage import api, report
     from lineage.atomic_write import write_whole
