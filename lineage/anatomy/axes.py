@@ -19,7 +19,7 @@ _TABLES = {
     "class-embedding": "positions",
     "head": "classes",
 }
-# What reads the stream and makes units that must stay in order.
+# What reads the stream and makes units whose order is fixed.
 _READERS = dict.fromkeys(("q", "k", "v", "kv", "qkv"), "heads") | {"gate-up": "gate and up", "router": "experts"}
 
 
@@ -44,7 +44,7 @@ def tower_axes(tensor: Named, role: str, tower: Tower, towers: Sequence[Tower]) 
 
 
 def stream_axis(tower: Tower, length: int) -> Axis:
-    """The residual channels of a tower, or an axis not understood if the length is another."""
+    """The residual channels of a tower, or an axis that is not understood if its length differs."""
     return Axis(tower.stream, exchangeable=True) if length == tower.width else fixed_axis("unknown")
 
 
@@ -72,7 +72,7 @@ def _vector_axis(tensor: Named, role: str, tower: Tower) -> Axis:
 
 def _table_axes(tensor: Named, role: str, tower: Tower) -> Axes:
     rows = fixed_axis(_TABLES[role])
-    # The columns of a head stand on the stream only if no pooler comes between.
+    # The columns of a head are residual channels only if no pooler comes between.
     if len(tensor.shape) > 2 or (role == "head" and not _reads_stream_directly(tensor)):
         return rows, fixed_axis("unknown")
     return rows, stream_axis(tower, tensor.shape[1])
@@ -98,7 +98,7 @@ def _stacked_axis(tensor: Named, role: str, tower: Tower) -> Axis:
 
 def _matrix_axes(tensor: Named, role: str, tower: Tower, towers: Sequence[Tower]) -> Axes:
     own = stored_in_out(tensor, role, tower.width) if is_expert(tensor) else None
-    turned = tower.transposed if own is None else own  # experts of a stack may lie otherwise than all the rest
+    turned = tower.transposed if own is None else own  # a stack of experts may have its own orientation
     out_length, in_length = tensor.shape[::-1] if turned else tensor.shape
     out, into = _linear_axes(tensor, role, tower, out_length, in_length)
     if role in ("k", "v", "kv") and is_cross_attention(tensor):

@@ -1,4 +1,4 @@
-"""The anatomy of a model: what every tensor is for, from names, shapes and the model's config."""
+"""The anatomy of a model: the purpose of every tensor, from names, shapes and the model's config."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def _unknown_axes(tensor: Named) -> Axes:
 
 
 def _settled(tensors: Sequence[Named], parts: Mapping[str, Part]) -> dict[str, Part]:
-    """Take back the permission of every label that would tie axes of different lengths together."""
+    """Withdraw exchangeability from every label that would tie axes of different lengths together."""
     lengths: dict[str, set[int]] = defaultdict(set)
     for tensor in tensors:
         for axis, length in zip(parts[tensor.name].axes, tensor.shape, strict=False):

@@ -1,4 +1,4 @@
-"""Fixed tables: tensors that a formula made, so that agreement about them says nothing about descent."""
+"""Fixed tables: tensors that a formula made, so that agreement on them says nothing about descent."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def fixed_table(name: str, shape: tuple[int, ...], values: NDArray[np.float32] |
     """Why a tensor is a fixed table, or None if it is not.
 
     `values` is the whole tensor as float32, in any shape of the same size, or None where it is too
-    large to be read whole: then its name alone is asked. Gains that sit near one are no fixed table.
+    large to be read whole: then only its name is used. Gains near one are not a fixed table.
     """
     by_name = _reason_by_name(name, shape)
     if by_name is not None or values is None or values.size != int(np.prod(shape, dtype=np.int64)):
@@ -44,7 +44,7 @@ def fixed_table(name: str, shape: tuple[int, ...], values: NDArray[np.float32] |
 
 
 def fixed_rows(rows: NDArray[np.float32]) -> FixedTable | None:
-    """Why a tensor too large to be read whole is a fixed table, told by some of its rows (n, m) in order, or None."""
+    """Why a tensor too large to be read whole is a fixed table, judged by some of its rows (n, m) in order, or None."""
     return formula_of_rows(rows)
 
 

@@ -21,7 +21,7 @@ _LEAVES = frozenset(
     | {"qweight", "qzeros", "scales", "g_idx", "weight_scale", "weight_scale_inv", "input_scale", "absmax"}
 )
 _MAX_DIGITS = 9
-_KNOWN = 1 << 14  # names: models of one library have the same
+_KNOWN = 1 << 14  # cached names: models of one library have the same
 _PARAMETER_OF = re.compile(r"^(.+)_(weight|bias)$")
 _NUMBERED = re.compile(r"^(layer|block|h)_(\d+)$")
 
@@ -31,7 +31,7 @@ class Named:
     """One tensor with its name taken apart.
 
     `module` is the path of the owning module without wrappers; `leaf` the parameter's own name, or
-    "parameter" where the path ends in a name that is no usual one.
+    "parameter" where the path ends in an unusual name.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Named:
 
 
 def take_apart(names_shapes: Sequence[tuple[str, tuple[int, ...]]]) -> tuple[Named, ...]:
-    """Take every name apart, in the order given; wrappers stay where removing them would merge two tensors."""
+    """Parse every name, in the order given; wrappers stay where removing them would merge two tensors."""
     paths = [_tokens(name) for name, _ in names_shapes]
     bare = [_without_wrappers(path) for path in paths]
     if len(set(bare)) < len(set(paths)):
@@ -90,7 +90,7 @@ def stack_index(module: Path) -> int | None:
 
 
 def shared_prefix(paths: Sequence[Path]) -> int:
-    """How many leading tokens all paths have in common, the last token of each left out."""
+    """How many leading tokens all paths have in common, not counting the last token of each."""
     if not paths:
         return 0
     first, last = min(paths), max(paths)

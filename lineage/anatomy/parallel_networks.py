@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 
 from lineage.anatomy.names import Named, Path, shared_prefix
 
-_MOST = 8  # networks; more of one design are layers, heads or members of an ensemble
+_MOST = 8  # networks; if there are more of one design, they are layers, heads or members of an ensemble
 _LEAST = 3  # matrices that make a network
 _WORDS = re.compile(r"[a-z]+|[0-9]+[a-z]*", re.IGNORECASE)
 

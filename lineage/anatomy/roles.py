@@ -56,7 +56,7 @@ def role_of(tensor: Named, siblings: Mapping[tuple[str, ...], frozenset[str]]) -
     """The role of the module that owns a tensor, or "unknown".
 
     `siblings` gives, for a parent path, the names of the modules in it: w1, w2 and w3 change places
-    between families, and their company tells which.
+    between families, and the siblings show which is which.
     """
     role = _role_of_template(tensor.template)
     company = siblings.get(tensor.parent, frozenset())

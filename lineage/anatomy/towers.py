@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from lineage.anatomy.names import Named, Path, is_number, stack_index
 from lineage.anatomy.roles import is_expert, is_projector
 
-_MAX_TOWERS = 64  # no model has more; a made-up file may, to cost time
+_MAX_TOWERS = 64  # no model has more; a hostile file may, to cost time
 _MATRICES = frozenset({"weight", "kernel", "parameter"})
 _ATTENTION = frozenset({"q", "k", "v", "kv", "qkv"})
 _READS_STREAM = frozenset({"q", "k", "v", "kv", "qkv", "gate", "up", "gate-up"})
@@ -73,7 +73,7 @@ def mlp_label(tower: str, tensor: Named) -> str:
 
 
 def tower_of(tensor: Named, towers: Sequence[Tower]) -> Tower:
-    """The tower that a tensor belongs to: the one whose path it shares longest, text before sound before sight."""
+    """The tower that a tensor belongs to: the one with the longest common path, text before audio before vision."""
     modality = component_by_word(tensor.module)
     fitting = [t for t in towers if modality is None or t.component.startswith(modality)] or list(towers)
     return max(fitting, key=lambda tower: _shared(tensor.module, tower.stack))
@@ -165,7 +165,7 @@ def _width(members: Sequence[Named], roles: Mapping[str, str]) -> int:
 
 
 def stored_in_out(tensor: Named, role: str, width: int) -> bool | None:
-    """Whether a matrix has its inputs as rows, told by the side that stands on a stream of `width`; None if untold."""
+    """Whether a matrix has its inputs as rows, judged by the side that is `width` long; None if that is unclear."""
     rows, columns = tensor.shape[-2:]
     if rows == columns or width not in (rows, columns) or len(tensor.shape) > 2:
         return None

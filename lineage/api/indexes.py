@@ -1,4 +1,4 @@
-"""The indexes and the models that they hold: which are searched, which is meant, the upkeep of the user's own."""
+"""The indexes and their models: which are searched, which model is meant, the upkeep of the user's own."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def indexes(index: str | Path | None, reference: bool) -> Iterator[list[Index]]:
 
 
 def index_id(index: str | Path | None = None, *, reference: bool = True) -> str:
-    """What the indexes that are searched are called: digests over the ids of their models, the user's first.
+    """The ids of the indexes that are searched: digests over the ids of their models, the user's first.
 
-    An answer names the same in its limits, so that one can tell what it was made from. Raises NoIndex.
+    An answer gives the same in its limits, so that one can tell what it was made from. Raises NoIndex.
     """
     with indexes(index, reference) as searched:
         return "+".join(one.id for one in searched)
@@ -117,12 +117,12 @@ def _layout_called(text: str, record: ModelRecord, home: Index) -> CheckpointSke
         return home.load(record.id)
     found = next((one for one in home.layouts(record.id) if layout_id(one) == meant), None)
     if found is None:
-        raise Gone(f"{text}: this layout was replaced meanwhile")
+        raise Gone(f"{text}: this layout has since been replaced")
     return found
 
 
 def remove(model: str, index: str | Path | None = None) -> ModelRecord:
-    """Take a model out of the user's index; by id, unique prefix, name or alias. Raises Unknown, NoIndex, Locked."""
+    """Remove a model from the user's index, by id, unique prefix, name or alias. Raises Unknown, NoIndex, Locked."""
     with store.SqliteIndex.open(folder_of(index)) as home:
         record = home.find(model)
         home.remove(record.id)
@@ -136,7 +136,7 @@ def doctor(index: str | Path | None = None) -> tuple[int, list[Finding]]:
 
 
 def rebuild(index: str | Path | None = None) -> Rebuilt:
-    """Make the tables and the cache of the user's index again from its sketch files. Raises NoIndex, Locked."""
+    """Rebuild the tables and the cache of the user's index from its sketch files. Raises NoIndex, Locked."""
     from lineage import __version__
 
     return store.rebuild(folder_of(index), __version__)

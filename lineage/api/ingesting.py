@@ -30,8 +30,8 @@ class Ingested:
     """The result for one path: `error` and `exit_code` say why it failed; `id` is None where nothing was sketched.
 
     `copy_of` is the name of a model of the index that holds the same values in another layout. `weights_seen` is False
-    for a sketch that was handed over; `contradicted` names one that had the id of these weights and cannot be of them,
-    so that they took its place.
+    for a sketch that was handed over; `contradicted` names one that had the id of these weights but contradicts
+    them, so that they replaced it.
     """
 
     event: Literal["ingested", "unchanged", "failed"]
@@ -65,10 +65,9 @@ def ingest(
     """Add checkpoints and sketches to an index, `workers` at a time, and yield each as it is done.
 
     A folder of models stands for all of them. A path that fails does not stop the others; an index that cannot be
-    written stops all (Locked, StoreError). `name` is what to call the model of one path, if not as its card or file
-    does.
-    Each model is added whole or not at all; repeating an ingest changes nothing, and the index is made
-    when there is a first model to put into it.
+    written stops all (Locked, StoreError). `name` names the model of a single path, in place of its card or file.
+    Each model is added whole or not at all; repeating an ingest changes nothing, and the index is created
+    with its first model.
     """
     from lineage import __version__
 

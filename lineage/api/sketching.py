@@ -82,7 +82,7 @@ def timed_sketch(
 
 
 def _vocabulary(source: str | Path, meter: Meter) -> tuple[Vocabulary | None, tuple[str, Exclusion] | None]:
-    """The tokenizer that a folder or a GGUF file holds, if any; one that cannot be read is named with the reason."""
+    """The tokenizer of a folder or a GGUF file, if any; one that cannot be read is named with the reason."""
     from lineage.checkpoints.tokenizers import tokenizer_at
 
     try:

@@ -1,4 +1,4 @@
-"""What lies beside the weights of a model, held against what is known of public models and of an index."""
+"""What lies beside the weights of a model, compared with what is known of public models and of an index."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def witnessed(answer: Whois, searched: Iterable[Index], reference: bool) -> Whois:
     """An answer with its witnesses: the nearest tokenizer, and the nearest published configurations.
 
-    None where the model has no such thing, or none is known. Raises Malformed for a damaged reference.
+    None for each that the model lacks, or for which none is known. Raises Malformed for a damaged reference.
     """
     asked = answer.sketch
     tokenizer = None if asked.tokenizer is None else nearest(asked.tokenizer, searched, reference, asked.id)
@@ -30,9 +30,9 @@ def witnessed(answer: Whois, searched: Iterable[Index], reference: bool) -> Whoi
 def nearest(
     tokenizer: TokenizerSketch, searched: Iterable[Index], reference: bool, model: str | None = None
 ) -> TokenizerComparison | None:
-    """Of the tokenizers that ship, and of those of the user's models that may be related, which alone are opened.
+    """The nearest of the tokenizers that ship and of those of the user's models that may be related.
 
-    That of `model` itself is none of them.
+    Sketches of other models are not opened; the tokenizer of `model` itself is left out.
     """
     from lineage.match.tokenizers import nearest_tokenizer
 
@@ -53,7 +53,7 @@ def _configuration(asked: CheckpointSketch) -> ConfigurationFound | None:
 
 
 def _is_owned(index: Index) -> TypeGuard[SqliteIndex]:
-    """Whether it is an index of the user; asked like this since its class takes sqlite with it."""
+    """Whether it is an index of the user; tested this way since importing its class would load sqlite."""
     return hasattr(index, "sketch_file")
 
 

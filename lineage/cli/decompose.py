@@ -37,9 +37,9 @@ def command(
     \b
       lineage decompose ./soup              a folder, a file or a .sketch
       lineage decompose soup --json         a model of the index
-      lineage decompose soup -o merge.yaml  the recipe, to make it again with MergeKit
+      lineage decompose soup -o merge.yaml  the recipe, to repeat the merge with MergeKit
 
-    All models of your index and of the reference are candidates; no parent has to be named. The exit code is 0 where
+    All models of your index and of the reference are candidates; parents need not be named. The exit code is 0 where
     no merge is found, but 1 where -o asks for its recipe: then no file is written.
     """
     from lineage import api, report

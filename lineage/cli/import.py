@@ -21,7 +21,7 @@ def command(*, address: str, index: Path | None, as_json: bool) -> None:
     \b
       lineage import ./published           or an address, as `lineage pull` takes it
 
-    What is there already stays as it is. With --json, one object a line, as `lineage ingest` prints them.
+    Models that are already there stay as they are. With --json, one object a line, as `lineage ingest` prints them.
     """
     from dataclasses import asdict
 

@@ -52,10 +52,10 @@ def command(
       lineage ingest hf:org/name@main            read by ranges, not downloaded; so is https://host/file
       lineage ingest --catalogue --family bert   public base models, from the hub
 
-    A file that fails does not stop the others; the exit code shows that one failed (12 if all of those were
-    unsupported or damaged). Models of the index stay unchanged, so an interrupted ingest can be repeated; the same
-    values under other names, transposed or in another format are kept as another layout of their model.
-    A hub's own address is taken from HF_ENDPOINT, a token for it from HF_TOKEN. With --json, one object a line.
+    A file that fails does not stop the others; the exit code shows that one failed (12 if all that failed were
+    unsupported or damaged). Models already in the index stay unchanged, so an interrupted ingest can be repeated; the
+    same values under other names, transposed or in another format are kept as another layout of their model.
+    HF_ENDPOINT sets the address of the hub, HF_TOKEN a token for it. With --json, one object a line.
     """
     from lineage import api
 
@@ -64,7 +64,7 @@ def command(
     if family is not None and not catalogue:
         raise click.UsageError("--family goes with --catalogue")
     if name is not None and (len(paths) != 1 or not name.strip() or not name.isprintable()):
-        raise click.UsageError("--name is what to call the model of one PATH")
+        raise click.UsageError("--name names the model of one PATH")
     failures: set[int] = set()
     with progress() as watch:
         if catalogue:
@@ -83,7 +83,7 @@ def command(
 
 
 def tell(done: Ingested) -> None:
-    """Say in a line what became of one model."""
+    """Report in a line what happened to one model."""
     from lineage.report.figures import count, plain
 
     if done.error is not None:

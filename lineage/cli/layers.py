@@ -12,7 +12,7 @@ from lineage.cli.output import print_json
 
 
 @click.command("layers")
-@click.option("--remove", metavar="NAME", help="Take this layer away.")
+@click.option("--remove", metavar="NAME", help="Remove this layer.")
 @options.index
 @options.as_json
 def command(*, remove: str | None, index: Path | None, as_json: bool) -> None:

@@ -31,12 +31,12 @@ depth = click.option(
     " full, or sampled for what is read from a server.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output, nothing else.")
-gate = click.option("--gate", is_flag=True, help="Give the outcome as the exit code, for a pipeline.")
+gate = click.option("--gate", is_flag=True, help="Report the outcome as the exit code, for a pipeline.")
 gate_at = click.option(
     "--gate",
     metavar="WORD[,...]",
     callback=words_of,
-    help="Relations or verdicts to stop at, such as derived,partly-derived,identical: the exit code is 20 if one is"
+    help="Relations or verdicts to fail on, such as derived,partly-derived,identical: the exit code is 20 if one is"
     " found, 30 if that stays open.",
 )
 sarif = click.option(

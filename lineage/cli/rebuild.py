@@ -16,7 +16,7 @@ from lineage.cli.output import print_json
 @options.index
 @options.as_json
 def command(*, index: Path | None, as_json: bool) -> None:
-    """Make the tables of your index again from its sketches.
+    """Rebuild the tables of your index from its sketches.
 
     \b
       lineage rebuild

@@ -15,7 +15,7 @@ from lineage.cli.output import print_json
 @options.index
 @options.as_json
 def command(*, model: str, index: Path | None, as_json: bool) -> None:
-    """Take MODEL out of your index.
+    """Remove MODEL from your index.
 
     \b
       lineage remove 3f9a

@@ -42,7 +42,7 @@ def command(
     depth: Depth | None,
     as_json: bool,
 ) -> int:
-    """Hold what CARD claims about MODEL against its weights.
+    """Check what CARD claims about MODEL against its weights.
 
     \b
       lineage verify ./nova --claims ./nova/README.md

@@ -1,4 +1,4 @@
-"""What a model is called: a digest over those of its tensors."""
+"""The id of a model: a digest over those of its tensors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The doors between the rooms: frozen values, named after the field's terms, without behaviour of their own."""
+"""The values that pass between the packages: frozen, named after the field's terms, without behaviour of their own."""
 
 from typing import TYPE_CHECKING
 

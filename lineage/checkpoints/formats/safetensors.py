@@ -35,7 +35,7 @@ class SafetensorsReader:
     """One safetensors file: 8 bytes of little-endian header length, a JSON header, then the values."""
 
     def recognises(self, head: bytes) -> bool:
-        """The header is a JSON object that begins right after its length; eight letters are no length."""
+        """The header is a JSON object that begins right after its length; eight letters are not a length."""
         return head[PREFIX : PREFIX + 1] == b"{" and _LETTERS.match(head) is None
 
     def read(self, file: PositionedFile) -> Contents:
@@ -95,11 +95,12 @@ class _Entry:
 
 def _header_length(file: PositionedFile) -> int:
     if file.size < PREFIX:
-        raise Truncated(file.path, f"{file.size} bytes are no safetensors file: download it again")
+        raise Truncated(file.path, f"{file.size} bytes are too few for a safetensors file: download it again")
     length = int.from_bytes(read(file, 0, PREFIX), "little")
     if length > MAX_HEADER:
         raise Malformed(
-            file.path, f"its header claims {length:,} bytes, more than {MAX_HEADER:,}: damaged, or made to fill memory"
+            file.path,
+            f"its header claims {length:,} bytes, more than {MAX_HEADER:,}: damaged, or crafted to fill memory",
         )
     if PREFIX + length > file.size:
         raise Truncated(
@@ -115,9 +116,9 @@ def _checked_metadata(file: PositionedFile, metadata: Any) -> dict[str, str]:
 
 
 def _sizes(file: PositionedFile, name: str, sizes: Any) -> tuple[int, ...]:
-    """Check a JSON list of non-negative 64-bit integers; True is no integer here."""
+    """Check a JSON list of non-negative 64-bit integers; True is not an integer here."""
     if not isinstance(sizes, list) or not all(type(size) is int and 0 <= size < 1 << 63 for size in sizes):
-        raise Malformed(file.path, f"tensor {quoted(name)} has a shape or offsets that are no sizes")
+        raise Malformed(file.path, f"tensor {quoted(name)} has a shape or offsets that are not sizes")
     return tuple(sizes)
 
 
@@ -135,4 +136,4 @@ def _check_cover(file: PositionedFile, entries: list[_Entry], have: int) -> None
             file.path, f"header promises {end:,} bytes of tensors, the file has {have:,}: download it again"
         )
     if end < have:
-        raise Malformed(file.path, f"{have - end:,} bytes behind the last tensor belong to none")
+        raise Malformed(file.path, f"{have - end:,} unexpected bytes after the last tensor")

@@ -1,4 +1,4 @@
-"""Every quantised weight of a checkpoint, told by the names and types of its parts, as one tensor of numbers."""
+"""Every quantised weight of a checkpoint, recognised by the names and types of its parts, as one tensor of numbers."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ SCHEMES: tuple[Callable[[str, Stored], Decoded | None], ...] = (
 
 
 def dequantized(path: Path, contents: Contents, config: Mapping[str, Any]) -> Contents:
-    """Put a view of the weight in the place of its codes, and drop its other parts.
+    """Replace the codes by a view of the weight, and drop its other parts.
 
-    What is packed in a way that is known but not read is left out and counted; what nothing recognises stays as it is.
+    What is packed in a way that is known but not read is left out and counted; what is not recognised stays as it is.
     Raises Malformed where parts are missing or do not fit each other.
     """
     stored = Stored(path, {view.name: view for view in contents.tensors}, _settings(config))
