@@ -11,7 +11,7 @@ from lineage.anatomy.axes import NOTHING, Axes, fixed_axis, is_doubled, tower_ax
 from lineage.anatomy.compounds import SubModel, sub_models
 from lineage.anatomy.families import architecture_of
 from lineage.anatomy.fixed import fixed_table
-from lineage.anatomy.names import Named, Path, stack_index, take_apart
+from lineage.anatomy.names import Named, Path, take_apart
 from lineage.anatomy.networks import Network, layer_number, survey
 from lineage.anatomy.parallel_networks import twins
 from lineage.anatomy.projectors import is_bridge, joined
@@ -139,7 +139,7 @@ def _odd_part(tensor: Named, tower: Tower, towers: Sequence[Tower], network: Net
 
 def _layer(tensor: Named, tower: Tower) -> int | None:
     at = len(tower.stack)
-    return int(tensor.module[at]) if stack_index(tensor.module) == at and tensor.module[:at] == tower.stack else None
+    return int(tensor.module[at]) if tensor.stack_at == at and tensor.module[:at] == tower.stack else None
 
 
 def _component(tensor: Named, role: str, tower: Tower, layer: int | None) -> str:

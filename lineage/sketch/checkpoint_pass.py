@@ -14,7 +14,7 @@ from lineage.sketch.family import FAMILY
 from lineage.sketch.identity import content_id
 from lineage.sketch.neurons import neurons_of
 from lineage.sketch.sane import EXTREME
-from lineage.sketch.tensor_pass import DamagedTensor, Mask, bands_read, sketch_tensor
+from lineage.sketch.tensor_pass import DamagedTensor, Mask, alike, bands_read, sketch_tensors
 from lineage.types import Checkpoint, CheckpointSketch, Depth, TensorSketch, TensorView, Vocabulary
 from lineage.types.facts.exclusions import Exclusion, NotAWeight
 
@@ -43,30 +43,36 @@ def sketch_checkpoint(
     if not views:
         raise NoWeights(checkpoint.path, "holds no tensors")
     anatomy = describe([(v.name, v.shape) for v in views], checkpoint.config)
-    jobs = sorted(range(len(views)), key=lambda i: -_nbytes(views[i].shape, views[i].dtype.itemsize))
+    jobs = sorted(alike(views), key=lambda job: -sum(_nbytes(views[i]) for i in job))
     ahead = checkpoint.ahead
     if ahead is not None:
-        jobs.sort()  # neighbours are fetched together
-        ahead.expect((views[i], start, stop) for i in jobs for start, stop in bands_read(views[i], depth))
+        jobs = [[i] for i in range(len(views))]  # neighbours are fetched together
+        ahead.expect((view, start, stop) for view in views for start, stop in bands_read(view, depth))
         threads = ahead.connections
-    total = sum(_nbytes(v.shape, v.dtype.itemsize) for v in views)
+    total = sum(map(_nbytes, views))
     done = 0
     finished: dict[int, TensorSketch] = {}
     left_out: dict[int, Exclusion] = {}
     damaged: dict[int, DamagedTensor] = {}
     # The pool is the parallelism: BLAS threads beneath it would only fight over the same cores.
     with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(max_workers=threads) as pool:
-        running = {pool.submit(sketch_tensor, views[i], anatomy.parts[i], depth, checkpoint.path): i for i in jobs}
+        running = {
+            pool.submit(
+                sketch_tensors, [views[i] for i in job], [anatomy.parts[i] for i in job], depth, checkpoint.path
+            ): job
+            for job in jobs
+        }
         try:
             for future in as_completed(running):
-                i = running[future]
-                try:
-                    finished[i] = future.result()
-                except Mask:
-                    left_out[i] = MASK
-                except DamagedTensor as error:
-                    left_out[i], damaged[i] = error.reason, error
-                done += _nbytes(views[i].shape, views[i].dtype.itemsize)
+                job = running.pop(future)
+                for i, made in zip(job, future.result(), strict=True):
+                    if isinstance(made, Mask):
+                        left_out[i] = MASK
+                    elif isinstance(made, DamagedTensor):
+                        left_out[i], damaged[i] = made.reason, made
+                    else:
+                        finished[i] = made
+                done += sum(_nbytes(views[i]) for i in job)
                 if watch is not None:
                     watch(done, total)
         except BaseException:
@@ -115,5 +121,5 @@ def _size(view: TensorView) -> int:
     return math.prod(view.shape)
 
 
-def _nbytes(shape: tuple[int, ...], itemsize: int) -> int:
-    return math.prod(shape) * itemsize
+def _nbytes(view: TensorView) -> int:
+    return math.prod(view.shape) * view.dtype.itemsize

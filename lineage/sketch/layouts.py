@@ -50,6 +50,7 @@ def names_of(sketch: CheckpointSketch) -> Names:
     return frozenset((t.name, t.shape) for t in sketch.tensors)
 
 
+@remembered
 def content_key(sketch: CheckpointSketch) -> str | None:
     """32 hexadecimal digits that are equal for models of the same sampled values, whatever their names and orientation.
 
