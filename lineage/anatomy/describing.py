@@ -180,5 +180,7 @@ def _settled(tensors: Sequence[Named], parts: Mapping[str, Part]) -> dict[str, P
 
 
 def _with_fixed(part: Part, labels: set[str]) -> Part:
+    if labels.isdisjoint(axis.label for axis in part.axes):
+        return part
     first, second = (fixed_axis(axis.label) if axis.label in labels else axis for axis in part.axes)
     return replace(part, axes=(first, second))

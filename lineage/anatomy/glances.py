@@ -28,7 +28,7 @@ def may_be_formulas(stack: FloatArray) -> Flags:
     if not shape:
         return np.zeros(len(stack), bool)
     flat = stack.reshape(len(stack), -1)
-    is_constant = (flat == flat[:, :1]).all(axis=1)
+    is_constant = np.asarray((flat == flat[:, :1]).all(axis=1))
     peak = np.abs(flat).max(axis=1)
     with np.errstate(all="ignore"):
         found = _vectors(flat, peak) if len(shape) == 1 else _matrices(stack.reshape(len(stack), shape[0], -1), peak)
@@ -45,9 +45,9 @@ def _may_be_masks(m: FloatArray) -> Flags:
 
 def _vectors(v: FloatArray, peak: FloatArray) -> Flags:
     length = v.shape[1]
-    found = v[:, 0] == np.rint(v[:, 0])
+    found = np.asarray(v[:, 0] == np.rint(v[:, 0]))
     if length < _MIN_SIDE:
-        return np.asarray(found)
+        return found
     first, last, middle = v[:, 0], v[:, -1], v[:, length // 2]
     share = length // 2 / (length - 1)
     ends = np.maximum(np.abs(first), np.abs(last))
@@ -62,7 +62,7 @@ def _vectors(v: FloatArray, peak: FloatArray) -> Flags:
 
 def _matrices(m: FloatArray, peak: FloatArray) -> Flags:
     turned = m.transpose(0, 2, 1)
-    found = m[:, 0, 0] == np.rint(m[:, 0, 0])  # counts, zeros and ones
+    found = np.asarray(m[:, 0, 0] == np.rint(m[:, 0, 0]))  # counts, zeros and ones
     found |= _may_lie_on_circles(m)
     for one in (m, turned):
         found |= np.count_nonzero(one[:, 0], axis=1) == 1
@@ -86,7 +86,8 @@ def _may_lie_on_circles(m: FloatArray) -> Flags:
     width = m.shape[2]
     if width % 4 or width < _MIN_SIDE or m.shape[1] < _MIN_SIDE:
         return np.zeros(len(m), bool)
-    row = np.where(m[:, 0].any(axis=1)[:, None], m[:, 0], m[:, 1]).astype(np.float64)
+    is_first = np.asarray(m[:, 0].any(axis=1))
+    row = np.where(is_first[:, None], m[:, 0], m[:, 1]).astype(np.float64)
     half, quarter = width // 2, width // 4
     pairings = ((0, 1, 2, 3), (0, half, 1, half + 1), (0, quarter, 1, quarter + 1))
     close = [_are_close(np.hypot(row[:, a], row[:, b]), np.hypot(row[:, c], row[:, d])) for a, b, c, d in pairings]
@@ -100,7 +101,7 @@ def _may_have_one_window(m: FloatArray, peak: FloatArray) -> Flags:
     half = m.shape[1] // 2
     most = 4.1 * _ROUNDING * (1.0 + _ROUNDING) * 2.0 * peak.astype(np.float64) ** 2
     rows = m[:, [0, 1, 2, 3, half, half + 1], : _MIN_SIDE // 2].astype(np.float64)
-    found = np.zeros(len(m), bool)
+    found: Flags = np.zeros(len(m), bool)
     for a, b, c, d in ((0, 4, 1, 5), (0, 1, 2, 3)):
         first, second = np.hypot(rows[:, a], rows[:, b]), np.hypot(rows[:, c], rows[:, d])
         minors = np.abs(first[:, :1] * second[:, 1:] - second[:, :1] * first[:, 1:])

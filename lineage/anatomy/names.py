@@ -93,7 +93,7 @@ def stack_index(module: Path) -> int | None:
 def _stack_index(template: str) -> int | None:
     """The same of a template, where nothing but numbers is `#`."""
     tokens = template.split(".")
-    return _first_stack(tokens, [i for i, token in enumerate(tokens) if i and token == "#"])
+    return _first_stack(tokens, [i for i, one in enumerate(tokens) if i and one == "#"])
 
 
 def _first_stack(tokens: Sequence[str], numbers: Sequence[int]) -> int | None:
@@ -116,7 +116,7 @@ def _tokens(name: str) -> Path:
     for token in name.replace("/", ".").split("."):
         numbered = _NUMBERED.match(token)
         tokens.extend(numbered.groups() if numbered else (token,))
-    return tuple(token for token in tokens if token)
+    return tuple(sys.intern(token) for token in tokens if token)  # a million of them in a large mixture, few different
 
 
 def _without_wrappers(path: Path) -> Path:

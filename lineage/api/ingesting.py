@@ -151,7 +151,7 @@ def _make(path: str, depth: Depth | None, name: str | None, threads: int, watch:
     """Sketch one path in a worker thread; an error there fails that path only."""
     started, place = time.perf_counter(), shown(path)
     try:
-        made, _, _ = timed_sketch(path, depth, watch, threads)
+        made, _, _ = timed_sketch(path, depth, watch, threads, on_disk=True)
     except LineageError as error:
         return Ingested("failed", place, error=str(error), exit_code=error.exit_code)
     except OSError as error:

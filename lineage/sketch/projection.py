@@ -29,8 +29,9 @@ def project_units(
     """Unit vectors of both axes of a sampled block, float64 (sampled rows, 32) and (sampled channels, 32).
 
     `block` is (sampled rows, sampled channels * sampled kernel positions) of a tensor of `shape` (at least
-    two axes), or a stack of such blocks; what is returned then is stacked alike. A unit is projected onto signs that depend on the position along the other axis only, so a
-    transposed matrix gives the same two arrays the other way round, and a longer axis extends them.
+    two axes), or a stack of such blocks, whose units are stacked alike. A unit is projected onto signs that
+    depend on the position along the other axis only, so a transposed matrix gives the same two arrays the
+    other way round, and a longer axis extends them.
     """
     channels, kernel = _rest(shape)
     rows, cols, places = sampled(shape[0]), sampled(channels), sampled(kernel)

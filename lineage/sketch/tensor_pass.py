@@ -168,10 +168,11 @@ def _excluding(
     found = []
     for view, part, values, is_looked_at, stat in zip(views, parts, flat, may_be.tolist(), stats, strict=True):
         if part.excluded is None:
-            reason = fixed_table(view.name, shape, values if is_looked_at else None)
-            reason = reason or (EXTREME if is_extreme(stat) else None)
-            part = part if reason is None else replace(part, excluded=reason)
-        found.append(part)
+            table = fixed_table(view.name, shape, values if is_looked_at else None)
+            reason = table or (EXTREME if is_extreme(stat) else None)
+            found.append(part if reason is None else replace(part, excluded=reason))
+        else:
+            found.append(part)
     return found
 
 

@@ -58,7 +58,7 @@ def tensor_rows(sketch: CheckpointSketch) -> Iterator[dict[str, Any]]:
             "component": storable(tensor.part.component), "digest": storable(tensor.digest),
             "band_digest": storable(tensor.band_digest),
         }
-        for place, tensor in enumerate(sketch.tensors)
+        for place, tensor in enumerate(sketch.outlines)
     )  # fmt: skip
 
 
