@@ -61,13 +61,17 @@ def _one(names_shapes: Sequence[tuple[str, tuple[int, ...]]], config: Mapping[st
     model_type = model_type if isinstance(model_type, str) else ""
     reasons = {t.name: fixed_table(t.name, t.shape, None) for t in tensors}
     weights = [t for t in tensors if reasons[t.name] is None]
-    siblings = _siblings(weights)
-    roles = {t.name: role_of(t, siblings) for t in weights}
+    roles = _roles(weights)
     towers = find_towers(weights, roles, model_type)
     parts = _in_towers(weights, roles, towers) if towers else _in_network(weights)
     fixed = {t.name: _fixed_part(t, reason) for t in tensors if (reason := reasons[t.name]) is not None}
     parts = _settled(weights, parts) | fixed
     return Anatomy(model_type or architecture_of(tensors), tuple(parts[t.name] for t in tensors))
+
+
+def _roles(tensors: Sequence[Named]) -> dict[str, str]:
+    siblings = _siblings(tensors)
+    return {t.name: role_of(t, siblings) for t in tensors}
 
 
 def _siblings(tensors: Sequence[Named]) -> dict[Path, frozenset[str]]:

@@ -82,30 +82,35 @@ def _are_close(a: FloatArray, b: FloatArray) -> Flags:
 
 
 def _may_lie_on_circles(m: FloatArray) -> Flags:
-    """Whether the first two pairs of a row, in any pairing, are about equally far from zero."""
+    """Whether the first three pairs of a row, in any pairing, are about equally far from zero."""
     width = m.shape[2]
     if width % 4 or width < _MIN_SIDE or m.shape[1] < _MIN_SIDE:
         return np.zeros(len(m), bool)
     is_first = np.asarray(m[:, 0].any(axis=1))
     row = np.where(is_first[:, None], m[:, 0], m[:, 1]).astype(np.float64)
     half, quarter = width // 2, width // 4
-    pairings = ((0, 1, 2, 3), (0, half, 1, half + 1), (0, quarter, 1, quarter + 1))
-    close = [_are_close(np.hypot(row[:, a], row[:, b]), np.hypot(row[:, c], row[:, d])) for a, b, c, d in pairings]
-    return np.asarray(np.logical_or.reduce(close))
+    found: Flags = np.zeros(len(m), bool)
+    for sines, cosines in (
+        ((0, 2, 4), (1, 3, 5)),
+        ((0, 1, 2), (half, half + 1, half + 2)),
+        ((0, 1, half), (quarter, quarter + 1, half + quarter)),
+    ):
+        radius = np.hypot(row[:, sines], row[:, cosines])
+        found |= _are_close(radius[:, :1], radius).all(axis=1)
+    return found
 
 
 def _may_have_one_window(m: FloatArray, peak: FloatArray) -> Flags:
-    """Whether two rows of moduli, in either order of rows, can be those of a matrix near one of rank one."""
+    """Whether three rows of moduli, in either order of rows, can be those of a matrix near one of rank one."""
     if m.shape[1] % 2 or m.shape[1] < _MIN_SIDE or m.shape[2] < _MIN_SIDE:
         return np.zeros(len(m), bool)
     half = m.shape[1] // 2
-    most = 4.1 * _ROUNDING * (1.0 + _ROUNDING) * 2.0 * peak.astype(np.float64) ** 2
-    rows = m[:, [0, 1, 2, 3, half, half + 1], : _MIN_SIDE // 2].astype(np.float64)
+    most = (4.1 * _ROUNDING * (1.0 + _ROUNDING) * 2.0 * peak.astype(np.float64) ** 2)[:, None, None]
     found: Flags = np.zeros(len(m), bool)
-    for a, b, c, d in ((0, 4, 1, 5), (0, 1, 2, 3)):
-        first, second = np.hypot(rows[:, a], rows[:, b]), np.hypot(rows[:, c], rows[:, d])
-        minors = np.abs(first[:, :1] * second[:, 1:] - second[:, :1] * first[:, 1:])
-        found |= (minors <= most[:, None]).all(axis=1)
+    for cosines, sines in (((0, 1, 2), (half, half + 1, half + 2)), ((0, 2, 4), (1, 3, 5))):
+        moduli = np.hypot(*(m[:, rows, :_MIN_SIDE].astype(np.float64) for rows in (cosines, sines)))
+        minors = np.abs(moduli[:, :1, :1] * moduli[:, 1:, 1:] - moduli[:, 1:, :1] * moduli[:, :1, 1:])
+        found |= (minors <= most).all(axis=(1, 2))
     return found
 
 
@@ -113,8 +118,8 @@ def _may_be_cosines(m: FloatArray) -> Flags:
     """The first row of a cosine basis is a constant."""
     if min(m.shape[1:]) < _MIN_SIDE:
         return np.zeros(len(m), bool)
-    first = m[:, 0, 0].astype(np.float64)
-    return np.asarray(_are_close(first, m[:, 0, 1]) & _are_close(first, m[:, 0, 2]))
+    first = m[:, 0, :_MIN_SIDE].astype(np.float64)
+    return np.asarray(_are_close(first[:, :1], first).all(axis=1))
 
 
 def _may_be_waves(rows: FloatArray) -> Flags:

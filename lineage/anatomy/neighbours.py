@@ -23,8 +23,9 @@ class Neighbours:
         for module, layer in layers.items():
             if is_number(layer.tensor.last):
                 self._places[layer.tensor.parent].append((int(layer.tensor.last), layer.tensor.last))
-            for length in (layer.makes, layer.reads):
-                self._alike[(layer.tensor.parent, _number_at_end(layer.tensor), length)].add(module)
+            if number := _number_at_end(layer.tensor):
+                for length in (layer.makes, layer.reads):
+                    self._alike[(layer.tensor.parent, number, length)].add(module)
         for places in self._places.values():
             places.sort()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import weakref
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 from tempfile import TemporaryFile
 from threading import Lock
@@ -111,7 +111,7 @@ class TensorsOnDisk(StoredTensors):
             return [self[i] for i in range(len(self))[place]]
         at = range(len(self))[place]
         number = bisect_right(self._lots, at, key=lambda lot: lot.first) - 1
-        return self._tensors(number)[at - self._lots[number].first]
+        return _detached(self._tensors(number)[at - self._lots[number].first])
 
     def _tensors(self, number: int) -> list[TensorSketch]:
         with self._reading:
@@ -130,6 +130,19 @@ class TensorsOnDisk(StoredTensors):
         if self._file.readinto(block.reshape(-1).view(np.uint8).data) != block.nbytes:
             raise OSError("a temporary file is cut")
         return block
+
+
+def _detached(tensor: TensorSketch) -> TensorSketch:
+    """The same without a hold on the arrays of its lot."""
+    first, second = (None if u is None else Units(u.index, u.codes.copy(), u.scale.copy()) for u in tensor.units)
+    return replace(
+        tensor,
+        values=tensor.values.copy(),
+        projection=None if tensor.projection is None else tensor.projection.copy(),
+        units=(first, second),
+        minhash=None if tensor.minhash is None else tensor.minhash.copy(),
+        moments=None if tensor.moments is None else tensor.moments.copy(),
+    )
 
 
 class Blocks:

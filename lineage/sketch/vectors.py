@@ -13,7 +13,7 @@ from lineage.sketch.family import ANCHORS, MIN_UNITS, SEED_MINHASH, SEED_PROJECT
 from lineage.sketch.remembered import remembered
 from lineage.sketch.signs import sign_bits, signs
 from lineage.sketch.stacks import by_kind
-from lineage.types import CheckpointSketch, Neurons, Outlined, TensorSketch, Units
+from lineage.types import CheckpointSketch, Neurons, Outlined, StoredTensors, TensorSketch, Units
 from lineage.types.neurons import AnchorKey
 
 _SIDE = 16
@@ -74,6 +74,8 @@ def _is_large(tensor: Outlined) -> bool:
 def searchable(sketch: CheckpointSketch) -> tuple[int, ...]:
     """The places of a model's tensors that are worth finding."""
     large = (i for i, tensor in enumerate(sketch.outlines) if _is_large(tensor))
+    if isinstance(sketch.tensors, StoredTensors):
+        return tuple(large)  # just measured, and not looked at before they are needed
     return tuple(i for i in large if is_searchable(sketch.tensors[i]))
 
 
