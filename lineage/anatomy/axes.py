@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from lineage.anatomy.names import Named
 from lineage.anatomy.roles import is_cross_attention, is_expert
@@ -45,12 +46,18 @@ def tower_axes(tensor: Named, role: str, tower: Tower, towers: Sequence[Tower]) 
 
 def stream_axis(tower: Tower, length: int) -> Axis:
     """The residual channels of a tower, or an axis that is not understood if its length differs."""
-    return Axis(tower.stream, exchangeable=True) if length == tower.width else fixed_axis("unknown")
+    return _free_axis(tower.stream) if length == tower.width else fixed_axis("unknown")
 
 
+@lru_cache(maxsize=1024)
 def fixed_axis(label: str) -> Axis:
     """An axis that no relabelling may touch."""
     return Axis(label, exchangeable=False)
+
+
+@lru_cache(maxsize=1024)
+def _free_axis(label: str) -> Axis:
+    return Axis(label, exchangeable=True)
 
 
 def is_doubled(tensor: Named, tower: Tower) -> bool:
@@ -86,7 +93,7 @@ def _reads_stream_directly(tensor: Named) -> bool:
 
 def _mlp_axis(tensor: Named, tower: Tower, length: int) -> Axis:
     label = mlp_label(tower.component, tensor)
-    return Axis(label, exchangeable=True) if tower.hidden.get(label) == length else fixed_axis("unknown")
+    return _free_axis(label) if tower.hidden.get(label) == length else fixed_axis("unknown")
 
 
 def _stacked_axis(tensor: Named, role: str, tower: Tower) -> Axis:

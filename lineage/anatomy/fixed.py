@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,12 @@ def _reason_by_name(name: str, shape: tuple[int, ...]) -> FixedTable | None:
     # GPT-2 keeps its causal mask as `attn.bias`: a bias that is square and not a vector.
     if len(shape) >= 3 and shape[-1] == shape[-2] and _MASK_NAME.search(name):
         return FixedTable("causal-mask")
-    if _ANY.search(name) is None:
+    # No pattern goes beyond the last two words of a name, and these are the same in many tensors.
+    return _reason_by_end(".".join(name.rsplit(".", 2)[-2:]))
+
+
+@lru_cache(maxsize=4096)
+def _reason_by_end(end: str) -> FixedTable | None:
+    if _ANY.search(end) is None:
         return None
-    return next(reason for pattern, reason in _COMPILED if pattern.search(name))
+    return next(reason for pattern, reason in _COMPILED if pattern.search(end))

@@ -150,7 +150,7 @@ def _make(path: str, depth: Depth | None, name: str | None, threads: int, watch:
     """Sketch one path in a worker thread; an error there fails that path only."""
     started, place = time.perf_counter(), shown(path)
     try:
-        made, _, _ = timed_sketch(path, depth, watch, threads)
+        made, _, _ = timed_sketch(path, depth, watch, threads, on_disk=True)
     except LineageError as error:
         return Ingested("failed", place, error=str(error), exit_code=error.exit_code)
     except OSError as error:
@@ -170,20 +170,21 @@ def _taken(home: SqliteIndex, made: _Made, version: str) -> Ingested:
 
 def _added(home: SqliteIndex, made: _Made, version: str) -> Ingested:
     source = made.sketch.path if is_remote(made.path) else str(Path(made.path).absolute())
-    copied = home.copied(made.sketch)
-    refuted = store.contradicted(home, made.sketch) if made.sketch.weights_seen else None
-    is_new = home.add(replace(made.sketch, path=source), version)
+    sketch = replace(made.sketch, path=source)
+    copied = home.copied(sketch)
+    refuted = store.contradicted(home, sketch) if sketch.weights_seen else None
+    is_new = home.add(sketch, version)
     return Ingested(
         "ingested" if is_new else "unchanged",
         made.path,
-        id=made.sketch.id,
-        name=made.sketch.name,
-        params=made.sketch.params,
-        tensors=len(made.sketch.tensors),
-        bytes_read=made.sketch.bytes_read,
+        id=sketch.id,
+        name=sketch.name,
+        params=sketch.params,
+        tensors=len(sketch.tensors),
+        bytes_read=sketch.bytes_read,
         seconds=round(made.seconds, 3),
         copy_of=copied if is_new and refuted is None else None,
-        weights_seen=made.sketch.weights_seen,
+        weights_seen=sketch.weights_seen,
         contradicted=None if refuted is None else refuted[0],
     )
 

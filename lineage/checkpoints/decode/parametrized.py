@@ -93,11 +93,13 @@ def _replaced(contents: Contents, find: Callable[[str, _Parts], _Found | None]) 
 
 def _groups(contents: Contents) -> Iterator[tuple[str, _Parts]]:
     """The parts of each weight that is not there itself; of one with a part in both spellings none."""
+    named = [(*_taken_apart(view.name), view) for view in contents.tensors]
+    if not any(part for _, part, _ in named):
+        return
     names = {view.name for view in contents.tensors}
     groups: dict[str, dict[str, TensorView]] = defaultdict(dict)
     twice: set[str] = set()
-    for view in contents.tensors:
-        stem, part = _taken_apart(view.name)
+    for stem, part, view in named:
         if part in groups[stem]:
             twice.add(stem)
         groups[stem][part] = view

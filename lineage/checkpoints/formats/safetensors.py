@@ -44,7 +44,8 @@ class SafetensorsReader:
         header = strict_json.parse_object(file.path, read(file, PREFIX, length), "its header")
         metadata = _checked_metadata(file, header.pop("__metadata__", {}))
         require_count(file.path, len(header))
-        entries = sorted((_Entry(file, name, fields) for name, fields in header.items()), key=lambda e: e.offsets)
+        # What was parsed goes as entries are made of it, and takes several times their memory.
+        entries = sorted((_Entry(file, name, header.pop(name)) for name in [*header]), key=lambda e: e.offsets)
         _check_cover(file, entries, file.size - PREFIX - length)
         empty = {*without_elements(file.path, {entry.name: entry.shape for entry in entries})}
         known = [entry for entry in entries if entry.stored is not None]
@@ -58,8 +59,13 @@ class SafetensorsReader:
         return Contents(format_, tensors, left_out, unread=tuple((one.unknown, one.count) for one in odd))
 
 
+_NONE = UnreadType("")  # of an entry whose type is known
+
+
 class _Entry:
     """One checked line of the header."""
+
+    __slots__ = ("count", "file", "name", "offsets", "shape", "stored", "unknown")
 
     def __init__(self, file: PositionedFile, name: str, fields: Any) -> None:
         self.file = file
@@ -68,7 +74,7 @@ class _Entry:
         if not isinstance(fields, dict) or not {"dtype", "shape", "data_offsets"} <= set(fields):
             raise Malformed(file.path, f"tensor {quoted(name)} needs dtype, shape and data_offsets")
         self.stored = SAFETENSORS.get(fields["dtype"]) if isinstance(fields["dtype"], str) else None
-        self.unknown = UnreadType(str(fields["dtype"])[:MAX_DTYPE])
+        self.unknown = _NONE if self.stored is not None else UnreadType(str(fields["dtype"])[:MAX_DTYPE])
         self.shape = _sizes(file, name, fields["shape"])
         offsets = _sizes(file, name, fields["data_offsets"])
         if len(offsets) != 2 or offsets[0] > offsets[1]:
