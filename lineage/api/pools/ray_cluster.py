@@ -93,6 +93,8 @@ def _connected(address: str) -> Any:
     except ImportError as error:
         raise MissingExtra("a cluster is reached by Ray: pip install 'weight-lineage[ray]'") from error
     _require_reachable(address)
+    # The news of nodes that end would be printed on standard output, among the answers; no setting of Ray prevents it.
+    ray._private.worker._worker_logs_enabled = False
     try:
         ray.init(address, log_to_driver=False, logging_level="error")
     except Exception as error:  # of many kinds, and of many lines
