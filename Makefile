@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 READY := .venv/ready
 
-.PHONY: demo test suite coverage lint alone docs real bench fuzz soak clean
+.PHONY: demo test suite coverage lint alone docs real bench fuzz soak ray clean
 
 demo: $(READY)  ## ask what a public fine-tune descends from
 	model=$$($(BIN)/python scripts/fetch_real.py sre-embedding-model) && $(BIN)/lineage whois "$$model"
@@ -44,6 +44,10 @@ fuzz: $(READY)  ## read damaged files of every format, a minute each
 
 soak: $(READY)  ## ingest, remove and ask for ten minutes, with kills and a disk that fills
 	$(BIN)/python scripts/soak.py --seconds 600
+
+ray: $(READY)  ## tests against a cluster of two nodes; installs Ray, about 80 MB
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[ray]'
+	$(BIN)/python -m pytest tests/contract/test_pools.py tests/cli/test_ray.py
 
 clean:
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache fuzz-failures

@@ -18,6 +18,7 @@
       SketchMismatch                 exit 1   two sketches of different families cannot be compared
       UnknownEnding                  exit 2   no format has the extension of a name
       MissingExtra                   exit 1   an optional part is not installed
+      ClusterError                   exit 1   a cluster that cannot be reached, or whose nodes cannot do the work
 
 Each message is one printable line, whatever a file wrote into it: what is wrong, where, and what to do about it.
 """
@@ -134,3 +135,7 @@ class UnknownEnding(LineageError):
 
 class MissingExtra(LineageError):
     """An optional part of the package is not installed; the message names it."""
+
+
+class ClusterError(LineageError):
+    """The cluster cannot be reached or used; what was finished on it is kept."""
