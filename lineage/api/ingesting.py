@@ -15,14 +15,14 @@ from threading import Event
 from typing import TYPE_CHECKING, Literal
 
 from lineage import store
-from lineage.api.indexes import folder_of
+from lineage.api.indexes import place_of
 from lineage.api.sketching import Watch, timed_sketch
 from lineage.checkpoints import is_remote, models_in, require_hub, shown
 from lineage.errors import CheckpointError, LineageError
 from lineage.types import CheckpointSketch, Depth
 
 if TYPE_CHECKING:
-    from lineage.store import SqliteIndex
+    from lineage.store import Home
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def ingest(
     """
     from lineage import __version__
 
-    folder = folder_of(index)
+    place = place_of(index)
     stop = Event()
     threads = max(1, (os.cpu_count() or 1) // workers)
     meant = (model for path in paths for model in ([str(path)] if name is not None else _models(str(path))))
@@ -85,7 +85,7 @@ def ingest(
             watch(path, done, total)
 
     with ExitStack() as stack:
-        home = stack.enter_context(store.SqliteIndex.open(folder)) if store.holds_index(folder) else None
+        home = stack.enter_context(store.open_home(place)) if store.holds_home(place) else None
         pool = stack.enter_context(ThreadPoolExecutor(max_workers=workers))
         stack.callback(stop.set)  # called before the pool waits for its threads
         running: set[Future[Ingested | _Made]] = set()
@@ -98,7 +98,7 @@ def ingest(
             for made in [future.result() for future in done]:
                 if isinstance(made, _Made):
                     if home is None:
-                        home = stack.enter_context(store.SqliteIndex.create(folder))
+                        home = stack.enter_context(store.create_home(place))
                     yield _taken(home, made, __version__)
                 else:
                     yield made
@@ -120,9 +120,9 @@ def fill(
     not have, Unreachable where the hub does not answer.
     """
     sources = [model.source for model in store.catalogue(family)]
-    folder = folder_of(index)
-    if store.holds_index(folder):
-        with store.SqliteIndex.open(folder) as home:
+    home_place = place_of(index)
+    if store.holds_home(home_place):
+        with store.open_home(home_place) as home:
             held = {_without_commit(place) for one in home.models() for place in (one.source, *one.aliases)}
         sources = [source for source in sources if source not in held]
     if sources:
@@ -161,7 +161,7 @@ def _make(path: str, depth: Depth | None, name: str | None, threads: int, watch:
     return _Made(place, made if name is None else replace(made, name=name), time.perf_counter() - started)
 
 
-def _taken(home: SqliteIndex, made: _Made, version: str) -> Ingested:
+def _taken(home: Home, made: _Made, version: str) -> Ingested:
     """Add one model; a sketch that contradicts what the index holds fails alone."""
     try:
         return _added(home, made, version)
@@ -169,10 +169,10 @@ def _taken(home: SqliteIndex, made: _Made, version: str) -> Ingested:
         return Ingested("failed", made.path, error=str(error), exit_code=error.exit_code)
 
 
-def _added(home: SqliteIndex, made: _Made, version: str) -> Ingested:
+def _added(home: Home, made: _Made, version: str) -> Ingested:
     source = made.sketch.path if is_remote(made.path) else str(Path(made.path).absolute())
     copied = home.copied(made.sketch)
-    refuted = store.contradicted(home, made.sketch) if made.sketch.weights_seen else None
+    refuted = home.contradicted(made.sketch) if made.sketch.weights_seen else None
     is_new = home.add(replace(made.sketch, path=source), version)
     return Ingested(
         "ingested" if is_new else "unchanged",

@@ -1,0 +1,58 @@
+"""Where an index of the user is, a folder or an address, and what opens it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lineage.errors import StoreError
+from lineage.store import files
+from lineage.store.milvus.address import MilvusAddress, is_milvus, milvus_address
+
+if TYPE_CHECKING:
+    from lineage.store.protocol import Home
+
+Place = Path | MilvusAddress
+
+
+def place_of(index: str | Path) -> Place:
+    """The place that is named so. Raises StoreError for an address that is none."""
+    return milvus_address(str(index)) if is_milvus(index) else Path(index)
+
+
+def require_folder(place: Place) -> Path:
+    """The folder, for what only an index in one has. Raises StoreError for an address."""
+    if isinstance(place, MilvusAddress):
+        raise StoreError(f"{place}: is no folder: this works on an index in a folder only")
+    return place
+
+
+def holds_home(place: Place) -> bool:
+    """Whether an index of the user is there. Raises StoreError where a server does not answer."""
+    if isinstance(place, MilvusAddress):
+        from lineage.store.milvus.index import MilvusIndex
+
+        return MilvusIndex.is_at(place)
+    return files.holds_index(place)
+
+
+def open_home(place: Place) -> Home:
+    """Open the index that is there. Raises NoIndex, StoreError, MissingExtra."""
+    if isinstance(place, MilvusAddress):
+        from lineage.store.milvus.index import MilvusIndex
+
+        return MilvusIndex.open(place)
+    from lineage.store.sqlite import SqliteIndex
+
+    return SqliteIndex.open(place)
+
+
+def create_home(place: Place) -> Home:
+    """Open the index that is there, making it if needed. Raises StoreError, MissingExtra."""
+    if isinstance(place, MilvusAddress):
+        from lineage.store.milvus.index import MilvusIndex
+
+        return MilvusIndex.create(place)
+    from lineage.store.sqlite import SqliteIndex
+
+    return SqliteIndex.create(place)
