@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from lineage.errors import StoreError
 from lineage.store import files
-from lineage.store.milvus.address import MilvusAddress, is_milvus, milvus_address
 
 if TYPE_CHECKING:
+    from lineage.store.milvus.address import MilvusAddress
     from lineage.store.protocol import Home
 
-Place = Path | MilvusAddress
+Place: TypeAlias = "Path | MilvusAddress"
 
 
 def place_of(index: str | Path) -> Place:
-    """The place that is named so. Raises StoreError for an address that is none."""
-    return milvus_address(str(index)) if is_milvus(index) else Path(index)
+    """The place that is named so; a text that begins with `milvus:` is an address. Raises StoreError for a bad one."""
+    if isinstance(index, Path) or not index.startswith("milvus:"):
+        return Path(index)
+    from lineage.store.milvus.address import milvus_address
+
+    return milvus_address(index)
 
 
 def require_folder(place: Place) -> Path:
     """The folder, for what only an index in one has. Raises StoreError for an address."""
-    if isinstance(place, MilvusAddress):
+    if not isinstance(place, Path):
         raise StoreError(f"{place}: is no folder: this works on an index in a folder only")
     return place
 
 
 def holds_home(place: Place) -> bool:
     """Whether an index of the user is there. Raises StoreError where a server does not answer."""
-    if isinstance(place, MilvusAddress):
+    if not isinstance(place, Path):
         from lineage.store.milvus.index import MilvusIndex
 
         return MilvusIndex.is_at(place)
@@ -38,7 +42,7 @@ def holds_home(place: Place) -> bool:
 
 def open_home(place: Place) -> Home:
     """Open the index that is there. Raises NoIndex, StoreError, MissingExtra."""
-    if isinstance(place, MilvusAddress):
+    if not isinstance(place, Path):
         from lineage.store.milvus.index import MilvusIndex
 
         return MilvusIndex.open(place)
@@ -49,7 +53,7 @@ def open_home(place: Place) -> Home:
 
 def create_home(place: Place) -> Home:
     """Open the index that is there, making it if needed. Raises StoreError, MissingExtra."""
-    if isinstance(place, MilvusAddress):
+    if not isinstance(place, Path):
         from lineage.store.milvus.index import MilvusIndex
 
         return MilvusIndex.create(place)

@@ -10,18 +10,10 @@ from typing import TYPE_CHECKING, Protocol, Self
 from lineage.errors import Unknown
 from lineage.sketch.adapters import kind_of
 from lineage.sketch.family import FAMILY
-from lineage.types import (
-    CheckpointSketch,
-    Codes,
-    ModelKind,
-    ModelRecord,
-    Near,
-    Neighbours,
-    SearchCue,
-    TokenizerSketch,
-)
+from lineage.types import CheckpointSketch, Codes, ModelKind, ModelRecord, Near, SearchCue
 
 if TYPE_CHECKING:
+    from lineage.types import Neighbours, TokenizerSketch
     from lineage.types.facts.handed_over import Figure
 
 

@@ -97,7 +97,7 @@ class Adding:
         if record.source:
             named = f'family != "{FAMILY}" and array_contains(names, {listed([name_key(record.source)])[1:-1]})'
             for other in self._reading.entries(named):
-                if other.record.source == record.source:
+                if other.record.source == record.source and other.record.id != record.id:
                     self.take_out(other)
 
     def _extend(self, sketch: CheckpointSketch, held: Entry) -> bool:

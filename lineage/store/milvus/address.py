@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from lineage.errors import StoreError
@@ -35,11 +34,6 @@ class MilvusAddress:
         place = f"[{self.host}]" if ":" in self.host else self.host
         secured = "&tls=true" if self.is_encrypted else ""
         return f"{SCHEME}{place}:{self.port}/{self.name}?sketches={quote(self.sketches, safe=':/@')}{secured}"
-
-
-def is_milvus(index: str | Path) -> bool:
-    """Whether an index is named by an address and not by a folder."""
-    return isinstance(index, str) and index.startswith(SCHEME)
 
 
 def milvus_address(text: str) -> MilvusAddress:

@@ -49,7 +49,7 @@ _BATCH = 500  # values in one filter
 _WRITTEN = 1000  # rows in one request
 _HITS = 1 << 15  # in one answer to a search
 _PATIENCE_S = 30.0
-_DEEPEST = 16  # hexadecimal digits by which an answer that is too long is asked for in pieces
+_DEEPEST = 64  # hexadecimal digits by which an answer that is too long is asked for in pieces
 _KEY = re.compile(r"[0-9a-f]{8,64}")
 _VALUE = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
