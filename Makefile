@@ -28,7 +28,8 @@ alone: $(READY)  ## each test file in a process of its own; SAMPLE="--sample 8" 
 
 milvus: $(READY)  ## the tests of an index on a Milvus server, which is installed and started for them
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[milvus]' 'milvus==2.3.5'
-	$(BIN)/python -m pytest tests/contract/test_index.py tests/contract/test_index_on_a_server.py tests/cli/test_milvus.py
+	LINEAGE_TEST_MILVUS=package $(BIN)/python -m pytest tests/contract/test_index.py \
+		tests/contract/test_index_on_a_server.py tests/cli/test_milvus.py
 
 docs: $(READY)  ## the documentation site, in build/site; warnings are errors
 	$(BIN)/python -m sphinx --quiet --fail-on-warning docs build/site
