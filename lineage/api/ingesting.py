@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from lineage import store
-from lineage.api.indexes import folder_of
+from lineage.api.indexes import place_of
 from lineage.api.pools.local import LocalPool
 from lineage.api.pools.pool import Pool, outcomes
 from lineage.api.pools.tasks import Failed, Sketched, Task
@@ -20,7 +20,7 @@ from lineage.errors import CheckpointError, LineageError
 from lineage.types import Depth
 
 if TYPE_CHECKING:
-    from lineage.store import SqliteIndex
+    from lineage.store import Home
 
 _WORKERS = 2
 
@@ -70,7 +70,7 @@ def ingest(
     """
     from lineage import __version__
 
-    folder = folder_of(index)
+    place = place_of(index)
     meant = (model for path in paths for model in ([str(path)] if name is not None else _models(str(path))))
     tasks: Iterable[Task] = (Task(path, depth, name) for path in dict.fromkeys(meant))
     to_do = 0
@@ -78,14 +78,14 @@ def ingest(
         tasks = list(tasks)
         to_do = len(tasks)
     with ExitStack() as stack:
-        home = stack.enter_context(store.SqliteIndex.open(folder)) if store.holds_index(folder) else None
+        home = stack.enter_context(store.open_home(place)) if store.holds_home(place) else None
         pool = stack.enter_context(_pool(ray, workers, watch))
         for done, made in enumerate(outcomes(pool, tasks), 1):
             if isinstance(made, Failed):
                 yield Ingested("failed", made.path, error=made.error, exit_code=made.exit_code)
             else:
                 if home is None:
-                    home = stack.enter_context(store.SqliteIndex.create(folder))
+                    home = stack.enter_context(store.create_home(place))
                 yield _taken(home, made, __version__)
             if ray is not None and watch is not None:
                 watch("models", done, to_do)
@@ -108,9 +108,9 @@ def fill(
     not have, Unreachable where the hub does not answer.
     """
     sources = [model.source for model in store.catalogue(family)]
-    folder = folder_of(index)
-    if store.holds_index(folder):
-        with store.SqliteIndex.open(folder) as home:
+    home_place = place_of(index)
+    if store.holds_home(home_place):
+        with store.open_home(home_place) as home:
             held = {_without_commit(place) for one in home.models() for place in (one.source, *one.aliases)}
         sources = [source for source in sources if source not in held]
     if sources:
@@ -136,7 +136,7 @@ def _pool(ray: str | None, workers: int | None, watch: Watch | None) -> Pool:
     return RayCluster(ray, workers)
 
 
-def _taken(home: SqliteIndex, made: Sketched, version: str) -> Ingested:
+def _taken(home: Home, made: Sketched, version: str) -> Ingested:
     """Add one model; a sketch that contradicts what the index holds fails alone."""
     try:
         return _added(home, made, version)
@@ -144,11 +144,11 @@ def _taken(home: SqliteIndex, made: Sketched, version: str) -> Ingested:
         return Ingested("failed", made.path, error=str(error), exit_code=error.exit_code)
 
 
-def _added(home: SqliteIndex, made: Sketched, version: str) -> Ingested:
+def _added(home: Home, made: Sketched, version: str) -> Ingested:
     source = made.sketch.path if is_remote(made.path) else str(Path(made.path).absolute())
     sketch = replace(made.sketch, path=source)
     copied = home.copied(sketch)
-    refuted = store.contradicted(home, sketch) if sketch.weights_seen else None
+    refuted = home.contradicted(sketch) if sketch.weights_seen else None
     is_new = home.add(sketch, version)
     return Ingested(
         "ingested" if is_new else "unchanged",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from lineage import store
-from lineage.api.indexes import folder_of
+from lineage.api.indexes import folder_of, place_of
 from lineage.api.ingesting import Ingested
 from lineage.atomic_write import write_whole
 from lineage.checkpoints import is_remote
@@ -23,7 +23,7 @@ from lineage.store.signatures import MOST_BYTES as MOST_OF_SIGNATURE
 from lineage.store.signatures import SIGNATURE, public_key, require_signed
 
 if TYPE_CHECKING:
-    from lineage.store import SqliteIndex
+    from lineage.store import Home
     from lineage.types import CheckpointSketch
 
 Steps = Callable[[int, int], None]
@@ -89,7 +89,7 @@ def import_index(
             key=None,
         )
         taken = layer_index(Path(scratch), pulled.layer)
-        with store.SqliteIndex.create(folder_of(index)) as home:
+        with store.create_home(place_of(index)) as home:
             for record in taken.models():
                 place = record.source or f"{source.address}/sketches/{record.id}.sketch"
                 yield _imported(home, taken.layouts(record.id), record.name, place, __version__)
@@ -106,7 +106,7 @@ def drop_layer(name: str, index: str | Path | None = None) -> None:
     remove_layer(folder_of(index), name)
 
 
-def _imported(home: SqliteIndex, layouts: Sequence[CheckpointSketch], name: str, source: str, version: str) -> Ingested:
+def _imported(home: Home, layouts: Sequence[CheckpointSketch], name: str, source: str, version: str) -> Ingested:
     """Add a model in each layout, from its public address or, without one, from the sketch that was handed over."""
     first = layouts[0]
     added = [home.add(replace(one, name=name, path=source), version) for one in layouts]

@@ -11,7 +11,7 @@ from lineage import store
 from lineage.types import CheckpointSketch, Whois, Witnesses
 
 if TYPE_CHECKING:
-    from lineage.store import Index, SqliteIndex
+    from lineage.store import Home, Index
     from lineage.types import TokenizerComparison, TokenizerSketch
     from lineage.types.settings import ConfigurationFound
 
@@ -52,12 +52,12 @@ def _configuration(asked: CheckpointSketch) -> ConfigurationFound | None:
     return nearest_configuration(asked.configuration, store.published_configurations())
 
 
-def _is_owned(index: Index) -> TypeGuard[SqliteIndex]:
-    """Whether it is an index of the user; tested this way since importing its class would load sqlite."""
-    return hasattr(index, "sketch_file")
+def _is_owned(index: Index) -> TypeGuard[Home]:
+    """Whether it is an index of the user; tested this way since importing its class would load sqlite or pymilvus."""
+    return hasattr(index, "tokenizers")
 
 
-def _near(index: SqliteIndex, model: str | None, tokenizer: TokenizerSketch) -> tuple[list[TokenizerSketch], int]:
+def _near(index: Home, model: str | None, tokenizer: TokenizerSketch) -> tuple[list[TokenizerSketch], int]:
     """The tokenizers of other models that may be related, and the number of the rest."""
     from lineage.match.tokenizers import is_near
 

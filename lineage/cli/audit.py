@@ -45,7 +45,7 @@ def command(
     rules: Path | None,
     sarif: Path | None,
     gate: bool,
-    index: Path | None,
+    index: str | Path | None,
     reference: bool,
     depth: Depth | None,
     as_json: bool,

@@ -43,7 +43,7 @@ def command(
     target: Path | None,
     lang: Language | None,
     gate: tuple[str, ...] | None,
-    index: Path | None,
+    index: str | Path | None,
     reference: bool,
     depth: Depth | None,
     as_json: bool,

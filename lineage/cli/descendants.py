@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @options.depth
 @options.as_json
 def command(
-    *, model: str, output: Path | None, index: Path | None, reference: bool, depth: Depth | None, as_json: bool
+    *, model: str, output: Path | None, index: str | Path | None, reference: bool, depth: Depth | None, as_json: bool
 ) -> None:
     """Show which known models come from MODEL.
 

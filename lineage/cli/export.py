@@ -21,7 +21,7 @@ from lineage.cli.output import print_json
 )
 @options.index
 @options.as_json
-def command(*, folder: Path, key: Path | None, index: Path | None, as_json: bool) -> None:
+def command(*, folder: Path, key: Path | None, index: str | Path | None, as_json: bool) -> None:
     """Write your index as a folder that others can pull.
 
     \b

@@ -25,7 +25,7 @@ from lineage.cli.progress import steps
 @options.reference
 @options.as_json
 def command(
-    *, model: str | None, output: Path | None, family: bool, index: Path | None, reference: bool, as_json: bool
+    *, model: str | None, output: Path | None, family: bool, index: str | Path | None, reference: bool, as_json: bool
 ) -> None:
     """Show the ancestry of all models, or the relatives of MODEL.
 

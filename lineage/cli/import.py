@@ -15,7 +15,7 @@ from lineage.cli.progress import steps
 @click.argument("address")
 @options.index
 @options.as_json
-def command(*, address: str, index: Path | None, as_json: bool) -> None:
+def command(*, address: str, index: str | Path | None, as_json: bool) -> None:
     """Take the models of an exported index into your own.
 
     \b

@@ -41,7 +41,7 @@ def command(
     ctx: click.Context,
     *,
     paths: tuple[str, ...],
-    index: Path | None,
+    index: str | Path | None,
     depth: Depth | None,
     name: str | None,
     workers: int | None,

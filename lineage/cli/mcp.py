@@ -14,7 +14,7 @@ from lineage.errors import MissingExtra
 @click.command("mcp")
 @options.index
 @options.reference
-def command(*, index: Path | None, reference: bool) -> None:
+def command(*, index: str | Path | None, reference: bool) -> None:
     """Answer an agent over standard input and output (MCP).
 
     \b

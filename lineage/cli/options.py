@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from lineage.cli.gates import words_of
 
+
+class _IndexPlace(click.Path):
+    """A folder, or the address of an index on a server as it stands: a Path would fold its slashes."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if isinstance(value, str) and "://" in value else super().convert(value, param, ctx)
+
+
 index = click.option(
     "--index",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=_IndexPlace(path_type=Path),
     envvar="LINEAGE_INDEX",
     show_envvar=True,
-    help="Folder of your index; without it, the one in your data folder.",
+    help="Folder of your index, or milvus://HOST:PORT/NAME?sketches=URL; without it, the one in your data folder.",
 )
 reference = click.option(
     "--no-reference",

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 )
 @options.index
 @options.as_json
-def command(*, address: str | None, name: str | None, key: Path | None, index: Path | None, as_json: bool) -> None:
+def command(
+    *, address: str | None, name: str | None, key: Path | None, index: str | Path | None, as_json: bool
+) -> None:
     """Search an index of others beside your own.
 
     \b

@@ -40,7 +40,7 @@ def command(
     state: Path | None,
     folders: tuple[Path, ...],
     file: Path | None,
-    index: Path | None,
+    index: str | Path | None,
     reference: bool,
 ) -> None:
     """Answer over HTTP, with a page to ask on.

@@ -37,7 +37,7 @@ def command(
     claims: Path,
     sarif: Path | None,
     gate: bool,
-    index: Path | None,
+    index: str | Path | None,
     reference: bool,
     depth: Depth | None,
     as_json: bool,

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 @options.index
 @options.depth
 @options.as_json
-def command(*, folder: Path, every: float, once: bool, index: Path | None, depth: Depth | None, as_json: bool) -> None:
+def command(
+    *, folder: Path, every: float, once: bool, index: str | Path | None, depth: Depth | None, as_json: bool
+) -> None:
     """Add the models that appear in FOLDER to your index.
 
     \b

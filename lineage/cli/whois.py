@@ -58,7 +58,7 @@ def command(
     lang: Language | None,
     adapter: str | None,
     gate: tuple[str, ...] | None,
-    index: Path | None,
+    index: str | Path | None,
     reference: bool,
     depth: Depth | None,
     as_json: bool,
@@ -136,7 +136,9 @@ def _listed(file: TextIO) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def _tokenizer(source: str, index: Path | None, reference: bool, as_json: bool, several: bool) -> TokenizerComparison:
+def _tokenizer(
+    source: str, index: str | Path | None, reference: bool, as_json: bool, several: bool
+) -> TokenizerComparison:
     from lineage import api, report
 
     found = api.whois_tokenizer(source, index, reference=reference)

@@ -162,7 +162,7 @@ def _question(tool: Tool, given: dict[str, Any], means: Means) -> Asked:
     return {**asked, "format": "json"} if tool.kind == "graph" else asked
 
 
-def local_agents(index: Path | None, reference: bool) -> Server[Any]:
+def local_agents(index: str | Path | None, reference: bool) -> Server[Any]:
     """The tools over this user's own index and files, answered in this process."""
 
     def worked(kind: str, asked: Asked) -> bytes:
@@ -203,7 +203,7 @@ def _served(text: str, settings: Settings) -> dict[str, Any]:
     return {"path": text}
 
 
-def run_over_stdio(index: Path | None, reference: bool) -> None:
+def run_over_stdio(index: str | Path | None, reference: bool) -> None:
     """Answer one agent over standard input and output until it goes. Raises NoIndex."""
     from mcp.server.stdio import stdio_server
 

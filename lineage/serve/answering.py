@@ -35,7 +35,7 @@ class Desk:
     `target` is the file for the answer, `sketch` the one for the sketch that was made on the way (None: not wanted).
     """
 
-    index: Path | None
+    index: str | Path | None
     reference: bool
     target: Path
     sketch: Path | None
