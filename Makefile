@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 READY := .venv/ready
 
-.PHONY: demo test suite coverage lint alone docs real bench fuzz soak clean
+.PHONY: demo test suite coverage lint alone milvus docs real bench fuzz soak ray clean
 
 demo: $(READY)  ## ask what a public fine-tune descends from
 	model=$$($(BIN)/python scripts/fetch_real.py sre-embedding-model) && $(BIN)/lineage whois "$$model"
@@ -26,6 +26,11 @@ lint: $(READY)
 alone: $(READY)  ## each test file in a process of its own; SAMPLE="--sample 8" takes some, others at each commit
 	$(BIN)/python scripts/alone.py $(SAMPLE)
 
+milvus: $(READY)  ## the tests of an index on a Milvus server, which is installed and started for them
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[milvus]' 'milvus==2.3.5'
+	LINEAGE_TEST_MILVUS=package $(BIN)/python -m pytest tests/contract/test_index.py \
+		tests/contract/test_index_on_a_server.py tests/cli/test_milvus.py
+
 docs: $(READY)  ## the documentation site, in build/site; warnings are errors
 	$(BIN)/python -m sphinx --quiet --fail-on-warning docs build/site
 	@echo "build/site/index.html"
@@ -44,6 +49,10 @@ fuzz: $(READY)  ## read damaged files of every format, a minute each
 
 soak: $(READY)  ## ingest, remove and ask for ten minutes, with kills and a disk that fills
 	$(BIN)/python scripts/soak.py --seconds 600
+
+ray: $(READY)  ## tests against a cluster of two nodes; installs Ray, about 80 MB
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[ray]'
+	$(BIN)/python -m pytest tests/contract/test_pools.py tests/cli/test_ray.py
 
 clean:
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache fuzz-failures

@@ -2,22 +2,23 @@
 
     LineageError                     exit 1
       CheckpointError                exit 12  a checkpoint, sketch or index file that cannot be read
-        Truncated                             it ends before its own header says
+        Truncated                             it is shorter than its own header says
         Malformed                             it breaks the rules of its format, or a limit on hostile input
-          Contradicted                        a sketch that cannot be of the weights whose id it has
+          Contradicted                        a sketch that contradicts the weights whose id it bears
         UnsupportedDtype                      it holds values of a type that this version cannot read
-        UnsupportedFormat                     nothing here reads such a file
-          SeveralModels                       a folder of several where one is wanted
+        UnsupportedFormat                     no reader accepts the file
+          SeveralModels                       a folder of several models where one is needed
         NoWeights                             it holds no model weights (an adapter alone, an empty folder)
-        Unreachable                           a server does not give it: gated, missing, changed, no answer
+        Unreachable                           a server does not deliver it: gated, missing, changed, no answer
       StoreError                     exit 1
         NoIndex                      exit 10  the folder holds no index
         Locked                       exit 11  another process is writing to the index
         Unknown                      exit 1   no model of that id or name
-          Gone                                 another process has just taken it out
+          Gone                                 another process has just removed it
       SketchMismatch                 exit 1   two sketches of different families cannot be compared
-      UnknownEnding                  exit 2   no format goes with the ending of a name
+      UnknownEnding                  exit 2   no format has the extension of a name
       MissingExtra                   exit 1   an optional part is not installed
+      ClusterError                   exit 1   a cluster that cannot be reached, or whose nodes cannot do the work
 
 Each message is one printable line, whatever a file wrote into it: what is wrong, where, and what to do about it.
 """
@@ -51,7 +52,7 @@ class CheckpointError(LineageError):
 
 
 class Truncated(CheckpointError):
-    """The file ends before its own header says."""
+    """The file is shorter than its own header says."""
 
 
 class Malformed(CheckpointError):
@@ -59,10 +60,10 @@ class Malformed(CheckpointError):
 
 
 class Contradicted(Malformed):
-    """A sketch that was handed over has other figures than `other`, the name of a model of the same id."""
+    """A sketch that was handed over has different figures from `other`, the name of a model of the same id."""
 
     def __init__(self, path: str | Path, figure: str, other: str) -> None:
-        told = f"has other {figure} than {other}, whose id it bears"
+        told = f"has different {figure} from {other}, whose id it bears"
         super().__init__(path, f"{told}: one of the two is forged or damaged; ask about the weights, or ingest them")
 
 
@@ -71,7 +72,7 @@ class UnsupportedDtype(CheckpointError):
 
 
 class UnsupportedFormat(CheckpointError):
-    """No reader here knows such a file."""
+    """No reader accepts the file."""
 
 
 class SeveralModels(UnsupportedFormat):
@@ -88,7 +89,7 @@ class NoWeights(CheckpointError):
 
 
 class Unreachable(CheckpointError):
-    """A server does not give the file: gated, missing, changed while it was read, or no answer.
+    """A server does not deliver the file: gated, missing, changed while it was read, or no answer.
 
     `status` is the HTTP status where that is the reason.
     """
@@ -99,7 +100,7 @@ class Unreachable(CheckpointError):
 
 
 class StoreError(LineageError):
-    """The index cannot serve the request."""
+    """The index cannot answer the request."""
 
 
 class NoIndex(StoreError):
@@ -119,7 +120,7 @@ class Unknown(StoreError):
 
 
 class Gone(Unknown):
-    """A model that was there when the question began was taken out or replaced meanwhile: ask again."""
+    """A model that was there when the query began has since been removed or replaced: ask again."""
 
 
 class SketchMismatch(LineageError):
@@ -127,10 +128,14 @@ class SketchMismatch(LineageError):
 
 
 class UnknownEnding(LineageError):
-    """The ending of a file's name chooses no format."""
+    """The extension of a file's name selects no format."""
 
     exit_code = 2
 
 
 class MissingExtra(LineageError):
     """An optional part of the package is not installed; the message names it."""
+
+
+class ClusterError(LineageError):
+    """The cluster cannot be reached or used; what was finished on it is kept."""

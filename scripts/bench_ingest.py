@@ -35,11 +35,12 @@ SEED = 20
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One whole process: wall-clock seconds, peak resident bytes, standard output."""
+    """One whole process: wall-clock seconds, peak resident bytes, standard output, seconds of a core."""
 
     seconds: float
     peak: int
     output: str
+    cpu: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ def run(*command: str) -> Run:
             raise subprocess.CalledProcessError(process.returncode, command)
         output.seek(0)
         peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        return Run(seconds, peak, output.read().decode())
+        return Run(seconds, peak, output.read().decode(), usage.ru_utime + usage.ru_stime)
 
 
 def sketch(depth: str, model: Path, target: Path) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ from results import table, write_section
 from lineage.ancestry.candidates import NEAREST
 from lineage.sketch.family import FAMILY
 from lineage.sketch.search_codes import MOST_TENSORS, WIDTHS, nearest_stranger, surprise
-from lineage.store import SqliteIndex
+from lineage.store import Index, SqliteIndex
 from lineage.store.segments import CUES, Segment, merged, name_of, segment_of, write_segment
 from lineage.store.totals import recount
 from lineage.types import Codes, SearchCue
@@ -172,7 +172,7 @@ def _row(model: str, segment: str) -> dict[str, object]:
     return {"id": model, "name": f"m{model}", "family": FAMILY, "kind": "model", "segment": segment} | told | size
 
 
-def ask(index: SqliteIndex, kept: Mapping[str, Codes], queries: int) -> list[Asked]:
+def ask(index: Index, kept: Mapping[str, Codes], queries: int) -> list[Asked]:
     """Ask about new children of the models in `kept`, `queries` of each kind."""
     random = np.random.default_rng(3)
     names = sorted(kept)

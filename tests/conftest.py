@@ -13,6 +13,8 @@ import pytest
 from hub_server import Hub, serving
 from hypothesis import settings
 
+from tests.milvus_server import Indexes, milvus_server
+
 # Hypothesis tries the same examples in every run, whichever tests are run, and time is no criterion.
 settings.register_profile("same-every-time", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("same-every-time")
@@ -84,3 +86,12 @@ def hub(own_servers: set[tuple[str, int]], monkeypatch: pytest.MonkeyPatch) -> I
             return started
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def on_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Indexes]:
+    """Indexes on a Milvus server; a test that asks for them is skipped where there is none."""
+    with milvus_server() as (host, port):
+        indexes = Indexes(host, port, tmp_path_factory.mktemp("sketches"))
+        yield indexes
+        indexes.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from lineage.anatomy.names import Named
 from lineage.anatomy.roles import is_cross_attention, is_expert
@@ -19,7 +20,7 @@ _TABLES = {
     "class-embedding": "positions",
     "head": "classes",
 }
-# What reads the stream and makes units that must stay in order.
+# What reads the stream and makes units whose order is fixed.
 _READERS = dict.fromkeys(("q", "k", "v", "kv", "qkv"), "heads") | {"gate-up": "gate and up", "router": "experts"}
 
 
@@ -44,13 +45,19 @@ def tower_axes(tensor: Named, role: str, tower: Tower, towers: Sequence[Tower]) 
 
 
 def stream_axis(tower: Tower, length: int) -> Axis:
-    """The residual channels of a tower, or an axis not understood if the length is another."""
-    return Axis(tower.stream, exchangeable=True) if length == tower.width else fixed_axis("unknown")
+    """The residual channels of a tower, or an axis that is not understood if its length differs."""
+    return _free_axis(tower.stream) if length == tower.width else fixed_axis("unknown")
 
 
+@lru_cache(maxsize=1024)
 def fixed_axis(label: str) -> Axis:
     """An axis that no relabelling may touch."""
     return Axis(label, exchangeable=False)
+
+
+@lru_cache(maxsize=1024)
+def _free_axis(label: str) -> Axis:
+    return Axis(label, exchangeable=True)
 
 
 def is_doubled(tensor: Named, tower: Tower) -> bool:
@@ -72,7 +79,7 @@ def _vector_axis(tensor: Named, role: str, tower: Tower) -> Axis:
 
 def _table_axes(tensor: Named, role: str, tower: Tower) -> Axes:
     rows = fixed_axis(_TABLES[role])
-    # The columns of a head stand on the stream only if no pooler comes between.
+    # The columns of a head are residual channels only if no pooler comes between.
     if len(tensor.shape) > 2 or (role == "head" and not _reads_stream_directly(tensor)):
         return rows, fixed_axis("unknown")
     return rows, stream_axis(tower, tensor.shape[1])
@@ -86,7 +93,7 @@ def _reads_stream_directly(tensor: Named) -> bool:
 
 def _mlp_axis(tensor: Named, tower: Tower, length: int) -> Axis:
     label = mlp_label(tower.component, tensor)
-    return Axis(label, exchangeable=True) if tower.hidden.get(label) == length else fixed_axis("unknown")
+    return _free_axis(label) if tower.hidden.get(label) == length else fixed_axis("unknown")
 
 
 def _stacked_axis(tensor: Named, role: str, tower: Tower) -> Axis:
@@ -98,7 +105,7 @@ def _stacked_axis(tensor: Named, role: str, tower: Tower) -> Axis:
 
 def _matrix_axes(tensor: Named, role: str, tower: Tower, towers: Sequence[Tower]) -> Axes:
     own = stored_in_out(tensor, role, tower.width) if is_expert(tensor) else None
-    turned = tower.transposed if own is None else own  # experts of a stack may lie otherwise than all the rest
+    turned = tower.transposed if own is None else own  # a stack of experts may have its own orientation
     out_length, in_length = tensor.shape[::-1] if turned else tensor.shape
     out, into = _linear_axes(tensor, role, tower, out_length, in_length)
     if role in ("k", "v", "kv") and is_cross_attention(tensor):

@@ -1,4 +1,4 @@
-"""Layers that feed one another, read from numbered names and from sizes that fit."""
+"""Layers that feed one another, inferred from numbered names and matching sizes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def chain_links(layers: Sequence[Layer]) -> Links:
 
     Layers form a chain if their module paths differ only in one last number and each makes as many
     units as the next one reads (or the next reads a flattened multiple, which settles the made side
-    alone). One step that does not fit, and nothing is settled: numbers also count parallel branches.
+    alone). If one step does not fit, nothing is settled: numbers also count parallel branches.
     For the same reason a row of equal square layers settles nothing.
     """
     families: dict[tuple[Path, str], list[tuple[int, Layer]]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""Models made of several, each with a name: a pipeline of diffusers, or the single file that others pack one into.
+"""Models made of several named ones: a pipeline of diffusers, or a single file that other tools pack one into.
 
 Prefixes of single files: `convert_original_stable_diffusion_checkpoint` of diffusers
 (scripts and loaders/single_file_utils.py); those of pipelines are the keys of model_index.json.
@@ -27,7 +27,7 @@ _NAMELESS = "others"
 
 
 class SubModel(NamedTuple):
-    """One model of several: its name, its config, and its tensors, each with the name that it has there."""
+    """One of several models: its name, its config, and its tensors with the names that they have in it."""
 
     name: str
     config: Mapping[str, Any]

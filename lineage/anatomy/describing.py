@@ -1,4 +1,4 @@
-"""The anatomy of a model: what every tensor is for, from names, shapes and the model's config."""
+"""The anatomy of a model: the purpose of every tensor, from names, shapes and the model's config."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lineage.anatomy.axes import NOTHING, Axes, fixed_axis, is_doubled, tower_ax
 from lineage.anatomy.compounds import SubModel, sub_models
 from lineage.anatomy.families import architecture_of
 from lineage.anatomy.fixed import fixed_table
-from lineage.anatomy.names import Named, Path, stack_index, take_apart
+from lineage.anatomy.names import Named, Path, take_apart
 from lineage.anatomy.networks import Network, layer_number, survey
 from lineage.anatomy.parallel_networks import twins
 from lineage.anatomy.projectors import is_bridge, joined
@@ -61,13 +61,17 @@ def _one(names_shapes: Sequence[tuple[str, tuple[int, ...]]], config: Mapping[st
     model_type = model_type if isinstance(model_type, str) else ""
     reasons = {t.name: fixed_table(t.name, t.shape, None) for t in tensors}
     weights = [t for t in tensors if reasons[t.name] is None]
-    siblings = _siblings(weights)
-    roles = {t.name: role_of(t, siblings) for t in weights}
+    roles = _roles(weights)
     towers = find_towers(weights, roles, model_type)
     parts = _in_towers(weights, roles, towers) if towers else _in_network(weights)
     fixed = {t.name: _fixed_part(t, reason) for t in tensors if (reason := reasons[t.name]) is not None}
     parts = _settled(weights, parts) | fixed
     return Anatomy(model_type or architecture_of(tensors), tuple(parts[t.name] for t in tensors))
+
+
+def _roles(tensors: Sequence[Named]) -> dict[str, str]:
+    siblings = _siblings(tensors)
+    return {t.name: role_of(t, siblings) for t in tensors}
 
 
 def _siblings(tensors: Sequence[Named]) -> dict[Path, frozenset[str]]:
@@ -139,7 +143,7 @@ def _odd_part(tensor: Named, tower: Tower, towers: Sequence[Tower], network: Net
 
 def _layer(tensor: Named, tower: Tower) -> int | None:
     at = len(tower.stack)
-    return int(tensor.module[at]) if stack_index(tensor.module) == at and tensor.module[:at] == tower.stack else None
+    return int(tensor.module[at]) if tensor.stack_at == at and tensor.module[:at] == tower.stack else None
 
 
 def _component(tensor: Named, role: str, tower: Tower, layer: int | None) -> str:
@@ -169,7 +173,7 @@ def _unknown_axes(tensor: Named) -> Axes:
 
 
 def _settled(tensors: Sequence[Named], parts: Mapping[str, Part]) -> dict[str, Part]:
-    """Take back the permission of every label that would tie axes of different lengths together."""
+    """Withdraw exchangeability from every label that would tie axes of different lengths together."""
     lengths: dict[str, set[int]] = defaultdict(set)
     for tensor in tensors:
         for axis, length in zip(parts[tensor.name].axes, tensor.shape, strict=False):
@@ -180,5 +184,7 @@ def _settled(tensors: Sequence[Named], parts: Mapping[str, Part]) -> dict[str, P
 
 
 def _with_fixed(part: Part, labels: set[str]) -> Part:
+    if labels.isdisjoint(axis.label for axis in part.axes):
+        return part
     first, second = (fixed_axis(axis.label) if axis.label in labels else axis for axis in part.axes)
     return replace(part, axes=(first, second))

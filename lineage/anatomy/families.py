@@ -1,4 +1,4 @@
-"""The family of a model that brings no config, from the names that only that family uses."""
+"""The family of a model without a config, from the names that only that family uses."""
 
 from __future__ import annotations
 

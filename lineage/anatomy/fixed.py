@@ -1,8 +1,9 @@
-"""Fixed tables: tensors that a formula made, so that agreement about them says nothing about descent."""
+"""Fixed tables: tensors that a formula made, so that agreement on them says nothing about descent."""
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,7 @@ def fixed_table(name: str, shape: tuple[int, ...], values: NDArray[np.float32] |
     """Why a tensor is a fixed table, or None if it is not.
 
     `values` is the whole tensor as float32, in any shape of the same size, or None where it is too
-    large to be read whole: then its name alone is asked. Gains that sit near one are no fixed table.
+    large to be read whole: then only its name is used. Gains near one are not a fixed table.
     """
     by_name = _reason_by_name(name, shape)
     if by_name is not None or values is None or values.size != int(np.prod(shape, dtype=np.int64)):
@@ -44,7 +45,7 @@ def fixed_table(name: str, shape: tuple[int, ...], values: NDArray[np.float32] |
 
 
 def fixed_rows(rows: NDArray[np.float32]) -> FixedTable | None:
-    """Why a tensor too large to be read whole is a fixed table, told by some of its rows (n, m) in order, or None."""
+    """Why a tensor too large to be read whole is a fixed table, judged by some of its rows (n, m) in order, or None."""
     return formula_of_rows(rows)
 
 
@@ -52,6 +53,12 @@ def _reason_by_name(name: str, shape: tuple[int, ...]) -> FixedTable | None:
     # GPT-2 keeps its causal mask as `attn.bias`: a bias that is square and not a vector.
     if len(shape) >= 3 and shape[-1] == shape[-2] and _MASK_NAME.search(name):
         return FixedTable("causal-mask")
-    if _ANY.search(name) is None:
+    # No pattern goes beyond the last two words of a name, and these are the same in many tensors.
+    return _reason_by_end(".".join(name.rsplit(".", 2)[-2:]))
+
+
+@lru_cache(maxsize=4096)
+def _reason_by_end(end: str) -> FixedTable | None:
+    if _ANY.search(end) is None:
         return None
-    return next(reason for pattern, reason in _COMPILED if pattern.search(name))
+    return next(reason for pattern, reason in _COMPILED if pattern.search(end))

@@ -14,8 +14,8 @@ _GROUPED_MODELS = frozenset(
     {"gpt_neox", "gpt_neox_japanese", "bloom", "falcon", "RefinedWeb", "persimmon", "internlm2"}
 )
 _GROUPED_NAMES = frozenset({"query_key_value", "linear_qkv"})
-_STACKED_MODELS = frozenset({"chatglm", "glm"})  # whatever the name
-_CODEGEN_BLOCKS = 4  # of query, value, key: one for each of the TPU cores it was trained on
+_STACKED_MODELS = frozenset({"chatglm", "glm"})  # whatever the tensor's name
+_CODEGEN_BLOCKS = 4  # blocks of query, value, key: one for each of the TPU cores it was trained on
 _HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads")
 
 
@@ -28,7 +28,7 @@ class Fused:
 
 
 def fused_attention(tensor: Named, output: tuple[int, ...] | None, config: Mapping[str, Any]) -> Fused | None:
-    """How a matrix of the role "qkv" is fused; None where names, shapes and `config` do not tell.
+    """How a matrix of the role "qkv" is fused; None where names, shapes and `config` do not show it.
 
     `output` is the shape of the matrix that reads the heads, None where it was not found.
     """

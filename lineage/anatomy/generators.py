@@ -1,8 +1,8 @@
 """The formulas behind fixed tables, each recognised from the values that it makes.
 
 Tolerances allow for storage in bfloat16 (relative rounding 2^-9) and refuse anything trained: every
-test asks thousands of numbers, or an exact pattern, to agree. Each begins with a glance at a few of them, which what it
-looks for always passes: a checkpoint may have a hundred thousand tensors.
+test needs thousands of numbers, or an exact pattern, to agree. Each begins with a quick check of a few values that
+what it looks for always passes: a checkpoint may have a hundred thousand tensors.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _WAVE_ROUNDING = 0.02  # three values divided by their window
 _MIN_SIDE = 8
 _BOXES = 64  # the fewest that any detector has
 _LARGEST_LAG = 16  # boxes in one place
-_GRID_ROUNDING = 0.125  # of the mean distance from the mean: of trained values 3% lie so close together
+_GRID_ROUNDING = 0.125  # of the mean absolute deviation: 3% of trained values lie that close together
 _LARGEST = 1e18  # squares beyond this leave float32
 
 
@@ -43,7 +43,7 @@ def formula_of(values: FloatArray) -> FixedTable | None:
 
 
 def formula_of_rows(rows: FloatArray) -> FixedTable | None:
-    """The formula that makes each of some rows (n, m) of a tensor by itself, or None."""
+    """The formula that makes each of some rows (n, m) of a tensor on its own, or None."""
     with np.errstate(all="ignore"):
         return FixedTable("constant-q-basis") if _is_constant_q_basis(rows) else None
 
@@ -58,7 +58,7 @@ def _is_causal_mask(values: FloatArray) -> bool:
 
 
 def _is_count(v: FloatArray) -> bool:
-    """Consecutive integers, or whole numbers that never fall: ids, offsets, bucket borders."""
+    """Consecutive or non-decreasing integers: ids, offsets, bucket borders."""
     if v.size < 3 or not float(v[0]).is_integer() or not np.array_equal(v, np.round(v)):
         return False
     steps = np.diff(v)

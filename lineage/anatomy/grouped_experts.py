@@ -1,4 +1,4 @@
-"""Stacks of experts whose names say nothing, told by their shapes beside each other, and Megatron's two ways.
+"""Stacks of experts whose names say nothing, recognised by their shapes, and Megatron's two layouts.
 
 Megatron's GroupedMLP has `weight1` (width, experts x 2 units) and `weight2` (experts x units, width), those of
 TransformerEngine `linear_fc1.weight0`, `linear_fc2.weight0`, one a number (megatron/core/transformer/moe/experts.py).
@@ -14,7 +14,7 @@ from lineage.anatomy.names import Named, Path
 from lineage.checkpoints.decode.cuts import column_range, row_range
 from lineage.types import TensorView
 
-MOST = 4096  # experts in a layer; more are a table of something else
+MOST = 4096  # experts in a layer; a larger stack is a table of something else
 _NUMBERED = re.compile(r"weight(\d{1,4})")
 _GATED = ("gate_proj", "up_proj")
 
@@ -29,7 +29,7 @@ def beside(weight: Named, modules: Mapping[Path, Named]) -> list[Named]:
 
 
 def doubled_axis(weight: Named, down: Named) -> int | None:
-    """The axis of one expert's matrix that is twice as long as the one that `down` reads; None where none is."""
+    """The axis of one expert's matrix that is twice as long as the one that `down` reads; None if there is none."""
     if len(down.shape) != 3 or len(weight.shape) != 3:
         return None
     (rows, columns), (first, second) = weight.shape[1:], down.shape[1:]
@@ -59,7 +59,7 @@ def _of_two(weight: Named, other: Named) -> Sequence[str]:
 
 
 def _of_three(weight: Named, others: Sequence[Named]) -> Sequence[str]:
-    """Two stacks of one shape, in their order, and one of the turned shape; nothing of square matrices."""
+    """Two stacks of one shape, in their order, and one of the transposed shape; nothing for square matrices."""
     turned = (weight.shape[0], *weight.shape[:0:-1])
     shapes = [other.shape for other in others]
     if turned == weight.shape or {*shapes} - {weight.shape, turned}:
@@ -71,7 +71,7 @@ def _of_three(weight: Named, others: Sequence[Named]) -> Sequence[str]:
 
 
 def grouped_parts(view: TensorView, weight: Named, home: Path, modules: Mapping[Path, Named]) -> list[TensorView]:
-    """The experts' matrices of Megatron's layouts; none for anything else."""
+    """The experts' matrices of Megatron's layouts; empty for anything else."""
     numbered = _NUMBERED.fullmatch(weight.last)
     if len(weight.shape) != 2 or numbered is None or view.shape != weight.shape:
         return []
@@ -118,7 +118,7 @@ def _is_stack(tensor: Named, count: int) -> bool:
 
 
 def _is_counted(count: int, home: Path, modules: Mapping[Path, Named]) -> bool:
-    """Whether a matrix beside the experts, their router, counts as many."""
+    """Whether the router beside the experts counts as many."""
     return any(count in tensor.shape for tensor in _around(home, modules))
 
 
@@ -129,7 +129,7 @@ def _count(home: Path, modules: Mapping[Path, Named]) -> int:
 
 
 def _around(home: Path, modules: Mapping[Path, Named]) -> list[Named]:
-    """Matrices of the layer's mixture that are none of its experts."""
+    """Matrices of the layer's mixture that do not belong to its experts."""
     return [
         tensor
         for tensor in modules.values()

@@ -1,4 +1,4 @@
-"""What a tensor of a network without attention layers is: convolution, matrix, gates, norm, table."""
+"""The kind of a tensor of a network without attention layers: convolution, matrix, gates, norm, table."""
 
 from __future__ import annotations
 

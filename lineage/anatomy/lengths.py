@@ -1,4 +1,4 @@
-"""Which lengths of a network without an architecture to go by belong to hidden units."""
+"""Which axis lengths of a network of unknown architecture belong to hidden units."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FIRST = re.compile(r"^(?:stem|input|inputs|conv_in|in_conv|inc|input_\w+)$")
 class Ends:
     """Lengths of axes whose counterpart is not known by name: made, read, certainly data.
 
-    `colours` are the channels of the pictures that a network of convolutions alone both reads and makes, `answers` what
+    `colours` are the channels of the images that a purely convolutional network both reads and makes, `answers` what
     the only dense layer behind convolutions makes, or reads, or a mask. They may be as many as some hidden units.
     """
 
@@ -50,11 +50,11 @@ def ends_of(layers: Sequence[Layer], links: Links, states: Iterable[int], tables
 
 
 def hidden_lengths(ends: Ends) -> frozenset[int]:
-    """Lengths that one tensor makes and another reads, and that are not data as far as can be told.
+    """Lengths that one tensor makes and another reads, and that are not data as far as can be inferred.
 
     Every network has an entry and an exit. If every length that is read is also made, or the other
-    way round, then some data axis hides among them (an autoencoder's pixels), and none is trusted. The
-    colours of a picture that is made from a picture are such an axis, and a network of convolutions has no other; so
+    way round, then some data axis hides among them (an autoencoder's pixels), and no length is trusted. The
+    colours of an image-to-image network are such an axis, and a network of convolutions has no other; so
     are the answers of its only dense layer.
     """
     entries = ends.read - ends.made or ends.colours
@@ -66,7 +66,7 @@ def hidden_lengths(ends: Ends) -> frozenset[int]:
 
 
 def _colours(layers: Sequence[Layer]) -> frozenset[int]:
-    """Depthwise convolutions read one channel, too: one colour is a picture's where a single layer reads it."""
+    """Depthwise convolutions read one channel, too: one channel is an image's only if a single layer reads it."""
     if any(len(layer.tensor.shape) < 3 for layer in layers):
         return frozenset()
     read = Counter(layer.reads for layer in layers)
@@ -75,9 +75,9 @@ def _colours(layers: Sequence[Layer]) -> frozenset[int]:
 
 
 def _answers(layers: Sequence[Layer]) -> frozenset[int]:
-    """Few units are answers; of many, nothing tells which side of a matrix they are on. A mask is one, too.
+    """Few units are answers; for many, nothing shows which side of a matrix they are on. A mask is an answer, too.
 
-    Where several layers read one channel, they are depthwise and do not read the mask that a network of pictures makes.
+    Where several layers read one channel, they are depthwise and do not read the mask that an image network makes.
     """
     pictures = all(len(layer.tensor.shape) == 4 for layer in layers)
     if pictures and sum(layer.reads == 1 for layer in layers) > 1 and any(layer.makes == 1 for layer in layers):

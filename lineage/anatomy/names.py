@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 Path = tuple[str, ...]
@@ -21,7 +22,8 @@ _LEAVES = frozenset(
     | {"qweight", "qzeros", "scales", "g_idx", "weight_scale", "weight_scale_inv", "input_scale", "absmax"}
 )
 _MAX_DIGITS = 9
-_KNOWN = 1 << 14  # names: models of one library have the same
+_KNOWN = 1 << 14  # cached names, or templates of them: models of one library have the same
+_NUMBER = re.compile(r"(?<![^.])[0-9]{1,8}(?![^.])")  # as `is_number` tells, among tokens
 _PARAMETER_OF = re.compile(r"^(.+)_(weight|bias)$")
 _NUMBERED = re.compile(r"^(layer|block|h)_(\d+)$")
 
@@ -31,18 +33,24 @@ class Named:
     """One tensor with its name taken apart.
 
     `module` is the path of the owning module without wrappers; `leaf` the parameter's own name, or
-    "parameter" where the path ends in a name that is no usual one.
+    "parameter" where the path ends in an unusual name.
     """
 
     name: str
     shape: tuple[int, ...]
     module: Path
     leaf: str
+    template: str = field(init=False, compare=False, repr=False)
+    """The module path with every index replaced by `#`; few are different, which makes what is asked of them cheap."""
+
+    def __post_init__(self) -> None:
+        """Work out the template."""
+        object.__setattr__(self, "template", sys.intern(_NUMBER.sub("#", ".".join(self.module))))
 
     @property
-    def template(self) -> str:
-        """The module path with every index replaced by `#`."""
-        return _template(self.module)
+    def stack_at(self) -> int | None:
+        """`stack_index` of the module."""
+        return stack_index(self.module) if "#" in self.name else _stack_index(self.template)
 
     @property
     def last(self) -> str:
@@ -56,7 +64,7 @@ class Named:
 
 
 def take_apart(names_shapes: Sequence[tuple[str, tuple[int, ...]]]) -> tuple[Named, ...]:
-    """Take every name apart, in the order given; wrappers stay where removing them would merge two tensors."""
+    """Parse every name, in the order given; wrappers stay where removing them would merge two tensors."""
     paths = [_tokens(name) for name, _ in names_shapes]
     bare = [_without_wrappers(path) for path in paths]
     if len(set(bare)) < len(set(paths)):
@@ -67,30 +75,34 @@ def take_apart(names_shapes: Sequence[tuple[str, tuple[int, ...]]]) -> tuple[Nam
     )
 
 
-@lru_cache(maxsize=_KNOWN)
-def _template(module: Path) -> str:
-    return ".".join("#" if is_number(token) else token for token in module)
-
-
 def is_number(token: str) -> bool:
     """True for a token that counts: digits only, and no more of them than any model has layers."""
     return token.isascii() and token.isdigit() and len(token) < _MAX_DIGITS
 
 
-@lru_cache(maxsize=_KNOWN)
 def stack_index(module: Path) -> int | None:
     """Where in a module path the layer number stands, or None.
 
     The first number after a word for repeated layers counts; without one, the first number that has
     something before it.
     """
-    numbers = [i for i, token in enumerate(module) if is_number(token) and i > 0]
-    worded = [i for i in numbers if STACK_WORD.match(module[i - 1])]
-    return next(iter(worded or numbers), None)
+    return _first_stack(module, [i for i, token in enumerate(module) if i and is_number(token)])
+
+
+@lru_cache(maxsize=_KNOWN)
+def _stack_index(template: str) -> int | None:
+    """The same of a template, where nothing but numbers is `#`."""
+    tokens = template.split(".")
+    return _first_stack(tokens, [i for i, one in enumerate(tokens) if i and one == "#"])
+
+
+def _first_stack(tokens: Sequence[str], numbers: Sequence[int]) -> int | None:
+    worded = (i for i in numbers if STACK_WORD.match(tokens[i - 1]))
+    return next(worded, next(iter(numbers), None))
 
 
 def shared_prefix(paths: Sequence[Path]) -> int:
-    """How many leading tokens all paths have in common, the last token of each left out."""
+    """How many leading tokens all paths have in common, not counting the last token of each."""
     if not paths:
         return 0
     first, last = min(paths), max(paths)
@@ -104,7 +116,7 @@ def _tokens(name: str) -> Path:
     for token in name.replace("/", ".").split("."):
         numbered = _NUMBERED.match(token)
         tokens.extend(numbered.groups() if numbered else (token,))
-    return tuple(token for token in tokens if token)
+    return tuple(sys.intern(token) for token in tokens if token)  # a million of them in a large mixture, few different
 
 
 def _without_wrappers(path: Path) -> Path:

@@ -19,12 +19,14 @@ class Neighbours:
     def __init__(self, layers: Mapping[Path, Layer]) -> None:
         self._own = layers
         self._places: dict[Path, list[tuple[int, str]]] = defaultdict(list)
-        self._alike: dict[tuple[Path, str, int], set[Path]] = defaultdict(set)
+        self._alike: dict[tuple[Path, str, int], Path | None] = {}  # None where there are several
         for module, layer in layers.items():
             if is_number(layer.tensor.last):
                 self._places[layer.tensor.parent].append((int(layer.tensor.last), layer.tensor.last))
-            for length in (layer.makes, layer.reads):
-                self._alike[(layer.tensor.parent, _number_at_end(layer.tensor), length)].add(module)
+            if number := _number_at_end(layer.tensor):
+                for length in {layer.makes, layer.reads}:
+                    key = (layer.tensor.parent, number, length)
+                    self._alike[key] = None if key in self._alike else module
         for places in self._places.values():
             places.sort()
 
@@ -41,8 +43,8 @@ class Neighbours:
             at = bisect_left(places, (int(tensor.last), ""))
             return self._own[(*tensor.parent, places[at - 1][1])] if at else None
         number = _number_at_end(tensor)
-        alike = self._alike.get((tensor.parent, number, tensor.shape[0]), set()) if number else set()
-        return self._own[next(iter(alike))] if len(alike) == 1 else None
+        alike = self._alike.get((tensor.parent, number, tensor.shape[0])) if number else None
+        return None if alike is None else self._own[alike]
 
 
 def _number_at_end(tensor: Named) -> str:

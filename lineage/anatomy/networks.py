@@ -1,4 +1,4 @@
-"""Networks that are no transformers, or that nothing here knows: axes from names, sizes and links."""
+"""Networks that are not transformers, or not known here: axes from names, sizes and links."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Network:
 
     def _recurrent_axes(self, tensor: Named) -> Axes:
         # The gate blocks share one order of units, and the state is read by the rows that make it:
-        # relabelling one of these axes alone is no symmetry.
+        # relabelling one of these axes alone is not a symmetry.
         gates = fixed_axis("gates")
         if len(tensor.shape) == 1:
             return gates, NOTHING
@@ -83,8 +83,8 @@ class Network:
 def survey(tensors: Sequence[Named], by_length: bool) -> Network:
     """Survey the tensors of a network.
 
-    `by_length` lets axes that no name links be grouped by length; leave it off for the odd tensors of
-    a model whose other parts are known, for they are not a whole network.
+    `by_length` lets axes that no name links be grouped by length; leave it off for the remaining tensors of
+    a model whose other parts are known: they are not a whole network.
     """
     bare = _without_shared_prefix(tensors)
     kinds = kinds_of(bare)
@@ -111,7 +111,7 @@ def _without_shared_prefix(tensors: Sequence[Named]) -> tuple[Named, ...]:
 
 
 def _layer(tensor: Named, kind: str, bias: int | None) -> Layer | None:
-    """A bias is as long as the layer has units, which tells what stands first where no name does."""
+    """A bias is as long as the layer has units, which shows which axis is first where names do not."""
     if kind not in ("linear", "conv", "conv-transposed", "head"):
         return None
     is_turned = kind == "conv-transposed" or (tensor.leaf == "kernel" and len(tensor.shape) == 2)
@@ -121,7 +121,7 @@ def _layer(tensor: Named, kind: str, bias: int | None) -> Layer | None:
 
 
 def _recurrent_inputs(tensors: Sequence[Named]) -> list[Layer]:
-    """Input matrices of recurrent layers, as readers: their gate rows are nobody's units."""
+    """Input matrices of recurrent layers, as readers: their gate rows are not units of any layer."""
     return [Layer(t, 0, t.shape[1], 0) for t in tensors if t.leaf.startswith("weight_ih") and len(t.shape) == 2]
 
 

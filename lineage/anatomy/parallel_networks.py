@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 
 from lineage.anatomy.names import Named, Path, shared_prefix
 
-_MOST = 8  # networks; more of one design are layers, heads or members of an ensemble
+_MOST = 8  # networks; if there are more of one design, they are layers, heads or members of an ensemble
 _LEAST = 3  # matrices that make a network
 _WORDS = re.compile(r"[a-z]+|[0-9]+[a-z]*", re.IGNORECASE)
 
@@ -29,9 +29,11 @@ def twins(tensors: Sequence[Named]) -> list[list[Named]]:
         found["".join(paths[tensor.name][skip : skip + 1])].append(tensor)
     beside = [prefix for prefix, members in found.items() if all(len(t.shape) < 2 for t in members)]
     vectors = [tensor for prefix in beside for tensor in found.pop(prefix)]
+    if not 1 < len(found) <= _MOST:
+        return [list(tensors)]
     designs = {frozenset((paths[t.name][skip + 1 :], len(t.shape)) for t in members) for members in found.values()}
     matrices = min((sum(len(t.shape) > 1 for t in members) for members in found.values()), default=0)
-    if not 1 < len(found) <= _MOST or len(designs) > 1 or matrices < _LEAST or not _are_variants(found):
+    if len(designs) > 1 or matrices < _LEAST or not _are_variants(found):
         return [list(tensors)]
     first, *others = sorted(found, key=lambda prefix: (-sum(math.prod(t.shape) for t in found[prefix]), prefix))
     return [[*found[first], *vectors], *(found[prefix] for prefix in others)]

@@ -1,4 +1,4 @@
-"""What stands between towers, or in front of one: projectors and the convolutions that hear."""
+"""What lies between towers, or in front of one: projectors and audio front-end convolutions."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from lineage.types import Axis
 
 
 def is_bridge(tensor: Named, tower: Tower) -> bool:
-    """True for a projector that is no tower of its own."""
+    """True for a projector that is not a tower itself."""
     return is_projector(tensor) and not tower.component.startswith("projector")
 
 
 def joined(tensor: Named, kind: str, axes: Axes, tower: Tower, towers: Sequence[Tower]) -> Axes:
-    """The axes of a bridge, with ends that no chain settled joined to the streams on either side.
+    """The axes of a projector, with ends that no chain settled joined to the streams on either side.
 
-    An end is joined only if its length is the stream's and the matrix is not square, for a square one
+    An end is joined only if its length is the stream's and the matrix is not square: a square one
     fits both ways. Projections into a joint space (CLIP) end in outputs, not in a stream.
     """
     made, read = axes

@@ -42,6 +42,8 @@ _RULES: tuple[tuple[str, str], ...] = (
     ("head", r"head(?:\.\w+)*|pooler(?:\.\w+)*|cls\.(?:predictions|seq_relationship)(?:\.\w+)*"),
 )
 _COMPILED = tuple((role, re.compile(rf"(?:^|\.)(?:{pattern})$")) for role, pattern in _RULES)
+_ANY = re.compile(rf"(?:^|\.)(?:{'|'.join(pattern for _, pattern in _RULES)})$")
+_KNOWN = 4096  # templates
 _PROJECTOR = re.compile(
     r"(?:^|\.)(?:multi_modal_projector|mm_projector|\w*merger|connector|aligner|resampler|perceiver\w*|mlp1|"
     r"visual_projection|text_projection|modality_projection|vision_projection|image_projection|"
@@ -56,7 +58,7 @@ def role_of(tensor: Named, siblings: Mapping[tuple[str, ...], frozenset[str]]) -
     """The role of the module that owns a tensor, or "unknown".
 
     `siblings` gives, for a parent path, the names of the modules in it: w1, w2 and w3 change places
-    between families, and their company tells which.
+    between families, and the siblings show which is which.
     """
     role = _role_of_template(tensor.template)
     company = siblings.get(tensor.parent, frozenset())
@@ -72,24 +74,31 @@ def role_of(tensor: Named, siblings: Mapping[tuple[str, ...], frozenset[str]]) -
 
 def is_projector(tensor: Named) -> bool:
     """True for what stands between a tower and the language model, or between a tower and a joint space."""
-    return _PROJECTOR.search(tensor.template) is not None
+    return _is_in(_PROJECTOR, tensor.template)
 
 
 def in_head(tensor: Named) -> bool:
     """True for every part of a head, its norms and biases too."""
-    return _HEAD.search(tensor.template + ".") is not None
+    return _is_in(_HEAD, tensor.template + ".")
 
 
 def is_expert(tensor: Named) -> bool:
     """True for a routed expert of a mixture, alone or stacked with the others."""
-    return _EXPERTS.search(tensor.template) is not None
+    return _is_in(_EXPERTS, tensor.template)
 
 
 def is_cross_attention(tensor: Named) -> bool:
     """True for attention that reads another tower."""
-    return _CROSS.search(tensor.template) is not None
+    return _is_in(_CROSS, tensor.template)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=_KNOWN)
+def _is_in(pattern: re.Pattern[str], template: str) -> bool:
+    return pattern.search(template) is not None
+
+
+@lru_cache(maxsize=_KNOWN)
 def _role_of_template(template: str) -> str:
-    return next((role for role, pattern in _COMPILED if pattern.search(template)), "unknown")
+    if _ANY.search(template) is None:
+        return "unknown"
+    return next(role for role, pattern in _COMPILED if pattern.search(template))

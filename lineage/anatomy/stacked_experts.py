@@ -2,7 +2,7 @@
 
 Layouts: transformers from 5 on (experts, 2 units, width), gate above up; Llama-4 and Qwen3-VL (experts, width, 2
 units); gpt-oss the same with gate and up by turns; Granite's and JetMoE's `input_linear`; torchtitan's w1, w2, w3; DBRX
-and MegaBlocks (experts x units, width); vLLM's w13 and w2. Others are told by their shapes (`grouped_experts`).
+and MegaBlocks (experts x units, width); vLLM's w13 and w2. Others are recognised by their shapes (`grouped_experts`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def expert_parts(
     biased: Collection[Path],
     config: Mapping[str, Any],
 ) -> list[TensorView]:
-    """Views of the matrices, or biases, of each expert; none for anything but a stack of experts.
+    """Views of the matrices, or biases, of each expert; empty for anything but a stack of experts.
 
     `modules` are the weights of the model by module, `biased` the modules that have a bias.
     """
@@ -74,7 +74,7 @@ def _matrices(view: TensorView, tensor: Named, weight: Named) -> list[TensorView
 
 
 def _home(tensor: Named) -> Path | None:
-    """The module that the experts belong to; None for what is no stack of them."""
+    """The module that the experts belong to; None for anything but a stack of experts."""
     module = tensor.module
     if "experts" in module:
         at = module.index("experts")

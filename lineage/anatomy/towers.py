@@ -6,11 +6,12 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from lineage.anatomy.names import Named, Path, is_number, stack_index
+from lineage.anatomy.names import Named, Path, is_number
 from lineage.anatomy.roles import is_expert, is_projector
 
-_MAX_TOWERS = 64  # no model has more; a made-up file may, to cost time
+_MAX_TOWERS = 64  # no model has more; a hostile file may, to cost time
 _MATRICES = frozenset({"weight", "kernel", "parameter"})
 _ATTENTION = frozenset({"q", "k", "v", "kv", "qkv"})
 _READS_STREAM = frozenset({"q", "k", "v", "kv", "qkv", "gate", "up", "gate-up"})
@@ -49,7 +50,7 @@ def find_towers(tensors: Sequence[Named], roles: Mapping[str, str], model_type: 
     """
     stacks: dict[Path, list[Named]] = defaultdict(list)
     for tensor in tensors:
-        at = stack_index(tensor.module)
+        at = tensor.stack_at
         if at is not None and len(tensor.shape) in (2, 3) and tensor.leaf in _MATRICES:
             stacks[tensor.module[:at]].append(tensor)
     found = {stack: stacks[stack] for stack in sorted(stacks) if _is_tower({roles[m.name] for m in stacks[stack]})}
@@ -63,7 +64,7 @@ def find_towers(tensors: Sequence[Named], roles: Mapping[str, str], model_type: 
 
 def mlp_label(tower: str, tensor: Named) -> str:
     """The label of the MLP units that a tensor of a tower makes or reads: one for each layer and each expert."""
-    at = stack_index(tensor.module) or 0
+    at = tensor.stack_at or 0
     inner = tensor.module[at + 1 :]
     layer = f"{tower}.{tensor.module[at]}"
     if is_expert(tensor):
@@ -73,15 +74,19 @@ def mlp_label(tower: str, tensor: Named) -> str:
 
 
 def tower_of(tensor: Named, towers: Sequence[Tower]) -> Tower:
-    """The tower that a tensor belongs to: the one whose path it shares longest, text before sound before sight."""
-    modality = component_by_word(tensor.module)
+    """The tower that a tensor belongs to: the one with the longest common path, text before audio before vision."""
+    modality = _component_by_word(tensor.template)
     fitting = [t for t in towers if modality is None or t.component.startswith(modality)] or list(towers)
     return max(fitting, key=lambda tower: _shared(tensor.module, tower.stack))
 
 
 def component_by_word(module: Path) -> str | None:
     """The component that the words of a path name, or None."""
-    path = ".".join(module)
+    return _component_by_word(".".join(module))
+
+
+@lru_cache(maxsize=4096)
+def _component_by_word(path: str) -> str | None:
     if _VISION.search(path):
         return "vision encoder"
     return "audio encoder" if _AUDIO.search(path) else None
@@ -165,7 +170,7 @@ def _width(members: Sequence[Named], roles: Mapping[str, str]) -> int:
 
 
 def stored_in_out(tensor: Named, role: str, width: int) -> bool | None:
-    """Whether a matrix has its inputs as rows, told by the side that stands on a stream of `width`; None if untold."""
+    """Whether a matrix has its inputs as rows, judged by the side that is `width` long; None if that is unclear."""
     rows, columns = tensor.shape[-2:]
     if rows == columns or width not in (rows, columns) or len(tensor.shape) > 2:
         return None

@@ -1,7 +1,7 @@
 """From tensors as a framework packed them to logical parts: query, key, value, gate, up, and the experts one by one.
 
 The same weights are stored as one matrix or as several; a part has the same values, and the same digest, either way.
-A tensor whose layout neither names nor shapes nor the config tell stays as it is: `lineage.match` decides by values.
+A tensor whose layout neither names nor shapes nor the config show stays as it is: `lineage.match` decides by values.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lineage.checkpoints.decode.cuts import row_range
 from lineage.checkpoints.decode.rearranged import rows_in_order
 from lineage.types import TensorView
 
-MOST_PARTS = 1 << 18  # twice what the largest public mixtures of experts have; a made-up file may, to cost memory
+MOST_PARTS = 1 << 18  # twice what the largest public mixtures of experts have; hostile files may have more
 _LEAVES = frozenset({"weight", "bias", "parameter"})
 _DOUBLED = frozenset(
     {
@@ -58,7 +58,7 @@ def unpacked(views: Sequence[TensorView], config: Mapping[str, Any]) -> list[Ten
 
 
 class _Known:
-    """The tensors of a model by where they stand, to find what a fused one is read by."""
+    """The tensors of a model by place, to find what reads a fused one."""
 
     def __init__(self, named: Sequence[Named], config: Mapping[str, Any]) -> None:
         self._config = config
@@ -116,13 +116,13 @@ class _Known:
         return Fused((units, units), None) if weight.shape == (2 * units, width) else None
 
     def _only_other(self, weight: Named, word: re.Pattern[str]) -> Named | None:
-        """The only other matrix of a module that `word` tells, where names in it tell nothing."""
+        """The only other matrix of a module that `word` identifies, where the names in it say nothing."""
         if not weight.parent or word.fullmatch(weight.parent[-1]) is None:
             return None
         matrices = [tensor for tensor in self._by_parent[weight.parent] if len(tensor.shape) == 2]
         others = [tensor for tensor in matrices if tensor is not weight]
         is_pair = len(matrices) == 2 and len(others) == 1 and not any(is_number(tensor.last) for tensor in matrices)
-        return others[0] if is_pair else None  # numbered ones are layers in a row
+        return others[0] if is_pair else None  # numbered ones are consecutive layers
 
 
 def _cut(view: TensorView, tensor: Named, fused: Fused, parts: Sequence[str]) -> list[TensorView]:

@@ -8,8 +8,9 @@ if TYPE_CHECKING:
     from lineage.api.audits import audit, gate, read_rules, verify
     from lineage.api.graphs import graph, relatives
     from lineage.api.indexes import Listed, default_index, doctor, find, index_id, models, rebuild, remove, show
-    from lineage.api.ingesting import Ingested, Interrupted, fill, ingest
+    from lineage.api.ingesting import Ingested, fill, ingest
     from lineage.api.lines import descendants, trace
+    from lineage.api.pools.local import Interrupted
     from lineage.api.queries import as_answer, compare, decompose, handed_over, not_tested, whois
     from lineage.api.sketching import Watch, save_sketch, sketch
     from lineage.api.tokenizers import compare_tokenizer_files, is_tokenizer, tokenizer, whois_tokenizer
@@ -28,7 +29,7 @@ __all__ = [
 __getattr__ = names_of(
     __name__,
     {
-        "Ingested": "ingesting", "Interrupted": "ingesting", "Listed": "indexes", "Pace": "watching",
+        "Ingested": "ingesting", "Interrupted": "pools.local", "Listed": "indexes", "Pace": "watching",
         "Watch": "sketching", "watch_folder": "watching",
         "as_answer": "queries", "audit": "audits", "compare": "queries", "compare_tokenizer_files": "tokenizers",
         "is_tokenizer": "tokenizers", "tokenizer": "tokenizers", "whois_tokenizer": "tokenizers",

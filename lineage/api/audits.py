@@ -1,4 +1,4 @@
-"""Policies and claims, held against a model and its place among the others."""
+"""Policies and claims, checked against a model and its place among the others."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def audit(
     place: str | Path | None = None,
     watch: Callable[[int, int], None] | None = None,
 ) -> Audit:
-    """Hold a checkpoint or indexed model (see `find`) against a policy: licence, from-scratch or t-class.
+    """Check a checkpoint or indexed model (see `find`) against a policy: licence, from-scratch or t-class.
 
-    `place` is where its files lie, if `checkpoint` is a sketch of them: the card and the names of the files there are
-    looked at. `rules` are those of `read_rules`; `watch` is called with the comparisons done and to do. Raises NoIndex,
+    `place` is where its files are, if `checkpoint` is a sketch of them: the card and the names of the files there are
+    examined. `rules` are those of `read_rules`; `watch` is called with the comparisons done and to do. Raises NoIndex,
     SketchMismatch for an adapter.
     """
     from lineage import policy as policies
@@ -65,7 +65,7 @@ def verify(
     depth: Depth | None = None,
     watch: Callable[[int, int], None] | None = None,
 ) -> Verification:
-    """Hold what a card or a file of claims says against a checkpoint or indexed model (see `find`), claim by claim.
+    """Check what a card or a file of claims says about a checkpoint or indexed model (see `find`), claim by claim.
 
     `watch` is called with the comparisons done and to do. Raises Malformed for a broken file of claims, NoIndex,
     SketchMismatch for an adapter.

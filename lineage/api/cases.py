@@ -29,7 +29,7 @@ def case_of(
     claimed: Iterable[str] = (),
     watch: Steps | None = None,
 ) -> Case:
-    """Ask about `query` as if it were not in the indexes, and find its place in the graph `whole` of their models.
+    """Answer about `query` as if it were not in the indexes, and find its place in the graph `whole` of their models.
 
     It is compared with every neighbour there, and with the indexed models that `claimed` names. `watch` is called with
     the comparisons that are done and to do.

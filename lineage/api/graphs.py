@@ -16,7 +16,7 @@ from lineage.types import CheckpointSketch, Lineage, ModelRecord, Node, Whois
 if TYPE_CHECKING:
     from lineage.store import Index
 
-_SOON_PLACED = 64  # models that have no place in a graph yet and are put there for the sake of a report
+_SOON_PLACED = 64  # models without a place in a graph yet that are placed for a report
 
 
 def graph(
@@ -52,7 +52,7 @@ def graph(
 def relatives(answer: Whois, index: str | Path | None = None, *, reference: bool = True) -> Lineage:
     """The graph around an answer: the family of its model or of the models that it names, and these models.
 
-    Families are left out where many models have no place in the graph yet: putting them there takes its time (`graph`).
+    Families are left out where many models have no place in the graph yet: placing them takes long (`graph`).
     Raises NoIndex.
     """
     from lineage import ancestry
@@ -94,16 +94,16 @@ def with_model(
 def node_of(model: str, lineage: Lineage) -> Node:
     """The node that stands for a model (an id): its own, or that of the copy into which it was folded.
 
-    Raises Gone where another process took the model out before the graph was made.
+    Raises Gone if another process removed the model before the graph was made.
     """
     found = next((node for node in lineage.nodes if model in (node.id, *node.copies)), None)
     if found is None:
-        raise Gone(f"no model of id {model} is in the graph any more")
+        raise Gone(f"the model of id {model} is no longer in the graph")
     return found
 
 
 def whole_graph(searched: Sequence[Index], watch: Callable[[int, int], None] | None) -> Lineage:
-    """The graph of all models: the one that the user's index keeps, with what is new put in its place."""
+    """The graph of all models: the one that the user's index keeps, with new models put in their place."""
     from lineage import ancestry
 
     known = _kept_graph(searched)

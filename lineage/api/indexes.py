@@ -1,4 +1,4 @@
-"""The indexes and the models that they hold: which are searched, which is meant, the upkeep of the user's own."""
+"""The indexes and their models: which are searched, which model is meant, the upkeep of the user's own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lineage.sketch.layouts import layout_id
 from lineage.types import CheckpointSketch, Depth, ModelRecord
 
 if TYPE_CHECKING:
-    from lineage.store import Finding, Index, Rebuilt
+    from lineage.store import Finding, Index, Place, Rebuilt
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,31 +40,30 @@ def indexes(index: str | Path | None, reference: bool) -> Iterator[list[Index]]:
     """The indexes to search: the user's, which must exist if it is named, its layers, then the reference."""
     with ExitStack() as stack:
         searched: list[Index] = []
-        if index is not None or not reference or store.holds_index(folder_of(index)):
-            searched.append(stack.enter_context(store.SqliteIndex.open(folder_of(index))))
-            searched += _layers(folder_of(index))
+        place = place_of(index)
+        if index is not None or not reference or store.holds_home(place):
+            searched.append(stack.enter_context(store.open_home(place)))
+            searched += _layers(place)
         shipped = store.reference_index() if reference else None
         if shipped is not None:
             searched.append(shipped)
         if not searched:
-            raise NoIndex(
-                f"{folder_of(index)}: holds no index, and this copy has no reference: `lineage ingest` makes one"
-            )
+            raise NoIndex(f"{place}: holds no index, and this copy has no reference: `lineage ingest` makes one")
         yield searched
 
 
 def index_id(index: str | Path | None = None, *, reference: bool = True) -> str:
-    """What the indexes that are searched are called: digests over the ids of their models, the user's first.
+    """The ids of the indexes that are searched: digests over the ids of their models, the user's first.
 
-    An answer names the same in its limits, so that one can tell what it was made from. Raises NoIndex.
+    An answer gives the same in its limits, so that one can tell what it was made from. Raises NoIndex.
     """
     with indexes(index, reference) as searched:
         return "+".join(one.id for one in searched)
 
 
-def _layers(home: Path) -> list[Index]:
-    """The indexes of others that lie beside the user's own, by name."""
-    if not (home / store.LAYERS).is_dir():
+def _layers(home: Place) -> list[Index]:
+    """The indexes of others that lie beside the user's own, by name; none beside one on a server."""
+    if not isinstance(home, Path) or not (home / store.LAYERS).is_dir():
         return []
     from lineage.store.layers import layer_index, layers
 
@@ -107,7 +106,7 @@ def _shown(model: str, searched: Sequence[Index]) -> tuple[Listed, CheckpointSke
 
 def _listed(record: ModelRecord, home: Index) -> Listed:
     layer = home.layer if isinstance(home, store.SketchFolder) else None
-    return Listed(record, not isinstance(home, store.SqliteIndex) and layer is None, layer)
+    return Listed(record, isinstance(home, store.SketchFolder) and layer is None, layer)
 
 
 def _layout_called(text: str, record: ModelRecord, home: Index) -> CheckpointSketch:
@@ -117,13 +116,13 @@ def _layout_called(text: str, record: ModelRecord, home: Index) -> CheckpointSke
         return home.load(record.id)
     found = next((one for one in home.layouts(record.id) if layout_id(one) == meant), None)
     if found is None:
-        raise Gone(f"{text}: this layout was replaced meanwhile")
+        raise Gone(f"{text}: this layout has since been replaced")
     return found
 
 
 def remove(model: str, index: str | Path | None = None) -> ModelRecord:
-    """Take a model out of the user's index; by id, unique prefix, name or alias. Raises Unknown, NoIndex, Locked."""
-    with store.SqliteIndex.open(folder_of(index)) as home:
+    """Remove a model from the user's index, by id, unique prefix, name or alias. Raises Unknown, NoIndex, Locked."""
+    with store.open_home(place_of(index)) as home:
         record = home.find(model)
         home.remove(record.id)
         return record
@@ -136,7 +135,7 @@ def doctor(index: str | Path | None = None) -> tuple[int, list[Finding]]:
 
 
 def rebuild(index: str | Path | None = None) -> Rebuilt:
-    """Make the tables and the cache of the user's index again from its sketch files. Raises NoIndex, Locked."""
+    """Rebuild the tables and the cache of the user's index from its sketch files. Raises NoIndex, Locked."""
     from lineage import __version__
 
     return store.rebuild(folder_of(index), __version__)
@@ -152,6 +151,11 @@ def held(text: str, searched: Iterable[Index]) -> tuple[ModelRecord, Index]:
     raise Unknown(f"{text!r} is neither a file nor a model of the index: `lineage list` shows the models{hint}")
 
 
+def place_of(index: str | Path | None) -> Place:
+    """Where the index is that is named, or the default one. Raises StoreError for a malformed address."""
+    return default_index() if index is None else store.place_of(index)
+
+
 def folder_of(index: str | Path | None) -> Path:
-    """The folder of the index that is named, or of the default one."""
-    return default_index() if index is None else Path(index)
+    """The folder of the index that is named, or of the default one. Raises StoreError for one on a server."""
+    return store.require_folder(place_of(index))

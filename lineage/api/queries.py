@@ -1,4 +1,4 @@
-"""Questions about one model: what it descends from, what it is to another, what it is merged from."""
+"""Questions about one model: what it descends from, how it relates to another, what it is merged from."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def as_answer(a: CheckpointSketch, b: CheckpointSketch, found: Comparison) -> Wh
 
 
 def handed_over(a: CheckpointSketch, b: CheckpointSketch) -> tuple[Fact, ...]:
-    """What a comparison of two models owes to sketches that were handed over."""
+    """What a comparison of two models must say of sketches that were handed over."""
     from lineage import ancestry
 
     return ancestry.of_pair(a, b)

@@ -48,8 +48,10 @@ def timed_sketch(
     watch: Watch | None,
     threads: int | None = None,
     adapter: str | Path | None = None,
+    *,
+    on_disk: bool = False,
 ) -> tuple[CheckpointSketch, float, float]:
-    """A sketch with the seconds spent on opening and on sketching."""
+    """A sketch with the seconds spent on opening and on sketching; `on_disk` as in `sketch_checkpoint`."""
     started = time.perf_counter()
     if is_sketch_file(source):
         if adapter is not None:
@@ -71,7 +73,7 @@ def timed_sketch(
     meter = Meter()
     vocabulary, unread = (None, None) if adapter is not None else _vocabulary(source, meter)
     threads = threads or os.cpu_count() or 1
-    made = sketch_checkpoint(checkpoint, depth, threads=threads, watch=step, vocabulary=vocabulary)
+    made = sketch_checkpoint(checkpoint, depth, threads=threads, watch=step, vocabulary=vocabulary, on_disk=on_disk)
     if adapter is None:
         made = replace(made, configuration=parts_of(checkpoint.config), bytes_read=made.bytes_read + meter.bytes_read)
     if vocabulary is not None:
@@ -82,7 +84,7 @@ def timed_sketch(
 
 
 def _vocabulary(source: str | Path, meter: Meter) -> tuple[Vocabulary | None, tuple[str, Exclusion] | None]:
-    """The tokenizer that a folder or a GGUF file holds, if any; one that cannot be read is named with the reason."""
+    """The tokenizer of a folder or a GGUF file, if any; one that cannot be read is named with the reason."""
     from lineage.checkpoints.tokenizers import tokenizer_at
 
     try:

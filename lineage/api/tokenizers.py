@@ -1,4 +1,4 @@
-"""The tokenizer of whatever a path or an address means, and two of them held against each other."""
+"""The tokenizer of whatever a path or an address means, and the comparison of two."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def is_tokenizer(source: str | Path) -> bool:
-    """Whether `source` is a tokenizer and no weights: a file of one, its sketch, or a folder without weights.
+    """Whether `source` is a tokenizer without weights: a file of one, its sketch, or a folder without weights.
 
-    Of an address, the name tells. Raises CheckpointError for a folder that cannot be listed.
+    For an address, its name decides. Raises CheckpointError for a folder that cannot be listed.
     """
     if sketch.is_sketch_file(source):
         return False
@@ -33,7 +33,7 @@ def is_tokenizer(source: str | Path) -> bool:
 def tokenizer(source: str | Path) -> TokenizerSketch:
     """Sketch the tokenizer at `source`, read its sketch, or take that of a model's sketch.
 
-    Raises UnsupportedFormat where there is none, CheckpointError, SketchMismatch.
+    Raises UnsupportedFormat if there is none, CheckpointError, SketchMismatch.
     """
     if not is_remote(source) and sketch.is_tokenizer_file(source):
         return replace(sketch.read_tokenizer(source), path=str(source))
@@ -48,10 +48,7 @@ def tokenizer(source: str | Path) -> TokenizerSketch:
 
 
 def compare_tokenizer_files(a: str | Path | TokenizerSketch, b: str | Path | TokenizerSketch) -> TokenizerComparison:
-    """Say what the tokenizer of `a` is to that of `b`: files as `tokenizer` takes them, each called as it is here.
-
-    Raises as `tokenizer` does.
-    """
+    """Say how the tokenizer of `a` relates to that of `b`, each named as given here. Raises as `tokenizer` does."""
     from lineage.match.tokenizers import compare_tokenizers
 
     return compare_tokenizers(_called_as_given(a), _called_as_given(b))
@@ -60,9 +57,9 @@ def compare_tokenizer_files(a: str | Path | TokenizerSketch, b: str | Path | Tok
 def whois_tokenizer(
     source: str | Path | TokenizerSketch, index: str | Path | None = None, *, reference: bool = True
 ) -> TokenizerComparison | None:
-    """Say what a tokenizer without weights is to the nearest of those that ship and of the user's models.
+    """Say how a tokenizer without weights relates to the nearest of those that ship and of the user's models.
 
-    None where none is known. Raises as `tokenizer` does, NoIndex.
+    None if no tokenizer is known. Raises as `tokenizer` does, NoIndex.
     """
     asked = _called_as_given(source)
     with indexes(index, reference) as searched:

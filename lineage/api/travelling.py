@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from lineage import store
-from lineage.api.indexes import folder_of
+from lineage.api.indexes import folder_of, place_of
 from lineage.api.ingesting import Ingested
 from lineage.atomic_write import write_whole
 from lineage.checkpoints import is_remote
@@ -23,7 +23,7 @@ from lineage.store.signatures import MOST_BYTES as MOST_OF_SIGNATURE
 from lineage.store.signatures import SIGNATURE, public_key, require_signed
 
 if TYPE_CHECKING:
-    from lineage.store import SqliteIndex
+    from lineage.store import Home
     from lineage.types import CheckpointSketch
 
 Steps = Callable[[int, int], None]
@@ -34,7 +34,7 @@ def export(target: str | Path, index: str | Path | None = None, *, key: str | Pa
     """Write the user's index as a folder that others can pull. Raises NoIndex, StoreError, OSError.
 
     With `key`, a PEM file of an Ed25519 key, the manifest is signed (raises MissingExtra, Malformed).
-    The same index gives the same bytes; writing to an earlier export changes what has changed.
+    The same index gives the same bytes; writing to an earlier export updates what has changed.
     """
     from lineage.store.exporting import export_index
 
@@ -52,8 +52,8 @@ def pull(
 ) -> Pulled:
     """Keep the index at `address` (a folder, a URL, `hf:datasets/org/name`) as a read-only layer beside one's own.
 
-    Every file is held against the manifest, every sketch is read through. A layer of that name is updated: only what
-    changed is fetched. With `key`, a PEM file of a public Ed25519 key, the manifest has to be signed by it, now and at
+    Every file is checked against the manifest, every sketch is read in full. A layer of that name is updated: only what
+    changed is fetched. With `key`, a PEM file of a public Ed25519 key, the manifest must be signed with it, now and at
     each update. `watch` is called with the files fetched and to fetch. Raises CheckpointError, StoreError.
     """
     called = require_layer_name(name or _name_of(str(address)))
@@ -89,7 +89,7 @@ def import_index(
             key=None,
         )
         taken = layer_index(Path(scratch), pulled.layer)
-        with store.SqliteIndex.create(folder_of(index)) as home:
+        with store.create_home(place_of(index)) as home:
             for record in taken.models():
                 place = record.source or f"{source.address}/sketches/{record.id}.sketch"
                 yield _imported(home, taken.layouts(record.id), record.name, place, __version__)
@@ -102,11 +102,11 @@ def layers_of(index: str | Path | None = None) -> list[Layer]:
 
 
 def drop_layer(name: str, index: str | Path | None = None) -> None:
-    """Take a layer away. Raises Unknown."""
+    """Remove a layer. Raises Unknown."""
     remove_layer(folder_of(index), name)
 
 
-def _imported(home: SqliteIndex, layouts: Sequence[CheckpointSketch], name: str, source: str, version: str) -> Ingested:
+def _imported(home: Home, layouts: Sequence[CheckpointSketch], name: str, source: str, version: str) -> Ingested:
     """Add a model in each layout, from its public address or, without one, from the sketch that was handed over."""
     first = layouts[0]
     added = [home.add(replace(one, name=name, path=source), version) for one in layouts]
@@ -115,12 +115,12 @@ def _imported(home: SqliteIndex, layouts: Sequence[CheckpointSketch], name: str,
 
 
 def _fetched(source: WholeFiles, files: Sequence[File], folder: Path, watch: Steps | None) -> None:
-    """Put files into a folder, several at a time; the first that cannot be had ends it."""
+    """Put files into a folder, several at a time; the first that cannot be fetched stops it."""
 
     def fetch(file: File) -> None:
         content = source.read(file.path, file.size)
         if not file.is_content(content):
-            said = "is not what the manifest says: it was changed or damaged: refused"
+            said = "does not match the manifest: it was changed or damaged: refused"
             raise Malformed(f"{source.address}/{file.path}", said)
         write_whole(folder / file.path, content, durable=False)
 
@@ -135,7 +135,7 @@ def _fetched(source: WholeFiles, files: Sequence[File], folder: Path, watch: Ste
 
 
 def _absolute(address: str | Path) -> str | Path:
-    """A folder by its whole path, so that a layer can be updated from anywhere."""
+    """A folder by its absolute path, so that a layer can be updated from anywhere."""
     return address if is_remote(address) else Path(address).absolute()
 
 

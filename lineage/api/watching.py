@@ -1,4 +1,4 @@
-"""A folder that is looked at again and again: what appears there is ingested once it no longer grows."""
+"""A folder that is scanned repeatedly: what appears there is ingested once it no longer grows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Look = dict[str, tuple[tuple[str, int, int], ...]]
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds between two looks. With `is_once` it ends when nothing is left that grows."""
+    """Seconds between two scans. With `is_once` it ends when nothing is left that grows."""
 
     every_s: float = 10.0
     is_once: bool = False
@@ -34,10 +34,10 @@ def watch_folder(
     pace: Pace | None = None,
     watch: Watch | None = None,
 ) -> Iterator[Ingested]:
-    """Ingest every model of a folder, now and as they appear or change, and yield what became of each.
+    """Ingest every model of a folder, now and as they appear or change, and yield the result for each.
 
     A file in it is a model by itself, a folder in it as `ingest` takes one.
-    A model is taken when two looks one after the other find the same files: what is still being copied waits. One that
+    A model is ingested when two consecutive scans find the same files: what is still being copied waits. One that
     fails is tried again when its files change. While another process writes to the index, it waits. Raises
     CheckpointError for a folder that cannot be listed, OSError, StoreError.
     """
@@ -50,7 +50,7 @@ def watch_folder(
         for model in ready:
             try:
                 yield from ingest([model], index, depth=depth, watch=watch)
-            except Locked:  # at the next look
+            except Locked:  # at the next scan
                 continue
             done[model] = now[model]
         if pace.is_once and all(done.get(model) == files for model, files in now.items()):

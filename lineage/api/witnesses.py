@@ -1,4 +1,4 @@
-"""What lies beside the weights of a model, held against what is known of public models and of an index."""
+"""What lies beside the weights of a model, compared with what is known of public models and of an index."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lineage import store
 from lineage.types import CheckpointSketch, Whois, Witnesses
 
 if TYPE_CHECKING:
-    from lineage.store import Index, SqliteIndex
+    from lineage.store import Home, Index
     from lineage.types import TokenizerComparison, TokenizerSketch
     from lineage.types.settings import ConfigurationFound
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def witnessed(answer: Whois, searched: Iterable[Index], reference: bool) -> Whois:
     """An answer with its witnesses: the nearest tokenizer, and the nearest published configurations.
 
-    None where the model has no such thing, or none is known. Raises Malformed for a damaged reference.
+    None for each that the model lacks, or for which none is known. Raises Malformed for a damaged reference.
     """
     asked = answer.sketch
     tokenizer = None if asked.tokenizer is None else nearest(asked.tokenizer, searched, reference, asked.id)
@@ -30,9 +30,9 @@ def witnessed(answer: Whois, searched: Iterable[Index], reference: bool) -> Whoi
 def nearest(
     tokenizer: TokenizerSketch, searched: Iterable[Index], reference: bool, model: str | None = None
 ) -> TokenizerComparison | None:
-    """Of the tokenizers that ship, and of those of the user's models that may be related, which alone are opened.
+    """The nearest of the tokenizers that ship and of those of the user's models that may be related.
 
-    That of `model` itself is none of them.
+    Sketches of other models are not opened; the tokenizer of `model` itself is left out.
     """
     from lineage.match.tokenizers import nearest_tokenizer
 
@@ -52,12 +52,12 @@ def _configuration(asked: CheckpointSketch) -> ConfigurationFound | None:
     return nearest_configuration(asked.configuration, store.published_configurations())
 
 
-def _is_owned(index: Index) -> TypeGuard[SqliteIndex]:
-    """Whether it is an index of the user; asked like this since its class takes sqlite with it."""
-    return hasattr(index, "sketch_file")
+def _is_owned(index: Index) -> TypeGuard[Home]:
+    """Whether it is an index of the user; tested this way since importing its class would load sqlite or pymilvus."""
+    return hasattr(index, "tokenizers")
 
 
-def _near(index: SqliteIndex, model: str | None, tokenizer: TokenizerSketch) -> tuple[list[TokenizerSketch], int]:
+def _near(index: Home, model: str | None, tokenizer: TokenizerSketch) -> tuple[list[TokenizerSketch], int]:
     """The tokenizers of other models that may be related, and the number of the rest."""
     from lineage.match.tokenizers import is_near
 

@@ -61,9 +61,9 @@ _MOST_WORD, _MOST_LIST, _MOST_NUMBER = 64, 16, 1 << 53
 
 
 def parts_of(config: Mapping[str, Any]) -> tuple[PartConfiguration, ...]:
-    """The settings of each part that a config describes; none for one that describes no part.
+    """The settings of each part that a config describes; empty if it describes none.
 
-    What stands at the top is said of the text part, or of the only part of a model that reads pictures or sound alone.
+    Settings at the top level belong to the text part, or to the only part of a pure image or audio model.
     """
     found: dict[ConfiguredPart, dict[str, SettingValue]] = {}
     types: dict[ConfiguredPart, str] = {}
@@ -82,7 +82,7 @@ def parts_of(config: Mapping[str, Any]) -> tuple[PartConfiguration, ...]:
 def _described(
     config: Mapping[str, Any], part: ConfiguredPart, depth: int
 ) -> Iterator[tuple[ConfiguredPart, Mapping[str, Any]]]:
-    """Each part with the values that are said of it, the most particular first."""
+    """Each part with the values that apply to it, the most specific first."""
     for key, inner in config.items():
         if key in _PARTS and isinstance(inner, Mapping) and depth < _DEPTH:
             yield from _described(inner, _PARTS[key], depth + 1)

@@ -45,7 +45,7 @@ def decoded(path: Path, contents: Contents, config: Mapping[str, Any]) -> Conten
 def _channels_first(view: TensorView) -> TensorView:
     """Bring a convolution of MLX, (out, kernel..., in), into the order of torch.
 
-    Source: the weight shapes of mlx.nn.Conv1d to Conv3d. Three axes may also be a stack of matrices: only a name tells.
+    Source: the weight shapes of mlx.nn.Conv1d to Conv3d. Three axes may also be a stack of matrices: the name decides.
     """
     is_kernel = len(view.shape) in (4, 5) or (len(view.shape) == 3 and "conv" in view.name)
     return channels_first(view) if is_kernel else view

@@ -1,4 +1,4 @@
-"""How much of everything a model may have: what is beyond is refused in a line, before anything is made of it."""
+"""Limits on what a model may hold: anything beyond them is refused before it is processed."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def require_few(path: Path, tensors: Sequence[TensorView], left_out: Collection[
 
 
 def require_full(path: Path, tensors: Sequence[TensorView], nbytes: int) -> None:
-    """Raise Malformed for more weights than files of `nbytes` can say: a sparse tensor, or a packed one, of nothing."""
+    """Raise Malformed for more weights than files of `nbytes` can hold: an empty sparse tensor, or a packed one."""
     weights = sum(math.prod(view.shape) for view in tensors)
     if weights > max(FREE_WEIGHTS, MOST_A_BYTE * nbytes):
         told = f"claims {weights:,} weights in {nbytes:,} bytes"
-        raise Malformed(path, f"{told}; {MOST_A_BYTE} a byte are the most that are read: made to take time")
+        raise Malformed(path, f"{told}; {MOST_A_BYTE} a byte are the most that are read: crafted to take time")

@@ -42,7 +42,7 @@ from lineage.types import SUB_MODELS, Checkpoint, Meter, TensorView
 from lineage.written_reasons import written
 
 _MOST_VALUES = 8  # in a byte: a file that claims to hold more than was read would make every share small
-# Files of these names are the weights of the folder they lie in, so that its config and card speak of them.
+# Files of these names are the weights of their folder, so its config and card describe them.
 _MODEL_FILES = frozenset(
     {
         "model.safetensors", "pytorch_model.bin", "diffusion_pytorch_model.safetensors", "tf_model.h5", "model.onnx",

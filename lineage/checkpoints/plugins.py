@@ -1,7 +1,7 @@
 """Readers that are not built in: those of `lineage.contrib`, and of other distributions by the entry point below.
 
 A plugin is code that someone installed, and runs as such. It is looked for only where no built-in reader recognises a
-file, so that one that is broken is in the way of no other format. docs/plugins.md tells how to write one.
+file, so that a broken one does not affect other formats. docs/plugins.md describes how to write one.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def installed() -> tuple[EntryPoint, ...]:
 
 def _entries() -> Iterator[EntryPoint]:
     yield from OWN
-    yield from installed()  # a look at every distribution there is: not before it is needed
+    yield from installed()  # scans every installed distribution: not before it is needed
 
 
 def _read(entry: EntryPoint, reader: Reader, file: PositionedFile) -> Contents:
@@ -61,7 +61,7 @@ def _read(entry: EntryPoint, reader: Reader, file: PositionedFile) -> Contents:
         raise
     except (Exception, SystemExit) as error:
         raise UnsupportedFormat(
-            file.path, f"is recognised by {_named(entry)}, which fails on it ({_told(error)}): tell who wrote that"
+            file.path, f"is recognised by {_named(entry)}, which fails on it ({_told(error)}): report it to its author"
         ) from error
     return found
 

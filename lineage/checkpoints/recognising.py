@@ -1,4 +1,4 @@
-"""Which reader reads a file: told by its first bytes, never by its name."""
+"""Which reader reads a file: recognised by its first bytes, never by its name."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _read(file: PositionedFile) -> Contents:
     if contents is not None:
         return contents
     if file.size <= len(head) and file.path.suffix in {".safetensors", ".gguf", ".npz", ".npy", ".pt", ".pth", ".bin"}:
-        raise Truncated(file.path, f"{file.size} bytes are no {file.path.suffix} file: download it again")
+        raise Truncated(file.path, f"{file.size} bytes are too few for a {file.path.suffix} file: download it again")
     raise UnsupportedFormat(file.path, f"is not a {KNOWN}{said}")
 
 

@@ -1,4 +1,4 @@
-"""Whether enough of a model is read to speak of it."""
+"""Whether enough of a model is read for an answer."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from lineage.types.facts.exclusions import Exclusion, UnreadPacking, UnreadType
 from lineage.written_reasons import written
 
 MOST = 0.01  # share of the parameters that may be unread: shares in an answer are shown in whole percents
-_MOST_ODD = 0.5  # that may be of a type that is not known, as with damaged values: it is one tensor, no packing
+_MOST_ODD = 0.5  # that may be of a type that is not known, as with damaged values: it is one tensor, not a packing
 
 
 def refuse_unread(path: Path, contents: Contents) -> None:
     """Refuse a model of which more than a hundredth is in packings that are not read. Raises UnsupportedFormat.
 
-    What is read of such a model is no model: answered for, its shares would be those of the rest. Tensors of an odd
+    What is read of such a model is not the model: an answer would give shares of the rest only. Tensors of an odd
     type, which lie beside others that are read, may be up to half of it.
     """
     count = sum(values for _, values in contents.unread)

@@ -22,7 +22,7 @@ _ON_HELP = {"help_option_names": ["-h", "--help"]}
 
 
 class Commands(click.Group):
-    """A group whose commands are found by name, and listed in the order in which one needs them."""
+    """A group that loads its commands by name and lists them in the order in which they are needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Names of all commands."""
@@ -38,7 +38,7 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that is asked for. Raises MemoryError where it cannot have what its libraries take."""
+        """The command that was given. Raises MemoryError if the process may not take the memory that it needs."""
         name, found, rest = super().resolve_command(ctx, args)
         require_address_space(_LITTLE if name in _LIGHT else _MUCH)
         return name, found, rest
@@ -51,9 +51,9 @@ def lineage() -> None:
 
     \b
       lineage whois ./model             what does this descend from?
-      lineage ingest ./base ./other     remember models of your own
+      lineage ingest ./base ./other     add models of your own to an index
       lineage compare ./child ./base    are these two related, and how?
-      lineage graph -o graph.svg        who descends from whom, as a picture
+      lineage graph -o graph.svg        which model descends from which, as a picture
 
     Exit codes: 0 done (no match is still 0), 1 failure, 2 usage, 10 no index, 11 index locked,
     12 unsupported or damaged file, 130 interrupted; with --gate 20 policy violated or named relation found, 21 claim
@@ -63,6 +63,6 @@ def lineage() -> None:
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    # Sketches are many small things without cycles: looking for garbage among them took a fifth of a search.
+    # Sketches are many small objects without cycles: collecting garbage among them took a fifth of a search.
     gc.set_threshold(_UNTIL_COLLECTED)
     sys.exit(guarded(lambda: lineage.main(prog_name="lineage", standalone_mode=False)))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     "--policy",
     required=True,
     type=click.Choice(["licence", "from-scratch", "t-class"]),
-    help="licence: what the licences of all ancestors ask; from-scratch: what was inherited; t-class: the level of"
+    help="licence: what the licences of all ancestors require; from-scratch: what was inherited; t-class: the level of"
     " T-Class 2.0 that it can have at most.",
 )
 @click.option(
@@ -45,12 +45,12 @@ def command(
     rules: Path | None,
     sarif: Path | None,
     gate: bool,
-    index: Path | None,
+    index: str | Path | None,
     reference: bool,
     depth: Depth | None,
     as_json: bool,
 ) -> int:
-    """Hold MODEL against a policy.
+    """Check MODEL against a policy.
 
     \b
       lineage audit ./nova --policy licence

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     help="Show layer maps, what was done, the cues with their odds, every tensor pair, the null.",
 )
 @pages.report(
-    "Write the comparison as a page that stands alone (.html), every matrix beside what chance gives; or the two"
+    "Write the comparison as a self-contained page (.html), every matrix beside what chance gives; or the two"
     " as a graph, with any extension of `lineage graph -o` except those of statements about one model.",
 )
 @pages.lang
@@ -43,12 +43,12 @@ def command(
     target: Path | None,
     lang: Language | None,
     gate: tuple[str, ...] | None,
-    index: Path | None,
+    index: str | Path | None,
     reference: bool,
     depth: Depth | None,
     as_json: bool,
 ) -> int:
-    """Say what A is to B, component by component.
+    """Say how A and B are related, component by component.
 
     \b
       lineage compare ./child ./base
@@ -59,20 +59,20 @@ def command(
       lineage compare ./child/tokenizer.json ./base        their tokenizers
       lineage compare ./child ./base --gate identical,derived,partly-derived   for a pipeline
 
-    A and B are checkpoints, .sketch files, or models of an index. Where one of them is a tokenizer and no model, the
-    tokenizers of both are compared, by the order of what they share. The JSON always has every tensor pair. --gate asks
-    what A is to B: a relation of descent counts where A is known to come from B, never where that is open (30).
+    A and B are checkpoints, .sketch files, or models of an index. If one of them is a tokenizer without weights,
+    the tokenizers of both are compared, by the order of the tokens they share. The JSON always has every tensor pair.
+    --gate tests what A is to B: a relation of descent counts if A is known to come from B, never if that is open (30).
     """
     from lineage import api, report
 
     if api.is_tokenizer(a) or api.is_tokenizer(b):
         if target is not None or gate is not None or explain:
-            raise click.UsageError("two tokenizers are compared on the screen or with --json")
+            raise click.UsageError("a comparison of tokenizers goes to the screen or --json only")
         _tokenizers(a, b, as_json)
         return 0
     ending = pages.ending_of(target, lang)
     if ending in report.graphs.UPWARD:
-        raise click.UsageError(f"{target}: says what one model comes from: `lineage whois A --report` writes it")
+        raise click.UsageError(f"{target}: says what one model comes from: write it by `lineage whois A --report`")
     with progress() as watch:
         ours = api.find(a, index, reference=reference, depth=depth, watch=watch)
         theirs = api.find(b, index, reference=reference, depth=depth, watch=watch)

@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 @options.depth
 @options.as_json
 def command(
-    *, model: str, output: Path | None, index: Path | None, reference: bool, depth: Depth | None, as_json: bool
+    *, model: str, output: Path | None, index: str | Path | None, reference: bool, depth: Depth | None, as_json: bool
 ) -> int:
     """Take a merged model apart: its parents and their weights.
 
     \b
       lineage decompose ./soup              a folder, a file or a .sketch
       lineage decompose soup --json         a model of the index
-      lineage decompose soup -o merge.yaml  the recipe, to make it again with MergeKit
+      lineage decompose soup -o merge.yaml  the recipe, to repeat the merge with MergeKit
 
-    All models of your index and of the reference are candidates; no parent has to be named. The exit code is 0 where
+    All models of your index and of the reference are candidates; parents need not be named. The exit code is 0 where
     no merge is found, but 1 where -o asks for its recipe: then no file is written.
     """
     from lineage import api, report

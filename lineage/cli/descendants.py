@@ -29,22 +29,22 @@ if TYPE_CHECKING:
 @options.depth
 @options.as_json
 def command(
-    *, model: str, output: Path | None, index: Path | None, reference: bool, depth: Depth | None, as_json: bool
+    *, model: str, output: Path | None, index: str | Path | None, reference: bool, depth: Depth | None, as_json: bool
 ) -> None:
     """Show which known models come from MODEL.
 
     \b
-      lineage descendants base                by generation, with the way down and how sure it is
+      lineage descendants base                by generation, with the path and its probability
       lineage descendants ./base --json       a checkpoint or .sketch, which need not be in an index
       lineage descendants base -o below.svg   as a picture, or for other tools
 
     Only measured descent with a direction makes a descendant. Models related without one, and models that only a card
-    relates, are listed apart. What no index holds is not named. The exit code is 0 without descendants too.
+    relates, are listed apart. What is in no index is not named. The exit code is 0 without descendants too.
     """
     from lineage import api, report
 
     if output is not None and report.graphs.check(output) in report.graphs.UPWARD:
-        raise click.UsageError(f"{output}: says what its model comes from: `lineage graph MODEL -o` writes it")
+        raise click.UsageError(f"{output}: says what its model comes from: write it by `lineage graph MODEL -o`")
     with progress() as watch:
         query = api.find(model, index, reference=reference, depth=depth, watch=watch)
     with steps("comparing") as told:

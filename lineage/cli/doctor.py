@@ -15,7 +15,7 @@ from lineage.cli.output import print_json
 @options.index
 @options.as_json
 @click.pass_context
-def command(ctx: click.Context, *, index: Path | None, as_json: bool) -> None:
+def command(ctx: click.Context, *, index: str | Path | None, as_json: bool) -> None:
     """Check every table and sketch of your index; changes nothing.
 
     \b

@@ -21,15 +21,15 @@ from lineage.cli.output import print_json
 )
 @options.index
 @options.as_json
-def command(*, folder: Path, key: Path | None, index: Path | None, as_json: bool) -> None:
+def command(*, folder: Path, key: Path | None, index: str | Path | None, as_json: bool) -> None:
     """Write your index as a folder that others can pull.
 
     \b
       lineage export ./published           sketches, records, and a manifest with the SHA-256 of each file
 
-    Put the folder on a web server, into a data set of a hub, or on a disk. Weights do not travel, nor do paths of this
-    machine; a sketch reveals some values of a model: export what may be known. To write to the same folder again
-    changes what has changed.
+    Put the folder on a web server, into a data set of a hub, or on a disk. Weights and paths of this machine are
+    not exported; a sketch does reveal some values of its model: export only what may be public. Writing to the same
+    folder again updates what has changed.
     """
     from lineage import api
     from lineage.report.figures import plain

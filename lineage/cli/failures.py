@@ -23,9 +23,9 @@ _NO_MEMORY = re.compile(r"cannot allocate memory|failed to map segment|can't sta
 
 
 def guarded(run: Callable[[], Any]) -> int:
-    """Call `run`, say in one line what went wrong, and return the exit code."""
+    """Call `run`, report a failure in one line, and return the exit code."""
     if _closed_streams():
-        say("standard output is closed, so that no answer can be given (`> /dev/null` throws it away)")
+        say("standard output is closed, so no answer can be printed (`> /dev/null` discards it)")
         return 1
     try:
         result = run()
@@ -39,7 +39,7 @@ def guarded(run: Callable[[], Any]) -> int:
     except (Exception, KeyboardInterrupt) as error:
         line, code = ending(error)
         if isinstance(error, OSError) and error.filename is None and error.errno in _UNWRITTEN:
-            line = f"standard output: {error.strerror}"  # whatever else is written is named
+            line = f"standard output: {error.strerror}"  # an error of any other file has its name
             _quiet()
         if line is None:
             raise
@@ -49,22 +49,22 @@ def guarded(run: Callable[[], Any]) -> int:
 
 
 def ending(error: BaseException) -> tuple[str | None, int]:
-    """The line to show for an error, and the exit code; no line where the traceback is wanted."""
+    """The line to show for an error, and the exit code; None for the line if the traceback is wanted."""
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
-        return "interrupted: what was finished is kept, what was not is as before", INTERRUPTED
+        return "interrupted: finished work is kept, the rest is as before", INTERRUPTED
     if isinstance(error, LineageError):
         return str(error), error.exit_code
     if os.environ.get("LINEAGE_DEBUG") and not isinstance(error, OSError):
         return None, 1
     if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
-        return "too little memory for this: give the process more (`ulimit -v`); what was finished is kept", 1
+        return "not enough memory: allow the process more (`ulimit -v`); finished work is kept", 1
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error), 1
     return f"unexpected {type(error).__name__}: {error} (LINEAGE_DEBUG=1 shows where)", 1
 
 
 def require_address_space(needed: int) -> None:
-    """Raise MemoryError where this process may not take `needed` bytes: libraries that are loaded then crash."""
+    """Raise MemoryError if this process may not take `needed` bytes: loading libraries would then crash it."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
@@ -75,9 +75,9 @@ def require_address_space(needed: int) -> None:
 
 
 def _closed_streams() -> bool:
-    """Put nowhere in the place of standard streams that are closed; whether standard output was.
+    """Replace closed standard streams by the null device; returns whether standard output was closed.
 
-    Else the next file that is opened would take their place, and what a library prints would be written into it.
+    Otherwise the next file opened would take their place, and whatever a library prints would be written into it.
     """
     was_closed = sys.stdout is None
     for number, name in enumerate(("stdin", "stdout", "stderr")):
@@ -91,7 +91,7 @@ def _closed_streams() -> bool:
 
 
 def code_of_failures(codes: set[int]) -> int:
-    """The exit code where several inputs failed: theirs if they failed alike, else 1."""
+    """The exit code when several inputs failed: theirs if all failed alike, else 1."""
     (first, *others) = codes
     return 1 if others else first
 
@@ -104,7 +104,7 @@ def say(line: str) -> None:
 
 @contextmanager
 def _perhaps_unheard() -> Iterator[None]:
-    """Write to standard error; where that is full or closed, nobody can be told, and the exit code says enough."""
+    """Write to standard error; if that is full or closed, only the exit code can report the failure."""
     try:
         yield
         sys.stderr.flush()
@@ -113,6 +113,6 @@ def _perhaps_unheard() -> Iterator[None]:
 
 
 def _quiet() -> int:
-    """Redirect a closed standard output to nowhere, so that closing it raises nothing. Click does the same."""
+    """Redirect a closed standard output to the null device, so that closing it raises nothing. Click does the same."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1

@@ -1,4 +1,4 @@
-"""Exit codes of `--gate`, by which a pipeline learns the outcome, and the relations and verdicts that it may name."""
+"""Exit codes of `--gate`, which tell a pipeline the outcome, and the relations and verdicts that it may name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def code_of(outcome: PolicyVerdict) -> int:
 
 
 def words_of(_: click.Context, __: click.Parameter, text: str | None) -> tuple[str, ...] | None:
-    """The relations and verdicts of a list with commas. Raises BadParameter for anything else."""
+    """The relations and verdicts of a comma-separated list. Raises BadParameter for anything else."""
     if text is None:
         return None
     from lineage import policy
@@ -26,5 +26,5 @@ def words_of(_: click.Context, __: click.Parameter, text: str | None) -> tuple[s
     given = tuple(word.strip() for word in text.split(","))
     for word in given:
         if word not in policy.WORDS:
-            raise click.BadParameter(f"{word!r} is not a relation or verdict; there are {', '.join(policy.WORDS)}")
+            raise click.BadParameter(f"{word!r} is not a relation or verdict; choose from {', '.join(policy.WORDS)}")
     return given

@@ -25,9 +25,9 @@ from lineage.cli.progress import steps
 @options.reference
 @options.as_json
 def command(
-    *, model: str | None, output: Path | None, family: bool, index: Path | None, reference: bool, as_json: bool
+    *, model: str | None, output: Path | None, family: bool, index: str | Path | None, reference: bool, as_json: bool
 ) -> None:
-    """Show who descends from whom, or the relatives of MODEL.
+    """Show the ancestry of all models, or the relatives of MODEL.
 
     \b
       lineage graph                           families and their founders

@@ -15,13 +15,13 @@ from lineage.cli.progress import steps
 @click.argument("address")
 @options.index
 @options.as_json
-def command(*, address: str, index: Path | None, as_json: bool) -> None:
+def command(*, address: str, index: str | Path | None, as_json: bool) -> None:
     """Take the models of an exported index into your own.
 
     \b
       lineage import ./published           or an address, as `lineage pull` takes it
 
-    What is there already stays as it is. With --json, one object a line, as `lineage ingest` prints them.
+    Models that are already there stay as they are. With --json, one object a line, as `lineage ingest` prints them.
     """
     from dataclasses import asdict
 

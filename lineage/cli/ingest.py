@@ -23,7 +23,16 @@ if TYPE_CHECKING:
 @options.index
 @options.depth
 @click.option("--name", metavar="NAME", help="What to call the model; for one PATH.")
-@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Files sketched at a time.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 1024),
+    help="Models sketched at a time; without it two, or with --ray one for each processor of the cluster.",
+)
+@click.option(
+    "--ray",
+    metavar="ADDRESS",
+    help="Sketch on the nodes of this Ray cluster: auto, HOST:PORT or ray://HOST:PORT. They have to see every PATH.",
+)
 @click.option("--catalogue", is_flag=True, help="Add the public models of the catalogue that you do not have yet.")
 @click.option("--family", metavar="NAME", help="With --catalogue: only the models of this family, such as llama.")
 @options.as_json
@@ -32,10 +41,11 @@ def command(
     ctx: click.Context,
     *,
     paths: tuple[str, ...],
-    index: Path | None,
+    index: str | Path | None,
     depth: Depth | None,
     name: str | None,
-    workers: int,
+    workers: int | None,
+    ray: str | None,
     catalogue: bool,
     family: str | None,
     as_json: bool,
@@ -51,11 +61,12 @@ def command(
       lineage ingest --depth sampled ./huge      reads a few percent of the bytes
       lineage ingest hf:org/name@main            read by ranges, not downloaded; so is https://host/file
       lineage ingest --catalogue --family bert   public base models, from the hub
+      lineage ingest --ray auto /shared/zoo      on every node of a Ray cluster; added here
 
-    A file that fails does not stop the others; the exit code shows that one failed (12 if all of those were
-    unsupported or damaged). Models of the index stay unchanged, so an interrupted ingest can be repeated; the same
-    values under other names, transposed or in another format are kept as another layout of their model.
-    A hub's own address is taken from HF_ENDPOINT, a token for it from HF_TOKEN. With --json, one object a line.
+    A file that fails does not stop the others; the exit code shows that one failed (12 if all that failed were
+    unsupported or damaged). Models already in the index stay unchanged, so an interrupted ingest can be repeated; the
+    same values under other names, transposed or in another format are kept as another layout of their model.
+    HF_ENDPOINT sets the address of the hub, HF_TOKEN a token for it. With --json, one object a line.
     """
     from lineage import api
 
@@ -64,13 +75,13 @@ def command(
     if family is not None and not catalogue:
         raise click.UsageError("--family goes with --catalogue")
     if name is not None and (len(paths) != 1 or not name.strip() or not name.isprintable()):
-        raise click.UsageError("--name is what to call the model of one PATH")
+        raise click.UsageError("--name names the model of one PATH")
     failures: set[int] = set()
-    with progress() as watch:
+    with progress(in_bytes=ray is None) as watch:
         if catalogue:
-            work = api.fill(index, family=family, depth=depth, workers=workers, watch=watch)
+            work = api.fill(index, family=family, depth=depth, workers=workers, ray=ray, watch=watch)
         else:
-            work = api.ingest(paths, index, depth=depth, name=name, workers=workers, watch=watch)
+            work = api.ingest(paths, index, depth=depth, name=name, workers=workers, ray=ray, watch=watch)
         for done in work:
             if as_json:
                 print_json({key: value for key, value in asdict(done).items() if key != "exit_code"}, one_line=True)
@@ -83,7 +94,7 @@ def command(
 
 
 def tell(done: Ingested) -> None:
-    """Say in a line what became of one model."""
+    """Report in a line what happened to one model."""
     from lineage.report.figures import count, plain
 
     if done.error is not None:

@@ -12,10 +12,10 @@ from lineage.cli.output import print_json
 
 
 @click.command("layers")
-@click.option("--remove", metavar="NAME", help="Take this layer away.")
+@click.option("--remove", metavar="NAME", help="Remove this layer.")
 @options.index
 @options.as_json
-def command(*, remove: str | None, index: Path | None, as_json: bool) -> None:
+def command(*, remove: str | None, index: str | Path | None, as_json: bool) -> None:
     """List the indexes of others that are searched beside yours.
 
     \b

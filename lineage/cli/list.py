@@ -14,7 +14,7 @@ from lineage.cli.output import print_json, screen_size
 @options.index
 @options.reference
 @options.as_json
-def command(*, index: Path | None, reference: bool, as_json: bool) -> None:
+def command(*, index: str | Path | None, reference: bool, as_json: bool) -> None:
     """List the models that a search covers, yours first.
 
     \b

@@ -14,14 +14,14 @@ from lineage.errors import MissingExtra
 @click.command("mcp")
 @options.index
 @options.reference
-def command(*, index: Path | None, reference: bool) -> None:
+def command(*, index: str | Path | None, reference: bool) -> None:
     """Answer an agent over standard input and output (MCP).
 
     \b
       lineage mcp                   whois, compare, audit, verify, trace and more as tools
       lineage mcp --index DIR
 
-    An agent starts this by itself: give it the command. `lineage serve` has the same tools at /mcp for agents
+    The agent starts this itself: give it the command. `lineage serve` has the same tools at /mcp for agents
     elsewhere. Needs the extra `mcp`.
     """
     if find_spec("mcp") is None:

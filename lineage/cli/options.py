@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from lineage.cli.gates import words_of
 
+
+class _IndexPlace(click.Path):
+    """A folder, or the address of an index on a server as it stands: a Path would fold its slashes."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if isinstance(value, str) and "://" in value else super().convert(value, param, ctx)
+
+
 index = click.option(
     "--index",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=_IndexPlace(path_type=Path),
     envvar="LINEAGE_INDEX",
     show_envvar=True,
-    help="Folder of your index; without it, the one in your data folder.",
+    help="Folder of your index, or milvus://HOST:PORT/NAME?sketches=URL; without it, the one in your data folder.",
 )
 reference = click.option(
     "--no-reference",
@@ -31,12 +40,12 @@ depth = click.option(
     " full, or sampled for what is read from a server.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output, nothing else.")
-gate = click.option("--gate", is_flag=True, help="Give the outcome as the exit code, for a pipeline.")
+gate = click.option("--gate", is_flag=True, help="Report the outcome as the exit code, for a pipeline.")
 gate_at = click.option(
     "--gate",
     metavar="WORD[,...]",
     callback=words_of,
-    help="Relations or verdicts to stop at, such as derived,partly-derived,identical: the exit code is 20 if one is"
+    help="Relations or verdicts to fail on, such as derived,partly-derived,identical: the exit code is 20 if one is"
     " found, 30 if that stays open.",
 )
 sarif = click.option(

@@ -19,12 +19,12 @@ _PATIENCE_S = 1.0
 
 
 @contextmanager
-def progress() -> Iterator[Watch | None]:
-    """The callback for bytes read, or None where standard error is not a terminal."""
+def progress(in_bytes: bool = True) -> Iterator[Watch | None]:
+    """The callback for bytes or steps done and to do, or None where standard error is not a terminal."""
     if not sys.stderr.isatty():
         yield None
         return
-    bars = _Bars()
+    bars = _Bars(in_bytes)
     try:
         yield bars.watch
     finally:
@@ -47,7 +47,7 @@ def steps(name: str) -> Iterator[Callable[[int, int], None] | None]:
 class _Bars:
     """Bars that appear once a second has passed; called from several threads."""
 
-    def __init__(self, in_bytes: bool = True) -> None:
+    def __init__(self, in_bytes: bool) -> None:
         self._in_bytes = in_bytes
         self._started = time.monotonic()
         self._guard = threading.Lock()

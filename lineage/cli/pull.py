@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     "--key",
     metavar="KEY.pem",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="The public Ed25519 key by which it has to be signed, now and at each update. Needs the extra `sign`.",
+    help="The public Ed25519 key that it must be signed with, now and at each update. Needs the extra `sign`.",
 )
 @options.index
 @options.as_json
-def command(*, address: str | None, name: str | None, key: Path | None, index: Path | None, as_json: bool) -> None:
-    """Search the index of others beside your own.
+def command(
+    *, address: str | None, name: str | None, key: Path | None, index: str | Path | None, as_json: bool
+) -> None:
+    """Search an index of others beside your own.
 
     \b
       lineage pull ./published                     a folder that `lineage export` wrote
@@ -35,8 +37,8 @@ def command(*, address: str | None, name: str | None, key: Path | None, index: P
       lineage pull hf:datasets/org/name            or in a data set of the hub
       lineage pull                                 update every layer: only what changed is fetched
 
-    It is kept as a layer, which is read and never written to: `lineage layers` lists them. Each file is held against
-    the manifest, each sketch is read through; one that does not fit is refused, and the layer stays as it was.
+    It is kept as a read-only layer: `lineage layers` lists them. Each file is checked against the manifest, each
+    sketch is read in full; one that does not match is refused, and the layer stays as it was.
     """
     from lineage import api
 

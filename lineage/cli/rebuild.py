@@ -15,8 +15,8 @@ from lineage.cli.output import print_json
 @click.command("rebuild")
 @options.index
 @options.as_json
-def command(*, index: Path | None, as_json: bool) -> None:
-    """Make the tables of your index again from its sketches.
+def command(*, index: str | Path | None, as_json: bool) -> None:
+    """Rebuild the tables of your index from its sketches.
 
     \b
       lineage rebuild

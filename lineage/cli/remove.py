@@ -14,8 +14,8 @@ from lineage.cli.output import print_json
 @click.argument("model")
 @options.index
 @options.as_json
-def command(*, model: str, index: Path | None, as_json: bool) -> None:
-    """Take MODEL out of your index.
+def command(*, model: str, index: str | Path | None, as_json: bool) -> None:
+    """Remove MODEL from your index.
 
     \b
       lineage remove 3f9a

@@ -22,7 +22,7 @@ from lineage.errors import MissingExtra
     metavar="DIR",
     multiple=True,
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="A folder whose checkpoints can be asked about by path; may be given several times.",
+    help="A folder whose checkpoints can be queried by path; may be given several times.",
 )
 @click.option(
     "--settings",
@@ -40,7 +40,7 @@ def command(
     state: Path | None,
     folders: tuple[Path, ...],
     file: Path | None,
-    index: Path | None,
+    index: str | Path | None,
     reference: bool,
 ) -> None:
     """Answer over HTTP, with a page to ask on.
@@ -50,11 +50,11 @@ def command(
       lineage serve --models ./zoo             and about checkpoints below a folder
       lineage serve --settings service.toml    with limits of your own
 
-    On the loopback anyone may ask; elsewhere, and to add models, one needs a token: `lineage token`. What was
-    accepted is kept on disk and survives a restart. Needs the extra `serve`.
+    On the loopback interface anyone may ask; elsewhere, and to add models, a token is needed: `lineage token`.
+    Accepted work is kept on disk and survives a restart. Needs the extra `serve`.
     """
     if find_spec("starlette") is None or find_spec("uvicorn") is None:
-        raise MissingExtra("a service needs an optional part: pip install 'weight-lineage[serve]'")
+        raise MissingExtra("the service needs an optional part: pip install 'weight-lineage[serve]'")
     from lineage.serve.running import run
     from lineage.serve.settings import Settings, default_state, with_file
 

@@ -15,7 +15,7 @@ from lineage.cli.output import print_json, screen_size
 @options.index
 @options.reference
 @options.as_json
-def command(*, model: str, index: Path | None, reference: bool, as_json: bool) -> None:
+def command(*, model: str, index: str | Path | None, reference: bool, as_json: bool) -> None:
     """Show all that the index knows of MODEL.
 
     \b

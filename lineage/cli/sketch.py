@@ -31,13 +31,13 @@ def command(*, checkpoint: str, output: Path, adapter: str | None, depth: Depth 
       lineage whois model.sketch               anywhere, without the weights
       lineage sketch ./base --adapter ./lora -o tuned.sketch
 
-    A sketch is small, is made locally, and answers every question of lineage: share it instead of weights.
+    A sketch is small, is made locally, and can be asked about like its weights (but not merged with an --adapter).
     """
     from lineage import api, report
     from lineage.sketch.sealing import seal
 
     if output.suffix != ".sketch":
-        raise click.BadParameter("the name must end in .sketch, by which it is known later", param_hint="-o")
+        raise click.BadParameter("the name must end in .sketch, by which such files are recognised", param_hint="-o")
     with progress() as watch:
         made = api.sketch(checkpoint, depth, watch, adapter)
     api.save_sketch(made, output)

@@ -19,18 +19,18 @@ from lineage.cli.output import print_json
     show_default=True,
     help="ask: every question; ingest: adding models, too; administer: figures of the service, too.",
 )
-@click.option("--revoke", is_flag=True, help="Take the token of that name back; a running service heeds it at once.")
+@click.option("--revoke", is_flag=True, help="Revoke the token of that name; a running service refuses it at once.")
 @options.state
 @options.as_json
 def command(*, name: str | None, role: str, revoke: bool, state: Path | None, as_json: bool) -> None:
     """Make, list and revoke the tokens of `lineage serve`.
 
     \b
-      lineage token                       those that there are
-      lineage token ci --role ingest      prints a new one, this once
+      lineage token                       lists the tokens
+      lineage token ci --role ingest      prints a new one, only once
       lineage token ci --revoke
 
-    A token is kept as a digest: whoever reads the file cannot use it. It is sent as `Authorization: Bearer TOKEN`.
+    Only a digest of a token is kept: whoever reads the file cannot use it. It is sent as `Authorization: Bearer TOKEN`.
     """
     from lineage.report.figures import plain
     from lineage.serve.settings import default_state
@@ -50,7 +50,7 @@ def command(*, name: str | None, role: str, revoke: bool, state: Path | None, as
             click.echo("no tokens: `lineage token NAME --role ask` makes one")
         return
     if not name.strip() or not name.isprintable():
-        raise click.BadParameter("a name is one line of letters that can be seen", param_hint="NAME")
+        raise click.BadParameter("a name must be one line of printable characters", param_hint="NAME")
     if revoke:
         revoke_token(folder, name)
         said = {"event": "revoked", "name": name}

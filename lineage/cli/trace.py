@@ -16,7 +16,7 @@ from lineage.cli.progress import steps
 @options.index
 @options.reference
 @options.as_json
-def command(*, model: str, index: Path | None, reference: bool, as_json: bool) -> None:
+def command(*, model: str, index: str | Path | None, reference: bool, as_json: bool) -> None:
     """Show the ancestry of MODEL up to its roots.
 
     \b

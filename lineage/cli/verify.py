@@ -37,12 +37,12 @@ def command(
     claims: Path,
     sarif: Path | None,
     gate: bool,
-    index: Path | None,
+    index: str | Path | None,
     reference: bool,
     depth: Depth | None,
     as_json: bool,
 ) -> int:
-    """Hold what CARD claims about MODEL against its weights.
+    """Check what CARD claims about MODEL against its weights.
 
     \b
       lineage verify ./nova --claims ./nova/README.md

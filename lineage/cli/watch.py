@@ -24,20 +24,22 @@ if TYPE_CHECKING:
     type=click.FloatRange(0.05, 86_400),
     default=10.0,
     show_default=True,
-    help="Time between two looks at the folder.",
+    help="Time between two scans of the folder.",
 )
-@click.option("--once", is_flag=True, help="End when all that is there was added.")
+@click.option("--once", is_flag=True, help="Stop once all that is there has been added.")
 @options.index
 @options.depth
 @options.as_json
-def command(*, folder: Path, every: float, once: bool, index: Path | None, depth: Depth | None, as_json: bool) -> None:
+def command(
+    *, folder: Path, every: float, once: bool, index: str | Path | None, depth: Depth | None, as_json: bool
+) -> None:
     """Add the models that appear in FOLDER to your index.
 
     \b
-      lineage watch ./zoo --once --every 1       what is there now, then end
+      lineage watch ./zoo --once --every 1       what is there now, then stop
 
-    It goes on until it is interrupted. A file in FOLDER is a model by itself, a folder in it as `lineage ingest` takes
-    one. A model is added when two looks find its files alike, so that what is still being copied waits, and again when
+    It runs until it is interrupted. A file in FOLDER is a model by itself, a folder in it as `lineage ingest` takes
+    one. A model is added once two scans find its files unchanged, so that one still being copied waits, and again when
     they change. With --json, one object a line, as `lineage ingest` prints them.
     """
     from lineage import api

@@ -30,16 +30,16 @@ if TYPE_CHECKING:
     "listed",
     metavar="FILE",
     type=click.File(encoding="utf-8"),
-    help="Checkpoints to ask about, too: a file with one a line; # begins a comment, - is standard input.",
+    help="A file with further checkpoints, one a line; # begins a comment, - is standard input.",
 )
 @click.option(
     "--table",
     metavar="FILE.csv",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write a line for each CHECKPOINT as a table, those that cannot be read too.",
+    help="Write a table with a line for each CHECKPOINT, including those that cannot be read.",
 )
 @pages.report(
-    "Write the answer as a page that stands alone (.html), to read, print and hand on; or its graph, with any"
+    "Write the answer as a self-contained page (.html), to read, print and hand on; or its graph, with any"
     " extension of `lineage graph -o`.",
 )
 @pages.lang
@@ -58,7 +58,7 @@ def command(
     lang: Language | None,
     adapter: str | None,
     gate: tuple[str, ...] | None,
-    index: Path | None,
+    index: str | Path | None,
     reference: bool,
     depth: Depth | None,
     as_json: bool,
@@ -81,8 +81,8 @@ def command(
 
     --report takes every extension of `lineage graph -o`; CHECKPOINT need not be in an index. Your index and the
     reference index that comes with lineage are searched. No match is a result too: it says how weak a relation would
-    still have been seen. A match refutes "from scratch"; no match never proves it. A CHECKPOINT that cannot be read
-    does not stop the others; the exit code shows that one failed.
+    still have been detected. An ancestor refutes "from scratch"; no match never proves it. A CHECKPOINT that cannot be
+    read does not stop the others; the exit code shows that one failed.
     """
     from lineage import api, report
     from lineage.atomic_write import write_whole
@@ -95,12 +95,12 @@ def command(
     several = len(checkpoints) > 1
     for given, option in ((target, "--report"), (adapter, "--adapter")):
         if several and given is not None:
-            raise click.UsageError(f"{option} is about one CHECKPOINT: ask about each by itself")
+            raise click.UsageError(f"{option} takes one CHECKPOINT: ask about each by itself")
 
     def answered(checkpoint: str) -> int:
         if api.is_tokenizer(checkpoint):
             if target is not None or adapter is not None or gate is not None:
-                raise click.UsageError("a tokenizer without weights is answered on the screen or with --json")
+                raise click.UsageError("the answer about a tokenizer goes to the screen, --json or --table only")
             found = _tokenizer(checkpoint, index, reference, as_json, several)
             if table is not None:
                 rows.append(report.table.tokenizer_row(checkpoint, found))
@@ -128,7 +128,7 @@ def command(
 
 
 def _listed(file: TextIO) -> list[str]:
-    """The lines of a file, without comments and empty ones."""
+    """The lines of a file, without comments and blank lines."""
     try:
         lines = [line.partition(" #")[0].strip() for line in file]
     except UnicodeDecodeError as error:
@@ -136,12 +136,14 @@ def _listed(file: TextIO) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def _tokenizer(source: str, index: Path | None, reference: bool, as_json: bool, several: bool) -> TokenizerComparison:
+def _tokenizer(
+    source: str, index: str | Path | None, reference: bool, as_json: bool, several: bool
+) -> TokenizerComparison:
     from lineage import api, report
 
     found = api.whois_tokenizer(source, index, reference=reference)
     if found is None:
-        raise NoIndex(f"{source}: no tokenizer is known to hold it against: leave out --no-reference, or ingest models")
+        raise NoIndex(f"{source}: no known tokenizer to compare it with: leave out --no-reference, or ingest models")
     if as_json:
         print_json(report.witness_json.tokenizer_comparison(found), one_line=several)
     else:
@@ -152,7 +154,7 @@ def _tokenizer(source: str, index: Path | None, reference: bool, as_json: bool, 
 def _each(
     checkpoints: Sequence[str], answered: Callable[[str], int], failed: Callable[[str, str], None], as_json: bool
 ) -> int:
-    """Answer one after the other, whatever fails, which `failed` is told; only a fault of the index ends the run.
+    """Answer one after the other, reporting failures to `failed`; only a fault of the index ends the run.
 
     The exit code is that of a relation or verdict that the gate names, then of failures, then of what is open.
     """

@@ -1,1 +1,1 @@
-"""Readers of formats that one package has for itself; each is a plugin like those of other distributions."""
+"""Readers of formats that a single package uses; each is a plugin like those of other distributions."""

@@ -145,7 +145,7 @@ def _view(file: PositionedFile, sizes: _Sizes, entry: _Entry) -> TensorView:
     if count != entry.values or need != entry.nbytes or (entry.is_coded and shape[-1] % type_.block):
         raise Malformed(file.path, f"tensor {quoted(entry.name)} of shape {shape} has {entry.nbytes:,} bytes")
     if entry.start + need > file.size:
-        raise Truncated(file.path, f"tensor {quoted(entry.name)} ends behind the file: download it again")
+        raise Truncated(file.path, f"tensor {quoted(entry.name)} ends beyond the file: download it again")
     storage = f"{file.path.name}@{entry.start}+{need}"
     if entry.is_coded:
         view = blocks.view(_name(entry.name), Place(file, entry.start, shape, blocks.CODES), type_, storage)

@@ -41,7 +41,7 @@ class ThincReader:
         opened = MsgpackFile(file)
         tree = opened.value()
         if not isinstance(tree, dict) or not all(isinstance(tree.get(one), list) for one in (LAYERS, PARAMETERS)):
-            raise UnsupportedFormat(file.path, "is MessagePack, but no model")
+            raise UnsupportedFormat(file.path, "is MessagePack, but not a model")
         return read_thinc(opened, tree)
 
 
@@ -55,7 +55,7 @@ def read_thinc(file: MsgpackFile, tree: Mapping[str, Any]) -> Contents:
         raise Malformed(path, f"has {len(layers):,} layers and parameters of {len(parameters):,}")
     for layer, held in zip(layers, parameters, strict=True):
         if not isinstance(layer, dict) or not isinstance(held, dict):
-            raise Malformed(path, "a layer is no dictionary")
+            raise Malformed(path, "a layer is not a dictionary")
         if any(isinstance(value, dict) for value in held.values()):
             said = _UNSAID.sub("_", str(layer.get("name", "")))[:200]
             stem = f"{names.distinct(said)}." if said else ""

@@ -1,4 +1,4 @@
-"""Policies and claims: rules as data, held against an answer and the ancestry behind it."""
+"""Policies and claims: rules as data, checked against an answer and the ancestry behind it."""
 
 from lineage.policy.auditing import audit, for_policy
 from lineage.policy.claims import read_claims

@@ -1,4 +1,4 @@
-"""An audit: the lines of descent of a model, the rules of one policy, and what they come to."""
+"""An audit: the lines of descent of a model, the rules of one policy, and the outcome."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _ORDER: tuple[Standing, ...] = ("violated", "inconclusive", "possible", "bound",
 
 
 def audit(case: Case, policy: Policy, extra: RuleFile | None = None) -> Audit:
-    """Hold a case against a policy, with the rules and licences of an extra file beside those of the package."""
+    """Check a case against a policy, with the rules and licences of an extra file beside those of the package."""
     base = built_in(policy)
     rules: Sequence[Rule] = (*base.rules, *(extra.rules if extra is not None else ()))
     table = known_licences() if extra is None else known_licences().extended(extra.licences)
@@ -78,7 +78,7 @@ def audit(case: Case, policy: Policy, extra: RuleFile | None = None) -> Audit:
 
 
 def _headline(policy: Policy, verdict: PolicyVerdict, model: Model, bound: str | None) -> Fact:
-    """What the findings come to, in one fact."""
+    """The outcome of the findings, as one fact."""
     if policy == "licence":
         agreement = LicencesAgree() if verdict == "nothing-found" else LicencesOpen()
         return LicencesDisagree(model.name) if verdict == "violated" else agreement
@@ -96,7 +96,7 @@ def for_policy(file: RuleFile, policy: Policy, path: str) -> RuleFile:
     taken = {rule.id for rule in built_in(policy).rules}
     twice = next((rule.id for rule in file.rules if rule.id in taken), None)
     if twice is not None:
-        raise Malformed(path, f"the rule {twice!r} is there already: give yours another id")
+        raise Malformed(path, f"the rule {twice!r} exists already: give yours another id")
     return file
 
 

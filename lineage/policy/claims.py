@@ -63,7 +63,7 @@ def of_card(text: str, name: str) -> Iterator[Claim]:
     """The claims of a card: of its front matter, then of its prose.
 
     Where the card names a base model, a sentence on training from scratch, or on a tokenizer of one's own, may well
-    speak of that one: it is unclear.
+    be about that base model: it is unclear.
     """
     lines = text.splitlines()
     fields = parse_card(text).fields
@@ -91,17 +91,17 @@ def _of_values(values: Mapping[str, Any], place: Path, line_of: Any) -> Iterator
     for key, value in values.items():
         line = line_of(key)
         if key not in _KEYS:
-            raise Malformed(place, f"line {line}: no claim {str(key)[:64]!r}; there is {', '.join(_KEYS)}")
+            raise Malformed(place, f"line {line}: unknown claim {str(key)[:64]!r}; choose from {', '.join(_KEYS)}")
         if key in _FLAGS:
             if not isinstance(value, bool):
-                raise Malformed(place, f"line {line}: {key} is true or false")
+                raise Malformed(place, f"line {line}: {key} must be true or false")
             if value:
                 yield Claim(_kind(key), "yes", key, line)
             continue
         for one in value if isinstance(value, list) else [value]:
             text = str(one) if isinstance(one, str | int | float) and not isinstance(one, bool) else ""
             if not text.strip() or len(text) > 200 or not text.isprintable():
-                raise Malformed(place, f"line {line}: {key} is a short text, a number, or a list of them")
+                raise Malformed(place, f"line {line}: {key} must be a short text, a number, or a list of them")
             yield Claim(_kind(key), text, f"{key}: {text}", line)
 
 

@@ -82,7 +82,7 @@ def agree(one: Licence | None, other: Licence | None) -> bool | None:
 
 
 def surest_of(lines: list[Descent]) -> list[Descent]:
-    """The lines that are as sure as the surest."""
+    """The lines with the highest certainty."""
     best = lines[0].certainty
     for line in lines[1:]:
         best = line.certainty if weaker(best, line.certainty) == best else best

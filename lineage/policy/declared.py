@@ -1,4 +1,4 @@
-"""Parents that cards name and the index does not hold: nodes of their own, joined by declared edges alone."""
+"""Parents that cards name and the index does not hold: separate nodes, joined by declared edges alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines of descent: every ancestor of a model, by component, and how surely it is one."""
+"""Lines of descent: every ancestor of a model, by component, with its certainty."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Key = tuple[str, str | None]
 
 
 def descents(case: Case) -> tuple[Descent, ...]:
-    """Every ancestor of the model of `case`, once a component; the surest line to each, the surest first.
+    """Every ancestor of the model of `case`, once per component; the surest line to each, the surest first.
 
     A line is as sure as its weakest step. Descendants of the model are never ancestors, whatever an undirected edge
     allows. The place in the answer decides over an edge to the model itself: descendants and siblings there are not
@@ -143,7 +143,7 @@ def _as_placed(case: Case, steps: Sequence[Step], nodes: Mapping[str, Node]) -> 
 
 
 def _is_certain(edge: Edge) -> bool:
-    """Whether a directed edge is sure enough to hold against a model.
+    """Whether a directed edge is sure enough to count against a model.
 
     A part that two models share was taken out of one or put into the other: without a reason the direction is open.
     """
@@ -210,7 +210,7 @@ def _parts_of(part: ComponentFinding) -> tuple[InheritedPart, ...]:
 
 
 def _same_weights(case: Case, nodes: Mapping[str, Node]) -> Iterator[Descent]:
-    """The node itself, where it stands for another model of the same weights: which of them is the copy is open."""
+    """The node itself, where it stands for another model of the same weights: which one is the copy is open."""
     node = nodes.get(case.node)
     if node is not None and case.answer.sketch.id != node.id:
         same = Edge(node.id, case.answer.sketch.id, "identical", False, "measured", share=1.0, confidence=1.0)
@@ -239,7 +239,7 @@ def _only_asked(case: Case, known: set[str | None], nodes: Mapping[str, Node]) -
 
 
 def _can_give(case: Case, edge: Edge, parent: str, component: str | None) -> bool:
-    """Whether a step of a reused part can be of this component: not where the parent is known to lack it."""
+    """Whether a step of a reused part can be about this component: not where the parent is known to lack it."""
     has = case.components.get(parent)
     return component is None or edge.relation != "component-reused" or has is None or component in has
 
@@ -259,7 +259,7 @@ def _further(line: Descent, node: Node, component: str | None, certainty: Certai
 
 
 def _without_repeats(lines: Iterable[Descent]) -> list[Descent]:
-    """Lines of the whole go where the same ancestor is known by component at least as surely."""
+    """Drop lines of the whole where the same ancestor is known by component at least as surely."""
     kept = list(lines)
     best: dict[str, int] = {}
     for line in kept:

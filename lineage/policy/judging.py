@@ -1,4 +1,4 @@
-"""Rules held against a case: every rule that applies becomes a finding, no surer than the descent behind it."""
+"""Rules applied to a case: every rule that applies becomes a finding, no surer than the descent behind it."""
 
 from __future__ import annotations
 

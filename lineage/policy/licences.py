@@ -13,7 +13,7 @@ _SAYS_NOTHING = frozenset({"", "other", "unknown", "none", "cc", "custom", "prop
 
 @dataclass(frozen=True, slots=True)
 class Licence:
-    """What a licence asks, as far as its text is plain; `unsure` says what has to be read in the text itself.
+    """What a licence requires, as far as its text is plain; `unsure` says what has to be read in the text itself.
 
     `terms` are words of `vocabulary.TERMS`; `compatible` are licences under which share-alike also allows to share.
     `prefix`, `display` and `notice` are words of the licence; `limit` and `unsure` are about it.

@@ -13,7 +13,7 @@ def bare(name: str) -> str:
 
 
 def may_be_same(one: str, other: str) -> bool:
-    """Whether two names can mean one model: equal, or equal but for an organisation that one of them leaves out."""
+    """Whether two names can mean one model: equal, or equal except that one of them leaves out the organisation."""
     if one.lower() == other.lower():
         return True
     return bare(one) == bare(other) and ("/" not in one or "/" not in other)

@@ -1,4 +1,4 @@
-"""What is wrong with a word of a rule file, for the error that refuses it."""
+"""What is wrong with a word of a rule file, for the error that rejects it."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ MOST = 64  # characters of a wrong word that are repeated
 
 
 def unknown(word: object, words: Sequence[str], what: str = "word") -> str:
-    """An unknown word, with the known one that it resembles or all that there are."""
+    """An unknown word, with the known one that it resembles or else all known ones."""
     near = get_close_matches(str(word)[:MOST], words, 1)
     hint = f"did you mean {quoted(near[0])}?" if near else choice(sorted(words))
-    return f"no {what} {quoted(word)}; {hint}"
+    return f"unknown {what} {quoted(word)}; {hint}"
 
 
 def missing(key: str, words: Sequence[str]) -> str:
-    """A key that is not there, with the words that it may have."""
+    """A missing key, with the words that it may have."""
     return f"{key} is missing; {choice(words)}"
 
 
 def choice(words: Sequence[str]) -> str:
-    """The words that there are."""
-    return f"there is {', '.join(words)}"
+    """The words to choose from."""
+    return f"choose from {', '.join(words)}"
 
 
 def quoted(word: object) -> str:

@@ -89,7 +89,7 @@ def known_licences() -> Table:
 
 
 class _Reader:
-    """Walks through the values of one source and refuses what it does not know."""
+    """Walks through the values of one source and rejects what it does not know."""
 
     def __init__(self, source: Source, is_ours: bool) -> None:
         self._source = source
@@ -102,7 +102,7 @@ class _Reader:
             raise self._source.fault(f"`format = {FORMAT}` is missing or another number", key="format")
         policy = values.get("policy")
         if policy is not None and policy not in get_args(Policy):
-            raise self._source.fault(f"no policy {quoted(policy)}; {choice(get_args(Policy))}", key="policy")
+            raise self._source.fault(f"unknown policy {quoted(policy)}; {choice(get_args(Policy))}", key="policy")
         rules = tuple(self._rule(i, value) for i, value in self._tables("rule"))
         if rules and policy is None:
             raise self._source.fault("rules need `policy = ...` at the top", "rule")
@@ -112,7 +112,7 @@ class _Reader:
         licences = tuple(self._licence(i, value) for i, value in self._tables("licence"))
         for table, ids in (("rule", [r.id for r in rules]), ("licence", [one.id for one in licences])):
             if twice := next((i for i, name in enumerate(ids) if name in ids[:i]), None):
-                raise self._source.fault(f"the id {quoted(ids[twice])} comes twice", table, twice, "id")
+                raise self._source.fault(f"the id {quoted(ids[twice])} is used twice", table, twice, "id")
         return RuleFile(cast(Policy | None, policy), rules, licences, self._architectures())
 
     def _tables(self, name: str) -> list[tuple[int, dict[str, Any]]]:
@@ -151,7 +151,7 @@ class _Reader:
 
     def _conditions(self, about: About, value: Any, i: int) -> dict[str, Condition]:
         if not isinstance(value, dict):
-            raise self._source.fault("`when` is a table of conditions: when = { ... }", "rule", i, "when")
+            raise self._source.fault("`when` must be a table of conditions: when = { ... }", "rule", i, "when")
         allowed = CONDITIONS[about]
         self._known(value, tuple(allowed), "rule", i, f"condition of a rule about {with_article(about)}")
         return {name: self._condition(name, allowed[name], found, i) for name, found in value.items()}
@@ -159,15 +159,15 @@ class _Reader:
     def _condition(self, name: str, kind: Kind, value: Any, i: int) -> Condition:
         if kind == "flag":
             if not isinstance(value, bool):
-                raise self._source.fault(f"{name} is true or false", "rule", i, name)
+                raise self._source.fault(f"{name} must be true or false", "rule", i, name)
             return value
         if kind == "share":
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-                raise self._source.fault(f"{name} is a share from 0 to 1", "rule", i, name)
+                raise self._source.fault(f"{name} must be a share from 0 to 1", "rule", i, name)
             return float(value)
         words = [value] if kind == "class" else value
         if not isinstance(words, list) or not words or not all(isinstance(word, str) and word for word in words):
-            raise self._source.fault(f'{name} is a list of words: {name} = ["..."]', "rule", i, name)
+            raise self._source.fault(f'{name} must be a list of words: {name} = ["..."]', "rule", i, name)
         wrong = next((w for w in words if w not in WORDS[kind]), None) if kind in WORDS else None
         if wrong is not None:
             raise self._source.fault(f"{name}: {unknown(wrong, WORDS[kind])}", "rule", i, name)
@@ -204,7 +204,7 @@ class _Reader:
     def _architectures(self) -> tuple[str, ...]:
         value = self._source.values.get("architectures", [])
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-            raise self._source.fault("architectures is a list of names", key="architectures")
+            raise self._source.fault("architectures must be a list of names", key="architectures")
         return tuple(value)
 
     def _template(self, value: dict[str, Any], key: str, i: int, name: str | None) -> Quotation:
@@ -220,7 +220,7 @@ class _Reader:
         if text is None and optional:
             return None
         if not isinstance(text, str) or not text.strip() or len(text) > _LONGEST or not text.isprintable():
-            raise self._source.fault(f"{key} is missing, or no line of 1 to {_LONGEST} characters", table, i, key)
+            raise self._source.fault(f"{key} is missing, or not a line of 1 to {_LONGEST} characters", table, i, key)
         return text
 
     def _address(self, value: dict[str, Any], table: str, i: int, *, optional: bool = False) -> str | None:
@@ -233,7 +233,7 @@ class _Reader:
         found = value.get("id")
         if not isinstance(found, str) or not _ID.fullmatch(found):
             raise self._source.fault(
-                "id is missing, or no short name in small letters, digits and - . _ +", table, i, "id"
+                "id is missing, or not a short name of lower-case letters, digits and - . _ +", table, i, "id"
             )
         return found
 
@@ -251,7 +251,7 @@ class _Reader:
     def _strings(self, value: dict[str, Any], key: str, i: int) -> tuple[str, ...]:
         found = value.get(key, [])
         if not isinstance(found, list) or not all(isinstance(one, str) and one for one in found):
-            raise self._source.fault(f'{key} is a list of words: {key} = ["..."]', "licence", i, key)
+            raise self._source.fault(f'{key} must be a list of words: {key} = ["..."]', "licence", i, key)
         return tuple(found)
 
     def _known(

@@ -1,4 +1,4 @@
-"""Statements of a card's prose that can be checked against weights: only those that plainly speak of this model."""
+"""Statements of a card's prose that can be checked against weights: only those that are plainly about this model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lineage.policy.names import bare
 from lineage.types import Claim
 
 UNCLEAR = "unclear"
-"""The value of a statement that is there but may speak of something else: it never contradicts anything."""
+"""The value of a statement that may be about something else: it never contradicts anything."""
 
 _SCRATCH = re.compile(
     r"\b(?:pre-?)?train(?:ed|ing)?\b[^.;]{0,80}\bfrom[ -]scratch\b|\bfrom[ -]scratch\b[^.;]{0,40}\btrain"
@@ -95,7 +95,7 @@ def parameter_count(text: str) -> float | None:
 
 
 def size_in_name(name: str) -> str | None:
-    """The size in a name, "7B" of "Nova-7B"; None for mixtures of experts, whose names count otherwise."""
+    """The size in a name, "7B" of "Nova-7B"; None for mixtures of experts, whose names count differently."""
     found = _IN_NAME.findall(bare(name))
     return str(found[0]).upper() if len(found) == 1 and not _SEVERAL.search(name) else None
 

@@ -1,4 +1,4 @@
-"""What rules are asked of: the model with its licence, its ancestors, its components and their state."""
+"""What rules are about: the model with its licence, its ancestors, its components and their state."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lineage.policy.vocabulary import Architecture, SettingsState, State, Tokeni
 from lineage.policy.witnesses import settings_of_text, settings_state, tokenizer_state
 from lineage.types import Case, Certainty, ComponentFinding, Descent
 
-_SAME_LAYOUT = 0.99  # share of the parameters that must stand, tensor by tensor, where another model has them
+_SAME_LAYOUT = 0.99  # share of the parameters whose tensors must match the layout of another model
 _STATES: Mapping[Certainty, State] = {"measured": "inherited", "possible": "possible", "declared": "declared"}
 
 
@@ -59,7 +59,7 @@ class Component:
     """One component, its state, the line that decides it, and the smallest r that would have been seen in it.
 
     `share` is that of the model's parameters that the state is about: where a part was inherited, that part's. Rows
-    that were added to a table make no new model of it.
+    added to a table do not make it a new model.
     """
 
     name: str

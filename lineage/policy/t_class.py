@@ -16,11 +16,11 @@ from lineage.policy.vocabulary import CLASSES, TClass
 from lineage.types import PolicyFinding
 
 _INHERITED = ("T2", "T3")
-_WHOLE = 0.99  # share of the parameters from which the rest is a new head or a few new tokens, no part of a new model
+_WHOLE = 0.99  # share of the parameters from which the rest is a new head or a few new tokens, not part of a new model
 
 
 class Bounds(NamedTuple):
-    """What the components allow at most, what they would allow if every open direction were against them, and why."""
+    """The highest class that the components allow, that if every open direction counted against them, and why."""
 
     bound: TClass
     possible: TClass
@@ -28,7 +28,7 @@ class Bounds(NamedTuple):
 
 
 def bounds(rules: Sequence[Rule], model: Model, components: Sequence[Component]) -> Bounds:
-    """The class of the model at most; what is only possible lowers `possible` alone, what is declared neither."""
+    """The highest class of the model; what is only possible lowers `possible` alone, what is declared neither."""
     sure = _lowest(rules, model, [_taken(one, inherited=False) for one in components])
     perhaps = _lowest(rules, model, [_taken(one, inherited=True) for one in components])
     reasons = [
@@ -86,7 +86,7 @@ def _lowest(rules: Sequence[Rule], model: Model, components: Sequence[Component]
 
 
 def _together(found: Sequence[PolicyFinding]) -> TClass:
-    """T2 if the whole was inherited in one piece, T3 if a part was, else the least that a component allows."""
+    """T2 if the whole was inherited in one piece, T3 if a part was, else the lowest that a component allows."""
     if not found:
         return CLASSES[-1]
     inherited = {one.bound for one in found} & set(_INHERITED)

@@ -65,7 +65,7 @@ class Source:
 
 
 def read_text(path: Path, what: str, limit: int = MAX_BYTES) -> str:
-    """The text of a small file. Raises Malformed if it is too long, no UTF-8 or no regular file, CheckpointError."""
+    """The text of a small file. Raises CheckpointError, Malformed if too long, not UTF-8 or not a regular file."""
     file = PositionedFile(path, Meter())
     if file.size > limit:
         raise Malformed(path, f"is {file.size:,} bytes long, more than the {limit:,} allowed for {what}")

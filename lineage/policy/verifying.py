@@ -54,11 +54,11 @@ from lineage.types.relations import INHERITED
 NAMING_SLACK = 1.3
 """Names round: a "7B" has 6.5 to 8.5 billion parameters, with or without its embeddings."""
 FAR_OFF = 2.0
-"""A factor that no naming explains."""
+"""A factor that rounding in a name does not explain."""
 
 _COVERED = 0.5  # share of the parameters that must have been compared before a named base is ruled out
 _REACH = 0.5  # the largest r that may have gone unseen then
-_STORED = 0.95  # share of the matrices that must be stored otherwise than claimed
+_STORED = 0.95  # share of the matrices that must be stored differently from the claim
 _FEW = 0.05
 _RELATIONS: Mapping[str, frozenset[str]] = {
     "finetune": frozenset({"fine-tuned", "continued-pretraining", "adapter-merged", "vocabulary-changed", "merged"}),
@@ -82,7 +82,7 @@ class _Known:
 
 
 def verify(case: Case, claims: Iterable[Claim], source: str) -> Verification:
-    """Hold each claim of `source` against the case. Each base model that a claim names should be in `case.parents`."""
+    """Check each claim of `source` against the case. Each base model that a claim names should be in `case.parents`."""
     known = _Known(case, descents(case))
     judges: Mapping[str, Callable[[Claim, _Known], Judged]] = {
         "base-model": _base_model,
@@ -234,7 +234,7 @@ def _quantisation(claim: Claim, known: _Known) -> Judged:
 
 
 def _own_tokenizer(claim: Claim, known: _Known) -> Judged:
-    """Contradicted where the tokenizer was made from a known one that no name calls the maker's own."""
+    """Contradicted where the tokenizer was made from a known one that no name suggests is the maker's own."""
     found = known.case.answer.witnesses.tokenizer
     state = tokenizer_state(found)
     if claim.value != "yes":

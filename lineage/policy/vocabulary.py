@@ -29,7 +29,7 @@ Term = Literal[
     "share-alike",  # what is made from it is shared under the same licence, or one that it names
     "copyleft",  # what is derived from it, as the licence defines that, is passed on under the same licence with source
     "non-commercial",  # no commercial use
-    "research-only",  # for research alone
+    "research-only",  # for research only
     "no-derivatives",  # changed versions may not be passed on
     "use-restrictions",  # a list of forbidden uses has to be passed on as a binding term
     "acceptable-use",  # a policy of forbidden uses binds whoever receives it
@@ -40,7 +40,7 @@ Term = Literal[
     "territory",  # not granted everywhere
 ]
 TERMS: tuple[Term, ...] = get_args(Term)
-"""What a licence may ask or forbid."""
+"""What a licence may require or forbid."""
 
 Kind = Literal[
     "terms", "patterns", "relations", "certainties", "states", "architectures", "tokenizers", "settings", "share",

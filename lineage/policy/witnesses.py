@@ -1,4 +1,4 @@
-"""What a tokenizer and a configuration come to in a policy: taken, open, one's own; the settings of another, or not."""
+"""How a policy sees a tokenizer (taken, open, own) and a configuration (the settings of another model, or not)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _SHAPE = {"hidden_size", "num_hidden_layers"}
 
 
 def tokenizer_state(found: TokenizerComparison | None) -> TokenizerState:
-    """`taken` where the known tokenizer came first, `open` where it is not known which of two that are akin did.
+    """`taken` where the known tokenizer came first, `open` where it is not known which of two related ones did.
 
-    `own` where it is akin to none, or came first itself.
+    `own` where it is related to none, or came first itself.
     """
     if found is None or found.relation == "inconclusive":
         return "unknown"

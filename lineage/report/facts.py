@@ -1,4 +1,4 @@
-"""A fact as a JSON value: its id, its figures, and what it says in English."""
+"""A fact as a JSON value: its id, its figures, and its text in English."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How relations and numbers are said, and how strangers' text is made safe to show."""
+"""How relations and numbers are written, and how untrusted text is made safe to show."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def each_text(value: Any, change: Callable[[str], str]) -> Any:
 
 
 def finite(number: float | None) -> float | None:
-    """`number`, or None where it is not finite: JSON has no word for infinity."""
+    """`number`, or None where it is not finite: JSON has no value for infinity."""
     return number if number is not None and math.isfinite(number) else None
 
 

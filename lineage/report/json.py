@@ -81,7 +81,7 @@ def whois(answer: Whois) -> Json:
 
 
 def failed(path: str, error: str, exit_code: int) -> Json:
-    """`lineage/failed/1`: what stands in the place of an answer that could not be given."""
+    """`lineage/failed/1`: the line in place of an answer that could not be given."""
     return {"schema": "lineage/failed/1", "path": path, "error": error, "exit_code": exit_code}
 
 
@@ -197,7 +197,7 @@ def alternative(found: Comparison) -> Json:
 
 
 def excluded(one: Excluded) -> Json:
-    """A tensor that is no evidence, or was not read."""
+    """A tensor that is not evidence, or was not read."""
     return {"tensor": one.tensor, "reason": text(one.reason), "reason_fact": fact_value(one.reason)}
 
 
@@ -270,7 +270,7 @@ def shown(record: ModelRecord, is_reference: bool, sketch: CheckpointSketch, lay
 
 
 def merge(sketch: CheckpointSketch, found: Merge | None) -> Json:
-    """`lineage/decompose/1`; no parts, and null, where the model is no merge of what was searched."""
+    """`lineage/decompose/1`; no parts, and null, where the model is not a merge of what was searched."""
     parts, base = (found.parts, found.base) if found is not None else ((), None)
     return {
         "schema": "lineage/decompose/1",
@@ -370,7 +370,7 @@ def _inherited(found: Inherited | None) -> Json | None:
 
 
 def _null(null: Null) -> Json:
-    """What chance gave; the draws themselves are told by their mean, spread and ends."""
+    """What chance gave; the draws themselves are summarised by their mean, spread and extremes."""
     return {
         "models": null.models,
         "matrices": len(null.matrices),

@@ -22,7 +22,7 @@ class Step:
 def families(lineage: Lineage) -> list[tuple[Node, ...]]:
     """Nodes that measured edges connect, whatever their direction; the largest family first, then by name.
 
-    What is only declared connects nothing here: a card's word makes no family.
+    Declared edges connect nothing here: a card's claim does not make a family.
     """
     measured = [edge for edge in lineage.edges if edge.source == "measured"]
     return connected(lineage.nodes, measured)
@@ -72,7 +72,7 @@ def steps_up(lineage: Lineage, model: str) -> tuple[Step, ...]:
 def up_to_roots(lineage: Lineage) -> Lineage:
     """The model that `lineage` is about, all above it (measured or declared), and its relatives without direction.
 
-    A graph that is about no model stays whole.
+    A graph that is not about one model stays whole.
     """
     import networkx as nx
 
@@ -86,7 +86,7 @@ def up_to_roots(lineage: Lineage) -> Lineage:
 
 
 def neighbours(lineage: Lineage) -> Lineage:
-    """The model that `lineage` is about and all that an edge joins to it; the whole graph if it is about no model."""
+    """The model that `lineage` is about and all that an edge joins to it; without such a model, the whole graph."""
     if lineage.about is None:
         return lineage
     joined = [{edge.parent, edge.child} for edge in lineage.edges]
@@ -122,12 +122,12 @@ def caption(edge: Edge) -> str:
 
 
 def called(node: Node) -> str:
-    """A node's name, and that its weights were not seen where all that is known of it was handed over."""
+    """A node's name, with a note that its weights were not seen where all that is known of it was handed over."""
     return f"{node.name} (weights not seen here)" if node.weights_seen is False else node.name
 
 
 def unseen(nodes: Iterable[Node]) -> tuple[Fact, ...]:
-    """What an answer about these nodes owes to sketches that were handed over."""
+    """What an answer about these nodes must say of sketches that were handed over."""
     found = [node for node in nodes if node.weights_seen is False]
     names, ids = tuple(node.name for node in found), tuple(node.id for node in found)
     return (WeightsUnseen(ids, names),) if found else ()

@@ -1,4 +1,4 @@
-"""A merge as a configuration of MergeKit (github.com/arcee-ai/mergekit), to make it again; what is not known is said.
+"""A merge as a configuration of MergeKit (github.com/arcee-ai/mergekit), to repeat it; what is not known is noted.
 
 Parameters mean what they do there: `density` is the share of the differences to `base_model` that are kept, DARE scales
 those up by 1/density, TIES weighs each value by the models that gave it (`normalize`), and a list of numbers is spread
@@ -28,7 +28,7 @@ _AS_IS = 0.01  # how far a sum of weights may lie off 1 before it is a factor of
 
 
 def configuration(sketch: CheckpointSketch, found: Merge) -> bytes:
-    """YAML 1.2 of a merge, for `mergekit-yaml`; names are quoted, so that none is read as anything but a name."""
+    """YAML 1.2 of a merge, for `mergekit-yaml`; names are quoted, so that each is read as a name and nothing else."""
     return "".join(f"{line}\n" for line in _lines(sketch, found)).encode("utf-8")
 
 
@@ -59,7 +59,7 @@ def _lines(sketch: CheckpointSketch, found: Merge) -> Iterator[str]:
 
 
 def _method(found: Merge) -> str:
-    """MergeKit's word; what its method of that name cannot hold is a sum, which says the same."""
+    """MergeKit's method; a merge that its method of that name cannot express is written as a sum, which is equal."""
     method = _METHODS[found.method]
     if (method in _ON_A_BASE and found.base is None) or (method == "slerp" and len(found.parts) != 2):
         return "linear"
@@ -143,11 +143,11 @@ def _type(sketch: CheckpointSketch) -> Iterator[str]:
 
 
 def _unknown(found: Merge, method: str) -> Iterator[str]:
-    """What the weights do not tell."""
+    """What the weights do not show."""
     if found.method == "slerp":
         yield "# weights by layer: whether each step was spherical or linear is not known, which gives nearly the same"
     if method == "linear" and found.method == "task arithmetic":
-        yield "# differences to one of these models were added; to which is not known, so that the sum is given"
+        yield "# differences to one of these models were added; to which is not known, so the sum is given"
     if method in ("ties", "dare_linear", "dare_ties") and found.density is None:
         yield "# density is left out: how much of the differences was kept is not known"
     if any(part.by_layer and not _is_by_layer(part) for part in found.parts) and method != "passthrough":

@@ -67,13 +67,13 @@ def _claim(one: Checked, place: str) -> dict[str, Any]:
 
 
 def _location(place: str, line: int = 1) -> dict[str, Any]:
-    """A file or folder by a relative reference, as code hosts match it; one of another root by its own address."""
+    """A file or folder as a relative reference, which code hosts match; one of another root by its own address."""
     uri = Path(place).as_uri() if Path(place).is_absolute() else quote(Path(place).as_posix())
     return {"physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": max(1, line)}}}
 
 
 def _fingerprint(*parts: str | None) -> str:
-    """What stays the same from run to run, so that a finding that is known is not shown as new."""
+    """What stays the same from run to run, so that a known finding is not shown as new."""
     return sha256("\n".join(part or "" for part in parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 

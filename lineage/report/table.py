@@ -17,7 +17,7 @@ from lineage.report.text.tokenizers import headline as tokenizer_headline
 from lineage.types import Relative, TokenizerComparison, Whois
 
 Row = dict[str, Any]
-"""One checkpoint: what was asked about, the answer in a line, or the line that says why there is none."""
+"""One checkpoint: its name, and its answer in one line or the line that says why it could not be answered."""
 
 COLUMNS = (
     "checkpoint", "name", "id", "verdict", "said", "relatives", "relations", "probabilities", "licence", "params",
@@ -26,7 +26,7 @@ COLUMNS = (
 
 
 def row(checkpoint: str, answer: Whois) -> Row:
-    """The row of a model or an adapter, called as it was named.
+    """The row of a model or an adapter, named as it was given.
 
     `said` is the first line of the screen; `relatives` are the copies, else the parents, else those where
     which came first is open.
@@ -46,7 +46,7 @@ def row(checkpoint: str, answer: Whois) -> Row:
 
 
 def tokenizer_row(checkpoint: str, found: TokenizerComparison) -> Row:
-    """The row of a tokenizer without weights: it has no verdict, and its relatives are none of weights."""
+    """The row of a tokenizer without weights: without verdict and relatives."""
     return _row(checkpoint, name=found.a, said=f"tokenizer: {tokenizer_headline(found)}")
 
 
@@ -61,7 +61,7 @@ def table_value(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def table(rows: Sequence[Row]) -> bytes:
-    """CSV: a head and a line a checkpoint, in their order; unknown is empty."""
+    """CSV: a header and one line per checkpoint, in their order; unknown is empty."""
     page = StringIO()
     written = csv.writer(page, lineterminator="\n")
     written.writerow(COLUMNS)

@@ -59,7 +59,7 @@ class Tool:
 TOOLS = (
     Tool(
         "whois",
-        "Say what a checkpoint descends from, component by component, with a p-value against an exact null."
+        "Say what a checkpoint descends from, component by component, with the p-value of a permutation test."
         " No match never proves that a model was trained from scratch; `limits` says what could not have been seen."
         " Of an adapter alone it says its base and what it was merged into; with `adapter` the question is about the"
         " model that this LoRA or DoRA makes of the checkpoint. Of a tokenizer without weights it names the nearest.",
@@ -69,8 +69,8 @@ TOOLS = (
     ),
     Tool(
         "compare",
-        "Say what checkpoint a is to checkpoint b, component by component and tensor by tensor; where one is a"
-        " tokenizer without weights, what their tokenizers are to each other.",
+        "Say how checkpoint a relates to checkpoint b, component by component and tensor by tensor; where one is a"
+        " tokenizer without weights, how their tokenizers relate.",
         shape({"a": _CHECKPOINT, "b": _CHECKPOINT}),
         ("a", "b"),
         is_of_tokenizers=True,
@@ -98,7 +98,7 @@ TOOLS = (
     ),
     Tool(
         "verify",
-        "Hold what a model card or a file of claims says against the weights, claim by claim.",
+        "Check what a model card or a file of claims says against the weights, claim by claim.",
         shape(
             {"checkpoint": _CHECKPOINT, "claims": QUESTIONS["verify"]["properties"]["claims"]},
             claims_format=QUESTIONS["verify"]["properties"]["claims_format"],
@@ -162,7 +162,7 @@ def _question(tool: Tool, given: dict[str, Any], means: Means) -> Asked:
     return {**asked, "format": "json"} if tool.kind == "graph" else asked
 
 
-def local_agents(index: Path | None, reference: bool) -> Server[Any]:
+def local_agents(index: str | Path | None, reference: bool) -> Server[Any]:
     """The tools over this user's own index and files, answered in this process."""
 
     def worked(kind: str, asked: Asked) -> bytes:
@@ -203,7 +203,7 @@ def _served(text: str, settings: Settings) -> dict[str, Any]:
     return {"path": text}
 
 
-def run_over_stdio(index: Path | None, reference: bool) -> None:
+def run_over_stdio(index: str | Path | None, reference: bool) -> None:
     """Answer one agent over standard input and output until it goes. Raises NoIndex."""
     from mcp.server.stdio import stdio_server
 

@@ -35,7 +35,7 @@ class Desk:
     `target` is the file for the answer, `sketch` the one for the sketch that was made on the way (None: not wanted).
     """
 
-    index: Path | None
+    index: str | Path | None
     reference: bool
     target: Path
     sketch: Path | None
@@ -76,7 +76,7 @@ def _whois(asked: Asked, desk: Desk) -> None:
 def _whois_tokenizer(checkpoint: Asked, desk: Desk) -> TokenizerComparison:
     found = api.whois_tokenizer(_tokenizer(checkpoint, desk), desk.index, reference=desk.reference)
     if found is None:
-        raise LineageError("no tokenizer is known to hold it against: ingest models that have one")
+        raise LineageError("no tokenizer is known to compare it with: ingest models that have one")
     return found
 
 
@@ -91,7 +91,7 @@ def _row(asked: Asked, desk: Desk) -> None:
 
 
 def _table(asked: Asked, desk: Desk) -> None:
-    """The rows that lie ready, in their order, as JSON and for a spreadsheet."""
+    """The finished rows, in their order, as JSON and for a spreadsheet."""
     rows = [json.loads(Path(place).read_bytes()) for place in asked["rows"]]
     _beside(SHEET, report.table.table(rows), desk)
     _print(report.table.table_value(rows), desk)
@@ -159,7 +159,7 @@ def _verify(asked: Asked, desk: Desk) -> None:
 
 @contextmanager
 def _given(name: str, text: str, desk: Desk) -> Iterator[Path]:
-    """A text that was sent, as the file that the library reads, gone afterwards; an error of it says `name`."""
+    """A text that was sent, as a temporary file for the library; its errors name it `name`."""
     file = desk.target.with_name(f"{desk.target.name}-{name}")
     file.write_text(text, encoding="utf-8", newline="")
     try:
@@ -313,7 +313,7 @@ def _sketch(checkpoint: dict[str, Any], asked: Asked, desk: Desk) -> CheckpointS
 
 
 def _place(checkpoint: Asked) -> str:
-    """The file or folder, or the address, of a located checkpoint that is no model of the index."""
+    """The file or folder, or the address, of a located checkpoint that is not a model of the index."""
     return str(checkpoint["address"] if "address" in checkpoint else checkpoint["file"])
 
 

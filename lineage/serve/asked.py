@@ -47,7 +47,7 @@ def _located(value: Any, settings: Settings) -> Any:
 
 
 def called(checkpoint: Asked) -> str:
-    """A checkpoint as whoever asks calls it."""
+    """A checkpoint by the name used in the question."""
     return str(checkpoint["shown"] if "shown" in checkpoint else next(iter(checkpoint.values())))
 
 

@@ -250,7 +250,7 @@ class Jobs:
         self._over(job_id, found)
 
     async def _table(self, job_id: str, folder: Path) -> str | Refused:
-        """Row by row; a job that gets on is not given up, however often the service ends."""
+        """Row by row; a job that makes progress is not given up, however often the service ends."""
 
         def told(done: int, total: int) -> None:
             job = self._live[job_id].job

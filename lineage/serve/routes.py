@@ -45,7 +45,7 @@ async def described(_: Call) -> Response:
 _NAME = Parameter(
     "name",
     {"type": "string", "pattern": TOKENIZER_NAME},
-    "Of a tokenizer without weights the name of its file (tokenizer.json, vocab.txt, ...); of a sketch there is none.",
+    "Of a tokenizer without weights the name of its file (tokenizer.json, vocab.txt, ...); a sketch needs no name.",
 )
 _ANSWERED: dict[int, tuple[str, Answered]] = {200: (JSON, None), 202: (JSON, "job")}
 _QUESTIONS: dict[str, tuple[Role, str]] = {
@@ -53,7 +53,7 @@ _QUESTIONS: dict[str, tuple[Role, str]] = {
     "compare": ("ask", "What is A to B, component by component?"),
     "decompose": ("ask", "Is it a merge, of what, with which weights?"),
     "audit": ("ask", "Hold a model against a policy."),
-    "verify": ("ask", "Hold what a card claims against the weights."),
+    "verify": ("ask", "Check what a card claims against the weights."),
     "table": ("ask", "What do many checkpoints descend from? A row for each."),
     "ingest": ("ingest", "Add models to the index."),
 }

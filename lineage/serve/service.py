@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lineage import api
+from lineage.api.indexes import place_of
 from lineage.errors import LineageError, Malformed
 from lineage.match.cache import Latest
 from lineage.serve.asked import Asked, as_asked, located
@@ -79,9 +80,8 @@ class Service:
 
     def refused(self, error: Exception) -> Refused:
         """What an error of this process is to whoever asked, without the places of this machine."""
-        index = api.default_index() if self.settings.index is None else self.settings.index
         found = refused(error)
-        hidden = {str(index): "the index", str(self.settings.state): "the state of the service"}
+        hidden = {str(place_of(self.settings.index)): "the index", str(self.settings.state): "the state of the service"}
         return replace(found, message=as_asked(found.message, {}, hidden))
 
     def located(self, asked: Asked) -> Asked:
@@ -104,7 +104,8 @@ class Service:
 
         What is asked of the graph is kept until the index changes. Raises Refusal.
         """
-        key = (kind, json.dumps(asked, sort_keys=True), await asyncio.to_thread(self._seal)) if kind in _KEPT else None
+        seal = await asyncio.to_thread(self._seal) if kind in _KEPT else None
+        key = None if seal is None else (kind, json.dumps(asked, sort_keys=True), seal)
         if key is not None and key in self._answers:
             self._answers.keep([(key, self._answers[key])])
             return self._answers[key]
@@ -123,10 +124,15 @@ class Service:
             for left in target.parent.glob(f"{target.name}*"):  # with its reports, which nobody asks for
                 left.unlink(missing_ok=True)
 
-    def _seal(self) -> str:
-        """What changes with the index: the ids of its models, and when its tables were written."""
+    def _seal(self) -> str | None:
+        """What changes with the index: the ids of its models, and when its tables were written.
+
+        None for one on a server, which others change unseen.
+        """
         settings = self.settings
-        home = api.default_index() if settings.index is None else settings.index
+        home = place_of(settings.index)
+        if not isinstance(home, Path):
+            return None
         tables = [home / DATABASE, home / f"{DATABASE}-wal"]
         written = [about for about in map(_written, tables) if about[0]]
         return f"{api.index_id(settings.index, reference=settings.reference)} {written}"

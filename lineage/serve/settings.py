@@ -38,14 +38,14 @@ class Limits:
 class Settings:
     """Where a service listens, what it serves, and what it allows.
 
-    `index` is the folder of the index (None: the default one, if there is any); `state` holds jobs, uploads and tokens;
-    checkpoints below `folders` can be asked about by path, models of the hub if `hub`. `hosts` are the names by which
-    the service is addressed, beside `host` and those of the loopback. `anonymous` says whether one may ask
+    `index` is the folder or address of the index (None: the default one, if any); `state` holds jobs, uploads and
+    tokens; checkpoints below `folders` can be asked about by path, models of the hub if `hub`. `hosts` are the names
+    by which the service is addressed, beside `host` and those of the loopback. `anonymous` says whether one may ask
     without a token; None allows it on the loopback alone.
     """
 
     state: Path
-    index: Path | None = None
+    index: str | Path | None = None
     reference: bool = True
     host: str = "127.0.0.1"
     port: int = 8350

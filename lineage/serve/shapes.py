@@ -49,7 +49,7 @@ ADDED: Schema = {
 }
 LISTED: Schema = {
     **CHECKPOINT,
-    "description": "A model or a tokenizer that is no model of the index: exactly one of these.",
+    "description": "A model or a tokenizer that is not in the index: exactly one of these.",
     "properties": {**ADDED["properties"], "tokenizer": TOKENIZER},
 }
 ADAPTER: Schema = {

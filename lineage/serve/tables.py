@@ -1,7 +1,7 @@
 """Tables of many checkpoints: each row is a question of its own, which lies on disk once it is answered.
 
-So one checkpoint that cannot be read, takes too long or needs too much costs its own row alone, and a service that was
-killed goes on behind the rows that it finds.
+So a checkpoint that cannot be read, takes too long or needs too much memory costs only its own row, and a service that
+was killed continues after the rows that it finds.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NO_INDEX = 503  # whatever is wrong with the index or the disk is wrong for eve
 async def rows(
     asked: Asked, folder: Path, settings: Settings, answer: Answer, told: Callable[[int, int], None]
 ) -> Asked:
-    """Have every row answered that is not; the question that makes a table of them.
+    """Answer every row that has no answer yet; returns the question that makes a table of them.
 
     `told` is called with the rows done and to do. Raises Refusal, OSError where no further row can be
     answered.

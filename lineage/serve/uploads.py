@@ -46,7 +46,7 @@ def uploaded_tokenizer(state: Path, digest: str) -> Path | None:
 
 
 def suffix_of(name: str | None) -> str:
-    """How an upload is kept that was sent under this name, that of a tokenizer; None is a sketch."""
+    """How an upload of this name, a tokenizer's, is kept; None is a sketch."""
     if name is None:
         return SUFFIX
     return next((suffix for suffix in _TOKENIZERS if name.endswith(suffix)), _TOKENIZERS[-1])

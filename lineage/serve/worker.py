@@ -63,7 +63,7 @@ def _answered(question: dict[str, Any], written: TextIO) -> dict[str, Any]:
     from lineage import api
     from lineage.serve.answering import Desk, answer
 
-    index = None if question["index"] is None else Path(question["index"])
+    index = question["index"]
     sketch = None if question["sketch"] is None else Path(question["sketch"])
     desk = Desk(index, question["reference"], Path(question["target"]), sketch, _Teller(written).tell)
     try:

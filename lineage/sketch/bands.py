@@ -15,7 +15,7 @@ LONG_RUN, SHORT_RUN = 32, 16  # positions taken of an octave: neighbouring rows 
 LONG = 512  # octaves from here on give the short run
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def sampled(length: int) -> NDArray[np.int64]:
     """Sampled positions of an axis, ascending int64: all below 64, then one run in every octave.
 
@@ -77,7 +77,7 @@ def runs(positions: NDArray[np.int64]) -> list[tuple[int, int]]:
     return [(int(part[0]), int(part[-1]) + 1) for part in np.split(positions, breaks)]
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def grids(shape: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Positions of the kept values: about 26 x 26 of a matrix, thinner in channels where there is a kernel."""
     rows, columns = _grids(shape)

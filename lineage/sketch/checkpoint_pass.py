@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 
 from threadpoolctl import threadpool_limits
 
@@ -13,12 +13,14 @@ from lineage.errors import NoWeights
 from lineage.sketch.family import FAMILY
 from lineage.sketch.identity import content_id
 from lineage.sketch.neurons import neurons_of
+from lineage.sketch.on_disk import TensorsOnDisk
 from lineage.sketch.sane import EXTREME
-from lineage.sketch.tensor_pass import DamagedTensor, Mask, bands_read, sketch_tensor
+from lineage.sketch.tensor_pass import DamagedTensor, Made, Mask, alike, bands_read, sketch_tensors
 from lineage.types import Checkpoint, CheckpointSketch, Depth, TensorSketch, TensorView, Vocabulary
 from lineage.types.facts.exclusions import Exclusion, NotAWeight
 
 Watch = Callable[[int, int], None]
+MOST_HELD = 1 << 12  # sketches of tensors, which take some 5 to 30 kB each
 MASK = NotAWeight("infinities")
 
 
@@ -29,13 +31,15 @@ def sketch_checkpoint(
     threads: int = 2,
     watch: Watch | None = None,
     vocabulary: Vocabulary | None = None,
+    on_disk: bool = False,
 ) -> CheckpointSketch:
     """Sketch every tensor of `checkpoint` in its logical parts (see `lineage.anatomy.unpacking`), tied ones once.
 
     `sampled` reads a few percent of the bytes; `full` reads all and adds digests, power sums and row codes;
     every figure that both have is the same. `watch(done, total)` is called with bytes as tensors finish.
-    With the `vocabulary` of its tokenizer, neurons are told by tokens too. Memory is bounded by `threads`, not by the
-    model; a model at a server is read by as many as it takes connections.
+    With the `vocabulary` of its tokenizer, neurons are told by tokens too. Values take memory by `threads`, not by the
+    model; a model at a server is read by as many as it takes connections. `on_disk` keeps the sketches of a model of
+    more than `MOST_HELD` tensors in a temporary file: for who goes through them in order.
     Tensors with values that are no numbers are left out; where they hold half of the weights, the file is damaged.
     Raises CheckpointError for damaged bytes and files, and NoWeights if there is no tensor.
     """
@@ -43,46 +47,45 @@ def sketch_checkpoint(
     if not views:
         raise NoWeights(checkpoint.path, "holds no tensors")
     anatomy = describe([(v.name, v.shape) for v in views], checkpoint.config)
-    jobs = sorted(range(len(views)), key=lambda i: -_nbytes(views[i].shape, views[i].dtype.itemsize))
     ahead = checkpoint.ahead
     if ahead is not None:
-        jobs.sort()  # neighbours are fetched together
-        ahead.expect((views[i], start, stop) for i in jobs for start, stop in bands_read(views[i], depth))
+        ahead.expect((view, start, stop) for view in views for start, stop in bands_read(view, depth))
         threads = ahead.connections
-    total = sum(_nbytes(v.shape, v.dtype.itemsize) for v in views)
-    done = 0
-    finished: dict[int, TensorSketch] = {}
+    tensors: list[TensorSketch] | TensorsOnDisk = TensorsOnDisk() if on_disk and len(views) > MOST_HELD else []
+    usual: list[int] = []
     left_out: dict[int, Exclusion] = {}
     damaged: dict[int, DamagedTensor] = {}
+    step = _step(views, watch)
+
+    def sketch(job: Sequence[int]) -> list[Made]:
+        of_job = [views[i] for i in job], [anatomy.parts[i] for i in job]
+        return sketch_tensors(*of_job, depth, checkpoint.path)
+
     # The pool is the parallelism: BLAS threads beneath it would only fight over the same cores.
     with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(max_workers=threads) as pool:
-        running = {pool.submit(sketch_tensor, views[i], anatomy.parts[i], depth, checkpoint.path): i for i in jobs}
         try:
-            for future in as_completed(running):
-                i = running[future]
-                try:
-                    finished[i] = future.result()
-                except Mask:
-                    left_out[i] = MASK
-                except DamagedTensor as error:
-                    left_out[i], damaged[i] = error.reason, error
-                done += _nbytes(views[i].shape, views[i].dtype.itemsize)
-                if watch is not None:
-                    watch(done, total)
+            for lot in _lots(len(views), on_disk):
+                jobs = _jobs(views, lot, in_order=ahead is not None)
+                running = {pool.submit(sketch, job): job for job in jobs}
+                made = _made(running, step)
+                finished = {i: one for i, one in sorted(made.items()) if isinstance(one, TensorSketch)}
+                damaged |= {i: one for i, one in made.items() if isinstance(one, DamagedTensor)}
+                left_out |= {i: MASK for i, one in made.items() if isinstance(one, Mask)}
+                tensors.extend([*finished.values()])
+                usual += [i for i, one in finished.items() if one.part.excluded != EXTREME]
         except BaseException:
             if ahead is not None:
                 ahead.stop()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+    left_out |= {i: error.reason for i, error in damaged.items()}
     if damaged and 2 * sum(_size(views[i]) for i in damaged) >= sum(_size(view) for view in views):
         raise damaged[min(damaged)]
-    usual = (i for i in sorted(finished) if finished[i].part.excluded != EXTREME)
     whole = [(views[i], anatomy.parts[i]) for i in usual] if depth == "full" else []
-    tensors = tuple(finished[i] for i in sorted(finished))
     if not tensors:
         raise NoWeights(checkpoint.path, "holds nothing but infinities")
     return CheckpointSketch(
-        id=content_id(tensors, depth),
+        id=content_id(tensors.outlines if isinstance(tensors, TensorsOnDisk) else tensors, depth),
         family=FAMILY,
         depth=depth,
         name=checkpoint.name,
@@ -91,13 +94,51 @@ def sketch_checkpoint(
         architecture=anatomy.architecture,
         nbytes=checkpoint.nbytes,
         bytes_read=checkpoint.meter.bytes_read,
-        tensors=tensors,
+        tensors=tuple(tensors) if isinstance(tensors, list) else tensors,
         licence=checkpoint.licence,
         declared=checkpoint.declared,
         left_out=(*checkpoint.left_out, *((views[i].name, left_out[i]) for i in sorted(left_out))),
         unread=checkpoint.unread + sum(_size(views[i]) for i in damaged),
         neurons=neurons_of(whole, threads, checkpoint.config, vocabulary),
     )
+
+
+def _made(running: dict[Future[list[Made]], list[int]], step: Callable[[Sequence[int]], None]) -> dict[int, Made]:
+    """What became of the tensors at the places of each of some jobs; `step` hears of each that is done."""
+    found: dict[int, Made] = {}
+    for future in as_completed([*running]):
+        job = running.pop(future)  # and with it the sketches, once they are written
+        found |= zip(job, future.result(), strict=True)
+        step(job)
+    return found
+
+
+def _step(views: Sequence[TensorView], watch: Watch | None) -> Callable[[Sequence[int]], None]:
+    """What tells `watch` of the bytes of the tensors that are done, by their places."""
+    total = sum(map(_nbytes, views))
+    done = 0
+
+    def step(places: Sequence[int]) -> None:
+        nonlocal done
+        done += sum(_nbytes(views[i]) for i in places)
+        if watch is not None:
+            watch(done, total)
+
+    return step
+
+
+def _lots(count: int, on_disk: bool) -> Iterator[range]:
+    """Places of tensors whose sketches are held at a time: of all, or of `MOST_HELD`."""
+    size = MOST_HELD if on_disk else count
+    return (range(start, min(start + size, count)) for start in range(0, count, size))
+
+
+def _jobs(views: Sequence[TensorView], lot: range, *, in_order: bool) -> list[list[int]]:
+    """Places of tensors that are sketched together, the most bytes first; one by one where bytes come in order."""
+    if in_order:
+        return [[i] for i in lot]  # neighbours are fetched together
+    jobs = [[lot[i] for i in job] for job in alike(views[lot.start : lot.stop])]
+    return sorted(jobs, key=lambda job: -sum(_nbytes(views[i]) for i in job))
 
 
 def _untied(checkpoint: Checkpoint) -> list[TensorView]:
@@ -115,5 +156,5 @@ def _size(view: TensorView) -> int:
     return math.prod(view.shape)
 
 
-def _nbytes(shape: tuple[int, ...], itemsize: int) -> int:
-    return math.prod(shape) * itemsize
+def _nbytes(view: TensorView) -> int:
+    return math.prod(view.shape) * view.dtype.itemsize

@@ -13,7 +13,7 @@ from blake3 import blake3
 
 from lineage.sketch.identity import DIGEST_BYTES
 from lineage.sketch.remembered import remembered
-from lineage.sketch.tied import facing, without_copies
+from lineage.sketch.tied import copies, facing
 from lineage.types import CheckpointSketch, TensorSketch
 
 SAME_SUM = 1e-6  # relative: power sums are added in float32 pairs, in another order
@@ -40,26 +40,26 @@ def layout_id(sketch: CheckpointSketch) -> str:
     """
     lines = sorted(
         json.dumps([t.name, t.shape, t.dtype, t.digest if sketch.depth == "full" and t.digest else t.band_digest])
-        for t in sketch.tensors
+        for t in sketch.outlines
     )
     return blake3("\n".join([json.dumps(sketch.format), *lines]).encode()).hexdigest(length=DIGEST_BYTES)
 
 
 def names_of(sketch: CheckpointSketch) -> Names:
     """Names and shapes of all tensors: models of one library and configuration agree in them."""
-    return frozenset((t.name, t.shape) for t in sketch.tensors)
+    return frozenset((t.name, t.shape) for t in sketch.outlines)
 
 
+@remembered
 def content_key(sketch: CheckpointSketch) -> str | None:
     """32 hexadecimal digits that are equal for models of the same sampled values, whatever their names and orientation.
 
     A tied table counts once. Where it agrees, `same_weights` says whether all values do. None for a model of fixed
     tables and constants alone.
     """
-    weights = [t for t in without_copies(sketch) if t.part.excluded is None]
-    if not weights:
-        return None
-    return blake3(b"".join(sorted(_sampled_values(t)[0] for t in weights))).hexdigest(length=DIGEST_BYTES)
+    tied = copies(sketch)
+    values = [_sampled_values(t)[0] for t in sketch.tensors if t.part.excluded is None and t.name not in tied]
+    return blake3(b"".join(sorted(values))).hexdigest(length=DIGEST_BYTES) if values else None
 
 
 def same_weights(a: CheckpointSketch, b: CheckpointSketch) -> bool:

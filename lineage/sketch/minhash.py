@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -57,12 +58,32 @@ def row_codes(projected: NDArray[np.float32]) -> NDArray[np.uint32]:
     kept = projected[np.any(projected != 0, axis=1) & np.isfinite(projected).all(axis=1)].astype(np.float64)
     if len(kept) == 0:
         return np.empty(0, np.uint32)
-    bits = (kept - kept.mean(axis=0)) > 0
+    return _signs_of_centred(kept)
+
+
+def _signs_of_centred(rows: NDArray[np.float64]) -> NDArray[np.uint32]:
+    """Codes of projected rows, uint32 (..., families * rows), less the mean over rows."""
+    bits = (rows - rows.mean(axis=-2, keepdims=True)) > 0
     weights = np.uint32(1) << np.arange(CODE_BITS, dtype=np.uint32)
-    families = bits.reshape(len(kept), CODE_FAMILIES, CODE_BITS)
-    codes: NDArray[np.uint32] = (families * weights).sum(axis=2, dtype=np.uint32)
+    families = bits.reshape(*rows.shape[:-1], CODE_FAMILIES, CODE_BITS)
+    codes: NDArray[np.uint32] = (families * weights).sum(axis=-1, dtype=np.uint32)
     codes |= np.arange(CODE_FAMILIES, dtype=np.uint32) << np.uint32(CODE_BITS)
-    return codes.reshape(-1)
+    return codes.reshape(*rows.shape[:-2], -1)
+
+
+def minhashes(stack: NDArray[np.float32]) -> list[NDArray[np.uint32]]:
+    """The MinHash of the rows of each of many tensors of one shape, few enough to lie in memory: (k, rows, width)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        projected = np.matmul(stack, prefix_signs(stack.shape[2], SEED_CODES, _DIMS))
+    return [minhash_of_distinct(codes) for codes in _codes_of_stack(projected)]
+
+
+def _codes_of_stack(projected: NDArray[np.float32]) -> Iterator[NDArray[np.uint32]]:
+    """`row_codes` of each of a stack, (k, rows, 48): at once where no row is without a code."""
+    are_whole = np.any(projected != 0, axis=2).all(axis=1) & np.isfinite(projected).all(axis=(1, 2))
+    if not are_whole.all():
+        return map(row_codes, projected)
+    return iter(_signs_of_centred(projected.astype(np.float64)))
 
 
 def minhash(codes: NDArray[np.uint32]) -> NDArray[np.uint32]:

@@ -29,14 +29,16 @@ def project_units(
     """Unit vectors of both axes of a sampled block, float64 (sampled rows, 32) and (sampled channels, 32).
 
     `block` is (sampled rows, sampled channels * sampled kernel positions) of a tensor of `shape` (at least
-    two axes). A unit is projected onto signs that depend on the position along the other axis only, so a
-    transposed matrix gives the same two arrays the other way round, and a longer axis extends them.
+    two axes), or a stack of such blocks, whose units are stacked alike. A unit is projected onto signs that
+    depend on the position along the other axis only, so a transposed matrix gives the same two arrays the
+    other way round, and a longer axis extends them.
     """
     channels, kernel = _rest(shape)
     rows, cols, places = sampled(shape[0]), sampled(channels), sampled(kernel)
-    cube = block.reshape(len(rows), len(cols), len(places))
-    of_rows = cube.reshape(len(rows), -1) @ _pair_signs(channels, kernel)
-    of_cols = cube.transpose(1, 0, 2).reshape(len(cols), -1) @ _pair_signs(shape[0], kernel)
+    stack = block.shape[:-2]
+    cube = block.reshape(*stack, len(rows), len(cols), len(places))
+    of_rows = cube.reshape(*stack, len(rows), -1) @ _pair_signs(channels, kernel)
+    of_cols = cube.swapaxes(-3, -2).reshape(*stack, len(cols), -1) @ _pair_signs(shape[0], kernel)
     return of_rows, of_cols
 
 
@@ -53,19 +55,26 @@ def constant_unit(shape: tuple[int, ...], axis: int) -> NDArray[np.float64]:
 def project_matrix(row_units: NDArray[np.float64], rows: int) -> NDArray[np.float32]:
     """P' W Q / k of the sampled block of so many rows, float32 (k, k), k = 24: linear in W, transposed with it.
 
+    `row_units` are those of `project_units`, of one block or stacked.
     Its squared Frobenius norm estimates the block's (Johnson-Lindenstrauss).
     """
     left = _axis_signs(rows, PROJECTION_DIMS)
-    return narrowed(left.T @ row_units[:, :PROJECTION_DIMS] / PROJECTION_DIMS)
+    return narrowed(left.T @ row_units[..., :PROJECTION_DIMS] / PROJECTION_DIMS)
 
 
 def encode_units(units: NDArray[np.float64], index: NDArray[np.int64]) -> Units:
     """Round unit vectors to int8 with one float32 scale a unit (the largest magnitude is 127)."""
-    peak = np.abs(units).max(axis=1, initial=0.0)
+    codes, scale = coded(units)
+    return Units(index=index, codes=codes, scale=scale)
+
+
+def coded(units: NDArray[np.float64]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Codes and scales of unit vectors, int8 (..., n, 32) and float32 (..., n)."""
+    peak = np.abs(units).max(axis=-1, initial=0.0)
     scale = narrowed(peak / 127.0)
     safe = np.where(scale > 0, scale, 1).astype(np.float64)
-    codes = np.minimum(np.maximum(np.rint(units / safe[:, None]), -127), 127).astype(np.int8)
-    return Units(index=index, codes=codes, scale=scale)
+    codes = np.minimum(np.maximum(np.rint(units / safe[..., None]), -127), 127).astype(np.int8)
+    return codes, scale
 
 
 def decode_units(units: Units) -> NDArray[np.float32]:

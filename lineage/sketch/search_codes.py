@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from itertools import pairwise
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import numpy as np
 from blake3 import blake3
@@ -28,6 +27,7 @@ BITS: dict[SearchCue, int] = {"component": 1024, "rows": 256, "network": 528, "t
 """Bits of a code that tell something; the rest are zeros."""
 
 MOST_TENSORS = 64  # of a model that are kept
+_AT_ONCE = 1 << 10  # tensors whose vectors are in memory
 
 Bits = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -35,20 +35,18 @@ Floats = NDArray[np.float32]
 
 def kept_codes(sketch: CheckpointSketch) -> Codes:
     """What an index keeps of a model: its components and the whole, their rows, its networks, some of its tensors."""
-    found = _searchable(sketch)
-    return _codes(sketch, found, _chosen(found))
+    return _codes(sketch, _chosen(sketch))
 
 
 def asked_codes(sketch: CheckpointSketch) -> Codes:
     """What is looked for: components and the whole, their rows, networks, and every tensor."""
-    found = _searchable(sketch)
-    return _codes(sketch, found, found)
+    return _codes(sketch, searchable(sketch))
 
 
 def turned_codes(sketch: CheckpointSketch, components: Collection[int]) -> Codes:
     """The same of transposed tensors: of those components whose places among `asked_codes` are given, and the whole."""
-    groups, parts = _by_component(_searchable(sketch)), _turned_sums(sketch)
-    tensors = [tensor for i, group in enumerate(groups) if i in components for tensor in group]
+    groups, parts = _by_component(sketch), _turned_sums(sketch)
+    tensors = [sketch.tensors[place] for i, group in enumerate(groups) if i in components for place in group]
     sums = [part for i, part in enumerate(parts) if i in components or i == len(parts) - 1]
     return {
         "component": _packed("component", sums),
@@ -58,17 +56,14 @@ def turned_codes(sketch: CheckpointSketch, components: Collection[int]) -> Codes
     }
 
 
-def _codes(sketch: CheckpointSketch, found: Sequence[TensorSketch], tensors: Sequence[TensorSketch]) -> Codes:
+def _codes(sketch: CheckpointSketch, places: Sequence[int]) -> Codes:
+    groups = _by_component(sketch)
     return {
-        "component": _packed("component", _sums(_by_component(found))),
-        "rows": _rows(found),
+        "component": _packed("component", _sums(sketch, groups)),
+        "rows": _rows(sketch, groups),
         "network": _packed("network", _some(network_vectors(sketch))),
-        "tensor": _packed("tensor", _some(tensor_vectors(tensors))),
+        "tensor": _packed("tensor", _some(tensor_vectors([sketch.tensors[i] for i in places]))),
     }
-
-
-def _searchable(sketch: CheckpointSketch) -> list[TensorSketch]:
-    return [sketch.tensors[i] for i in searchable(sketch)]
 
 
 def _some(vectors: Iterable[Floats]) -> list[Floats]:
@@ -93,52 +88,75 @@ def nearest_stranger(tries: int) -> float:
     return math.sqrt(2.0 * math.log(max(2, tries)))
 
 
-def _by_component(tensors: Iterable[TensorSketch]) -> list[list[TensorSketch]]:
-    """The tensors of each component."""
-    groups: dict[str, list[TensorSketch]] = defaultdict(list)
-    for tensor in tensors:
-        groups[tensor.part.component].append(tensor)
+def _by_component(sketch: CheckpointSketch) -> list[list[int]]:
+    """The places of the tensors worth finding, of each component."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    outlines = sketch.outlines
+    for place in searchable(sketch):
+        groups[outlines[place].part.component].append(place)
     return list(groups.values())
 
 
-def _sums(groups: Sequence[Sequence[TensorSketch]], axis: int = 0) -> list[Floats]:
+def _some_tensors(sketch: CheckpointSketch, group: Sequence[int]) -> Iterator[list[TensorSketch]]:
+    """Tensors at some places, as many at a time as may be in memory."""
+    for start in range(0, len(group), _AT_ONCE):
+        yield [sketch.tensors[place] for place in group[start : start + _AT_ONCE]]
+
+
+def _sums(sketch: CheckpointSketch, groups: Sequence[Sequence[int]], axis: int = 0) -> list[Floats]:
     """Of each component, and of all, the sum of projections of norm 1, (1024,); along axis 1 of transposed tensors."""
-    tensors = [tensor for group in groups for tensor in group]
-    vectors = tensor_vectors(tensors, axis, (UNIT_DIMS, UNIT_DIMS))
-    ends = np.cumsum([0, *map(len, groups)]).tolist()
-    parts = [vectors[start:end].sum(axis=0) for start, end in pairwise(ends)]
-    return [*parts, vectors.sum(axis=0)] if len(parts) > 1 else parts
+    parts: list[Floats] = []
+    whole: Floats | None = None
+    for group in groups:
+        part: Floats | None = None
+        for tensors in _some_tensors(sketch, group):
+            vectors = tensor_vectors(tensors, axis, (UNIT_DIMS, UNIT_DIMS))
+            part, whole = _added(part, vectors), _added(whole, vectors)
+        if part is not None:
+            parts.append(part)
+    return [*parts, whole] if whole is not None and len(parts) > 1 else parts
+
+
+def _added(total: Floats | None, vectors: Floats) -> Floats:
+    """The sum of vectors behind others, one after the other: as if all were added at once."""
+    summed: Floats = (vectors if total is None else np.concatenate([total[None], vectors])).sum(axis=0)
+    return summed
 
 
 @remembered
 def _turned_sums(sketch: CheckpointSketch) -> list[Floats]:
     """Those of transposed tensors: every index that is searched is asked for some of them."""
-    return _sums(_by_component(_searchable(sketch)), axis=1)
+    return _sums(sketch, _by_component(sketch), axis=1)
 
 
-def _rows(tensors: Iterable[TensorSketch]) -> Bits:
+def _rows(sketch: CheckpointSketch, groups: Sequence[Sequence[int]]) -> Bits:
     """Two bits of each MinHash value of the rows of a whole component, uint8 (n, 32).
 
     The least hash of a union is the least of those of its parts.
     """
-    made = []
-    parts = _by_component(tensors)
-    for group in [*parts, [tensor for part in parts for tensor in part]] if len(parts) > 1 else parts:
-        hashes = [tensor.minhash for tensor in group if tensor.minhash is not None]
+    least: list[NDArray[np.uint32]] = []
+    for group in groups:
+        some = _some_tensors(sketch, group)
+        hashes = [np.minimum.reduce(held) for tensors in some if (held := _minhashes(tensors))]
         if hashes:
-            made.append(row_bits(np.minimum.reduce(hashes)))
+            least.append(np.minimum.reduce(hashes))
+    made = [row_bits(one) for one in ([*least, np.minimum.reduce(least)] if least and len(groups) > 1 else least)]
     return np.packbits(np.stack(made), axis=1) if made else np.empty((0, WIDTHS["rows"]), np.uint8)
 
 
-def _chosen(tensors: Sequence[TensorSketch]) -> Sequence[TensorSketch]:
-    """At most `MOST_TENSORS`, by a digest of their place, so that relatives keep the same ones."""
+def _minhashes(tensors: Iterable[TensorSketch]) -> list[NDArray[np.uint32]]:
+    return [tensor.minhash for tensor in tensors if tensor.minhash is not None]
 
-    def draw(tensor: TensorSketch) -> bytes:
-        return blake3(
-            f"{tensor.part.component}/{tensor.part.role}/{tensor.part.layer}/{tensor.shape}".encode()
-        ).digest()
 
-    return tensors if len(tensors) <= MOST_TENSORS else sorted(tensors, key=draw)[:MOST_TENSORS]
+def _chosen(sketch: CheckpointSketch) -> Sequence[int]:
+    """The places of at most `MOST_TENSORS`, by a digest of what they are, so that relatives keep the same ones."""
+    places, outlines = searchable(sketch), sketch.outlines
+
+    def draw(place: int) -> bytes:
+        part, shape = outlines[place].part, outlines[place].shape
+        return blake3(f"{part.component}/{part.role}/{part.layer}/{shape}".encode()).digest()
+
+    return places if len(places) <= MOST_TENSORS else sorted(places, key=draw)[:MOST_TENSORS]
 
 
 def _packed(cue: SearchCue, vectors: Sequence[Floats]) -> Bits:

@@ -6,21 +6,25 @@ import json
 import math
 import re
 import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from hashlib import sha256
+from itertools import islice
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from tempfile import SpooledTemporaryFile
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
-from lineage.atomic_write import write_whole
+from lineage.atomic_write import written_whole
 from lineage.checkpoints.numbers import MOST_TENSORS
 from lineage.errors import Malformed, SketchMismatch
+from lineage.sketch.arrays import ARRAYS
 from lineage.sketch.bands import grids, sampled
-from lineage.sketch.family import FAMILY, PERMUTATIONS, PROJECTION_DIMS, UNIT_DIMS
+from lineage.sketch.family import FAMILY
 from lineage.sketch.identity import content_id
 from lineage.sketch.sane import EXTREME, is_extreme, require_possible
 from lineage.sketch.sealing import seal
@@ -29,6 +33,7 @@ from lineage.types.facts.exclusions import Exclusion
 from lineage.written_reasons import read, written
 
 if TYPE_CHECKING:
+    from lineage.sketch.on_disk import Blocks
     from lineage.types import Neurons, TokenizerSketch
     from lineage.types.settings import PartConfiguration
 
@@ -40,14 +45,9 @@ LONGEST_TEXT = 10_000
 _SCHEMA_NAME, _FAMILY_NAME = re.compile(r"lineage/sketch/[0-9]{1,6}"), re.compile(r"lineage-[0-9]{1,6}")
 _STATS = attrgetter(*(field.name for field in fields(Stats)))
 _CHECKSUM = "checksum"  # an array, not metadata: safetensors writes arrays in a fixed order, metadata in any
-_ARRAYS: dict[str, tuple[Any, tuple[int, ...]]] = {  # dtype, and shape behind the first axis
-    "values": (np.float32, ()),
-    "projection": (np.float32, (PROJECTION_DIMS, PROJECTION_DIMS)),
-    "unit_codes": (np.int8, (UNIT_DIMS,)),
-    "unit_scale": (np.float32, ()),
-    "minhash": (np.uint32, (PERMUTATIONS,)),
-    "moments": (np.float64, (4,)),
-}
+_AT_ONCE = 1 << 12  # tensors whose entries are one text
+_TEXT_HELD = 1 << 24  # bytes of the header that wait in memory
+_TEXT_READ = 1 << 20
 
 
 def is_sketch_file(path: str | Path) -> bool:
@@ -60,23 +60,78 @@ def write_sketch(sketch: CheckpointSketch, path: str | Path) -> str:
 
     Returns the SHA-256 of the file, hexadecimal.
     """
-    from safetensors.numpy import save
+    from lineage.sketch.on_disk import Blocks  # whoever only reads sketches does not load it
 
-    header, arrays = _header(sketch), _arrays(sketch)
+    header = _header(sketch)
     beside: dict[str, NDArray[Any]] = {}
     if sketch.neurons:
         from lineage.sketch.neuron_arrays import neurons_arrays
 
         beside |= neurons_arrays(sketch.neurons)
+    tokenizer: dict[str, Any] = {}
     if sketch.tokenizer is not None:
         from lineage.sketch.tokenizer_file import encode_tokenizer
 
-        header["tokenizer"], tokenizer = encode_tokenizer(sketch.tokenizer)
-        beside |= tokenizer
-    text = json.dumps(header, separators=(",", ":"))
-    payload = save({**arrays, **beside, _CHECKSUM: _checksum(text, arrays)}, metadata={"lineage": text})
-    write_whole(Path(path), payload)
-    return sha256(payload).hexdigest()
+        tokenizer["tokenizer"], arrays = encode_tokenizer(sketch.tokenizer)
+        beside |= arrays
+    blocks = Blocks(sketch.tensors)
+    digest = sha256()
+    with SpooledTemporaryFile(max_size=_TEXT_HELD) as text:
+        checksum = blake3()
+        for piece in _texts(header, sketch.tensors, tokenizer):
+            checksum.update(piece)
+            text.write(piece.replace(b"\\", b"\\\\").replace(b'"', b'\\"'))  # all that JSON escapes of ASCII
+        for name in ARRAYS:
+            for block in blocks.of(name):
+                checksum.update(block.reshape(-1).view(np.uint8).data)
+        whole = beside | {_CHECKSUM: np.frombuffer(checksum.digest(), np.uint8)}
+        with written_whole(Path(path)) as file:
+            for part in _parts(text, blocks, whole):
+                digest.update(part)
+                file.write(part)
+    return digest.hexdigest()
+
+
+def _texts(header: dict[str, Any], tensors: Sequence[TensorSketch], behind: dict[str, Any]) -> Iterator[bytes]:
+    """The header as JSON in ASCII, piece by piece; what lies `behind` the tensors follows them."""
+    yield f'{_json(header)[:-1]},"tensors":['.encode()
+    entries: Iterable[TensorSketch] = iter(tensors)
+    between = b""
+    while some := [_tensor_header(tensor) for tensor in islice(entries, _AT_ONCE)]:
+        yield between + _json(some)[1:-1].encode()
+        between = b","
+    yield f"],{_json(behind)[1:]}".encode() if behind else b"]}"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _parts(text: IO[bytes], blocks: Blocks, whole: Mapping[str, NDArray[Any]]) -> Iterator[bytes | memoryview]:
+    """The bytes of a safetensors file as its library writes it, of which `text` is the only metadata, escaped."""
+    from safetensors.numpy import save
+
+    arrays = {name: (np.dtype(dtype), blocks.shape(name)) for name, (dtype, _) in ARRAYS.items()}
+    arrays |= {name: (array.dtype, array.shape) for name, array in whole.items()}
+    # The library is asked for the order of the arrays and for what it calls their types.
+    empty = save({name: np.empty((0, *shape[1:]), dtype) for name, (dtype, shape) in arrays.items()})
+    told = json.loads(empty[8 : 8 + int.from_bytes(empty[:8], "little")])
+    entries, end = {}, 0
+    for name, about in told.items():
+        dtype, shape = arrays[name]
+        start, end = end, end + math.prod(shape) * dtype.itemsize
+        entries[name] = about | {"shape": shape, "data_offsets": (start, end)}
+    before, behind = b'{"__metadata__":{"lineage":"', f'"}},{_json(entries)[1:]}'.encode()
+    length = len(before) + text.tell() + len(behind)
+    padding = -length % 8
+    yield (length + padding).to_bytes(8, "little") + before
+    text.seek(0)
+    while piece := text.read(_TEXT_READ):
+        yield piece
+    yield behind + b" " * padding
+    for name in entries:
+        for block in [np.ascontiguousarray(whole[name])] if name in whole else blocks.of(name):
+            yield block.reshape(-1).view(np.uint8).data
 
 
 def read_sketch(path: str | Path) -> CheckpointSketch:
@@ -97,7 +152,7 @@ def read_sketch(path: str | Path) -> CheckpointSketch:
             text = (file.metadata() or {})["lineage"]
             header = json.loads(text, parse_constant=_no_number)
             _require_family(header, where)
-            arrays = {name: file.get_tensor(name) for name in _ARRAYS}
+            arrays = {name: file.get_tensor(name) for name in ARRAYS}
             checksum = file.get_tensor(_CHECKSUM)
             there = {*file.keys()}
             neurons = {name: file.get_tensor(name) for name in (_of_neurons(there) if "neurons" in header else ())}
@@ -162,14 +217,15 @@ def _written_configuration(configuration: tuple[PartConfiguration, ...]) -> Any:
 
 
 def _checksum(text: str, arrays: dict[str, NDArray[Any]]) -> NDArray[np.uint8]:
-    """BLAKE3 of the header's text and the bytes of the arrays in the order of `_ARRAYS`, uint8 (32,)."""
+    """BLAKE3 of the header's text and the bytes of the arrays in the order of `ARRAYS`, uint8 (32,)."""
     hasher = blake3(text.encode())
-    for name in _ARRAYS:
+    for name in ARRAYS:
         hasher.update(arrays[name].reshape(-1).view(np.uint8).data)
     return np.frombuffer(hasher.digest(), np.uint8)
 
 
 def _header(sketch: CheckpointSketch) -> dict[str, Any]:
+    """The header without its tensors, which follow."""
     return {
         "schema": SCHEMA,
         "id": sketch.id,
@@ -187,7 +243,6 @@ def _header(sketch: CheckpointSketch) -> dict[str, Any]:
         **({"unread": sketch.unread} if sketch.unread else {}),
         **({"configuration": _written_configuration(sketch.configuration)} if sketch.configuration else {}),
         **({"neurons": _written_neurons(sketch.neurons)} if sketch.neurons else {}),
-        "tensors": [_tensor_header(t) for t in sketch.tensors],
     }
 
 
@@ -206,34 +261,16 @@ def _tensor_header(tensor: TensorSketch) -> dict[str, Any]:
     }
 
 
-def _arrays(sketch: CheckpointSketch) -> dict[str, NDArray[Any]]:
-    tensors = sketch.tensors
-    units = [u for t in tensors for u in t.units if u is not None]
-    return {
-        "values": _joined("values", [t.values.reshape(-1) for t in tensors]),
-        "projection": _joined("projection", [t.projection[None] for t in tensors if t.projection is not None]),
-        "unit_codes": _joined("unit_codes", [u.codes for u in units]),
-        "unit_scale": _joined("unit_scale", [u.scale for u in units]),
-        "minhash": _joined("minhash", [t.minhash[None] for t in tensors if t.minhash is not None]),
-        "moments": _joined("moments", [t.moments[None] for t in tensors if t.moments is not None]),
-    }
-
-
-def _joined(name: str, parts: list[NDArray[Any]]) -> NDArray[Any]:
-    dtype, tail = _ARRAYS[name]
-    return np.concatenate([np.empty((0, *tail), dtype), *parts]).astype(dtype, copy=False)
-
-
 class _Cursor:
     """Hands out the arrays of one tensor after the other and insists that nothing is left over."""
 
     def __init__(self, arrays: dict[str, NDArray[Any]]) -> None:
-        for name, (dtype, tail) in _ARRAYS.items():
+        for name, (dtype, tail) in ARRAYS.items():
             if arrays[name].dtype != dtype or arrays[name].ndim == 0 or arrays[name].shape[1:] != tail:
                 raise ValueError(f"array {name} has another type")
             if arrays[name].dtype.kind == "f" and not np.isfinite(arrays[name]).all():
                 raise ValueError(f"array {name} is not finite")
-        self._arrays, self._at = arrays, dict.fromkeys(_ARRAYS, 0)
+        self._arrays, self._at = arrays, dict.fromkeys(ARRAYS, 0)
 
     def take(self, name: str, count: int) -> NDArray[Any]:
         start = self._at[name]

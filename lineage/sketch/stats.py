@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,55 +17,66 @@ _ON_LATTICE = 0.04  # of a step: dequantised floats round, plain ones land anywh
 
 def band_stats(block: NDArray[np.float64], rows: NDArray[np.float32], grid_values: NDArray[np.float32]) -> Stats:
     """Moments and zero share of the sampled `block`, lattice of the sampled `rows`, distinctness of the grid."""
-    mean = float(block.mean())
-    square = np.square(block - mean)
-    variance = float(square.mean())
-    kurtosis = float(np.square(square).mean()) / variance**2 if variance > 0 else 0.0
-    some = spread(rows, _ROWS)[:, :_WIDEST].astype(np.float64)
-    width = some.shape[1] // GROUP * GROUP
-    return Stats(
-        mean=mean,
-        std=float(np.sqrt(variance)),
-        kurtosis=kurtosis,
-        zeros=float(np.mean(block == 0)),
-        levels_row=_median_levels(some),
-        levels_group=_median_levels(spread(some[:, :width].reshape(-1, GROUP), _GROUPS)),
-        distinct=distinct_share(grid_values),
+    return stack_stats(block.ravel("K")[None], rows[None], grid_values.reshape(1, -1))[0]
+
+
+def stack_stats(
+    blocks: NDArray[np.float64], rows: NDArray[np.float32], grid_values: NDArray[np.float32]
+) -> list[Stats]:
+    """The same of many tensors of one shape: (k, cells), (k, sampled rows, width) and (k, values kept)."""
+    means = blocks.mean(axis=1)
+    squares = np.square(blocks - means[:, None])
+    variances = squares.mean(axis=1)
+    fourths = np.square(squares).mean(axis=1).tolist()
+    some = rows[:, :: _step(rows.shape[1], _ROWS), :_WIDEST].astype(np.float64)
+    width = some.shape[2] // GROUP * GROUP
+    groups = some[:, :, :width].reshape(len(some), -1, GROUP)
+    figures = zip(
+        means.tolist(),
+        np.sqrt(variances).tolist(),
+        [f / v**2 if v > 0 else 0.0 for f, v in zip(fourths, variances.tolist(), strict=True)],
+        (blocks == 0).mean(axis=1).tolist(),
+        _median_levels(some),
+        _median_levels(groups[:, :: _step(groups.shape[1], _GROUPS)]),
+        distinct_shares(grid_values),
+        strict=True,
     )
+    return [Stats(*figure) for figure in figures]
 
 
-def spread(rows: NDArray[Any], most: int) -> NDArray[Any]:
-    """At most about `most` rows at even distances."""
-    return rows[:: max(1, len(rows) // most)]
+def _step(length: int, most: int) -> int:
+    """The even distance at which there are at most about `most` of so many."""
+    return max(1, length // most)
 
 
-def distinct_share(values: NDArray[np.float32]) -> float:
-    """Share of the values, zeros aside, that occur only once; 0 without any."""
-    ordered = np.sort(values[values != 0])
-    if not ordered.size:
-        return 0.0
-    begins = np.concatenate([[True], ordered[1:] != ordered[:-1], [True]])
-    return float(np.count_nonzero(begins[1:] & begins[:-1]) / ordered.size)
+def distinct_shares(values: NDArray[np.float32]) -> list[float]:
+    """Share, of each row of (k, n), of the values, zeros aside, that occur only once; 0 without any."""
+    ordered = np.sort(values, axis=1)
+    begins = np.ones((len(ordered), ordered.shape[1] + 1), bool)
+    begins[:, 1:-1] = ordered[:, 1:] != ordered[:, :-1]
+    some = ordered != 0
+    once = np.count_nonzero(begins[:, 1:] & begins[:, :-1] & some, axis=1).tolist()
+    return [one / of if of else 0.0 for one, of in zip(once, np.count_nonzero(some, axis=1).tolist(), strict=True)]
 
 
-def _median_levels(rows: NDArray[np.float64]) -> int:
-    """Median, over rows, of the number of lattice levels between the smallest and largest value; 0 for none.
+def _median_levels(rows: NDArray[np.float64]) -> list[int]:
+    """Median, over the rows of each of (k, rows, width), of the number of lattice levels from end to end; 0 for none.
 
     A row is on a lattice if values repeat and all lie near multiples of one step from the smallest.
     """
-    if rows.shape[0] == 0 or rows.shape[1] < GROUP:
-        return 0
-    points = np.sort(rows, axis=1)
+    tensors, each, width = rows.shape
+    if each == 0 or width < GROUP:
+        return [0] * tensors
+    points = np.sort(rows, axis=2).reshape(-1, width)
     gaps = np.diff(points, axis=1)
     span = points[:, -1] - points[:, 0]
     smallest = np.where(gaps > 0, gaps, np.inf).min(axis=1)
     # The smallest gap carries the rounding of two values: the span, nearly a multiple of it, refines the step.
     steps = np.rint(span / smallest)
     fits = (gaps == 0).any(axis=1) & (steps >= 2) & (steps < MOST_LEVELS)
-    if not fits.any():
-        return 0
-    places = (points[fits] - points[fits, :1]) * (steps[fits] / span[fits])[:, None]
-    near = np.abs(places - np.rint(places)).max(axis=1) < _ON_LATTICE
-    levels = np.zeros(len(rows))
-    levels[np.flatnonzero(fits)[near]] = steps[fits][near] + 1
-    return int(np.median(levels))
+    levels = np.zeros(len(points))
+    if fits.any():
+        places = (points[fits] - points[fits, :1]) * (steps[fits] / span[fits])[:, None]
+        near = np.abs(places - np.rint(places)).max(axis=1) < _ON_LATTICE
+        levels[np.flatnonzero(fits)[near]] = steps[fits][near] + 1
+    return [int(median) for median in np.median(levels.reshape(tensors, each), axis=1).tolist()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -11,22 +11,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.anatomy import fixed_rows, fixed_table
+from lineage.anatomy import fixed_rows, fixed_table, may_be_formulas
 from lineage.errors import Malformed
 from lineage.sketch.adapters import is_change
 from lineage.sketch.bands import grids, runs, sampled
-from lineage.sketch.minhash import RowProjector, has_row_codes
-from lineage.sketch.projection import block_columns, encode_units, project_matrix, project_units
+from lineage.sketch.minhash import RowProjector, has_row_codes, minhashes
+from lineage.sketch.projection import block_columns, coded, encode_units, project_matrix, project_units
 from lineage.sketch.sane import EXTREME, is_extreme
-from lineage.sketch.stats import band_stats
-from lineage.sketch.value_digests import ValueHasher, value_digest
-from lineage.types import Depth, Part, TensorSketch, TensorView, Units
+from lineage.sketch.stacks import by_kind
+from lineage.sketch.stats import band_stats, stack_stats
+from lineage.sketch.value_digests import ValueHasher, value_digest, value_digests
+from lineage.types import Depth, Part, Stats, TensorSketch, TensorView, Units
 from lineage.types.facts.exclusions import NotAWeight, NotFinite
 from lineage.written_reasons import written
 
 WHOLE = 1 << 18  # tensors up to this many values are read whole at either depth, and checked for being a fixed table
 RUN = 1 << 12  # values added in float32 before float64 takes over
 BLOCK = 1 << 18  # values in one block of the full pass: fits the cache as float32
+TOGETHER = 1 << 16  # values of tensors that are sketched at once: fit the cache as float64
 
 
 class Mask(Exception):
@@ -44,6 +46,9 @@ class DamagedTensor(Malformed):
         self.reason = reason
 
 
+Made = TensorSketch | Mask | DamagedTensor
+
+
 @dataclass(slots=True)
 class FullPass:
     """What needs every value: the digest, the power sums, the row codes."""
@@ -53,37 +58,167 @@ class FullPass:
     minhash: NDArray[np.uint32] | None
 
 
+def alike(views: Sequence[TensorView]) -> list[list[int]]:
+    """Places of tensors that `sketch_tensors` takes together: large ones alone, others with those of their shape."""
+    kinds = [(view.shape, view.dtype, view.encoding) for view in views]
+    found: list[list[int]] = []
+    for places in by_kind(kinds, len(kinds)):
+        most = max(1, TOGETHER // math.prod(views[places[0]].shape))
+        found += [places[start : start + most] for start in range(0, len(places), most)]
+    return found
+
+
 def sketch_tensor(view: TensorView, part: Part, depth: Depth, path: str) -> TensorSketch:
     """Sketch one tensor at `depth`. Raises DamagedTensor where a value read is no number, Mask if that is its use."""
-    shape = view.shape or (1,)
-    rest = shape[1:]
-    params = math.prod(shape)
+    made = sketch_tensors([view], [part], depth, path)[0]
+    if isinstance(made, TensorSketch):
+        return made
+    raise made
+
+
+def sketch_tensors(views: Sequence[TensorView], parts: Sequence[Part], depth: Depth, path: str) -> list[Made]:
+    """Sketches of tensors of one shape and encoding, several of them only of up to `WHOLE` values each.
+
+    What is done of a tensor is done of all at once, since a call of NumPy costs as much as a small tensor does.
+    DamagedTensor and Mask stand in the places of tensors that are one. Raises CheckpointError.
+    """
+    shape = views[0].shape or (1,)
+    if math.prod(shape) > WHOLE:
+        return [_caught(_sketch_large, view, part, depth, path) for view, part in zip(views, parts, strict=True)]
+    whole = np.stack([view.rows(0, shape[0]) for view in views])
+    flat = _as_float32(whole).reshape(len(views), shape[0], -1)
+    sound = np.flatnonzero(np.isfinite(flat).all(axis=(1, 2))).tolist()
+    if len(sound) == len(views):
+        return [*_sketched(views, parts, depth, whole, flat)]
+    chosen = [views[i] for i in sound], [parts[i] for i in sound]
+    found = dict(zip(sound, _sketched(*chosen, depth, whole[sound], flat[sound]), strict=True))
+    return [found[i] if i in found else _caught(_fault, flat[i], view, path) for i, view in enumerate(views)]
+
+
+def _caught(make: Callable[..., TensorSketch], *about: Any) -> Made:
+    try:
+        return make(*about)
+    except (Mask, DamagedTensor) as error:
+        return error
+
+
+def _fault(values: NDArray[np.float32], view: TensorView, path: str) -> TensorSketch:
+    """Raise what a tensor with values that are no numbers is."""
+    _require_finite(values, view, path)
+    raise AssertionError(view.name)
+
+
+def _sketched(
+    views: Sequence[TensorView],
+    parts: Sequence[Part],
+    depth: Depth,
+    whole: NDArray[Any],
+    flat: NDArray[np.float32],
+) -> list[TensorSketch]:
+    """Of tensors that are finite: `whole` as stored, (k, *shape), and `flat` as float32, (k, rows, width)."""
+    if not views:
+        return []
+    shape = views[0].shape or (1,)
+    rows, grid = sampled(shape[0]), grids(shape)
+    digests = value_digests(whole)
+    of_band = digests if len(rows) == shape[0] else value_digests(whole[:, rows])
+    moments = _power_sums(flat.reshape(len(views), -1))
+    codes = minhashes(flat) if depth == "full" and has_row_codes(shape) else None
+    kept, of_block = _places(shape)
+    values = _taken(flat, kept)
+    block = _taken(flat, of_block).astype(np.float64)
+    stats = stack_stats(block, flat if len(rows) == shape[0] else flat[:, rows], values)
+    values = values.reshape(len(views), len(grid[0]), len(grid[1]))
+    projections: Sequence[NDArray[np.float32] | None] = [None] * len(views)
+    units: Sequence[tuple[Units | None, Units | None]] = [(None, None)] * len(views)
+    if len(shape) > 1:
+        of_rows, of_cols = project_units(block.reshape(len(views), -1, len(rows)).transpose(0, 2, 1), shape)
+        units = [*zip(_units(of_rows, rows), _units(of_cols, sampled(shape[1])), strict=True)]
+        projections = [*project_matrix(of_rows, shape[0])]
+    return [
+        TensorSketch(
+            name=view.name,
+            shape=view.shape,
+            dtype=view.encoding or view.dtype.name,
+            part=part,
+            params=math.prod(shape),
+            stats=stats[i],
+            band_digest=of_band[i],
+            digest=digests[i],
+            grid=grid,
+            values=values[i],
+            projection=projections[i],
+            units=units[i],
+            minhash=codes[i] if codes is not None else None,
+            moments=moments[i],
+        )
+        for i, (view, part) in enumerate(zip(views, _excluding(views, parts, flat, stats), strict=True))
+    ]
+
+
+def _excluding(
+    views: Sequence[TensorView], parts: Sequence[Part], flat: NDArray[np.float32], stats: Sequence[Stats]
+) -> list[Part]:
+    """The parts, with the reason of those tensors that are no evidence: integers, fixed tables, extreme values."""
+    if views[0].dtype.kind in "biu":
+        return [replace(part, excluded=part.excluded or NotAWeight("integers")) for part in parts]
+    shape = views[0].shape or (1,)
+    # A product of rank one looks like a table of an outer product.
+    may_be = np.zeros(len(views), bool) if is_change(views[0].encoding) else may_be_formulas(flat.reshape(-1, *shape))
+    found = []
+    for view, part, values, is_looked_at, stat in zip(views, parts, flat, may_be.tolist(), stats, strict=True):
+        if part.excluded is None:
+            table = fixed_table(view.name, shape, values if is_looked_at else None)
+            reason = table or (EXTREME if is_extreme(stat) else None)
+            found.append(part if reason is None else replace(part, excluded=reason))
+        else:
+            found.append(part)
+    return found
+
+
+def _taken(stack: NDArray[np.float32], places: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The values at these places of each of a stack, (k, places)."""
+    return np.take(stack.reshape(len(stack), -1), places, axis=1)
+
+
+@lru_cache(maxsize=1024)
+def _places(shape: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where the kept values and the sampled block lie in a flattened tensor; the block column by column."""
+    width = math.prod(shape[1:])
+    rows, columns = grids(shape)
+    kept = (rows[:, None] * width + columns).reshape(-1)
+    if len(shape) == 1:
+        return kept, kept
+    # A block that is taken from one tensor lies by columns, and sums hang on the order in their last bits.
+    return kept, (sampled(shape[0]) * width + block_columns(shape)[:, None]).reshape(-1)
+
+
+def _units(units: NDArray[np.float64], index: NDArray[np.int64]) -> list[Units]:
+    """The units of an axis of each of a stack, (k, n, 32), coded."""
+    codes, scale = coded(units)
+    return [Units(index, *one) for one in zip(codes, scale, strict=True)]
+
+
+def _sketch_large(view: TensorView, part: Part, depth: Depth, path: str) -> TensorSketch:
+    """Sketch a tensor of more than `WHOLE` values, block by block at full depth, by its sampled rows else."""
+    shape = view.shape
     rows = sampled(shape[0])
     full: FullPass | None = None
     if view.dtype.kind in "biu":
         part = replace(part, excluded=part.excluded or NotAWeight("integers"))
-    if depth == "full" and params > WHOLE:
-        blocks = (view.rows(a, b) for a, b in bands_read(view, depth))
-        full, band = _feed(blocks, shape, rows, view, path, codes=True)
-    elif params <= WHOLE:
-        whole = view.rows(0, shape[0])
-        full, _ = _feed([whole], shape, rows, view, path, codes=depth == "full")
-        band = whole[rows]
-        # A product of rank one looks like a table of an outer product.
-        table = fixed_table(view.name, shape, None if is_change(view.encoding) else _as_float32(whole))
-        part = replace(part, excluded=part.excluded or table)
+    if depth == "full":
+        full, band = _feed(view, rows, path)
     else:
         band = np.concatenate([view.rows(a, b) for a, b in bands_read(view, depth)])
     flat = _as_float32(band).reshape(len(rows), -1)
     _require_finite(flat, view, path)
-    if params > WHOLE:
-        part = replace(part, excluded=part.excluded or fixed_rows(flat))
+    part = replace(part, excluded=part.excluded or fixed_rows(flat))
     grid = grids(shape)
     values = flat[_in_band(shape)]
     units: tuple[Units | None, Units | None] = (None, None)
     projection = None
-    block: NDArray[np.float64] = flat.astype(np.float64) if not rest else np.empty(0)
-    if rest:
+    block: NDArray[np.float64] = flat.astype(np.float64) if len(shape) == 1 else np.empty(0)
+    if len(shape) > 1:
         block = flat[:, block_columns(shape)].astype(np.float64)
         of_rows, of_cols = project_units(block, shape)
         units = encode_units(of_rows, rows), encode_units(of_cols, sampled(shape[1]))
@@ -96,7 +231,7 @@ def sketch_tensor(view: TensorView, part: Part, depth: Depth, path: str) -> Tens
         shape=view.shape,
         dtype=view.encoding or view.dtype.name,
         part=part,
-        params=params,
+        params=math.prod(shape),
         stats=stats,
         band_digest=full.digest if full and band.shape == shape else value_digest(band),
         digest=full.digest if full else None,
@@ -128,23 +263,16 @@ def bands_read(view: TensorView, depth: Depth) -> list[tuple[int, int]]:
     return [(start, min(start + step, length)) for start in range(0, length, step)]
 
 
-def _feed(
-    blocks: Iterator[NDArray[Any]] | list[NDArray[Any]],
-    shape: tuple[int, ...],
-    rows: NDArray[np.int64],
-    view: TensorView,
-    path: str,
-    *,
-    codes: bool,
-) -> tuple[FullPass, NDArray[Any]]:
+def _feed(view: TensorView, rows: NDArray[np.int64], path: str) -> tuple[FullPass, NDArray[Any]]:
     """Run consecutive row blocks through hash, moments and row codes; returns these and the sampled rows."""
+    shape = view.shape
     hasher = ValueHasher(shape, view.dtype)
     moments = np.zeros(4)
     width = math.prod(shape[1:])
-    projector = RowProjector(shape[0], width) if codes and has_row_codes(shape) else None
+    projector = RowProjector(shape[0], width) if has_row_codes(shape) else None
     band: list[NDArray[Any]] = []
     at = 0
-    for block in blocks:
+    for block in (view.rows(start, stop) for start, stop in bands_read(view, "full")):
         hasher.update(block)
         wanted = rows[(rows >= at) & (rows < at + len(block))] - at
         if len(wanted):
@@ -152,7 +280,7 @@ def _feed(
         at += len(block)
         wide = _as_float32(block).reshape(-1)
         for start in range(0, wide.size, BLOCK):
-            sums = _power_sums(wide[start : start + BLOCK])
+            sums = _power_sums(wide[None, start : start + BLOCK])[0]
             if not np.isfinite(sums).all():
                 _require_finite(wide, view, path)
             moments += sums
@@ -162,22 +290,24 @@ def _feed(
 
 
 def _power_sums(x: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Sums of x, x**2, x**3, x**4, float64 (4,); infinite or NaN only where a value is.
+    """Sums of x, x**2, x**3, x**4 of each row of (k, n), float64 (k, 4); infinite or NaN only where a value is.
 
     Short runs are added in float32 and the runs in float64: the same values in another order agree to about 1e-7.
     """
-    even = x.size // RUN * RUN
-    total = np.zeros(4)
+    even = x.shape[1] // RUN * RUN
+    total = np.zeros((len(x), 4))
     with np.errstate(over="ignore", invalid="ignore"):
-        for part in (x[:even].reshape(-1, RUN), x[even:].reshape(1, -1)):
+        for part in (x[:, :even].reshape(len(x), -1, RUN), x[:, even:].reshape(len(x), 1, -1)):
             if not part.size:
                 continue
             square = part * part
-            ones = np.ones(part.shape[1], np.float32)
+            ones = np.ones(part.shape[2], np.float32)
             sums = part @ ones, square @ ones, np.vecdot(square, part), np.vecdot(square, square)
-            total += [s.sum(dtype=np.float64) for s in sums]
-        overflown = x.dtype == np.float32 and not np.isfinite(total).all()
-        return _power_sums(x.astype(np.float64)) if overflown else total
+            total += np.stack([s.sum(axis=1, dtype=np.float64) for s in sums], axis=1)
+        overflown = np.flatnonzero(~np.isfinite(total).all(axis=1)) if x.dtype == np.float32 else ()
+        if len(overflown):
+            total[overflown] = _power_sums(x[overflown].astype(np.float64))
+        return total
 
 
 def _require_finite(values: NDArray[np.float32], view: TensorView, path: str) -> None:

@@ -13,12 +13,6 @@ from lineage.types import CheckpointSketch, TensorSketch
 _ROLES = ("token-embedding", "head")
 
 
-def without_copies(model: CheckpointSketch) -> tuple[TensorSketch, ...]:
-    """The tensors of a model, each token table once."""
-    tied = copies(model)
-    return tuple(t for t in model.tensors if t.name not in tied)
-
-
 def facing(model: CheckpointSketch, other: CheckpointSketch) -> CheckpointSketch:
     """The model without the copies of token tables by which it has more tables of one width than `other`.
 
@@ -46,7 +40,8 @@ def copies(model: CheckpointSketch) -> dict[str, TensorSketch]:
 
 
 def _tables(model: CheckpointSketch) -> list[TensorSketch]:
-    return [t for t in model.tensors if t.part.role in _ROLES and t.part.excluded is None and len(t.shape) == 2]
+    are_tables = (t.part.role in _ROLES and t.part.excluded is None and len(t.shape) == 2 for t in model.outlines)
+    return [model.tensors[i] for i, is_table in enumerate(are_tables) if is_table]
 
 
 def _is_same(a: TensorSketch, b: TensorSketch) -> bool:

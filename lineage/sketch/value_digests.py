@@ -55,6 +55,25 @@ def value_digest(values: NDArray[Any]) -> str:
     return hasher.hexdigest()
 
 
+def value_digests(stack: NDArray[Any]) -> list[str]:
+    """`value_digest` of each array of a stack, (n, *shape): the encodings of all are tried at once."""
+    digests: list[str | None] = [None] * len(stack)
+    flat, rungs = np.ascontiguousarray(stack).reshape(len(stack), -1), _rungs(stack.dtype)
+    for rung in rungs:
+        encoded = flat if rung == flat.dtype else _cast(flat, rung)
+        if rung == rungs[-1]:
+            fitting = [i for i, digest in enumerate(digests) if digest is None]
+        else:
+            fits = (encoded.astype(flat.dtype) == flat).all(axis=1)
+            fitting = [i for i in np.flatnonzero(fits).tolist() if digests[i] is None]
+        seal, size = f"{rung.name}{list(stack.shape[1:])}".encode(), encoded[:1].nbytes
+        content = encoded.view(np.uint8).reshape(-1).data
+        for i in fitting:
+            digest = blake3(content[i * size : (i + 1) * size]).digest()
+            digests[i] = blake3(seal + digest).hexdigest(length=DIGEST_BYTES)
+    return [digest for digest in digests if digest is not None]
+
+
 def _rungs(dtype: np.dtype[Any]) -> tuple[np.dtype[Any], ...]:
     if dtype in _LADDER:
         # bf16 holds no f16 number's full mantissa and f16 not bf16's range: a file in one may still fit the other

@@ -14,7 +14,7 @@ from lineage.sketch.family import ANCHORS, MIN_UNITS, SEED_MINHASH, SEED_PROJECT
 from lineage.sketch.remembered import remembered
 from lineage.sketch.signs import sign_bits, signs
 from lineage.sketch.stacks import by_kind
-from lineage.types import CheckpointSketch, Neurons, TensorSketch, Units
+from lineage.types import CheckpointSketch, Neurons, Outlined, StoredTensors, TensorSketch, Units
 from lineage.types.neurons import AnchorKey
 
 _SIDE = 16
@@ -58,14 +58,20 @@ def left_signs(length: int, dims: int) -> NDArray[np.float32]:
 
 def is_searchable(tensor: TensorSketch) -> bool:
     """Whether a tensor is worth finding: a matrix of at least 32 units a side, both known, that is no fixed table."""
-    has_units = len(tensor.shape) > 1 and None not in tensor.units
-    return tensor.part.excluded is None and has_units and min(tensor.shape[:2]) >= MIN_UNITS
+    return _is_large(tensor) and None not in tensor.units
+
+
+def _is_large(tensor: Outlined) -> bool:
+    return tensor.part.excluded is None and len(tensor.shape) > 1 and min(tensor.shape[:2]) >= MIN_UNITS
 
 
 @remembered
 def searchable(sketch: CheckpointSketch) -> tuple[int, ...]:
     """The places of a model's tensors that are worth finding."""
-    return tuple(i for i, tensor in enumerate(sketch.tensors) if is_searchable(tensor))
+    large = (i for i, tensor in enumerate(sketch.outlines) if _is_large(tensor))
+    if isinstance(sketch.tensors, StoredTensors):
+        return tuple(large)  # just measured, and not looked at before they are needed
+    return tuple(i for i in large if is_searchable(sketch.tensors[i]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from lineage.store.folder import SketchFolder
     from lineage.store.graph_cache import keep_graph, kept_graph
     from lineage.store.memory import MemoryIndex
-    from lineage.store.protocol import Index, models_in, only_one
+    from lineage.store.milvus.index import MilvusIndex
+    from lineage.store.places import Place, create_home, holds_home, open_home, place_of, require_folder
+    from lineage.store.protocol import Home, Index, models_in, only_one
     from lineage.store.public_addresses import addresses
     from lineage.store.rebuilding import Rebuilt, rebuild
     from lineage.store.reference import reference_index
@@ -26,18 +28,21 @@ if TYPE_CHECKING:
     from lineage.store.sqlite import SqliteIndex
 
 __all__ = [
-    "LAYERS", "SKETCHES", "Finding", "Index", "Known", "MemoryIndex", "Rebuilt", "SketchFolder", "SqliteIndex",
-    "Without", "addresses", "catalogue", "contradicted", "examine", "holds_index", "keep_graph",
-    "kept_graph", "models_in", "only_one", "published_configurations", "rebuild", "reference_index",
-    "reference_tokenizers", "settled",
+    "LAYERS", "SKETCHES", "Finding", "Home", "Index", "Known", "MemoryIndex", "MilvusIndex", "Place", "Rebuilt",
+    "SketchFolder", "SqliteIndex", "Without", "addresses", "catalogue", "contradicted", "create_home", "examine",
+    "holds_home", "holds_index", "keep_graph", "kept_graph", "models_in", "only_one", "open_home", "place_of",
+    "published_configurations", "rebuild", "reference_index", "reference_tokenizers", "require_folder", "settled",
 ]  # fmt: skip
 
 __getattr__ = names_of(
     __name__,
     {
-        "Finding": "doctor", "Index": "protocol", "Known": "catalogue_records", "MemoryIndex": "memory",
+        "Finding": "doctor", "Home": "protocol", "Index": "protocol", "Known": "catalogue_records",
+        "MemoryIndex": "memory",
+        "MilvusIndex": "milvus.index",
         "Rebuilt": "rebuilding", "LAYERS": "files", "SKETCHES": "files", "SketchFolder": "folder",
-        "SqliteIndex": "sqlite",
+        "SqliteIndex": "sqlite", "Place": "places", "create_home": "places", "holds_home": "places",
+        "open_home": "places", "place_of": "places", "require_folder": "places",
         "Without": "excluding", "addresses": "public_addresses", "catalogue": "catalogue_records",
         "contradicted": "claims", "examine": "doctor",
         "holds_index": "files", "keep_graph": "graph_cache", "kept_graph": "graph_cache",

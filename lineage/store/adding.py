@@ -77,14 +77,17 @@ def extend(index: SqliteIndex, sketch: CheckpointSketch, held: Sequence[Held]) -
 
 def layout_of(index: SqliteIndex, sketch: CheckpointSketch) -> str | None:
     """The layout under which a sketch is kept, None for the first of its model, be it lost or damaged."""
-    own, held = layout_id(sketch), held_of(index.db, sketch.id)
+    held = held_of(index.db, sketch.id)
+    if not held:
+        return None
+    own = layout_id(sketch)
     if own in (one.layout for one in held):
         return own
     try:
-        first = index.read(held[0]) if held else None
+        first = index.read(held[0])
     except (CheckpointError, OSError):
         return None
-    return None if first is None or layout_id(first) == own else own
+    return None if layout_id(first) == own else own
 
 
 def _is_lacking(index: SqliteIndex, sketch: CheckpointSketch, old: Held) -> bool:

@@ -122,7 +122,7 @@ def _problem(index: SqliteIndex, row: Mapping[str, Any], sketch: CheckpointSketc
     own = {column: row[column] for column in model_row(sketch)}
     if own["content"] is None:  # of an older version, until a rebuild
         own["content"] = content_key(sketch)
-    if own != model_row(sketch) or rows != tensor_rows(sketch) or counts != expected:
+    if own != model_row(sketch) or rows != list(tensor_rows(sketch)) or counts != expected:
         return "its rows are not those of its sketch; `lineage rebuild` mends that"
     return None
 

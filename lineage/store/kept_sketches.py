@@ -23,7 +23,7 @@ _Seal = tuple[int, int, int]
 
 @dataclass(slots=True)
 class _Held:
-    """A sketch as its file has it, and as it was asked for last: what is remembered of a model goes with the latter."""
+    """A sketch as its file has it, and as it was asked for last: what is cached about a model belongs to the latter."""
 
     seal: _Seal
     read: CheckpointSketch

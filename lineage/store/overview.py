@@ -83,7 +83,7 @@ def record_of(
 def component_params(sketch: CheckpointSketch) -> dict[str, int]:
     """Number of weights of each component, largest first."""
     counts: Counter[str] = Counter()
-    for tensor in sketch.tensors:
+    for tensor in sketch.outlines:
         counts[tensor.part.component] += tensor.params
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 

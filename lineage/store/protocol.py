@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import reduce
 from hashlib import blake2b
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 from lineage.errors import Unknown
 from lineage.sketch.adapters import kind_of
 from lineage.sketch.family import FAMILY
 from lineage.types import CheckpointSketch, Codes, ModelKind, ModelRecord, Near, SearchCue
+
+if TYPE_CHECKING:
+    from lineage.types import Neighbours, TokenizerSketch
+    from lineage.types.facts.handed_over import Figure
 
 
 class Index(Protocol):
@@ -56,6 +60,41 @@ class Index(Protocol):
 
     def nearest(self, asked: Codes, kind: ModelKind, k: int) -> Mapping[SearchCue, Sequence[Near]]:
         """For each asked code of each cue the `k` nearest models of a kind, each once, best first."""
+
+
+class Home(Index, Protocol):
+    """An index of the user, which is written to; also a context manager that closes it."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def find(self, text: str) -> ModelRecord:
+        """The one model, of any sketch family, of that id, unique prefix, name or alias. Raises Unknown."""
+
+    def copied(self, sketch: CheckpointSketch) -> str | None:
+        """The name of a model that is there and holds the same values in another layout; None if there is none."""
+
+    def contradicted(self, sketch: CheckpointSketch) -> tuple[str, Figure] | None:
+        """The name of what is there under the id of `sketch`, and what both cannot have of the same weights."""
+
+    def tokenizers(self, asked: TokenizerSketch, without: str | None = None) -> list[tuple[str, Neighbours, bool]]:
+        """The different tokenizers of the models but `without`, by the first model that has each.
+
+        Each with at how many anchors it keeps the neighbours of the asked one, and whether it has the same tokens.
+        """
+
+    def tokenizer(self, model: str) -> TokenizerSketch | None:
+        """The tokenizer of the model of that id, under its name; None where its sketch has none or cannot be read."""
+
+    def add(self, sketch: CheckpointSketch, version: str) -> bool:
+        """Add a model or another layout of one, or note another name or path; whether a sketch was written."""
+
+    def finish_run(self) -> None:
+        """Say that additions came to their end."""
+
+    def remove(self, model: str) -> None:
+        """Take the model of that id out. Raises Unknown."""
 
 
 EMPTY = "0" * 16

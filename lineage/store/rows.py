@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -50,16 +50,16 @@ def storable(text: str | None) -> str | None:
     return None if text is None else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def tensor_rows(sketch: CheckpointSketch) -> list[dict[str, Any]]:
+def tensor_rows(sketch: CheckpointSketch) -> Iterator[dict[str, Any]]:
     """Rows of the table `tensors`, in the order of the sketch."""
-    return [
+    return (
         {
             "model": sketch.id, "place": place, "name": storable(tensor.name),
             "component": storable(tensor.part.component), "digest": storable(tensor.digest),
             "band_digest": storable(tensor.band_digest),
         }
-        for place, tensor in enumerate(sketch.tensors)
-    ]  # fmt: skip
+        for place, tensor in enumerate(sketch.outlines)
+    )  # fmt: skip
 
 
 def model_row(sketch: CheckpointSketch) -> dict[str, Any]:
@@ -81,7 +81,12 @@ def insert_model(db: Database, sketch: CheckpointSketch, file_sha256: str, run: 
         }
     )  # fmt: skip
     count(db, sketch.id, sketch.family, kind_of(sketch), 1)
-    db.table("tensors").insert_all(tensor_rows(sketch))
+    # Not by `insert_all`, which looks at the type of each value of each row.
+    db.conn.executemany(
+        "insert into tensors (model, place, name, component, digest, band_digest)"
+        " values (:model, :place, :name, :component, :digest, :band_digest)",
+        tensor_rows(sketch),
+    )
     db.table("components").insert_all(
         {"model": sketch.id, "name": storable(name), "params": params}
         for name, params in component_params(sketch).items()

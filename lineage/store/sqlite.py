@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlite_utils import Database
 
@@ -22,7 +23,7 @@ from lineage.errors import CheckpointError, Gone, LineageError, Malformed, NoInd
 from lineage.sketch import FAMILY, tokenizer_of_sketch
 from lineage.sketch.layouts import content_key, layout_id, same_weights
 from lineage.store.adding import extend, insert, is_settled, layout_of
-from lineage.store.claims import agreeing_with, refuse_contradiction, replace_claim, vouch
+from lineage.store.claims import agreeing_with, contradicted, refuse_contradiction, replace_claim, vouch
 from lineage.store.database import open_database, plain_errors, require_files
 from lineage.store.files import CACHE, DATABASE, HANDED_OVER, LAYERS, SKETCHES, VECTORS, holds_index, take_away
 from lineage.store.graph_cache import FOLDER as GRAPHS
@@ -44,6 +45,9 @@ from lineage.types import (
     SearchCue,
     TokenizerSketch,
 )
+
+if TYPE_CHECKING:
+    from lineage.types.facts.handed_over import Figure
 
 _OURS = {SKETCHES, HANDED_OVER, VECTORS, GRAPHS, LAYERS, LOCK, HOLDER, CACHE}
 _ID = re.compile(r"[0-9a-f]{8,64}")
@@ -265,6 +269,10 @@ class SqliteIndex:
         others = (row for row in rows if row["id"] != sketch.id or is_further)
         alike = (one["name"] for one in others if one["id"] == sketch.id or same_weights(sketch, self.load(one["id"])))
         return next(alike, None)
+
+    def contradicted(self, sketch: CheckpointSketch) -> tuple[str, Figure] | None:
+        """The name of what is there under the id of `sketch`, and what both cannot have of the same weights."""
+        return contradicted(self, sketch)
 
     @property
     def sketch_folder(self) -> Path:

@@ -1,4 +1,4 @@
-"""The doors between the rooms: frozen values, named after the field's terms, without behaviour of their own."""
+"""The values that pass between the packages: frozen, named after the field's terms, without behaviour of their own."""
 
 from typing import TYPE_CHECKING
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         Standing,
         Verification,
     )
-    from lineage.types.sketch import CheckpointSketch, Stats, TensorSketch, Units
+    from lineage.types.sketch import CheckpointSketch, Outlined, Stats, StoredTensors, TensorSketch, Units
     from lineage.types.tokenizers import (
         Neighbours,
         OrderTest,
@@ -109,6 +109,7 @@ __all__ = [
     "Null",
     "OrderTest",
     "Outcome",
+    "Outlined",
     "Overlap",
     "Part",
     "Place",
@@ -122,6 +123,7 @@ __all__ = [
     "SpecialTokens",
     "Standing",
     "Stats",
+    "StoredTensors",
     "TensorMatch",
     "TensorSketch",
     "TensorView",
@@ -155,10 +157,11 @@ __getattr__ = names_of(
         "Meter": "checkpoints",
         "Codes": "index", "ModelKind": "index", "ModelRecord": "index", "Near": "index", "SearchCue": "index",
         "Neurons": "neurons",
-        "Node": "ancestry", "Null": "answers", "Outcome": "policies",
+        "Node": "ancestry", "Null": "answers", "Outcome": "policies", "Outlined": "sketch",
         "Part": "anatomy", "Place": "places", "PolicyFinding": "policies", "PolicyVerdict": "policies",
         "ReadAhead": "checkpoints", "Relabelled": "answers", "Relation": "words", "Relative": "places",
-        "SUB_MODELS": "checkpoints", "Standing": "policies", "Stats": "sketch", "TensorMatch": "evidence",
+        "SUB_MODELS": "checkpoints", "Standing": "policies", "Stats": "sketch", "StoredTensors": "sketch",
+        "TensorMatch": "evidence",
         "TensorSketch": "sketch", "TensorView": "checkpoints", "Timings": "answers", "Trace": "ancestry",
         "Units": "sketch", "UnrelatedComponent": "answers", "Verdict": "words", "Verification": "policies",
         "Whois": "answers", "Witnesses": "answers",

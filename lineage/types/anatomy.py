@@ -26,7 +26,7 @@ class Part:
 
     `axes` are (output units, input units) in *storage order of the matrix view*: axis 0 is the first
     stored axis, axis 1 the second; kernel positions belong to neither. One-dimensional tensors have
-    a meaningful `axes[0]` only. `excluded` says why the tensor is no evidence (fixed table,
+    a meaningful `axes[0]` only. `excluded` says why the tensor is not evidence (fixed table,
     constant), or is None.
     """
 

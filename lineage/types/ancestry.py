@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Node:
     """One content in the ancestry graph: `aliases` are the names of its copies and layouts, `copies` the ids of copies.
 
-    `observed` is False for a parent that several models need and none of the index is; `root` tells that no
+    `observed` is False for a parent that several models imply and no model of the index is; `root` means that no
     measured edge leads to it. `address` is where anyone can read it (`hf:org/name@commit`, `pypi:name==1.0`,
     `https://host/file`), None for a path; `files` are (name, SHA-256) of the files that hold the weights, where they
     were read again for this answer. `weights_seen` is False where all that is known of it was handed over as a sketch.
@@ -40,7 +40,7 @@ class Node:
 class Edge:
     """Descent of `child` from `parent` (node ids), as a whole or of one component.
 
-    Where `directed` is False the two ends are only related and their order says nothing. `source` tells
+    If `directed` is False the two ends are only related and their order says nothing. `source` distinguishes
     measured edges from declared ones; `weight` is a merge's share of this parent. `layer_map` is (child, parent).
     """
 
@@ -64,7 +64,7 @@ class Edge:
 class Lineage:
     """An ancestry graph; `contradictions` are declared edges that disagree with the weights.
 
-    `about` is the node that was asked for, where the graph is the answer about one model.
+    `about` is the node that was asked for, if the graph is the answer about one model.
     """
 
     nodes: tuple[Node, ...]
@@ -112,9 +112,9 @@ class Merge:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """The ancestry of one model (a node id): its family, and (id, name) of parents that would do as well.
+    """The ancestry of one model (a node id): its family, and (id, name) of parents that would fit as well.
 
-    `bases` are what an adapter declares that it was made for; None for a model.
+    `bases` are what an adapter declares as its bases; None for a model.
     """
 
     model: str
@@ -127,9 +127,9 @@ class Trace:
 class Descendant:
     """A known model that comes from another, or may, and the way down to it.
 
-    `way` are measured edges from the model that was asked about to this one, as few as lead there. `components` are
-    those that came all the way, None where that is the whole. `probability` is that every step of the way is so; None
-    where a step has none of its own, and where one has no direction.
+    `way` is a shortest path of measured edges from the model that was asked about to this one. `components` are
+    those that came all the way, None where that is the whole. `probability` is that of all steps together; None
+    where a step has none of its own, or has no direction.
     """
 
     node: Node

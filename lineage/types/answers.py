@@ -1,4 +1,4 @@
-"""What `whois` says of a model or of an adapter, beside what chance gives."""
+"""What `whois` answers about a model or an adapter, beside what chance gives."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Null:
     """What chance looks like beside the figures of one query.
 
     `models` compared models came out unrelated; `unrelated` are the components that could be tested against them,
-    `matrices` (r, z) of the single matrices among those. `relabelled` follows the exact null by construction.
+    `matrices` (r, z) of the single matrices among those. `relabelled` are draws from the permutation null itself.
     """
 
     models: int = 0
@@ -75,7 +75,7 @@ class Null:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How many of the tensors that an adapter changes a model has; `declared` tells the base that the adapter names."""
+    """How many of the tensors that an adapter changes a model has; `declared` marks the base that the adapter names."""
 
     model: str
     model_name: str
@@ -87,8 +87,8 @@ class Fit:
 class Addition:
     """An adapter found in the difference of two known models: `child` - `base` is `weight` times the adapter.
 
-    "merged" is said where base and adapter predict the child's values as its type rounds them (`predicted`, a share of
-    the sampled values that moved); "alike" where they do not: merged and changed since, or another training that moved
+    "merged" means that base and adapter predict the child's values as its type rounds them (`predicted`, a share of
+    the sampled values that moved); "alike" that they do not: merged and changed since, or another training that moved
     alike. `r` is the correlation of adapter and difference, `log10_p` is corrected for every pair of models tried.
     """
 
@@ -106,7 +106,7 @@ class Addition:
 
 @dataclass(frozen=True, slots=True)
 class Adapted:
-    """What an adapter is to the known models: `fits` are those that it can be put on, and the base that it declares.
+    """How an adapter relates to known models: `fits` are those that it can be applied to, and the base it declares.
 
     `ranks` are the smallest and the largest; `tensors` are changed, `wholes` replace the base's. Of `possible` models
     `opened` were tried for their shapes; `pairs` of models of fitting shapes were tried for `additions`.
@@ -124,9 +124,9 @@ class Adapted:
 
 @dataclass(frozen=True, slots=True)
 class Witnesses:
-    """What lies beside the weights says, never mixed with them: None where there is none, or none is known.
+    """What tokenizer and configuration show, never mixed with the weights; None where there is none or none is known.
 
-    `tokenizer` is held against the nearest known one, `configuration` against the published ones.
+    `tokenizer` is compared with the nearest known one, `configuration` with the published ones.
     """
 
     tokenizer: TokenizerComparison | None = None
@@ -139,9 +139,9 @@ class Whois:
 
     `nearest` is the comparison that found or, failing that, tested most; None where nothing was compared. `null` is
     what chance looks like beside these figures. `place` is where the model stands among its relatives: `ancestors` are
-    the comparisons with its parents there, and with its copies. The components of an adapter are held against other
-    adapters only; `adapted` says what it is to the models. `witnesses` take no part in any of this. `handed_over` is
-    what the answer owes to sketches of weights that were not seen here.
+    the comparisons with its parents there, and with its copies. The components of an adapter are compared with other
+    adapters only; `adapted` says how it relates to models. `witnesses` take no part in any of this. `handed_over` is
+    what the answer must say of sketches of weights that were not seen here.
     """
 
     sketch: CheckpointSketch

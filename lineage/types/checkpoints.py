@@ -49,7 +49,7 @@ class Declared:
 
 
 class ReadAhead(Protocol):
-    """What a checkpoint at a server wants to be told: what will be read soon, and that nothing more will be.
+    """The hints that a checkpoint at a server takes: what will be read soon, and that nothing more will be.
 
     `connections` threads may read at a time.
     """
@@ -57,10 +57,10 @@ class ReadAhead(Protocol):
     connections: int
 
     def expect(self, bands: Iterable[tuple[TensorView, int, int]]) -> None:
-        """Hear of the bands (view, start, stop) that will be read, roughly in this order."""
+        """Announce the bands (view, start, stop) that will be read, roughly in this order."""
 
     def stop(self) -> None:
-        """Give up every read that still waits; it raises CheckpointError."""
+        """Cancel every waiting read, which then raises CheckpointError."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Two models held against each other: tensors, statistics, findings."""
+"""Two models compared: tensors, statistics, findings."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TensorMatch:
-    """Two tensors held against each other.
+    """Two tensors compared.
 
-    `a` and `b` are tensor names of the query and of the reference. `how` says which road paired them:
+    `a` and `b` are tensor names of the query and of the reference. `how` says what paired them:
     "structure" (role, layer and shape, chosen without looking at values), "content" (significant,
     alone or with its layer or expert, after correction for every pair tried) or "rows" (row codes contained,
     order unknown). `r` is the centred correlation, `cosine` the raw one (shown, never evidence).
@@ -68,7 +68,7 @@ class Evidence:
 class Cue:
     """One reason to take the query for the child or the parent: `ratio` are the odds that such a cue is right.
 
-    `name` is the cue's id, as it is counted in calibration.toml; `fact` is what was seen. One that is `certain`
+    `name` is the cue's id, as it is counted in calibration.toml; `fact` is what was seen. A cue that is `certain`
     shows what can be computed from the other side only; the others lean: two children of a third model show them too.
     """
 
@@ -83,7 +83,7 @@ class Cue:
 class InheritedPart:
     """Tensors of a component that were inherited: of one `kind`, in some layers or, where there are none, in no layer.
 
-    `kind` is a role, "attention", "mlp" or "experts", None for all of a layer. `every` tells that these are all the
+    `kind` is a role, "attention", "mlp" or "experts", None for all of a layer. `every` means that these are all the
     layers that have such tensors, `some` that only some tensors of that kind came along.
     """
 
@@ -97,7 +97,7 @@ class InheritedPart:
 class Inherited:
     """What of a component came from the reference, counted in parameters of the tensors that did, each on its own.
 
-    `share` is that of the model's parameters; `untested` are parameters of tensors too small to be told alone, which
+    `share` is that of the model's parameters; `untested` are parameters of tensors too small to be judged alone, which
     are in `params` only where `parts` is empty: then nothing of the component is known not to have come along.
     """
 
@@ -109,7 +109,7 @@ class Inherited:
 
 @dataclass(frozen=True, slots=True)
 class ComponentFinding:
-    """What one component of the query is to one reference model.
+    """How one component of the query relates to one reference model.
 
     `share` is the component's in the model's parameters, `inherited` what of it came along, None where nothing is known
     to have.
@@ -130,7 +130,7 @@ class ComponentFinding:
 
     @property
     def is_alike(self) -> bool:
-        """Whether most of it was tested and is alike, by descent or from one initialisation: nobody can tell which."""
+        """Whether most of it was tested and is alike, by descent or from one initialisation: which is not known."""
         r, reach = self.evidence.r, self.evidence.min_detectable_r
         is_seen = r is not None and reach is not None and r >= reach
         return self.relation == "inconclusive" and is_seen and 2.0 * self.evidence.coverage >= 1.0

@@ -1,4 +1,4 @@
-"""Facts of claims: what weights, or the index, say of one statement of a card."""
+"""Facts of claims: what weights, or the index, show about one statement of a card."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lineage.types.words import Relation, Verdict
 
 @dataclass(frozen=True, slots=True)
 class FromAncestor:
-    """A line of descent as a claim is held against it: `r` and `z` of its first step, the confidence of all.
+    """A line of descent that a claim is checked against: `r` and `z` of its first step, the confidence of all.
 
     `through` names the models between, the nearest first; a name is None where the index does not hold the model.
     """
@@ -91,7 +91,7 @@ class NoTrace(Fact):
 
 @dataclass(frozen=True, slots=True)
 class UnknownRelation(Fact):
-    """The claimed relation is none of `known`."""
+    """The claimed relation is not one of `known`."""
 
     id: ClassVar[str] = "unknown-relation"
     claimed: str
@@ -127,7 +127,7 @@ class OtherRelation(Fact):
 
 @dataclass(frozen=True, slots=True)
 class LicenceViolated(Fact):
-    """A rule of the policy `licence` speaks against the claimed licence."""
+    """A rule of the policy `licence` contradicts the claimed licence."""
 
     id: ClassVar[str] = "licence-violated"
     rule: RuleApplies
@@ -176,7 +176,7 @@ class CountFits(Fact):
 
 @dataclass(frozen=True, slots=True)
 class CountNear(Fact):
-    """The parameters are further from the claim than names round, and too near to contradict it."""
+    """The parameters are further from the claim than names are rounded, and too near to contradict it."""
 
     id: ClassVar[str] = "count-near"
     params: int
@@ -197,7 +197,7 @@ class CountFar(Fact):
 
 @dataclass(frozen=True, slots=True)
 class UnclearSubject(Fact):
-    """The sentence may speak of something else than this model."""
+    """The sentence may be about something other than this model."""
 
     id: ClassVar[str] = "unclear-subject"
 
@@ -280,7 +280,7 @@ class StoredUnsettled(Fact):
 
 @dataclass(frozen=True, slots=True)
 class NoTokenizer(Fact):
-    """No tokenizer lies beside the weights that could be held against known ones, or too little of it could be."""
+    """No tokenizer lies beside the weights that could be compared with known ones, or too little of it could be."""
 
     id: ClassVar[str] = "no-tokenizer"
 

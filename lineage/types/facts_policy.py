@@ -1,4 +1,4 @@
-"""Facts of policies: which rule applies to what, what an audit comes to, and what it does not say."""
+"""Facts of policies: which rule applies to what, the outcome of an audit, and what it does not say."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class RuleAdvice(Fact):
 
 @dataclass(frozen=True, slots=True)
 class LicencesDisagree(Fact):
-    """Licences of measured ancestors ask what the stated licence of the model does not give."""
+    """Licences of measured ancestors require what the stated licence of the model does not provide."""
 
     id: ClassVar[str] = "licences-disagree"
     model: str
@@ -104,7 +104,7 @@ class ScratchNotRefuted(Fact):
 
 @dataclass(frozen=True, slots=True)
 class ClassTooLow(Fact):
-    """The T-Class bound is lower than a rule of the user's own asks."""
+    """The T-Class bound is lower than a rule of the user's own requires."""
 
     id: ClassVar[str] = "class-too-low"
     bound: str
@@ -138,7 +138,7 @@ class NoLegalAdvice(Fact):
 
 @dataclass(frozen=True, slots=True)
 class WeightLicencesOnly(Fact):
-    """Licences of data, code and tokenizers are not looked at."""
+    """Licences of data, code and tokenizers are not examined."""
 
     id: ClassVar[str] = "weight-licences-only"
 
@@ -180,7 +180,7 @@ class SameMakerClass(Fact):
 
 @dataclass(frozen=True, slots=True)
 class ClassesUnseen(Fact):
-    """What T-Class 2.0 asks beyond weights."""
+    """What T-Class 2.0 requires beyond weights."""
 
     id: ClassVar[str] = "classes-unseen"
 

@@ -1,4 +1,4 @@
-"""What an index tells of its models."""
+"""What an index knows of its models."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ class ModelRecord:
 
 
 ModelKind = Literal["model", "adapter"]
-"""What is searched among its own kind only."""
+"""Kinds that are searched only among themselves."""
 
 SearchCue = Literal["component", "rows", "network", "tensor"]
-"""By what a model is found: a whole component, the rows that a component has in whatever order, what its neurons do to
+"""What a model is found by: a whole component, the rows that a component has in whatever order, what its neurons do to
 the tokens, a single tensor."""
 
 Codes = Mapping[SearchCue, NDArray[np.uint8]]
@@ -70,4 +70,4 @@ Codes = Mapping[SearchCue, NDArray[np.uint8]]
 bits of their codes agree."""
 
 Near = Sequence[tuple[str, float]]
-"""Ids of models with what their nearest code tells of their likeness (1: equal, about 0: strangers), best first."""
+"""Ids of models with the similarity of their nearest code (1: equal, about 0: unrelated), best first."""

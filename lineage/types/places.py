@@ -1,4 +1,4 @@
-"""Where a model stands among the models that it is related to."""
+"""The place of a model among the models that it is related to."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Between:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The relatives of a model by where they stand; every related model that was compared is in one list only.
+    """The relatives of a model by place; every related model that was compared is in one list only.
 
     `parents` are direct ones, with a direction above the threshold; `ancestors` are above those, up to the root;
     `descendants` are children and what comes from them; `siblings` have a parent in common with the model, known or

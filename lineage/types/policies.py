@@ -1,4 +1,4 @@
-"""A model held against a policy or against its card."""
+"""A model checked against a policy or against its card."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Beside:
 class Case:
     """What a policy judges: the answer about a model, and the graph of its relatives, in which `node` is its node.
 
-    `parents` compares the model with each neighbour in that graph, component by component; `indexed` tells every
+    `parents` compares the model with each neighbour in that graph, component by component; `indexed` lists every
     model of the index (id, name), for claims that name one; `components` are those of each model, as far as known.
     """
 
@@ -46,9 +46,9 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Descent:
-    """One ancestor of one component (None: of the whole), and how surely it is one.
+    """One ancestor of one component (None: of the whole), with its certainty.
 
-    A name is None where the index does not hold the model: a parent that only the shape of the graph tells.
+    A name is None where the index does not hold the model: a parent that is only inferred from the graph.
     `relation`, `share` (of the model's parameters), `parts` (what came, where it was not all of it), `r`, `z`
     and `log10_p` are those of the first step; `through` names the models between, the nearest first; `confidence` is
     the product over the steps.
@@ -96,7 +96,7 @@ class PolicyFinding:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What a policy says of a model: every finding, the lines of descent behind them, and what it does not say.
+    """What a policy says about a model: every finding, the lines of descent behind them, and what it does not say.
 
     `bound` is the T-Class that the model can have at most, `possible_bound` the one if every open direction were
     against it; both are None for other policies.
@@ -126,7 +126,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A claim held against the weights: the outcome, and why."""
+    """A claim checked against the weights: the outcome, and why."""
 
     claim: Claim
     outcome: Outcome

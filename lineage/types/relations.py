@@ -1,4 +1,4 @@
-"""What each relation means, in one table: every list of relations is taken from it."""
+"""What each relation means, in one table from which every list of relations is derived."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lineage.types.words import Relation
 class Nature:
     """What is true of a relation.
 
-    `inherits`: weights of the one came from the other, or both from one. `is_told_alone`: two models are enough to see
+    `inherits`: weights of the one came from the other, or both from one. `is_told_alone`: two models suffice to see
     it. `is_exact`: the values are the same, rounding of the storage and order aside. `is_directed`: one of the two can
     be the parent. `reshapes`: layers, units, tokens or experts are others. `trains`: all weights were trained on.
     """
@@ -60,7 +60,7 @@ EXACT: tuple[Relation, ...] = tuple(word for word, nature in NATURES.items() if 
 """Words for the same values."""
 
 UNDIRECTED: tuple[Relation, ...] = tuple(word for word, nature in NATURES.items() if not nature.is_directed)
-"""Words that are as true of the one as of the other."""
+"""Words that are true of both models alike."""
 
 RESHAPED: tuple[Relation, ...] = tuple(word for word, nature in NATURES.items() if nature.reshapes)
 """Words for another structure."""
@@ -69,7 +69,7 @@ TRAINED: tuple[Relation, ...] = tuple(word for word, nature in NATURES.items() i
 """Words for training of all weights."""
 
 NOTHING_FOUND: tuple[Relation, ...] = ("independent", "inconclusive")
-"""Words where nothing was found, or nothing could be."""
+"""Words for nothing found, or nothing that could be found."""
 
 EITHER_WAY = 0.5
-"""The probability that an open neighbour is the parent: nothing tells."""
+"""The probability that an open neighbour is the parent where nothing shows which came first."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +80,47 @@ class TensorSketch:
     moments: NDArray[np.float64] | None
 
 
+class Outlined(Protocol):
+    """What a tensor is, without what was measured of it; see `TensorSketch`."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its shape as stored."""
+
+    @property
+    def dtype(self) -> str:
+        """How its values are stored."""
+
+    @property
+    def part(self) -> Part:
+        """What it is for."""
+
+    @property
+    def params(self) -> int:
+        """How many values it has."""
+
+    @property
+    def digest(self) -> str | None:
+        """The digest of its values."""
+
+    @property
+    def band_digest(self) -> str:
+        """The digest of its sampled rows."""
+
+
+class StoredTensors(Sequence[TensorSketch]):
+    """Sketches of tensors that lie elsewhere than in memory, where only their outlines are."""
+
+    @property
+    @abstractmethod
+    def outlines(self) -> Sequence[Outlined]:
+        """What each of the tensors is, in order."""
+
+
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class CheckpointSketch:
     """The sketch of a whole model; `id` is made from content digests, never from float bytes.
@@ -98,7 +141,7 @@ class CheckpointSketch:
     architecture: str
     nbytes: int
     bytes_read: int
-    tensors: tuple[TensorSketch, ...]
+    tensors: Sequence[TensorSketch]
     licence: str | None = None
     declared: tuple[Declared, ...] = ()
     left_out: tuple[tuple[str, Exclusion], ...] = ()
@@ -111,4 +154,9 @@ class CheckpointSketch:
     @property
     def params(self) -> int:
         """Number of weights, those of excluded tensors and `unread` ones included."""
-        return sum(t.params for t in self.tensors) + self.unread
+        return sum(t.params for t in self.outlines) + self.unread
+
+    @property
+    def outlines(self) -> Sequence[Outlined]:
+        """What each of the tensors is, in order; cheaper than the tensors where these are not in memory."""
+        return self.tensors.outlines if isinstance(self.tensors, StoredTensors) else self.tensors

@@ -1,4 +1,4 @@
-"""Tokenizers: what a file holds, what is kept of it, and two of them held against each other."""
+"""Tokenizers: what a file holds, what is kept of it, and the comparison of two."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ TokenKind = Literal["bytes", "characters", "digits", "repeats", "reserved"]
 TokenizerRelation = Literal[
     "identical", "extended", "pruned", "replaced", "reordered", "merged", "siblings", "independent", "inconclusive"
 ]
-"""What two vocabularies are to one another, their reserved tokens aside.
+"""How two vocabularies are related, reserved tokens aside.
 
 `extended`: one keeps the order of the other and has more. `pruned`: one is a subset of the other, in its order.
-`replaced`: some tokens have given their ids to others. `reordered`: the same tokens in another order. `merged`: one
+`replaced`: the ids of some tokens went to others. `reordered`: the same tokens in another order. `merged`: one
 has all tokens of the other, those that a third one lacked in its order. `siblings`: a common part in one order, and own
 tokens on both sides. `inconclusive`: too few tokens in common to tell.
 """
@@ -35,9 +35,9 @@ class Vocabulary:
     """The tokens of one tokenizer file, in the order of their ids.
 
     `tokens` are bytes as a text has them, a word that begins after a space with that space; `ids` (n,) int64 ascend.
-    `marked` (n,) bool says which the file itself marks as special, added or unused. `special` are those and all that
+    `marked` (n,) bool: which tokens the file itself marks as special, added or unused. `special` are those and all that
     look like it, as the file writes them, with their ids; None where the format has no place for special tokens.
-    `pattern` is the regular expression by which texts are cut first, as the file gives it; it is never run.
+    `pattern` is the regular expression that splits text first, as the file gives it; it is never run.
     """
 
     name: str
@@ -147,7 +147,7 @@ class SpecialTokens:
 
 @dataclass(frozen=True, slots=True)
 class TokenizerComparison:
-    """Two tokenizers held against each other; `a` is the one that was asked about.
+    """Two tokenizers compared; `a` is the one that was asked about.
 
     `parent` is "a" or "b" where the order gives a direction, `basis` says why. `own_a` and `own_b` estimate the tokens
     outside the common order, those of them `behind` it among these. `aligned` is the share of the tokens in common

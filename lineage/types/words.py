@@ -1,4 +1,4 @@
-"""The words and arrays that every room shares."""
+"""The words and arrays that every package shares."""
 
 from __future__ import annotations
 

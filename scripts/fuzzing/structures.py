@@ -69,7 +69,7 @@ def _in_sketch(content: bytes, random: Random) -> bytes:
     from blake3 import blake3
     from safetensors.numpy import load, save
 
-    from lineage.sketch.sketch_file import _ARRAYS
+    from lineage.sketch.arrays import ARRAYS
 
     (length,) = struct.unpack("<Q", content[:8])
     text = json.loads(content[8 : 8 + length])["__metadata__"]["lineage"]
@@ -81,7 +81,7 @@ def _in_sketch(content: bytes, random: Random) -> bytes:
         arrays[name] = _changed_array(arrays[name], random)
     if random.random() < 0.9:
         hasher = blake3(text.encode("utf-8", "surrogatepass"))
-        for name in _ARRAYS:
+        for name in ARRAYS:
             hasher.update(np.ascontiguousarray(arrays[name]).reshape(-1).view(np.uint8).data)
         arrays["checksum"] = np.frombuffer(hasher.digest(), np.uint8)
     return save(arrays, metadata={"lineage": text})

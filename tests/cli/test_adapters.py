@@ -45,7 +45,7 @@ def test_whois_names_base_fit_and_the_child_that_it_was_merged_into(run: Run, wo
     assert done.code == 0, done.err
     page = " ".join(done.out.split())
     assert page.startswith("lora RELATED")
-    assert f"adapter: LoRA of rank 4, changes {len(MODULES)} tensors; it is compared with no weights" in page
+    assert f"adapter: LoRA of rank 4, changes {len(MODULES)} tensors; it is never compared with weights" in page
     assert f"base: declared to be org/base; all {len(MODULES)} shapes fit base" in page
     assert "shapes also fit: child, merged, stranger (of 4 models opened)" in page
     assert "merged into merged on top of base: r 1, z" in page
@@ -107,7 +107,7 @@ def test_its_trace_says_what_it_is_and_what_it_declares(run: Run, words: tuple[A
     done = run("trace", "lora", *words)
     assert done.code == 0, done.err
     assert "no parent found" not in done.out
-    assert "an adapter: it adds to weights and descends from none" in done.out
+    assert "an adapter: it adds to weights and does not descend from any" in done.out
     assert "base: declared to be org/base (adapter_config.json base_model_name_or_path), not measured" in done.out
     answer = run("trace", "lora", *words, "--json").json
     check("trace.json", answer)
@@ -186,7 +186,7 @@ class TestMerging:
         run("sketch", desk.base, "-o", sketch)
         for checkpoint, adapter, text in (
             (sketch, lora, "is a sketch: an adapter is merged onto weights"),
-            (desk.base, desk.child, "is no LoRA or DoRA adapter"),
+            (desk.base, desk.child, "is not a LoRA or DoRA adapter"),
             (lora, lora, "is an adapter itself"),
         ):
             done = run("whois", checkpoint, "--adapter", adapter, *words)

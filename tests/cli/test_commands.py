@@ -298,7 +298,7 @@ class TestEndings:
         monkeypatch.setattr(api, "whois", interrupt)
         done = run("whois", desk.child)
         assert done.code == 130
-        assert done.err.strip() == "lineage: interrupted: what was finished is kept, what was not is as before"
+        assert done.err.strip() == "lineage: interrupted: finished work is kept, the rest is as before"
 
     def test_a_reader_that_leaves_hears_nothing_more(self, run, desk, ingested):
         with start("show", "base", "--index", desk.index, "--no-reference", "--json") as process:

@@ -108,7 +108,7 @@ class TestSeveral:
         monkeypatch.setattr(api, "whois", lambda *_, **__: pytest.fail("worked for nothing"))
         for words in (("--report", desk.folder / "out.html"), ("--adapter", desk.folder)):
             done = run("whois", desk.child, desk.base, *words)
-            assert (done.code, f"{words[0]} is about one CHECKPOINT" in done.err) == (2, True)
+            assert (done.code, f"{words[0]} takes one CHECKPOINT" in done.err) == (2, True)
 
     def test_none_is_a_usage_error(self, run):
         assert run("whois").code == 2

@@ -75,7 +75,7 @@ class TestSquatter:
         for done in (run("ingest", squatter, "--index", desk.index), ask("whois", squatter),
                      ask("compare", squatter, "base"), ask("compare", "base", squatter)):  # fmt: skip
             assert done.code == 12
-            assert "has other values than base, whose id it bears: one of the two is forged" in done.err
+            assert "has different values from base, whose id it bears: one of the two is forged" in done.err
             assert "\n" not in done.err.strip()
         assert len(ask("list", "--json").json["models"]) == 1
 

@@ -114,7 +114,7 @@ class TestAudit:
         screens = {policy: run("audit", child, "--policy", policy, *home).out for policy in ("licence", "t-class")}
         assert all(len(screen.splitlines()) <= 40 for screen in screens.values())
         assert "VIOLATED" in screens["licence"]
-        assert "no legal advice" in screens["licence"]
+        assert "not legal advice" in screens["licence"]
         assert "Seung Hyun Lee" in screens["t-class"]
         assert "github.com/epoko77-ai/sovereign-ai-tclass-2.0" in screens["t-class"]
         assert "REFUTED" in run("audit", child, "--policy", "from-scratch", *home).out
@@ -134,7 +134,7 @@ class TestAudit:
         rules.write_text('format = 1\npolicy = "licence"\n[[rule]]\nid = "x"\nabot = "model"\n')
         done = run("audit", tmp_path / "absent", "--policy", "licence", "--rules", rules)
         assert (done.code, done.out) == (12, "")
-        assert done.err == f"lineage: {rules}: line 5: no key 'abot'; did you mean 'about'?\n"
+        assert done.err == f"lineage: {rules}: line 5: unknown key 'abot'; did you mean 'about'?\n"
         rules.write_text('format = 1\npolicy = "t-class"\n')
         assert run("audit", "x", "--policy", "licence", "--rules", rules).code == 12
 

@@ -110,7 +110,7 @@ class TestIngest:
             go_on.set()
             _, err = process.communicate(timeout=60)
         assert process.returncode == 130
-        assert err.strip() == "lineage: interrupted: what was finished is kept, what was not is as before"
+        assert err.strip() == "lineage: interrupted: finished work is kept, the rest is as before"
         assert not list(desk.index.rglob("*.sketch"))
 
 

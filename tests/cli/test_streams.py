@@ -31,7 +31,7 @@ def ingested(run, desk):
 
 
 FULL = ["lineage: standard output: No space left on device"]
-CLOSED = ["lineage: standard output is closed, so that no answer can be given (`> /dev/null` throws it away)"]
+CLOSED = ["lineage: standard output is closed, so no answer can be printed (`> /dev/null` discards it)"]
 
 
 @pytest.mark.parametrize(
@@ -77,4 +77,4 @@ def test_memory_that_ends_on_the_way(run, desk, monkeypatch):
     monkeypatch.setattr("lineage.api.whois", out_of_memory, raising=False)
     done = run("whois", desk.base, "--index", desk.index)
     assert done.code == 1
-    assert done.err.startswith("lineage: too little memory for this")
+    assert done.err.startswith("lineage: not enough memory")

@@ -52,7 +52,7 @@ def tokenizers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         ("merged", "base", "MERGED from {b} and others"),
         ("base", "merged", "{b} was MERGED from it and others"),
         ("other", "base", "INDEPENDENT of {b}: what they share is not in one order"),
-        ("few", "base", "TOO LITTLE TO TELL beside {b}"),
+        ("few", "base", "TOO LITTLE TO TELL, compared with {b}"),
     ],
 )
 def test_the_first_line_is_true_as_it_stands(
@@ -63,7 +63,7 @@ def test_the_first_line_is_true_as_it_stands(
     assert done.code == 0
     paragraph = " ".join(done.out.split("\n  ")[0].split())
     assert paragraph == f"tokenizer of {a}/tokenizer.json {said.format(b=b)}"
-    assert "says nothing of the weights" in done.out
+    assert "says nothing about the weights" in done.out
 
 
 def test_special_tokens_that_differ_are_in_the_first_line(run: Run, tmp_path: Path) -> None:
@@ -94,14 +94,14 @@ def test_a_model_is_asked_for_its_tokenizer_where_the_other_is_one(run: Run, des
 def test_what_only_weights_have_is_refused(run: Run, tokenizers: dict[str, Path], words: tuple[str, ...]) -> None:
     done = run("compare", tokenizers["base"], tokenizers["copy"], *words)
     assert done.code == 2
-    assert "two tokenizers are compared on the screen or with --json" in done.err
+    assert "a comparison of tokenizers goes to the screen or --json only" in done.err
 
 
 def test_what_cannot_be_read_is_one_line(run: Run, tokenizers: dict[str, Path], desk: Desk, tmp_path: Path) -> None:
     damaged = write(tmp_path, "tokenizer.json", b'{"model": {"vocab": {"a": -1}}}')
     for wrong, said in (
-        (damaged, "which is none"),
-        (desk.base, "is no tokenizer"),
+        (damaged, "with the invalid id"),
+        (desk.base, "is not a tokenizer"),
         (tmp_path / "no", "no such file"),
     ):
         done = run("compare", wrong, tokenizers["base"])
@@ -140,11 +140,11 @@ def asked(run: Run, desk: Desk, known, tokenizers: dict[str, Path], tmp_path: Pa
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("copy", "identical to the base; says nothing of the weights"),
+        ("copy", "identical to the base; says nothing about the weights"),
         ("extended", "extended from the base, about"),
         ("shuffled", "related to the base: the same tokens in another order; which came first is open; says nothing"),
         ("other", "its own: 72% of its tokens are in the base, the most of 1 known ones, and not in one order"),
-        ("few", "too little to tell beside the base, the nearest of 1 known ones"),
+        ("few", "too little to tell, compared with the base, the nearest of 1 known ones"),
     ],
 )
 def test_whois_says_what_the_tokenizer_is_apart_from_the_weights(asked, name: str, said: str) -> None:
@@ -162,7 +162,7 @@ def test_a_tokenizer_of_the_users_own_models_is_found_too(
     write(owned, "tokenizer.json", tokenizers["extended"].read_bytes())
     (owned / "model.safetensors").write_bytes(desk.child.read_bytes())
     run("ingest", owned, "--index", desk.index)
-    assert asked("extended", "--no-reference") == "tokenizer: identical to ours; says nothing of the weights"
+    assert asked("extended", "--no-reference") == "tokenizer: identical to ours; says nothing about the weights"
     itself = run("whois", owned, "--index", desk.index)
     assert "extended from the base, about" in " ".join(itself.out.split())
 
@@ -179,7 +179,7 @@ def test_a_tokenizer_without_weights_is_asked_about(run: Run, desk: Desk, known,
     check("compare-tokenizers.json", answer)
     assert (answer["relation"], answer["b"]) == ("extended", "the base")
     alone = run("whois", path, "--index", desk.index, "--no-reference")
-    assert (alone.code, "no tokenizer is known" in alone.err) == (10, True)
+    assert (alone.code, "no known tokenizer" in alone.err) == (10, True)
     assert run("whois", path, "--report", folder / "page.html").code == 2
 
 

@@ -80,7 +80,7 @@ def test_the_screen_says_it_is_no_evidence_and_only_declared(run: Run, desk: Des
         "hidden_size 33: so in 1 of the 1 that give it; its text part is declared to be nova; its vision part is"
         in said
     )
-    assert "declared to be acme_sight; says nothing of the weights" in said
+    assert "declared to be acme_sight; says nothing about the weights" in said
     assert "text settings" not in said
 
 

@@ -15,6 +15,7 @@ from lineage.sketch.layouts import content_key, layout_id, names_of
 from lineage.sketch.search_codes import turned_codes
 from lineage.store import Index, MemoryIndex, SketchFolder, SqliteIndex
 from lineage.types import CheckpointSketch, Declared, ModelRecord
+from tests.milvus_server import Indexes
 from tests.relaid import numbered, renamed
 from tests.small_models import sketched, trained, tuned
 
@@ -59,7 +60,7 @@ def in_memory(_: Path, sketches: Sequence[CheckpointSketch]) -> Index:
 
 
 ON_DISK = {"SqliteIndex": in_sqlite, "SketchFolder": in_a_folder, "SketchFolder-cached": in_a_folder_with_a_cache}
-BUILDS = {**ON_DISK, "MemoryIndex": in_memory}
+BUILDS = {**ON_DISK, "MemoryIndex": in_memory, "MilvusIndex": None}  # needs a server, which a fixture gives
 BASE = trained(1)
 SKETCHES = [
     sketched(BASE, "base", path="/models/base", licence="mit"),
@@ -72,7 +73,10 @@ BY_ID = {sketch.id: sketch for sketch in SKETCHES}
 
 @pytest.fixture(params=BUILDS.values(), ids=BUILDS)
 def build(request: pytest.FixtureRequest) -> Build:
-    return request.param
+    if request.param is not None:
+        return request.param
+    on_server: Indexes = request.getfixturevalue("on_server")
+    return lambda _, sketches: on_server.of(sketches)
 
 
 @pytest.fixture(params=ON_DISK.values(), ids=ON_DISK)

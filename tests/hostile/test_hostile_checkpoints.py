@@ -53,7 +53,7 @@ class TestSafetensors:
     def test_a_name_that_comes_twice(self, tmp_path: Path) -> None:
         entry = '"w":{' + FLOAT + ',"data_offsets":[%d,%d]}'
         header = "{" + entry % (0, 16) + "," + entry % (16, 32) + "}"
-        refused(header_file(tmp_path / "a.safetensors", header.encode(), bytes(32)), Malformed, "'w' comes twice")
+        refused(header_file(tmp_path / "a.safetensors", header.encode(), bytes(32)), Malformed, "'w' appears twice")
 
     @pytest.mark.parametrize("size", [100_000_000, 99_999_999, 1 << 62])
     def test_a_header_of_100_mb_is_refused_unread(self, tmp_path: Path, size: int) -> None:
@@ -62,7 +62,7 @@ class TestSafetensors:
             file.write(size.to_bytes(8, "little") + b'{"')
             file.truncate(min(size, 200_000_000) + 8)
         with within(20_000):
-            refused(path, Malformed, "its header claims .* damaged, or made to fill memory")
+            refused(path, Malformed, "its header claims .* damaged, or crafted to fill memory")
 
     def test_a_header_nested_without_end(self, tmp_path: Path) -> None:
         path = header_file(tmp_path / "a.safetensors", b'{"w":' + b"[" * 1_000_000)
@@ -75,7 +75,7 @@ class TestSafetensors:
     def test_bytes_behind_the_last_tensor(self, tmp_path: Path) -> None:
         path = tmp_path / "a.safetensors"
         path.write_bytes(safetensors_bytes({"w": WEIGHT}) + b"PK\x03\x04 a second file")
-        refused(path, Malformed, "18 bytes behind the last tensor belong to none")
+        refused(path, Malformed, "18 unexpected bytes after the last tensor")
 
 
 class _Evil:

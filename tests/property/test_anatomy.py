@@ -8,9 +8,9 @@ from collections import defaultdict
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import array_shapes
+from hypothesis.extra.numpy import array_shapes, arrays
 
-from lineage.anatomy import describe, fixed_table
+from lineage.anatomy import describe, fixed_table, may_be_formulas
 from tests.model_shapes import FAMILIES, Shapes
 
 families = st.sampled_from(sorted(FAMILIES)).map(lambda name: FAMILIES[name]())
@@ -68,6 +68,18 @@ def test_random_weights_are_never_a_fixed_table(shape: tuple[int, ...], seed: in
     weights = np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
     for values in (weights, np.abs(weights), np.maximum(weights, 0) + 1e-3 * weights, 1 + 0.02 * weights):
         assert fixed_table("x", shape, values) is None
+
+
+@given(
+    arrays(
+        np.float32, array_shapes(min_dims=2, max_dims=4, min_side=1, max_side=9), elements=st.sampled_from([0, 1, 2])
+    ),
+    st.sampled_from([1.0, -1.0, 0.5]),
+)
+def test_a_glance_at_many_tensors_misses_no_fixed_table(stack: np.ndarray, scale: float):
+    tables = (stack * np.float32(scale)).astype(np.float32)
+    told = [fixed_table("x", values.shape, values) is not None for values in tables]
+    assert all(may for may, is_table in zip(may_be_formulas(tables).tolist(), told, strict=True) if is_table)
 
 
 @given(st.text(max_size=30), st.lists(st.integers(0, 5), max_size=4).map(tuple))

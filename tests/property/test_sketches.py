@@ -11,14 +11,16 @@ from datasketch import MinHash
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lineage.sketch.arrays import ARRAYS, joined
 from lineage.sketch.bands import DENSE, grid, runs, sampled, sampling_weights
 from lineage.sketch.family import MINHASH_SCHEME, PERMUTATIONS, SEED_MINHASH
 from lineage.sketch.minhash import as_datasketch, minhash, row_codes
 from lineage.sketch.projection import block_columns, encode_units, project_matrix, project_units
 from lineage.sketch.signs import prefix_signs, sign_bits, signs
+from lineage.sketch.tensor_pass import DamagedTensor, Mask, alike, sketch_tensor, sketch_tensors
 from lineage.sketch.value_digests import ValueHasher, value_digest
-from lineage.types import TensorSketch
-from tests.synthetic import tensor
+from lineage.types import Axis, Part, TensorSketch
+from tests.synthetic import tensor, view
 
 SEEDS = st.integers(0, 2**32 - 1)
 LENGTHS = st.one_of(st.integers(1, 300), st.integers(300, 1 << 20), st.integers(1 << 20, 1 << 45))
@@ -279,3 +281,47 @@ def test_every_figure_that_both_depths_have_is_equal(shape):
         assert np.array_equal(some.moments, full.moments)
     assert some.minhash is None
     assert (some.digest is None) == (w.size > 1 << 18)
+
+
+# -- many tensors at once ----------------------------------------------------------------------
+
+
+@given(
+    SEEDS,
+    st.one_of(SHAPES, st.tuples(st.integers(1, 700)), st.just(())),
+    st.integers(2, 5),
+    st.sampled_from([np.float32, np.float16, ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, np.int8, np.float64]),
+    st.sampled_from(["full", "sampled"]),
+)
+def test_tensors_that_are_sketched_together_are_those_that_are_sketched_alone(seed, shape, count, dtype, depth):
+    """To the bit: a tensor's sketch does not hang on its company."""
+    random = np.random.default_rng(seed)
+    views = [view(str(i), random.normal(0, 9, shape).astype(dtype)) for i in range(count)]
+    part = Part("network", "unknown", None, (Axis("none", False), Axis("none", False)))
+    together = sketch_tensors(views, [part] * count, depth, "memory")
+    for one, own in zip(together, views, strict=True):
+        alone = sketch_tensor(own, part, depth, "memory")
+        assert isinstance(one, TensorSketch)
+        assert (one.stats, one.part, one.digest, one.band_digest) == (
+            alone.stats, alone.part, alone.digest, alone.band_digest,
+        )  # fmt: skip
+        for name in ARRAYS:
+            assert joined(name, [one]).tobytes() == joined(name, [alone]).tobytes()
+
+
+def test_one_damaged_tensor_is_told_from_its_company():
+    part = Part("network", "unknown", None, (Axis("none", False), Axis("none", False)))
+    arrays = normal(1, 4, 8, 8).astype(np.float32)
+    arrays[1, 2, 3] = np.nan
+    arrays[3] = 0.0
+    arrays[3, 0, 1:] = -np.inf
+    views = [view(str(i), array) for i, array in enumerate(arrays)]
+    made = sketch_tensors(views, [part] * 4, "full", "memory")
+    assert [type(one) for one in made] == [TensorSketch, DamagedTensor, TensorSketch, Mask]
+
+
+def test_only_tensors_of_one_shape_and_encoding_are_sketched_together():
+    shapes = [(8, 8), (8,), (8, 8), (600, 600), (600, 600), (8, 8)]
+    views = [view(str(i), np.zeros(shape, np.float32)) for i, shape in enumerate(shapes)]
+    views[5] = view("5", np.zeros((8, 8), np.float16))
+    assert sorted(alike(views)) == [[0, 2], [1], [3], [4], [5]]

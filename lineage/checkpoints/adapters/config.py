@@ -1,4 +1,4 @@
-"""What adapter_config.json says: how the factors of a LoRA are scaled and which way round they stand.
+"""What adapter_config.json says: how the factors of a LoRA are scaled and oriented.
 
 Fields and their meaning: peft.LoraConfig (PEFT 0.17), https://huggingface.co/docs/peft/package_reference/lora
 """
@@ -21,13 +21,13 @@ MAX_RANK = 4096
 _SOURCE = f"{CONFIG} base_model_name_or_path"
 _LONGEST_NAME = 200
 _MODULE = re.compile(r"\^?[\w.\-]+")
-# Factors that stand for other tensors than those of the module that they are named after.
+# Factors for tensors other than those of the module that they are named after.
 _NOT_READ = ("layer_replication", "target_parameters", "megatron_config", "use_bdlora")
 
 
 @dataclass(frozen=True, slots=True)
 class AdapterConfig:
-    """The settings of a LoRA. `ranks` are all that the config allows; `alphas` has place and value of each pattern."""
+    """The settings of a LoRA. `ranks` are all that the config allows; `alphas` maps patterns to place and value."""
 
     base: str | None
     ranks: frozenset[int]
@@ -53,7 +53,7 @@ class AdapterConfig:
 def read_config(path: Path, held: Mapping[str, Any]) -> AdapterConfig:
     """Check the settings of an adapter at `path`.
 
-    Raises Malformed for values of a wrong type, UnsupportedFormat for an adapter that is no LoRA or DoRA.
+    Raises Malformed for values of a wrong type, UnsupportedFormat for an adapter that is not a LoRA or DoRA.
     """
     kind = held.get("peft_type")
     if kind != "LORA":
@@ -82,7 +82,7 @@ def read_config(path: Path, held: Mapping[str, Any]) -> AdapterConfig:
 
 
 def base_of(held: Mapping[str, Any]) -> str | None:
-    """The base that a config names, if it does so in words that can be shown."""
+    """The base that a config names, if the name can be shown."""
     base = held.get("base_model_name_or_path")
     shown = isinstance(base, str) and base.strip() and base.isprintable() and len(base) <= _LONGEST_NAME
     return base if isinstance(base, str) and shown else None
@@ -114,19 +114,19 @@ def _module(path: Path, key: str) -> str:
 def _pattern(path: Path, held: Mapping[str, Any], of: str) -> Mapping[str, Any]:
     found = held.get(f"{of}_pattern") or {}
     if not isinstance(found, dict):
-        raise Malformed(path, f"{of}_pattern of {CONFIG} is no object")
+        raise Malformed(path, f"{of}_pattern of {CONFIG} is not an object")
     return found
 
 
 def _rank(path: Path, name: str, value: Any) -> int:
     if type(value) is not int or not 0 < value <= MAX_RANK:
-        raise Malformed(path, f"{name[:120]!r} of {CONFIG} is {value!r:.40}, no rank from 1 to {MAX_RANK:,}")
+        raise Malformed(path, f"{name[:120]!r} of {CONFIG} is {value!r:.40}, not a rank from 1 to {MAX_RANK:,}")
     return value
 
 
 def _number(path: Path, name: str, value: Any) -> float:
     if type(value) not in (int, float) or not abs(value) < 1e9:
-        raise Malformed(path, f"{name[:120]!r} of {CONFIG} is {value!r:.40}, no number below 1e9")
+        raise Malformed(path, f"{name[:120]!r} of {CONFIG} is {value!r:.40}, not a number below 1e9")
     return float(value)
 
 

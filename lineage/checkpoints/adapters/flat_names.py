@@ -1,7 +1,7 @@
 """Names of modules whose dots a trainer replaced by underscores, with the dots put back.
 
 kohya's scripts and LyCORIS write `lora_unet_down_blocks_0_attentions_0_proj_in`. Which underscores were dots is known
-from the words that the common networks have; diffusers (loaders/lora_conversion_utils.py) tells it the same way.
+from the words that the common networks have; diffusers (loaders/lora_conversion_utils.py) infers them the same way.
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ class Kronecker:
 def scaled(name: str, rows: Rows, alpha: TensorView, rank: int, path: str) -> Callable[[int, int], AnyArray]:
     """The rows times alpha / rank; alpha is read with the first band, and stands for the rank where it is 0.
 
-    Raises Malformed for an alpha that is no number.
+    Raises Malformed for an alpha that is not a number.
     """
 
     def banded(start: int, stop: int) -> AnyArray:

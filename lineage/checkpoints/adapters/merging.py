@@ -23,7 +23,7 @@ from lineage.written_reasons import written
 
 # Containers that one library puts in front of a tensor's name and another leaves out.
 _CONTAINERS = frozenset({"model", "transformer", "module", "base_model", "bert", "roberta", "distilbert", "gpt_neox"})
-# Ways to begin that take from the base what the factors hold; PEFT converts them when it is asked to.
+# Initialisations that subtract from the base what the factors hold; PEFT converts them on request.
 _UNSCALED = ("torchtune-", "mlx-")  # trainers whose files do not say how the change is scaled
 _TRAINERS = ("kohya-", "diffusers-", "lycoris-", "gguf-", *_UNSCALED)
 _CHANGES_BASE = ("pissa", "olora", "corda", "loftq")
@@ -43,7 +43,7 @@ def merged(base: Checkpoint, adapter: Checkpoint) -> Checkpoint:
     """The model that `adapter` makes of `base`: each changed tensor as float32 sums, computed band by band.
 
     DoRA's magnitudes are applied as in DoRA (Liu et al. 2024): every row of the sum is scaled to its magnitude. Raises
-    UnsupportedFormat where one is no adapter, or the other is, where a target has no place in the base, and for
+    UnsupportedFormat where one is not an adapter, or the other is, where a target has no place in the base, and for
     what cannot be done right: biases of adapters, rows of single tokens, magnitudes of columns.
     """
     _require_mergeable(base, adapter)
@@ -75,13 +75,13 @@ def _require_mergeable(base: Checkpoint, adapter: Checkpoint) -> None:
             adapter.path, "does not say how it is scaled (torchtune, MLX): merge it with the program that made it"
         )
     if not is_adapter_checkpoint(adapter):
-        raise UnsupportedFormat(adapter.path, "is no LoRA or DoRA adapter: give its folder")
+        raise UnsupportedFormat(adapter.path, "is not a LoRA or DoRA adapter: give its folder")
     if is_adapter_checkpoint(base):
-        raise UnsupportedFormat(base.path, "is an adapter itself: give the base onto which to merge the other")
+        raise UnsupportedFormat(base.path, "is an adapter itself: give the base to merge the other into")
     begun = str(adapter.config.get("init_lora_weights", "")).lower()
     if begun.startswith(_CHANGES_BASE):
         raise UnsupportedFormat(
-            adapter.path, f"init_lora_weights of {CONFIG} is {quoted(begun)}: its factors stand on a changed base"
+            adapter.path, f"init_lora_weights of {CONFIG} is {quoted(begun)}: its factors belong to a changed base"
         )
     for name, reason in adapter.left_out:
         if reason != MAGNITUDE or _is_of_trainer(adapter):
@@ -107,13 +107,13 @@ def _places(base: Checkpoint, adapter: Checkpoint) -> dict[str, str]:
 
 
 def _unique(spelled: Mapping[str, str]) -> dict[str, str]:
-    """Names by another spelling of theirs that no other has."""
+    """Names by another spelling of theirs that is unique."""
     times = Counter(spelled.values())
     return {spelling: name for name, spelling in spelled.items() if times[spelling] == 1}
 
 
 def _flat(name: str) -> str:
-    """A name as kohya's scripts write it, in which dots and underscores are one."""
+    """A name as kohya's scripts write it, which does not distinguish dots from underscores."""
     return _bare(name).replace(".", "_")
 
 
@@ -128,7 +128,7 @@ def _bare(name: str) -> str:
 def _summed(
     base: Checkpoint, adapter: Checkpoint, view: TensorView, change: TensorView, product: Product
 ) -> TensorView:
-    """The view of the sum, turned where the base stores the matrix the other way round."""
+    """The view of the sum, transposed where the base stores the matrix the other way round."""
     if view.shape != product.shape:
         if view.shape != product.shape[::-1] or len(view.shape) != 2:
             raise UnsupportedFormat(
@@ -157,7 +157,7 @@ def _summed(
 
 
 def _added(base: Checkpoint, adapter: Checkpoint, view: TensorView, change: TensorView) -> TensorView:
-    """The view of the sum with a change that is no plain product."""
+    """The view of the sum with a change that is not a plain product."""
     if view.shape != change.shape:
         raise UnsupportedFormat(
             adapter.path,

@@ -16,9 +16,9 @@ _BLOCK = 1 << 18  # values worked on at once: they stay in the processor's cache
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """A factor of a product as a matrix (outer, inner): `view` with all its axes but the first in one, maybe turned.
+    """A factor of a product as a matrix (outer, inner): `view` with all axes but the first joined, perhaps transposed.
 
-    A band of a factor that is stored turned lies all over it, so that it is read whole; `recent` holds the last few.
+    A band of a factor that is stored transposed is spread all over it: it is read whole; `recent` holds the last few.
     """
 
     view: TensorView
@@ -83,7 +83,7 @@ class Product:
 
 
 def _summed(left: AnyArray, right: AnyArray) -> NDArray[np.float64]:
-    """The product of two matrices, term by term: a library's product may differ in the last bit from call to call."""
+    """The product of two matrices, term by term: a library's product may differ in the last bit between calls."""
     total = np.zeros((len(left), right.shape[1]))
     term = np.empty_like(total)
     for k in range(len(right)):

@@ -77,7 +77,7 @@ def _named(path: Path, view: TensorView) -> Named:
     found = named(view.name)
     if found is None:
         raise UnsupportedFormat(
-            path, f"tensor {quoted(view.name)} is no factor that PEFT's LoRA has: merge the adapter into its base first"
+            path, f"tensor {quoted(view.name)} is not a factor of PEFT's LoRA: merge the adapter into its base first"
         )
     return found
 
@@ -119,7 +119,7 @@ def shape_of_product(path: Path, a: TensorView, b: TensorView) -> tuple[int, ...
     """Shape of the tensor that B (out, rank, 1, ...) and A (rank, in, kernel ...) change. Raises Malformed."""
     for view in (a, b):
         if len(view.shape) < 2 or view.dtype.kind in "biuc":
-            raise Malformed(path, f"{quoted(view.name)} is {view.dtype.name} of shape {view.shape}, no factor")
+            raise Malformed(path, f"{quoted(view.name)} is {view.dtype.name} of shape {view.shape}, not a factor")
     fits = len(a.shape) == len(b.shape) and b.shape[1] == a.shape[0] and math.prod(b.shape[2:]) == 1
     if not fits:
         raise Malformed(path, f"{quoted(a.name)} of shape {a.shape} and lora_B of shape {b.shape} have no product")

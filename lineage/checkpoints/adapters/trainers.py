@@ -1,4 +1,4 @@
-"""Adapters that bring their scale with them, as trainers other than PEFT write them, without any adapter_config.json.
+"""Adapters that contain their scale, as trainers other than PEFT write them, without any adapter_config.json.
 
 | written by | factors of a tensor | scale |
 |---|---|---|
@@ -6,7 +6,7 @@
 | diffusers | `unet.X.lora_A.weight`, `lora_B.weight`; `X.lora.down.weight`, `lora.up.weight` | `alpha` / rank, else 1 |
 | LyCORIS | LoHa: `hada_w1_a`, `w1_b`, `w2_a`, `w2_b`; LoKr: `lokr_w1`, `w2`, or `w1_a`, `w1_b`, ... | `alpha` / rank |
 | llama.cpp | `blk.0.attn_q.weight.lora_a`, `lora_b` | `adapter.lora.alpha` of the file / rank |
-| torchtune, MLX | `X.lora_a`, `lora_b`; MLX has both turned | not in the file |
+| torchtune, MLX | `X.lora_a`, `lora_b`; MLX has both transposed | not in the file |
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def read_with_scale(path: Path, contents: Contents) -> Contents | None:
 
 
 def _trainer(contents: Contents) -> str | None:
-    """Who wrote an adapter, as far as the names of its factors tell."""
+    """Which trainer wrote an adapter, as far as the names of its factors show."""
     names = [view.name for view in contents.tensors]
     if contents.format == "gguf":
         return "gguf"
@@ -118,7 +118,7 @@ def _trainer(contents: Contents) -> str | None:
 
 
 def _taken_apart(name: str) -> tuple[str, str]:
-    """The module that a tensor is for, and which part; "" for no part of an adapter."""
+    """The module that a tensor is for, and which part; "" if it is not a part of an adapter."""
     bare = name.removesuffix(".weight")
     found = next((end for end in _ENDS if bare.endswith(end)), None)
     return (bare.removesuffix(found), _ENDS[found]) if found else (name, "")
@@ -135,7 +135,7 @@ def _change(path: Path, module: str, parts: _Parts, recent: Recent) -> _Change:
     for part in parts.keys() & _FACTORS:
         if len(parts[part].shape) < 2 or parts[part].dtype.kind in "biuc":
             view = parts[part]
-            raise Malformed(path, f"{quoted(view.name)} is {view.dtype.name} of shape {view.shape}, no factor")
+            raise Malformed(path, f"{quoted(view.name)} is {view.dtype.name} of shape {view.shape}, not a factor")
     if parts.keys() & {"down", "up"}:
         rows = _product(path, module, parts, ("down", "up"), recent)
         return _Change(rows, "lora", rows.rank, rows.rank)
@@ -184,7 +184,7 @@ def _view(path: Path, target: str, change: _Change, parts: _Parts, contents: Con
     stated = (contents.facts.config if contents.facts else {}).get(ALPHA)
     if alpha is not None and change.divisor is not None:
         if math.prod(alpha.shape) != 1:
-            raise Malformed(path, f"{quoted(alpha.name)} is of shape {alpha.shape}, no number")
+            raise Malformed(path, f"{quoted(alpha.name)} is of shape {alpha.shape}, not a number")
         rows, storage = scaled(target, change.rows, alpha, change.divisor, str(path)), f"{storage} * {alpha.storage}"
     elif isinstance(change.rows, Product) and isinstance(stated, int | float) and stated:
         rows = replace(change.rows, scale=stated / change.rank)

@@ -1,4 +1,4 @@
-"""Whole models that were saved with an adapter on top of their weights: without it they are the base."""
+"""Whole models that were saved with an unmerged adapter: without it they are the base."""
 
 from __future__ import annotations
 

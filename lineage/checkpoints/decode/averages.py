@@ -28,7 +28,7 @@ def averages(shapes: Shapes) -> dict[str, Exclusion]:
     """Which tensors, of those of a file with their shapes, are averages of others or count for them; with the reason.
 
     Names are compared without dots, which Stable Diffusion's `model_ema` takes out of them; a list, as torch_ema's
-    `shadow_params`, has the shapes of the weights. Averages are only told where each one has its
+    `shadow_params`, has the shapes of the weights. Averages are only recognised where each one has its
     weight: alone they are the weights.
     """
     found = _of_tensorflow(shapes)

@@ -1,4 +1,4 @@
-"""Which vector of a file is the bias of a kernel or matrix, told by their names."""
+"""Which vector of a file is the bias of a kernel or matrix, by their names."""
 
 from __future__ import annotations
 

@@ -38,9 +38,9 @@ class Layout:
 
 
 def torch_layout(name: str, shape: Shape, shapes: Mapping[str, Shape]) -> Layout:
-    """The layout in torch of a variable of the TensorFlow family; a kernel that is turned is called a weight.
+    """The layout in torch of a variable of the TensorFlow family; a kernel that is transposed is called a weight.
 
-    `shapes` are those of all tensors by name: the bias of a layer tells how many units it makes. What has no name of a
+    `shapes` are those of all tensors by name: the bias of a layer shows how many units it makes. What has no name of a
     kernel is one if its shape can be a kernel's.
     """
     layout = named_layout(name, shape, shapes)
@@ -105,7 +105,7 @@ def kernel_layout(name: str, shape: Shape, *, depthwise: bool) -> Layout:
 
 
 def unnamed_layout(shape: Shape, strides: Shape) -> Layout:
-    """The layout in torch of a tensor without a name, told by its shape alone.
+    """The layout in torch of a tensor without a name, by its shape alone.
 
     Four axes that begin with two equal sides of a small kernel and end with more channels, as Keras lists them, are
     taken for (height, width, in, out); one axis with others of length one for a vector.

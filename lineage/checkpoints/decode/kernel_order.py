@@ -1,4 +1,4 @@
-"""The order of the axes of convolution kernels in files that do not say it: told by shapes and by the biases beside.
+"""The order of the axes of convolution kernels in files that do not state it: inferred from shapes and biases.
 
 torch has (out, in, places), TensorFlow (places, in, out), MLX (out, places, in). A file has one order for all of its
 kernels. It is one that each of them can have: few places, and as many units as the bias beside it is long.
@@ -76,7 +76,7 @@ def channels_first(view: TensorView) -> TensorView:
 def _rearranged(
     path: Path, view: TensorView, layout: Layout, shapes: Mapping[str, Shape], recent: Recent
 ) -> TensorView:
-    """View a tensor in another layout. Every band of it lies all over the tensor, which is read once and held."""
+    """View a tensor in another layout. Every band of it is spread all over the tensor, which is read once and held."""
     dtype, size = view.dtype, view.dtype.itemsize * int(np.prod(view.shape, dtype=np.int64))
 
     def make() -> bytes:

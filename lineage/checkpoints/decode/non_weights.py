@@ -1,4 +1,4 @@
-"""Tensors that lie in checkpoints but are no weights: optimizer state, counters, random-number state."""
+"""Tensors in checkpoints that are not weights: optimizer state, counters, random-number state."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _why_left_out_of_tensorflow(path: str) -> Exclusion | None:
 
 
 def set_aside(views: Iterable[TensorView]) -> tuple[tuple[TensorView, ...], tuple[tuple[str, Exclusion], ...]]:
-    """Part weights from the rest; the rest as (name, reason)."""
+    """Separate weights from the rest; the rest as (name, reason)."""
     kept: list[TensorView] = []
     left_out: list[tuple[str, Exclusion]] = []
     for view in views:

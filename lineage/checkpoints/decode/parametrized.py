@@ -9,8 +9,8 @@ Each has two spellings, of the older functions of torch and of torch.nn.utils.pa
 - spectral norm: `P_orig`, `P_u` and `P_v`, `parametrizations.P.original`, `0._u` and `0._v`. P is `P_orig` over one
   number; `P_orig` is given in its place.
 
-Of an orthogonal weight (`parametrizations.P.original` and `0.base`) the file does not say by which map it is made, so
-that it is unread.
+For an orthogonal weight (`parametrizations.P.original` and `0.base`) the file does not say which map makes it, so it is
+unread.
 """
 
 from __future__ import annotations
@@ -93,11 +93,13 @@ def _replaced(contents: Contents, find: Callable[[str, _Parts], _Found | None]) 
 
 def _groups(contents: Contents) -> Iterator[tuple[str, _Parts]]:
     """The parts of each weight that is not there itself; of one with a part in both spellings none."""
+    named = [(*_taken_apart(view.name), view) for view in contents.tensors]
+    if not any(part for _, part, _ in named):
+        return
     names = {view.name for view in contents.tensors}
     groups: dict[str, dict[str, TensorView]] = defaultdict(dict)
     twice: set[str] = set()
-    for view in contents.tensors:
-        stem, part = _taken_apart(view.name)
+    for stem, part, view in named:
         if part in groups[stem]:
             twice.add(stem)
         groups[stem][part] = view
@@ -106,7 +108,7 @@ def _groups(contents: Contents) -> Iterator[tuple[str, _Parts]]:
 
 
 def _taken_apart(name: str) -> tuple[str, str]:
-    """The name of the weight that a tensor is a part of, and which part; no part of a weight is "" of itself."""
+    """The weight that a tensor is a part of, by name, and which part; one that is not a part is "" of itself."""
     new = _NEW.fullmatch(name)
     if new is not None:
         part = _NUMBERED.sub("", new["part"])

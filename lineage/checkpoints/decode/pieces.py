@@ -1,4 +1,4 @@
-"""Tensors that lie in pieces, each a box of the whole: what several ranks of a training run saved."""
+"""Tensors in pieces, each a box of the whole: what several ranks of a training run saved."""
 
 from __future__ import annotations
 

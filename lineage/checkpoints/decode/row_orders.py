@@ -1,6 +1,6 @@
 """Orders of the rows of attention matrices: how frameworks fuse query, key and value, and how they keep rotary pairs.
 
-An order answers, for rows of a matrix as it is wanted, in which rows of the matrix as it lies they are found.
+An order maps rows of a matrix in the wanted order to the rows of the stored matrix.
 Sources: GPTNeoXAttention, GPTJAttention, FalconAttention and CodeGenAttention of transformers, `ParallelAttention` of
 Megatron-LM, InternLM2's modeling code, and `permute` of transformers' convert_llama_weights_to_hf.py.
 """
@@ -66,7 +66,7 @@ def sorted_blocks(length: int, blocks: int, parts: tuple[int, ...]) -> Order:
 def halves_of_heads(side: int, rotary: int | None = None) -> Order:
     """Rotary heads of `side` rows as halves, as the hub has them, of heads that lie as pairs, as Meta has them.
 
-    Of some models only the first `rotary` rows of a head turn (GPT-J, GPT-NeoX, Phi, ChatGLM): the others stay.
+    In some models only the first `rotary` rows of a head are rotated (GPT-J, GPT-NeoX, Phi, ChatGLM): the others stay.
     """
     turning = rotary or side
 

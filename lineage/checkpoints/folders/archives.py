@@ -141,7 +141,7 @@ def unpacked(file: PositionedFile) -> PackedFolder | None:
 
 
 def unpacked_in(weights: Weights) -> PackedFolder | None:
-    """The folder that the only file of a model packs, told by its name; archives in archives are not looked into."""
+    """The folder that the only file of a model packs, by its name; archives in archives are not opened."""
     is_one = len(weights.files) == 1 and ARCHIVE.fullmatch(weights.files[0]) is not None
     if not is_one or isinstance(weights.folder, PackedFolder):
         return None

@@ -1,4 +1,4 @@
-"""Folders that hold several models which work as one: what lists them, and where each lies.
+"""Folders that hold several models which work as one: what lists them, and where each is.
 
 - A pipeline of diffusers: `model_index.json` gives each sub-model's folder with the class that loads it.
 - sentence-transformers: `modules.json` gives the modules in their order; the first is the transformer, in a folder of
@@ -46,7 +46,7 @@ def find_assembly(folder: Folder) -> Assembly | None:
         return None
     modules = strict_json.read_json(folder.open(MODULES), MAX_LIST)
     if not isinstance(modules, list) or not all(isinstance(one, dict) for one in modules):
-        raise Malformed(folder.open(MODULES).path, "is no list of modules")
+        raise Malformed(folder.open(MODULES).path, "is not a list of modules")
     paths = [one.get("path") for one in modules]
     named = [("" if number == 0 else f"{path}.", path) for number, path in enumerate(paths) if isinstance(path, str)]
     members = _members(folder, named)
@@ -65,7 +65,7 @@ def _members(folder: Folder, named: list[tuple[str, str]]) -> tuple[Member, ...]
     members: list[Member] = []
     for prefix, name in named:
         if ".." in name or "/" in name:
-            raise Malformed(folder.path, f"lists {quoted(name)}, which is no folder in it")
+            raise Malformed(folder.path, f"lists {quoted(name)}, which is not a folder in it")
         home = (below.get(name) or _linked(folder, name)) if name else folder
         weights = weights_in(home) if home is not None else None
         if weights is not None:

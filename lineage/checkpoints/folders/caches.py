@@ -85,7 +85,7 @@ def ollama_model(place: Path) -> OllamaModel | None:
     digests = {kind: _digests(place, layers, kind) for kind in ("model", "adapter")}
     if digests["adapter"]:
         raise UnsupportedFormat(
-            place, f"puts an adapter (sha256-{digests['adapter'][0]}) onto a model: ask of each blob"
+            place, f"puts an adapter (sha256-{digests['adapter'][0]}) onto a model: ask about each blob"
         )
     if len(digests["model"]) != 1:
         raise UnsupportedFormat(place, f"lists {len(digests['model'])} models of ollama: name one of its blobs")

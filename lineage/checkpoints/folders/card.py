@@ -1,4 +1,4 @@
-"""What the texts beside the weights say: licence, declared parents, the name of the model. Claims, never evidence."""
+"""What model cards and configs say: licence, declared parents, the name of the model. Claims, never evidence."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def card_text(raw: bytes) -> str:
 def parse_card(text: str) -> Card:
     """Read `key: value`, `key: [a, b]` and `key:` with `- item` lines from the front matter; the rest is ignored.
 
-    This is not YAML: nothing nested, no anchors, no types, so that a hostile card has nothing to work with.
+    This is not YAML: nothing nested, no anchors, no types, so that a hostile card has little to exploit.
     """
     lines = text.splitlines()
     if not lines or lines[0].strip() != "---":
@@ -77,7 +77,7 @@ def parse_card(text: str) -> Card:
 def stated_licence(card: Card) -> str | None:
     """The licence that a card states: `license`, or where that says "other" the `license_name` beside it.
 
-    Several are all named: which of them holds for what is not for a list to say.
+    If there are several, all are named: the list does not say which applies to what.
     """
     licences = [licence for licence in card.fields.get("license", ()) if licence not in ("other", "unknown")]
     if not licences:

@@ -1,7 +1,7 @@
-"""A file that is called one rank of a run and lies alone: whether it holds the whole model or its rank's part.
+"""A single file named as one rank of a run: whether it holds the whole model or only its rank's part.
 
 The first rank of data-parallel training saves the whole model, one of tensor- or pipeline-parallel training some rows
-or some layers. The names are the same; what is missing tells.
+or some layers. The names are the same; what is missing shows it.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _settings(config: Mapping[str, Any]) -> Mapping[str, int]:
 def _lacking(shapes: Shapes, settings: Mapping[str, int]) -> Iterator[str]:
     numbers = {int(found[1]) for name in shapes if (found := _LAYER.search(name))}
     if not numbers or not any(_ATTENTION.search(name) for name in shapes):
-        return  # of a net of another kind no name says what belongs to it
+        return  # in networks of other kinds names do not show what is missing
     yield from _layers(numbers, settings.get("num_hidden_layers", 0))
     yield from _rows(shapes, settings)
     yield from _ends([shape for name, shape in shapes.items() if not _LAYER.search(name)])

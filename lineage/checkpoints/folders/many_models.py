@@ -58,7 +58,7 @@ class _Walk:
         except SeveralModels as several:
             yield from (place / name for name in several.names)
             return
-        except NoWeights:  # it is one, of which something is missing: opening it says what
+        except NoWeights:  # a model of which something is missing: opening it says what
             yield place
             return
         children = sorted(entry for entry in place.iterdir() if entry.is_dir() and not entry.name.startswith("."))
@@ -72,7 +72,7 @@ class _Walk:
 
 
 def _means(place: Path, model: Path) -> bool:
-    """Whether a folder, opened, is the one model in it: then the card beside that speaks of it, too."""
+    """Whether a folder, opened, is the one model in it: then the card beside it describes it, too."""
     if model == place:
         return True
     try:

@@ -1,4 +1,4 @@
-"""Files of a training run or a server that hold one rank's part of a model each: told by names, and by what they say.
+"""Files of a training run or a server that hold one rank's part of a model each: recognised by names and content.
 
 A tensor that a file calls a part says where it lies (`Piece`). Meta's `consolidated.00.pth` do not; there the layers
 do, as llama/model.py has them: ColumnParallelLinear is cut by rows, RowParallelLinear by columns, ParallelEmbedding by

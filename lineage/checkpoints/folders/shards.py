@@ -54,7 +54,7 @@ def _not_there(index: PositionedFile, name: str, names: Sequence[str]) -> NoWeig
 
 
 def _complete(names: Sequence[str]) -> list[str]:
-    """The files of the first numbered set that has all its numbers; none where there is no such set."""
+    """The files of the first numbered set that has all its numbers; empty if there is no such set."""
     sets: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for name in names:
         match = NUMBERED.fullmatch(name)

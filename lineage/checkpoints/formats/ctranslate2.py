@@ -29,7 +29,7 @@ SCALE, ZERO = "_scale", "_zero"
 SETTING, SCALES = NotAWeight("setting"), NotAWeight("quantisation-scales")
 PACKED = NotRead("awq-codes")
 _IN_ONE = 8  # 4-bit codes in an int32
-_VERSIONS = range(4, 7)  # before 4 the type of a value was told by its size alone
+_VERSIONS = range(4, 7)  # before 4 the type of a value followed from its size alone
 _SPEC = re.compile(rb"[A-Z]\w{0,58}\x00")
 _COUNTED = re.compile(r"_(\d+)(?=\.|$)")
 _TYPES: tuple[np.dtype[Any], ...] = (
@@ -57,7 +57,7 @@ class Ctranslate2Reader:
         cursor.number("<I")
         count = cursor.number("<I")
         if count > MAX_VARIABLES:
-            raise Malformed(file.path, f"claims {count:,} variables: damaged, or made to fill memory")
+            raise Malformed(file.path, f"claims {count:,} variables: damaged, or crafted to fill memory")
         variables: dict[str, TensorView] = {}
         for _ in range(count):
             view = _variable(cursor)
@@ -67,7 +67,7 @@ class Ctranslate2Reader:
         for _ in range(2 * min(cursor.number("<I"), MAX_VARIABLES)):
             cursor.text()  # aliases: other names of variables
         if cursor.position != file.size:
-            raise Malformed(file.path, f"{file.size - cursor.position:,} bytes behind the last variable belong to none")
+            raise Malformed(file.path, f"{file.size - cursor.position:,} unexpected bytes after the last variable")
         return _contents(variables)
 
 

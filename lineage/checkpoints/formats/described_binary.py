@@ -56,7 +56,7 @@ def _view(file: PositionedFile, entry: Any, opened: dict[str, PositionedFile], e
         raise Malformed(file.path, f"tensor {quoted(name)} lies in a file without a name")
     start = fields.get("offset", ends[values])
     if not _is_size(start):
-        raise Malformed(file.path, f"tensor {quoted(name)} has an offset that is none")
+        raise Malformed(file.path, f"tensor {quoted(name)} has an invalid offset")
     dtype = TORCH[f"torch.{kind}"]
     need = count_elements(file.path, name, shape) * dtype.itemsize
     held = _opened(file, values, opened)

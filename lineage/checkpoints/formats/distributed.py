@@ -2,7 +2,7 @@
 
 Layout: `Metadata`, `TensorStorageMetadata`, `ChunkStorageMetadata`, `MetadataIndex` of torch/distributed/checkpoint/
 metadata.py and `_StorageInfo` of filesystem.py: a part is what torch.save wrote at [offset, offset + length) of a file.
-`planner_data` tells the path of each tensor in the state dict. The pickle runs in `Unpickler`, which executes nothing.
+`planner_data` gives the path of each tensor in the state dict. The pickle runs in `Unpickler`, which executes nothing.
 """
 
 from __future__ import annotations

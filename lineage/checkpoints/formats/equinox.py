@@ -26,7 +26,7 @@ MAX_LEAVES = 1 << 18
 MAX_SETTINGS = 64 << 10  # bytes of the line of JSON
 WHOLE = NotAWeight("integers-or-truth-values")
 SETTING = NotAWeight("single-number")
-# JAX knows one type of two bytes that NumPy has no name for.
+# JAX has one type of two bytes that NumPy has no name for.
 TYPES: dict[str, np.dtype[Any]] = dict.fromkeys(("<V2", "|V2"), np.dtype(ml_dtypes.bfloat16))
 
 
@@ -51,9 +51,9 @@ def read_leaves(file: PositionedFile, start: int = 0) -> Contents:
     while start < file.size:
         name = f"leaf.{number}"
         if number == MAX_LEAVES:
-            raise Malformed(file.path, f"holds more than {MAX_LEAVES:,} arrays: damaged, or made to hang")
+            raise Malformed(file.path, f"holds more than {MAX_LEAVES:,} arrays: damaged, or crafted to hang")
         if number and not _begins_array(file, start):
-            raise Malformed(file.path, f"{file.size - start:,} bytes behind array 'leaf.{number - 1}' belong to none")
+            raise Malformed(file.path, f"{file.size - start:,} unexpected bytes after array 'leaf.{number - 1}'")
         rest = Window(file, start, file.size - start)
         header = parse_header(file.path, name, partial(_head, rest), TYPES)
         array = Window(file, start, min(header.stop, rest.size))

@@ -80,7 +80,7 @@ def _chunked(file: MsgpackFile, value: Mapping[str, Any]) -> _Array:
         raise Malformed(file.source.path, "an array in chunks has no shape or chunks")
     ordered = [chunks[key] for key in sorted(chunks, key=lambda key: (len(key), key))]
     if not ordered or not all(isinstance(chunk, Bytes) for chunk in ordered):
-        raise Malformed(file.source.path, "an array in chunks has a chunk that is no array")
+        raise Malformed(file.source.path, "an array in chunks has a chunk that is not an array")
     arrays = [_array(file, chunk) for chunk in ordered]
     sides = tuple(shape[key] for key in sorted(shape, key=lambda key: (len(key), key)))
     return _Array(sides, arrays[0].kind, Joined(file.source.path, [array.values for array in arrays]))
@@ -101,7 +101,7 @@ def _view(file: MsgpackFile, name: str, array: _Array, shapes: Mapping[str, Shap
 
 
 def _layout(name: str, shape: Shape, shapes: Mapping[str, Shape]) -> Layout:
-    """What is called a kernel is turned: a matrix, and by the rules of the TensorFlow family a convolution."""
+    """A tensor called kernel is transposed: a matrix, and by the rules of the TensorFlow family a convolution."""
     if _KERNEL.fullmatch(name) is None:
         return Layout(name, shape, row_major(shape))
     layout = torch_layout(name, shape, shapes)

@@ -168,7 +168,7 @@ def _tensors(file: PositionedFile, header: _Header) -> Iterator[TensorView]:
             return
         line = _line(file, at)
         if line is None:
-            raise Truncated(file.path, f"byte {at:,} begins no tensor: cut or damaged, download it again")
+            raise Truncated(file.path, f"no tensor begins at byte {at:,}: truncated or damaged, download it again")
         view, nbytes = _view(file, line, header)
         at = line.start + nbytes
         if at > file.size:
@@ -177,7 +177,7 @@ def _tensors(file: PositionedFile, header: _Header) -> Iterator[TensorView]:
                 f"tensor {quoted(view.name)} ends at byte {at:,} of {file.size:,}: download it again",
             )
         yield view
-    raise Malformed(file.path, f"holds more than {MAX_TENSORS:,} tensors: made to hang")
+    raise Malformed(file.path, f"holds more than {MAX_TENSORS:,} tensors: crafted to hang")
 
 
 def _view(file: PositionedFile, line: _Line, header: _Header) -> tuple[TensorView, int]:
@@ -188,7 +188,7 @@ def _view(file: PositionedFile, line: _Line, header: _Header) -> tuple[TensorVie
     type_ = blocks.TYPES[line.type]
     count = count_elements(file.path, name, line.shape)
     if line.shape and line.shape[-1] % type_.block:
-        raise Malformed(file.path, f"tensor {quoted(name)} has rows of {line.shape[-1]:,} values, no whole blocks")
+        raise Malformed(file.path, f"tensor {quoted(name)} has rows of {line.shape[-1]:,} values, not whole blocks")
     if type_.dtype is None and (not line.shape or header.blocks != _LAYOUT_OF_BLOCKS):
         raise UnsupportedFormat(file.path, "holds blocks of an old layout: quantise it again with a newer program")
     nbytes = count // type_.block * type_.nbytes

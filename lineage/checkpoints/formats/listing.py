@@ -36,8 +36,8 @@ def _listed(begins: bytes, module: str, name: str) -> Listed:
     return Listed(re.compile(begins, re.DOTALL), module, name)
 
 
-# Long magic strings first. The ninth byte that tells safetensors is no part of any pickle that torch writes, while a
-# header length may begin like a pickle.
+# Long magic strings first. The ninth byte that identifies safetensors is not part of any pickle that torch writes,
+# # while a header length may begin like a pickle.
 # Formats without a magic string come after those that have one: by their first fields, protocol buffers, JSON.
 READERS = (
     _listed(rb"GGUF", "gguf", "GgufReader"),

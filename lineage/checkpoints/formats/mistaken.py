@@ -34,7 +34,7 @@ _UNFINISHED = (".incomplete", ".part", ".partial", ".crdownload", ".download", "
 
 
 def mistaken(file: PositionedFile) -> str | None:
-    """What a file is that no reader could read, for a message; None where nothing tells."""
+    """What a file is that no reader could read, for a message; None if that is unclear."""
     head = file.head(HEAD).removeprefix(_MARK)
     return next((said for look in _LOOKS if (said := look(file, head)) is not None), None)
 

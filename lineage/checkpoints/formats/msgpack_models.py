@@ -37,5 +37,5 @@ class MsgpackReader:
         opened = MsgpackFile(file)
         tree = opened.value()
         if not isinstance(tree, dict):
-            raise UnsupportedFormat(file.path, "is MessagePack, but no model")
+            raise UnsupportedFormat(file.path, "is MessagePack, but not a model")
         return read_flax(opened, tree)

@@ -77,7 +77,7 @@ def parse_header(
     if len(head) < 12:
         raise Truncated(path, f"array {quoted(name)} ends inside its header: download it again")
     if not head.startswith(MAGIC) or head[6] not in (1, 2, 3):
-        raise Malformed(path, f"array {quoted(name)} is no .npy file of version 1 to 3")
+        raise Malformed(path, f"array {quoted(name)} is not a .npy file of version 1 to 3")
     width = 2 if head[6] == 1 else 4
     start = 8 + width
     length = int.from_bytes(head[8:start], "little")
@@ -92,7 +92,7 @@ def parse_header(
         raise Malformed(path, f"array {quoted(name)} has a header without descr, fortran_order and shape")
     sides = [side.strip(" \t\r\n").rstrip("L") for side in shape[1].split(",") if side.strip()]
     if not all(side.isdigit() and len(side) < 20 for side in sides):
-        raise Malformed(path, f"array {quoted(name)} has a shape that is none: {quoted(shape[1])}")
+        raise Malformed(path, f"array {quoted(name)} has an invalid shape: {quoted(shape[1])}")
     dtype = types.get(descr[1]) or _dtype(path, name, descr[1])
     return Header(dtype, order[1] == "True", tuple(int(side) for side in sides), start + length)
 
@@ -113,7 +113,7 @@ def check_size(name: str, header: Header, source: ByteSource) -> None:
             source.path, f"array {quoted(name)} needs {header.nbytes:,} bytes, has {have:,}: download it again"
         )
     if header.nbytes < have:
-        raise Malformed(source.path, f"{have - header.nbytes:,} bytes behind array {quoted(name)} belong to none")
+        raise Malformed(source.path, f"{have - header.nbytes:,} unexpected bytes after array {quoted(name)}")
 
 
 def _dtype(path: Path, name: str, descr: str | None) -> np.dtype[Any]:

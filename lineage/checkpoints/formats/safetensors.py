@@ -35,7 +35,7 @@ class SafetensorsReader:
     """One safetensors file: 8 bytes of little-endian header length, a JSON header, then the values."""
 
     def recognises(self, head: bytes) -> bool:
-        """The header is a JSON object that begins right after its length; eight letters are no length."""
+        """The header is a JSON object that begins right after its length; eight letters are not a length."""
         return head[PREFIX : PREFIX + 1] == b"{" and _LETTERS.match(head) is None
 
     def read(self, file: PositionedFile) -> Contents:
@@ -44,7 +44,8 @@ class SafetensorsReader:
         header = strict_json.parse_object(file.path, read(file, PREFIX, length), "its header")
         metadata = _checked_metadata(file, header.pop("__metadata__", {}))
         require_count(file.path, len(header))
-        entries = sorted((_Entry(file, name, fields) for name, fields in header.items()), key=lambda e: e.offsets)
+        # What was parsed goes as entries are made of it, and takes several times their memory.
+        entries = sorted((_Entry(file, name, header.pop(name)) for name in [*header]), key=lambda e: e.offsets)
         _check_cover(file, entries, file.size - PREFIX - length)
         empty = {*without_elements(file.path, {entry.name: entry.shape for entry in entries})}
         known = [entry for entry in entries if entry.stored is not None]
@@ -58,8 +59,13 @@ class SafetensorsReader:
         return Contents(format_, tensors, left_out, unread=tuple((one.unknown, one.count) for one in odd))
 
 
+_NONE = UnreadType("")  # of an entry whose type is known
+
+
 class _Entry:
     """One checked line of the header."""
+
+    __slots__ = ("count", "file", "name", "offsets", "shape", "stored", "unknown")
 
     def __init__(self, file: PositionedFile, name: str, fields: Any) -> None:
         self.file = file
@@ -68,7 +74,7 @@ class _Entry:
         if not isinstance(fields, dict) or not {"dtype", "shape", "data_offsets"} <= set(fields):
             raise Malformed(file.path, f"tensor {quoted(name)} needs dtype, shape and data_offsets")
         self.stored = SAFETENSORS.get(fields["dtype"]) if isinstance(fields["dtype"], str) else None
-        self.unknown = UnreadType(str(fields["dtype"])[:MAX_DTYPE])
+        self.unknown = _NONE if self.stored is not None else UnreadType(str(fields["dtype"])[:MAX_DTYPE])
         self.shape = _sizes(file, name, fields["shape"])
         offsets = _sizes(file, name, fields["data_offsets"])
         if len(offsets) != 2 or offsets[0] > offsets[1]:
@@ -95,11 +101,12 @@ class _Entry:
 
 def _header_length(file: PositionedFile) -> int:
     if file.size < PREFIX:
-        raise Truncated(file.path, f"{file.size} bytes are no safetensors file: download it again")
+        raise Truncated(file.path, f"{file.size} bytes are too few for a safetensors file: download it again")
     length = int.from_bytes(read(file, 0, PREFIX), "little")
     if length > MAX_HEADER:
         raise Malformed(
-            file.path, f"its header claims {length:,} bytes, more than {MAX_HEADER:,}: damaged, or made to fill memory"
+            file.path,
+            f"its header claims {length:,} bytes, more than {MAX_HEADER:,}: damaged, or crafted to fill memory",
         )
     if PREFIX + length > file.size:
         raise Truncated(
@@ -115,9 +122,9 @@ def _checked_metadata(file: PositionedFile, metadata: Any) -> dict[str, str]:
 
 
 def _sizes(file: PositionedFile, name: str, sizes: Any) -> tuple[int, ...]:
-    """Check a JSON list of non-negative 64-bit integers; True is no integer here."""
+    """Check a JSON list of non-negative 64-bit integers; True is not an integer here."""
     if not isinstance(sizes, list) or not all(type(size) is int and 0 <= size < 1 << 63 for size in sizes):
-        raise Malformed(file.path, f"tensor {quoted(name)} has a shape or offsets that are no sizes")
+        raise Malformed(file.path, f"tensor {quoted(name)} has a shape or offsets that are not sizes")
     return tuple(sizes)
 
 
@@ -135,4 +142,4 @@ def _check_cover(file: PositionedFile, entries: list[_Entry], have: int) -> None
             file.path, f"header promises {end:,} bytes of tensors, the file has {have:,}: download it again"
         )
     if end < have:
-        raise Malformed(file.path, f"{have - end:,} bytes behind the last tensor belong to none")
+        raise Malformed(file.path, f"{have - end:,} unexpected bytes after the last tensor")

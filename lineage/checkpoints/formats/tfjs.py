@@ -39,7 +39,7 @@ def is_manifest(listing: Any) -> bool:
 def read_tfjs(file: PositionedFile, listing: Any) -> Contents:
     """List the weights of all groups of a weightsManifest; the shards lie in the folder of `file`.
 
-    Raises UnsupportedFormat where the listing is none: any other JSON file.
+    Raises UnsupportedFormat for any other JSON file.
     """
     if not isinstance(listing, list):
         raise UnsupportedFormat(file.path, "is a JSON file without a weightsManifest: name the weights themselves")
@@ -84,7 +84,7 @@ def _entries(file: PositionedFile, group: Any, key: str) -> list[Any]:
 
 def _shard(file: PositionedFile, name: Any, opened: dict[str, PositionedFile]) -> PositionedFile:
     if not isinstance(name, str):
-        raise Malformed(file.path, "the path of a shard is no text")
+        raise Malformed(file.path, "the path of a shard is not text")
     if name not in opened:
         folder = file.folder
         if not folder.holds(name):
@@ -113,7 +113,7 @@ def _group(
         yield view if weight.codes is None else _decoded(view, *weight.codes, weight.kind)
         at = end
     if at != source.size:
-        raise Malformed(file.path, f"{source.size - at:,} bytes behind the last weight of a group belong to none")
+        raise Malformed(file.path, f"{source.size - at:,} unexpected bytes after the last weight of a group")
 
 
 def _weight(file: PositionedFile, entry: Any) -> _Weight:

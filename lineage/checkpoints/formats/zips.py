@@ -1,4 +1,4 @@
-"""What a zip file is: told by its members."""
+"""What a zip file is, recognised by its members."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lineage.errors import UnsupportedFormat
 
 
 class ZipReader:
-    """A zip file, told by its members: a torch checkpoint or program (torch.export's, too), .keras or .npz."""
+    """A zip file, recognised by its members: a torch checkpoint or program (torch.export's, too), .keras or .npz."""
 
     def recognises(self, head: bytes) -> bool:
         """A local header, or the directory of an archive without members."""
@@ -34,7 +34,7 @@ def is_model(archive: Archive) -> bool:
 
 
 def _reading(archive: Archive) -> Callable[[Archive], Contents] | None:
-    """What reads the kind of archive that the members tell."""
+    """The reader of the kind of archive that the members show."""
     root = root_of(archive)
     if root is not None:
         return partial(read_torch_zip, root=root)

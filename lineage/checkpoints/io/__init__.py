@@ -1,1 +1,1 @@
-"""Bytes, archives and paths: what every reader stands on, checked before memory is taken."""
+"""Bytes, archives and paths: what every reader is built on, checked before memory is taken."""

@@ -39,7 +39,7 @@ class Archive:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the members that are no folders."""
+        """Names of the members that are not folders."""
         return tuple(self._members)
 
     def __contains__(self, name: str) -> bool:
@@ -81,7 +81,7 @@ class Archive:
             raise Malformed(self.file.path, f"member {quoted(info.filename)} is not where the directory says")
         start = info.header_offset + _LOCAL_HEADER.size + name + extra
         if start + info.compress_size > self.file.size:
-            raise Truncated(self.file.path, f"member {quoted(info.filename)} ends behind the file: download it again")
+            raise Truncated(self.file.path, f"member {quoted(info.filename)} ends beyond the file: download it again")
         return Window(self.file, start, info.compress_size)
 
     def _inflate(self, info: zipfile.ZipInfo) -> bytes:

@@ -26,7 +26,7 @@ from lineage.types import Meter
 MAX_ENTRIES = 100_000  # files looked at in one folder
 _counting = threading.Lock()
 
-# O_NONBLOCK: a pipe that lies there does not hold us up. The last two are those of Windows.
+# O_NONBLOCK: opening a pipe must not block. The last two are those of Windows.
 _FLAGS = ("O_RDONLY", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY", "O_NOINHERIT")
 _READING = functools.reduce(operator.or_, (getattr(os, flag, 0) for flag in _FLAGS))
 
@@ -196,7 +196,7 @@ def _open_regular(path: Path) -> int:
     except OSError as error:
         raise _unopened(path, error) from error
     except ValueError as error:
-        raise CheckpointError(repr(str(path)), "is no path: it holds a NUL byte") from error
+        raise CheckpointError(repr(str(path)), "is not a path: it holds a NUL byte") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise Malformed(path, "is not a regular file (a pipe, device or folder): give a file")

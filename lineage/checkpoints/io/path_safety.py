@@ -18,7 +18,7 @@ def inside(folder: Path, name: str) -> Path:
     try:
         real, home = place.resolve(), folder.resolve()
     except (OSError, RuntimeError, ValueError) as error:
-        raise Malformed(folder, f"{quoted(name)} is a loop of symbolic links or no path") from error
+        raise Malformed(folder, f"{quoted(name)} is a loop of symbolic links or not a path") from error
     snapshot = next((above for above in (home, home.parent) if above.parent.name == "snapshots"), None)
     homes = [home, snapshot.parent.parent / "blobs"] if snapshot is not None else [home]
     if ".." in Path(name).parts or Path(name).is_absolute() or not any(real.is_relative_to(h) for h in homes):

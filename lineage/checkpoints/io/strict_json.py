@@ -15,7 +15,7 @@ _LARGEST = 3.4028234663852886e38  # of float32
 
 
 def parse_object(path: Path, text: bytes, what: str) -> dict[str, Any]:
-    """Parse a JSON object. Raises Malformed for anything else, and for a name that comes twice in one object."""
+    """Parse a JSON object. Raises Malformed for anything else, and for a name that appears twice in one object."""
     value = _parsed(path, text, what)
     if not isinstance(value, dict):
         raise Malformed(path, f"{what} is not a JSON object")
@@ -46,7 +46,7 @@ def _parsed(path: Path, text: bytes, what: str) -> Any:
 
 
 def as_float32(value: Any) -> float | None:
-    """A parsed number as a float; None for what is no number, or none that float32 holds."""
+    """A parsed number as a float; None for anything but a number that float32 can hold."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if is_number and abs(value) <= _LARGEST else None
 
@@ -55,5 +55,5 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         twice = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
-        raise ValueError(f"the name {quoted(twice)} comes twice")
+        raise ValueError(f"the name {quoted(twice)} appears twice")
     return found

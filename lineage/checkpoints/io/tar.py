@@ -29,7 +29,7 @@ class _Header:
 class Tar:
     """The members of a tar that are plain files, by name, in the order of the file; links are left out.
 
-    Raises Truncated where a member ends behind the file, Malformed for a header that is none, UnsupportedFormat for
+    Raises Truncated if a member ends beyond the file, Malformed for an invalid header, UnsupportedFormat for
     sparse members.
     """
 
@@ -91,7 +91,7 @@ class Tar:
         return _Header(f"{prefix}/{name}" if prefix else name, size, block[156:157])
 
     def _extended(self, header: _Header, start: int, given: _Extended) -> _Extended:
-        """What a header says of the member behind it, added to what another one said."""
+        """What a header says about the member after it, added to what an earlier one said."""
         if header.size > MAX_EXTENDED:
             raise Malformed(self.file.path, f"describes a member in {header.size:,} bytes, more than {MAX_EXTENDED:,}")
         content = read(self.file, start, header.size)

@@ -55,10 +55,10 @@ def is_remote(text: str | Path) -> bool:
 
 
 def endpoint() -> str:
-    """The hub: HF_ENDPOINT, or the public one. Raises Malformed for an HF_ENDPOINT that is no address."""
+    """The hub: HF_ENDPOINT, or the public one. Raises Malformed for an HF_ENDPOINT that is not an address."""
     named = os.environ.get("HF_ENDPOINT", "").rstrip("/")
     if named and not is_url(named):
-        raise Malformed("HF_ENDPOINT", "is no address of a hub: write https://host")
+        raise Malformed("HF_ENDPOINT", "is not an address of a hub: write https://host")
     return named or ENDPOINT
 
 
@@ -85,10 +85,10 @@ def parse(text: str) -> HubAddress | WebAddress:
     if text.lower().startswith("hf:"):
         match = re.fullmatch(_HUB, text[:3].lower() + text[3:])
         if match is None:
-            raise Malformed(quoted(text), "is no address of a model: write hf:org/name, hf:org/name@revision/file")
+            raise Malformed(quoted(text), "is not an address of a model: write hf:org/name, hf:org/name@revision/file")
         return _hub(text, match)
     if not is_url(text) or urlsplit(text).username is not None:
-        raise Malformed(shown(text), "is no address that can be read: write https://host/file, without a user")
+        raise Malformed(shown(text), "is not an address that can be read: write https://host/file, without a user")
     page = re.fullmatch(_PAGE, urlsplit(text).path) if text.startswith(endpoint() + "/") else None
     return WebAddress(text) if page is None else _hub(text, page)
 

@@ -53,7 +53,7 @@ class Fetch:
 class RemoteFile(PositionedFile):
     """A file at a server; `meter` counts the bytes that readers asked for, not what the network carried.
 
-    `number` tells it from the other files of `held`.
+    `number` distinguishes it from the other files of `held`.
     """
 
     def __init__(

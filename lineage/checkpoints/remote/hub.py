@@ -30,7 +30,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file of a repository: its size, where the listing tells, and the digest of its content."""
+    """One file of a repository: its size, where the listing gives it, and the digest of its content."""
 
     size: int | None
     digest: str | None

@@ -1,4 +1,4 @@
-"""What an answer that is no file means, in one line.
+"""What an answer that is not a file means, in one line.
 
 The hub's own reasons (X-Error-Code): huggingface_hub/utils/_http.py.
 """
@@ -17,10 +17,10 @@ _OF_THE_HUB = {
     "EntryNotFound": "no such file in this revision",
 }
 _BY_STATUS = {
-    401: "its server wants to know who asks (401): set HF_TOKEN if it is a hub",
-    403: "its server refuses to give it (403): ask its owner for access",
+    401: "its server requires a token (401): set HF_TOKEN if it is a hub",
+    403: "its server refuses access (403): ask its owner for it",
     404: "no such file or repository (404): check the address",
-    410: "is there no more (410)",
+    410: "is gone (410)",
 }
 
 
@@ -28,4 +28,4 @@ def refusal(shown: object, reply: Reply) -> Unreachable:
     """The error for an answer that is neither the file nor a passing failure."""
     reason = _OF_THE_HUB.get(reply.headers.get("X-Error-Code", "")) or _BY_STATUS.get(reply.status)
     where = urlsplit(reply.url).hostname
-    return Unreachable(str(shown), reason or f"{where} answers {reply.status}, which makes no sense here", reply.status)
+    return Unreachable(str(shown), reason or f"{where} gives the unexpected answer {reply.status}", reply.status)

@@ -122,7 +122,7 @@ class Session:
         except errors.NewConnectionError as error:
             raise _Passing("cannot be reached", tries=TRIES_TO_CONNECT) from error
         except errors.LocationValueError as error:
-            raise Unreachable(str(shown), "is no address that can be asked for") from error
+            raise Unreachable(str(shown), "is not a valid address") from error
         except errors.HTTPError as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 raise Unreachable(str(shown), f"{_host(url)} has no certificate that is trusted here") from error
@@ -176,7 +176,7 @@ class Session:
                 try:
                     self._pools[proxy] = make(proxy, **settings) if proxy else make(**settings)
                 except ValueError as error:  # what urllib3 cannot take apart is one
-                    line = f"the proxy that the environment names for {parts.scheme} is no address"
+                    line = f"the proxy that the environment sets for {parts.scheme} is not an address"
                     raise Unreachable(_host(url), line) from error
             return self._pools[proxy]
 
@@ -196,7 +196,7 @@ def _redirected(shown: object, url: str, location: str) -> str:
     except ValueError:
         target, scheme = "", ""
     if scheme in ("", "http", "https") and not is_url(target):
-        raise Unreachable(str(shown), f"{_host(url)} redirects to what is no address: refused")
+        raise Unreachable(str(shown), f"{_host(url)} redirects to something that is not an address: refused")
     if scheme not in ("http", "https") or (urlsplit(url).scheme == "https" and scheme == "http"):
         raise Unreachable(str(shown), f"{_host(url)} redirects to an address of scheme {scheme[:20]!r}: refused")
     return target

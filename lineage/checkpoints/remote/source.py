@@ -1,4 +1,4 @@
-"""One file at a server: asked for ranges, held to be the same file all the while."""
+"""One file at a server, read by ranges and checked to stay the same file."""
 
 from __future__ import annotations
 

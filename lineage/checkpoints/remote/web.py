@@ -37,7 +37,7 @@ class WebFolder:
         raise UnsupportedFormat(self.path, "a server does not list its files: name one of them")
 
     def folders(self) -> list[WebFolder]:
-        """None that are known."""
+        """Empty: none are known."""
         return []
 
     def holds(self, name: str) -> bool:

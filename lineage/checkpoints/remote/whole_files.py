@@ -79,6 +79,6 @@ def whole_files(address: str | Path) -> WholeFiles:
         return WebFiles(shown(text).rstrip("/"), text)
     match = _DATASET.fullmatch(text)
     if match is None or ".." in text:
-        raise Malformed(quoted(text), "is no address of an index: write hf:datasets/org/name, hf:datasets/org/name@rev")
+        raise Malformed(quoted(text), "is not an index address: write hf:datasets/org/name, hf:datasets/org/name@rev")
     url = f"{endpoint()}/datasets/{match['repo']}/resolve/{match['revision'] or 'main'}"
     return WebFiles(text, below(url, match["path"]) if match["path"] else url)

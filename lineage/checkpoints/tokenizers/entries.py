@@ -33,7 +33,7 @@ class Entries:
     ids: Sequence[int]
     marked: set[int] = field(default_factory=set)
     algorithm: str | None = None
-    spelling: Spelling | None = None  # where the file tells
+    spelling: Spelling | None = None  # where the file gives it
     pattern: str | None = None
     has_special: bool = True
 
@@ -41,7 +41,7 @@ class Entries:
 def vocabulary(entries: Entries, name: str) -> Vocabulary:
     """Bring the tokens into the order of their ids and to the bytes that they mean.
 
-    Raises Malformed for ids that are none or come twice, and for more or longer tokens than any tokenizer has.
+    Raises Malformed for invalid or repeated ids, and for more or longer tokens than any tokenizer has.
     """
     _check(entries)
     ids, texts = _in_order(np.asarray(entries.ids, np.int64), entries.texts)
@@ -51,7 +51,7 @@ def vocabulary(entries: Entries, name: str) -> Vocabulary:
     marked = np.isin(ids, np.fromiter(entries.marked, np.int64, len(entries.marked)))
     tokens, special = _spelled(texts, ids.tolist(), marked.tolist(), entries.spelling)
     if max(map(len, tokens)) > MAX_TOKEN:
-        raise Malformed(entries.path, f"holds a token of more than {MAX_TOKEN:,} bytes: this is no vocabulary")
+        raise Malformed(entries.path, f"holds a token of more than {MAX_TOKEN:,} bytes: this is not a vocabulary")
     return Vocabulary(
         name=name,
         path=str(entries.path),
@@ -84,7 +84,7 @@ def _check(entries: Entries) -> None:
         raise Malformed(entries.path, f"holds {len(entries.ids):,} tokens, more than the {MAX_TOKENS:,} allowed")
     for number in (min(entries.ids), max(entries.ids)):
         if not 0 <= number <= MAX_ID:
-            raise Malformed(entries.path, f"has a token with the id {number}, which is none")
+            raise Malformed(entries.path, f"has a token with the invalid id {number}")
 
 
 def _spelled(
@@ -122,7 +122,7 @@ def as_texts(path: Path, values: Iterable[object], what: str) -> list[str]:
     texts = list(values)
     if set(map(type, texts)) - {str}:
         text = next(text for text in texts if not isinstance(text, str))
-        raise Malformed(path, f"{what} holds {quoted(str(text))}, which is no text")
+        raise Malformed(path, f"{what} holds {quoted(str(text))}, which is not text")
     return texts  # type: ignore[return-value]
 
 
@@ -131,5 +131,5 @@ def as_ids(path: Path, values: Iterable[object], what: str) -> list[int]:
     numbers = list(values)
     if set(map(type, numbers)) - {int}:
         number = next(number for number in numbers if type(number) is not int)
-        raise Malformed(path, f"{what} has the id {quoted(str(number))}, which is no whole number")
+        raise Malformed(path, f"{what} has the id {quoted(str(number))}, which is not an integer")
     return numbers  # type: ignore[return-value]

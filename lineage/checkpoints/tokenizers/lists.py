@@ -1,4 +1,4 @@
-"""Vocabularies that are nothing but a list: vocab.json (token to id) and vocab.txt (a token a line)."""
+"""Vocabularies that are plain lists: vocab.json (token to id) and vocab.txt (a token a line)."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def read_vocab_json(path: Path, value: dict[str, Any]) -> Entries:
 def read_vocab_txt(path: Path, content: bytes) -> Entries:
     """List the lines of a vocab.txt; the id of a token is the number of its line, from 0. Raises Malformed."""
     if content.count(b"\n") > MAX_TOKENS:
-        raise Malformed(path, f"has more than the {MAX_TOKENS:,} lines allowed: this is no vocabulary")
+        raise Malformed(path, f"has more than the {MAX_TOKENS:,} lines allowed: this is not a vocabulary")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise Malformed(path, f"is no UTF-8 at byte {error.start:,}: this is no vocabulary") from error
+        raise Malformed(path, f"is not UTF-8 at byte {error.start:,}: this is not a vocabulary") from error
     lines = text.split("\n")
     lines = lines[:-1] if lines[-1] == "" else lines
     return Entries(

@@ -36,7 +36,7 @@ _HEAD = 1 << 16  # bytes
 def open_tokenizer(path: str | Path) -> Vocabulary:
     """Read the tokenizer at `path`: a file of one of the formats, or a folder that holds such a file; or an address.
 
-    Nothing is executed, no expression of a file is run. Raises UnsupportedFormat where there is no tokenizer,
+    Nothing is executed, no expression of a file is run. Raises UnsupportedFormat if there is no tokenizer,
     Truncated, Malformed, Unreachable, CheckpointError.
     """
     place, name = _placed(path, Meter())
@@ -116,7 +116,7 @@ def _read(file: PositionedFile) -> Entries:
     if file.path.suffix == ".txt":
         return read_vocab_txt(file.path, content)
     raise UnsupportedFormat(
-        file.path, "is no tokenizer: tokenizer.json, sentencepiece, vocab.json, vocab.txt, tiktoken, GGUF are read"
+        file.path, "is not a tokenizer: tokenizer.json, sentencepiece, vocab.json, vocab.txt, tiktoken, GGUF are read"
     )
 
 
@@ -127,4 +127,4 @@ def _of_json(path: Path, value: dict[str, Any]) -> Entries:
         return read_tekken(path, value)
     if is_vocab_json(value):
         return read_vocab_json(path, value)
-    raise UnsupportedFormat(path, "is JSON, but no tokenizer")
+    raise UnsupportedFormat(path, "is JSON, but not a tokenizer")

@@ -36,7 +36,7 @@ def read_sentencepiece(path: Path, content: bytes) -> Entries:
                 marked.add(len(texts))
             texts.append(text)
             if len(texts) > MAX_TOKENS:
-                raise Malformed(path, f"holds more than {MAX_TOKENS:,} pieces: made to fill memory")
+                raise Malformed(path, f"holds more than {MAX_TOKENS:,} pieces: crafted to fill memory")
         elif number == _TRAINER and kind == BYTES:
             for field, _, setting, _, _ in _fields(path, content, start, stop):
                 algorithm = setting if field == _MODEL_TYPE else algorithm
@@ -68,7 +68,7 @@ def _decoded(path: Path, text: bytes, start: int) -> str:
     try:
         return text.decode()
     except UnicodeDecodeError as error:
-        raise Malformed(path, f"the piece at byte {start:,} is no UTF-8: the file is damaged") from error
+        raise Malformed(path, f"the piece at byte {start:,} is not UTF-8: the file is damaged") from error
 
 
 def _fields(path: Path, content: bytes, at: int, stop: int) -> Iterator[tuple[int, int, int, int, int]]:

@@ -42,7 +42,7 @@ def is_byte(text: str) -> bool:
     return _BYTE.fullmatch(text) is not None
 
 
-_APART = "\U0010fffd\U0010fffe"  # which hardly any token has; each is itself alone
+_APART = "\U0010fffd\U0010fffe"  # which hardly any token has; each stands for itself alone
 
 
 def _joined(texts: Sequence[str]) -> str | None:
@@ -58,7 +58,7 @@ def _beginning(texts: Sequence[str], mark: str) -> int:
 
 
 def spelling_of(texts: Sequence[str]) -> Spelling:
-    """Tell a spelling by the marks that its tokens carry."""
+    """Recognise a spelling by the marks of its tokens."""
     least = _ENOUGH * len(texts)
     if _beginning(texts, SPACE) > least:
         return "sentencepiece"
@@ -94,7 +94,7 @@ def _encoded(texts: Sequence[str], *, spaced: bool = False) -> list[bytes]:
 
 
 def _from_byte_level(texts: Sequence[str]) -> list[bytes]:
-    """All at once, since a call for each of 256,000 tokens takes a second; what is no byte-level text is UTF-8."""
+    """All at once, since a call for each of 256,000 tokens takes a second; whatever is not byte-level text is UTF-8."""
     joined = "".join(texts)
     if _CHARACTERS.issuperset(joined):
         whole = joined.translate(BYTE_OF).encode("latin-1")

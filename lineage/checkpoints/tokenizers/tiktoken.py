@@ -27,7 +27,7 @@ def looks_like_ranks(head: bytes) -> bool:
 def read_ranks(path: Path, content: bytes) -> Entries:
     """List the tokens of a file of ranks. Special tokens lie in a program, not in the file. Raises Malformed."""
     if content.count(b"\n") > MAX_TOKENS:
-        raise Malformed(path, f"has more than the {MAX_TOKENS:,} lines allowed: this is no vocabulary")
+        raise Malformed(path, f"has more than the {MAX_TOKENS:,} lines allowed: this is not a vocabulary")
     tokens, ids = [], []
     for number, line in enumerate(content.split(b"\n"), 1):
         if not line.strip():

@@ -37,7 +37,7 @@ def without_merges(content: bytes) -> bytes:
 
 
 def _last_merges(content: bytes) -> int | None:
-    """Where the list of the last key of that name begins; a text of it that is no key stands in other lists."""
+    """Where the list of the last key of that name begins; the same text that is not a key occurs in other lists."""
     key = content.rfind(_MERGES)
     while key > 0:
         found = _LIST.match(content, key + len(_MERGES))
@@ -62,7 +62,7 @@ def read_tokenizer_json(path: Path, value: dict[str, Any]) -> Entries:
     marked: set[int] = set()
     added = value.get("added_tokens") or []
     if not isinstance(added, list):
-        raise Malformed(path, "its added tokens are no list")
+        raise Malformed(path, "its added tokens are not a list")
     for token in added:
         number, text = _added(path, token)
         if held.setdefault(number, text) != text:
@@ -116,7 +116,7 @@ def _steps(value: Any, depth: int = 0) -> list[dict[str, Any]]:
 
 
 def _spelling(steps: list[dict[str, Any]], model: dict[str, Any]) -> Spelling | None:
-    """What the file says of its spelling; None where it says nothing, so that the tokens tell."""
+    """What the file says about its spelling; None where it says nothing: then the tokens decide."""
     if any(step.get("type") == "ByteLevel" for step in steps):
         return "byte-level, word ends" if model.get("end_of_word_suffix") else "byte-level"
     if model.get("continuing_subword_prefix") == "##" and model.get("type") == "WordPiece":

@@ -22,7 +22,7 @@ _SIZES = {"<B": 1, "<b": 1, "<H": 2, "<i": 4, "<I": 4, "<q": 8, "<Q": 8, "<f": 4
 
 
 class Flat:
-    """The numbers of a FlatBuffer by position. Raises Truncated for positions behind the file."""
+    """The numbers of a FlatBuffer by position. Raises Truncated for positions beyond the end of the file."""
 
     def __init__(self, source: ByteSource) -> None:
         self.source = source
@@ -37,7 +37,7 @@ class Flat:
         """The table at a position. Raises Malformed for more tables than any model has."""
         self._tables += 1
         if self._tables > MAX_TABLES:
-            raise Malformed(self.source.path, f"has more than {MAX_TABLES:,} tables: damaged, or made to hang")
+            raise Malformed(self.source.path, f"has more than {MAX_TABLES:,} tables: damaged, or crafted to hang")
         vtable = at - self.number("<i", at)
         return Table(self, at, vtable, self.number("<H", vtable))
 

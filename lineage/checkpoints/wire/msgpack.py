@@ -48,7 +48,7 @@ class MsgpackFile:
         """The one value that fills the source."""
         value, end = self._value(0, self.source.size, 0)
         if end != self.source.size:
-            raise Malformed(self.source.path, f"{self.source.size - end:,} bytes behind its data belong to none")
+            raise Malformed(self.source.path, f"{self.source.size - end:,} unexpected bytes after its data")
         return value
 
     def inside(self, place: Bytes) -> Any:
@@ -85,7 +85,7 @@ class MsgpackFile:
         if code in _CONSTANTS:
             return _CONSTANTS[code], at
         if code not in _NUMBERS:
-            raise Malformed(self.source.path, f"byte {at - 1:,} begins no value: the file is damaged")
+            raise Malformed(self.source.path, f"no value begins at byte {at - 1:,}: the file is damaged")
         size = struct.calcsize(_NUMBERS[code])
         return struct.unpack(_NUMBERS[code], self._take(at, size, stop))[0], at + size
 
@@ -102,7 +102,7 @@ class MsgpackFile:
             value, at = self._value(at, stop, depth + 1)
             name = self.text(key) if isinstance(key, Bytes) else key
             if not isinstance(name, str | int) or str(name) in found:
-                raise Malformed(self.source.path, "a name of its data is no text, or comes twice")
+                raise Malformed(self.source.path, "a name in its data is not text, or is repeated")
             found[str(name)] = value
         return found, at
 

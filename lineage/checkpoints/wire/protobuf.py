@@ -63,7 +63,7 @@ class Wire:
         while at < stop:
             self._count += 1
             if self._count > MAX_FIELDS:
-                raise Malformed(self.source.path, f"holds more than {MAX_FIELDS:,} fields: damaged, or made to hang")
+                raise Malformed(self.source.path, f"holds more than {MAX_FIELDS:,} fields: damaged, or crafted to hang")
             tag, at = self.varint(at, stop)
             field = self._field(tag >> 3, tag & 7, at, stop)
             at = field.stop

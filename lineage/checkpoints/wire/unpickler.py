@@ -226,7 +226,7 @@ class _Machine:
         if isinstance(target, list):
             target.extend(items)
         elif not isinstance(target, Foreign):
-            raise TypeError("it appends to something that is no list")
+            raise TypeError("it appends to something that is not a list")
 
     def set_item(self, _: Any) -> None:
         value, key = self._stack.pop(), self._stack.pop()
@@ -239,7 +239,7 @@ class _Machine:
         target = self._stack[-1]
         target = target.items if isinstance(target, Foreign) else target
         if not isinstance(target, dict) or len(items) % 2:
-            raise TypeError("it sets items of something that is no dictionary")
+            raise TypeError("it sets items of something that is not a dictionary")
         for key, value in zip(items[::2], items[1::2], strict=True):
             target[_hashable(key)] = value
 
@@ -252,7 +252,7 @@ class _Machine:
     def stack_global(self, _: Any) -> None:
         name, module = self._stack.pop(), self._stack.pop()
         if not isinstance(name, str) or not isinstance(module, str):
-            raise TypeError("a global is named by something that is no text")
+            raise TypeError("a global is named by something that is not text")
         self._push_global(module, name)
 
     def _push_global(self, module: str, name: str) -> None:
@@ -292,7 +292,7 @@ class _Machine:
 
     def _call(self, target: Any, arguments: Any) -> object:
         if not isinstance(target, Global) or not isinstance(arguments, tuple):
-            raise TypeError("it calls something that is no global")
+            raise TypeError("it calls something that is not a global")
         if target.name in self._constructors:
             self._afford(arguments)
             return self._constructors[target.name](*arguments)

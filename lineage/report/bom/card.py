@@ -1,7 +1,7 @@
 """A patch for the front matter of a model card (huggingface.co/docs/hub/model-cards): what the weights say of parents.
 
 Only direct, measured, directed parents are `base_model`; what is declared stands in a comment. An adapter alone has no
-such parent, so `base_model_relation` is merge, quantized or finetune, or left out for want of a word.
+such parent, so `base_model_relation` is merge, quantized or finetune, or left out where the hub has no such value.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from lineage.report.graphs.network import xml_text
 from lineage.report.kinship import caption, parents
 from lineage.types import Edge, Lineage, Node
 
-_WORDLESS = ("identical", "re-encoded", "component-reused")  # the hub has no word for these
+_WORDLESS = ("identical", "re-encoded", "component-reused")  # the hub has no value for these
 
 
 def render(lineage: Lineage) -> bytes:
@@ -34,7 +34,7 @@ def render(lineage: Lineage) -> bytes:
 def _patch(node: Node, measured: Sequence[Edge], declared: Sequence[Edge], nodes: Mapping[str, Node]) -> Iterable[str]:
     yield f"# {xml_text(node.name)}"
     for edge in declared:
-        yield f"# {xml_text(caption(edge))}, which is no evidence: {xml_text(_name(nodes[edge.parent]))}"
+        yield f"# {xml_text(caption(edge))}, which is not evidence: {xml_text(_name(nodes[edge.parent]))}"
     named = [edge for edge in measured if nodes[edge.parent].observed]
     if len(named) < len(measured):
         yield "# measured: a parent that is not in the index"
@@ -59,7 +59,7 @@ def _reason(edge: Edge) -> str:
 
 
 def _relation(edges: Sequence[Edge]) -> str | None:
-    """The hub's word for how a model came from its parents."""
+    """The hub's value for how a model came from its parents."""
     relations = {edge.relation for edge in edges}
     if "merged" in relations:
         return "merge"

@@ -1,7 +1,7 @@
-"""An in-toto Statement v1 (github.com/in-toto/attestation): whose weights they are, to be signed by whoever made it.
+"""An in-toto Statement v1 (github.com/in-toto/attestation): whose weights they are, to be signed by its maker.
 
 Subjects are files with their SHA-256 where these were read for this answer. A model that is known by its sketch alone
-is a subject by its content id, under a digest name of our own: such a subject can be told from a file's.
+is a subject by its content id, under a digest name of our own: such a subject can be distinguished from a file.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _names(node: Json) -> list[str]:
 
 
 def _subjects(node: Json, names: Counter[str]) -> list[Json]:
-    """The subjects of a model; a name that another subject has too is told apart by the model's id."""
+    """The subjects of a model; a name that another subject has too gets the model's id added."""
     called = [name if name and names[name] == 1 else f"{name} {node['id']}" for name in _names(node)]
     if node["files"]:
         return [

@@ -12,13 +12,13 @@ _HUB = re.compile(r"hf:(?P<name>[^@/]+(?:/[^@/]+)?)(?:@(?P<revision>refs/[^/@]+/
 _PYPI = re.compile(r"pypi:(?P<name>[\w.\-]+)==(?P<version>[\w.+!]+)")
 _COMMIT = re.compile(r"[0-9a-f]{40,64}")
 _URL = re.compile(r"https?://[A-Za-z0-9\-._~:/?#@!$&'()*+,;=%]+")
-_LONGEST_LICENCE = 200  # characters: no expression of SPDX that a card names is longer
+_LONGEST_LICENCE = 200  # characters: no SPDX expression that a card names is longer
 
 
 def purl(address: str | None) -> str | None:
     """The package URL (github.com/package-url/purl-spec, types huggingface and pypi) of an address, if it has one.
 
-    A branch or tag is left out: it is no version.
+    A branch or tag is left out: it is not a version.
     """
     hub, package = _HUB.fullmatch(address or ""), _PYPI.fullmatch(address or "")
     if hub is not None:

@@ -2,7 +2,7 @@
 
 A directed edge is `descendantOf`, an undirected one `hasVariant`; an edge's facts are an extension of the relationship,
 as properties in the manner of CycloneDX, which SPDX defines. The document does not claim to conform to the AI
-profile: that asks for supplier, place and time of release of every model, which weights do not tell.
+profile: that asks for supplier, place and time of release of every model, which weights do not show.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The ancestry graph as a file; the ending of its name chooses the format."""
+"""The ancestry graph as a file; the extension of its name selects the format."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ ENDINGS = {
     ".intoto.json": "..bom.intoto:render",
     ".card.yaml": "..bom.card:render",
 }
-"""Each ending with the function that renders it, as module:function seen from here: `render(lineage) -> bytes`.
+"""Each extension with the function that renders it, as module:function seen from here: `render(lineage) -> bytes`.
 
-The longest ending that fits is meant.
+The longest extension that fits is used.
 """
 
 STATEMENTS = frozenset({".cdx.json", ".1.7.cdx.json", ".spdx.json", ".prov.json", ".intoto.json"})
-"""Endings of formats that are handed on: about one model, they lead up to its roots and name its files by SHA-256."""
+"""Extensions of statements to hand on: about one model, they lead up to its roots and name its files by SHA-256."""
 
 UPWARD = STATEMENTS | {".card.yaml"}
-"""Endings of formats that say what a model comes from; what comes from it has no place in them."""
+"""Extensions of formats that say what a model comes from, and have no place for what comes from it."""
 
 
 def check(path: str | Path) -> str:
-    """The ending of a file of that name. Raises UnknownEnding, MissingExtra, both before any work is done."""
+    """The extension of a file of that name. Raises UnknownEnding, MissingExtra, both before any work is done."""
     name = Path(path).name.lower()
     endings = [ending for ending in ENDINGS if name.endswith(ending)]
     if not endings or name in ENDINGS:
@@ -55,7 +55,7 @@ def check(path: str | Path) -> str:
 def render(lineage: Lineage, path: str | Path) -> bytes:
     """The content of a file of that name; equal graphs give equal bytes.
 
-    Raises UnknownEnding, MissingExtra, and LineageError where a format cannot say what the graph is.
+    Raises UnknownEnding, MissingExtra, and LineageError where a format cannot express the graph.
     """
     module, _, function = ENDINGS[check(path)].partition(":")
     made: bytes = getattr(import_module(module, __name__), function)(lineage)

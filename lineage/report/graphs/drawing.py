@@ -80,7 +80,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """Everything on the page, in pixels from its upper left corner; edges lie below nodes."""
+    """Everything on the page, in pixels from its upper left corner; edges are drawn below nodes."""
 
     width: float
     height: float
@@ -148,7 +148,7 @@ def _node(node: Node, box: Box, name: str, colour: str) -> DrawnNode:
 def _node_title(node: Node) -> str:
     lines = [node.name, f"id {node.id}", f"{node.params:,} params", f"licence {node.licence or 'none stated'}"]
     if not node.observed:
-        lines = [node.name, "a parent that the weights call for, not in the index"]
+        lines = [node.name, "a parent inferred from the weights, not in the index"]
     if node.weights_seen is False:
         lines.append("weights not seen here: the sketch was handed over")
     if node.aliases:

@@ -9,7 +9,7 @@ from lineage.types import Lineage
 def render(lineage: Lineage) -> bytes:
     """The whole graph, without the date that would make equal ones differ.
 
-    All edges are typed directed, as networkx reads no mixed graph; the attribute `directed` tells.
+    All edges are typed directed, as networkx cannot read mixed graphs; the attribute `directed` says which are.
     """
     from networkx.readwrite.gexf import GEXFWriter
 

@@ -1,4 +1,4 @@
-"""Reports as pages that stand alone: for people, on paper too, without a network."""
+"""Reports as self-contained pages: for people, on paper too, without a network."""
 
 from lineage.report.html.compare import compare_page
 from lineage.report.html.texts import LANGUAGES

@@ -1,4 +1,4 @@
-"""What an adapter is to the known models: its base, the models that it fits, the differences that hold it, its like."""
+"""How an adapter relates to known models: its base, models it fits, differences that contain it, similar adapters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lineage.types import Adapted, Addition, Fit, Whois
 
 
 def adapter(say: Texts, answer: Whois, adapted: Adapted) -> Markup:
-    """The section of an adapter, which takes the place of what a page says of a model's weights."""
+    """The section of an adapter, in place of what a page says about a model's weights."""
     return section(
         "adapter",
         say("head.adapter"),
@@ -98,7 +98,7 @@ def _found_row(say: Texts, one: Addition) -> list[str]:
 
 
 def _like(say: Texts, answer: Whois) -> Markup:
-    """The other adapters that it is like, and why."""
+    """The adapters similar to it, and why."""
     others = (*answer.ancestors, *answer.alternatives)
     if not others:
         return tag("p", say("adapter.like_none", count=answer.limits.models_searched))

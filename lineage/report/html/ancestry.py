@@ -1,4 +1,4 @@
-"""The section of the ancestry graph: the picture, what is read of it on the way, and the same in tables."""
+"""The section of the ancestry graph: the picture, how to read it, and the same in tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A family with many models made small enough to be drawn: models that stand alike are put into one box."""
+"""A family with many models made small enough to be drawn: models with the same place are put into one box."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _pruned(say: Texts, made: Bundled) -> Bundled:
 
 
 def _tree(lineage: Lineage) -> dict[str, str]:
-    """For every node but the first of each connected set the neighbour that is a step nearer to it."""
+    """For every node except the first of each connected set, the neighbour that is a step nearer to that first one."""
     around: dict[str, list[str]] = {node.id: [] for node in lineage.nodes}
     for edge in lineage.edges:
         around[edge.parent].append(edge.child)
@@ -104,7 +104,7 @@ def _leaves(lineage: Lineage) -> dict[str, Edge]:
 
 
 def _merged(made: Bundled, groups: Iterable[tuple[Sequence[str], str]]) -> Bundled:
-    """The graph with each group as one node of that name; what joins members of a group is dropped."""
+    """The graph with each group as one node of that name; edges within a group are dropped."""
     into: dict[str, str] = {}
     nodes = {node.id: node for node in made.lineage.nodes}
     for members, name in groups:

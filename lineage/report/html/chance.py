@@ -62,7 +62,7 @@ def null_r(null: Null) -> list[float]:
 
 
 def z_picture(say: Texts, null: Null, shown: Sequence[Shown]) -> Markup | None:
-    """The z on an axis linear near 0 and logarithmic beyond, with the exact null N(0, 1) drawn over the bars."""
+    """The z on an axis linear near 0 and logarithmic beyond; over the bars N(0, 1), approximately z by chance."""
     drawn = Drawn(null_z(null), _observed(shown, lambda found: found.z), _matrices(shown, lambda match: match.z))
     if drawn.is_empty():
         return None

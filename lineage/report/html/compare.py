@@ -1,4 +1,4 @@
-"""The report of one comparison, as a page that stands alone."""
+"""The report of one comparison, as a self-contained page."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from lineage.report.html.markup import joined, tag
 from lineage.report.html.texts import Texts
 
 _ASSETS = "lineage.report.html.assets"
-_LONG = 12  # rows of a table that lies open
+_LONG = 12  # rows of a table that is not folded
 
 
 def document(say: Texts, title: str, body: Markup, script: str, data: Markup | None = None) -> bytes:

@@ -1,4 +1,4 @@
-"""The whole ancestry graph as a page: a fold a family, each with its picture and its table, and a search over all."""
+"""The whole ancestry graph as a page: each family folded, with its picture and its table, and a search over all."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lineage.report.kinship import connected, founders
 from lineage.report.words import Language
 from lineage.types import Edge, Lineage, Node
 
-_UNFOLDED = 60  # models up to which every family lies open
+_UNFOLDED = 60  # models up to which every family is unfolded
 _FEW = 3  # founders named before the rest is counted
 
 

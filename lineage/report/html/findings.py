@@ -52,7 +52,7 @@ def other_models(say: Texts, answer: Whois, found: Sequence[Comparison], caption
 
 
 def declared(say: Texts, answer: Whois) -> Markup:
-    """What the model's own papers say, apart from what was measured."""
+    """What the model's own files declare, apart from what was measured."""
     rows: list[list[str]] = [
         [
             model(one.model),
@@ -89,7 +89,7 @@ def limits(say: Texts, answer: Whois, searched: Markup | None = None) -> Markup:
 
 
 def method(say: Texts, answer: Whois, version: str, other: CheckpointSketch | None = None) -> Markup:
-    """How the figures are made, and the commands that make them again; `other` is all that was compared, if given."""
+    """How the figures are made, and the commands that reproduce them; `other` is all that was compared, if given."""
     sketch = answer.sketch
     searched: dict[str, str] = {
         "index": tag("code", answer.limits.index_id),
@@ -125,7 +125,7 @@ def method(say: Texts, answer: Whois, version: str, other: CheckpointSketch | No
 
 
 def _confirmed(say: Texts, answer: Whois, said: Declared) -> Markup:
-    """What the weights say to one declared parent."""
+    """What the weights say about one declared parent."""
     if answer.adapted is not None and said.relation == "adapter":
         return say("declared.base")
     found = {_bare(one.model_name) for one in (*answer.ancestors, *answer.alternatives)}

@@ -1,4 +1,4 @@
-"""HTML made safe by construction: whatever is not Markup already is text, and text is escaped."""
+"""HTML made safe by construction: whatever is not already Markup is text, and text is escaped."""
 
 from __future__ import annotations
 

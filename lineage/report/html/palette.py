@@ -12,7 +12,7 @@ from lineage.report.html.markup import tag
 from lineage.report.text.places import placed_role
 from lineage.types import ComponentFinding, Relation, Whois
 
-_ORIGINS = 6  # fills that can be told apart
+_ORIGINS = 6  # fills that can be distinguished
 _WITHOUT_ORIGIN: Mapping[Relation, str] = {"independent": "none", "inconclusive": "unsure"}
 
 

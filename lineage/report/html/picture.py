@@ -31,7 +31,7 @@ LINES = {
 
 @dataclass(frozen=True, slots=True)
 class Painted:
-    """A picture with the anchors of its nodes: `anchors` maps node ids to the row of the table that tells of them."""
+    """A picture with the anchors of its nodes: `anchors` maps node ids to the row of the table that describes them."""
 
     lineage: Lineage
     anchors: Mapping[str, str]

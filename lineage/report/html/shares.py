@@ -88,7 +88,7 @@ def _percent(share: float) -> str:
 
 
 def _patterns() -> Markup:
-    """Hatching for what has no origin, dots for what is no evidence: told apart without colour."""
+    """Hatching for what has no origin, dots for what is not evidence: distinguishable without colour."""
     hatch = tag(
         "pattern", tag("path", d="M-2,2 l4,-4 M0,8 l8,-8 M6,10 l4,-4", class_="ruling"),
         id="hatch", width=8, height=8, patternUnits="userSpaceOnUse",

@@ -1,4 +1,4 @@
-"""The report of one answer, as a page that stands alone."""
+"""The report of one answer, as a self-contained page."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _head(say: Say, answer: Whois) -> Markup:
 
 
 def owed(say: Say, answer: Whois) -> list[Markup]:
-    """What the answer owes to sketches that were handed over, a paragraph each."""
+    """What the answer must say of sketches that were handed over, a paragraph each."""
     return [tag("p", tag("strong", say.fact(fact)), class_="plain") for fact in answer.handed_over]
 
 

@@ -1,4 +1,4 @@
-"""The tokenizer and the configuration, in a section of their own: what they say, and that it is no evidence."""
+"""The tokenizer and the configuration, in a section of their own: what they say, and that it is not evidence."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ _FEW = 3  # names spelled out before the rest is counted
 
 
 def adapter_lines(answer: Whois, adapted: Adapted) -> Iterator[str]:
-    """A line for what the adapter is, its declared base, the models it fits, and each that it was found in."""
+    """A line for what the adapter is, its declared base, the models that it fits, and each that it was found in."""
     yield _itself(answer, adapted)
     yield _base(answer, adapted)
     yield _fits(adapted)
@@ -70,7 +70,7 @@ def _itself(answer: Whois, adapted: Adapted) -> str:
     rank = f"rank {most}" if least == most else f"ranks {least} to {most}"
     rank = f"rank {most} at most" if kind in ("LoHa", "LoKr") else rank
     beside = f" and brings {adapted.wholes:,} whole tensors" if adapted.wholes else ""
-    return f"adapter: {kind} of {rank}, changes {adapted.tensors:,} tensors{beside}; it is compared with no weights"
+    return f"adapter: {kind} of {rank}, changes {adapted.tensors:,} tensors{beside}; it is never compared with weights"
 
 
 def _base(answer: Whois, adapted: Adapted) -> str:
@@ -99,7 +99,7 @@ def _fits(adapted: Adapted) -> str:
 def _merged(one: Addition) -> str:
     ends = f"{plain(one.child_name)} on top of {plain(one.base_name)}"
     exact = f"base and adapter give {percent(one.predicted)} of the values that moved, within rounding"
-    either = "an adapter that was taken out of their difference would too"
+    either = "an adapter extracted from their difference would too"
     return f"merged into {ends}: {_figures(one)}, weight {one.weight:.2f}; {exact}; {either}"
 
 

@@ -18,8 +18,8 @@ _RELATIONS = frozenset(get_args(Relation))
 def lineage_of(answer: Whois, relatives: Lineage | None = None) -> Lineage:
     """The graph of an answer, about its model.
 
-    `relatives` is what the indexes say around it. A model that they hold keeps the edges that were found there; for any
-    other they are made from the answer. Those of an adapter to the models that hold it are in an answer alone.
+    `relatives` is what the indexes know around it. A model that they hold keeps the edges found there; for any other
+    they are made from the answer. Those of an adapter to the models that hold it are in an answer alone.
     """
     known = relatives or Lineage((), ())
     held = {copy: node.id for node in known.nodes for copy in (node.id, *node.copies)}
@@ -80,7 +80,7 @@ def _measured(answer: Whois, other: Comparison, end: str) -> Iterator[Edge]:
 
 
 def _role(answer: Whois, other: Comparison) -> Direction | None:
-    """What the model is to another by its place; one that has none there, as the relatives of adapters, has no role."""
+    """What the model is to another by its place; relatives without a place, such as an adapter's, have no role."""
     return (
         None if stand_of(answer.place, other.model) is None else placed_role(answer, other.model, other.role or "child")
     )
@@ -106,7 +106,7 @@ def _edge(query: str, end: str, found: Comparison | ComponentFinding, role: Dire
 def _with_additions(answer: Whois, known: Lineage, query: str, held: Mapping[str, str]) -> Lineage:
     """Join an adapter to each model that is another one with the adapter added.
 
-    What only moved alike is no edge: the weights do not tell whether it was merged at all.
+    A model that only moved alike gets no edge: the weights do not tell whether it was merged at all.
     """
     nodes = {node.id: node for node in known.nodes}
     edges = list(known.edges)
@@ -119,7 +119,7 @@ def _with_additions(answer: Whois, known: Lineage, query: str, held: Mapping[str
 
 
 def _addition(adapter: str, end: str, one: Addition) -> Edge:
-    """Without a direction: an adapter that was taken out of a model's difference to its base gives the same sum."""
+    """Without a direction: an adapter extracted from a model's difference to its base gives the same sum."""
     return Edge(
         adapter,
         end,
@@ -140,5 +140,5 @@ def _named(name: str, nodes: Iterable[Node]) -> Node | None:
 
 
 def _address(path: str) -> str | None:
-    """Where anyone can read it; the path of a merge, `base + adapter`, is no address."""
+    """Where anyone can read it; the path of a merge, `base + adapter`, is not an address."""
     return path if is_remote(path) and " " not in path else None

@@ -29,7 +29,7 @@ _SAID: dict[PolicyVerdict, str] = {
 }
 _WORDS: dict[Standing, str] = {"bound": "because", "due": "to do"}
 _MOST_ANCESTORS = 8
-_MOST_LINES = 8  # findings of one kind that are spelled out where they are no more than possible or noted
+_MOST_LINES = 8  # findings of one kind that are spelled out if they are only possible or noted
 
 
 def audit_screen(audit: Audit, width: int = 100, colour: bool = False) -> str:
@@ -93,7 +93,7 @@ def _is_class(audit: Audit) -> bool:
 
 
 def _rows(findings: Sequence[PolicyFinding]) -> Iterator[tuple[str, str]]:
-    """A line a finding; what many ancestors ask alike is said once, and of weak findings no more than a few."""
+    """A line a finding; what several ancestors require alike is printed once, and only a few weak findings are."""
     groups: dict[tuple[Standing, str, str | None], list[PolicyFinding]] = {}
     for one in findings:
         advice = None if one.advice is None else text(one.advice)

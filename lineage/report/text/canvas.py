@@ -9,7 +9,7 @@ from io import StringIO
 NARROWEST = 80
 WIDEST = 120
 JOINT = "\ue000"
-"""A blank at which no line is broken."""
+"""A blank at which a line is never broken."""
 
 
 def width_for(columns: int) -> int:
@@ -28,7 +28,7 @@ class Branch:
 
 
 class Canvas:
-    """Collects lines; nothing in them is read as markup, so that strangers' names stay text."""
+    """Collects lines; nothing in them is read as markup, so that untrusted names stay text."""
 
     def __init__(self, width: int, colour: bool) -> None:
         from rich.console import Console
@@ -100,5 +100,5 @@ class Canvas:
         self._console.print(grown(branch, None))
 
     def text(self) -> str:
-        """Everything so far, without trailing blanks; a `JOINT` has done its work and is a blank."""
+        """Everything so far, without trailing blanks; each `JOINT` becomes a plain blank."""
         return "\n".join(line.rstrip() for line in self._buffer.getvalue().replace(JOINT, " ").splitlines()) + "\n"

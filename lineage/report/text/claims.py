@@ -1,4 +1,4 @@
-"""Claims held against weights: a screen for people, a JSON value for programs."""
+"""Claims checked against weights: a screen for people, a JSON value for programs."""
 
 from __future__ import annotations
 

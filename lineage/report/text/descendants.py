@@ -16,8 +16,8 @@ from lineage.report.words import texts
 from lineage.types import Descendant, Descendants, Edge, Lineage
 
 _BOTH_WAYS = (
-    "related, which came first is open: each may come from it, or it from them, or both from another, and none is"
-    " called a descendant"
+    "related, which came first is open: each may come from it, or it from them, or both from another; none of them"
+    " is called a descendant"
 )
 
 
@@ -38,7 +38,7 @@ def descendants_screen(found: Descendants, width: int = 100, colour: bool = Fals
         ends = f"{names[edge.child]} from {names[edge.parent]}"
         canvas.line(f"{declared_word(edge)}, not measured: {ends}{where}", indent=2)
     canvas.line(
-        f"searched: {found.models:,} models (index {found.index_id}); what no index holds is not named", indent=2
+        f"searched: {found.models:,} models (index {found.index_id}); what is in no index is not named", indent=2
     )
     canvas.line(f"not tested: {'; '.join(texts(found.not_tested))}", indent=2)
     return canvas.text()
@@ -72,7 +72,7 @@ def headline(found: Descendants) -> str:
 
 
 def _unseen(found: Descendants) -> str:
-    """What the first line owes to sketches that were handed over: of the model itself, or of all that it counts."""
+    """What the first line must say of sketches that were handed over: the model itself, or all that it counts."""
     counted = found.found or found.open
     if found.model.weights_seen is False:
         return "; its own weights were not seen here"

@@ -10,13 +10,13 @@ from lineage.report.words import text
 from lineage.sketch.sealing import seal
 from lineage.types import CheckpointSketch, Layout, ModelRecord
 
-_MOST_ID = 12  # digits of an id that tell models apart in practice
+_MOST_ID = 12  # digits of an id that distinguish models in practice
 
 
 def list_screen(listed: Sequence[tuple[ModelRecord, bool, str | None]], width: int = 100, colour: bool = False) -> str:
     """One line a model: short id, name, size, depth, licence, the index that it is in, and its copies.
 
-    The further layouts of a model are told beside it, and which model listed before it has its sampled values.
+    The further layouts of a model are named beside it, and which model listed before it has its sampled values.
     """
     if not listed:
         return "no models yet: `lineage ingest PATH` adds some\n"
@@ -56,8 +56,8 @@ def _seen(record: ModelRecord, is_reference: bool, layer: str | None) -> str:
     if is_reference:
         return "seen by the makers of the reference"
     if layer is not None:
-        return "not seen here: the sketch is one of others"
-    said = {True: "seen here", False: "not seen here: the sketch was handed over", None: "unknown: of an older index"}
+        return "not seen here: the sketch comes from others"
+    said = {True: "seen here", False: "not seen here: the sketch was handed over", None: "unknown: from an older index"}
     return said[record.weights_seen]
 
 

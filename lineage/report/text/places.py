@@ -26,11 +26,11 @@ _FEW = 3  # names spelled out before the rest is counted
 _BEGUN: Mapping[Relation, str] = {
     "shared-init": "the same initialisation", "inconclusive": "by descent or from one initialisation: open"
 }  # fmt: skip
-_NEARLY_ALL = 0.99  # share below which it is said beside the word
+_NEARLY_ALL = 0.99  # share below which it is given beside the word
 
 
 class Headline(NamedTuple):
-    """The word for a model's place, and what it takes to quote it."""
+    """The word for a model's place, and what must be quoted with it."""
 
     word: str
     rest: str
@@ -43,7 +43,7 @@ class Headline(NamedTuple):
         return f"{self.word} {self.rest}" if self.rest.startswith(("from ", "to ")) else f"{self.word}  {self.rest}"
 
     def with_unseen(self, facts: Sequence[Fact]) -> Headline:
-        """The line with what it must not be quoted without: whose weights were not seen here."""
+        """The line with the caveat that must be quoted with it: whose weights were not seen here."""
         owed = ["its own"] if OwnWeightsUnseen() in facts else []
         names = [name for fact in facts if isinstance(fact, WeightsUnseen) for name in fact.names]
         if names:
@@ -79,7 +79,7 @@ def placed_role(answer: Whois, model: str | None, role: Direction | None) -> Dir
 
 
 def would_settle(answer: Whois) -> str:
-    """What would tell which of two models came first."""
+    """What would show which of two models came first."""
     return SETTLES_IN_FULL if answer.sketch.depth == "sampled" else SETTLES
 
 
@@ -102,7 +102,7 @@ def headline(answer: Whois) -> Headline:
 
 
 def _owed(answer: Whois) -> list[Fact]:
-    """What the first line owes to sketches that were handed over: only of models that its verdict rests on."""
+    """What the first line must say of sketches that were handed over: only of models that its verdict rests on."""
     stands: Mapping[Verdict, tuple[Stand, ...]] = {
         "identical": ("copies",), "derived": ("parents",), "partly-derived": ("parents",), "origin": ("descendants",),
         "related": ("open",) if answer.place.open else ("siblings",),
@@ -132,7 +132,7 @@ def component_words(answer: Whois, finding: ComponentFinding, model: str | None,
 
 
 def in_common(finding: ComponentFinding, stand: Stand | None, name: str) -> str:
-    """What a component has in common with a model that stands there: "from" is said of parents alone."""
+    """What a component has in common with a model in that list: "from" is used of parents alone."""
     other, what = plain(name), phrase(finding.relation, None, scheme_words(finding.schemes), bare=True)
     own_words: Mapping[Relation, str] = {
         "independent": unfound(finding),
@@ -159,7 +159,7 @@ def unfound(finding: ComponentFinding) -> str:
 
 
 def pair_verdict(found: Comparison) -> Verdict:
-    """The word for two models: `derived` is said only where one of them is known to come from the other."""
+    """The word for two models: `derived` only where one of them is known to come from the other."""
     is_open = found.verdict in ("derived", "partly-derived") and found.role not in ("child", "parent")
     return "related" if is_open else found.verdict
 
@@ -230,7 +230,7 @@ def name_of(answer: Whois, model: str) -> str:
 
 
 def components_of(answer: Whois, parent: Relative) -> tuple[str, ...]:
-    """The components that come from a parent, where it did not give the whole."""
+    """The components that come from a parent, where it is not the parent of the whole."""
     if parent.components:
         return parent.components
     if answer.verdict != "partly-derived" and len(answer.place.parents) == 1:
@@ -264,7 +264,7 @@ def _parent(answer: Whois, one: Relative) -> str:
 
 
 def _beside(answer: Whois) -> str:
-    """What else is in the file, which the same weights without it would not do: an adapter that is not merged."""
+    """What else in the file changes how the same weights act: an adapter that is not merged."""
     factors = sum(one.reason == AdapterPart("unmerged-factor") for one in answer.left_out)
     return f" but for an adapter that is not merged ({factors} factors)" if factors else ""
 

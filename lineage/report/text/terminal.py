@@ -135,7 +135,7 @@ def compare_screen(
 
 
 def handed_over_lines(canvas: Canvas, facts: Sequence[Fact]) -> None:
-    """What an answer owes to sketches of weights that were not seen, a line each, before all else."""
+    """What an answer must say of sketches of weights that were not seen, a line each, before all else."""
     for fact in facts:
         is_loud = isinstance(fact, ClaimContradicted)
         canvas.line(plain(text(fact)), "bold yellow" if is_loud else "yellow", indent=2)
@@ -186,11 +186,11 @@ def _values_speak(evidence: Evidence) -> bool:
 def _direction(found: Comparison, role: Direction | None) -> str:
     other = plain(found.model_name)
     if found.verdict == "identical":
-        return "direction: none to tell; equal weights do not say which copy came first"
+        return "direction: none; equal weights do not show which copy came first"
     if found.relation == "inconclusive" and found.verdict == "related":
         return "direction: open, as it is whether one comes from the other or both began with the same weights"
     if found.relation in ("independent", "inconclusive", "shared-init", "sibling"):
-        return f"direction: none to tell; {phrase(found.relation, found.role)}"
+        return f"direction: none; {phrase(found.relation, found.role)}"
     because = f" ({'; '.join(map(plain, texts(reasons)))})" if (reasons := _reasons(found)) else ""
     if role == "child":
         return f"direction: {other} is the parent, unless both come from one not known here{because}"
@@ -253,7 +253,7 @@ def _limits(answer: Whois) -> str:
     limits = answer.limits
     models = f"{limits.models_searched:,} model{'' if limits.models_searched == 1 else 's'}"
     if answer.adapted is not None:
-        from lineage.report.text.adapters import searched  # a model does not wait for the words of adapters
+        from lineage.report.text.adapters import searched  # models do not wait for the texts of adapters
 
         models = searched(answer.adapted, limits.models_searched)
     reach = f"; would have seen r >= {limits.min_detectable_r:.2f}" if limits.min_detectable_r is not None else ""
@@ -261,7 +261,7 @@ def _limits(answer: Whois) -> str:
 
 
 def _compared(found: Comparison) -> str:
-    """How much of the two was held against each other, and how small a trace would have been seen there."""
+    """How much of the two was compared, and how small a trace would have been seen there."""
     reach = found.evidence.min_detectable_r
     seen = "" if reach is None else f"; there r >= {reach:.2f} would have been seen"
     return f"compared: {percent(found.evidence.coverage)} of the parameters tested{seen}"
@@ -278,7 +278,7 @@ def _explain(canvas: Canvas, found: Comparison) -> None:
     if found.cues:
         canvas.line(
             "odds: how often such a cue was right against wrong on trained models of known descent. The first that"
-            " cannot be otherwise decides; one that only leans decides nothing."
+            " admits no other reading decides; one that only leans decides nothing."
         )
     canvas.line("")
     heads = ("tensor", "role", "shape", "r", "z", "used")

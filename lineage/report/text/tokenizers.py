@@ -17,7 +17,7 @@ from lineage.report.words import text
 from lineage.types import TokenizerComparison
 
 _VERDICT = re.compile(r"\b(identical|related|sibling|independent|extended|pruned|merged|base|too little to tell)\b")
-_NAME = "\ue001"  # stands for the name of the other tokenizer, which may hold any word
+_NAME = "\ue001"  # stands for the name of the other tokenizer, which may contain any word
 
 
 def tokenizer_screen(found: TokenizerComparison, width: int = 100, colour: bool = False) -> str:
@@ -34,6 +34,6 @@ def tokenizer_screen(found: TokenizerComparison, width: int = 100, colour: bool 
 
 
 def headline(found: TokenizerComparison) -> str:
-    """What A is to B in one line, true as it stands; the word that tells it in capitals."""
+    """What A is to B in one line that may be quoted alone; the relation is in capitals."""
     said = text(tokenizer_relation(replace(found, b=_NAME)))
     return _VERDICT.sub(lambda word: word[0].upper(), said, count=1).replace(_NAME, plain(found.b))

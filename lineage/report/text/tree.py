@@ -81,7 +81,7 @@ def merge_screen(sketch: CheckpointSketch, found: Merge | None, width: int = 100
 
 
 def _quotable(word: str, sketch: CheckpointSketch, parts: Sequence[MergePart] = ()) -> str:
-    """The word, with what it must not be quoted without."""
+    """The word, with the caveat that must be quoted with it."""
     unseen = [part for part in parts if part.weights_seen is False]
     facts: list[Fact] = [OwnWeightsUnseen()] if sketch.weights_seen is False else []
     if unseen:
@@ -101,21 +101,21 @@ def _method(found: Merge) -> str:
 
 
 def _alone(trace: Trace) -> tuple[str, ...]:
-    """What there is to say of a model without measured parents, and of an adapter, which never has any."""
+    """What is printed for a model without measured parents, and of an adapter, which never has any."""
     if trace.bases is None:
         return ("  no parent found: a root among the models searched",)
     bases = [f"declared to be {plain(said.model)} ({plain(said.source)}), not measured" for said in trace.bases]
     return (
-        "  an adapter: it adds to weights and descends from none",
+        "  an adapter: it adds to weights and does not descend from any",
         f"  base: {'; '.join(bases) or 'none declared'}",
-        "  `lineage whois` of its files tells the models that it fits and those that it was merged into",
+        "  `lineage whois` of its files names the models that it fits and those that it was merged into",
     )
 
 
 def _branches(
     child: str, above: Mapping[str, Sequence[Edge]], nodes: Mapping[str, Node], shown: set[str]
 ) -> tuple[Branch, ...]:
-    """A branch for each parent of `child`; what stands in the tree already is not unfolded again."""
+    """A branch for each parent of `child`; a model that is in the tree already is not unfolded again."""
     grown = []
     for edge in above.get(child, ()):
         parent = nodes[edge.parent]

@@ -15,12 +15,12 @@ _LEAST = 3  # equal settings of a part, and half of those compared: fewer are on
 
 
 def witness_lines(found: Witnesses) -> Iterator[str]:
-    """What each says, and that it says nothing of the weights."""
+    """What each says, and that it says nothing about the weights."""
     if found.tokenizer is not None:
-        yield f"tokenizer: {plain(text(tokenizer_witness(found.tokenizer)))}; says nothing of the weights"
+        yield f"tokenizer: {plain(text(tokenizer_witness(found.tokenizer)))}; says nothing about the weights"
     told = [] if found.configuration is None else [plain(text(fact)) for fact in _told(found.configuration)]
     if told:
-        yield f"configuration: {'; '.join(told)}; says nothing of the weights"
+        yield f"configuration: {'; '.join(told)}; says nothing about the weights"
 
 
 def _told(found: ConfigurationFound) -> Iterator[Fact]:

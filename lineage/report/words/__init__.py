@@ -1,4 +1,4 @@
-"""What a report says of a fact: one text an id, in each language.
+"""What a report says about a fact: one text per id, in each language.
 
 The texts of a subject of facts (`lineage.types.facts`) are in a module of its name, which is loaded when something in
 it is said for the first time; those of policies and claims are beside them.
@@ -20,7 +20,7 @@ LANGUAGES: tuple[Language, ...] = ("en", "ko")
 Texts = Mapping[str, Callable[[Any], str]]
 
 BARE = frozenset({"named-in", "stated", "encoding", "few-bits"})
-"""Ids of facts that are said in the words of a file, whatever its language."""
+"""Ids of facts that quote a file, whatever its language."""
 
 
 def all_texts(language: Language) -> Texts:
@@ -37,11 +37,11 @@ def _table(language: Language, subject: str | None) -> Texts:
 
 
 def text(fact: Fact, language: Language = "en") -> str:
-    """The sentence, or the part of one, that says `fact`."""
+    """The sentence, or the part of one, that expresses `fact`."""
     home, _, subject = type(fact).__module__.rpartition(".")
     return _table(language, subject if home == facts.__name__ else None)[fact.id](fact)
 
 
 def texts(several: Iterable[Fact], language: Language = "en") -> list[str]:
-    """What is said of each of several facts."""
+    """The texts of several facts."""
     return [text(fact, language) for fact in several]

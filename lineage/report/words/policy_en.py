@@ -109,7 +109,9 @@ TEXTS: dict[str, Callable[[Any], str]] = {
     "rule": _applies,
     "rule-advice": _advice,
     # outcomes of an audit
-    "licences-disagree": lambda f: f"what the licences of measured ancestors ask disagrees with what {f.model} states",
+    "licences-disagree": lambda f: (
+        f"what the licences of measured ancestors require disagrees with what {f.model} states"
+    ),
     "licences-open": lambda _: "licences or directions that are not known leave the question open",
     "licences-agree": lambda _: "no disagreement found among the licences that are known",
     "scratch-refuted": lambda f: f'"from scratch" is refuted for {percent(f.share)} of the parameters',
@@ -118,14 +120,14 @@ TEXTS: dict[str, Callable[[Any], str]] = {
         f"no inheritance found among {f.models:,} models{_reach(f.reach)}; this does not prove that it was trained from"
         " scratch"
     ),
-    "class-too-low": lambda f: f"{f.bound} at most: below what a rule asks",
+    "class-too-low": lambda f: f"{f.bound} at most: below what a rule requires",
     "class-open": lambda f: f"{f.bound} at most, and not everything could be decided",
     "class-bound": lambda f: f"{f.bound} at most",
     # what is not said
     "no-legal-advice": lambda _: (
-        "this compares what cards state with what licences ask; it is no legal advice, and owners may agree otherwise"
+        "this compares what cards state with what licences require; it is not legal advice; owners may agree otherwise"
     ),
-    "weight-licences-only": lambda _: "licences of data, code and tokenizers are not looked at",
+    "weight-licences-only": lambda _: "licences of data, code and tokenizers are not examined",
     "unknown-common-parent": lambda _: "two children of one parent that is not known here look like parent and child",
     "refutes-only": lambda _: "a finding refutes; none certifies that a model was trained from scratch",
     "same-maker-parent": lambda _: "a parent by the same maker does not refute it: ask the same of the parent",
@@ -135,7 +137,7 @@ TEXTS: dict[str, Callable[[Any], str]] = {
     "same-maker-class": lambda _: (
         "weights do not say who made a parent: if its maker is the same, the bound is the parent's"
     ),
-    "classes-unseen": lambda _: "weights say nothing of T0, T1, data, hardware and cloud",
+    "classes-unseen": lambda _: "weights say nothing about T0, T1, data, hardware and cloud",
     "outcomes-mean": lambda _: (
         "contradicted needs strong evidence; unsupported means that the weights, or this index, cannot tell"
     ),
@@ -156,7 +158,7 @@ TEXTS: dict[str, Callable[[Any], str]] = {
     "other-relation": lambda f: f"measured: {_directed(f)}",
     # claims of a licence
     "licence-violated": lambda f: f"{_applies(f.rule)}: see `lineage audit --policy licence`",
-    "no-licence-above": lambda _: "weights say nothing of a licence, and no ancestor was measured that had one",
+    "no-licence-above": lambda _: "weights say nothing about a licence, and no ancestor was measured that had one",
     "licence-above-open": lambda _: (
         "a licence among the ancestors is unknown or open: see `lineage audit --policy licence`"
     ),
@@ -165,24 +167,24 @@ TEXTS: dict[str, Callable[[Any], str]] = {
     "no-count": lambda f: f"{f.claimed!r} is not a single number of parameters",
     "count-fits": lambda f: f"the tensors hold {f.params:,}",
     "count-near": lambda f: (
-        f"the tensors hold {f.params:,}: further off than names round, not far enough to contradict"
+        f"the tensors hold {f.params:,}: further off than names are rounded, not far enough to contradict"
     ),
     "count-far": _count_far,
     # claims of training from scratch
-    "unclear-subject": lambda _: "the sentence may speak of something else than this model",
+    "unclear-subject": lambda _: "the sentence may be about something other than this model",
     "nothing-inherited": lambda f: (
         f"no inheritance measured among {f.models:,} models{_reach(f.reach)}; this does not prove the claim"
     ),
     "earlier-state": lambda f: f"{_line(f.line)}, which may be an earlier state by the same maker",
     "parts-inherited": _parts,
     # claims of a quantisation
-    "no-bits": lambda f: f"{_stored(f.schemes)}; {f.claimed!r} names no number of bits",
+    "no-bits": lambda f: f"{_stored(f.schemes)}; {f.claimed!r} gives no number of bits",
     "stored-as": lambda f: _stored(f.schemes),
     "stored-in-bits": lambda f: f"{_stored(f.schemes)}, {f.bits} bits a weight",
     "off-levels": lambda f: f"{_stored(f.schemes)}, and their values do not lie on {f.levels} levels",
     "stored-unsettled": lambda f: f"{_stored(f.schemes)}, which does not settle it",
     # claims of a tokenizer of one's own
-    "no-tokenizer": lambda _: "there is no tokenizer beside the weights that could be held against known ones",
+    "no-tokenizer": lambda _: "there is no tokenizer beside the weights that could be compared with known ones",
     "tokenizer-not-traced": lambda f: f"it comes from none of {f.known:,} known ones; this does not prove the claim",
     "tokenizer-akin": lambda f: f"it and that of {f.other} have one origin; which came first is not measured",
     "tokenizer-made-from": lambda f: (

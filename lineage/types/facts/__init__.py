@@ -1,6 +1,6 @@
-"""Facts by subject: what the rooms found, as an id and figures. The sentence about one is made in report.words.
+"""Facts by subject: what was found, as an id and figures. The sentence about one is made in report.words.
 
-A subject is loaded by whoever makes one of its facts: an answer has few of them.
+A subject is loaded by the code that makes one of its facts: an answer has few of them.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ class Fact:
     id: ClassVar[str]
 
     def __init_subclass__(cls) -> None:
-        """Enter a kind under its id. Raises TypeError for an id that another class has."""
+        """Register a kind under its id. Raises TypeError for an id that another class has."""
         if "id" not in vars(cls):
             return
         known = KINDS.setdefault(cls.id, cls)

@@ -38,7 +38,7 @@ class LowRanks(Fact):
 
 @dataclass(frozen=True, slots=True)
 class OtherFewBits(Fact):
-    """Values of few bits, which rounding the other side's does not give."""
+    """Values of few bits, which rounding those of the other side does not give."""
 
     id: ClassVar[str] = "other-few-bits"
 

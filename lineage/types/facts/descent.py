@@ -56,7 +56,7 @@ class MergeResidual(Fact):
 
 @dataclass(frozen=True, slots=True)
 class MergeAlternatives(Fact):
-    """Names of models that would do as well in the place of this parent of a merge."""
+    """Names of models that would fit as well in place of this parent of a merge."""
 
     id: ClassVar[str] = "merge-alternatives"
     models: tuple[str, ...]
@@ -72,7 +72,7 @@ class NamedIn(Fact):
 
 @dataclass(frozen=True, slots=True)
 class SharedFactors(Fact):
-    """Two adapters stand on the same first factors."""
+    """Two adapters have the same first factors."""
 
     id: ClassVar[str] = "shared-factors"
 
@@ -96,14 +96,14 @@ class AdapterAdded(Fact):
 
 @dataclass(frozen=True, slots=True)
 class MergedOrExtracted(Fact):
-    """Whether an adapter was merged into the model or taken out of its difference to the base is open."""
+    """Whether an adapter was merged into the model or extracted from its difference to the base is open."""
 
     id: ClassVar[str] = "merged-or-extracted"
 
 
 @dataclass(frozen=True, slots=True)
 class Contradiction(Fact):
-    """A declared parent that the weights speak against: `child` and `parent` are node ids, the names are the card's."""
+    """A declared parent that the weights contradict: `child` and `parent` are node ids, the names are the card's."""
 
     child: str
     parent: str

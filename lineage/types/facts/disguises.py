@@ -13,14 +13,14 @@ Uncovered = Literal[
     "re-encoded", "quantized", "pruned", "fine-tuned", "continued-pretraining", "vocabulary-changed", "depth-changed",
     "width-pruned", "expert-upcycled",
 ]  # fmt: skip
-"""The relations that can be told beneath a disguise."""
+"""The relations that can be recognised beneath a disguise."""
 
 
 @dataclass(frozen=True, slots=True)
 class SameNeurons(Fact):
-    """Neurons that stand elsewhere, or in another basis, do to the tokens what the other side's do.
+    """Neurons in other places, or in another basis, act on the tokens as those of the other side do.
 
-    Of the neurons that were held of so many layers, `paired` is the share that found each other, `moved` the share of
+    Of the neurons that were kept of `layers` layers, `paired` is the share that was matched, `moved` the share of
     these that have another number.
     """
 
@@ -48,14 +48,14 @@ class UndoneScales(Fact):
 
 @dataclass(frozen=True, slots=True)
 class UndoneGains(Fact):
-    """The gains of norms, which one of the two has, are folded into the matrices behind them in the other."""
+    """The gains of norms, which one of the two has, are folded into the matrices after them in the other."""
 
     id: ClassVar[str] = "undone-gains"
 
 
 @dataclass(frozen=True, slots=True)
 class FoldedGains(Fact):
-    """The gains of the norms of one side are folded away, which tells that it came later: all are one constant."""
+    """The gains of the norms of one side are folded away, which shows that it came later: all are one constant."""
 
     id: ClassVar[str] = "folded-gains"
     side: Side
@@ -63,7 +63,7 @@ class FoldedGains(Fact):
 
 @dataclass(frozen=True, slots=True)
 class Beneath(Fact):
-    """What one model is to the other once the disguise is undone."""
+    """How one model relates to the other once the disguise is undone."""
 
     id: ClassVar[str] = "beneath-disguise"
     relation: Uncovered

@@ -1,4 +1,4 @@
-"""Why a tensor is no evidence, or was not read."""
+"""Why a tensor is not evidence, or was not read."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class NotAWeight(Exclusion):
 
 @dataclass(frozen=True, slots=True)
 class AdapterPart(Exclusion):
-    """A tensor of an adapter: no factor of a change, or one beside weights that it is not merged into."""
+    """A tensor of an adapter: not a factor of a change, or one beside weights that it is not merged into."""
 
     id: ClassVar[str] = "adapter-part"
     part: Literal[
@@ -96,7 +96,7 @@ class UnreadTokenizer(Exclusion):
 
 @dataclass(frozen=True, slots=True)
 class NotFinite(Exclusion):
-    """Damaged values: no numbers, or numbers that float32 does not hold."""
+    """Damaged values: not numbers, or numbers that float32 cannot hold."""
 
     id: ClassVar[str] = "not-finite"
     count: int

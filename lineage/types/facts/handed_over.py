@@ -1,4 +1,4 @@
-"""Sketches that were handed over: what an answer owes to the word of their senders."""
+"""Sketches that were handed over: what an answer takes on the word of their senders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class OwnWeightsUnseen(Fact):
 
 @dataclass(frozen=True, slots=True)
 class WeightsUnseen(Fact):
-    """Models that an answer names and that are known by sketches alone which were handed over; ids and names."""
+    """Models that an answer names and that are known only by sketches that were handed over; ids and names."""
 
     id: ClassVar[str] = "weights-unseen"
     models: tuple[str, ...]
@@ -30,7 +30,7 @@ class WeightsUnseen(Fact):
 class ClaimContradicted(Fact):
     """A sketch in an index that has the id of the model asked about, and cannot be of the same weights: left out.
 
-    `by_weights` tells that those were read; where they were not, either of the two may be the false one.
+    `by_weights` means that those weights were read; if not, either of the two may be the false one.
     """
 
     id: ClassVar[str] = "claim-contradicted"

@@ -21,7 +21,7 @@ class LookedFor(Fact):
 
 @dataclass(frozen=True, slots=True)
 class NotTested(Fact):
-    """A way that was not looked for, or that no weights tell."""
+    """A way that was not looked for, or that leaves no trace in weights."""
 
     id: ClassVar[str] = "not-tested"
     what: Literal[
@@ -32,7 +32,7 @@ class NotTested(Fact):
 
 @dataclass(frozen=True, slots=True)
 class OtherVersion(Fact):
-    """Models of the index that another version sketched, which no search sees."""
+    """Models of the index that another version sketched, which a search does not see."""
 
     id: ClassVar[str] = "other-version"
     models: int

@@ -52,7 +52,7 @@ class MoreZeros(Scheme):
 
 @dataclass(frozen=True, slots=True)
 class UnitScales(Scheme):
-    """Each unit is scaled by a number of its own, as where a batch norm was folded in."""
+    """Each unit is scaled by a number of its own, as when a batch norm was folded in."""
 
     id: ClassVar[str] = "unit-scales"
 

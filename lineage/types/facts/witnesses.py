@@ -1,4 +1,4 @@
-"""What lies beside the weights says: a tokenizer and a configuration, neither of which is evidence of the weights."""
+"""What a tokenizer and a configuration show; neither is evidence about the weights."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class EqualTokenizers(Fact):
 
 @dataclass(frozen=True, slots=True)
 class TokenizerStands(Fact):
-    """What a tokenizer is to another."""
+    """How a tokenizer relates to another."""
 
     id: ClassVar[str] = "tokenizer-stands"
     other: str
@@ -46,7 +46,7 @@ class OwnTokenizer(Fact):
 
 @dataclass(frozen=True, slots=True)
 class UnclearTokenizer(Fact):
-    """Too little was tested to say what a tokenizer is to `other`, the nearest of `known`."""
+    """Too little was tested to say how a tokenizer relates to `other`, the nearest of `known`."""
 
     id: ClassVar[str] = "unclear-tokenizer"
     other: str
@@ -113,7 +113,7 @@ class OwnTokens(Fact):
 
 @dataclass(frozen=True, slots=True)
 class UnseenTokens(Fact):
-    """The share of a vocabulary that, come from the other, would have been seen."""
+    """The share of a vocabulary that would have been seen, had it come from the other."""
 
     id: ClassVar[str] = "unseen-tokens"
     reach: float
@@ -139,7 +139,7 @@ class SpecialTokensShared(Fact):
 
 @dataclass(frozen=True, slots=True)
 class TextsCut(Fact):
-    """Whether texts are cut by the same expression."""
+    """Whether text is split by the same expression."""
 
     id: ClassVar[str] = "texts-cut"
     same: bool

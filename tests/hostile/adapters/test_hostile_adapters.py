@@ -43,15 +43,15 @@ class TestFactors:
         [
             ((3, 4), r"have no product"),
             ((2, 4, 3), r"have no product"),
-            ((2,), r"is float32 of shape \(2,\), no factor"),
-            ((), r"no factor"),
+            ((2,), r"is float32 of shape \(2,\), not a factor"),
+            ((), r"not a factor"),
         ],
     )
     def test_shapes_that_do_not_fit(self, tmp_path: Path, shape: tuple[int, ...], text: str) -> None:
         refused(changed(tmp_path, **{A: np.ones(shape, np.float32)}), Malformed, text)
 
     def test_integers(self, tmp_path: Path) -> None:
-        refused(changed(tmp_path, **{A: np.ones((2, 4), np.int32)}), Malformed, "is int32 of shape .*, no factor")
+        refused(changed(tmp_path, **{A: np.ones((2, 4), np.int32)}), Malformed, "is int32 of shape .*, not a factor")
 
     def test_no_rank(self, tmp_path: Path) -> None:
         header = {A: {"dtype": "F32", "shape": [0, 4], "data_offsets": [0, 0]}}
@@ -71,7 +71,7 @@ class TestFactors:
 
     def test_names_of_other_methods_among_them(self, tmp_path: Path) -> None:
         strange = {"base_model.model.layers.0.q_proj.hada_w1_a": np.ones((2, 2), np.float32)}
-        refused(changed(tmp_path, **strange), UnsupportedFormat, "is no factor that PEFT's LoRA has")
+        refused(changed(tmp_path, **strange), UnsupportedFormat, "is not a factor of PEFT's LoRA")
 
     def test_magnitudes_and_config_must_agree(self, tmp_path: Path) -> None:
         refused(
@@ -108,7 +108,7 @@ class TestSize:
     def test_a_rank_that_no_adapter_has(self, tmp_path: Path) -> None:
         factors = {"q": (np.zeros((2, 5000), np.float16), np.zeros((5000, 2), np.float16))}
         write_adapter(tmp_path, factors)
-        refused(tmp_path, Malformed, "'r' of adapter_config.json is 5000, no rank from 1 to 4,096")
+        refused(tmp_path, Malformed, "'r' of adapter_config.json is 5000, not a rank from 1 to 4,096")
         (tmp_path / "adapter_config.json").write_text(json.dumps(config_of(4096)))
         refused(tmp_path, Malformed, "has rank 5000, adapter_config.json says 4096")
 
@@ -128,22 +128,22 @@ class TestConfig:
             ({"peft_type": "PREFIX_TUNING"}, UnsupportedFormat, "is a 'PREFIX_TUNING' adapter"),
             ({"peft_type": None}, UnsupportedFormat, "is an adapter of a kind that is not named"),
             ({"peft_type": ["LORA"]}, UnsupportedFormat, "is an adapter of a kind that is not named"),
-            ({"r": "8"}, Malformed, "'r' of adapter_config.json is '8', no rank"),
-            ({"r": True}, Malformed, "is True, no rank"),
-            ({"r": 0}, Malformed, "is 0, no rank"),
-            ({"r": -1}, Malformed, "is -1, no rank"),
-            ({"r": 10**30}, Malformed, "no rank from 1 to 4,096"),
-            ({"lora_alpha": "16"}, Malformed, "'lora_alpha' of adapter_config.json is '16', no number"),
-            ({"lora_alpha": float("nan")}, Malformed, "is nan, no number"),
-            ({"lora_alpha": float("inf")}, Malformed, "is inf, no number"),
-            ({"lora_alpha": False}, Malformed, "is False, no number"),
+            ({"r": "8"}, Malformed, "'r' of adapter_config.json is '8', not a rank"),
+            ({"r": True}, Malformed, "is True, not a rank"),
+            ({"r": 0}, Malformed, "is 0, not a rank"),
+            ({"r": -1}, Malformed, "is -1, not a rank"),
+            ({"r": 10**30}, Malformed, "not a rank from 1 to 4,096"),
+            ({"lora_alpha": "16"}, Malformed, "'lora_alpha' of adapter_config.json is '16', not a number"),
+            ({"lora_alpha": float("nan")}, Malformed, "is nan, not a number"),
+            ({"lora_alpha": float("inf")}, Malformed, "is inf, not a number"),
+            ({"lora_alpha": False}, Malformed, "is False, not a number"),
             ({"use_rslora": "yes"}, Malformed, "'use_rslora' of adapter_config.json is 'yes', neither true nor false"),
             ({"fan_in_fan_out": 1}, Malformed, "is 1, neither true nor false"),
             ({"use_dora": []}, Malformed, "neither true nor false"),
-            ({"rank_pattern": [1]}, Malformed, "rank_pattern of adapter_config.json is no object"),
-            ({"rank_pattern": {"q": "x"}}, Malformed, "'rank_pattern q' of adapter_config.json is 'x', no rank"),
-            ({"alpha_pattern": 3}, Malformed, "alpha_pattern of adapter_config.json is no object"),
-            ({"alpha_pattern": {"q": {}}}, Malformed, "'alpha_pattern q' of adapter_config.json is {}, no number"),
+            ({"rank_pattern": [1]}, Malformed, "rank_pattern of adapter_config.json is not an object"),
+            ({"rank_pattern": {"q": "x"}}, Malformed, "'rank_pattern q' of adapter_config.json is 'x', not a rank"),
+            ({"alpha_pattern": 3}, Malformed, "alpha_pattern of adapter_config.json is not an object"),
+            ({"alpha_pattern": {"q": {}}}, Malformed, "'alpha_pattern q' of adapter_config.json is {}, not a number"),
             ({"alpha_pattern": {"(a+)+$": 3}}, UnsupportedFormat, "is a regular expression: only names"),
             ({"layer_replication": [[0, 2], [1, 3]]}, UnsupportedFormat, "sets layer_replication, which is not read"),
             ({"target_parameters": ["experts.w"]}, UnsupportedFormat, "sets target_parameters, which is not read"),
@@ -210,13 +210,13 @@ class TestMerging:
 
     def test_what_is_no_adapter_and_what_is_no_base(self, tmp_path: Path, base: Path) -> None:
         adapter = write_adapter(tmp_path / "a", FACTORS)
-        self.refused(base, base, "is no LoRA or DoRA adapter")
+        self.refused(base, base, "is not a LoRA or DoRA adapter")
         self.refused(adapter, adapter, "is an adapter itself")
 
     @pytest.mark.parametrize("begun", ["pissa", "PiSSA_niter_16", "olora", "loftq", "corda"])
     def test_factors_that_stand_on_a_changed_base(self, tmp_path: Path, base: Path, begun: str) -> None:
         adapter = changed(tmp_path / "a", {"init_lora_weights": begun})
-        self.refused(base, adapter, "its factors stand on a changed base")
+        self.refused(base, adapter, "its factors belong to a changed base")
 
     def test_what_is_not_computed(self, tmp_path: Path, base: Path) -> None:
         bias = {"base_model.model.layers.0.q_proj.lora_B.bias": np.ones(6, np.float32)}
@@ -250,9 +250,9 @@ class TestTrainers:
         [
             ({UP: None}, "the factors for 'lora_unet_q' lack one: down are there"),
             ({UP: np.ones((6, 3), np.float32)}, "have no product"),
-            ({UP: np.ones((6, 2), np.int8)}, "is int8 of shape .*, no factor"),
-            ({UP: np.ones(6, np.float32)}, "no factor"),
-            ({ALPHA: np.ones(3, np.float32)}, "alpha' is of shape \\(3,\\), no number"),
+            ({UP: np.ones((6, 2), np.int8)}, "is int8 of shape .*, not a factor"),
+            ({UP: np.ones(6, np.float32)}, "not a factor"),
+            ({ALPHA: np.ones(3, np.float32)}, "alpha' is of shape \\(3,\\), not a number"),
             ({"lora_unet_q.lora_A.weight": np.ones((2, 4), np.float32)}, "has another down for its module"),
             ({DOWN: np.ones((1, 1 << 18), np.float32), UP: np.ones((4, 1), np.float32)}, "no model is so large"),
             ({"lora_unet_k.hada_w1_a": np.ones((6, 2), np.float32)}, "lack one: w1_a are there"),

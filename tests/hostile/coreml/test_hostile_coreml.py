@@ -112,7 +112,7 @@ def test_pipelines_without_end(tmp_path: Path) -> None:
 def test_a_million_functions_of_one_block(tmp_path: Path) -> None:
     path = tmp_path / "net.mlmodel"
     path.write_bytes(model(502, program([], functions=1) + field(2, b"") * 2_500_000))
-    refused(path, Malformed, "holds more than [0-9,]+ fields: damaged, or made to hang")
+    refused(path, Malformed, "holds more than [0-9,]+ fields: damaged, or crafted to hang")
 
 
 @pytest.mark.parametrize("name", ["\x1b[2J", "w" * 2000])

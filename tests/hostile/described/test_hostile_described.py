@@ -39,7 +39,7 @@ RAW: dict[str, tuple[Any, type[CheckpointError], str]] = {
     "a file at the root": ({"name": "w", "shape": [2], "file": "/etc/passwd"}, Malformed, "outside the folder"),
     "the folder itself": ({"name": "w", "shape": [2], "file": "."}, Malformed, "regular file|outside"),
     "a file that is missing": ({"name": "w", "shape": [2], "file": "x"}, NoWeights, "'x' are missing"),
-    "a negative offset": ({"name": "w", "shape": [2], "offset": -8}, Malformed, "offset that is none"),
+    "a negative offset": ({"name": "w", "shape": [2], "offset": -8}, Malformed, "an invalid offset"),
     "an offset beyond the file": ({"name": "w", "shape": [2], "offset": HUGE}, Truncated, "ends at byte"),
     "a name that clears the screen": ({"name": "\x1b[2J", "shape": [2]}, Malformed, "control characters"),
 }

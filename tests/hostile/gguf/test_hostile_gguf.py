@@ -57,9 +57,9 @@ HOSTILE: dict[str, tuple[bytes, type[CheckpointError], str]] = {
         Malformed, "lists too deep",
     ),
     "a type that is none": (header(text("a") + struct.pack("<IQ", 99, 0), entries=1), Malformed, "type 99"),
-    "a key twice": (header((text("a") + value(1)) * 2, entries=2), Malformed, "key 'a' comes twice"),
-    "a key of no UTF-8": (header(text(b"\xff\xfe") + value(1), entries=1), Malformed, "no UTF-8"),
-    "a tensor twice": (gguf_bytes([line("w", ONES), line("w", ONES)]), Malformed, "'w' comes twice"),
+    "a key twice": (header((text("a") + value(1)) * 2, entries=2), Malformed, "key 'a' appears twice"),
+    "a key of no UTF-8": (header(text(b"\xff\xfe") + value(1), entries=1), Malformed, "not UTF-8"),
+    "a tensor twice": (gguf_bytes([line("w", ONES), line("w", ONES)]), Malformed, "'w' appears twice"),
     "a name that clears the screen": (gguf_bytes([line("\x1b[2J", ONES)]), Malformed, "control characters"),
     "a name of a kilobyte": (gguf_bytes([line("w" * 1025, ONES)]), Malformed, "too long"),
     "a billion dimensions": (
@@ -70,8 +70,8 @@ HOSTILE: dict[str, tuple[bytes, type[CheckpointError], str]] = {
     "negative sides": (header(info(b"w", ((1 << 64) - 4,)), tensors=1) + bytes(99), Malformed, "overflows"),
     "no elements": (header(info(b"w", (4, 0)), tensors=1) + bytes(99), Malformed, "has no elements"),
     "an unknown type": (header(info(b"w", (4,), 77), tensors=1) + bytes(99), UnsupportedDtype, "ggml type 77"),
-    "part of a block": (header(info(b"w", (4, 33), Q8_0), tensors=1) + bytes(999), Malformed, "no multiple of the 32"),
-    "a scalar of blocks": (header(info(b"w", (), Q8_0), tensors=1) + bytes(999), Malformed, "no multiple of the 32"),
+    "part of a block": (header(info(b"w", (4, 33), Q8_0), tensors=1) + bytes(999), Malformed, "not a multiple of"),
+    "a scalar of blocks": (header(info(b"w", (), Q8_0), tensors=1) + bytes(999), Malformed, "not a multiple of"),
     "an offset beyond the file": (
         gguf_bytes([line("w", ONES)], offsets=[1 << 40]), Malformed, "leaves a hole of 1,099,511,627,776 bytes",
     ),
@@ -85,10 +85,10 @@ HOSTILE: dict[str, tuple[bytes, type[CheckpointError], str]] = {
         gguf_bytes([("v", (1,), 24, b"1"), line("w", ONES)], offsets=[0, 8]), Malformed, "'w' is not aligned to 32",
     ),
     "a hole": (gguf_bytes([line("v", ONES), line("w", ONES)], offsets=[0, 96]), Malformed, "leaves a hole of 64 bytes"),
-    "a second file behind": (gguf_bytes([line("w", ONES)]) + b"PK\3\4" * 9, Malformed, "36 bytes behind the last"),
-    "no alignment": (gguf_bytes([line("w", ONES)], {"general.alignment": 0}), Malformed, "alignment is '0', no power"),
-    "an alignment of three": (gguf_bytes([line("w", ONES)], {"general.alignment": 3}), Malformed, "no power of two"),
-    "an alignment of words": (gguf_bytes([line("w", ONES)], {"general.alignment": "x"}), Malformed, "no power of two"),
+    "a second file behind": (gguf_bytes([line("w", ONES)]) + b"PK\3\4" * 9, Malformed, "36 unexpected bytes after"),
+    "no alignment": (gguf_bytes([line("w", ONES)], {"general.alignment": 0}), Malformed, "'0' is not a power"),
+    "an alignment of three": (gguf_bytes([line("w", ONES)], {"general.alignment": 3}), Malformed, "not a power of two"),
+    "an alignment of words": (gguf_bytes([line("w", ONES)], {"general.alignment": "x"}), Malformed, "not a power of"),
     "an alignment of a gigabyte": (gguf_bytes([line("w", ONES)], {"general.alignment": 1 << 30}), Malformed, "65,536"),
     "version 1": (gguf_bytes([line("w", ONES)], version=1), UnsupportedFormat, "is GGUF version 1"),
     "version 9": (gguf_bytes([line("w", ONES)], version=9), UnsupportedFormat, "is GGUF version 9"),
@@ -120,7 +120,7 @@ def test_metadata_that_fills_gigabytes_is_passed_over_or_refused(tmp_path: Path)
     with path.open("wb") as file:
         file.write(header(text("a") + array(0, 1 << 33), entries=1))
         file.truncate(1 << 34)  # a hole on disk
-    with within(50_000), pytest.raises(Malformed, match=r"its header claims .* made to fill memory"):
+    with within(50_000), pytest.raises(Malformed, match=r"its header claims .* crafted to fill memory"):
         open_checkpoint(path)
 
 

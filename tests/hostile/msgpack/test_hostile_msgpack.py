@@ -38,15 +38,15 @@ HOSTILE: dict[str, tuple[bytes, type[CheckpointError], str]] = {
     "bytes beyond the file": (HEAD + b"\xc6\xff\xff\xff\xff" + bytes(60), Truncated, "is needed"),
     "an extension beyond the file": (HEAD + b"\xc9\xff\xff\xff\xff\x01" + bytes(60), Truncated, "is needed"),
     "a text beyond the file": (HEAD + b"\xdb\xff\xff\xff\xff" + bytes(60), Truncated, "is needed"),
-    "a byte that is none": (HEAD + b"\xc1" + bytes(60), Malformed, "begins no value"),
-    "data behind": (packed({"w": ONES}) + b"PK\3\4", Malformed, "4 bytes behind its data"),
-    "a name twice": (b"\x82" + b"\xa3www\xc0" * 2, Malformed, "no text, or comes twice"),
-    "a list as a name": (b"\x82\xa3www\xc0\x91\x01\xc0", Malformed, "no text, or comes twice"),
+    "a byte that is none": (HEAD + b"\xc1" + bytes(60), Malformed, "no value begins"),
+    "data behind": (packed({"w": ONES}) + b"PK\3\4", Malformed, "4 unexpected bytes after its data"),
+    "a name twice": (b"\x82" + b"\xa3www\xc0" * 2, Malformed, "not text, or is repeated"),
+    "a list as a name": (b"\x82\xa3www\xc0\x91\x01\xc0", Malformed, "not text, or is repeated"),
     "a shape that overflows": (array([1 << 40, 1 << 40]), Malformed, "overflows"),
     "negative sides": (array([-2, -3]), Malformed, "no shape or values"),
     "no elements": (array([0, 3], values=b""), Malformed, "has no elements"),
     "a shape of texts": (array(["2", "3"]), Malformed, "no shape or values"),
-    "a shape that is none": (array(6), Malformed, "no shape or values"),
+    "an invalid shape": (array(6), Malformed, "no shape or values"),
     "other bytes than the shape has": (array([2, 4]), Malformed, r"of shape \(2, 4\) has 24 bytes"),
     "an unknown type": (array([2, 3], "object"), UnsupportedDtype, "has dtype 'object'"),
     "a type that is none": (array([2, 3], 7), UnsupportedDtype, "has dtype '7'"),
@@ -58,10 +58,10 @@ HOSTILE: dict[str, tuple[bytes, type[CheckpointError], str]] = {
     ),
     "chunks of chunks": (
         packed({"w": {"__msgpack_chunked_array__": True, "shape": {"0": 4}, "chunks": {"0": {"a": 1}}}}),
-        Malformed, "a chunk that is no array",
+        Malformed, "a chunk that is not an array",
     ),
     "no chunks": (
-        packed({"w": {"__msgpack_chunked_array__": True, "shape": {"0": 4}, "chunks": {}}}), Malformed, "no array"
+        packed({"w": {"__msgpack_chunked_array__": True, "shape": {"0": 4}, "chunks": {}}}), Malformed, "not an array"
     ),
     "a name that clears the screen": (packed({"w": {"\x1b[2J": ONES}}), Malformed, "control characters"),
     "a name of a kilobyte": (packed({"w": {"w" * 2000: ONES}}), Malformed, "too long"),
@@ -70,7 +70,7 @@ HOSTILE: dict[str, tuple[bytes, type[CheckpointError], str]] = {
         Malformed, "1 layers and parameters of 0",
     ),
     "thinc: layers that are numbers": (
-        packed({"nodes": [1, 2, 3], "params": [4, 5, 6], "more": 0}), Malformed, "a layer is no dictionary"
+        packed({"nodes": [1, 2, 3], "params": [4, 5, 6], "more": 0}), Malformed, "a layer is not a dictionary"
     ),
     "thinc: objects": (thinc(type="|O8"), UnsupportedDtype, "has dtype"),
     "thinc: a type without end": (thinc(type="<f4" * 999), UnsupportedDtype, "has dtype"),

@@ -23,10 +23,10 @@ BEHIND: dict[str, tuple[bytes, type[CheckpointError], str]] = {
     "thousands of sides": (npy(described("'<i8'", shape=f"({'9,' * 4900})")), Malformed, "4900 dimensions"),
     "no elements": (npy(described(shape="(0, 4)")), Malformed, "'leaf.1' has no elements"),
     "a header of gigabytes": (npy("", version=2, length=(1 << 32) - 1), Malformed, "header of 4,294,967,295 bytes"),
-    "a version of its own": (npy(described(), version=9), Malformed, "no .npy file of version 1 to 3"),
+    "a version of its own": (npy(described(), version=9), Malformed, "not a .npy file of version 1 to 3"),
     "less than it says": (npy(described(shape="(5,)")), Truncated, "'leaf.1' needs 20 bytes, has 16"),
-    "zeros": (bytes(16), Malformed, "16 bytes behind array 'net' belong to none"),
-    "zeros behind another": (FIRST + bytes(16), Malformed, "16 bytes behind array 'leaf.1' belong to none"),
+    "zeros": (bytes(16), Malformed, "16 unexpected bytes after array 'net'"),
+    "zeros behind another": (FIRST + bytes(16), Malformed, "16 unexpected bytes after array 'leaf.1'"),
 }
 
 
@@ -45,7 +45,7 @@ def test_what_lies_behind_is_refused_in_one_line(
     [
         (b"{" * 5000 + b"\n", Malformed, "its line of settings is not valid JSON"),
         (b'{"a":' + b"[" * 60_000 + b"\n", Malformed, "nested too deeply|not valid JSON"),
-        (b'{"a": 1, "a": 2}\n', Malformed, "the name 'a' comes twice"),
+        (b'{"a": 1, "a": 2}\n', Malformed, "the name 'a' appears twice"),
         (b'{"a": "' + b"x" * 70_000 + b'"}\n', Malformed, "not valid JSON"),
         (b'{"a": 1}', Malformed, "not valid JSON"),
         (b"[1, 2]\n", Malformed, "is not a JSON object"),
@@ -59,4 +59,4 @@ def test_a_line_of_settings_that_is_none(line: bytes, kind: type[CheckpointError
 def test_more_leaves_than_any_model_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(equinox, "MAX_LEAVES", 5)
     (tmp_path / "net.eqx").write_bytes(FIRST * 6)
-    refused(tmp_path / "net.eqx", Malformed, "holds more than 5 arrays: damaged, or made to hang")
+    refused(tmp_path / "net.eqx", Malformed, "holds more than 5 arrays: damaged, or crafted to hang")

@@ -41,14 +41,14 @@ HOSTILE: dict[str, tuple[bytes, type[CheckpointError], str]] = {
     "text wider than memory": (npy(described("'<U999999999'")), UnsupportedDtype, "unknown here"),
     "a shape that overflows": (npy(described(shape="(4611686018427387904, 8)")), Malformed, "overflows"),
     "a shape beyond the file": (npy(described(shape="(1099511627776,)")), Truncated, "needs 4,398,046,511,104 bytes"),
-    "a side of a million digits": (npy(described(shape=f"({'9' * 9000},)")), Malformed, "a shape that is none"),
+    "a side of a million digits": (npy(described(shape=f"({'9' * 9000},)")), Malformed, "an invalid shape"),
     "a negative side": (npy(described(shape="(-4,)")), Malformed, "without descr, fortran_order and shape"),
     "no elements": (npy(described(shape="(0, 4)")), Malformed, "has no elements"),
     "hundreds of dimensions": (npy(described(shape=f"({'1,' * 300})"), bytes(4)), Malformed, "300 dimensions"),
     "a header of gigabytes": (npy("", version=2, length=(1 << 32) - 1), Malformed, "header of 4,294,967,295 bytes"),
     "a header beyond the file": (npy("{", length=9000), Truncated, "ends inside its header"),
-    "a version of its own": (npy(described(), version=9), Malformed, "no .npy file of version 1 to 3"),
-    "a file behind": (npy(described()) + b"PK\3\4", Malformed, "4 bytes behind array"),
+    "a version of its own": (npy(described(), version=9), Malformed, "not a .npy file of version 1 to 3"),
+    "a file behind": (npy(described()) + b"PK\3\4", Malformed, "4 unexpected bytes after array"),
 }
 
 

@@ -50,9 +50,9 @@ def test_external_data_that_are_a_pipe(tmp_path: Path) -> None:
     ("entries", "kind", "text"),
     [
         ({"offset": 1 << 40}, Truncated, "ends at byte 1,099,511,627,792, the file at 16"),
-        ({"offset": -1}, Malformed, "an offset or length that is no number"),
+        ({"offset": -1}, Malformed, "an offset or length that is not a number"),
         ({"length": 99}, Malformed, "needs 16 bytes, 99 are there"),
-        ({"offset": "9" * 40}, Malformed, "an offset or length that is no number"),
+        ({"offset": "9" * 40}, Malformed, "an offset or length that is not a number"),
     ],
 )
 def test_external_data_in_a_place_that_is_none(
@@ -109,7 +109,7 @@ def test_graphs_nested_without_end(tmp_path: Path) -> None:
 def test_more_fields_than_any_model_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protobuf, "MAX_FIELDS", 10_000)
     path = written(tmp_path / "a.onnx", model(field(1, b"") * 10_000))
-    refused(path, Malformed, "holds more than 10,000 fields: damaged, or made to hang")
+    refused(path, Malformed, "holds more than 10,000 fields: damaged, or crafted to hang")
 
 
 def test_a_name_of_megabytes(tmp_path: Path) -> None:

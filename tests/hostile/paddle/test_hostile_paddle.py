@@ -29,9 +29,9 @@ HOSTILE: dict[str, tuple[bytes, type[CheckpointError], str]] = {
     "hundreds of dimensions": (record((1,) * 200, data=bytes(4)), Malformed, "200 dimensions"),
     "an unknown type": (record((2,), kind=99), UnsupportedDtype, "Paddle's type 99"),
     "a description beyond the file": (record((2,), size=400), Truncated, "is needed, the file has"),
-    "a second record of another version": (ONES + b"\1" * 40, Malformed, "begins no parameter"),
+    "a second record of another version": (ONES + b"\1" * 40, Malformed, "no parameter begins"),
     "half a head": (ONES + bytes(9), Truncated, "is needed, the file has"),
-    "a file behind": (ONES + b"PK\3\4" * 9, Malformed, "begins no parameter"),
+    "a file behind": (ONES + b"PK\3\4" * 9, Malformed, "no parameter begins"),
 }
 
 
@@ -45,7 +45,7 @@ def test_is_refused_in_one_line(content: bytes, kind: type[CheckpointError], sai
 def test_a_million_parameters_of_nothing_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "net.pdiparams"
     path.write_bytes(record((0,)) * 300_000)
-    refused(path, Malformed, "begins no parameter")
+    refused(path, Malformed, "no parameter begins")
 
 
 @pytest.mark.parametrize("name", ["\x1b[2J", "w" * 2000])

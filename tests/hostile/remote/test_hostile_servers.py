@@ -54,7 +54,7 @@ def test_an_address_that_is_none_is_refused_in_one_line(address: str, tail: str,
     told = capsys.readouterr().err
     assert code == 12, told
     assert told.count("\n") == 1
-    assert "is no address that can be read" in told
+    assert "is not an address that can be read" in told
     assert "unexpected" not in told
     assert "secret" not in told
 
@@ -63,7 +63,10 @@ def test_an_address_that_is_none_is_refused_in_one_line(address: str, tail: str,
 def test_a_hub_that_is_no_address_is_named(named: str, monkeypatch, capsys) -> None:
     monkeypatch.setenv("HF_ENDPOINT", named)
     code = guarded(lambda: lineage.main(["whois", "hf:org/net"], prog_name="lineage", standalone_mode=False))
-    assert (code, capsys.readouterr().err) == (12, "lineage: HF_ENDPOINT: is no address of a hub: write https://host\n")
+    assert (code, capsys.readouterr().err) == (
+        12,
+        "lineage: HF_ENDPOINT: is not an address of a hub: write https://host\n",
+    )
 
 
 def test_a_proxy_that_is_no_address_is_named(monkeypatch, capsys) -> None:
@@ -71,7 +74,7 @@ def test_a_proxy_that_is_no_address_is_named(monkeypatch, capsys) -> None:
     words = ["whois", "https://h.invalid/a.safetensors"]
     code = guarded(lambda: lineage.main(words, prog_name="lineage", standalone_mode=False))
     assert code == 12
-    assert "the proxy that the environment names" in capsys.readouterr().err
+    assert "the proxy that the environment sets" in capsys.readouterr().err
 
 
 class TestRedirects:
@@ -89,7 +92,7 @@ class TestRedirects:
     def test_from_https_to_http(self) -> None:
         assert _redirected("x", "http://a/b", "https://c/d") == "https://c/d"
         for location in NO_ADDRESSES:
-            with pytest.raises(Unreachable, match="redirects to what is no address"):
+            with pytest.raises(Unreachable, match="redirects to something that is not an address"):
                 _redirected("x", "http://a/b", location.replace("https:", "http:"))
         assert _redirected("x", "https://a/b", "/c?d") == "https://a/c?d"
         with pytest.raises(Unreachable, match="scheme 'http'"):

@@ -36,8 +36,8 @@ WEIGHT = np.ones((4, 6), np.float32)
     ("proto", "kind", "said"),
     [
         (tensor(FLOAT, (1 << 40, 1 << 40), field(4, bytes(96))), Malformed, "overflows"),
-        (tensor(FLOAT, (-4, 6)), Malformed, "of a shape that is none"),
-        (tensor(FLOAT, (1,) * 40, floats(1)), Malformed, "of a shape that is none"),
+        (tensor(FLOAT, (-4, 6)), Malformed, "with an invalid shape"),
+        (tensor(FLOAT, (1,) * 40, floats(1)), Malformed, "with an invalid shape"),
         (tensor(FLOAT, (4, 6), field(4, bytes(95))), Malformed, "'w' needs 96 bytes, 95 are there"),
         (tensor(FLOAT, (1 << 40,), field(4, bytes(96))), Malformed, "needs 4,398,046,511,104 bytes, 96 are there"),
         (tensor(FLOAT, (2,), floats(1, 2, 3)), Malformed, "'w' needs 8 bytes, 12 are there"),

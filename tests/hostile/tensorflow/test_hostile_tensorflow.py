@@ -49,7 +49,7 @@ def test_a_block_that_names_itself_as_its_contents(tmp_path: Path) -> None:
 def test_more_entries_than_any_model_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "MAX_ENTRIES", 5)
     path = index(tmp_path, {f"w{i}".encode(): entry(WEIGHT, 0) for i in range(9)})
-    refused(path, Malformed, "lists more than 5 tensors: damaged, or made to hang")
+    refused(path, Malformed, "lists more than 5 tensors: damaged, or crafted to hang")
 
 
 def test_an_entry_longer_than_its_block(tmp_path: Path) -> None:

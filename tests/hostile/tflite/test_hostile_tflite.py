@@ -51,7 +51,7 @@ def test_tables_that_are_named_again_and_again(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(flatbuffers, "MAX_TABLES", 50)
     refused(
         tmp_path / "a.tflite", tflite([tensor("w", (2, 2), 0, 1)] * 60, [WEIGHT.tobytes()]), Malformed,
-        "has more than 50 tables: damaged, or made to hang",
+        "has more than 50 tables: damaged, or crafted to hang",
     )  # fmt: skip
 
 

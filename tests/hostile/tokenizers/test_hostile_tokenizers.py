@@ -42,31 +42,31 @@ def with_vocabulary(**metadata: Any) -> bytes:
 
 
 FILES: dict[str, tuple[str, bytes, type[CheckpointError], str]] = {
-    "ids that are no numbers": ("tokenizer.json", model(vocab={"a": "0"}), Malformed, "no whole number"),
-    "ids that are fractions": ("tokenizer.json", model(vocab={"a": 0.5}), Malformed, "no whole number"),
-    "a truth for an id": ("tokenizer.json", model(vocab={"a": True}), Malformed, "no whole number"),
-    "an id beyond every table": ("tokenizer.json", model(vocab={"a": 1 << 70}), Malformed, "which is none"),
-    "a negative id": ("tokenizer.json", model(vocab={"a": -1}), Malformed, "which is none"),
+    "ids that are no numbers": ("tokenizer.json", model(vocab={"a": "0"}), Malformed, "not an integer"),
+    "ids that are fractions": ("tokenizer.json", model(vocab={"a": 0.5}), Malformed, "not an integer"),
+    "a truth for an id": ("tokenizer.json", model(vocab={"a": True}), Malformed, "not an integer"),
+    "an id beyond every table": ("tokenizer.json", model(vocab={"a": 1 << 70}), Malformed, "with the invalid id"),
+    "a negative id": ("tokenizer.json", model(vocab={"a": -1}), Malformed, "with the invalid id"),
     "one id for two tokens": ("tokenizer.json", model(vocab={"a": 1, "b": 1}), Malformed, "to two tokens"),
-    "a token twice": ("tokenizer.json", b'{"model": {"vocab": {"a": 1, "a": 2}}}', Malformed, "comes twice"),
+    "a token twice": ("tokenizer.json", b'{"model": {"vocab": {"a": 1, "a": 2}}}', Malformed, "appears twice"),
     "an added token in the place of another": (
         "tokenizer.json", changed(added_tokens=[{"id": 0, "content": "<x>"}]), Malformed, "to two tokens",
     ),
     "added tokens that are none": ("tokenizer.json", changed(added_tokens=["<x>"]), Malformed, "without id"),
-    "no list of added tokens": ("tokenizer.json", changed(added_tokens={"a": 1}), Malformed, "no list"),
+    "no list of added tokens": ("tokenizer.json", changed(added_tokens={"a": 1}), Malformed, "not a list"),
     "no vocabulary": ("tokenizer.json", model(vocab=7), Malformed, "neither"),
-    "an empty vocabulary": ("vocab.json", b"{}", UnsupportedFormat, "no tokenizer"),
+    "an empty vocabulary": ("vocab.json", b"{}", UnsupportedFormat, "not a tokenizer"),
     "a vocabulary of lists": ("tokenizer.json", model(vocab=[[], []]), Malformed, "neither"),
-    "scores for tokens": ("tokenizer.json", model(vocab=[[1.0, "a"]]), Malformed, "no text"),
+    "scores for tokens": ("tokenizer.json", model(vocab=[[1.0, "a"]]), Malformed, "not text"),
     "a token without end": ("tokenizer.json", model(vocab={"a" * 70_000: 0}), Malformed, "more than"),
     "nested without end": ("tokenizer.json", b'{"model":' + b"[" * 100_000, Malformed, "nested too deeply"),
     "no JSON": ("tokenizer.json", b'{"model": {"vocab"', Malformed, "not valid JSON"),
-    "another JSON": ("tokenizer.json", b'{"a": "b"}', UnsupportedFormat, "no tokenizer"),
+    "another JSON": ("tokenizer.json", b'{"a": "b"}', UnsupportedFormat, "not a tokenizer"),
     "a piece that reaches out": (
         "tokenizer.model", sentencepiece(TOKENS)[:-3] + b"\x0a\x7f\x0a", Truncated, "reaches to byte|ends within",
     ),
     "a piece that is cut": ("tokenizer.model", sentencepiece(TOKENS)[:50], Truncated, "reaches to byte"),
-    "a piece of no text": ("tokenizer.model", piece("<unk>", 2) + piece(b"\xff\xfe"), Malformed, "no UTF-8"),
+    "a piece of no text": ("tokenizer.model", piece("<unk>", 2) + piece(b"\xff\xfe"), Malformed, "not UTF-8"),
     "a length without end": ("tokenizer.model", piece("<unk>", 2) + b"\x0a" + b"\xff" * 20, Malformed, "no end"),
     "a length beyond the file": (
         "tokenizer.model", piece("<unk>", 2) + b"\x0a" + varint(1 << 62), Truncated, "reaches to byte",
@@ -80,7 +80,7 @@ FILES: dict[str, tuple[str, bytes, type[CheckpointError], str]] = {
     "ranks of a thousand digits": ("x.tiktoken", ranks(TOKENS) + b"YQ== " + b"9" * 1000, Malformed, "no rank"),
     "one rank for two tokens": ("x.tiktoken", ranks(TOKENS) + b"YXl5 0\n", Malformed, "to two tokens"),
     "lines by the million": ("vocab.txt", b"\n" * ((1 << 21) + 9), Malformed, "lines allowed"),
-    "lines of no text": ("vocab.txt", vocab_txt(TOKENS) + b"\xff\xff\n", Malformed, "no UTF-8"),
+    "lines of no text": ("vocab.txt", vocab_txt(TOKENS) + b"\xff\xff\n", Malformed, "not UTF-8"),
     "a tekken without bytes": (
         "tekken.json", b'{"config": {}, "vocab": [{"rank": 0}]}', Malformed, "has no bytes",
     ),
@@ -92,13 +92,13 @@ FILES: dict[str, tuple[str, bytes, type[CheckpointError], str]] = {
         "x.gguf", with_vocabulary(**{"tokenizer.ggml.model": "rwkv"}), UnsupportedFormat, "not known here",
     ),
     "a GGUF whose tokens are numbers": (
-        "x.gguf", with_vocabulary(**{"tokenizer.ggml.tokens": [1, 2]}), Malformed, "no text",
+        "x.gguf", with_vocabulary(**{"tokenizer.ggml.tokens": [1, 2]}), Malformed, "not text",
     ),
     "a GGUF with too few types": (
         "x.gguf", with_vocabulary(**{"tokenizer.ggml.token_type": [1]}), Malformed, "does not fit",
     ),
     "a GGUF that is cut": ("x.gguf", gguf(TOKENS)[:900], Truncated, "promises"),
-    "another file": ("x.bin", b"\x7fELF" + bytes(99), UnsupportedFormat, "is no tokenizer"),
+    "another file": ("x.bin", b"\x7fELF" + bytes(99), UnsupportedFormat, "is not a tokenizer"),
 }  # fmt: skip
 
 

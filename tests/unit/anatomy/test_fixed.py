@@ -8,7 +8,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from lineage.anatomy import fixed_rows, fixed_table
+from lineage.anatomy import fixed_rows, fixed_table, may_be_formulas
 from lineage.types.facts.exclusions import FixedTable
 from tests.synthetic import tensor
 
@@ -127,6 +127,23 @@ def test_every_generator_is_recognised_from_its_values(dtype):
         stored = make().astype(dtype).astype(np.float32)
         found[name] = {fixed_table("x", stored.shape, values) for values in (stored, stored.ravel())}
     assert found == {name: {reason} for name, (_, reason) in GENERATORS.items()}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, ml_dtypes.bfloat16])
+@pytest.mark.parametrize("name", sorted(set(GENERATORS) - {"additive mask"}))
+def test_a_glance_passes_what_a_formula_made(name: str, dtype: type) -> None:
+    table = GENERATORS[name][0]().astype(dtype).astype(np.float32)
+    weights = np.random.default_rng(3).standard_normal(table.shape).astype(np.float32)
+    for scale in (1.0, 3.0, 1e-3):
+        for one in (table, table.T, table.ravel()):
+            stack = np.stack([weights.reshape(one.shape), np.float32(scale) * one])
+            assert may_be_formulas(stack)[1] or fixed_table("x", one.shape, stack[1]) is None
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (64, 64), (64, 172), (600,), (16, 8, 3)])
+def test_a_glance_stops_most_weights(shape: tuple[int, ...]) -> None:
+    weights = np.random.default_rng(4).standard_normal((1000, *shape)).astype(np.float32)
+    assert may_be_formulas(0.02 * weights).mean() < 0.02
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_the_folder_is_opened(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("behind", "kind", "said"),
     [
-        (b"PK\3\4", Malformed, "4 bytes behind array 'leaf.1' belong to none"),
+        (b"PK\3\4", Malformed, "4 unexpected bytes after array 'leaf.1'"),
         (b"\x93NUM", Truncated, "array 'leaf.2' ends inside its header"),
         (leaves([WEIGHT])[:-1], Truncated, "array 'leaf.2' needs 96 bytes, has 95"),
         (leaves([np.arange(5)])[:-1], Truncated, "array 'leaf.2' needs 40 bytes, has 39"),

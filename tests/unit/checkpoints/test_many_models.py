@@ -114,7 +114,7 @@ class TestPipelines:
 
     @pytest.mark.parametrize(
         ("listed", "said"),
-        [({"../x": ["d", "M"]}, "which is no folder in it"), ({"a/b": ["d", "M"]}, "which is no folder in it")],
+        [({"../x": ["d", "M"]}, "which is not a folder in it"), ({"a/b": ["d", "M"]}, "which is not a folder in it")],
     )
     def test_a_list_that_leads_outside_is_refused(self, listed: Any, said: str, tmp_path: Path) -> None:
         put(tmp_path / "x/model.safetensors")
@@ -158,7 +158,7 @@ class TestSentenceTransformers:
     def test_a_list_that_is_none_is_refused(self, modules: str, tmp_path: Path) -> None:
         put(tmp_path / "m/model.safetensors")
         (tmp_path / "m/modules.json").write_text(modules)
-        refused(tmp_path / "m", "modules|JSON|no folder in it", Malformed)
+        refused(tmp_path / "m", "modules|JSON|not a folder in it", Malformed)
 
 
 def names_in(place: Path) -> list[str]:

@@ -72,7 +72,7 @@ def test_the_example_refuses_what_is_damaged(site, tmp_path):
     site.install(*ENTRY, EXAMPLE)
     path = plain(tmp_path / "net.plain", MODEL)
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(Truncated, match="ends behind the file"):
+    with pytest.raises(Truncated, match="ends beyond the file"):
         open_checkpoint(path)
     path.write_bytes(b"PLAIN1\n[1]\n" + bytes(64))
     with pytest.raises(Malformed, match="no line"):

@@ -211,7 +211,7 @@ class TestTfjs:
             ({"shape": [1 << 62, 8]}, Malformed, "overflows"),
             ({"shape": [-1]}, Malformed, "has no shape"),
             ({"shape": [3, 3]}, Truncated, "ends at byte 36, its shards at 24"),
-            ({"shape": [2, 2]}, Malformed, "8 bytes behind the last weight"),
+            ({"shape": [2, 2]}, Malformed, "8 unexpected bytes after the last weight"),
             ({"quantization": {"dtype": "uint8", "scale": True, "min": 0}}, Malformed, "quantised without scale"),
             ({"name": 3}, Malformed, "a weight has no name"),
         ],

@@ -169,6 +169,6 @@ def test_a_broken_file_is_refused_with_its_line(text, line, says):
 def test_rules_of_another_policy_or_with_a_taken_id_are_refused():
     with pytest.raises(Malformed, match="policy licence, not t-class"):
         for_policy(parsed(HEAD + RULE), "t-class", "ours.toml")
-    with pytest.raises(Malformed, match="there already"):
+    with pytest.raises(Malformed, match="exists already"):
         for_policy(parsed(HEAD + RULE.replace("mine", "share-alike")), "licence", "ours.toml")
     assert for_policy(parsed("format = 1\n"), "t-class", "ours.toml").rules == ()

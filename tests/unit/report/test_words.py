@@ -102,7 +102,7 @@ EXAMPLES = {
         "이 모델을 반올림하면 상대가 되지만 그 반대는 안 됨",
     ),
     FewerLayers("this-model", 4, 6): (
-        "4 of the reference's 6 layers are here and no other",
+        "4 of the reference's 6 layers are here and no others",
         "상대의 층 6개 가운데 4개만 있고 다른 층은 없음",
     ),
     NotFinite(1, beyond_float32=False): ("1 NaN or infinite value", "NaN 또는 무한대 값 1개"),

@@ -102,7 +102,7 @@ def test_weights_take_the_place_of_what_contradicts_them_and_nothing_of_it_stays
 def test_a_claim_that_contradicts_what_is_there_is_refused(index, first):
     index.add(first, VERSION)
     before = index.models(), files(index)
-    with pytest.raises(Malformed, match=f"squatter.sketch: has other values than {first.name}, .* forged or damaged"):
+    with pytest.raises(Malformed, match=f"squatter.sketch: has different values from {first.name}, .* forged"):
         index.add(SQUATTER, VERSION)
     assert (index.models(), files(index)) == before
     assert clean(index)

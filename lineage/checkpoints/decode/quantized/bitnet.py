@@ -2,7 +2,7 @@
 
 Layout: `pack_weights` and `unpack_weights` of transformers (integrations/bitnet.py): -1, 0 and 1 as 0, 1 and 2 of two
 bits; the first quarter of the rows in the lowest bits, and so on. `BitLinear` divides by the scale, `AutoBitLinear`
-multiplies by it; a mean absolute weight of a network is below 1, which tells the two apart.
+multiplies by it; a mean absolute weight of a network is below 1, which distinguishes the two.
 """
 
 from __future__ import annotations

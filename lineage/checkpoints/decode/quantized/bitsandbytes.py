@@ -2,7 +2,7 @@
 
 Layout: `QuantState.as_dict` and `kDequantizeBlockwise` of bitsandbytes (functional.py, csrc/kernels.cu): two codes a
 byte, the first in the high bits, in row-major order; value = quant_map[code] * absmax[block]. With nested scales
-absmax = nested_quant_map[absmax code] * nested_absmax[block of blocks] + nested_offset. A JSON text beside them tells
+absmax = nested_quant_map[absmax code] * nested_absmax[block of blocks] + nested_offset. A JSON text beside them gives
 the shape and the block sizes. (LLM.int8 is in `scaled`.)
 """
 
@@ -69,7 +69,7 @@ def _scales(stored: Stored, name: str, absmax: TensorView, state: dict[str, Any]
     if absmax.dtype != np.uint8 or math.prod(outer.shape) != -(-count // size):
         stored.refuse(name, f"has {math.prod(outer.shape):,} nested scales for {count:,} scales")
     if offset is None:
-        stored.refuse(name, "has a nested_offset that is no number")
+        stored.refuse(name, "has a nested_offset that is not a number")
     if math.prod(table.shape) != MAX_NESTED_MAP:
         stored.refuse(name, f"has a nested_quant_map of {math.prod(table.shape):,} levels, not {MAX_NESTED_MAP}")
     levels = cache(lambda: whole(table).astype(np.float32).reshape(-1))
@@ -85,7 +85,7 @@ def _scales(stored: Stored, name: str, absmax: TensorView, state: dict[str, Any]
 
 def _state(stored: Stored, name: str, view: TensorView) -> dict[str, Any]:
     if view.dtype.itemsize != 1 or len(view.shape) != 1 or view.shape[0] > MAX_STATE:
-        stored.refuse(name, "has a quant_state that is no short text")
+        stored.refuse(name, "has a quant_state that is not a short text")
     return strict_json.parse_object(stored.path, whole(view).tobytes(), f"the quant_state of {name!r}")
 
 

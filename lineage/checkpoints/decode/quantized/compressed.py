@@ -68,7 +68,7 @@ def _nvfp4(module: str, name: str, stored: Stored) -> Decoded:
 def _integers(module: str, name: str, stored: Stored) -> Decoded:
     packed, scale = stored.tensors[name], stored.need(f"{module}.weight_scale", name)
     if not is_words(packed) or len(scale.shape) != 2:
-        stored.refuse(name, "is no matrix of int32 words")
+        stored.refuse(name, "is not a matrix of int32 words")
     outputs, inputs = _shape(stored, name, module, packed)
     bits = _bits(stored, inputs, packed.shape[1])
     if outputs != packed.shape[0] or bits is None:
@@ -121,7 +121,7 @@ def _shape(stored: Stored, name: str, module: str, packed: TensorView) -> tuple[
     if written is None:
         return packed.shape[0], 8 * packed.shape[1]
     if written.shape != (2,) or written.dtype.kind not in "iu":
-        stored.refuse(name, "has a weight_shape that is no shape")
+        stored.refuse(name, "has an invalid weight_shape")
     outputs, inputs = (int(side) for side in whole(written))
     if not 0 < inputs <= 16 * packed.shape[1]:
         stored.refuse(name, f"has a weight_shape of {outputs:,} x {inputs:,}, which it cannot hold")

@@ -1,4 +1,4 @@
-"""Every quantised weight of a checkpoint, told by the names and types of its parts, as one tensor of numbers."""
+"""Every quantised weight of a checkpoint, recognised by the names and types of its parts, as one tensor of numbers."""
 
 from __future__ import annotations
 
@@ -41,17 +41,21 @@ SCHEMES: tuple[Callable[[str, Stored], Decoded | None], ...] = (
     scaled.decode,
 )
 
+_PLAIN = frozenset({"bfloat16", "float16", "float32", "float64"})
+_PACKED = (compressed.SUFFIX, quanto.DATA)  # decoded, or refused, whatever the type
+_BESIDE = ".quant_state.bitsandbytes__"
+
 
 def dequantized(path: Path, contents: Contents, config: Mapping[str, Any]) -> Contents:
-    """Put a view of the weight in the place of its codes, and drop its other parts.
+    """Replace the codes by a view of the weight, and drop its other parts.
 
-    What is packed in a way that is known but not read is left out and counted; what nothing recognises stays as it is.
+    What is packed in a way that is known but not read is left out and counted; what is not recognised stays as it is.
     Raises Malformed where parts are missing or do not fit each other.
     """
     stored = Stored(path, {view.name: view for view in contents.tensors}, _settings(config))
     decoded: dict[str, TensorView] = {}
     parts: set[str] = set()
-    for name in stored.tensors:
+    for name in _candidates(stored):
         found = next((found for scheme in SCHEMES if (found := scheme(name, stored)) is not None), None)
         if found is not None:
             decoded[name] = found.view
@@ -67,6 +71,13 @@ def dequantized(path: Path, contents: Contents, config: Mapping[str, Any]) -> Co
         left_out=(*contents.left_out, *((one.module, UnreadPacking(one.packing)) for one in packed)),
         unread=(*contents.unread, *((UnreadPacking(one.packing), one.values) for one in packed)),
     )
+
+
+def _candidates(stored: Stored) -> list[str]:
+    """Names that some scheme may take: all but those of plain numbers that are not called after a packing."""
+    if any(_BESIDE in name for name in stored.tensors):
+        return [*stored.tensors]
+    return [n for n, view in stored.tensors.items() if view.dtype.name not in _PLAIN or n.endswith(_PACKED)]
 
 
 def one_weight(path: Path, parts: Mapping[str, TensorView]) -> TensorView:

@@ -66,7 +66,7 @@ def _shape(stored: Stored, name: str, written: TensorView) -> tuple[int, ...]:
     fits = len(written.shape) == 1 and 0 < written.shape[0] <= MAX_AXES and written.dtype.kind in "iu"
     shape = tuple(int(side) for side in whole(written)) if fits else ()
     if not shape or not all(0 < side < 1 << 48 for side in shape) or math.prod(shape) >= 1 << 60:
-        stored.refuse(name, "has a shape that is none")
+        stored.refuse(name, "has an invalid shape")
     return shape
 
 

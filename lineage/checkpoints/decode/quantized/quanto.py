@@ -1,9 +1,9 @@
-"""Weights of optimum-quanto: `P._data` and `P._scale` in the place of parameter P, of 4 and 2 bits `P._shift`, too.
+"""Weights of optimum-quanto: `P._data` and `P._scale` in place of parameter P, of 4 and 2 bits `P._shift`, too.
 
 Layout: `QBytesTensor` (optimum/quanto/tensor/qbytes.py): weight = data * scale, int8 or fp8. `QBitsTensor`,
 `PackedTensor` and `group` (qbits.py, packed.py, grouped.py): codes (-1, group) in bytes `P._data._data`, in planes, the
 first in the lowest bits; weight = data * scale - shift, or (data - shift) * scale where the shift is a whole number.
-The shape is that of the model's code: it is known here only where a bias tells the outputs, else the weight is unread.
+The shape is that of the model's code: it is known here only where a bias gives the outputs, else the weight is unread.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@
 - int8 of compressed-tensors: `X.weight_scale` and perhaps `X.weight_zero_point` (quantization/lifecycle/forward.py,
   `_dequantize`): weight = (code - zero) * scale.
 - fp8 of ComfyUI: `X.scale_weight`.
-- int8 by hand: `P.qweight` and `P.scale` in the place of parameter P.
+- hand-made int8: `P.qweight` and `P.scale` in place of parameter P.
 - fp8 and int8 of torchao: `M._P_qdata`, `M._P_scale`, perhaps `M._P_zero_point` for parameter P of module M
   (torchao/prototype/safetensors): the same.
 """

@@ -76,7 +76,7 @@ def packed_linear(name: str, stored: Stored) -> PackedLinear | None:
         return None
     scales, qzeros = (stored.need(other, name) for other in beside)
     if not is_words(qzeros) or scales.dtype.kind in "iub" or len(scales.shape) != 2:
-        stored.refuse(name, "has zeros that are no matrix of 32-bit words, or scales that are no matrix of numbers")
+        stored.refuse(name, "has zeros that are not a matrix of 32-bit words, or scales not a matrix of numbers")
     return PackedLinear(module, qweight, qzeros, scales)
 
 

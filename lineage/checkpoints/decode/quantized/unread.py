@@ -1,6 +1,6 @@
 """Packings that are known by their parts but not read: made for one kernel, or with codebooks.
 
-Each is told by the names that its library gives the parts: ExLlamaV2 and V3 (exllamav2/ext.py, exllamav3
+Each is recognised by the names that its library gives the parts: ExLlamaV2 and V3 (exllamav2/ext.py, exllamav3
 modules/quant/exl3.py), AQLM (aqlm/inference.py), Marlin (IST-DASLab/marlin), QuIP# (quip-sharp), VPTQ
 (vptq/layers/vqlinear.py), SVDQuant (nunchaku/models/linear.py), EETQ, and compressed-tensors' 2:4 sparsity. The
 number of weights follows from the shapes.

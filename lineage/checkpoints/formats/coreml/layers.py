@@ -24,7 +24,7 @@ _WEIGHT, _BIAS, _MEAN, _VARIANCE = "weight", "bias", "running_mean", "running_va
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """Weights of one kind of layer: the field that holds them, torch's name, the fields that tell the sides.
+    """Weights of one kind of layer: the field that holds them, torch's name, the fields that give the sides.
 
     `turned` matrices are stored the other way round.
     """

@@ -36,11 +36,11 @@ class CoremlReader:
     """One model.mlmodel; the weights of an ML program lie in a folder beside it."""
 
     def recognises(self, head: bytes) -> bool:
-        """A protocol buffer has no magic string: told by its first fields, down to the name of the first input."""
+        """A protocol buffer has no magic string: recognised by its first fields, up to the name of the first input."""
         return _FIRST_FIELDS.match(head) is not None
 
     def read(self, file: PositionedFile) -> Contents:
-        """List the weights in the order of the operations. Raises UnsupportedFormat for a model that is no network."""
+        """List the weights in the order of the operations. Raises UnsupportedFormat for anything but a network."""
         wire = Wire(file)
         values = Values(file, wire)
         names, tensors, left_out = Names(), list[TensorView](), list[tuple[str, Exclusion]]()

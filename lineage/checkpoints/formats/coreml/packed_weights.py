@@ -64,7 +64,7 @@ class Values:
     def view(self, name: str, shape: tuple[int, ...], turned: bool) -> TensorView | None:
         """The values as a tensor; None for codes that are not read. Raises Malformed for another number of them.
 
-        `turned` brings a matrix of plain values to the other order.
+        `turned` transposes a matrix of plain values.
         """
         path = self.source.path
         check_name(path, name)

@@ -1,4 +1,4 @@
-"""The operations of an ML program, as far as they tell what its constants are for.
+"""The operations of an ML program, as far as they show what its constants are for.
 
 Format: `Program`, `Function`, `Block`, `Operation` and `Argument` of
 https://github.com/apple/coremltools/blob/main/mlmodel/format/MIL.proto.

@@ -58,7 +58,7 @@ _VARINTS = frozenset({2, 3, 5})
 class Stored:
     """One constant: `place` is None where the values are small integers, which are `integers`.
 
-    `in_blob` tells values of the blob file from numbers that lie among the operations.
+    `in_blob` distinguishes values of the blob file from numbers among the operations.
     """
 
     name: str

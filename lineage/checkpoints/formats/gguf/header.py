@@ -70,7 +70,7 @@ def parse_header(file: ByteSource, keep: frozenset[str] = frozenset()) -> Header
     for _ in range(entry_count):
         key = cursor.text(MAX_KEPT) or ""
         if key in metadata:
-            raise Malformed(file.path, f"metadata key {quoted(key)} comes twice")
+            raise Malformed(file.path, f"metadata key {quoted(key)} appears twice")
         metadata[key] = _value(cursor, cursor.number("I"), most=MAX_ITEMS if key in keep else MAX_KEPT_ITEMS)
     lines = [_line(cursor) for _ in range(tensor_count)]
     alignment = _alignment(file, metadata)
@@ -112,14 +112,14 @@ class _Cursor:
             )
         if need > MAX_HEADER:
             raise Malformed(
-                self.file.path, f"its header claims {need:,} bytes, more than {MAX_HEADER:,}: made to fill memory"
+                self.file.path, f"its header claims {need:,} bytes, more than {MAX_HEADER:,}: crafted to fill memory"
             )
 
     def count(self, items: int) -> None:
         """Insist that the lists of the file hold no more items than any model's."""
         self._items += items
         if self._items > MAX_ITEMS:
-            raise Malformed(self.file.path, f"its header has lists of more than {MAX_ITEMS:,} items: made to hang")
+            raise Malformed(self.file.path, f"its header has lists of more than {MAX_ITEMS:,} items: crafted to hang")
 
     def number(self, code: str) -> Any:
         return self.numbers(1, code)[0]
@@ -130,7 +130,7 @@ class _Cursor:
         return list(struct.unpack(packed, self.take(struct.calcsize(packed))))
 
     def text(self, limit: int) -> str | None:
-        """A text of up to `limit` bytes, None for a longer one, which is passed over."""
+        """A text of up to `limit` bytes, None for a longer one, which is skipped."""
         length = self.number("Q")
         if length > limit:
             self.skip(length)
@@ -138,7 +138,7 @@ class _Cursor:
         try:
             return str(self.take(length), "utf-8")
         except UnicodeDecodeError as error:
-            raise Malformed(self.file.path, f"a text before byte {self.position:,} is no UTF-8") from error
+            raise Malformed(self.file.path, f"a text before byte {self.position:,} is not UTF-8") from error
 
 
 def _is_big_endian(file: ByteSource, version: int) -> bool:
@@ -210,7 +210,7 @@ def _line(cursor: _Cursor) -> tuple[str, tuple[int, ...], BlockType, int]:
 def _alignment(file: ByteSource, metadata: dict[str, Any]) -> int:
     alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
     if type(alignment) is not int or not 8 <= alignment <= 1 << 16 or alignment & (alignment - 1):
-        raise Malformed(file.path, f"general.alignment is {quoted(str(alignment))}, no power of two from 8 to 65,536")
+        raise Malformed(file.path, f"general.alignment {quoted(str(alignment))} is not a power of two from 8 to 65,536")
     return alignment
 
 
@@ -223,7 +223,7 @@ def _placed(
     end = 0
     for name, shape, type_, offset in sorted(lines, key=lambda line: line[3]):
         if name in names:
-            raise Malformed(file.path, f"tensor {quoted(name)} comes twice")
+            raise Malformed(file.path, f"tensor {quoted(name)} appears twice")
         names.add(name)
         nbytes = _nbytes(file, name, shape, type_)
         if offset < end or offset % alignment:
@@ -239,7 +239,7 @@ def _placed(
             file.path, f"header promises {end:,} bytes of tensors, the file has {max(have, 0):,}: download it again"
         )
     if have - end >= alignment:
-        raise Malformed(file.path, f"{have - end:,} bytes behind the last tensor belong to none")
+        raise Malformed(file.path, f"{have - end:,} unexpected bytes after the last tensor")
     return tuple(placed)
 
 
@@ -249,6 +249,6 @@ def _nbytes(file: ByteSource, name: str, shape: tuple[int, ...], type_: BlockTyp
     if width % type_.block:
         raise Malformed(
             file.path,
-            f"tensor {quoted(name)} has rows of {width:,} values, no multiple of the {type_.block} of a block",
+            f"tensor {quoted(name)} has rows of {width:,} values, not a multiple of the {type_.block} of a block",
         )
     return math.prod((count // type_.block, type_.nbytes))

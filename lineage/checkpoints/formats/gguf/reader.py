@@ -20,7 +20,7 @@ class GgufReader:
     """One GGUF file: a header with metadata, then blocks of values.
 
     The names are llama.cpp's; `restored` brings them back once all files of a split model are joined, since only the
-    first of them tells the architecture. A stack of experts is taken apart, as in older files and in Hugging Face's.
+    first of them gives the architecture. A stack of experts is taken apart, as in older files and in Hugging Face's.
     """
 
     def recognises(self, head: bytes) -> bool:

@@ -59,13 +59,13 @@ class Hdf5Reader:
 
 
 def datasets(source: ByteSource) -> tuple[tuple[TensorView, ...], tuple[tuple[str, Exclusion], ...]]:
-    """List the datasets of an HDF5 file, and (name, reason) of those that are no weights."""
+    """List the datasets of an HDF5 file, and (name, reason) of those that are not weights."""
     h5py = _h5py(source.path)
     try:
         return _datasets(source, h5py)
     except CheckpointError:
         raise
-    except Exception as error:  # whatever the library makes of a damaged file
+    except Exception as error:  # whatever the library raises for a damaged file
         if "truncated file" in str(error):
             raise Truncated(source.path, "ends before its own header says: download it again") from error
         raise Malformed(source.path, f"is a damaged HDF5 file: {reason(error)}") from error
@@ -146,7 +146,7 @@ def _view(source: ByteSource, dataset: Any, layout: Layout, recent: Recent) -> T
     stored, offset = dataset.id.get_storage_size(), dataset.id.get_offset()
     if dataset.chunks is None and offset is not None:
         if stored != need or offset + need > source.size:
-            raise Truncated(path, f"dataset {quoted(name)} ends behind the file: download it again")
+            raise Truncated(path, f"dataset {quoted(name)} ends beyond the file: download it again")
         place = Place(source, offset, layout.shape, dtype)
         return turned(name, place, layout.strides, f"{path.name}@{offset}+{need}", recent)
     _check_filters(path, dataset, name)
@@ -177,7 +177,7 @@ def _decode(path: Path, dataset: Any, native: np.dtype[Any]) -> bytes:
 
 
 class _Stream(io.RawIOBase):
-    """A source of bytes as h5py wants it: a file that can be read and searched."""
+    """A source of bytes as h5py needs it: a readable, seekable file."""
 
     def __init__(self, source: ByteSource) -> None:
         self._source = source

@@ -20,7 +20,7 @@ _VARIABLE = -233  # a size that is known when the network runs: nothing is kept
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One run of values: torch's name, the shape as stored, and whether a tag in front tells how they are stored.
+    """One run of values: torch's name, the shape as stored, and whether a tag in front says how they are stored.
 
     `axes` is the order of the axes in torch, `blocks` the order of the blocks of the first axis. `scales` are the
     divisors of the integers kept before in the same layer.

@@ -1,7 +1,7 @@
 """One ncnn model: the layers of NAME.param and the values of NAME.bin.
 
 Format of the values: `ModelBinFromDataReader::load` in https://github.com/Tencent/ncnn/blob/master/src/modelbin.cpp: a
-tag of four bytes tells float16, int8, float32 or a table of 256 numbers with a code a value; some are float32 without
+tag of four bytes means float16, int8, float32 or a table of 256 numbers with a code a value; some are float32 without
 a tag.
 """
 
@@ -93,7 +93,7 @@ def _values(values: PositionedFile, name: str, part: Kept, at: int) -> tuple[Ten
         place = Place(values, at, part.shape, dtype)
         return _in_torch_order(name, place, part, storage), end
     if sum(tag.to_bytes(4, "little")) == 0:
-        raise Malformed(values.path, f"weight {quoted(name)} has the tag {tag:#x}, which is none")
+        raise Malformed(values.path, f"weight {quoted(name)} has the unknown tag {tag:#x}")
     codes = at + 4 * _TABLE
     end = codes + -(-count // 4) * 4
     _require(values, name, end)

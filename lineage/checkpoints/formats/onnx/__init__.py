@@ -1,4 +1,4 @@
-"""ONNX models: the weights of a graph, named, oriented and dequantised as far as the graph tells. Nothing is run."""
+"""ONNX models: the weights of a graph, named, oriented and dequantised as far as the graph allows. Nothing is run."""
 
 from __future__ import annotations
 

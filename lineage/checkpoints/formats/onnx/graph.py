@@ -1,4 +1,4 @@
-"""The graph of an ONNX file, as far as it tells what its constants are for.
+"""The graph of an ONNX file, as far as it shows what its constants are for.
 
 Format: `ModelProto`, `GraphProto`, `NodeProto` and `AttributeProto` of
 https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
@@ -86,7 +86,7 @@ def read_graphs(files: Files) -> list[Graph]:
         has_opset = has_opset or entry.number == OPSETS
     if not has_graph or not has_opset:
         missing = "graph" if not has_graph else "operator set, which comes last"
-        raise Truncated(files.file.path, f"has no {missing}: no ONNX model, or cut: download it again")
+        raise Truncated(files.file.path, f"has no {missing}: not an ONNX model, or truncated: download it again")
     return found
 
 

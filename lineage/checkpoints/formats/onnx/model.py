@@ -1,4 +1,4 @@
-"""ONNX models: initializers, constants, quantised weights, in whatever graph of the file they lie. Nothing is run."""
+"""ONNX models: initializers, constants, quantised weights, from every graph of the file. Nothing is run."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class OnnxReader:
     """One ONNX model; values may lie in files beside it."""
 
     def recognises(self, head: bytes) -> bool:
-        """A protocol buffer has no magic string: told by its first two fields."""
+        """A protocol buffer has no magic string: recognised by its first two fields."""
         return len(head) > 2 and head[0] == 0x08 and head[1] in _VERSIONS and head[2] in _SECOND
 
     def read(self, file: PositionedFile) -> Contents:
-        """List the weights, named as before the export where the graph tells."""
+        """List the weights, named as before the export where the graph shows it."""
         files = Files(file, Wire(file))
         graphs = [graph for outermost in read_graphs(files) for graph in outermost.all()]
         decoded = _Decoded(graphs)

@@ -1,4 +1,4 @@
-"""Names for the constants of an ONNX graph: those that the model had before it was exported, where that can be told."""
+"""Names for the constants of an ONNX graph: those of the model before its export, where they can be inferred."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def plain(name: str, rank: int) -> str:
 
 
 def original(weight: Weight) -> tuple[str, bool]:
-    """The name of a weight, and whether its matrix was transposed by the exporter and has to be turned back.
+    """The name of a weight, and whether its matrix was transposed by the exporter and has to be transposed back.
 
     A torch Linear is exported as MatMul with a nameless constant (in, out); the name comes from the bias that is
     added behind it, or from the scope of the node.

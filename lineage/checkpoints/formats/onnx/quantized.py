@@ -67,7 +67,7 @@ class Weight:
 
 
 def quantised_weights(graph: Graph) -> Iterator[Weight]:
-    """Find the quantised weights that nodes of one graph decode; then those that only their names tell."""
+    """Find the quantised weights that nodes of one graph decode; then those that only their names show."""
     found: set[int] = set()
     for node in graph.nodes:
         weight = _of_node(graph, node) or _of_cast(graph, node)

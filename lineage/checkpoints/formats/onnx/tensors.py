@@ -212,7 +212,7 @@ def _locate_beside(files: Files, raw: _Raw, need: int) -> tuple[ByteSource, int,
     path, name = files.file.path, raw.name
     numbers = [raw.entries.get(key) for key in ("offset", "length")]
     if not all(number is None or (number.isascii() and number.isdigit() and len(number) < 20) for number in numbers):
-        raise Malformed(path, f"tensor {quoted(name)} has an offset or length that is no number")
+        raise Malformed(path, f"tensor {quoted(name)} has an offset or length that is not a number")
     offset, length = int(numbers[0] or 0), int(numbers[1] or need)
     _check_size(path, name, need, length)
     location = raw.entries.get("location", "")

@@ -63,7 +63,7 @@ def read_graphs(file: ByteSource) -> list[Graph]:
         parser.Parse(b"", True)
     except expat.ExpatError as error:
         raise _damaged(file.path, error) from error
-    except (LookupError, ValueError) as error:  # an encoding that Python has not, or of several bytes
+    except (LookupError, ValueError) as error:  # an encoding that Python does not have, or of several bytes
         raise Malformed(file.path, f"is XML in an encoding that is not read: {reason(error)}") from error
     return walk.graphs
 

@@ -1,4 +1,4 @@
-"""Names for the constants of an IR: those of the model before its conversion, where the graph tells them."""
+"""Names for the constants of an IR: those of the model before its conversion, where the graph shows them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Reading(NamedTuple):
 
 
 def named(name: str, rank: int, reading: Reading) -> tuple[str, bool]:
-    """The name of a weight of `rank` axes, and whether it is a matrix that the conversion from ONNX turned round."""
+    """The name of a weight of `rank` axes, and whether it is a matrix that the conversion from ONNX transposed."""
     plain = _ENDINGS.sub("", name)
     anonymous = is_anonymous(plain)
     if not anonymous and not _ANONYMOUS.fullmatch(plain):

@@ -26,14 +26,14 @@ _GROUPED = {"GroupConvolution", "GroupConvolutionBackpropData"}
 _CHANGES = {"Convert", "Reshape"}  # what may stand between a constant and what reads it
 
 Unread = tuple[str, Exclusion, int]
-"""The name of a constant that is no weight, or none that is read, why, and how many weights it stands for."""
+"""The name of a constant that is not a weight or not read, the reason, and how many weights it stands for."""
 
 
 class OpenvinoReader:
     """An IR: NAME.xml with NAME.bin beside it."""
 
     def recognises(self, head: bytes) -> bool:
-        """XML; that it is an IR, its first element tells."""
+        """XML; its first element shows that it is an IR."""
         return _BEGINS.match(head) is not None
 
     def read(self, file: PositionedFile) -> Contents:

@@ -2,7 +2,7 @@
 
 Format: `SerializeToStream` of paddle/fluid/framework/lod_tensor.cc and `TensorToStream` of tensor_util.cc
 (https://github.com/PaddlePaddle/Paddle): a version, levels of detail, a version, a `TensorDesc` and the values.
-The parameters come in the order of their names, which the program beside the file tells (`inference.pdmodel` beside
+The parameters come in the order of their names, which the program beside the file gives (`inference.pdmodel` beside
 `inference.pdiparams`, `__model__` beside `__params__`).
 """
 
@@ -105,7 +105,7 @@ def _records(file: PositionedFile) -> Iterator[_Record]:
             raise _cut(file, at + _HEAD.size)
         *zeros, size = _HEAD.unpack(read(file, at, _HEAD.size))
         if any(zeros) or not 0 < size <= _MAX_DESCRIPTION or count > MAX_PARAMETERS:
-            raise Malformed(file.path, f"byte {at:,} begins no parameter: damaged, or of another version of Paddle")
+            raise Malformed(file.path, f"no parameter begins at byte {at:,}: damaged, or of another version of Paddle")
         described = Span(at + _HEAD.size, at + _HEAD.size + size)
         if described.stop > file.size:
             raise _cut(file, described.stop)

@@ -1,4 +1,4 @@
-"""The program of a Paddle model, as far as it names its parameters and tells how matrices are used.
+"""The program of a Paddle model, as far as it names its parameters and shows how matrices are used.
 
 Format: `ProgramDesc`, `BlockDesc`, `VarDesc` and `OpDesc` of
 https://github.com/PaddlePaddle/Paddle/blob/develop/paddle/fluid/framework/framework.proto.

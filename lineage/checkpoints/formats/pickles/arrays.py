@@ -70,7 +70,7 @@ class Arrays:
         if not isinstance(dtype, _Dtype) or not isinstance(shape, tuple) or len(shape) > MAX_SIDES:
             raise ValueError("an array without a dtype or shape")
         if not all(type(side) is int and 0 <= side < 1 << 48 for side in shape):
-            raise ValueError("an array whose shape is none")
+            raise ValueError("an array with an invalid shape")
         if dtype.kind not in _KINDS:
             return Unread(OBJECTS)
         kind, key = f"torch.{_KINDS[dtype.kind]}", str(len(self.located))
@@ -85,7 +85,7 @@ class Arrays:
 
     def _buffer(self, content: Any, dtype: Any, shape: Any, order: Any = "C", *_: Any) -> Tensor | Unread:
         if not isinstance(content, bytes | bytearray):
-            raise TypeError("an array whose values are no bytes")
+            raise TypeError("an array whose values are not bytes")
         return self.add(Memory(self._stream.source.path, bytes(content)), dtype, shape, fortran=order == "F")
 
     def _wrapped(self, *_: Any) -> Stateful:
@@ -109,7 +109,7 @@ class _Inline(Stateful):
             held = content.encode("latin-1") if isinstance(content, str) else bytes(content)
             self.meaning = self._arrays.add(Memory(self._path, held), dtype, shape, fortran=bool(fortran))
         else:
-            raise TypeError("an array whose values are no bytes")
+            raise TypeError("an array whose values are not bytes")
 
 
 def _objects(shape: Any, content: list[Any]) -> object:
@@ -147,11 +147,11 @@ def _encoded(text: Any, encoding: Any = None, *_: Any) -> bytes:
 
 
 def _product(shape: tuple[Any, ...]) -> int:
-    """Number of elements. Raises ValueError for a side that is no size."""
+    """Number of elements. Raises ValueError for a side that is not a size."""
     count = 1
     for side in shape:
         if type(side) is not int or not 0 <= side < 1 << 48 or count >= 1 << 60:
-            raise ValueError("an array whose shape is none")
+            raise ValueError("an array with an invalid shape")
         count *= side
     return count
 

@@ -113,7 +113,7 @@ class _Bundle:
         return turned(name, place, layout.strides, f"{data.path.name}@{entry.offset}+{need}", self._recent)
 
     def full_names(self) -> Mapping[str, str]:
-        """The variable's own name for each key that only tells its way through the objects of a program."""
+        """The variable's own name for each key that only gives its path through the objects of a program."""
         graph = self._graph
         if graph is None or graph.size > MAX_GRAPH:
             return {}
@@ -213,7 +213,7 @@ def _why_left_out(entry: _Entry, name: str) -> Exclusion | None:
         return SLICED
     if "metrics" in entry.key.split("/"):
         return METRIC
-    # The way to a variable may lead through the optimizer that trains it: its own name tells more.
+    # The path to a variable may lead through the optimizer that trains it: its own name says more.
     return why_left_out(name)
 
 

@@ -75,7 +75,7 @@ def read_constant(wire: Wire, message: Span) -> Constant:
             if len(pieces[entry.number]) > MAX_PIECES:
                 raise Malformed(wire.source.path, f"keeps more than {MAX_PIECES:,} values one by one: save it again")
     if len(shape) > MAX_DIMENSIONS or any(side < 0 for side in shape):
-        raise Malformed(wire.source.path, "holds a constant of a shape that is none: the file is damaged")
+        raise Malformed(wire.source.path, "holds a constant with an invalid shape: the file is damaged")
     return Constant(message.start, kind, tuple(shape), dict(pieces))
 
 

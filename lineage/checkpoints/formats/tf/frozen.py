@@ -43,7 +43,7 @@ class FrozenGraphReader:
     """One graph with the weights in it."""
 
     def recognises(self, head: bytes) -> bool:
-        """A protocol buffer has no magic string: told by its first node, whose name and operation come first."""
+        """A protocol buffer has no magic string: recognised by its first node, whose name and operation come first."""
         first = _NODE.match(head)
         if first is None:
             return False
@@ -66,7 +66,7 @@ class FrozenGraphReader:
 
 
 class _Weights:
-    """The constants of a file, parted into weights and the rest."""
+    """The constants of a file, separated into weights and the rest."""
 
     def __init__(self, file: PositionedFile) -> None:
         self.tensors: list[TensorView] = []

@@ -1,4 +1,4 @@
-"""The nodes of a TensorFlow graph, as far as they tell what its constants are for.
+"""The nodes of a TensorFlow graph, as far as they show what its constants are for.
 
 Format: `GraphDef`, `NodeDef`, `AttrValue` and `FunctionDef` of
 https://github.com/tensorflow/tensorflow/tree/master/tensorflow/core/framework. The names of operations and the order of
@@ -64,7 +64,7 @@ class Graph:
         return found
 
     def is_variable(self, name: str) -> bool:
-        """Whether a constant was a variable before the graph was frozen, which the node that read it tells."""
+        """Whether a constant was a variable before the graph was frozen, which the node that read it shows."""
         if _VARIABLE.search(name):
             return True
         return any(node.op == "Identity" and node.name == f"{name}/read" for node, _ in self.readers.get(name, ()))

@@ -28,7 +28,7 @@ _FLOAT, _NO_AXIS = 1, -1
 
 
 def find_range(graph: Graph, name: str) -> Callable[[TensorView], TensorView] | None:
-    """What turns the codes of that name into numbers; None where the graph does not tell their range."""
+    """What turns the codes of that name into numbers; None where the graph does not give their range."""
     for node, position in graph.uses(name, IDENTITIES):
         at_codes, *at_ends = _INPUTS.get(node.op, (-1,))
         if position != at_codes or graph.integer(node, "axis", _NO_AXIS) != _NO_AXIS:
@@ -48,7 +48,7 @@ def _decoded(codes: TensorView, scale: float, zero: float) -> TensorView:
 
 
 def _scale_and_zero(graph: Graph, node: Node, codes: Constant, least: float, greatest: float) -> tuple[float, float]:
-    """The number `(code - zero) * scale` that a code stands for; a scale of 0 where the range is none."""
+    """The number `(code - zero) * scale` that a code stands for; a scale of 0 where the range is empty."""
     lowest, highest = (int(edge) for edge in (np.iinfo(codes.dtype).min, np.iinfo(codes.dtype).max))
     mode = graph.text(node, "mode") if node.op == "Dequantize" else "MIN_FIRST"
     if mode == "SCALED":
@@ -64,7 +64,7 @@ def _scale_and_zero(graph: Graph, node: Node, codes: Constant, least: float, gre
 
 
 def _number(graph: Graph, node: Node, position: int) -> float:
-    """The single number that a node reads; not a number if that is none or computed."""
+    """The single number that a node reads; NaN if it is not a single number or is computed."""
     data = [value for value in node.inputs if not value.startswith("^")]
     found = graph.constant(data[position]) if position < len(data) else None
     if found is None or found[1].kind != _FLOAT or found[1].count != 1:

@@ -51,7 +51,7 @@ class Direction:
 
 
 def role_of(graph: Graph, name: str, constant: Constant, shapes: Mapping[str, Shape]) -> Direction:
-    """Tell by the nodes that read a constant what it is for; `shapes` are those of all constants."""
+    """Infer what a constant is for from the nodes that read it; `shapes` are those of all constants."""
     uses = graph.uses(name, _RESHAPED if len(constant.shape) == 1 else _PASSED)
     plain = _name(name, uses)
     is_parameter = graph.is_variable(name) or any(_leaf(use) for use in uses)
@@ -75,7 +75,7 @@ def _name(name: str, uses: Sequence[Use]) -> str:
 
 
 def _leaf(use: Use) -> str:
-    """What a layer calls an input, empty if the node is none of a layer."""
+    """What a layer calls an input, empty if the node does not belong to a layer."""
     node, position = use
     if position == _KERNELS.get(node.op) or position == _DEPTHWISE.get(node.op):
         return "weight"

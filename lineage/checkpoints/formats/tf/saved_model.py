@@ -25,7 +25,7 @@ class SavedModelReader:
         return _GRAPH.match(head) is not None
 
     def read(self, file: PositionedFile) -> Contents:
-        """List the variables. Raises NoWeights if there are none beside the graph."""
+        """List the variables. Raises NoWeights if the graph has none beside it."""
         folder = file.folder
         if not folder.holds(VARIABLES):
             raise NoWeights(file.path, f"is the graph of a SavedModel without {VARIABLES}: its weights are missing")

@@ -23,7 +23,7 @@ _MAX_KEY = 4096  # bytes
 def entries(file: PositionedFile) -> Iterator[tuple[bytes, bytes]]:
     """Go through all keys and values in order. Raises Truncated without a footer, Malformed."""
     if file.size < FOOTER:
-        raise Truncated(file.path, f"{file.size} bytes are no index of a checkpoint: download it again")
+        raise Truncated(file.path, f"{file.size} bytes are too few for the index of a checkpoint: download it again")
     footer = read(file, file.size - FOOTER, FOOTER)
     if int.from_bytes(footer[-8:], "little") != MAGIC:
         raise Truncated(file.path, "does not end as the index of a checkpoint does: download it again")
@@ -36,7 +36,7 @@ def entries(file: PositionedFile) -> Iterator[tuple[bytes, bytes]]:
         for key, entry in _block(file, *_handle(file.path, value, 0)[0]):
             count += 1
             if count > MAX_ENTRIES:
-                raise Malformed(file.path, f"lists more than {MAX_ENTRIES:,} tensors: damaged, or made to hang")
+                raise Malformed(file.path, f"lists more than {MAX_ENTRIES:,} tensors: damaged, or crafted to hang")
             yield key, entry
 
 

@@ -82,7 +82,7 @@ class TfliteReader:
         return head[4:8] == MAGIC
 
     def read(self, file: PositionedFile) -> Contents:
-        """List the constants; shapes and other single numbers of the graph are none."""
+        """List the constants; shapes and other single numbers of the graph are skipped."""
         model = _Model(file)
         tensors: list[TensorView] = []
         left_out: list[tuple[str, Exclusion]] = []
@@ -119,7 +119,7 @@ class _Constant:
 
     @property
     def is_number(self) -> bool:
-        """Whether it is a shape, an index or an axis, no weight."""
+        """Whether it is a shape, an index or an axis, not a weight."""
         is_whole = self.kind in TYPES and TYPES[self.kind].dtype.kind in "iub" and not self.scale.count
         return is_whole and len(self.shape) < 2
 

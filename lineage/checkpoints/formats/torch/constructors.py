@@ -20,7 +20,7 @@ def _rebuild(storage: Any, offset: Any, shape: Any, strides: Any, kind: str | No
     if not isinstance(storage, Storage) or not isinstance(shape, tuple) or not isinstance(strides, tuple):
         raise TypeError("a tensor without storage, shape and strides")
     if not all(is_size(size) for size in (offset, *shape, *strides)) or len(shape) != len(strides):
-        raise ValueError("a tensor whose shape, strides or offset are no sizes")
+        raise ValueError("a tensor whose shape, strides or offset are not sizes")
     return Tensor(storage, kind or storage.kind, storage.offset + offset, shape, strides)
 
 
@@ -71,7 +71,7 @@ def _sequence(items: Any = (), *_: Any) -> list[Any]:
 
 def _shape(sizes: Any = ()) -> tuple[Any, ...]:
     if not isinstance(sizes, list | tuple):
-        raise TypeError("a shape that is no list")
+        raise TypeError("a shape that is not a list")
     return tuple(sizes)
 
 

@@ -50,7 +50,7 @@ def is_exported(archive: Archive) -> bool:
 
 
 def read_exported(archive: Archive) -> Contents:
-    """List the parameters and buffers; what a state dict has not, constants of the program, is left out and named.
+    """List the parameters and buffers; constants of the program, absent from a state dict, are left out and named.
 
     A program without parameters has its weights among the constants. Raises CheckpointError.
     """
@@ -121,7 +121,7 @@ def _entries(archive: Archive, root: str, kind: str) -> Iterator[tuple[str, Mapp
         held = strict_json.parse_object(path, archive.read(root + match[0], MAX_LIST), match[0])
         entries = held.get("config")
         if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
-            raise Malformed(path, f"member {quoted(match[0])} is no list of tensors")
+            raise Malformed(path, f"member {quoted(match[0])} is not a list of tensors")
         prefix = f"{match[1]}." if len(lists) > 1 else ""
         yield from ((prefix + name, entry) for name, entry in entries.items() if entry.get("tensor_meta"))
 
@@ -131,7 +131,7 @@ def _tensor(path: Path, name: str, member: str, meta: Any) -> Leaf:
     sizes, strides = (_whole(fields.get(key)) for key in ("sizes", "strides"))
     offset = _whole([fields.get("storage_offset")])
     if sizes is None or strides is None or offset is None or len(sizes) != len(strides):
-        raise Malformed(path, f"tensor {quoted(name)} has sizes, strides or an offset that are none")
+        raise Malformed(path, f"tensor {quoted(name)} has invalid sizes, strides or offset")
     if fields.get("layout", _STRIDED) != _STRIDED:
         return Unread(SPARSE)
     code = fields.get("dtype")
@@ -140,7 +140,7 @@ def _tensor(path: Path, name: str, member: str, meta: Any) -> Leaf:
 
 
 def _whole(values: Any) -> tuple[int, ...] | None:
-    """Whole numbers written as {"as_int": n}; None for anything else, as a size that only running the program tells."""
+    """Whole numbers written as {"as_int": n}; None for anything else, such as a size known only at run time."""
     if not isinstance(values, list):
         return None
     found = tuple(value.get("as_int") if isinstance(value, dict) else None for value in values)

@@ -1,4 +1,4 @@
-"""Pickles that say that they are one of several ranks of a run, which holds a part of its model each."""
+"""Pickles that declare themselves one of several ranks of a run, each of which holds a part of the model."""
 
 from __future__ import annotations
 

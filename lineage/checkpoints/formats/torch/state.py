@@ -39,7 +39,7 @@ Weight = tuple[Where, Tensor | Composed]
 
 
 class Named(NamedTuple):
-    """Tensors by name, in the order of the file, and (name, reason) of what is no weight."""
+    """Tensors by name, in the order of the file, and (name, reason) of what is not a weight."""
 
     tensors: dict[str, Tensor | Composed]
     left_out: list[tuple[str, Exclusion]]

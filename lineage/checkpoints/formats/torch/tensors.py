@@ -87,7 +87,7 @@ class Located(NamedTuple):
 def storage_from_id(identity: Any) -> Storage:
     """Read a persistent id: ("storage", class, key, device, count), before torch 1.6 also a view in a root storage."""
     if not isinstance(identity, tuple) or len(identity) < 5 or identity[0] != "storage":
-        raise ValueError("a persistent id that is no storage")
+        raise ValueError("a persistent id that is not a storage")
     kind, key, _, count = identity[1:5]
     view = identity[5] if len(identity) > 5 else None
     if not isinstance(kind, Global) or not isinstance(key, str | int) or not is_size(count):

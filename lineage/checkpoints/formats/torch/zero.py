@@ -83,7 +83,7 @@ def _run(loaded: Loaded, ranks: int) -> ByteSource:
         raise UnsupportedFormat(loaded.path, f"is of {quoted(str(count))} ranks, and {ranks} are there: add the others")
     vectors = [_vector(loaded, group) for group in groups]
     if any(kind != _FLOAT for _, kind in vectors):
-        raise Malformed(loaded.path, "a group of fp32_flat_groups is no vector of float32")
+        raise Malformed(loaded.path, "a group of fp32_flat_groups is not a vector of float32")
     return Joined(loaded.path, [source for source, _ in vectors])
 
 
@@ -91,7 +91,7 @@ def _vector(loaded: Loaded, held: Any) -> tuple[ByteSource, np.dtype[Any]]:
     """The bytes of a vector, and its type."""
     view = loaded.view("a part", held) if isinstance(held, Tensor) else None
     if not isinstance(view, TensorView) or not isinstance(view.rows, DenseRows):
-        raise Malformed(loaded.path, "what should be a part of a tensor is no vector")
+        raise Malformed(loaded.path, "what should be a part of a tensor is not a vector")
     place = view.rows.place
     return Window(place.source, place.start, math.prod(view.shape) * place.dtype.itemsize), place.dtype
 
@@ -146,7 +146,7 @@ def _shapes(loaded: Loaded, held: Any) -> dict[str, tuple[int, ...]]:
     found: dict[str, tuple[int, ...]] = {}
     for name, shape in _mapping(loaded, held).items():
         if not isinstance(name, str) or not isinstance(shape, tuple) or not all(is_size(side) for side in shape):
-            raise Malformed(loaded.path, "its param_shapes are no shapes by name")
+            raise Malformed(loaded.path, "its param_shapes are not shapes by name")
         check_name(loaded.path, name)
         found[name] = shape
     return found
@@ -154,5 +154,5 @@ def _shapes(loaded: Loaded, held: Any) -> dict[str, tuple[int, ...]]:
 
 def _mapping(loaded: Loaded, held: Any) -> Mapping[Any, Any]:
     if not isinstance(held, dict):
-        raise Malformed(loaded.path, "is no file of DeepSpeed's: a dictionary is missing")
+        raise Malformed(loaded.path, "is not a file of DeepSpeed: a dictionary is missing")
     return held

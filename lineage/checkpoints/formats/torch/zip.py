@@ -37,7 +37,7 @@ CONSTANTS = "constants.pkl"
 
 
 def root_of(archive: Archive) -> str | None:
-    """Find the folder of a torch archive ("archive/"), None if it is none."""
+    """Find the folder of a torch archive ("archive/"), None if this is not a torch archive."""
     for name in archive.names:
         root, slash, last = name.rpartition("/")
         if last == PICKLE and "/" not in root:
@@ -68,7 +68,7 @@ class Loaded(NamedTuple):
 
 
 def load_zip(file: PositionedFile) -> Loaded:
-    """Load the pickle of a torch file for who knows what is in it. Raises CheckpointError."""
+    """Load the pickle of a torch file for a caller that knows its content. Raises CheckpointError."""
     archive = Archive(file)
     root = root_of(archive)
     if root is None:
@@ -79,7 +79,7 @@ def load_zip(file: PositionedFile) -> Loaded:
 
 
 def _read_pickle(archive: Archive, root: str, pickle: str, folder: str, is_program: bool) -> Contents:
-    """List the tensors of one pickle, whose storages lie in a folder of the archive, and what is no weight."""
+    """List the tensors of one pickle, whose storages lie in a folder of the archive, and what is not a weight."""
     path = archive.file.path
     pickled = archive.read(root + pickle, MAX_PICKLE)
     loaded = Unpickler(path, io.BytesIO(pickled), CONSTRUCTORS, storage_from_id).load()

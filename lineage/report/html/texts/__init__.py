@@ -41,7 +41,7 @@ class Texts:
         return escaped(name)
 
     def fact(self, fact: Fact) -> Markup:
-        """What is said of a fact."""
+        """The text of a fact."""
         return escaped(text(fact, self.language))
 
 

@@ -16,10 +16,10 @@ TEXTS: dict[str, Callable[[Any], str]] = {
     "low-ranks": lambda fact: (
         f"difference of rank {fact.rank} in {_matrices(fact.matrices)} (up to {fact.largest} in {_matrices(fact.of)})"
     ),
-    "other-few-bits": lambda _: "few-bit values that are no plain rounding of the other side's",
+    "other-few-bits": lambda _: "few-bit values that are not a plain rounding of the other side's",
     "unchanged-values": lambda fact: (
         f"{fact.share:.0%} of the sampled values of {_matrices(fact.matrices)} that were tuned are unchanged"
     ),
     "equal-matrices": lambda fact: f"{fact.equal} of {_matrices(fact.of)} equal",
-    "moved-tokens": lambda _: "token rows stand at other places",
+    "moved-tokens": lambda _: "token rows are in other places",
 }

@@ -17,8 +17,8 @@ _WAYS: Mapping[str, str] = {
 
 def _fewer_layers(fact: Any) -> str:
     if fact.shallower == "this-model":
-        return f"{fact.layers} of the reference's {fact.of} layers are here and no other"
-    return f"{fact.layers} of this model's {fact.of} layers are in the reference and no other"
+        return f"{fact.layers} of the reference's {fact.of} layers are here and no others"
+    return f"{fact.layers} of this model's {fact.of} layers are in the reference and no others"
 
 
 TEXTS: dict[str, Callable[[Any], str]] = {

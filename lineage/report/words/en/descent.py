@@ -24,10 +24,10 @@ TEXTS: dict[str, Callable[[Any], str]] = {
         "the family's initialisation is in the index, and these two are nearer than through it"
     ),
     "merge-residual": lambda fact: f"{fact.method}: {fact.residual:.1%} of the movement is left unexplained",
-    "merge-alternatives": lambda fact: f"would do as well: {', '.join(fact.models)}",
+    "merge-alternatives": lambda fact: f"would fit as well: {', '.join(fact.models)}",
     "named-in": lambda fact: fact.source,
     "shared-factors": lambda _: (
-        "both stand on the same first factors: begun alike, or one trained on from the other; the two look the same"
+        "both have the same first factors: initialised alike, or one trained on from the other; these look the same"
     ),
     "one-base": lambda _: (
         "both change one base, or related ones: adapters of one base agree without one being made from the other"
@@ -35,7 +35,7 @@ TEXTS: dict[str, Callable[[Any], str]] = {
     "adapter-added": lambda fact: (
         f"{fact.base} and {fact.weight:.2f} times the adapter give {percent(fact.predicted)} of the values that moved"
     ),
-    "merged-or-extracted": lambda _: "merged, or taken out of the difference: the weights do not tell",
+    "merged-or-extracted": lambda _: "merged, or extracted from the difference: the weights do not tell",
     "declared-unrelated": lambda fact: f"{_declares(fact)}: the weights show no relation",
     "declared-reversed": lambda fact: f"{_declares(fact)}: the weights point the other way",
 }

@@ -20,7 +20,7 @@ _BENEATH: Mapping[str, str] = {
     "vocabulary-changed": "vocabulary changed",
     "depth-changed": "layers changed",
     "width-pruned": "width pruned",
-    "expert-upcycled": "turned into experts",
+    "expert-upcycled": "upcycled to experts",
 }
 
 TEXTS: dict[str, Callable[[Any], str]] = {
@@ -32,9 +32,9 @@ TEXTS: dict[str, Callable[[Any], str]] = {
     "undone-scales": lambda fact: (
         f"undone: scales moved from matrix to matrix (spread of their logarithm {fact.spread:.2f})"
     ),
-    "undone-gains": lambda _: "undone: gains of norms folded into the matrices behind them",
+    "undone-gains": lambda _: "undone: gains of norms folded into the matrices after them",
     "folded-gains": lambda fact: (
-        f"the gains of the norms of {_SIDES[fact.side]} are folded into the matrices behind them"
+        f"the gains of the norms of {_SIDES[fact.side]} are folded into the matrices after them"
     ),
     "beneath-disguise": lambda fact: f"beneath the disguise: {_BENEATH[fact.relation]}",
 }

@@ -16,13 +16,13 @@ FIGURES: Mapping[str, str] = {
 }
 
 TEXTS: dict[str, Callable[[Any], str]] = {
-    "own-weights-unseen": lambda _: "weights not seen here: this is a sketch that was handed over, its sender's word",
+    "own-weights-unseen": lambda _: "weights not seen here: this sketch was handed over, on its sender's word",
     "weights-unseen": lambda fact: (
-        f"weights not seen here: {', '.join(fact.names)} (known by sketches that were handed over, their senders' word)"
+        f"weights not seen here: {', '.join(fact.names)} (known by sketches handed over, on their senders' word)"
     ),
     "claim-contradicted": lambda fact: (
         f"contradiction: the sketch {fact.name}, which was handed over under the id of"
-        f" {'these weights' if fact.by_weights else 'this one'}, has other {FIGURES[fact.figure]}:"
+        f" {'these weights' if fact.by_weights else 'this one'}, has different {FIGURES[fact.figure]}:"
         f" {'it' if fact.by_weights else 'one of the two'} is forged or damaged; {fact.name} was left out"
     ),
 }

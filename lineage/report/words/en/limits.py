@@ -26,12 +26,12 @@ _NOT_TESTED: Mapping[str, str] = {
         "networks permuted or rotated that have no layers of attention, or of which one side was not read whole or has"
         " its vocabulary in another order and no tokenizer"
     ),
-    "distillation": "distillation and other functional likeness (it leaves no trace in weights)",
+    "distillation": "distillation and other functional similarity (it leaves no trace in weights)",
     "absent-parent": "a common parent that is not known here (two of its children look like parent and child)",
     "outside-sample": "rows outside the sample, where a model was not read whole (`--depth full` reads all of it)",
     "adapter-direction": (
-        "which of two alike adapters was made from the other, and whether one was: a like beginning on like data leaves"
-        " the same trace"
+        "which of two similar adapters was made from the other, and whether one was: a similar start on similar data"
+        " leaves the same trace"
     ),
     "dora-merge": "merges of a DoRA adapter, whose magnitudes scale rows of a base that is not here",
 }

@@ -17,8 +17,8 @@ _STANDS: Mapping[TokenizerStanding, str] = {
     "replaced": "related to {}: some tokens replaced where they stood; which came first is open",
     "siblings": "sibling of {}: a part of both is in one order, and both have tokens of their own",
     "independent": "independent of {}: what they share is not in one order",
-    "inconclusive": "too little to tell beside {}",
-    "begun-alike": "related to {}: one begins as the other; which came first is open",
+    "inconclusive": "too little to tell, compared with {}",
+    "begun-alike": "related to {}: one begins like the other; which came first is open",
     "extended-from": "extended from {}",
     "pruned-from": "pruned from {}",
     "merged-from": "merged from {} and others",
@@ -27,7 +27,7 @@ _STANDS: Mapping[TokenizerStanding, str] = {
     "merged-into": "{} was merged from it and others",
 }
 _BASIS: Mapping[TokenizerBasis, str] = {
-    "behind": "the added tokens stand apart, and are of other lengths, scripts or making than those beside them",
+    "behind": "the added tokens stand apart, and differ in length, script or making from those beside them",
     "subset": "tokens from all over the parent are missing",
     "reserved": "only special tokens were added",
     "fixed": "only characters, digits or repetitions were added",
@@ -54,7 +54,9 @@ TEXTS: dict[str, Callable[[Any], str]] = {
         f"its own: {fact.shared:.0%} of its tokens are in {fact.other}, the most of {fact.known} known ones, and not in"
         " one order"
     ),
-    "unclear-tokenizer": lambda fact: f"too little to tell beside {fact.other}, the nearest of {fact.known} known ones",
+    "unclear-tokenizer": lambda fact: (
+        f"too little to tell, compared with {fact.other}, the nearest of {fact.known} known ones"
+    ),
     "known-tokenizer": _known_tokenizer,
     "shared-tokens": lambda fact: (
         f"shared: {fact.of_this:.1%} of it and {fact.of_other:.1%} of the other, about {fact.tokens:,} tokens;"
@@ -63,7 +65,7 @@ TEXTS: dict[str, Callable[[Any], str]] = {
     "tokens-in-order": lambda fact: _order(fact, f"about {fact.tokens:,} of these in one order, "),
     "token-order": _order,
     "own-tokens": lambda fact: (
-        f"own tokens{' of the other' * (fact.side == 'other')}: about {fact.tokens:,}, {fact.behind:,} of them behind"
+        f"own tokens{' of the other' * (fact.side == 'other')}: about {fact.tokens:,}, {fact.behind:,} of them after"
         " the common ones"
     ),
     "unseen-tokens": lambda fact: (
@@ -73,14 +75,14 @@ TEXTS: dict[str, Callable[[Any], str]] = {
     "special-tokens": lambda fact: (
         f"special tokens: {fact.shared:,} in both, {fact.only_this:,} and {fact.only_other:,} in one only"
     ),
-    "texts-cut": lambda fact: f"texts are cut by {'the same' if fact.same else 'another'} expression",
+    "texts-cut": lambda fact: f"text is split by {'the same' if fact.same else 'another'} expression",
     "tokens-left-out": lambda fact: f"{fact.kind} {fact.of_this:,} and {fact.of_other:,}",
-    "tokenizers-are-shared": lambda _: "a shared tokenizer is common, and says nothing of the weights",
+    "tokenizers-are-shared": lambda _: "a shared tokenizer is common, and says nothing about the weights",
     "nearest-settings": lambda fact: (
         f"{fact.equal} of {fact.of} {_PARTS[fact.part]} settings are those of {fact.model}, the nearest of"
         f" {fact.known:,} published configurations"
     ),
     "rare-setting": lambda fact: f"{fact.name} {fact.value}: so in {fact.models:,} of the {fact.of:,} that give it",
     "declared-type": lambda fact: f"its {_PARTS[fact.part]} part is declared to be {fact.model_type}",
-    "settings-are-shared": lambda _: "equal settings are common, and say nothing of the weights",
+    "settings-are-shared": lambda _: "equal settings are common, and say nothing about the weights",
 }

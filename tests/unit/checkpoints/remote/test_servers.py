@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 from threading import Barrier, Event
@@ -25,8 +25,8 @@ from lineage.errors import (
     UnsupportedFormat,
 )
 from lineage.sketch import sketch_checkpoint
-from lineage.sketch.tensor_pass import sketch_tensor
-from lineage.types import Checkpoint, Declared, TensorSketch, TensorView
+from lineage.sketch.tensor_pass import Made, sketch_tensors
+from lineage.types import Checkpoint, Declared, TensorView
 from tests.adapter_files import drawn, write_adapter
 from tests.checkpoint_files import safetensors_bytes, whole, write_gguf_split, write_shards, write_torch
 
@@ -317,12 +317,12 @@ class TestEconomy:
         (folder / "model.safetensors").write_bytes(safetensors_bytes(arrays))
         monkeypatch.setattr("lineage.checkpoints.remote.prefetch.MOST_BYTES", 1 << 19)
 
-        def failing(view: TensorView, *others: Any) -> TensorSketch:
-            if view.name == "0.weight":
+        def failing(views: Sequence[TensorView], *others: Any) -> list[Made]:
+            if views[0].name == "0.weight":
                 raise Malformed(folder, "fails")
-            return sketch_tensor(view, *others)
+            return sketch_tensors(views, *others)
 
-        monkeypatch.setattr("lineage.sketch.checkpoint_pass.sketch_tensor", failing)
+        monkeypatch.setattr("lineage.sketch.checkpoint_pass.sketch_tensors", failing)
         started = hub({"org/net": folder}, latency_s=0.01)
         assert "fails" in refused("hf:org/net", CheckpointError)
         assert len(started.asked) < 60

@@ -169,7 +169,7 @@ class TestCard:
         said = graphs.render(HANDED_ON, "x.card.yaml").decode()
         assert '- "acme/base"  # measured: merged 0.60, confidence 0.94\n' in said
         assert '- "vision tower"  # measured: component-reused (vision encoder); not known to be at the hub\n' in said
-        assert "# declared, which is no evidence: claimed\n" in said
+        assert "# declared, which is not evidence: claimed\n" in said
         assert "# measured: a parent that is not in the index\n" in said
 
     @pytest.mark.parametrize(

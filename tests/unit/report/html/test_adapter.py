@@ -55,10 +55,10 @@ def test_says_what_it_is_and_what_it_fits():
         f"It declares zoo/{BASE} as its base (adapter_config.json base_model_name_or_path). That is a claim",
         "Models opened: 23 of 23",
         "20 of 20",
-        "holds it (pairs: 16)",
-        "It is like no adapter of the index (adapters searched: 0)",
-        "not measured: an adapter is compared with no weights",
-        "Adapters searched: 0; pairs of near models whose difference it may be: 16",
+        "contains it (pairs: 16)",
+        "It is not similar to any adapter of the index (adapters searched: 0)",
+        "not measured: an adapter is never compared with weights",
+        "Adapters searched: 0; pairs of near models whose difference may contain it: 16",
     ):
         assert words in shown
 
@@ -67,7 +67,7 @@ def test_a_merge_is_told_with_its_figures_and_its_history_is_left_open():
     shown = text(asked(MERGED))
     assert f"{BASE} with {MERGED} added is {CHILD}: that gives 100% of the values that moved, within rounding" in shown
     assert "corrected for all 16 pairs of models" in shown
-    assert "merged into the model or taken out of the difference, the weights do not tell" in shown
+    assert "merged into the model or extracted from the difference, the weights do not tell" in shown
 
 
 @pytest.mark.parametrize("answer", [asked(MERGED), asked(ALONE), beside_its_like()], ids=["merged", "alone", "like"])
@@ -88,24 +88,24 @@ def test_what_only_moved_alike_is_called_no_merge():
     answer = replace(asked(MERGED), adapted=replace(adapted(asked(MERGED)), additions=(moved_alike(merged),)))
     shown = text(answer)
     assert f"tuned-alike moved away from {BASE} as {MERGED} would" in shown
-    assert "“Moved alike” is no finding of a merge" in shown
+    assert "“Moved alike” is not a finding of a merge" in shown
     assert "“Merged”" not in shown
-    assert "taken out of the difference" not in shown
+    assert "extracted from the difference" not in shown
 
 
 def test_more_findings_than_a_sentence_holds_are_counted_and_listed():
     (merged,) = adapted(asked(MERGED)).additions
     many = tuple(replace(merged, child=f"{i:032x}", child_name=f"child-{i}") for i in range(5))
     shown = text(replace(asked(MERGED), adapted=replace(adapted(asked(MERGED)), additions=many)))
-    assert "The table below has more models of which this can be said: 2." in shown
+    assert "The table below lists more such models: 2." in shown
     assert "child-4" in shown
 
 
 def test_adapters_that_it_is_like_are_listed_with_the_reason():
     shown = text(beside_its_like())
-    assert f"{ALONE} is like a known adapter; neither was found to be made from the other" in shown
-    assert "both stand on the same first factors" in shown
-    assert "It is like no adapter" not in shown
+    assert f"{ALONE} is similar to a known adapter; neither was found to be made from the other" in shown
+    assert "both have the same first factors" in shown
+    assert "It is not similar to any adapter" not in shown
 
 
 def test_a_copy_is_the_same_and_refutes_nothing():

@@ -31,7 +31,7 @@ SENTENCES = [
     ({"role": "parent", "verdict": "partly-derived"}, "Part of child went into base."),
     (
         {"verdict": "related", "relation": "shared-init", "role": None},
-        "child and base began with the same weights; neither is known to come from the other.",
+        "child and base started from the same weights; neither is known to come from the other.",
     ),
     ({"verdict": "identical", "relation": "identical"}, "child and base hold the same weights."),
     (
@@ -40,7 +40,7 @@ SENTENCES = [
     ),
     (
         {"verdict": "inconclusive", "relation": "inconclusive", "role": None},
-        "Too few weights can be tested to say what child is to base.",
+        "Too few weights can be tested to say how child and base are related.",
     ),
 ]
 

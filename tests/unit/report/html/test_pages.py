@@ -139,7 +139,7 @@ class TestReport:
     def test_without_anything_compared_it_says_so(self):
         alone = replace(plain_answer("inconclusive"), nearest=None)
         text = parsed(whois_page(alone, "1.2.3")).text
-        assert "No matrix of this model could be held against one of the index." in text
+        assert "No matrix of this model could be compared with one of the index." in text
         assert "Nothing connects this model" not in text  # its card declares a parent
 
     @pytest.mark.parametrize("name", NAMES)

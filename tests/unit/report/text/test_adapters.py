@@ -26,7 +26,7 @@ def said(adapted: Adapted, answer: Whois = ANSWER) -> list[str]:
 @pytest.mark.parametrize(
     ("adapted", "line"),
     [
-        (NOTHING, "adapter: LoRA of rank 4, changes 4 tensors; it is compared with no weights"),
+        (NOTHING, "adapter: LoRA of rank 4, changes 4 tensors; it is never compared with weights"),
         (replace(NOTHING, ranks=(2, 16), wholes=2), "adapter: LoRA of ranks 2 to 16, changes 4 tensors and brings 2"),
         (NOTHING, "base: declared to be org/base, which is not among the models searched"),
         (replace(NOTHING, fits=(Fit("b", "base", 3, declared=True),)), "only 3 of 4 shapes fit base: another base"),

@@ -104,4 +104,4 @@ class TestOfAnAdapter:
     def test_the_patch_of_its_card_claims_no_parent(self):
         made = graphs.render(neighbours(lineage_of(asked(MERGED))), "lora.card.yaml").decode()
         assert "base_model" not in made
-        assert "declared, which is no evidence" in made
+        assert "declared, which is not evidence" in made

@@ -29,7 +29,7 @@ def test_tells_generations_ways_parts_and_other_names():
     assert "vision  reused, in part: text decoder" in shown
     assert "generation 2:\n    soup  merged 0.70, through left, probability 0.88, also twice" in shown
     assert "deep  quantized, through left, soup" in shown
-    assert "searched: 9 models (index index); what no index holds is not named" in shown
+    assert "searched: 9 models (index index); what is in no index is not named" in shown
     assert "not tested: distillation" in shown
 
 

@@ -55,7 +55,7 @@ class TestTrace:
         said = Declared("org/base\x1b[2J", "adapter", "adapter_config.json base_model_name_or_path")
         shown = screen("root", bases=(said,))
         assert "no parent found" not in shown
-        assert "an adapter: it adds to weights and descends from none" in shown
+        assert "an adapter: it adds to weights and does not descend from any" in shown
         assert (
             "base: declared to be org/base\\x1b[2J (adapter_config.json base_model_name_or_path), not measured" in shown
         )

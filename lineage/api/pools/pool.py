@@ -1,0 +1,68 @@
+"""What every pool promises, and the trying again of what was lost."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from typing import Protocol, Self
+
+from lineage.api.pools.tasks import Failed, Lost, Outcome, Sketched, Task
+from lineage.checkpoints import shown
+
+TRIES = 4
+
+
+class Pool(Protocol):
+    """Takes tasks and gives each back once, with what became of it, in the order in which they end.
+
+    Left as a context manager, it ends what it still works on. Raises ClusterError where it can do no work at all.
+    """
+
+    def __enter__(self) -> Self:
+        """Make ready."""
+
+    def __exit__(self, *error: object) -> None:
+        """End what is still worked on."""
+
+    def capacity(self) -> int:
+        """The most tasks to have with it at a time, now; one or more."""
+
+    def take(self, task: Task) -> None:
+        """Begin with a task, or put it behind those that are worked on."""
+
+    def finished(self) -> list[tuple[Task, Outcome]]:
+        """Wait until tasks that it was given have ended, one at least, and give them back."""
+
+
+def outcomes(pool: Pool, tasks: Iterable[Task]) -> Iterator[Sketched | Failed]:
+    """What becomes of each task; one that was lost is tried again, up to TRIES times in all.
+
+    No more are begun while the caller is busy with an outcome, so that no more wait than the pool takes.
+    """
+    fresh, again = iter(tasks), deque[Task]()
+    tries = Counter[Task]()
+    running = 0
+    while True:
+        most = pool.capacity()
+        while running < most and (task := again.popleft() if again else next(fresh, None)) is not None:
+            pool.take(task)
+            running += 1
+        if not running:
+            return
+        for task, outcome in pool.finished():
+            running -= 1
+            if not isinstance(outcome, Lost):
+                yield outcome
+                continue
+            tries[task] += 1
+            if tries[task] < TRIES:
+                again.append(task)
+            else:
+                yield _given_up(task, outcome)
+
+
+def _given_up(task: Task, lost: Lost) -> Failed:
+    place = shown(task.path)
+    return Failed(
+        place, f"{place}: was begun {TRIES} times and lost each time ({lost.why}): is there enough memory?", 1
+    )
