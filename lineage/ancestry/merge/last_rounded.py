@@ -13,7 +13,7 @@ from lineage.ancestry.merge.ratios import HALF, grain
 _ARITHMETIC = (0.0, 0.25, 0.5, 1.0, 2.0)  # roundings of the terms that the way of computing may have left
 _FITS = 1.5  # times what is expected that the errors may be: more is no rounding, as on a great circle
 _MOST_LEFT = 0.01  # share of the squared movement that rounding may be: beyond it the weights are known too roughly
-_PLAINLY = 200.0  # log-likelihood by which one must be likelier: of 2,400 sums of random models 56 at most went wrong
+_PLAINLY = 150.0  # log-likelihood by which one must be likelier: of 2,400 sums of random models 56 at most went wrong
 _ONE_ROUNDING = 0.5  # median of a rounding error, in largest errors: they are spread evenly
 _TAILS = 3.0  # degrees of freedom of Student's t: near zero the errors of the other terms are larger
 _LEAST_HALF = 2.0**-25  # largest rounding error of float16 below its normal numbers

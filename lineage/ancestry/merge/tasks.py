@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,6 +18,7 @@ _TRIED = 60  # neighbours that are solved for at once: bounds the cost
 _MOST_WEIGHT = 3.0  # beyond it a fit is taken for an accident
 _VOTES = 0.3  # what the nearness of all models outside counts, in cosines
 _STANDS_OUT = 0.2  # by how much less alike, in cosines, differences to the base are than to any other parent
+_AHEAD = 0.1  # how much better the sum must be than each of its terms: like data bring what was trained apart together
 _HEAVY = 0.1  # what the largest weight counts
 
 Floats = NDArray[np.float64]
@@ -107,11 +109,12 @@ def _is_result(around: Neighbours, child: int, parents: Sequence[int], weights: 
     sizes = np.abs([1.0, *weights])
     nearest = np.argmin(around.distances[np.ix_(joined, outside)], axis=0)
     votes = np.bincount(nearest, minlength=len(joined)) / max(len(outside), 1)
-    choices = []
+    choices = defaultdict[int, list[float]](list)
     for place, base in enumerate(joined):
         for at, result in enumerate(joined):
             if at != place:
                 apart = around.likeness(base, [i for i in joined if i not in (base, result)])
                 largest = float(np.delete(sizes, at).max() / sizes[at])
-                choices.append((apart - _VOTES * votes[place] + _HEAVY * largest, result))
-    return bool(min(choices)[1] == child)
+                choices[result].append(apart - _VOTES * votes[place] + _HEAVY * largest)
+    best = {result: min(found) for result, found in choices.items()}
+    return best.pop(child) + _AHEAD <= min(best.values())

@@ -67,11 +67,27 @@ def _log_weights(
         # The root moves over one edge: the subtree of one end grows to what the other leaves, and the edge turns.
         orders = math.log(size[node] / (len(size) - size[node]))
         odds = _log_odds(node, nearer, field)
-        odds += _BEGUN * (((nearer, node) in begun) - ((node, nearer) in begun))
         here, there = opposed[node], opposed[nearer]
         odds += here.against(None) + there.against(node) - here.against(nearer) - there.against(None)
         weight[node] = weight[nearer] + orders - odds
+    for node in _late(begun, lines):
+        weight[node] -= _BEGUN
     return weight
+
+
+def _late(begun: Collection[tuple[int, int]], lines: Sequence[tuple[int, int]]) -> Iterator[int]:
+    """Nodes that would have to come before a base from which they are parted by what was trained from it.
+
+    A node comes once for each base: that all differences were taken to the wrong model is one mistake.
+    """
+    trained: dict[int, set[int]] = defaultdict(set)
+    for base, one in begun:
+        trained[base].add(one)
+    nodes = {node for line in lines for node in line}
+    for base in sorted(trained.keys() & nodes):
+        for side in joined((line for line in lines if base not in line), sorted(nodes - {base})):
+            if side & trained[base]:
+                yield from side
 
 
 def _around(lines: Iterable[tuple[int, int]]) -> Mapping[int, list[int]]:

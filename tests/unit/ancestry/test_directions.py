@@ -114,3 +114,21 @@ def test_a_gentle_child_is_not_called_the_parent_of_its_base():
     found = said(family)
     assert all(child != "base" for child in found.values())
     assert all(child is None or "base" in ends for ends, child in found.items())
+
+
+def test_the_base_of_a_merge_comes_before_what_was_merged_however_many_hang_elsewhere():
+    """The parts lie nearer to a gentle child that was trained on like data, and so do children of that."""
+    gentle = trained(BASE, 40, 0.02)
+    way = {n: gentle[n] - a for n, a in BASE.items()}
+    parts = [gone_on(BASE, way, 0.58, 50 + k) for k in range(2)]
+    weights = np.array([0.9, 0.8, -0.7])
+    merge = {
+        n: np.tensordot(weights, [parts[0][n], parts[1][n], a], axes=1).astype(np.float32) for n, a in BASE.items()
+    }
+    family = {"base": BASE, "gentle": gentle, "part 0": parts[0], "part 1": parts[1], "merge": merge}
+    family |= {f"grandchild {k}": trained(gentle, 60 + k, 0.02) for k in range(3)}
+    found = said(family)
+    assert found[frozenset(("part 0", "merge"))] == "merge"
+    assert found[frozenset(("base", "part 0"))] == "part 0"
+    assert found[frozenset(("base", "part 1"))] == "part 1"
+    assert "base" not in found.values()
