@@ -173,7 +173,7 @@ def test_a_card_is_held_against_a_sketch(visit: Visit, service: Served):
     shown = visit("/")
     shown.page.locator("#question").select_option("verify")
     shown.page.set_input_files("#file", service.settings.state.parent / "asked.sketch")
-    shown.page.get_by_text("There is nothing to hold against the weights").wait_for()
+    shown.page.get_by_text("There is nothing to check against the weights").wait_for()
     assert sent(shown) == []
     shown.page.locator("#claims").fill(CLAIMS)
     shown.page.set_input_files("#file", service.settings.state.parent / "asked.sketch")

@@ -252,7 +252,7 @@ WAYS = (
     ),
     Way(
         MASK,
-        "`parametrizations.weight.0.mask`, of truth values",
+        "`parametrizations.weight.0.mask`, of booleans",
         lambda: masked(LLAMA, f"{NEW}.original", f"{NEW}.0.mask", np.bool_),
         PRUNED,
         "identical",

@@ -123,6 +123,8 @@ def as_it_should(words: Sequence[str], ended: Ended) -> bool:
     """Done, or with a gate any of its outcomes; what needs a network or is one needs an extra first, which is named."""
     if words[:1] and words[0] in NEED_AN_EXTRA:
         return needs_its_extra(words, ended)
+    if "--ray" in words:
+        return ended.code == 1 and ended.err.endswith("pip install 'weight-lineage[ray]'\n")
     if ONLINE.search(shlex.join(words)):
         return ended.code == 1 and ended.err.endswith("pip install 'weight-lineage[hub]'\n")
     return ended.code in (GATED if "--gate" in words else {0}) and not ended.err
