@@ -12,6 +12,7 @@ from lineage.ancestry.merge.last_rounded import is_last_rounded
 from lineage.ancestry.merge.mixture import LEAST_WEIGHT, MOST_PARENTS, Mixture
 from lineage.ancestry.merge.neighbours import Neighbours
 from lineage.ancestry.merge.ratios import BRAIN, grain
+from lineage.ancestry.merge.replayed import is_replayed
 
 _EXACT = 1e-6  # share of the movement that float32 may leave
 _TRIED = 60  # neighbours that are solved for at once: bounds the cost
@@ -28,8 +29,9 @@ def task_mixture(around: Neighbours, child: int, near: Sequence[int]) -> Mixture
     """The base and the models whose differences to it were added, or None.
 
     An exact sum of weights of any sign holds for each of the models that it joins, not for the merge alone: `child`
-    must be the one that was rounded last, or what it makes best sense as where that is unknown (`_is_result`). Two
-    models on whose line it lies beyond one of them are its parents only where rounding tells.
+    must be the one that was rounded last, or comes out when the sum is computed again, or what it makes best sense as
+    where neither tells (`_is_result`). Two models on whose line it lies beyond one of them are its parents only where
+    rounding tells.
     """
     chosen = list(near[:_TRIED])
     if len(chosen) < 2:
@@ -56,6 +58,8 @@ def _told(
     if len(parents) == 2 and weights.min() > 0.0:
         return None  # between the two: a plain sum
     is_computed = is_last_rounded(around.cohort, child, parents, weights.tolist())
+    if is_computed is None:
+        is_computed = is_replayed(around.cohort, child, parents, weights.tolist())
     if is_computed is None and len(parents) > 2:
         is_computed = _is_result(around, child, parents, weights, [one for one in near if one not in parents])
     if not is_computed:
