@@ -177,7 +177,7 @@ class Search:
         rough = strangers(self.field.share, self.field.structure, self.field.sketches)
         foreign = list({(arc.parent, arc.child): arc for arc in (*rough, *self._met())}.values())
         near = [(arc.parent, arc.child) for arc in foreign]
-        for cohort in self.field.grouped:
+        for cohort in (*self.field.grouped, *self.field.trunks):
             members = np.array(cohort.members)
             both = np.argwhere(np.triu(cohort.distances() < STRANGE, 1))
             near += [(one, other) for one, other in members[both].tolist()]
