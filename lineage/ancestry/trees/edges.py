@@ -232,7 +232,8 @@ def _named(edge: Edge, *, is_first: bool, is_below: bool) -> Edge:
 def _parents(mixture: Mixture, tree: Tree, merged: Mapping[int, Sequence[int]]) -> tuple[int, ...]:
     """The parents of a merge; the base to which differences were taken is none where all others descend from it."""
     others = tuple(parent for parent in mixture.parents if parent != mixture.origin)
-    is_told = all(mixture.origin in above(parent, tree, merged) for parent in others)
+    bases = {mixture.origin, *(other for parent, other in mixture.alternatives if parent == mixture.origin)}
+    is_told = all(bases & {*above(parent, tree, merged)} for parent in others)
     return others if is_told else mixture.parents
 
 
