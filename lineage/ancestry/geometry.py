@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -107,6 +107,24 @@ def cohorts(sketches: Sequence[CheckpointSketch]) -> list[Cohort]:
         if mine:
             groups[frozenset(mine)].append(i)
     return [_cohort(members, [matrices[i] for i in members]) for members in groups.values()]
+
+
+def trunks(sketches: Sequence[CheckpointSketch]) -> list[Cohort]:
+    """Group sketches by the matrices of their numbered layers, whatever stands before and behind these.
+
+    Of models of one trunk heads and token tables are no part of the points.
+    """
+    groups: dict[Hashable, list[int]] = defaultdict(list)
+    layered = [{key: t for key, t in _matrices(sketch).items() if key[2] is not None} for sketch in sketches]
+    for i, mine in enumerate(layered):
+        if mine:
+            groups[frozenset(mine)].append(i)
+    return [_cohort(members, [layered[i] for i in members]) for members in groups.values() if len(members) > 1]
+
+
+def matrix_sizes(sketch: CheckpointSketch) -> Mapping[Key, int]:
+    """The parameters of every matrix of a model, by what it is."""
+    return {key: tensor.params for key, tensor in _matrices(sketch).items()}
 
 
 def _matrices(sketch: CheckpointSketch) -> dict[Key, TensorSketch]:

@@ -3,41 +3,60 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from lineage.ancestry.geometry import Points
 from lineage.types import CheckpointSketch
 
+
+class Where(NamedTuple):
+    """Which vector of a model one is: `place` counts those that are alike in all else."""
+
+    component: str
+    role: str
+    layer: int | None
+    shape: tuple[int, ...]
+    place: int
+
+
+Vectors = Mapping[Where, Points]
+
 _LEAST_VALUES = 16  # of a vector: fewer tell too little
 
 
-def vectors(sketch: CheckpointSketch) -> Mapping[Hashable, Points]:
+def vectors(sketch: CheckpointSketch) -> Vectors:
     """The sampled values of what has one axis, by component, role, layer, shape and place among such."""
-    found: dict[Hashable, Points] = {}
-    repeats: Counter[Hashable] = Counter()
+    found: dict[Where, Points] = {}
+    repeats: Counter[tuple[str, str, int | None, tuple[int, ...]]] = Counter()
     for tensor in sketch.tensors:
         if tensor.part.excluded is None and tensor.params in tensor.shape and tensor.params >= _LEAST_VALUES:
             where = tensor.part.component, tensor.part.role, tensor.part.layer, tensor.shape
-            found[where, repeats[where]] = tensor.values.reshape(-1).astype(np.float64)
+            found[Where(*where, repeats[where])] = tensor.values.reshape(-1).astype(np.float64)
             repeats[where] += 1
     return found
 
 
-def vectors_apart(sketches: Sequence[CheckpointSketch]) -> Points:
+def apart(ours: Vectors, theirs: Vectors) -> float:
+    """How far two models' vectors lie apart, as in `vectors_apart`."""
+    return float(vectors_apart([ours, theirs])[0, 1])
+
+
+def vectors_apart(models: Sequence[Vectors]) -> Points:
     """How far the vectors of every two models lie apart, (models, models), from 0 to 1: the mean over those of both.
 
     Of one vector it is the length of the difference by the sum of both lengths.
     """
-    holders: dict[Hashable, list[tuple[int, Points]]] = defaultdict(list)
-    for i, sketch in enumerate(sketches):
-        for where, values in vectors(sketch).items():
+    holders: dict[Where, list[tuple[int, Points]]] = defaultdict(list)
+    for i, held in enumerate(models):
+        for where, values in held.items():
             holders[where].append((i, values))
-    total, count = (np.zeros((len(sketches), len(sketches))) for _ in range(2))
-    for held in holders.values():
-        members = np.array([i for i, _ in held])
-        points = np.stack([values for _, values in held])
+    total, count = (np.zeros((len(models), len(models))) for _ in range(2))
+    for _, having in sorted(holders.items(), key=lambda one: repr(one[0])):
+        members = np.array([i for i, _ in having])
+        points = np.stack([values for _, values in having])
         lengths = np.linalg.norm(points, axis=1)
         squares = lengths[:, None] ** 2 + lengths**2 - 2.0 * points @ points.T
         scale = lengths[:, None] + lengths

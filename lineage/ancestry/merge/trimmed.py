@@ -44,6 +44,7 @@ def trimmed_mixture(
 ) -> Mixture | None:
     """The parents among `near` whose trimmed differences, added to those of `base`, give `child`; None if they do not.
 
+    Of candidates that explain as much, as a model and a pruned copy do, it is the one that comes first in `near`.
     `rounding` is the relative rounding of the child's values.
     """
     few = differences(cohort, (child, base), near, rounding, _FEW)
@@ -67,7 +68,7 @@ def _starts(found: Differences) -> Iterator[Combinations]:
     window = window_of(found.rounding)
     use = ~found.still
     peaks = [constant_ratio(found.moved[use], row[use], found.error[use], window) for row in found.theirs]
-    ranked = sorted(((p.count, k, p.value) for k, p in enumerate(peaks) if p is not None), reverse=True)
+    ranked = sorted((-p.count, k, p.value) for k, p in enumerate(peaks) if p is not None)
     for _, k, value in ranked[: 1 if found.rounding == SINGLE else _STARTS]:
         yield combinations(found.theirs, (k,), (value,), None)
         yield combinations(found.theirs, (k,), (1.0,), value)
@@ -88,7 +89,7 @@ def _grown(found: Differences, start: Combinations, most: int = _MOST_PARENTS) -
         if left.sum() < _LEAST_LEFT:
             return current
         tried = [
-            (gained, candidate, share)
+            (gained, -candidate, share)
             for candidate in range(len(found.theirs))
             if candidate not in current.chosen
             for share in _shares(found, current, candidate, left)
@@ -96,7 +97,8 @@ def _grown(found: Differences, start: Combinations, most: int = _MOST_PARENTS) -
         ]
         if not tried:
             return current
-        _, candidate, share = max(tried)
+        _, place, share = max(tried)  # of those that explain as much, the first
+        candidate = -place
         current = combinations(found.theirs, (*current.chosen, candidate), (*current.shares, share), current.gain)
     return current
 

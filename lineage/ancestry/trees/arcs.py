@@ -24,6 +24,7 @@ _NEAREST = 12  # candidates of the same structure
 _ROUGHLY = 0.2  # least share of a model found in one of another structure
 _STRANGERS = 2  # candidates in each other structure
 _CHILD_OF_MERGE = 0.9  # of how near the base of parents that moved apart lies to their merge; like data keep it farther
+OTHER_PARTS = 1e-3  # cost of another head or table around the same layers: each task brings its own
 _CHANGED = 0.05  # cost of a change of structure: most steps are plain training
 _FOREIGN = 0.02  # cost of having nothing but the compared matrices in common
 _UNTRAINED = 0.5  # cost of changing the structure of an initialisation: what is changed was trained before

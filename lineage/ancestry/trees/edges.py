@@ -139,7 +139,7 @@ def _is_hub(node: int, children: Sequence[int], field: Field) -> bool:
     Their ways part at it: where the others hold some of the way to one of them, they part before it, at a model that is
     not here, and the root is a sibling that lies near to that.
     """
-    alike = [child for child in children if field.structure[child] == field.structure[node]]
+    alike = [child for child in children if field.have_one_trunk(child, node)]
     if len(children) < _HUB or 2 * len(alike) <= len(children) or Opposed(field, node, alike).against(None) > 0.0:
         return False
     held = {child: [field.held_movement(z, child, node) for z in alike if z != child] for child in alike}
@@ -232,7 +232,8 @@ def _named(edge: Edge, *, is_first: bool, is_below: bool) -> Edge:
 def _parents(mixture: Mixture, tree: Tree, merged: Mapping[int, Sequence[int]]) -> tuple[int, ...]:
     """The parents of a merge; the base to which differences were taken is none where all others descend from it."""
     others = tuple(parent for parent in mixture.parents if parent != mixture.origin)
-    is_told = all(mixture.origin in above(parent, tree, merged) for parent in others)
+    bases = {mixture.origin, *(other for parent, other in mixture.alternatives if parent == mixture.origin)}
+    is_told = all(bases & {*above(parent, tree, merged)} for parent in others)
     return others if is_told else mixture.parents
 
 

@@ -8,9 +8,9 @@ from functools import cache
 
 import numpy as np
 
-from lineage.ancestry.geometry import Points
+from lineage.ancestry.geometry import Cohort, Points
 from lineage.ancestry.links import Lines
-from lineage.ancestry.trees.arcs import STRANGE, Arc, within
+from lineage.ancestry.trees.arcs import OTHER_PARTS, STRANGE, Arc, within
 from lineage.ancestry.trees.graph_state import Field
 from lineage.ancestry.trees.prices import Prices, Tree
 from lineage.ancestry.trees.rooting import rerooted
@@ -40,6 +40,7 @@ class Family:
         begun: Collection[tuple[int, int]],
     ) -> None:
         here = frozenset(members)
+        foreign = [arc for arc in foreign if not field.have_one_trunk(arc.parent, arc.child)]
         elsewhere = [child for child, parents in field.settled.items() if parents is None]
         self._field = field
         self._pairs = field.pairs
@@ -49,6 +50,7 @@ class Family:
         self._root_costs |= {node: 0.0 for node in (*field.first, *elsewhere) if node in here}
         self._root_costs |= dict.fromkeys(self._merged, np.inf)
         self._cohorts = [part for cohort in field.grouped if len((part := cohort.among(here)).members) > 1]
+        self._trunks = [part for trunk in field.trunks if len((part := trunk.among(here)).members) > 1]
         self._untouched = Untouched({model: field.sketches[model] for model in sorted(here)})
         near = self._within(None)
         self._prices = Prices(field, self._root_costs, self._merged, near, foreign, untouched=self._untouched)
@@ -113,11 +115,13 @@ class Family:
     def _within(self, draw: np.random.Generator | None) -> list[Arc]:
         arcs: list[Arc] = []
         for cohort in self._cohorts:
-            count = len(cohort.sizes)
-            weights = None
-            if draw is not None:
-                weights = np.maximum(draw.multinomial(count, np.full(count, 1 / count)).astype(np.float64), 1e-3)
-            arcs += within(cohort, self._field.first, self._merged, weights)
+            arcs += within(cohort, self._field.first, self._merged, _drawn_again(cohort, draw))
+        for trunk in self._trunks:
+            found = within(trunk, self._field.first, self._merged, _drawn_again(trunk, draw))
+            for arc in found:
+                if not self._field.have_one_structure(arc.parent, arc.child):
+                    around = OTHER_PARTS * (1.0 + self._field.foreign(arc.parent, arc.child))
+                    arcs.append(Arc(arc.parent, arc.child, arc.cost + around))
         return arcs
 
     def _solved(self) -> tuple[Tree, Tree]:
@@ -149,7 +153,7 @@ class Family:
         # the parent is priced by a rough look until it is compared.
         computed = {*self._computed(tree)}
         for arc in tree.values():
-            is_rough = not self._field.have_one_structure(arc.parent, arc.child)
+            is_rough = not self._field.have_one_trunk(arc.parent, arc.child)
             if is_rough or arc.parent in computed:
                 beside = [c for c in below[arc.child] if is_rough and self._field.have_one_structure(c, arc.child)]
                 tops = (arc.parent, *above(arc.parent, tree, self._merged))
@@ -186,6 +190,9 @@ class Family:
             inherited = self._untouched.is_inherited(child, parent, grandparent)
             if inherited is not None:
                 return not inherited
+            if self._field.have_equal_layers(parent, grandparent) and self._field.have_one_trunk(child, parent):
+                nearer = self._untouched.nearer_by(child, parent, grandparent)
+                return nearer < 0.0 or (nearer == 0.0 and not self._field.have_common_surroundings(child, parent))
         return self._have_moved_apart(child, parent, grandparent)
 
     def _have_moved_apart(self, child: int, parent: int, grandparent: int) -> bool:
@@ -227,6 +234,14 @@ class Family:
                 tangle.remove_edge(*dearest)
                 found.add(dearest)
         return found
+
+
+def _drawn_again(cohort: Cohort, draw: np.random.Generator | None) -> Points | None:
+    """Weights of tensors drawn again with replacement, so that none is 0; None without a draw."""
+    if draw is None:
+        return None
+    count = len(cohort.sizes)
+    return np.maximum(draw.multinomial(count, np.full(count, 1 / count)).astype(np.float64), 1e-3)
 
 
 def _ends(tree: Tree) -> list[tuple[int, int]]:

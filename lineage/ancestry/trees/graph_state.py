@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.ancestry.geometry import FLOOR, Cohort, cohorts, held_share
+from lineage.ancestry.geometry import FLOOR, Cohort, Points, cohorts, held_share, matrix_sizes, trunks
 from lineage.ancestry.links import joined
 from lineage.ancestry.trees.arcs import STRANGE
 from lineage.ancestry.trees.disguised_networks import in_disguise
@@ -30,10 +30,12 @@ class Field:
 
     `grouped` are the cohorts, those that lie near one another of models of one structure, and `structure` tells the
     cohort of each model (one without matrices is alone): what shares one component only with others of its shapes is as
-    strange to them as a model of other shapes. `alike` is the rough likeness of all pairs, `pairs` their comparisons,
-    `rounded` maps exact roundings to their source, `first` are initialisations, `missing` unobserved parents. `share`
-    (models, models) is how much of each model is found in each other, `kin` (models,) how many are like each without a
-    disguise. `settled` gives the parents of models that have their place already, None if those are not here.
+    strange to them as a model of other shapes. `trunks` are such cohorts of models of several structures that have the
+    same layers, as tasks with heads of their own have. `alike` is the rough likeness of all pairs, `pairs` their
+    comparisons, `rounded` maps exact roundings to their source, `first` are initialisations, `missing` unobserved
+    parents. `share` (models, models) is how much of each model is found in each other, `kin` (models,) how many are
+    like each without a disguise. `settled` gives the parents of models that have their place already, None if those are
+    not here.
     """
 
     def __init__(
@@ -59,8 +61,16 @@ class Field:
         plainly = np.maximum(self.share, in_strange_layouts(sketches, self.structure))
         self.kin = ((plainly > WORTH_A_LOOK) & ~np.eye(len(sketches), dtype=bool)).sum(axis=1)
         self.share = np.maximum(plainly, in_disguise(sketches))
-        self._place = {m: i for c in self.grouped for i, m in enumerate(c.members)}
+        self._places = [{m: i for i, m in enumerate(c.members)} for c in self.grouped]
         self._likeness = [np.exp(-c.distances()) for c in self.grouped]
+        self.trunks = [near for trunk in trunks(sketches) for near in _near_each_other(trunk) if self._is_mixed(near)]
+        self._trunk = {member: number for number, trunk in enumerate(self.trunks) for member in trunk.members}
+        self._sizes = {member: matrix_sizes(sketches[member]) for member in self._trunk}
+        self._trunk_places = [{m: i for i, m in enumerate(c.members)} for c in self.trunks]
+        self._trunk_likeness = [np.exp(-c.distances()) for c in self.trunks]
+
+    def _is_mixed(self, trunk: Cohort) -> bool:
+        return len({self.structure[member] for member in trunk.members}) > 1
 
     def is_open(self, models: Sequence[int]) -> bool:
         """Whether one of the models has no place yet."""
@@ -91,25 +101,53 @@ class Field:
         """Whether all matrices of two models correspond by role, layer and shape."""
         return self.structure[left] == self.structure[right]
 
+    def have_one_trunk(self, left: int, right: int) -> bool:
+        """Whether all matrices in the layers of two models correspond, be those around them of other shapes."""
+        return self.have_one_structure(left, right) or (
+            left in self._trunk and self._trunk[left] == self._trunk.get(right, -1)
+        )
+
+    def have_equal_layers(self, left: int, right: int) -> bool:
+        """Whether two models of one trunk have the same sampled values in all matrices of their layers."""
+        space = self._space([left, right])
+        if space is None:
+            return False
+        cohort, places = space
+        one, other = (cohort.points[places[model], cohort.layers >= 0] for model in (left, right))
+        return len(one) > 0 and bool((one == other).all())
+
+    def have_common_surroundings(self, left: int, right: int) -> bool:
+        """Whether two models of one structure are related in every matrix outside their layers, as heads are."""
+        if not self.have_one_structure(left, right):
+            return False
+        cohort, places = self.grouped[self.structure[left]], self._places[self.structure[left]]
+        outside = cohort.apart[[key[2] is None for key in cohort.keys], places[left], places[right]]
+        return bool((outside < STRANGE).all())
+
+    def foreign(self, left: int, right: int) -> float:
+        """Share of two models' parameters, the mean of both, in matrices without a counterpart of their shape."""
+        ours, theirs = self._sizes[left], self._sizes[right]
+        common = sum(size for key, size in ours.items() if key in theirs)
+        return 1.0 - 2.0 * common / (sum(ours.values()) + sum(theirs.values()))
+
     def correlation(self, left: int, right: int) -> float | None:
         """Correlation of two models over the matrices that correspond, None if they are not related."""
         for model, missing in ((left, self.missing.get(right)), (right, self.missing.get(left))):
             if missing is not None:
                 away = distance_to(model, missing, self._distance)
                 return None if away is None else math.exp(-away)
-        return self._of_one_structure(left, right) or self.pairs.correlation(left, right)
+        return self._of_one_trunk(left, right) or self.pairs.correlation(left, right)
 
     def held_movement(self, model: int, other: int, origin: int) -> tuple[float, float] | None:
         """The share of another's movement from `origin` in a model's own, and its standard error.
 
-        By least squares over the sampled values. None for models of several structures or not of the index, and where
-        the other did not move.
+        By least squares over the sampled values. None for models of several trunks or not of the index, and where the
+        other did not move.
         """
-        structures = {self.structure[one] for one in (model, other, origin)}
-        if len(structures) > 1 or {model, other, origin} & self.missing.keys() or min(structures) < 0:
+        points = self._points([origin, other, model])
+        if points is None:
             return None
-        points = self.grouped[structures.pop()].points
-        begun, moved, own = (points[self._place[one]] for one in (origin, other, model))
+        begun, moved, own = points
         step, movement = moved - begun, own - begun
         if not step.any():
             return None
@@ -123,12 +161,11 @@ class Field:
         zoo one did, where 19 went so far ahead on the other's way that they would, were it the parent.
         """
         found = np.zeros((len(others), len(others)), bool)
-        structure = self.structure[origin]
-        alike = [k for k, one in enumerate(others) if self.structure[one] == structure and one not in self.missing]
-        if structure < 0 or origin in self.missing or len(alike) < 2:
+        alike = [k for k, one in enumerate(others) if self.have_one_trunk(origin, one)]
+        points = self._points([origin, *(others[k] for k in alike)]) if len(alike) > 1 else None
+        if points is None:
             return found
-        points = self.grouped[structure].points
-        moved = points[[self._place[others[k]] for k in alike]] - points[self._place[origin]]
+        moved = points[1:] - points[0]
         products = moved @ moved.T
         lengths = np.maximum(np.diag(products), 1e-300)
         shares = products / lengths  # of the column's way in the row's
@@ -150,13 +187,38 @@ class Field:
         self.missing[len(self.structure) - 1] = one
         return len(self.structure) - 1
 
-    def _of_one_structure(self, left: int, right: int) -> float | None:
-        if not self.have_one_structure(left, right):
+    def _points(self, models: Sequence[int]) -> Points | None:
+        """Models as points of one space, (models, dims); None where they have no trunk in common or are not here."""
+        space = self._space(models)
+        if space is None:
             return None
-        return float(self._likeness[self.structure[left]][self._place[left], self._place[right]])
+        cohort, places = space
+        return cohort.points[[places[one] for one in models]]
+
+    def _space(self, models: Sequence[int]) -> tuple[Cohort, Mapping[int, int]] | None:
+        """A cohort that holds all of some models, of their structure or of their trunk, and their places in it."""
+        first = models[0]
+        if not self.missing.keys().isdisjoint(models):
+            return None
+        if self.structure[first] >= 0 and all(self.have_one_structure(first, one) for one in models):
+            return self.grouped[self.structure[first]], self._places[self.structure[first]]
+        if all(self.have_one_trunk(first, one) for one in models) and first in self._trunk:
+            return self.trunks[self._trunk[first]], self._trunk_places[self._trunk[first]]
+        return None
+
+    def _of_one_trunk(self, left: int, right: int) -> float | None:
+        if self.have_one_structure(left, right):
+            number = self.structure[left]
+            likeness, places = self._likeness[number], self._places[number]
+        elif self.have_one_trunk(left, right):
+            number = self._trunk[left]
+            likeness, places = self._trunk_likeness[number], self._trunk_places[number]
+        else:
+            return None
+        return float(likeness[places[left], places[right]])
 
     def _distance(self, left: int, right: int) -> float | None:
-        found = self._of_one_structure(left, right)
+        found = self._of_one_trunk(left, right)
         return None if found is None else -math.log(max(found, FLOOR))
 
 

@@ -13,7 +13,6 @@ from lineage.ancestry.trees.arcs import Arc, across
 from lineage.ancestry.trees.graph_state import Field
 from lineage.ancestry.trees.pairs import is_related
 from lineage.ancestry.trees.untouched import Untouched
-from lineage.ancestry.vectors import vectors_apart
 from lineage.match import expert_of
 
 Tree = dict[int, Arc]
@@ -69,8 +68,8 @@ class Prices:
         )
         self._found = np.array([arc.cost for arc in arcs])
         self._surcharges = np.zeros(len(arcs))
-        apart = vectors_apart([field.sketches[model] for model in self._place])[self._parents, self._children]
-        self._small = _TOUCHED * untouched.steps(self._parents, self._children) + _APART * apart
+        changed, apart = untouched.steps(self._parents, self._children)
+        self._small = _TOUCHED * changed + _APART * apart
         self._is_told = np.array([ends[1] in merged or not field.is_open(ends) for ends in self._ends], bool)
         self._is_computed = np.zeros(len(arcs), bool)
         self._is_near = np.zeros(len(arcs), bool)

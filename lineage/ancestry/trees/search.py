@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -120,6 +121,8 @@ class Search:
         found = [(child, one.renumbered(sources)) for child, one in find_stacks(self.field.sketches).items()]
         for cohort, summed in zip(self.field.grouped, self._sums(), strict=True):
             found += [(cohort.members[child], one.renumbered(cohort.members)) for child, one in summed.items()]
+        for trunk in self.field.trunks:
+            found += self._of_trunk(trunk, {child for child, _ in found})
         lines = Lines[int]()
         kept: dict[int, Mixture] = {}
         for child, one in found:
@@ -139,6 +142,21 @@ class Search:
         """The alternatives of a mixture that have the matrices of the parent in whose place they could stand."""
         near = ((ends, self.field.correlation(*ends)) for ends in one.alternatives)
         return [ends for ends, r in near if r is not None and r >= 1.0 - COPY]
+
+    def _of_trunk(self, trunk: Cohort, known: Collection[int]) -> Iterator[tuple[int, Mixture]]:
+        """The mixtures of layers, of models that are none as a whole; of equal layers one model stands for all."""
+        spread = self.field.share.sum(axis=0)  # whose other parts are found in most models
+        equal: dict[bytes, list[int]] = defaultdict(list)
+        for member in sorted(trunk.members, key=lambda m: (-spread[m], self.field.sketches[m].id)):
+            equal[trunk.points[trunk.members.index(member)].tobytes()].append(member)
+        beside = {first: others for first, *others in equal.values()}
+        cohort = trunk.among(beside)
+        aside = [k for k, member in enumerate(cohort.members) if member in self.field.rounded or member in known]
+        for child, one in find_mixtures(cohort, aside, self._asked(cohort)).items():
+            mixture = one.renumbered(cohort.members)
+            copies = tuple((parent, other) for parent in mixture.parents for other in beside[parent])
+            if not beside[cohort.members[child]]:
+                yield cohort.members[child], replace(mixture, alternatives=(*mixture.alternatives, *copies))
 
     def _sums(self) -> list[dict[int, Mixture]]:
         """The mixtures of each cohort."""
@@ -177,7 +195,7 @@ class Search:
         rough = strangers(self.field.share, self.field.structure, self.field.sketches)
         foreign = list({(arc.parent, arc.child): arc for arc in (*rough, *self._met())}.values())
         near = [(arc.parent, arc.child) for arc in foreign]
-        for cohort in self.field.grouped:
+        for cohort in (*self.field.grouped, *self.field.trunks):
             members = np.array(cohort.members)
             both = np.argwhere(np.triu(cohort.distances() < STRANGE, 1))
             near += [(one, other) for one, other in members[both].tolist()]

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.ancestry.geometry import Points
+from lineage.ancestry.vectors import apart, vectors, vectors_apart
 from lineage.types import CheckpointSketch, TensorSketch
 
 _LEAST_VALUES = 16  # of a tensor: fewer may agree by chance
@@ -45,13 +46,23 @@ class Untouched:
             self._holds[row, [shared[one] for one in own if one in shared]] = 1.0
         counts = [Counter(where for where, _ in own) for own in characters]
         self._changed = 1.0 - _shares(self._holds, counts)
+        self._held = [vectors(sketch) for sketch in ordered]
+        self._vectors = vectors_apart(self._held)
 
-    def steps(self, parents: NDArray[np.int64], children: NDArray[np.int64]) -> Points:
-        """Share (arcs,) of the tensors in common that a step from each parent to its child changed.
+    def steps(self, parents: NDArray[np.int64], children: NDArray[np.int64]) -> tuple[Points, Points]:
+        """What a step from each parent to its child changed, each (arcs,), from 0 to 1.
 
-        Both sides are places in the order of the models' numbers.
+        The share of the tensors in common that it changed at all, and how far it moved norms and biases. Both sides are
+        places in the order of the models' numbers.
         """
-        return np.asarray(self._changed[parents, children])
+        return self._changed[parents, children], self._vectors[parents, children]
+
+    def nearer_by(self, model: int, left: int, right: int) -> float:
+        """By how much nearer a model lies to `left` than to `right` by the norms and biases in layers of all three."""
+        own, one, other = (self._held[self._place[k]] for k in (model, left, right))
+        common = {where for where in own.keys() & one.keys() & other.keys() if where.layer is not None}
+        ours, near, far = ({where: held[where] for where in common} for held in (own, one, other))
+        return apart(ours, far) - apart(ours, near)
 
     def is_inherited(self, child: int, parent: int, grandparent: int) -> bool | None:
         """Whether what a parent and its own parent do not share, and the child has, is the parent's; None if neither.

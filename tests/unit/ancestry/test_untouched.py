@@ -47,7 +47,9 @@ def test_what_has_some_of_either_is_open():
 def test_steps_are_shares_of_tensors_and_symmetric():
     told = untouched(BASE, tuned(BASE, 1), tuned(BASE, 2, ATTENTION))
     ends = np.array([0, 0, 1, 2]), np.array([1, 2, 0, 0])
-    changed = told.steps(*ends)
+    changed, apart = told.steps(*ends)
+    assert (apart[:2] == apart[2:]).all()
+    assert told.nearer_by(0, 2, 1) == -told.nearer_by(0, 1, 2) > 0.0
     assert changed[0] == changed[2] == 1.0
     assert 0.0 < changed[1] == changed[3] < 1.0
 

@@ -7,7 +7,7 @@ import pytest
 
 from lineage.ancestry.merge.by_vectors import told_by_vectors
 from lineage.ancestry.merge.mixture import Mixture
-from lineage.ancestry.vectors import vectors_apart
+from lineage.ancestry.vectors import vectors, vectors_apart
 from tests.synthetic import Arrays, encoder, sketch
 
 BASE = encoder(6)
@@ -30,7 +30,7 @@ def of(*models: Arrays):
 
 
 def test_distances_are_symmetric_shares_and_none_to_a_copy():
-    apart = vectors_apart(of(BASE, BIASES, moved(BASE, 4, (2,)), encoder(7)))
+    apart = vectors_apart([vectors(one) for one in of(BASE, BIASES, moved(BASE, 4, (2,)), encoder(7))])
     assert (apart == apart.T).all()
     assert (apart >= 0.0).all()
     assert (apart <= 1.0).all()
