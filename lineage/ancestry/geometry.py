@@ -129,10 +129,12 @@ def _cohort(members: list[int], matrices: list[dict[Key, TensorSketch]]) -> Coho
     deviations = np.median([[tensor.stats.std for tensor in tensors] for tensors in held], axis=1)
     weights, deviations = np.sqrt(params / params.sum() / sizes), np.where(deviations != 0, deviations, 1.0)
     points = np.stack([np.concatenate([m[key].values.reshape(-1) for key in keys]) for m in matrices])
+    points = points * np.repeat(weights, sizes)
+    points /= np.repeat(deviations, sizes)
     return Cohort(
         tuple(members),
         tuple(keys),
-        points * np.repeat(weights, sizes) / np.repeat(deviations, sizes),
+        points,
         np.repeat([-1 if key[2] is None else key[2] for key in keys], sizes),
         np.repeat(np.arange(len(keys)), sizes),
         weights / deviations,
@@ -147,6 +149,8 @@ def _log_distances(held: Sequence[Sequence[TensorSketch]]) -> Points:
     `held` are the tensors of all members, (tensors, members); found is (tensors, members, members).
     """
     found = np.zeros((len(held), len(held[0]), len(held[0])))
+    if len(held[0]) < 2:
+        return found
     for places in by_kind([tensors[0].shape for tensors in held], max(1, _TOGETHER // len(held[0]))):
         some = [held[i] for i in places]
         by_units = _unit_correlations(some)

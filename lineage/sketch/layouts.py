@@ -62,6 +62,11 @@ def content_key(sketch: CheckpointSketch) -> str | None:
     return blake3(b"".join(sorted(values))).hexdigest(length=DIGEST_BYTES) if values else None
 
 
+def vector_digests(sketch: CheckpointSketch) -> frozenset[tuple[str, int]]:
+    """How often each content is among what has one axis: other ones are of other weights, which costs little to see."""
+    return frozenset(_vectors(dict(enumerate(t for t in sketch.tensors if t.part.excluded is None))).items())
+
+
 def same_weights(a: CheckpointSketch, b: CheckpointSketch) -> bool:
     """Whether the two hold the same tensors, whatever they are called and whichever way round they are stored.
 

@@ -18,7 +18,7 @@ from lineage.types import CheckpointSketch, Neurons, Outlined, StoredTensors, Te
 from lineage.types.neurons import AnchorKey
 
 _SIDE = 16
-_TOGETHER = 16
+_TOGETHER = 32
 NETWORK_DIM = ANCHORS * (ANCHORS + 1) // 2
 
 
