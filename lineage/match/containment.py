@@ -17,7 +17,7 @@ from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.family import CODE_BITS, CODE_FAMILIES, PERMUTATIONS
 from lineage.sketch.layouts import SAME_SUM, same_sums
 from lineage.sketch.remembered import remembered
-from lineage.sketch.stacks import by_kind
+from lineage.sketch.stacks import by_kind, laid
 from lineage.types import CheckpointSketch, TensorSketch
 
 
@@ -105,11 +105,11 @@ def _codes(sketch: CheckpointSketch) -> _Codes:
             rows[tensor.shape[1:]].append((j, tensor.minhash))
         if tensor.part.excluded is None and tensor.moments is not None:
             sizes[tensor.params].append((j, tensor.moments))
-    by_row = {row: (np.array([j for j, _ in found]), np.stack([h for _, h in found])) for row, found in rows.items()}
+    by_row = {row: (np.array([j for j, _ in found]), laid([h for _, h in found])) for row, found in rows.items()}
     return _Codes(
         by_row,
         {row: _each_once(_keys(hashes)) for row, (_, hashes) in by_row.items()},
-        {size: (np.array([j for j, _ in found]), np.stack([m for _, m in found])) for size, found in sizes.items()},
+        {size: (np.array([j for j, _ in found]), laid([m for _, m in found])) for size, found in sizes.items()},
     )
 
 
@@ -123,7 +123,7 @@ def _suggested(
     for some in by_kind([tensor.shape[1:] for tensor in tensors], _TOGETHER):
         row = tensors[some[0]].shape[1:]
         if row in codes.keys and len(shared := mine.keys[row][_are_among(mine.keys[row], codes.keys[row])]):
-            asked = np.stack([h for i in some if (h := tensors[i].minhash) is not None])
+            asked = laid([h for i in some if (h := tensors[i].minhash) is not None])
             for k in np.flatnonzero(_are_among(_keys(asked), shared).any(axis=1)).tolist():
                 numbers, hashes = codes.by_row[row]
                 found[some[k]].update(numbers[(hashes == asked[k]).any(axis=1)].tolist())

@@ -13,7 +13,7 @@ from lineage.match.permutation import correlation, cosine
 from lineage.match.units import centred, common_centred, same_positions
 from lineage.match.values import Values, common_values
 from lineage.sketch.family import MIN_UNITS
-from lineage.sketch.stacks import in_stacks
+from lineage.sketch.stacks import in_stacks, laid
 from lineage.types import TensorSketch
 
 _TOGETHER = 32  # pairs worked on at once: they stay in the processor's cache
@@ -71,7 +71,7 @@ def cosines(pairs: Sequence[tuple[NDArray[np.floating[Any]], NDArray[np.floating
     found: list[float | None] = [None] * len(pairs)
     for places, x in in_stacks([x for x, _ in pairs], _TOGETHER):
         left, right = (
-            one.reshape(len(places), -1).astype(np.float64) for one in (x, np.stack([pairs[i][1] for i in places]))
+            one.reshape(len(places), -1).astype(np.float64) for one in (x, laid([pairs[i][1] for i in places]))
         )
         products, norms = np.vecdot(left, right), np.sqrt(np.vecdot(left, left) * np.vecdot(right, right))
         for i, product, norm in zip(places, products.tolist(), norms.tolist(), strict=True):

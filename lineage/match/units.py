@@ -14,7 +14,7 @@ from lineage.match.permutation import mean_row, standardise, unit_rows
 from lineage.sketch.bands import sampled, sampling_weights
 from lineage.sketch.family import UNIT_DIMS
 from lineage.sketch.projection import constant_unit
-from lineage.sketch.stacks import by_kind
+from lineage.sketch.stacks import by_kind, laid
 from lineage.types import CheckpointSketch, TensorSketch, Units
 
 _KEPT = 8192  # axes of tensors: both axes of a dozen models, some ten KB each
@@ -91,7 +91,7 @@ def stacked(many: Sequence[Ready]) -> Stack:
     """
     stack, places = many[0].stack, [one.place for one in many]
     if any(one.stack is not stack for one in many):
-        return Stack(*(np.stack(arrays) for arrays in zip(*(one[1:4] for one in many), strict=True)))
+        return Stack(*(laid(arrays) for arrays in zip(*(one[1:4] for one in many), strict=True)))
     step = places[1] - places[0] if len(places) > 1 else 1
     if step > 0 and places == [*range(places[0], places[-1] + 1, step)]:
         return Stack(*(array[places[0] : places[-1] + 1 : step] for array in stack))
@@ -148,7 +148,7 @@ def _made_centred(axes: Sequence[Axis]) -> Iterator[Centred]:
         for start in range(0, len(some), _TOGETHER):
             few, part = some[start : start + _TOGETHER], rows[start : start + _TOGETHER]
             _decode(few, part)
-            part -= np.stack([_mean_unit(*one) for one in few])[:, None, :]
+            part -= laid([_mean_unit(*one) for one in few])[:, None, :]
             part *= roots
         flat = rows.reshape(len(some), -1)
         yield from (Centred(index, *one) for one in zip(flat, np.sqrt(np.vecdot(flat, flat)).tolist(), strict=True))
@@ -156,7 +156,9 @@ def _made_centred(axes: Sequence[Axis]) -> Iterator[Centred]:
 
 def _alike(axes: Sequence[Axis]) -> list[list[Axis]]:
     """Axes in groups of one length and the same positions."""
-    return [[axes[i] for i in places] for places in by_kind([(a[0].shape[a[1]], _positions(a)) for a in axes], len(axes))]
+    return [
+        [axes[i] for i in places] for places in by_kind([(a[0].shape[a[1]], _positions(a)) for a in axes], len(axes))
+    ]
 
 
 def _laid_out(shapes: Sequence[tuple[int, ...]], of: type[Scalar]) -> list[NDArray[Scalar]]:
@@ -172,7 +174,7 @@ def _laid_out(shapes: Sequence[tuple[int, ...]], of: type[Scalar]) -> list[NDArr
 def _decode(axes: Sequence[Axis], rows: NDArray[np.floating], at: NDArray[np.int64] | None = None) -> None:
     """Write the unit vectors of several axes of one length to (k, n, 32), all or those at some places."""
     units = [_units(*axis) for axis in axes]
-    codes, scales = np.stack([one.codes for one in units]), np.stack([one.scale for one in units])
+    codes, scales = laid([one.codes for one in units]), laid([one.scale for one in units])
     if at is not None:
         codes, scales = codes[:, at], scales[:, at]
     np.multiply(codes, scales.astype(rows.dtype)[..., None], out=rows)
@@ -193,17 +195,17 @@ def _in_turn(positions: NDArray[np.int64], stack: Stack) -> Iterator[Ready]:
 
 def facing_ready(sides: Sequence[tuple[TensorSketch, int, TensorSketch, int]]) -> list[tuple[Ready, Ready] | None]:
     """Units of two axes each, of two tensors, at the positions that both kept; None where one has none."""
-    known = [
-        i for i, (a, axis, b, other) in enumerate(sides) if a.units[axis] is not None and b.units[other] is not None
-    ]
-    pairs = {i: ((a, axis), (b, other)) for i in known for a, axis, b, other in [sides[i]]}
-    one = {i for i, (x, y) in pairs.items() if same_positions(_units(*x).index, _units(*y).index)}
-    ready = _many(_ready, [axis for i in one for axis in pairs[i]], _made_ready)
     found: list[tuple[Ready, Ready] | None] = [None] * len(sides)
-    for i in one:
-        found[i] = ready[pairs[i][0]], ready[pairs[i][1]]
-    others = [i for i in known if i not in one]
-    for i, both in zip(others, _at_common_positions([pairs[i] for i in others]), strict=True):
+    made, others = dict[int, tuple[Axis, Axis]](), dict[int, tuple[Axis, Axis]]()
+    for i, (a, axis, b, other) in enumerate(sides):
+        left, right = a.units[axis], b.units[other]
+        if left is not None and right is not None:
+            x, y = (a, axis), (b, other)
+            (made if same_positions(left.index, right.index) else others)[i] = x, y
+    ready = _many(_ready, [axis for both in made.values() for axis in both], _made_ready)
+    for i, (x, y) in made.items():
+        found[i] = ready[x], ready[y]
+    for i, both in zip(others, _at_common_positions([*others.values()]), strict=True):
         found[i] = both
     return found
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lineage.match.cache import Latest
 from lineage.match.units import same_positions
-from lineage.sketch.stacks import by_kind, in_stacks
+from lineage.sketch.stacks import by_kind, in_stacks, laid
 from lineage.types import TensorSketch
 
 TOLERANCE = 1e-4  # of the tensor's standard deviation: light training moves values more, copying does not
@@ -53,7 +53,9 @@ def equal_values(sides: Sequence[tuple[TensorSketch, TensorSketch, bool]]) -> li
     told = [i for i, (a, b, _) in enumerate(sides) if min(a.stats.distinct, b.stats.distinct) >= MIN_DISTINCT]
     plain = [i for i in told if not sides[i][2] and _same_grid(sides[i][0].grid, sides[i][1].grid)]
     ordered = _in_order(dict.fromkeys(one for i in plain for one in sides[i][:2]))
-    both = {i: (x, y) for i in plain if (x := ordered[sides[i][0]]) is not None and (y := ordered[sides[i][1]]) is not None}
+    both = {
+        i: (x, y) for i in plain if (x := ordered[sides[i][0]]) is not None and (y := ordered[sides[i][1]]) is not None
+    }
     for some in by_kind([sides[i][0].values.shape for i in both], _TOGETHER):
         places = [[*both][k] for k in some]
         for i, one in zip(places, _of_all([both[i] for i in places], sides[places[0]][0].values.shape), strict=True):
@@ -79,7 +81,7 @@ def agreements(pairs: Sequence[tuple[Values, Values]], distinct: Sequence[float]
     told = [i for i in range(len(pairs)) if distinct[i] >= MIN_DISTINCT]
     for places, a in in_stacks([pairs[i][0] for i in told], _TOGETHER):
         some = [told[place] for place in places]
-        b = np.stack([pairs[i][1] for i in some])
+        b = laid([pairs[i][1] for i in some])
         live = (a != 0) & (b != 0)
         size = live.sum(axis=(1, 2))
         eps = TOLERANCE * np.minimum(_spread(a, live, size), _spread(b, live, size))
@@ -121,9 +123,8 @@ def _of_all(sides: Sequence[tuple[_InOrder, _InOrder]], shape: tuple[int, ...]) 
     rows, columns = shape
     count = rows * columns
     eps = TOLERANCE * np.array([min(x.spread, y.spread) for x, y in sides])
-    merged = np.stack([(x.values, y.values) for x, y in sides])
-    merged[:, 1] += count
-    merged = merged.reshape(len(sides), 2 * count)
+    merged = laid([one.values for both in sides for one in both]).reshape(len(sides), 2 * count)
+    merged[:, count:] += count
     merged.sort(axis=1, kind="stable")  # two runs in order take a quarter of the time
     by_row, by_column = np.full((len(sides), rows), columns), np.full((len(sides), columns), rows)
     tried = _Tried(np.full(len(sides), count), _pairs(by_row), _pairs(by_column))
