@@ -155,7 +155,7 @@ def _are_among(keys: NDArray[np.uint32], some: NDArray[np.uint32]) -> NDArray[np
     found = endings[keys & _IS_ENDING]
     left = keys[found]
     found[found] = some[np.minimum(np.searchsorted(some, left), len(some) - 1)] == left
-    return found
+    return np.asarray(found)
 
 
 def _holds_the_same(a: TensorSketch, b: TensorSketch, alpha: float) -> bool:
