@@ -63,8 +63,9 @@ def content_key(sketch: CheckpointSketch) -> str | None:
 
 
 def vector_digests(sketch: CheckpointSketch) -> frozenset[tuple[str, int]]:
-    """How often each content is among what has one axis: other ones are of other weights, which costs little to see."""
-    return frozenset(_vectors(dict(enumerate(t for t in sketch.tensors if t.part.excluded is None))).items())
+    """How often each content is among the weights of one axis: where they differ so do the models, at little cost."""
+    digests = Counter(t.band_digest for t in sketch.outlines if len(t.shape) < 2 and t.part.excluded is None)
+    return frozenset(digests.items())
 
 
 def same_weights(a: CheckpointSketch, b: CheckpointSketch) -> bool:
