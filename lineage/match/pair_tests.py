@@ -51,7 +51,7 @@ def pair_tests(pairs: Sequence[Sides]) -> list[PermutationTest | None]:
     return [known[pair] for pair in pairs]
 
 
-def tests_above(pairs: Sequence[Sides], least: Sequence[float]) -> list[PermutationTest | None]:
+def pair_tests_above(pairs: Sequence[Sides], least: Sequence[float]) -> list[PermutationTest | None]:
     """The tests of those pairs whose z exceeds a bound (0 or more) each, None for the others.
 
     What lies near zero along one axis is not looked at along the other.

@@ -22,6 +22,7 @@ _TOGETHER = 16  # axes worked on at once: they stay in the processor's cache
 
 Axis = tuple[TensorSketch, int]
 Made = TypeVar("Made")
+Make = Callable[[Sequence[Sequence[Axis]]], Iterator[Made]]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 
@@ -98,21 +99,19 @@ def stacked(many: Sequence[Ready]) -> Stack:
     return Stack(*(array[places] for array in stack))
 
 
-def _recalled(kept: Latest[Axis, Made], axis: Axis, make: Callable[[Sequence[Axis]], Iterator[Made]]) -> Made:
+def _recalled(kept: Latest[Axis, Made], axis: Axis, make: Make[Made]) -> Made:
     known = kept.get(axis)
     return _many(kept, [axis], make)[axis] if known is None else known
 
 
-def _many(
-    kept: Latest[Axis, Made], axes: Sequence[Axis], make: Callable[[Sequence[Axis]], Iterator[Made]]
-) -> dict[Axis, Made]:
+def _many(kept: Latest[Axis, Made], axes: Sequence[Axis], make: Make[Made]) -> dict[Axis, Made]:
     """What is kept of some axes; what is not kept yet is made."""
     found = {axis: made for axis in axes if (made := kept.get(axis)) is not None}
     new = [axis for axis in dict.fromkeys(axes) if axis not in found]
     if new:
-        kinds = [(axis[0].shape[axis[1]], _positions(axis)) for axis in new]
-        ordered = [new[i] for places in by_kind(kinds, len(new)) for i in places]
-        found.update(zip(ordered, make(ordered), strict=True))
+        kinds = by_kind([(axis[0].shape[axis[1]], _positions(axis)) for axis in new], len(new))
+        alike = [[new[i] for i in places] for places in kinds]
+        found.update(zip((axis for some in alike for axis in some), make(alike), strict=True))
     kept.keep(found.items())
     return found
 
@@ -122,9 +121,8 @@ def _positions(axis: Axis) -> int:
     return id(_units(*axis).index)  # those of every axis of one length are one array (see `sampled`)
 
 
-def _made_ready(axes: Sequence[Axis]) -> Iterator[Ready]:
-    """The units of axes that are ordered by length and positions."""
-    alike = _alike(axes)
+def _made_ready(alike: Sequence[Sequence[Axis]]) -> Iterator[Ready]:
+    """The units of axes, those of one length and the same positions together."""
     sizes = [(len(some), len(_units(*some[0]).index)) for some in alike]
     shapes = [shape for k, n in sizes for shape in ((k, n, UNIT_DIMS), (k, n), (k, UNIT_DIMS, UNIT_DIMS))]
     arrays = iter(_laid_out(shapes, np.float32))
@@ -137,9 +135,8 @@ def _made_ready(axes: Sequence[Axis]) -> Iterator[Ready]:
         yield from _in_turn(_units(*some[0]).index, stack)
 
 
-def _made_centred(axes: Sequence[Axis]) -> Iterator[Centred]:
-    """The same of axes that are ordered so, for Pearson's r."""
-    alike = _alike(axes)
+def _made_centred(alike: Sequence[Sequence[Axis]]) -> Iterator[Centred]:
+    """The same for Pearson's r."""
     shapes = [(len(some), len(_units(*some[0]).index), UNIT_DIMS) for some in alike]
     for some, rows in zip(alike, _laid_out(shapes, np.float64), strict=True):
         tensor, axis = some[0]
@@ -152,13 +149,6 @@ def _made_centred(axes: Sequence[Axis]) -> Iterator[Centred]:
             part *= roots
         flat = rows.reshape(len(some), -1)
         yield from (Centred(index, *one) for one in zip(flat, np.sqrt(np.vecdot(flat, flat)).tolist(), strict=True))
-
-
-def _alike(axes: Sequence[Axis]) -> list[list[Axis]]:
-    """Axes in groups of one length and the same positions."""
-    return [
-        [axes[i] for i in places] for places in by_kind([(a[0].shape[a[1]], _positions(a)) for a in axes], len(axes))
-    ]
 
 
 def _laid_out(shapes: Sequence[tuple[int, ...]], of: type[Scalar]) -> list[NDArray[Scalar]]:

@@ -56,8 +56,9 @@ def equal_values(sides: Sequence[tuple[TensorSketch, TensorSketch, bool]]) -> li
     both = {
         i: (x, y) for i in plain if (x := ordered[sides[i][0]]) is not None and (y := ordered[sides[i][1]]) is not None
     }
-    for some in by_kind([sides[i][0].values.shape for i in both], _TOGETHER):
-        places = [[*both][k] for k in some]
+    whole = [*both]
+    for some in by_kind([sides[i][0].values.shape for i in whole], _TOGETHER):
+        places = [whole[k] for k in some]
         for i, one in zip(places, _of_all([both[i] for i in places], sides[places[0]][0].values.shape), strict=True):
             found[i] = one
     left = [i for i in told if i not in both]
@@ -101,7 +102,8 @@ class _InOrder:
     spread: float
 
 
-_ordered: Latest[TensorSketch, _InOrder | None] = Latest(4096)
+_KEPT = 4096  # tensors of some five KB each: those of a dozen models
+_ordered: Latest[TensorSketch, _InOrder | None] = Latest(_KEPT)
 
 
 def _in_order(tensors: Iterable[TensorSketch]) -> dict[TensorSketch, _InOrder | None]:
