@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lineage.sketch.adapters import is_adapter
-from lineage.sketch.layouts import content_key, same_weights
+from lineage.sketch.layouts import content_key, same_weights, vector_digests
 from lineage.types import CheckpointSketch
 
 if TYPE_CHECKING:
@@ -20,9 +20,11 @@ def fold(sketches: Sequence[CheckpointSketch]) -> list[list[CheckpointSketch]]:
 
     Layouts of one model, which have one id, stay together.
     """
-    groups: dict[str | None, list[CheckpointSketch]] = defaultdict(list)
-    for sketch in sketches:
-        groups[content_key(sketch)].append(sketch)
+    groups: dict[Hashable, list[CheckpointSketch]] = defaultdict(list)
+    vectors = [vector_digests(sketch) for sketch in sketches]
+    alike_in = Counter(vectors)
+    for sketch, held in zip(sketches, vectors, strict=True):
+        groups[held, content_key(sketch) if alike_in[held] > 1 else None].append(sketch)
     folded = []
     for alike in groups.values():
         while alike:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.sketch.projection import constant_unit
-from lineage.sketch.stacks import by_kind
+from lineage.sketch.stacks import by_kind, laid
 from lineage.sketch.vectors import units_of
 from lineage.types import CheckpointSketch, TensorSketch
 
@@ -146,11 +146,13 @@ def _cohort(members: list[int], matrices: list[dict[Key, TensorSketch]]) -> Coho
     params = np.array([tensors[0].params for tensors in held], np.float64)
     deviations = np.median([[tensor.stats.std for tensor in tensors] for tensors in held], axis=1)
     weights, deviations = np.sqrt(params / params.sum() / sizes), np.where(deviations != 0, deviations, 1.0)
-    points = np.stack([np.concatenate([m[key].values.reshape(-1) for key in keys]) for m in matrices])
+    points = laid([np.concatenate([m[key].values.reshape(-1) for key in keys]) for m in matrices])
+    points = points * np.repeat(weights, sizes)
+    points /= np.repeat(deviations, sizes)
     return Cohort(
         tuple(members),
         tuple(keys),
-        points * np.repeat(weights, sizes) / np.repeat(deviations, sizes),
+        points,
         np.repeat([-1 if key[2] is None else key[2] for key in keys], sizes),
         np.repeat(np.arange(len(keys)), sizes),
         weights / deviations,
@@ -165,11 +167,13 @@ def _log_distances(held: Sequence[Sequence[TensorSketch]]) -> Points:
     `held` are the tensors of all members, (tensors, members); found is (tensors, members, members).
     """
     found = np.zeros((len(held), len(held[0]), len(held[0])))
+    if len(held[0]) < 2:
+        return found
     for places in by_kind([tensors[0].shape for tensors in held], max(1, _TOGETHER // len(held[0]))):
         some = [held[i] for i in places]
         by_units = _unit_correlations(some)
-        values = np.stack([[tensor.values.reshape(-1) for tensor in tensors] for tensors in some])
-        by_values = _correlations(values.astype(np.float64))
+        values = laid([tensor.values for tensors in some for tensor in tensors]).astype(np.float64)
+        by_values = _correlations(values.reshape(*by_units.shape[:2], -1))
         found[places] = np.where(by_units > _NEARLY_ONE, by_values, by_units)
     return np.asarray(-np.log(np.clip(found, FLOOR, 1.0)))
 
@@ -180,12 +184,14 @@ def _unit_correlations(held: Sequence[Sequence[TensorSketch]]) -> Points:
     Found from products of the vectors as they are, from which those of the means are taken: the vectors are gone
     through once.
     """
-    units = [[units_of(tensor, 0) for tensor in tensors] for tensors in held]
-    scales = np.stack([[one.scale for one in ones] for ones in units]).astype(np.float64)
-    rows = np.stack([[one.codes for one in ones] for ones in units]) * scales[..., None]
+    units = [units_of(tensor, 0) for tensors in held for tensor in tensors]
+    scales = laid([one.scale for one in units]).astype(np.float64)
+    rows = (laid([one.codes for one in units]) * scales[..., None]).reshape(
+        len(held), len(held[0]), *units[0].codes.shape
+    )
     constant, count = constant_unit(held[0][0].shape, 0), rows.shape[-2]
     sums = (np.ones((1, count)) @ rows)[..., 0, :]
-    flat = rows.reshape(*scales.shape[:2], -1)
+    flat = rows.reshape(*rows.shape[:2], -1)
     means = np.array([[tensor.stats.mean for tensor in tensors] for tensors in held])
     along = sums @ constant
     left = along - means * (count * (constant @ constant) / 2)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lineage.match.pair_tests import pair_test
 from lineage.match.permutation import POWER_Z, PermutationTest
 from lineage.match.tails import log10_factorial, log10_normal, log10_poisson, normal_quantile
-from lineage.match.values import agreements, common_values
+from lineage.match.values import equal_values
 from lineage.types import TensorSketch
 
 STATISTICS = 3
@@ -33,7 +33,7 @@ def judged_alone(a: TensorSketch, b: TensorSketch, transposed: bool, alpha: floa
     test = pair_test(a, b, transposed)
     if test is not None and _log10_p(test) < alpha:
         return "related"
-    (equal,) = agreements([common_values(a, b, transposed)], [min(a.stats.distinct, b.stats.distinct)])
+    (equal,) = equal_values([(a, b, transposed)])
     if equal is not None and log10_poisson(equal.agreeing, equal.expected) < alpha:
         return "related"
     if test is None or SEEN_R * test.reach < normal_quantile(alpha) + POWER_Z:

@@ -17,7 +17,7 @@ from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.family import CODE_BITS, CODE_FAMILIES, PERMUTATIONS
 from lineage.sketch.layouts import SAME_SUM, same_sums
 from lineage.sketch.remembered import remembered
-from lineage.sketch.stacks import by_kind
+from lineage.sketch.stacks import by_kind, laid
 from lineage.types import CheckpointSketch, TensorSketch
 
 
@@ -80,6 +80,8 @@ def find_reordered(a: CheckpointSketch, b: CheckpointSketch, pairs: list[Pair], 
 _Places = NDArray[np.int64]
 _TOGETHER = 256  # tensors that are held against those of another model at once
 _PLACE_BITS = np.uint32(PERMUTATIONS.bit_length() - 1)
+_ENDING = 17  # bits: a table of them stays in the processor's cache
+_IS_ENDING = np.uint32((1 << _ENDING) - 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,11 +105,11 @@ def _codes(sketch: CheckpointSketch) -> _Codes:
             rows[tensor.shape[1:]].append((j, tensor.minhash))
         if tensor.part.excluded is None and tensor.moments is not None:
             sizes[tensor.params].append((j, tensor.moments))
-    by_row = {row: (np.array([j for j, _ in found]), np.stack([h for _, h in found])) for row, found in rows.items()}
+    by_row = {row: (np.array([j for j, _ in found]), laid([h for _, h in found])) for row, found in rows.items()}
     return _Codes(
         by_row,
         {row: _each_once(_keys(hashes)) for row, (_, hashes) in by_row.items()},
-        {size: (np.array([j for j, _ in found]), np.stack([m for _, m in found])) for size, found in sizes.items()},
+        {size: (np.array([j for j, _ in found]), laid([m for _, m in found])) for size, found in sizes.items()},
     )
 
 
@@ -120,8 +122,8 @@ def _suggested(
     mine, codes = _codes(sketch), _codes(other)
     for some in by_kind([tensor.shape[1:] for tensor in tensors], _TOGETHER):
         row = tensors[some[0]].shape[1:]
-        if row in codes.keys and len(shared := _in_both(mine.keys[row], codes.keys[row])):
-            asked = np.stack([h for i in some if (h := tensors[i].minhash) is not None])
+        if row in codes.keys and len(shared := mine.keys[row][_are_among(mine.keys[row], codes.keys[row])]):
+            asked = laid([h for i in some if (h := tensors[i].minhash) is not None])
             for k in np.flatnonzero(_are_among(_keys(asked), shared).any(axis=1)).tolist():
                 numbers, hashes = codes.by_row[row]
                 found[some[k]].update(numbers[(hashes == asked[k]).any(axis=1)].tolist())
@@ -147,14 +149,13 @@ def _each_once(keys: NDArray[np.uint32]) -> NDArray[np.uint32]:
 
 
 def _are_among(keys: NDArray[np.uint32], some: NDArray[np.uint32]) -> NDArray[np.bool_]:
-    """Which keys are among some that are in order."""
-    return np.asarray(some[np.minimum(np.searchsorted(some, keys), len(some) - 1)] == keys)
-
-
-def _in_both(one: NDArray[np.uint32], other: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """What two lists, each without repeats, have in common, in order."""
-    both = np.sort(np.concatenate([one, other]))
-    return np.asarray(both[1:][both[1:] == both[:-1]])
+    """Which keys are among some that are in order: most are told apart by their last bits, the others looked up."""
+    endings = np.zeros(1 << _ENDING, np.bool_)
+    endings[some & _IS_ENDING] = True
+    found = endings[keys & _IS_ENDING]
+    left = keys[found]
+    found[found] = some[np.minimum(np.searchsorted(some, left), len(some) - 1)] == left
+    return np.asarray(found)
 
 
 def _holds_the_same(a: TensorSketch, b: TensorSketch, alpha: float) -> bool:

@@ -17,7 +17,7 @@ from lineage.match.permutation import POWER_Z, PermutationTest
 from lineage.match.tails import log10_factorial, log10_normal, log10_poisson, normal_quantile
 from lineage.match.units import prepare
 from lineage.match.unread import read_by_both
-from lineage.match.values import Agreement, agreements, common_values
+from lineage.match.values import Agreement, common_values, equal_values
 from lineage.types import CheckpointSketch, Evidence, TensorMatch, TensorSketch
 from lineage.types.facts.exclusions import Exclusion, FixedTable, OtherOrder, Vector
 
@@ -62,12 +62,12 @@ class Measured:
 def match(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Match:
     """Hold query `a` against reference `b`, one of `models` that the search covers."""
     copied = pairs_of_copies(a, b)
+    prepare(a, b)
     packed = in_one_packing(a, b, models) if copied is None else Packed(a, b)
     if packed.a is not a or packed.b is not b:
         a, b = read_by_both(packed.a, packed.b)  # what one could not read, and the other packs otherwise
         copied = pairs_of_copies(a, b)
-    prepare(a, b)
-    prepare(b, a)
+        prepare(a, b)
     pairs = find_reordered(a, b, pair_tensors(a, b, models), models) if copied is None else copied
     measured = _measured(a, b, pairs)
     names = list(dict.fromkeys(t.part.component for t in a.tensors if t.part.excluded is None))
@@ -181,8 +181,7 @@ def _measured(a: CheckpointSketch, b: CheckpointSketch, pairs: Sequence[Pair]) -
     ]
     values = [common_values(*one) for one in sides]
     used = [i for i, reason in enumerate(reasons) if reason is None]
-    counted = agreements([values[i] for i in used], [min(t.stats.distinct for t in sides[i][:2]) for i in used])
-    by_place = dict(zip(used, counted, strict=True))
+    by_place = dict(zip(used, equal_values([sides[i] for i in used]), strict=True))
     return [
         Measured(
             pair,

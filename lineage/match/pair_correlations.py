@@ -13,7 +13,7 @@ from lineage.match.permutation import correlation, cosine
 from lineage.match.units import centred, common_centred, same_positions
 from lineage.match.values import Values, common_values
 from lineage.sketch.family import MIN_UNITS
-from lineage.sketch.stacks import in_stacks
+from lineage.sketch.stacks import in_stacks, laid
 from lineage.types import TensorSketch
 
 _TOGETHER = 32  # pairs worked on at once: they stay in the processor's cache
@@ -33,13 +33,24 @@ def pair_correlations(pairs: Sequence[Sides]) -> list[float | None]:
     found = [r for r, _ in by_units]
     left = [i for i, (_, is_told) in enumerate(by_units) if not is_told]
     values = [common_values(*pairs[i]) for i in left]
-    for i, (x, _), r in zip(left, values, cosines([(_less_mean(x), _less_mean(y)) for x, y in values]), strict=True):
+    less_mean = [_less_mean([one[side] for one in values]) for side in (0, 1)]
+    for i, (x, _), r in zip(left, values, cosines(list(zip(*less_mean, strict=True))), strict=True):
         found[i] = r if x.size > 2 else None
     return found
 
 
-def _less_mean(values: Values) -> Values:
-    return values - values.mean() if values.size else values
+def _less_mean(values: Sequence[Values]) -> list[Values]:
+    """Values of each tensor less their mean."""
+    found = list(values)
+    in_order = [i for i, one in enumerate(values) if one.size and one.flags.c_contiguous]
+    for places, some in in_stacks([values[i] for i in in_order], _TOGETHER):
+        flat = some.reshape(len(some), -1)
+        flat -= flat.mean(axis=1, keepdims=True)
+        for place, one in zip(places, some, strict=True):
+            found[in_order[place]] = one
+    for i in {*range(len(values))} - {*in_order}:  # a sum in the order of memory
+        found[i] = values[i] - values[i].mean() if values[i].size else values[i]
+    return found
 
 
 def _of_units(a: TensorSketch, b: TensorSketch, transposed: bool) -> tuple[float | None, bool]:
@@ -60,7 +71,7 @@ def cosines(pairs: Sequence[tuple[NDArray[np.floating[Any]], NDArray[np.floating
     found: list[float | None] = [None] * len(pairs)
     for places, x in in_stacks([x for x, _ in pairs], _TOGETHER):
         left, right = (
-            one.reshape(len(places), -1).astype(np.float64) for one in (x, np.stack([pairs[i][1] for i in places]))
+            one.reshape(len(places), -1).astype(np.float64) for one in (x, laid([pairs[i][1] for i in places]))
         )
         products, norms = np.vecdot(left, right), np.sqrt(np.vecdot(left, left) * np.vecdot(right, right))
         for i, product, norm in zip(places, products.tolist(), norms.tolist(), strict=True):

@@ -51,10 +51,32 @@ def pair_tests(pairs: Sequence[Sides]) -> list[PermutationTest | None]:
     return [known[pair] for pair in pairs]
 
 
+def pair_tests_above(pairs: Sequence[Sides], least: Sequence[float]) -> list[PermutationTest | None]:
+    """The tests of those pairs whose z exceeds a bound (0 or more) each, None for the others.
+
+    What lies near zero along one axis is not looked at along the other.
+    """
+    first = [min(_free(*pair) or _AXES, key=lambda axis: _differs(*pair, axis)) for pair in pairs]
+    seen = _along(pairs, [(axis,) for axis in first])
+    left = [i for i, tests in enumerate(seen) if not tests or abs(tests[0].z) > least[i]]
+    found: list[PermutationTest | None] = [None] * len(pairs)
+    for i, test in zip(left, pair_tests([pairs[i] for i in left]), strict=True):
+        found[i] = test if test is not None and test.z > least[i] else None
+    return found
+
+
+def _free(a: TensorSketch, b: TensorSketch, turned: bool) -> list[int]:
+    """The axes whose units may be relabelled."""
+    return [axis for axis in _AXES if shared_label(a.part, b.part, axis, turned) is not None]
+
+
+def _differs(a: TensorSketch, b: TensorSketch, turned: bool, axis: int) -> bool:
+    """Whether an axis is of another length in the reference, so that its units have to be picked first."""
+    return a.shape[axis] != b.shape[facing(axis, turned)]
+
+
 def _tested(pairs: Sequence[Sides]) -> list[PermutationTest | None]:
-    free = [
-        [axis for axis in _AXES if shared_label(a.part, b.part, axis, turned) is not None] for a, b, turned in pairs
-    ]
+    free = [_free(*pair) for pair in pairs]
     found = _along(pairs, free)
     # Where no axis that may be relabelled can be tested, both are.
     lost = [i for i, tests in enumerate(found) if not tests and len(free[i]) < len(_AXES)]

@@ -13,7 +13,7 @@ from lineage.match.blocks import Block
 from lineage.match.depthwise import candidates, kernels
 from lineage.match.experts import facing_experts
 from lineage.match.layers import Facing, facing_layers
-from lineage.match.pair_tests import Sides, pair_tests, pair_z
+from lineage.match.pair_tests import Sides, pair_tests, pair_tests_above, pair_z
 from lineage.match.structure import by_name_or_part, by_shape, orientation
 from lineage.match.tails import normal_quantile
 from lineage.match.values import MIN_DISTINCT
@@ -143,10 +143,12 @@ def _by_content(a: CheckpointSketch, b: CheckpointSketch, known: dict[int, Pair]
     if not open_:
         return {}
     tried = list(_near(a, b, open_))
-    tests = pair_tests([_sides(a, b, pair) for pair in tried])
+    tests = pair_tests_above(
+        [_sides(a, b, pair) for pair in tried], [max(threshold, held[p.a] + _PLAINLY) for p in tried]
+    )
     found: dict[int, Pair] = {}
     for pair, test in zip(tried, tests, strict=True):
-        if test is not None and test.z > max(threshold, held[pair.a] + _PLAINLY):
+        if test is not None and test.z > held[pair.a] + _PLAINLY:
             found[pair.a], held[pair.a] = pair, test.z
     return found
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.match.axes import facing, shared_label
-from lineage.match.units import ready, same_positions
+from lineage.match.units import ready, same_positions, stacked
 from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.family import MIN_UNITS
 from lineage.types import TensorSketch
@@ -57,15 +57,14 @@ def _along(
     units = len(mine[0].positions)
     if units < MIN_UNITS:
         return None
-    trace = _flat([x.rows for x in mine]) @ _flat([x.rows for x in theirs]).T
-    square = _flat([x.gram for x in mine]) @ _flat([x.gram for x in theirs]).T
-    alike = _flat([x.norms for x in mine]) @ _flat([x.norms for x in theirs]).T
+    ours, others = stacked(mine), stacked(theirs)
+    trace, alike, square = (_flat(x) @ _flat(y).T for x, y in zip(ours, others, strict=True))
     sigma = np.sqrt(np.maximum(square, 0.0) / (units - 1))
     return _ratio(trace, alike), _ratio(trace, sigma)
 
 
-def _flat(arrays: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    return np.concatenate(arrays).reshape(len(arrays), -1)
+def _flat(arrays: NDArray[np.float32]) -> NDArray[np.float32]:
+    return arrays.reshape(len(arrays), -1)
 
 
 def _ratio(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from math import prod
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 from lineage.match.cache import Latest
 from lineage.match.permutation import mean_row, standardise, unit_rows
 from lineage.sketch.bands import sampled, sampling_weights
+from lineage.sketch.family import UNIT_DIMS
 from lineage.sketch.projection import constant_unit
-from lineage.sketch.stacks import by_kind
+from lineage.sketch.stacks import by_kind, laid
 from lineage.types import CheckpointSketch, TensorSketch, Units
 
 _KEPT = 8192  # axes of tensors: both axes of a dozen models, some ten KB each
@@ -20,15 +22,30 @@ _TOGETHER = 16  # axes worked on at once: they stay in the processor's cache
 
 Axis = tuple[TensorSketch, int]
 Made = TypeVar("Made")
+Make = Callable[[Sequence[Sequence[Axis]]], Iterator[Made]]
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+
+class Stack(NamedTuple):
+    """Standardised unit vectors of k axes at the same positions, centred over units, float32 (k, n, 32).
+
+    With their norms (k, n) and their gram matrices (k, 32, 32).
+    """
+
+    rows: NDArray[np.float32]
+    norms: NDArray[np.float32]
+    gram: NDArray[np.float32]
 
 
 class Ready(NamedTuple):
-    """Standardised unit vectors centred over units, float32 (n, 32), their norms (n,), their gram matrix (32, 32)."""
+    """The units of one axis, (n, 32), (n,) and (32, 32), and where they lie in a stack."""
 
     positions: NDArray[np.int64]
     rows: NDArray[np.float32]
     norms: NDArray[np.float32]
     gram: NDArray[np.float32]
+    stack: Stack
+    place: int
 
 
 class Centred(NamedTuple):
@@ -43,17 +60,19 @@ _ready: Latest[Axis, Ready] = Latest(_KEPT)
 _centred: Latest[Axis, Centred] = Latest(_KEPT // 2)
 
 
-def prepare(sketch: CheckpointSketch, other: CheckpointSketch) -> None:
-    """Make units of a model ready many at a time, which is faster than one by one as they are asked for.
+def prepare(a: CheckpointSketch, b: CheckpointSketch) -> None:
+    """Make units of two models ready many at a time, which is faster than one by one as they are asked for.
 
     Those of matrices that the other model has one of the same shape for, be it turned; not those of a model with so
     many tensors that they could not be kept.
     """
-    shapes = {shape for t in other.tensors for shape in (t.shape, t.shape[::-1])}
-    matrices = [t for t in sketch.tensors if t.shape in shapes and t.part.excluded is None and None not in t.units]
-    if len(matrices) <= _KEPT // 4:
-        _many(_ready, [(t, axis) for t in matrices for axis in (0, 1) if t.part.axes[axis].exchangeable], _made_ready)
-        _many(_centred, [(t, 0) for t in matrices], _made_centred)
+    for sketch, other in ((a, b), (b, a)):
+        shapes = {shape for t in other.tensors for shape in (t.shape, t.shape[::-1])}
+        matrices = [t for t in sketch.tensors if t.shape in shapes and t.part.excluded is None and None not in t.units]
+        if len(matrices) <= _KEPT // 4:
+            free = [(t, axis) for t in matrices for axis in (0, 1) if t.part.axes[axis].exchangeable]
+            _many(_ready, free, _made_ready)
+            _many(_centred, [(t, 0) for t in matrices], _made_centred)
 
 
 def ready(tensor: TensorSketch, axis: int) -> Ready | None:
@@ -66,20 +85,33 @@ def centred(tensor: TensorSketch, axis: int) -> Centred | None:
     return None if tensor.units[axis] is None else _recalled(_centred, (tensor, axis), _made_centred)
 
 
-def _recalled(kept: Latest[Axis, Made], axis: Axis, make: Callable[[Sequence[Axis]], Sequence[Made]]) -> Made:
+def stacked(many: Sequence[Ready]) -> Stack:
+    """Axes at the same positions as one stack, without a copy where they lie at even distances in the one they are in.
+
+    So the matrices of one role do, layer by layer.
+    """
+    stack, places = many[0].stack, [one.place for one in many]
+    if any(one.stack is not stack for one in many):
+        return Stack(*(laid(arrays) for arrays in zip(*(one[1:4] for one in many), strict=True)))
+    step = places[1] - places[0] if len(places) > 1 else 1
+    if step > 0 and places == [*range(places[0], places[-1] + 1, step)]:
+        return Stack(*(array[places[0] : places[-1] + 1 : step] for array in stack))
+    return Stack(*(array[places] for array in stack))
+
+
+def _recalled(kept: Latest[Axis, Made], axis: Axis, make: Make[Made]) -> Made:
     known = kept.get(axis)
     return _many(kept, [axis], make)[axis] if known is None else known
 
 
-def _many(
-    kept: Latest[Axis, Made], axes: Sequence[Axis], make: Callable[[Sequence[Axis]], Sequence[Made]]
-) -> dict[Axis, Made]:
-    """What is kept of some axes; what is not kept yet is made, a few axes of one length at a time."""
+def _many(kept: Latest[Axis, Made], axes: Sequence[Axis], make: Make[Made]) -> dict[Axis, Made]:
+    """What is kept of some axes; what is not kept yet is made."""
     found = {axis: made for axis in axes if (made := kept.get(axis)) is not None}
     new = [axis for axis in dict.fromkeys(axes) if axis not in found]
-    for places in by_kind([(axis[0].shape[axis[1]], _positions(axis)) for axis in new], _TOGETHER):
-        some = [new[i] for i in places]
-        found.update(zip(some, make(some), strict=True))
+    if new:
+        kinds = by_kind([(axis[0].shape[axis[1]], _positions(axis)) for axis in new], len(new))
+        alike = [[new[i] for i in places] for places in kinds]
+        found.update(zip((axis for some in alike for axis in some), make(alike), strict=True))
     kept.keep(found.items())
     return found
 
@@ -89,51 +121,81 @@ def _positions(axis: Axis) -> int:
     return id(_units(*axis).index)  # those of every axis of one length are one array (see `sampled`)
 
 
-def _made_ready(axes: Sequence[Axis]) -> list[Ready]:
-    return _ready_rows(_stacked(axes), _units(*axes[0]).index)
+def _made_ready(alike: Sequence[Sequence[Axis]]) -> Iterator[Ready]:
+    """The units of axes, those of one length and the same positions together."""
+    sizes = [(len(some), len(_units(*some[0]).index)) for some in alike]
+    shapes = [shape for k, n in sizes for shape in ((k, n, UNIT_DIMS), (k, n), (k, UNIT_DIMS, UNIT_DIMS))]
+    arrays = iter(_laid_out(shapes, np.float32))
+    for some in alike:
+        stack = Stack(next(arrays), next(arrays), next(arrays))
+        for start in range(0, len(some), _TOGETHER):
+            part = Stack(*(array[start : start + _TOGETHER] for array in stack))
+            _decode(some[start : start + _TOGETHER], part.rows)
+            _make_ready(part)
+        yield from _in_turn(_units(*some[0]).index, stack)
 
 
-def _made_centred(axes: Sequence[Axis]) -> list[Centred]:
-    tensor, axis = axes[0]
-    index = _units(tensor, axis).index
-    flat = np.stack([_units(*one).codes for one in axes]).astype(np.float64)
-    flat *= np.stack([_units(*one).scale for one in axes])[..., None]
-    flat -= np.stack([_mean_unit(*one) for one in axes])[:, None, :]
-    flat *= _roots(tensor.shape[axis], index)
-    flat = flat.reshape(len(axes), -1)
-    norms = np.sqrt(np.vecdot(flat, flat))
-    return [Centred(index, row, float(norm)) for row, norm in zip(flat, norms, strict=True)]
+def _made_centred(alike: Sequence[Sequence[Axis]]) -> Iterator[Centred]:
+    """The same for Pearson's r."""
+    shapes = [(len(some), len(_units(*some[0]).index), UNIT_DIMS) for some in alike]
+    for some, rows in zip(alike, _laid_out(shapes, np.float64), strict=True):
+        tensor, axis = some[0]
+        index = _units(tensor, axis).index
+        roots = _roots(tensor.shape[axis], index)
+        for start in range(0, len(some), _TOGETHER):
+            few, part = some[start : start + _TOGETHER], rows[start : start + _TOGETHER]
+            _decode(few, part)
+            part -= laid([_mean_unit(*one) for one in few])[:, None, :]
+            part *= roots
+        flat = rows.reshape(len(some), -1)
+        yield from (Centred(index, *one) for one in zip(flat, np.sqrt(np.vecdot(flat, flat)).tolist(), strict=True))
 
 
-def _stacked(axes: Sequence[Axis], at: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
-    """Unit vectors of several axes of one length, float32 (k, n, 32), all or those at some places."""
+def _laid_out(shapes: Sequence[tuple[int, ...]], of: type[Scalar]) -> list[NDArray[Scalar]]:
+    """Arrays of these shapes in one piece of memory, which comes in large pages where the system has some.
+
+    Pages that a process gets one by one cost more than the numbers that are put there.
+    """
+    sizes = [prod(shape) for shape in shapes]
+    parts = np.split(np.empty(sum(sizes), of), np.cumsum(sizes)[:-1])
+    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def _decode(axes: Sequence[Axis], rows: NDArray[np.floating], at: NDArray[np.int64] | None = None) -> None:
+    """Write the unit vectors of several axes of one length to (k, n, 32), all or those at some places."""
     units = [_units(*axis) for axis in axes]
-    codes, scales = np.stack([one.codes for one in units]), np.stack([one.scale for one in units])
+    codes, scales = laid([one.codes for one in units]), laid([one.scale for one in units])
     if at is not None:
         codes, scales = codes[:, at], scales[:, at]
-    rows = codes.astype(np.float32)
-    rows *= scales[..., None]
-    return rows
+    np.multiply(codes, scales.astype(rows.dtype)[..., None], out=rows)
 
 
-def both_ready(a: TensorSketch, axis: int, b: TensorSketch, other: int) -> tuple[Ready, Ready] | None:
-    """Units of `axis` of `a` and `other` of `b` at the positions that both kept; None where one has none."""
-    return facing_ready([(a, axis, b, other)])[0]
+def _make_ready(stack: Stack) -> None:
+    """Standardise and centre the unit vectors of a stack in place, and fill in their norms and gram matrices."""
+    rows, norms, gram = stack
+    standardise(rows)
+    np.sqrt(np.vecdot(rows, rows), out=norms)
+    rows -= mean_row(rows)
+    np.matmul(rows.swapaxes(-1, -2), rows, out=gram)
+
+
+def _in_turn(positions: NDArray[np.int64], stack: Stack) -> Iterator[Ready]:
+    return (Ready(positions, *one, stack, place) for place, one in enumerate(zip(*stack, strict=True)))
 
 
 def facing_ready(sides: Sequence[tuple[TensorSketch, int, TensorSketch, int]]) -> list[tuple[Ready, Ready] | None]:
-    """The same of many pairs of axes, made ready together."""
-    known = [
-        i for i, (a, axis, b, other) in enumerate(sides) if a.units[axis] is not None and b.units[other] is not None
-    ]
-    pairs = {i: ((a, axis), (b, other)) for i in known for a, axis, b, other in [sides[i]]}
-    one = {i for i, (x, y) in pairs.items() if same_positions(_units(*x).index, _units(*y).index)}
-    ready = _many(_ready, [axis for i in one for axis in pairs[i]], _made_ready)
+    """Units of two axes each, of two tensors, at the positions that both kept; None where one has none."""
     found: list[tuple[Ready, Ready] | None] = [None] * len(sides)
-    for i in one:
-        found[i] = ready[pairs[i][0]], ready[pairs[i][1]]
-    others = [i for i in known if i not in one]
-    for i, both in zip(others, _at_common_positions([pairs[i] for i in others]), strict=True):
+    made, others = dict[int, tuple[Axis, Axis]](), dict[int, tuple[Axis, Axis]]()
+    for i, (a, axis, b, other) in enumerate(sides):
+        left, right = a.units[axis], b.units[other]
+        if left is not None and right is not None:
+            x, y = (a, axis), (b, other)
+            (made if same_positions(left.index, right.index) else others)[i] = x, y
+    ready = _many(_ready, [axis for both in made.values() for axis in both], _made_ready)
+    for i, (x, y) in made.items():
+        found[i] = ready[x], ready[y]
+    for i, both in zip(others, _at_common_positions([*others.values()]), strict=True):
         found[i] = both
     return found
 
@@ -144,10 +206,15 @@ def _at_common_positions(pairs: Sequence[tuple[Axis, Axis]]) -> list[tuple[Ready
     for some in by_kind([(_positions(x), _positions(y)) for x, y in pairs], _TOGETHER):
         left, right = (_units(*axis) for axis in pairs[some[0]])
         index = common_index(left, right)
-        at = [None if one.index is index else np.searchsorted(one.index, index) for one in (left, right)]
-        rows = [_stacked([pairs[i][side] for i in some], at[side]) for side in (0, 1)]
-        made = _ready_rows(np.concatenate(rows), index)
-        found |= zip(some, zip(made, made[len(some) :], strict=False), strict=True)
+        count = len(some)
+        shapes = (2 * count, len(index), UNIT_DIMS), (2 * count, len(index)), (2 * count, UNIT_DIMS, UNIT_DIMS)
+        stack = Stack(*_laid_out(shapes, np.float32))
+        for side, one in enumerate((left, right)):
+            at = None if one.index is index else np.searchsorted(one.index, index)
+            _decode([pairs[i][side] for i in some], stack.rows[side * count : (side + 1) * count], at)
+        _make_ready(stack)
+        made = [*_in_turn(index, stack)]
+        found |= zip(some, zip(made[:count], made[count:], strict=True), strict=True)
     return [found[i] for i in range(len(pairs))]
 
 
@@ -183,14 +250,6 @@ def _roots(length: int, index: NDArray[np.int64]) -> NDArray[np.float64] | float
     1 where others were kept than an axis of this length has sampled: of tensors that were joined.
     """
     return np.sqrt(sampling_weights(length))[:, None] if same_positions(sampled(length), index) else 1.0
-
-
-def _ready_rows(rows: NDArray[np.float32], index: NDArray[np.int64]) -> list[Ready]:
-    """Units of several axes at the same positions, (k, n, 32), which are worked on in place."""
-    rows = standardise(rows)
-    norms = np.sqrt(np.vecdot(rows, rows))
-    rows -= mean_row(rows)
-    return [Ready(index, *one) for one in zip(rows, norms, rows.swapaxes(-1, -2) @ rows, strict=True)]
 
 
 def _less_mean(tensor: TensorSketch, axis: int, index: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -62,6 +62,12 @@ def content_key(sketch: CheckpointSketch) -> str | None:
     return blake3(b"".join(sorted(values))).hexdigest(length=DIGEST_BYTES) if values else None
 
 
+def vector_digests(sketch: CheckpointSketch) -> frozenset[tuple[str, int]]:
+    """How often each content is among the weights of one axis: where they differ so do the models, at little cost."""
+    digests = Counter(t.band_digest for t in sketch.outlines if len(t.shape) < 2 and t.part.excluded is None)
+    return frozenset(digests.items())
+
+
 def same_weights(a: CheckpointSketch, b: CheckpointSketch) -> bool:
     """Whether the two hold the same tensors, whatever they are called and whichever way round they are stored.
 

@@ -13,12 +13,12 @@ from lineage.sketch.bands import sampled
 from lineage.sketch.family import ANCHORS, MIN_UNITS, SEED_MINHASH, SEED_PROJECTION
 from lineage.sketch.remembered import remembered
 from lineage.sketch.signs import sign_bits, signs
-from lineage.sketch.stacks import by_kind
+from lineage.sketch.stacks import by_kind, laid
 from lineage.types import CheckpointSketch, Neurons, Outlined, StoredTensors, TensorSketch, Units
 from lineage.types.neurons import AnchorKey
 
 _SIDE = 16
-_TOGETHER = 16
+_TOGETHER = 32
 NETWORK_DIM = ANCHORS * (ANCHORS + 1) // 2
 
 
@@ -34,7 +34,7 @@ def tensor_vectors(
     kinds = [(tensor.shape[axis], units_of(tensor, axis).codes.shape) for tensor in tensors]
     for places in by_kind(kinds, _TOGETHER):
         units = [units_of(tensors[i], axis) for i in places]
-        rows = np.stack([one.codes[:, : dims[1]] for one in units]) * np.stack([one.scale for one in units])[:, :, None]
+        rows = laid([one.codes[:, : dims[1]] for one in units]) * laid([one.scale for one in units])[:, :, None]
         # A product of two sign projections; transposing it undoes the transposition of the tensor.
         rows -= np.full((1, rows.shape[1]), 1.0 / rows.shape[1], np.float32) @ rows  # the mean, in a fifth of its time
         flat = (left_signs(tensors[places[0]].shape[axis], dims[0]) @ rows).reshape(len(places), -1)

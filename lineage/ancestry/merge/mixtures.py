@@ -38,6 +38,8 @@ def find_mixtures(
     be written with other merges and without, the fewest parents win, and at the same number those that are no merges.
     Trimmed differences, which take long, are looked for in the members `asked` for only, by default in all.
     """
+    if len(cohort.members) < 2:
+        return {}
     around = neighbours(cohort)
     traces = Traces(around)
 

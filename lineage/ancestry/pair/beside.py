@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lineage.ancestry.pair.channel_scales import bent
 from lineage.match.values import common_values
-from lineage.sketch.stacks import in_stacks
+from lineage.sketch.stacks import in_stacks, laid
 from lineage.types import TensorSketch
 
 Values = NDArray[np.float32]
@@ -40,7 +40,7 @@ def beside(sides: Sequence[Sides]) -> list[Beside]:
     pairs = [common_values(*one) for one in sides]
     found: dict[int, Beside] = {}
     for places, x in in_stacks([x for x, _ in pairs], _TOGETHER):
-        y = np.stack([pairs[i][1] for i in places])
+        y = laid([pairs[i][1] for i in places])
         same, live = x == y, (x != 0) & (y != 0)
         rows = zip(
             places,

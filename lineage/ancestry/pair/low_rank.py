@@ -22,7 +22,7 @@ from lineage.match.permutation import unit_rows
 from lineage.match.units import common_index
 from lineage.match.values import common_values
 from lineage.sketch.remembered import remembered
-from lineage.sketch.stacks import in_stacks
+from lineage.sketch.stacks import in_stacks, laid
 from lineage.types import Direction, TensorSketch
 
 _EDGE = 4.0  # times the largest singular value that pure rounding has on average
@@ -44,7 +44,7 @@ def delta_ranks(pairs: Sequence[Held]) -> list[int | None]:
     sides = [common_values(*pair) for pair in pairs]
     found: list[int | None] = [None] * len(pairs)
     for places, x in in_stacks([x for x, _ in sides], _TOGETHER):
-        deltas = x.astype(np.float64) - np.stack([sides[i][1] for i in places])
+        deltas = x.astype(np.float64) - laid([sides[i][1] for i in places])
         if not _have_full_rank(deltas, np.array([max(_edges(*pairs[i][:2], deltas.shape[1:])) for i in places])):
             for i in places:
                 found[i] = delta_rank(*pairs[i])

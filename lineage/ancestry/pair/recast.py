@@ -11,7 +11,7 @@ from lineage.ancestry.pair.beside import Beside
 from lineage.ancestry.pair.changes import Change, Held
 from lineage.ancestry.pair.first_looks import look
 from lineage.ancestry.pair.narrow_types import SIGNIFICANDS, are_cast, is_cast, narrow_types
-from lineage.sketch.stacks import in_stacks
+from lineage.sketch.stacks import in_stacks, laid
 from lineage.types import Direction, TensorMatch, TensorSketch
 from lineage.types.facts.schemes import StoredAs
 
@@ -64,7 +64,7 @@ def _are_near(pairs: Sequence[Beside]) -> list[bool]:
     """Whether one side of each pair is the other in a narrower type, as far as the first values tell."""
     found = [False] * len(pairs)
     for places, x in in_stacks([_head(one.x) for one in pairs], _TOGETHER):
-        y = np.stack([_head(pairs[i].y) for i in places])
+        y = laid([_head(pairs[i].y) for i in places])
         cast = [are_cast(coarse, fine, scheme) for scheme in SIGNIFICANDS for coarse, fine in ((x, y), (y, x))]
         for i, one in zip(places, np.any(cast, axis=0).tolist(), strict=True):
             found[i] = one

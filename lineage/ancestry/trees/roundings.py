@@ -26,6 +26,8 @@ _TYPES = (np.dtype(ml_dtypes.bfloat16), np.dtype(np.float16))
 
 def roundings(cohort: Cohort, sketches: Sequence[CheckpointSketch]) -> dict[int, int]:
     """Each model that is the exact rounding of another of its structure, with the other (positions in `sketches`)."""
+    if len(cohort.members) < 2:
+        return {}
     matrices = [_matrices(sketches[member]) for member in cohort.members]
     values = [np.concatenate([t.values.reshape(-1) for t in held]) for held in matrices]
     look.of(tensor for held in matrices for tensor in held)

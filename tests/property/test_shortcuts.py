@@ -1,0 +1,79 @@
+"""What a comparison passes over could not have changed its answer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lineage.match.containment import _are_among
+from lineage.match.pair_tests import pair_tests, pair_tests_above
+from lineage.match.row_orders import FacingRows
+from lineage.match.row_stacks import row_stack
+from lineage.match.units import prepare, ready, stacked
+from lineage.match.values import agreements, common_values, equal_values
+from lineage.sketch.layouts import content_key, vector_digests
+from tests.property.test_together import PAIRS, SEEDS, forget
+from tests.synthetic import sketch, tensor
+
+
+@settings(max_examples=25)
+@given(PAIRS, st.floats(0.0, 12.0))
+def test_tests_above_a_bound_are_those_of_all(pairs, bound):
+    pairs = [pair for pair in pairs if len(pair[0].shape) > 1]
+    forget()
+    above = pair_tests_above(pairs, [bound] * len(pairs))
+    assert above == [test if test is not None and test.z > bound else None for test in pair_tests(pairs)]
+
+
+@settings(max_examples=25)
+@given(PAIRS)
+def test_equal_values_of_tensors_are_those_of_their_values(pairs):
+    shares = [min(a.stats.distinct, b.stats.distinct) for a, b, _ in pairs]
+    plain = agreements([common_values(*pair) for pair in pairs], shares)
+    assert equal_values(pairs) == plain  # as they are met first
+    assert equal_values(pairs[::-1]) == plain[::-1]  # and again
+
+
+@given(st.lists(st.integers(0, 2**32 - 1)), st.lists(st.integers(0, 2**32 - 1), min_size=1), SEEDS)
+def test_keys_are_found_by_their_endings_and_then_whole(keys, some, seed):
+    ending = np.uint32(seed) & np.uint32((1 << 17) - 1)  # one that all of some have in common, as half of the others
+    held = np.unique(np.array(some, np.uint32) & ~np.uint32((1 << 17) - 1) | ending)
+    asked = np.concatenate([np.array(keys, np.uint32), np.array(keys, np.uint32) | ending, held[::2]])
+    assert (_are_among(asked, held) == np.isin(asked, held)).all()
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=6))
+def test_axes_of_one_stack_are_those_of_each(order):
+    random = np.random.default_rng(6)
+    model = sketch({f"layers.{i}.up.weight": random.standard_normal((64, 40)).astype(np.float32) for i in range(6)})
+    forget()
+    prepare(model, model)
+    chosen = [one for i in order if (one := ready(model.tensors[i], 0)) is not None]
+    together = stacked(chosen)
+    for k, one in enumerate(chosen):
+        for whole, part in zip(together, one[1:4], strict=True):
+            assert np.array_equal(whole[k], part)
+
+
+@given(SEEDS)
+def test_rows_in_place_are_as_like_as_under_the_order_that_moves_none(seed):
+    random = np.random.default_rng(seed)
+    values = random.standard_normal((96, 48)).astype(np.float32)
+    noise = random.standard_normal(values.shape).astype(np.float32)
+    stacks = [row_stack([tensor(one)]) for one in (values, values + 0.3 * noise)]
+    assert stacks[0] is not None
+    assert stacks[1] is not None
+    rows = FacingRows(*stacks)
+    assert rows.in_place() == pytest.approx(rows.likeness(np.arange(96)), abs=1e-12)
+
+
+@given(st.booleans(), st.booleans(), SEEDS)
+def test_models_of_other_vectors_have_another_content(has_other_vector, has_other_matrix, seed):
+    random = np.random.default_rng(seed)
+    arrays = {"a.weight": random.standard_normal((40, 36)), "a.bias": random.standard_normal(40)}
+    other = {"a.weight": arrays["a.weight"] + has_other_matrix, "a.bias": arrays["a.bias"] + has_other_vector}
+    one, two = (sketch({n: v.astype(np.float32) for n, v in held.items()}) for held in (arrays, other))
+    assert (vector_digests(one) != vector_digests(two)) == has_other_vector
+    assert (content_key(one) != content_key(two)) == (has_other_vector or has_other_matrix)
