@@ -8,9 +8,13 @@ from dataclasses import replace
 import numpy as np
 
 from lineage.ancestry.merge.mixture import ON_A_BASE, Mixture
+from lineage.ancestry.merge.ratios import BRAIN
 from lineage.ancestry.vectors import vectors
-from lineage.types import CheckpointSketch
+from lineage.types import CheckpointSketch, TensorSketch
 
+_MOST_LEFT = 0.1  # share of how far vectors moved that a sum may leave beside rounding: tools may walk on circles
+_FEW = 0.1  # times the share of equal values in matrices that a vector must have
+_OTHERS = 0.25  # of the vectors that may have fewer: some are not merged as the others are
 _PLAINLY = 4.0  # times as far off, in squares, as the other leaves the merge's vectors
 
 
@@ -28,6 +32,40 @@ def told_by_vectors(
         elif here * _PLAINLY < there:
             one = _without(one, (parent, other))
     return one
+
+
+def has_its_vectors(child: int, one: Mixture, sketches: Sequence[CheckpointSketch]) -> bool:
+    """Whether the norms and biases of a merge may come from its parents; where they plainly do not, one stands in.
+
+    A model whose biases alone were trained has the matrices of its base, and gives the same sums. What was trimmed
+    keeps as many of the base's vectors as of its matrices.
+    """
+    if one.method == "passthrough" or one.by_layer:
+        return True
+    if one.method in ON_A_BASE:
+        mine, base = sketches[child], sketches[one.parents[-1]]
+        least = _FEW * float(np.mean(_kept(mine, base, matrices=True)))
+        return float(np.mean([kept < least for kept in _kept(mine, base, matrices=False)])) <= _OTHERS
+    own = vectors(sketches[child])
+    parents = [vectors(sketches[parent]) for parent in one.parents]
+    common = own.keys() & set.intersection(*({*held} for held in parents))
+    moved = min(sum(float(((own[w] - held[w]) ** 2).sum()) for w in common) for held in parents)
+    left = sum(
+        float(((own[w] - np.tensordot(one.weights, [held[w] for held in parents], axes=1)) ** 2).sum()) for w in common
+    )
+    rounded = sum(float((own[w] ** 2).sum()) for w in common) * BRAIN**2
+    return left <= _MOST_LEFT * moved + rounded
+
+
+def _kept(one: CheckpointSketch, other: CheckpointSketch, *, matrices: bool) -> list[float]:
+    """Share of equal values in each matrix, or else in each vector, that two models have in common; 1 without any."""
+    own, theirs = ({t.name: t.values for t in of.tensors if _is_told(t, matrices)} for of in (one, other))
+    common = [name for name in own if name in theirs and own[name].shape == theirs[name].shape]
+    return [float((own[name] == theirs[name]).mean()) for name in common] or [1.0]
+
+
+def _is_told(tensor: TensorSketch, matrices: bool) -> bool:
+    return tensor.part.excluded is None and (tensor.params not in tensor.shape) == matrices
 
 
 def _without(one: Mixture, alternative: tuple[int, int]) -> Mixture:

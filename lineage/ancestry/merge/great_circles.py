@@ -21,7 +21,22 @@ def lies_on_circle(child: Floats, a: Floats, b: Floats, tensors: NDArray[np.int6
     of it is there in a linear blend, all of it in a spherical one. Where parents are so near that rounding hides the
     bulge the two are the same blend, and it is called linear.
     """
-    left, bulges = [], []
+    left, bulge = _off_chord(child, a, b, tensors)
+    if not bulge.any():
+        return False
+    shares, errors = held_share(bulge, left[None])
+    return bool(shares[0] > _CURVED and shares[0] > _SURE * errors[0])
+
+
+def off_circle(child: Floats, a: Floats, b: Floats, tensors: NDArray[np.int64]) -> float:
+    """Squared distance of `child` from the spherical interpolation of `a` and `b` that lies nearest, as above."""
+    left, bulge = _off_chord(child, a, b, tensors)
+    return float(((left - bulge) ** 2).sum())
+
+
+def _off_chord(child: Floats, a: Floats, b: Floats, tensors: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """From the chord to the child and to the circle, tensor by tensor, (dims,) of those that differ in `a` and `b`."""
+    left, bulges = [np.zeros(0)], [np.zeros(0)]
     for number in np.unique(tensors):
         mine, first, second = (point[tensors == number] for point in (child, a, b))
         chord = second - first
@@ -31,13 +46,7 @@ def lies_on_circle(child: Floats, a: Floats, b: Floats, tensors: NDArray[np.int6
         share = float(np.clip((mine - first) @ chord / length, 0.0, 1.0))
         left.append(mine - first - share * chord)
         bulges.append(_bulge(first, second, share))
-    if not bulges:
-        return False
-    bulge = np.concatenate(bulges)
-    if not bulge.any():
-        return False
-    shares, errors = held_share(bulge, np.concatenate(left)[None])
-    return bool(shares[0] > _CURVED and shares[0] > _SURE * errors[0])
+    return np.concatenate(left), np.concatenate(bulges)
 
 
 def _bulge(a: Floats, b: Floats, share: float) -> Floats:

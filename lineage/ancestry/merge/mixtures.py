@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
-from lineage.ancestry.geometry import Cohort
+import numpy as np
+
+from lineage.ancestry.geometry import Cohort, Points
 from lineage.ancestry.links import Lines
 from lineage.ancestry.merge.collinear import SUMS, stand_ins
-from lineage.ancestry.merge.great_circles import lies_on_circle
+from lineage.ancestry.merge.great_circles import lies_on_circle, off_circle
 from lineage.ancestry.merge.last_rounded import is_last_rounded
 from lineage.ancestry.merge.mixture import COPY, Mixture
 from lineage.ancestry.merge.neighbours import Neighbours, neighbours
+from lineage.ancestry.merge.ratios import grain
 from lineage.ancestry.merge.sums import close_sum, exact_sum, paired_mixture
 from lineage.ancestry.merge.tasks import task_mixture
 from lineage.ancestry.merge.traces import Traces
@@ -21,6 +24,7 @@ __all__ = ["COPY", "Mixture", "closes_circle", "find_mixtures"]
 
 _WHOLE = 1e-6  # share of moved values left, of a mixture that needs no better one
 _MOST_LEFT = 0.02  # share of moved values that differences may leave: 3e-4 of true ones, 0.03 and more of false
+_OFF_CIRCLE = 0.1  # share of what a sum leaves that may lie off the great circle
 _BETTER = 10.0  # how much less task vectors must leave than a sum that is not exact
 _AS_GOOD = 0.02  # difference in what two mixtures leave that says nothing
 
@@ -53,7 +57,8 @@ def find_mixtures(
         return task_mixture(around, child, around.near(child, aside))
 
     def close(child: int, aside: Collection[int]) -> Mixture | None:
-        return _result(cohort, child, close_sum(around, child, around.near(child, aside)))
+        one = _result(cohort, child, close_sum(around, child, around.near(child, aside)))
+        return one if one is not None and _is_all(around, child, one) else None
 
     found: dict[int, Mixture] = {}
     members = [i for i in range(len(cohort.members)) if i not in excluded]
@@ -83,14 +88,37 @@ def _result(cohort: Cohort, child: int, one: Mixture | None) -> Mixture | None:
     return None if is_term else one
 
 
+def _is_all(around: Neighbours, child: int, one: Mixture) -> bool:
+    """Whether a sum, or a walk on a great circle, leaves nothing but rounding, which copies of its parents exceed.
+
+    Each layer's own weights were told by what they leave.
+    """
+    if one.by_layer:
+        return True
+    cohort = around.cohort
+    gram, weights = around.all_offsets(child, one.parents), np.array(one.weights)
+    movement = float(np.diag(gram).min())
+    values = cohort.points[:, cohort.tensors == cohort.tensors[0]]
+    types = [grain(values[model]) for model in (child, *one.parents)]
+    allowed = max(_WHOLE * movement, around.rounding(child, types, movement))
+    left = float(weights @ gram @ weights)
+    if left <= allowed or len(one.parents) != 2:
+        return left <= allowed
+    # How far a circle bulges is known as well as the angle of the sampled values.
+    return off_circle(*_ends(around, child, one), cohort.tensors) <= max(allowed, _OFF_CIRCLE * left)
+
+
+def _ends(around: Neighbours, child: int, one: Mixture) -> tuple[Points, Points, Points]:
+    whole, first, second = (around.cohort.points[i] for i in (child, *one.parents))
+    return whole, first, second
+
+
 def _method(around: Neighbours, child: int, one: Mixture) -> str:
     """The name of a sum: by its weights, and by whether it lies on the great circle between two parents."""
     if one.method not in SUMS:
         return one.method
-    if len(one.parents) == 2:
-        whole, first, second = (around.cohort.points[i] for i in (child, *one.parents))
-        if lies_on_circle(whole, first, second, around.cohort.tensors):
-            return "slerp"
+    if len(one.parents) == 2 and lies_on_circle(*_ends(around, child, one), around.cohort.tensors):
+        return "slerp"
     return "layerwise linear" if one.by_layer else "linear"
 
 

@@ -13,9 +13,10 @@ from lineage.ancestry.geometry import Cohort
 from lineage.ancestry.merge.ratios import BRAIN, HALF, grain
 
 _SAMPLE = 4000  # values looked at: shares are then known to a hundredth
-_ORDERS = 6  # in which terms are added: all of three
-_SURELY = 0.9  # share of the values that must come out; in another order or precision fewer do
-_ELSE = 0.75  # and of any other model at most: half of the roundings agree by chance
+_PLACES, _NEAR = 4, 2e-6  # decimal places of a weight that is plain, and how near one is
+_ORDERS = 24  # in which terms are added: all of four
+_SURELY = 0.97  # share of the values that must come out; in another order or precision fewer do
+_AHEAD = 0.05  # by how much more than of any other model, of which as many come out as its weight is near 1
 _NARROW = {HALF: np.dtype(np.float16), BRAIN: np.dtype(ml_dtypes.bfloat16)}
 
 Singles = NDArray[np.float32]
@@ -24,9 +25,9 @@ Singles = NDArray[np.float32]
 def is_replayed(cohort: Cohort, child: int, parents: Sequence[int], weights: Sequence[float]) -> bool | None:
     """Whether a child (positions) comes out of its parents bit for bit, and none of them out of the others and it.
 
-    The sum is computed in single precision as programs do: weighted differences added up and put on a base, which any
-    of the terms may be; added to it one by one; or terms times their weights. False where one of the parents comes out,
-    None where none does.
+    The sum is computed as programs do: in double precision; or in single precision, weighted differences added up and
+    put on a base, which any of the terms may be, or added to it one by one, or terms times their weights. False where
+    one of the parents comes out, None where none does.
     """
     factors = [-1.0, *weights]
     points = cohort.points[[child, *parents]] / cohort.scales[cohort.tensors]
@@ -38,19 +39,26 @@ def is_replayed(cohort: Cohort, child: int, parents: Sequence[int], weights: Seq
     shares = []
     for result, own in enumerate(values):
         others = [k for k in range(len(values)) if k != result]
-        shares_of_others = np.array([-factors[k] / factors[result] for k in others], np.float32)
+        of_others = [_plain(-factors[k] / factors[result]) for k in others]
         narrow = _NARROW.get(grain(points[result, cohort.tensors == cohort.tensors[0]]))
-        totals = _totals(values[others], shares_of_others)
+        totals = _totals(values[others], of_others)
         rounded = (total if narrow is None else total.astype(narrow).astype(np.float32) for total in totals)
         shares.append(max(float((total == own).mean()) for total in rounded))
     first, *rest = shares
-    if first >= _SURELY and max(rest) <= _ELSE:
-        return True
-    return False if max(rest) >= _SURELY and first <= _ELSE else None
+    ahead = first - max(rest)
+    return None if max(shares) < _SURELY or abs(ahead) < _AHEAD else ahead > 0.0
 
 
-def _totals(terms: Singles, weights: Singles) -> Iterator[Singles]:
+def _plain(weight: float) -> float:
+    """The weight that somebody chose: a decimal of few places, where one is as near as a fit tells."""
+    decimal = round(weight, _PLACES)
+    return decimal if abs(weight - decimal) < _NEAR else weight
+
+
+def _totals(terms: Singles, exact: Sequence[float]) -> Iterator[Singles]:
     """The sum of terms times weights, in every way that is tried."""
+    yield np.tensordot(exact, terms.astype(np.float64), axes=1).astype(np.float32)
+    weights = np.array(exact, np.float32)
     for base, start in enumerate(terms):
         others = [k for k in range(len(terms)) if k != base]
         steps = {k: weights[k] * (terms[k] - start) for k in others}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,10 +16,7 @@ from lineage.ancestry.merge.replayed import is_replayed
 _EXACT = 1e-6  # share of the movement that float32 may leave
 _TRIED = 60  # neighbours that are solved for at once: bounds the cost
 _MOST_WEIGHT = 3.0  # beyond it a fit is taken for an accident
-_VOTES = 0.3  # what the nearness of all models outside counts, in cosines
 _STANDS_OUT = 0.2  # by how much less alike, in cosines, differences to the base are than to any other parent
-_AHEAD = 0.1  # how much better the sum must be than each of its terms: like data bring what was trained apart together
-_HEAVY = 0.1  # what the largest weight counts
 
 Floats = NDArray[np.float64]
 
@@ -29,9 +25,8 @@ def task_mixture(around: Neighbours, child: int, near: Sequence[int]) -> Mixture
     """The base and the models whose differences to it were added, or None.
 
     An exact sum of weights of any sign holds for each of the models that it joins, not for the merge alone: `child`
-    must be the one that was rounded last, or comes out when the sum is computed again, or what it makes best sense as
-    where neither tells (`_is_result`). Two models on whose line it lies beyond one of them are its parents only where
-    rounding tells.
+    must be the one that was rounded last, or that comes out when the sum is computed again. Where neither tells there
+    is no telling the sum from its terms.
     """
     chosen = list(near[:_TRIED])
     if len(chosen) < 2:
@@ -42,13 +37,11 @@ def task_mixture(around: Neighbours, child: int, near: Sequence[int]) -> Mixture
     for rounding in dict.fromkeys((stored, BRAIN)):
         allowed = max(_EXACT * movement, around.rounding(child, [rounding], movement))
         if _affine(gram)[1] <= allowed:
-            return _told(around, child, [chosen[k] for k in _fewest(gram, allowed)], near, allowed)
+            return _told(around, child, [chosen[k] for k in _fewest(gram, allowed)], allowed)
     return None
 
 
-def _told(
-    around: Neighbours, child: int, parents: Sequence[int], near: Sequence[int], allowed: float
-) -> Mixture | None:
+def _told(around: Neighbours, child: int, parents: Sequence[int], allowed: float) -> Mixture | None:
     if not 2 <= len(parents) <= MOST_PARENTS:
         return None
     offsets = around.cohort.points[list(parents)] - around.cohort.points[child]
@@ -60,8 +53,6 @@ def _told(
     is_computed = is_last_rounded(around.cohort, child, parents, weights.tolist())
     if is_computed is None:
         is_computed = is_replayed(around.cohort, child, parents, weights.tolist())
-    if is_computed is None and len(parents) > 2:
-        is_computed = _is_result(around, child, parents, weights, [one for one in near if one not in parents])
     if not is_computed:
         return None
     movement = float((offsets**2).sum(axis=1).min())
@@ -100,25 +91,3 @@ def _fewest(gram: Floats, allowed: float) -> list[int]:
         else:
             return kept
     return kept
-
-
-def _is_result(around: Neighbours, child: int, parents: Sequence[int], weights: Floats, outside: Sequence[int]) -> bool:
-    """Whether, of all models that one exact sum joins, `child` is the sum and not one of its terms.
-
-    Differences that were trained apart stand apart, which those of a merge and of its parents do not; models outside
-    are nearest to the base, from which they descend or it from them; and merges seldom weigh a parent more than
-    once over. All three are asked of every choice of base and result.
-    """
-    joined = [child, *parents]
-    sizes = np.abs([1.0, *weights])
-    nearest = np.argmin(around.distances[np.ix_(joined, outside)], axis=0)
-    votes = np.bincount(nearest, minlength=len(joined)) / max(len(outside), 1)
-    choices = defaultdict[int, list[float]](list)
-    for place, base in enumerate(joined):
-        for at, result in enumerate(joined):
-            if at != place:
-                apart = around.likeness(base, [i for i in joined if i not in (base, result)])
-                largest = float(np.delete(sizes, at).max() / sizes[at])
-                choices[result].append(apart - _VOTES * votes[place] + _HEAVY * largest)
-    best = {result: min(found) for result, found in choices.items()}
-    return best.pop(child) + _AHEAD <= min(best.values())

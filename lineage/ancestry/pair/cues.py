@@ -62,12 +62,13 @@ def computable(of: Compared) -> Said | None:
     kind = next(c.kind for _, c in of.changes if c.role == role)
     # Rounded values beside trained ones: the coarse side is no ancestor, but it may be a sibling as well as a child.
     has_few_tuned = _tuned_share(of) <= _A_FEW
+    has_its_vectors = _tuned_vectors(of) <= _A_FEW
     if kind == "recast" and not has_few_tuned:
         return None
     by = _WAYS[kind]
     # Where other parts differ, or the structure, either may be another child of what the one was rounded from.
     is_whole = _is_the_whole(of) and not {*RESHAPED} & {*of.words.values()}
-    return Said(role, Computable(_child(role), by), certain=has_few_tuned and is_whole)
+    return Said(role, Computable(_child(role), by), certain=has_few_tuned and has_its_vectors and is_whole)
 
 
 def _is_the_whole(of: Compared) -> bool:
@@ -114,6 +115,12 @@ def _tuned_share(of: Compared) -> float:
     """Share of the compared matrices, by size, that were trained."""
     held = [(t.params, c.kind == "tuned") for m, c in of.changes if len((t := of.match.mine[m.a]).shape) > 1]
     return sum(size for size, tuned in held if tuned) / max(1, sum(size for size, _ in held))
+
+
+def _tuned_vectors(of: Compared) -> float:
+    """Share of the norms and biases that were trained: of one whose matrices are another's these alone tell."""
+    kinds = [c.kind for m, c in of.changes if len(m.shape) == 1]
+    return kinds.count("tuned") / max(1, len(kinds))
 
 
 def projected_out(of: Compared) -> Said | None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from lineage.ancestry.geometry import Cohort
 from lineage.ancestry.links import Lines, joined
-from lineage.ancestry.merge.by_vectors import told_by_vectors
+from lineage.ancestry.merge.by_vectors import has_its_vectors, told_by_vectors
 from lineage.ancestry.merge.mixtures import COPY, Mixture, closes_circle, find_mixtures
 from lineage.ancestry.merge.passthrough import find_stacks
 from lineage.ancestry.trees.arcs import STRANGE, Arc, strangers
@@ -134,8 +134,10 @@ class Search:
                 and all(self.field.keeps_roundings(parent, child) for parent in one.parents)
                 and self.field.is_open([child, *one.parents])
             ):
-                lines.add((parent, child) for parent in one.parents)
-                kept[child] = told_by_vectors(child, one, self._copies(one), self.field.sketches)
+                told = told_by_vectors(child, one, self._copies(one), self.field.sketches)
+                if has_its_vectors(child, told, self.field.sketches):
+                    lines.add((parent, child) for parent in told.parents)
+                    kept[child] = told
         return kept
 
     def _copies(self, one: Mixture) -> list[tuple[int, int]]:

@@ -188,6 +188,13 @@ def test_the_base_is_no_merge_of_children_that_changed_different_parts():
     assert 0 not in {cohort.members[child] for child in find_mixtures(cohort)}
 
 
+def test_a_sum_of_copies_of_its_parents_is_not_called_their_merge():
+    """Another model stands near a parent that is not there: what it leaves is more than rounding."""
+    merge = total([0.5, 0.5], [tuned(CHILDREN[0], 90, 0.01), CHILDREN[1]])
+    assert found(total([0.5, 0.5], CHILDREN[:2]))
+    assert found(merge) is None
+
+
 def test_weights_stay_on_the_simplex_and_minimise():
     generator = np.random.default_rng(4)
     for _ in range(50):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from operators import magnitude_pruned, matrices
 
-from lineage.ancestry.merge.by_vectors import told_by_vectors
+from lineage.ancestry import compare
+from lineage.ancestry.merge.by_vectors import has_its_vectors, told_by_vectors
 from lineage.ancestry.merge.mixture import Mixture
 from lineage.ancestry.vectors import vectors, vectors_apart
 from tests.synthetic import Arrays, encoder, sketch
@@ -73,3 +75,23 @@ def test_where_vectors_are_the_same_nothing_changes():
     sketches = of(*CHILDREN, BASE, moved(BASE, 9, (2,)), total([0.7, 0.5, -0.2], [*CHILDREN, BASE]))
     one = Mixture((0, 1, 2), (0.7, 0.5, -0.2), {}, 0.0, "task arithmetic", alternatives=((2, 3),))
     assert told_by_vectors(4, one, [(2, 3)], sketches) == one
+
+
+@pytest.mark.parametrize(("base", "is_told"), [(2, True), (3, False)])
+def test_a_model_with_the_matrices_of_the_base_does_not_stand_in_for_it(base, is_told):
+    trimmed = {n: np.where(np.arange(a.size).reshape(a.shape) % 5, a, CHILDREN[0][n]) for n, a in BASE.items()}
+    sketches = of(*CHILDREN, BASE, BIASES, total([0.7, 0.5, -0.2], [*CHILDREN, BASE]), trimmed)
+    summed = Mixture((0, 1, base), (0.7, 0.5, -0.2), {}, 0.0, "task arithmetic")
+    on_base = Mixture((0, 1, base), (0.5, 0.5, 0.0), {}, 0.0, "TIES")
+    assert has_its_vectors(4, summed, sketches) is is_told
+    assert has_its_vectors(5, on_base, sketches) is is_told
+
+
+def test_layers_that_were_taken_whole_have_vectors_of_their_own():
+    assert has_its_vectors(0, Mixture((1, 2), (0.5, 0.5), {}, 0.0, "passthrough"), of(encoder(7), BASE, BIASES))
+
+
+def test_a_pruned_copy_is_no_child_of_a_model_of_which_biases_alone_were_trained():
+    pruned = matrices(magnitude_pruned)(BASE)
+    assert compare(sketch(pruned), sketch(BASE)).role == "child"
+    assert compare(sketch(pruned), sketch(BIASES)).role == "undirected"
