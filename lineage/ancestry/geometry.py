@@ -110,16 +110,18 @@ def cohorts(sketches: Sequence[CheckpointSketch]) -> list[Cohort]:
 
 
 def trunks(sketches: Sequence[CheckpointSketch]) -> list[Cohort]:
-    """Group sketches by the matrices of their numbered layers, whatever stands before and behind these.
+    """Group sketches of several structures by the matrices of their numbered layers, whatever stands around these.
 
     Of models of one trunk heads and token tables are no part of the points.
     """
     groups: dict[Hashable, list[int]] = defaultdict(list)
-    layered = [{key: t for key, t in _matrices(sketch).items() if key[2] is not None} for sketch in sketches]
+    whole = [_matrices(sketch) for sketch in sketches]
+    layered = [{key: tensor for key, tensor in mine.items() if key[2] is not None} for mine in whole]
     for i, mine in enumerate(layered):
         if mine:
             groups[frozenset(mine)].append(i)
-    return [_cohort(members, [layered[i] for i in members]) for members in groups.values() if len(members) > 1]
+    mixed = (members for members in groups.values() if len({frozenset(whole[i]) for i in members}) > 1)
+    return [_cohort(members, [layered[i] for i in members]) for members in mixed]
 
 
 def matrix_sizes(sketch: CheckpointSketch) -> Mapping[Key, int]:

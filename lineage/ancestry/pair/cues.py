@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lineage.ancestry.pair.changes import EQUAL, TOKEN_ROLES, Compared, rows_in_place
 from lineage.ancestry.pair.decay import common_factor
@@ -31,6 +32,7 @@ from lineage.types.relations import RESHAPED
 
 _UNANIMOUS = 0.8  # share of the computable changes that must point one way
 _A_FEW = 0.05  # share of trained matrices that do not make a rounding a fine-tune
+_MOVED = 0.05  # of the length of a vector: eight bits for all values move one by less
 _ALIKE_R = 0.5  # correlation of rows or matrices that unrelated ones do not reach
 _KEPT_ROWS = 0.9  # share of token rows that stay in place where tokens were only added
 _NEARLY_ALL = 0.8  # share of a model's matrices: heads come and go, and tables that copy another are left out
@@ -62,7 +64,7 @@ def computable(of: Compared) -> Said | None:
     kind = next(c.kind for _, c in of.changes if c.role == role)
     # Rounded values beside trained ones: the coarse side is no ancestor, but it may be a sibling as well as a child.
     has_few_tuned = _tuned_share(of) <= _A_FEW
-    has_its_vectors = _tuned_vectors(of) <= _A_FEW
+    has_its_vectors = _moved_vectors(of) <= _A_FEW
     if kind == "recast" and not has_few_tuned:
         return None
     by = _WAYS[kind]
@@ -117,10 +119,19 @@ def _tuned_share(of: Compared) -> float:
     return sum(size for size, tuned in held if tuned) / max(1, sum(size for size, _ in held))
 
 
-def _tuned_vectors(of: Compared) -> float:
+def _moved_vectors(of: Compared) -> float:
     """Share of the norms and biases that were trained: of one whose matrices are another's these alone tell."""
-    kinds = [c.kind for m, c in of.changes if len(m.shape) == 1]
-    return kinds.count("tuned") / max(1, len(kinds))
+    sides = [(of.match.sides(m), c) for m, c in of.changes if len(m.shape) == 1]
+    moved = [c.kind == "tuned" and _apart(a.values, b.values) > _MOVED for (a, b), c in sides]
+    return sum(moved) / max(1, len(moved))
+
+
+def _apart(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """Length of the difference of two vectors by the sum of their lengths."""
+    if one.shape != other.shape:
+        return 1.0
+    lengths = float(np.linalg.norm(one) + np.linalg.norm(other))
+    return float(np.linalg.norm(one - other)) / lengths if lengths > 0.0 else 0.0
 
 
 def projected_out(of: Compared) -> Said | None:
