@@ -24,6 +24,7 @@ __all__ = ["COPY", "Mixture", "closes_circle", "find_mixtures"]
 
 _WHOLE = 1e-6  # share of moved values left, of a mixture that needs no better one
 _MOST_LEFT = 0.02  # share of moved values that differences may leave: 3e-4 of true ones, 0.03 and more of false
+_CUT_OFF = 0.02  # share of the values that are zero and were not in the base: trimming restores the base's own
 _OFF_CIRCLE = 0.1  # share of what a sum leaves that may lie off the great circle
 _BETTER = 10.0  # how much less task vectors must leave than a sum that is not exact
 _AS_GOOD = 0.02  # difference in what two mixtures leave that says nothing
@@ -137,8 +138,12 @@ def _solved(around: Neighbours, solve: Solver, children: Sequence[int], aside: s
 
 
 def _trimmed(around: Neighbours, traces: Traces, child: int, aside: Collection[int]) -> Mixture | None:
+    """The best sum of trimmed differences on any base; a pruned model is none, as no difference ends at zero."""
     solved: list[Mixture] = []
+    zeros = (around.cohort.points == 0.0).mean(axis=1)
     for base, near, rounding in traces.bases(child, aside):
+        if zeros[child] - zeros[base] > _CUT_OFF:
+            continue
         one = trimmed_mixture(around.cohort, child, base, near, rounding)
         if one is not None:
             # A mean with gain 1 can be written on any base, with the true one among the parents.

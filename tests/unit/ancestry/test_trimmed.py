@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from operators import cast, matrices
+from operators import cast, magnitude_pruned, matrices
 
 from lineage.ancestry.geometry import cohorts
 from lineage.ancestry.merge.mixtures import find_mixtures
@@ -189,3 +189,12 @@ def test_a_constant_among_ratios_is_found_and_chance_has_none():
     constant = constant_ratio(top, bottom, error, window_of(SINGLE))
     assert constant.value == pytest.approx(0.37, rel=1e-5)
     assert constant.count == pytest.approx(60, abs=8)
+
+
+def test_a_pruned_copy_of_a_base_that_is_not_there_is_no_merge_of_what_was_made_of_it():
+    """The base is a mean of a child and that one's negation, and a merge keeps its values where both were trimmed."""
+    negation = {n: (1.6 * a - 0.6 * CHILDREN[0][n]).astype(np.float32) for n, a in BASE.items()}
+    models = {"negation": negation, "child": CHILDREN[0], "ties": merged(trimmed, elected_mean, [0.5, 0.5], 0.3)}
+    models |= {"pruned": matrices(magnitude_pruned)(BASE)}
+    (cohort,) = cohorts([sketch(arrays, name=name) for name, arrays in models.items()])
+    assert cohort.members.index(3) not in find_mixtures(cohort)
