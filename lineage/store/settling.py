@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from lineage.errors import Gone
 
-_TRIES = 8
+_TRIES = 32  # a writer that is never idle takes a model out while others are read, but not each time
 
 Answer = TypeVar("Answer")
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lineage.errors import CheckpointError, Malformed, Truncated, UnsupportedDtype
-from tests.hostile_files import refused
+from tests.hostile_files import refused, refused_at_opening
 from tests.onnx_files import field
 from tests.record_files import paddle_program, paddle_record
 
@@ -42,10 +42,12 @@ def test_is_refused_in_one_line(content: bytes, kind: type[CheckpointError], sai
     refused(path, kind, said)
 
 
-def test_a_million_parameters_of_nothing_are_refused(tmp_path: Path) -> None:
+def test_very_many_parameters_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "net.pdiparams"
     path.write_bytes(record((0,)) * 300_000)
-    refused(path, Malformed, "no parameter begins")
+    refused(path, Malformed, "at byte 0 has no elements")
+    path.write_bytes(record((1,), data=bytes(4)) * 300_000)
+    refused_at_opening(path, Malformed, "no parameter begins")
 
 
 @pytest.mark.parametrize("name", ["\x1b[2J", "w" * 2000])
