@@ -108,7 +108,7 @@ def test_an_index_that_never_rests_is_said_to_change():
 
     with pytest.raises(Gone):
         settled(ask)
-    assert len(calls) == 8
+    assert len(calls) == 32
 
 
 def test_a_rebuild_beside_a_remove(index, monkeypatch):

@@ -112,8 +112,6 @@ def _records(file: PositionedFile) -> Iterator[_Record]:
         shape, dtype = _description(wire, described)
         if any(side < 0 for side in shape) or len(shape) > _MAX_DESCRIPTION:
             raise Malformed(file.path, f"the parameter at byte {at:,} has a negative side: the file is damaged")
-        if 0 in shape:
-            raise Malformed(file.path, f"the parameter at byte {at:,} has no elements: the file is damaged")
         nbytes = math.prod(shape) * dtype.itemsize
         at = described.stop + nbytes
         if at > file.size:
