@@ -14,7 +14,6 @@ from lineage.ancestry.merge.great_circles import lies_on_circle, off_circle
 from lineage.ancestry.merge.last_rounded import is_last_rounded
 from lineage.ancestry.merge.mixture import COPY, Mixture
 from lineage.ancestry.merge.neighbours import Neighbours, neighbours
-from lineage.ancestry.merge.ratios import grain
 from lineage.ancestry.merge.sums import close_sum, exact_sum, paired_mixture
 from lineage.ancestry.merge.tasks import task_mixture
 from lineage.ancestry.merge.traces import Traces
@@ -99,8 +98,7 @@ def _is_all(around: Neighbours, child: int, one: Mixture) -> bool:
     cohort = around.cohort
     gram, weights = around.all_offsets(child, one.parents), np.array(one.weights)
     movement = float(np.diag(gram).min())
-    values = cohort.points[:, cohort.tensors == cohort.tensors[0]]
-    types = [grain(values[model]) for model in (child, *one.parents)]
+    types = [around.grain(model) for model in (child, *one.parents)]
     allowed = max(_WHOLE * movement, around.rounding(child, types, movement))
     left = float(weights @ gram @ weights)
     if left <= allowed or len(one.parents) != 2:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lineage.ancestry.geometry import Cohort
 from lineage.ancestry.merge.mixture import COPY, RELATED
+from lineage.ancestry.merge.ratios import grain
 
 NEAREST = 200  # candidates for the parents of one model
 _LEAST_TENSORS = 2  # of which one is fitted and one held out
@@ -44,6 +45,10 @@ class Neighbours:
         gram = self.all_offsets(base, others)
         lengths = np.sqrt(np.maximum(np.diag(gram), 1e-300))
         return float((np.abs(gram) / np.outer(lengths, lengths) - np.eye(len(others))).max())
+
+    def grain(self, member: int) -> float:
+        """Largest relative rounding error of a member's type, as its first tensor tells."""
+        return grain(self.cohort.points[member, self.cohort.tensors == self.cohort.tensors[0]])
 
     def rounding(self, child: int, types: Sequence[float], movement: float) -> float:
         """Squared length that rounding by one of these relative errors leaves of a sum, if little of `movement`."""

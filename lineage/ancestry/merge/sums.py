@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from lineage.ancestry.merge.mixture import COPY, LEAST_WEIGHT, MOST_PARENTS, Mixture
 from lineage.ancestry.merge.neighbours import Neighbours
-from lineage.ancestry.merge.ratios import grain
 from lineage.ancestry.merge.simplex import simplex_weights
 
 _EXACT = 1e-6  # share of the movement that float32 may leave unexplained
@@ -31,7 +30,7 @@ def exact_sum(around: Neighbours, child: int, near: Sequence[int]) -> Mixture | 
     weights = simplex_weights(whole)
     kept = [k for k in range(len(near)) if weights[k] > 0.0]
     movement = float(np.diag(whole)[kept].min())
-    stored = grain(around.cohort.points[child][around.cohort.tensors == around.cohort.tensors[0]])
+    stored = around.grain(child)
     allowed = max(_EXACT * movement, around.rounding(child, [stored], movement))
     if float(weights @ whole @ weights) > allowed:
         return None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lineage.ancestry.merge.last_rounded import is_last_rounded
 from lineage.ancestry.merge.mixture import LEAST_WEIGHT, MOST_PARENTS, Mixture
 from lineage.ancestry.merge.neighbours import Neighbours
-from lineage.ancestry.merge.ratios import BRAIN, grain
+from lineage.ancestry.merge.ratios import BRAIN
 from lineage.ancestry.merge.replayed import is_replayed
 
 _EXACT = 1e-6  # share of the movement that float32 may leave
@@ -33,7 +33,7 @@ def task_mixture(around: Neighbours, child: int, near: Sequence[int]) -> Mixture
         return None
     gram = around.all_offsets(child, chosen)
     movement = float(np.diag(gram).min())
-    stored = grain(around.cohort.points[child][around.cohort.tensors == around.cohort.tensors[0]])
+    stored = around.grain(child)
     for rounding in dict.fromkeys((stored, BRAIN)):
         allowed = max(_EXACT * movement, around.rounding(child, [rounding], movement))
         if _affine(gram)[1] <= allowed:
