@@ -10,18 +10,16 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 
-import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
 from lineage.ancestry.geometry import Points
+from lineage.ancestry.pair.narrow_types import rounded
 from lineage.ancestry.vectors import apart, vectors, vectors_apart
 from lineage.types import CheckpointSketch, TensorSketch
 
 _LEAST_VALUES = 16  # of a tensor: fewer may agree by chance
-_NARROW: Mapping[str, np.dtype[np.generic]] = {
-    "float16": np.dtype(np.float16), "bfloat16": np.dtype(ml_dtypes.bfloat16)
-}  # fmt: skip
+_NARROW = {"bfloat16", "float16"}
 
 Character = tuple[Hashable, Hashable]  # which tensor, and the values that it has
 
@@ -37,7 +35,7 @@ class Untouched:
         self._place = {model: i for i, model in enumerate(sorted(sketches))}
         ordered = [sketches[model] for model in self._place]
         types = {tensor.dtype for sketch in ordered for tensor in _told(sketch)}
-        roundings = [_NARROW[name] for name in sorted(types & _NARROW.keys())] if len(types) > 1 else []
+        roundings = sorted(types & _NARROW) if len(types) > 1 else []
         characters = [_characters(sketch, roundings) for sketch in ordered]
         held = Counter(character for own in characters for character in own)
         shared = {one: column for column, one in enumerate(c for c, count in held.items() if count > 1)}
@@ -81,21 +79,20 @@ def _told(sketch: CheckpointSketch) -> Iterator[TensorSketch]:
             yield tensor
 
 
-def _characters(sketch: CheckpointSketch, roundings: Sequence[np.dtype[np.generic]]) -> set[Character]:
+def _characters(sketch: CheckpointSketch, roundings: Sequence[str]) -> set[Character]:
     found: set[Character] = set()
     repeats: Counter[Hashable] = Counter()
     for tensor in _told(sketch):
         where = tensor.part.component, tensor.part.role, tensor.part.layer, tensor.shape
-        values: list[Hashable] = [tensor.band_digest, *(_rounded(tensor.values, dtype) for dtype in roundings)]
+        values: list[Hashable] = [tensor.band_digest, *(_rounded(tensor.values, name) for name in roundings)]
         for way, value in enumerate(values):
             repeats[where, way, value] += 1
             found.add(((where, way), (value, repeats[where, way, value])))
     return found
 
 
-def _rounded(values: NDArray[np.float32], dtype: np.dtype[np.generic]) -> bytes:
-    with np.errstate(over="ignore"):
-        return blake2b(values.astype(dtype).tobytes(), digest_size=8).digest()
+def _rounded(values: NDArray[np.float32], scheme: str) -> bytes:
+    return blake2b(rounded(values, scheme).tobytes(), digest_size=8).digest()
 
 
 def _shares(holds: NDArray[np.float32], counts: Sequence[Counter[Hashable]]) -> Points:
