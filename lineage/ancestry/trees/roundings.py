@@ -19,7 +19,9 @@ _NEAREST = 8  # models nearest to a copy that are tried as its source
 _SURELY = 8.0  # standard errors that an inherited error lies off 0
 _WHOLE = 0.1  # how far the share of an error that was inherited may lie off 1, as training moves on
 _LEVELS = 0.1  # squared distance: 15 levels a row leave less beside few outliers
-_MOST = 0.8  # share of the matrices: in one the levels may be missed, and a head is trained now and then
+_MOST = (
+    0.95  # share of the matrices by size, as of `computable`: the levels of a small one may be missed, or a head be new
+)
 _AS_GOOD = 5e-4  # share of the values on another level that tells nothing of two models
 _TYPES = (np.dtype(ml_dtypes.bfloat16), np.dtype(np.float16))
 
