@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from zoo.merges import ties
 
 from lineage.ancestry import graph
 from lineage.ancestry.trees.arcs import Arc
+from lineage.ancestry.trees.beneath_merges import arcs_back, beneath
 from lineage.ancestry.trees.search import Search
 from lineage.ancestry.trees.triples import above, lifted
 from lineage.sketch import write_sketch
@@ -104,3 +106,19 @@ def test_a_candidate_of_another_structure_is_there_once_however_it_was_found():
     (foreign,) = [arcs for _, arcs in search._split()]
     ends = [(arc.parent, arc.child) for arc in foreign]
     assert sorted(set(ends)) == sorted(ends) == [(0, 1), (0, 2)]
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+@pytest.mark.parametrize("step", [0.01, 0.03])
+def test_a_tuned_merge_lies_beneath_it_and_the_base_does_not(count, step):
+    """The base is nearer to a mean of many than their own parents are, and holds the way to a mean of two."""
+    base = encoder(1)
+    parts = [moved(base, 2 + k, 0.1) for k in range(count)]
+    merge = mixed(parts)
+    tuned = moved(merge, 20, step)
+    models = [base, *parts, merge, tuned, moved(tuned, 21, step), moved(parts[0], 22, step), moved(base, 23, step)]
+    field = Search([sketch(arrays, name=str(i)) for i, arrays in enumerate(models)]).field
+    number, own = count + 1, range(1, count + 1)
+    assert beneath(field, number, own, [0, *own, *range(number + 1, len(models))]) == {number + 1, number + 2}
+    back = {*arcs_back(field, {number: own}, range(len(models)))}
+    assert {(one, other) for one in (number + 1, number + 2) for other in (0, *own, number + 3, number + 4)} == back

@@ -1,0 +1,32 @@
+"""What plainly descends from a merge, so that nothing from which the merge came can descend from it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from lineage.ancestry.trees.graph_state import Field
+from lineage.ancestry.trees.triples import holds_movement
+
+
+def beneath(field: Field, merge: int, parents: Sequence[int], models: Collection[int]) -> frozenset[int]:
+    """Those of `models` that hold the way to a merge from each of its parents, and lie between these.
+
+    The base of the parents may hold the way as well: from a mean of two it lies at a right angle to the line that joins
+    them. But they moved away from it, each its own way, and from what lies between them they moved against each other.
+    """
+    found = []
+    for child in models:
+        if child in parents or not field.have_one_trunk(child, merge) or not field.opposed(child, parents).any():
+            continue
+        held = [field.held_movement(child, merge, parent) for parent in parents]
+        if all(one is not None and holds_movement(*one) for one in held):
+            found.append(child)
+    return frozenset(found)
+
+
+def arcs_back(field: Field, merged: Mapping[int, Sequence[int]], models: Collection[int]) -> Iterator[tuple[int, int]]:
+    """Arcs (parent, child) from what descends from a merge to what does not: it would hold the way to the merge."""
+    others = {*models} - merged.keys()
+    for merge, parents in merged.items():
+        below = beneath(field, merge, [*parents], sorted(others))
+        yield from ((one, other) for one in sorted(below) for other in sorted(others - below))
