@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from lineage.ancestry.trees.graph_state import Field
 from lineage.ancestry.trees.triples import holds_movement
 
+_BETWEEN = -0.2  # cosine of two parents' movements from what lies between them: of two siblings from their parent -0.16
+
 
 def beneath(field: Field, merge: int, parents: Sequence[int], models: Collection[int]) -> frozenset[int]:
     """Those of `models` that hold the way to a merge from each of its parents, and lie between these.
@@ -16,7 +18,7 @@ def beneath(field: Field, merge: int, parents: Sequence[int], models: Collection
     """
     found = []
     for child in models:
-        if child in parents or not field.have_one_trunk(child, merge) or not field.opposed(child, parents).any():
+        if child in parents or not (field.cosines(child, parents) < _BETWEEN).any():
             continue
         held = [field.held_movement(child, merge, parent) for parent in parents]
         if all(one is not None and holds_movement(*one) for one in held):

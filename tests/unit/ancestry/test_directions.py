@@ -164,3 +164,13 @@ def test_the_base_of_a_merge_comes_before_what_was_merged_however_many_hang_else
     assert found[frozenset(("base", "part 0"))] == "part 0"
     assert found[frozenset(("base", "part 1"))] == "part 1"
     assert "base" not in found.values()
+
+
+def test_of_two_merges_that_lie_nearly_as_near_none_is_told_to_be_the_parent():
+    first, second = trained(BASE, 80, 0.1), trained(BASE, 81, 0.12)
+    merges = {f"{share}": {n: (share * first[n] + (1 - share) * a).astype(np.float32) for n, a in second.items()}
+              for share in (0.5, 0.47)}  # fmt: skip
+    family = {"base": BASE, "first": first, "second": second, "one": merges["0.5"]}
+    family["tuned"] = trained(merges["0.5"], 82, 0.02)
+    assert said(family)[frozenset(("one", "tuned"))] == "tuned"
+    assert said(family | {"other": merges["0.47"]}).get(frozenset(("one", "tuned"))) is None

@@ -108,8 +108,7 @@ def test_a_candidate_of_another_structure_is_there_once_however_it_was_found():
     assert sorted(set(ends)) == sorted(ends) == [(0, 1), (0, 2)]
 
 
-@pytest.mark.parametrize("count", [2, 3, 5])
-@pytest.mark.parametrize("step", [0.01, 0.03])
+@pytest.mark.parametrize(("count", "step"), [(2, 0.01), (2, 0.03), (3, 0.01), (5, 0.01)])
 def test_a_tuned_merge_lies_beneath_it_and_the_base_does_not(count, step):
     """The base is nearer to a mean of many than their own parents are, and holds the way to a mean of two."""
     base = encoder(1)
