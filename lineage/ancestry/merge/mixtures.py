@@ -14,6 +14,7 @@ from lineage.ancestry.merge.great_circles import lies_on_circle, off_circle
 from lineage.ancestry.merge.last_rounded import is_last_rounded
 from lineage.ancestry.merge.mixture import COPY, Mixture
 from lineage.ancestry.merge.neighbours import Neighbours, neighbours
+from lineage.ancestry.merge.soups import soup
 from lineage.ancestry.merge.sums import close_sum, exact_sum, paired_mixture
 from lineage.ancestry.merge.tasks import task_mixture
 from lineage.ancestry.merge.traces import Traces
@@ -37,15 +38,19 @@ def find_mixtures(
     """Every member of a cohort that is a mixture of others, by its position.
 
     `excluded` members are no children, and parents only of trimmed differences, where a rounding of a model gives other
-    values than the model. Exact sums come first, then sums of trimmed differences, then sums that are nearly exact, and
-    task vectors where they explain far more. Merges of the same parents lie in each other's hull: where a model can
-    be written with other merges and without, the fewest parents win, and at the same number those that are no merges.
-    Trimmed differences, which take long, are looked for in the members `asked` for only, by default in all.
+    values than the model. Means that come out value by value are first, then other exact sums, then sums of trimmed
+    differences, then sums that are nearly exact, and task vectors where they explain far more. Merges of the same
+    parents lie in each other's hull: where a model can be written with other merges and without, the fewest parents
+    win, and at the same number those that are no merges. Trimmed differences, which take long, are looked for in the
+    members `asked` for only, by default in all.
     """
     if len(cohort.members) < 2:
         return {}
     around = neighbours(cohort)
     traces = Traces(around)
+
+    def mean(child: int, aside: Collection[int]) -> Mixture | None:
+        return soup(around, child, frozenset(aside))
 
     def exact(child: int, aside: Collection[int]) -> Mixture | None:
         return _result(cohort, child, exact_sum(around, child, around.near(child, aside)))
@@ -60,8 +65,9 @@ def find_mixtures(
         one = _result(cohort, child, close_sum(around, child, around.near(child, aside)))
         return one if one is not None and _is_all(around, child, one) else None
 
-    found: dict[int, Mixture] = {}
     members = [i for i in range(len(cohort.members)) if i not in excluded]
+    means = _solved(around, mean, members, {*excluded})
+    found = dict(means)
     for solve in (exact, trimmed, close):
         tried = [i for i in members if solve is not trimmed or asked is None or i in asked]
         found |= _solved(around, solve, [i for i in tried if i not in found], {*excluded, *found})
@@ -73,6 +79,8 @@ def find_mixtures(
         without = {*excluded, *found} - {child}
         plain = exact(child, without) or close(child, without) or found[child]
         pair = _result(cohort, child, paired_mixture(around, child, around.near(child, excluded), plain.residual))
+        if child in means and {*means[child].parents} == {*plain.parents}:
+            plain = means[child]  # its weights are known, not fitted
         found[child] = plain if pair is None or len(plain.parents) == 2 else _instead(pair, plain)
     return {
         child: replace(

@@ -1,4 +1,4 @@
-"""What plainly descends from a merge, so that nothing from which the merge came can descend from it."""
+"""What plainly descends from a merge, and what only lies near: arcs that no tree can have beside it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from lineage.ancestry.trees.graph_state import Field
 from lineage.ancestry.trees.triples import holds_movement
 
 _BETWEEN = -0.2  # cosine of two parents' movements from what lies between them: of two siblings from their parent -0.16
+
+_BLENDED = 0.5  # share of a way: 0.8 and more of running means, 0.06 and less of what was tuned from a merge
 
 
 def beneath(field: Field, merge: int, parents: Sequence[int], models: Collection[int]) -> frozenset[int]:
@@ -26,9 +28,18 @@ def beneath(field: Field, merge: int, parents: Sequence[int], models: Collection
     return frozenset(found)
 
 
-def arcs_back(field: Field, merged: Mapping[int, Sequence[int]], models: Collection[int]) -> Iterator[tuple[int, int]]:
-    """Arcs (parent, child) from what descends from a merge to what does not: it would hold the way to the merge."""
-    others = {*models} - merged.keys()
+def impossible_arcs(
+    field: Field, merged: Mapping[int, Sequence[int]], models: Collection[int]
+) -> Iterator[tuple[int, int]]:
+    """Arcs (parent, child) that merges rule out.
+
+    What does not descend from a merge cannot come from what does: it would hold the way to the merge. And what lies off
+    a merge the way that the merge's parents lie is another blend of these, as the running mean of a run is.
+    """
+    others = sorted({*models} - merged.keys())
     for merge, parents in merged.items():
-        below = beneath(field, merge, [*parents], sorted(others))
-        yield from ((one, other) for one in sorted(below) for other in sorted(others - below))
+        below = beneath(field, merge, [*parents], others)
+        yield from ((one, other) for one in sorted(below) for other in others if other not in below)
+        for model in others:
+            if model not in parents and field.explained(model, merge, parents) > _BLENDED:
+                yield merge, model

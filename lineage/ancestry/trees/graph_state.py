@@ -168,6 +168,16 @@ class Field:
         found[np.ix_(alike, alike)] = np.where(np.abs(cosines) < _ERRORS / math.sqrt(moved.shape[1]), 0.0, cosines)
         return found
 
+    def explained(self, model: int, origin: int, others: Sequence[int]) -> float:
+        """Share of the squared way from `origin` to a model that the ways to others make up; 0 if nothing tells."""
+        points = self._points([origin, model, *others])
+        if points is None:
+            return 0.0
+        own, *ways = points[1:] - points[0]
+        length = float(own @ own)
+        made, *_ = np.linalg.lstsq(np.array(ways).T, own)
+        return float(own @ (made @ np.array(ways))) / length if length > 0.0 else 0.0
+
     def opposed(self, origin: int, others: Sequence[int]) -> NDArray[np.bool_]:
         """Which two of `others` plainly moved against each other from `origin`, (others, others); symmetric.
 

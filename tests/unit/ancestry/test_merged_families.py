@@ -8,7 +8,7 @@ from zoo.merges import ties
 
 from lineage.ancestry import graph
 from lineage.ancestry.trees.arcs import Arc
-from lineage.ancestry.trees.beneath_merges import arcs_back, beneath
+from lineage.ancestry.trees.beneath_merges import beneath, impossible_arcs
 from lineage.ancestry.trees.search import Search
 from lineage.ancestry.trees.triples import above, lifted
 from lineage.sketch import write_sketch
@@ -119,5 +119,19 @@ def test_a_tuned_merge_lies_beneath_it_and_the_base_does_not(count, step):
     field = Search([sketch(arrays, name=str(i)) for i, arrays in enumerate(models)]).field
     number, own = count + 1, range(1, count + 1)
     assert beneath(field, number, own, [0, *own, *range(number + 1, len(models))]) == {number + 1, number + 2}
-    back = {*arcs_back(field, {number: own}, range(len(models)))}
+    back = {ends for ends in impossible_arcs(field, {number: own}, range(len(models))) if ends[0] != number}
     assert {(one, other) for one in (number + 1, number + 2) for other in (0, *own, number + 3, number + 4)} == back
+
+
+def test_another_blend_of_the_same_models_does_not_hang_on_a_merge():
+    base = encoder(1)
+    first, second, third = (moved(base, 2 + k, 0.1) for k in range(3))
+    merge = mixed([first, second, third])
+    lagging = moved(
+        {n: (0.2 * first[n] + 0.3 * second[n] + 0.5 * a).astype(np.float32) for n, a in third.items()}, 9, 0.01
+    )
+    models = [base, first, second, third, merge, lagging, moved(merge, 10, 0.03)]
+    field = Search([sketch(arrays, name=str(i)) for i, arrays in enumerate(models)]).field
+    ruled_out = {*impossible_arcs(field, {4: [1, 2, 3]}, range(len(models)))}
+    assert (4, 5) in ruled_out
+    assert (4, 6) not in ruled_out
