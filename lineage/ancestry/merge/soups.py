@@ -7,7 +7,8 @@ last place, also where these lie many units apart; the value of a base is not (m
 
 from __future__ import annotations
 
-from itertools import combinations
+from functools import cache
+from itertools import combinations, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +20,12 @@ from lineage.ancestry.merge.ratios import SINGLE
 
 _NEAREST = 10  # members of which any may have been averaged
 _MOST = 5  # averaged at once
-_LOOK = 512  # values by which it is seen which may be
+_LEFT = 0.4  # of the largest error, squared, that a mean of all values may leave: evenly spread errors leave a third
+_NOTHING = 1e-9  # share of the squared movement that sums in double precision do not tell from none
 _ROUNDINGS = {True: 4.0, False: 1.1}  # largest errors that a value may lie off, in single precision or a narrow type
 _APART = 8.0  # times as far apart the terms of a value must lie that tells: a base lies on their mean by chance
 _LEAST = 100  # such values, without which nothing is told
-_MAYBE = 0.9  # share of those looked at that come out of what is worth a closer look
-_SURELY = 0.97  # share of all of them that must: of a star's base half do
+_SURELY = 0.97  # share of them that must come out: of a star's base half do
 
 Floats = NDArray[np.float64]
 
@@ -32,40 +33,40 @@ Floats = NDArray[np.float64]
 def soup(around: Neighbours, child: int, excluded: frozenset[int]) -> Mixture | None:
     """The mean of two to five other members (positions) that `child` is, None if it is none."""
     row = around.distances[child]
-    near = [
-        int(i) for i in np.argsort(row, kind="stable") if i != child and i not in excluded and 0.0 < row[i] < RELATED
-    ]
-    near = near[:_NEAREST]
+    order = (int(i) for i in np.argsort(row, kind="stable") if 0.0 < row[i] < RELATED)
+    near = [*islice((i for i in order if i != child and i not in excluded), _NEAREST)]
     if len(near) < 2:
         return None
-    cohort = around.cohort
+    cohort, rounding = around.cohort, around.grain(child)
+    gram, shares = around.all_offsets(child, near), _means(len(near))
+    square = float((cohort.points[child] ** 2).sum())
+    left = ((shares @ gram) * shares).sum(axis=1)
+    likely = np.flatnonzero(left <= _LEFT * rounding**2 * square + _NOTHING * np.diag(gram).max())
+    if not len(likely):
+        return None
     values = cohort.points[[child, *near]] / cohort.scales[cohort.tensors]
-    rounding = around.grain(child)
     allowed = _ROUNDINGS[rounding == SINGLE] * largest_error(values[0], rounding)
-    told = np.flatnonzero((allowed > 0.0) & (np.ptp(values[1:], axis=0) >= _APART * allowed))
-    values, allowed = values[:, told], allowed[told]
-    look = np.linspace(0, max(0, len(told) - 1), min(_LOOK, len(told))).astype(np.int64)
     found: list[tuple[float, int, tuple[int, ...]]] = []
-    for count in range(2, min(_MOST, len(near)) + 1):
-        sets = np.array([*combinations(range(1, len(near) + 1), count)])
-        _, shares = _come_out(values[:, look], allowed[look], sets)
-        likely = sets[shares >= _MAYBE]
-        for own, told_by, share in zip(likely, *_come_out(values, allowed, likely), strict=True):
-            if told_by >= _LEAST and share >= _SURELY:
-                found.append((float(share), -count, tuple(near[k - 1] for k in own)))
+    for weights in shares[likely]:
+        chosen = np.flatnonzero(weights)
+        share = _come_out(values[0], values[1 + chosen], allowed)
+        if share >= _SURELY:
+            found.append((share, -len(chosen), tuple(near[k] for k in chosen)))
     if not found:
         return None
     *_, parents = max(found)
     return Mixture(parents, (1.0 / len(parents),) * len(parents), {}, 0.0, "linear")
 
 
-def _come_out(values: Floats, allowed: Floats, sets: NDArray[np.int64]) -> tuple[NDArray[np.int64], Floats]:
-    """How many values tell, and which share of them comes out as the mean of rows, for each of the sets of rows.
+@cache
+def _means(count: int) -> Floats:
+    """The weights of all means of two to five of so many, (means, count)."""
+    chosen = [some for size in range(2, min(_MOST, count) + 1) for some in combinations(range(count), size)]
+    return np.array([[float(k in some) / len(some) for k in range(count)] for some in chosen])
 
-    `values` has the child in its first row, `allowed` is how far off a value may lie.
-    """
-    terms = values[sets]  # (sets, count, values)
-    tells = np.ptp(terms, axis=1) >= _APART * allowed
-    comes_out = np.abs(terms.mean(axis=1) - values[0]) <= allowed
-    counts = tells.sum(axis=1)
-    return counts, (tells & comes_out).sum(axis=1) / np.maximum(1, counts)
+
+def _come_out(values: Floats, terms: Floats, allowed: Floats) -> float:
+    """Share of the values that tell which are the mean of the terms, (terms, values); 0 where too few tell."""
+    tells = (allowed > 0.0) & (np.ptp(terms, axis=0) >= _APART * allowed)
+    comes_out = np.abs(terms.mean(axis=0) - values) <= allowed
+    return float(comes_out[tells].mean()) if tells.sum() >= _LEAST else 0.0
