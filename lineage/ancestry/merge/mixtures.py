@@ -14,9 +14,10 @@ from lineage.ancestry.merge.great_circles import lies_on_circle, off_circle
 from lineage.ancestry.merge.last_rounded import is_last_rounded
 from lineage.ancestry.merge.mixture import COPY, Mixture
 from lineage.ancestry.merge.neighbours import Neighbours, neighbours
+from lineage.ancestry.merge.rounding import leaves_rounding
 from lineage.ancestry.merge.soups import soup
 from lineage.ancestry.merge.sums import close_sum, exact_sum, paired_mixture
-from lineage.ancestry.merge.tasks import task_mixture
+from lineage.ancestry.merge.tasks import task_mixture, with_base
 from lineage.ancestry.merge.traces import Traces
 from lineage.ancestry.merge.trimmed import trimmed_mixture
 
@@ -53,17 +54,20 @@ def find_mixtures(
         return soup(around, child, frozenset(aside))
 
     def exact(child: int, aside: Collection[int]) -> Mixture | None:
-        return _result(cohort, child, exact_sum(around, child, around.near(child, aside)))
+        near = around.near(child, aside)
+        return _result(around, child, exact_sum(around, child, near), near)
 
     def trimmed(child: int, aside: Collection[int]) -> Mixture | None:
         return _trimmed(around, traces, child, {*aside} - {*excluded})  # a rounding may have been the parent
 
     def task(child: int, aside: Collection[int]) -> Mixture | None:
-        return task_mixture(around, child, around.near(child, aside))
+        one = task_mixture(around, child, around.near(child, aside))
+        return one if one is not None and leaves_rounding(cohort, child, one.parents) else None
 
     def close(child: int, aside: Collection[int]) -> Mixture | None:
-        one = _result(cohort, child, close_sum(around, child, around.near(child, aside)))
-        return one if one is not None and _is_all(around, child, one) else None
+        near = around.near(child, aside)
+        one = close_sum(around, child, near)
+        return _result(around, child, one, near) if one is not None and _is_all(around, child, one) else None
 
     members = [i for i in range(len(cohort.members)) if i not in excluded]
     means = _solved(around, mean, members, {*excluded})
@@ -78,7 +82,8 @@ def find_mixtures(
     for child in [child for child, one in found.items() if one.method == "linear"]:
         without = {*excluded, *found} - {child}
         plain = exact(child, without) or close(child, without) or found[child]
-        pair = _result(cohort, child, paired_mixture(around, child, around.near(child, excluded), plain.residual))
+        near = around.near(child, excluded)
+        pair = _result(around, child, paired_mixture(around, child, near, plain.residual), ())
         if child in means and {*means[child].parents} == {*plain.parents}:
             plain = means[child]  # its weights are known, not fitted
         found[child] = plain if pair is None or len(plain.parents) == 2 else _instead(pair, plain)
@@ -90,10 +95,15 @@ def find_mixtures(
     }
 
 
-def _result(cohort: Cohort, child: int, one: Mixture | None) -> Mixture | None:
-    """A sum, unless rounding tells that one of its terms was computed from the child and the others."""
-    is_term = one is not None and is_last_rounded(cohort, child, one.parents, one.weights) is False
-    return None if is_term else one
+def _result(around: Neighbours, child: int, one: Mixture | None, near: Sequence[int]) -> Mixture | None:
+    """A sum, unless rounding tells that one of its terms was computed from the child and the others.
+
+    One that leaves more than rounding lacks a base that is `near`, or is none.
+    """
+    if one is None or is_last_rounded(around.cohort, child, one.parents, one.weights) is False:
+        return None
+    is_all = leaves_rounding(around.cohort, child, one.parents)
+    return one if is_all else with_base(around, child, one.parents, near)
 
 
 def _is_all(around: Neighbours, child: int, one: Mixture) -> bool:
