@@ -60,21 +60,26 @@ def heirs(cohort: Cohort, rounded: Mapping[int, int]) -> dict[int, frozenset[int
     """For each rounded copy, the models that hold its rounding error and so come from it (positions in `sketches`).
 
     The error has nothing to do with training: what was trained from the copy holds all of it, what was trained from
-    the finer model nothing. The share is that of the error in the difference to the finer model, by least squares.
+    the finer model nothing. The share is that of the error in the difference to the finer model, by least squares. Most
+    values of a model and of a light fine-tune of it are rounded alike: of copies of both the nearer is inherited from.
     """
     place = {member: i for i, member in enumerate(cohort.members)}
-    found = {}
-    for copy, finer in rounded.items():
-        if copy not in place:
-            continue
-        origin = cohort.points[place[finer]]
-        error = cohort.points[place[copy]] - origin
+    copies = {copy: finer for copy, finer in rounded.items() if copy in place}
+    away = np.full((len(place), len(copies)), np.inf)
+    for column, (copy, finer) in enumerate(sorted(copies.items())):
+        origin, own = cohort.points[place[finer]], cohort.points[place[copy]]
+        error = own - origin
         if not error.any():
             continue
         shares, errors = held_share(error, cohort.points - origin)
         inherits = (np.abs(shares - 1.0) < np.maximum(_WHOLE, 3 * errors)) & (shares > _SURELY * errors)
-        found[copy] = frozenset(m for m, i in place.items() if inherits[i] and m not in rounded)
-    return found
+        inherits[[place[model] for model in copies]] = False
+        away[inherits, column] = ((cohort.points[inherits] - own) ** 2).sum(axis=1)
+    nearest = {member: int(np.argmin(row)) for member, row in zip(place, away, strict=True) if np.isfinite(row).any()}
+    return {
+        copy: frozenset(member for member, chosen in nearest.items() if chosen == column)
+        for column, copy in enumerate(sorted(copies))
+    }
 
 
 def _matrices(sketch: CheckpointSketch) -> list[TensorSketch]:
