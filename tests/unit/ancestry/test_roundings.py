@@ -102,7 +102,7 @@ def test_a_copy_is_no_rounding_of_a_sibling_of_which_a_table_alone_was_trained(s
 
 @pytest.mark.parametrize("scheme", ["int4", "nf4"])
 def test_what_was_trained_from_one_of_two_copies_that_are_rounded_alike_comes_from_that_one(scheme):
-    """A light fine-tune rounds to nearly the levels of its base: a child of its copy holds the errors of both copies."""
+    """A light fine-tune rounds to nearly the levels of its base: a child of its copy holds both errors."""
     light = stored(matrices(noise(0.005, seed=9))(BASE))
     copies = [stored(matrices(SCHEMES[scheme])(arrays)) for arrays in (BASE, light)]
     tuned = [stored(matrices(noise(0.01, seed=20 + k))(copy)) for k, copy in enumerate(copies)]
