@@ -8,9 +8,9 @@ from statistics import fmean, pstdev
 from typing import Any
 
 from lineage.match.tails import log10_normal
+from lineage.report.components import scheme_words
 from lineage.report.facts import fact_value, fact_values
 from lineage.report.figures import finite
-from lineage.report.schemes import scheme_words
 from lineage.report.text.adapters import adapter_value
 from lineage.report.text.places import pair_verdict, placed_role, would_settle
 from lineage.report.witness_json import witnesses_value

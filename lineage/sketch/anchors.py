@@ -18,7 +18,7 @@ from lineage.sketch.neuron_layers import Placed, labels
 from lineage.sketch.signs import signs
 from lineage.sketch.tokenizer_hashes import token_hashes
 from lineage.types import Part, TensorView, Vocabulary
-from lineage.types.neurons import AnchorKey
+from lineage.types.sketch import AnchorKey
 
 Floats = NDArray[np.float32]
 

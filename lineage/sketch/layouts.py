@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from blake3 import blake3
 
-from lineage.sketch.identity import DIGEST_BYTES
+from lineage.sketch.family import DIGEST_BYTES, FAMILY
 from lineage.sketch.remembered import remembered
 from lineage.sketch.tied import copies, facing
-from lineage.types import CheckpointSketch, TensorSketch
+from lineage.types import CheckpointSketch, Depth, Outlined, TensorSketch
 
 SAME_SUM = 1e-6  # relative: power sums are added in float32 pairs, in another order
 _SAME_UNIT = 2e-2  # of the largest unit: each is coded in steps of 1/127, and is added in another order
@@ -31,6 +31,12 @@ class Same:
     a: int
     b: int
     turned: bool
+
+
+def content_id(tensors: Iterable[Outlined], depth: Depth) -> str:
+    """The id of a model: 32 hexadecimal digits over family, depth and its digests, whatever their names and order."""
+    digests = sorted(t.digest if depth == "full" and t.digest else t.band_digest for t in tensors)
+    return blake3("\n".join([FAMILY, depth, *digests]).encode()).hexdigest(length=DIGEST_BYTES)
 
 
 def layout_id(sketch: CheckpointSketch) -> str:

@@ -32,7 +32,7 @@ from lineage.sketch.neuron_layers import (
     layers_with_neurons,
 )
 from lineage.types import Neurons, Part, TensorView, Vocabulary
-from lineage.types.neurons import AnchorKey
+from lineage.types.sketch import AnchorKey
 
 __all__ = ["KINDS", "MOST_LAYERS", "MOST_NEURONS", "neurons_of"]
 

@@ -15,7 +15,7 @@ from lineage.sketch.remembered import remembered
 from lineage.sketch.signs import sign_bits, signs
 from lineage.sketch.stacks import by_kind, laid
 from lineage.types import CheckpointSketch, Neurons, Outlined, StoredTensors, TensorSketch, Units
-from lineage.types.neurons import AnchorKey
+from lineage.types.sketch import AnchorKey
 
 _SIDE = 16
 _TOGETHER = 32

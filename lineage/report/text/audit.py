@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from lineage.report.components import named
 from lineage.report.facts import fact_value, fact_values
 from lineage.report.figures import finite, percent, phrase, plain
 from lineage.report.json import checkpoint, inherited_parts
 from lineage.report.text.canvas import JOINT, Canvas
-from lineage.report.text.inherited import named
 from lineage.report.text.terminal import handed_over_lines
 from lineage.report.text.witnesses import witness_lines
 from lineage.report.witness_json import witnesses_value

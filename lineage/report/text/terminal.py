@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import median
 
+from lineage.report.components import named, share_words
 from lineage.report.figures import (
     correlation,
     correlation_figure,
@@ -17,7 +18,6 @@ from lineage.report.figures import (
     score_figure,
 )
 from lineage.report.text.canvas import JOINT, Canvas
-from lineage.report.text.inherited import named, share_words
 from lineage.report.text.places import (
     comparison_of,
     component_words,
