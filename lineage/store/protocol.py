@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import reduce
 from hashlib import blake2b
@@ -99,6 +100,28 @@ class Home(Index, Protocol):
 
     def remove(self, model: str) -> None:
         """Take the model of that id out. Raises Unknown."""
+
+
+class OfAllFamilies(ABC):
+    """An index that keeps models of other sketch families besides: searches see none of these, upkeep sees them too."""
+
+    shown: str
+    """What errors call the index."""
+
+    def called(self, text: str) -> list[ModelRecord]:
+        """The models of this version's sketch family that `text` can mean: see `find_model`."""
+        return [record for record in self._called(text) if record.family == FAMILY]
+
+    def find(self, text: str) -> ModelRecord:
+        """The one model, of any sketch family, of that id, unique prefix, name or alias.
+
+        Raises Unknown for none or several.
+        """
+        return only_one(text, self._called(text), self.shown)
+
+    @abstractmethod
+    def _called(self, text: str) -> list[ModelRecord]:
+        """The models of any sketch family that `text` can mean, without a look at all of them."""
 
 
 EMPTY = "0" * 16

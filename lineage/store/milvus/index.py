@@ -25,7 +25,7 @@ from lineage.store.milvus.address import MilvusAddress
 from lineage.store.milvus.rows import Entry, entry_of, name_key, tokenizers_in
 from lineage.store.milvus.server import MOST_HITS, Hit, Row, Server, is_, listed
 from lineage.store.milvus.sketches import SketchStore
-from lineage.store.protocol import find_model, only_one, set_id
+from lineage.store.protocol import OfAllFamilies, find_model, set_id
 from lineage.types import (
     CheckpointSketch,
     Codes,
@@ -44,7 +44,7 @@ _PREFIX, _DIGEST = re.compile(r"[0-9a-f]{1,64}"), re.compile(r"[0-9a-f]{8,64}")
 _OURS = is_("family", FAMILY)
 
 
-class MilvusIndex:
+class MilvusIndex(OfAllFamilies):
     """An index at an address; also a context manager that closes it.
 
     `open` raises NoIndex where there is none, `create` makes one. All methods raise StoreError or CheckpointError with
@@ -53,6 +53,7 @@ class MilvusIndex:
 
     def __init__(self, server: Server, sketches: SketchStore) -> None:
         self.address = server.address
+        self.shown = str(server.address)
         self._server = server
         self._sketches = sketches
         self._adding = Adding(server, sketches, self)
@@ -126,17 +127,6 @@ class MilvusIndex:
         """The models of these ids and of this version's sketch family that are there, ordered by name and id."""
         wanted = [model for model in models if _DIGEST.fullmatch(model)]
         return self._records(self._server.select_any("models", "id", wanted, _OURS, _RECORD))
-
-    def called(self, text: str) -> list[ModelRecord]:
-        """The models of this version's sketch family that `text` can mean: see `find_model`."""
-        return [record for record in self._called(text) if record.family == FAMILY]
-
-    def find(self, text: str) -> ModelRecord:
-        """The one model, of any sketch family, of that id, unique prefix, name or alias.
-
-        Raises Unknown for none or several.
-        """
-        return only_one(text, self._called(text), str(self.address))
 
     def _called(self, text: str) -> list[ModelRecord]:
         asked = [f"array_contains(names, {listed([name_key(text)])[1:-1]})"]
