@@ -111,7 +111,7 @@ def correspondence(a: CheckpointSketch, b: CheckpointSketch) -> tuple[Same, ...]
 
 
 def translation(a: CheckpointSketch, b: CheckpointSketch) -> Translation | None:
-    """How what is laid out as `a` reads in the layout of `b`, a copy of it; None if it is no copy."""
+    """How the layout of `a` is translated to that of `b`, a copy of it; None if `b` is not a copy."""
     a, b = facing(a, b), facing(b, a)
     same = correspondence(a, b)
     return None if same is None else {a.tensors[one.a].name: (b.tensors[one.b], one.turned) for one in same}
@@ -161,7 +161,7 @@ def _sampled_values(tensor: TensorSketch) -> tuple[bytes, bool]:
     """Shape and sampled values of a tensor in the one of its two orientations that sorts first; whether it is turned.
 
     The grid depends on the length of each axis alone, so a matrix that is turned has the turned grid. Positions of a
-    kernel have one order, and axes of length one are none.
+    kernel have one order, and axes of length one do not count.
     """
     shape = tensor.shape if len(tensor.shape) < 2 else (*tensor.shape[:2], math.prod(tensor.shape[2:]))
     straight = _sealed(shape, tensor.values)

@@ -27,7 +27,7 @@ _TINY = float(np.finfo(np.float32).tiny)
 
 
 def is_extreme(stats: Stats) -> bool:
-    """Whether values of this mean and spread are none that weights have."""
+    """Whether this mean and spread are outside the range of weights."""
     size = math.hypot(stats.mean, stats.std)
     return size > _MOST or 0.0 < size < _LEAST
 

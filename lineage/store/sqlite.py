@@ -174,7 +174,7 @@ class SqliteIndex(OfAllFamilies):
         return held
 
     def read(self, held: Held) -> CheckpointSketch:
-        """A sketch under the name in the tables; what another process took out or replaced meanwhile is no damage."""
+        """A sketch under the name in the tables. Raises Gone if another process removed or replaced it meanwhile."""
         path = self.sketch_file(held.model, held.layout, held.weights_seen)
         try:
             sketch = kept_sketches.read(path, name=held.name, path=held.source, weights_seen=held.weights_seen)

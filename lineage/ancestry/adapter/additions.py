@@ -25,7 +25,7 @@ from lineage.match.values import common_values
 from lineage.types import Addition, CheckpointSketch, Float64Array
 
 _LOOKED_AT = 0.2  # correlation from which a pair is tested
-_ALIKE = 0.5  # and from which one that is no merge is worth a word
+_ALIKE = 0.5  # and from which one that is not a merge is reported
 _PREDICTED = 0.95  # share of the moved values that must be what a merge gives
 _EXACTNESS = 2.0**-8  # of the product: merges are computed in bf16 or TF32; a rerun is off by several hundredths
 _MOST = 8  # pairs that are tested

@@ -86,7 +86,7 @@ def _has_constant(moved: Float64Array, theirs: Float64Array, rounding: float) ->
     logs[~np.isfinite(logs)] = np.nan
     window = window_of(rounding)
     if rounding == SINGLE:
-        ordered = np.sort(logs, axis=1)  # what is no number comes last
+        ordered = np.sort(logs, axis=1)  # NaN comes last
         return bool((ordered[:, _TOGETHER - 1 :] - ordered[:, : 1 - _TOGETHER] <= window).any())
     return any(_stands_out(row[np.abs(row) < _WIDE], window) for row in logs)
 
