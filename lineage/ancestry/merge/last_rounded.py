@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lineage.ancestry.geometry import Cohort
 from lineage.ancestry.merge.ratios import HALF, grain
-from lineage.types import Float64Array
 
 _ARITHMETIC = (0.0, 0.25, 0.5, 1.0, 2.0)  # roundings of the terms that the way of computing may have left
 _FITS = 1.5  # times what is expected that the errors may be: more is no rounding, as on a great circle
@@ -17,6 +17,8 @@ _PLAINLY = 150.0  # log-likelihood by which one must be likelier: of 2,400 sums 
 _ONE_ROUNDING = 0.5  # median of a rounding error, in largest errors: they are spread evenly
 _TAILS = 3.0  # degrees of freedom of Student's t: near zero the errors of the other terms are larger
 _LEAST_HALF = 2.0**-25  # largest rounding error of float16 below its normal numbers
+
+Floats = NDArray[np.float64]
 
 
 def is_last_rounded(cohort: Cohort, child: int, parents: Sequence[int], weights: Sequence[float]) -> bool | None:
@@ -48,7 +50,7 @@ def is_last_rounded(cohort: Cohort, child: int, parents: Sequence[int], weights:
     return None if abs(ahead) < _PLAINLY or fits[best][1] > _FITS else ahead > 0.0
 
 
-def _fit(errors: Float64Array, own: Float64Array, terms: Float64Array) -> tuple[float, float]:
+def _fit(errors: Floats, own: Floats, terms: Floats) -> tuple[float, float]:
     """Log-likelihood of errors whose largest are these, in squares, and how many times the median expected they are."""
     found = []
     for share in _ARITHMETIC:
@@ -59,7 +61,7 @@ def _fit(errors: Float64Array, own: Float64Array, terms: Float64Array) -> tuple[
     return max(found)
 
 
-def _largest_error(values: Float64Array, rounding: float) -> Float64Array:
+def _largest_error(values: Floats, rounding: float) -> Floats:
     """Largest rounding error of each value, in a type of this relative one."""
     found = np.where(values != 0.0, rounding * 2.0 ** (np.frexp(values)[1] - 1.0), 0.0)
     return np.where(found > 0.0, np.maximum(found, _LEAST_HALF), 0.0) if rounding == HALF else found
