@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import ml_dtypes
 import numpy as np
+from numpy.typing import NDArray
 
 from lineage.ancestry.geometry import Cohort, held_share
 from lineage.ancestry.merge.mixtures import COPY
 from lineage.ancestry.pair.blurred import blurred, blurred_misses
 from lineage.ancestry.pair.first_looks import look
 from lineage.ancestry.pair.lattices import lattice, misses
-from lineage.ancestry.pair.narrow_types import HALVES, rounded
 from lineage.types import CheckpointSketch, TensorSketch
 
 _NEAREST = 8  # models nearest to a copy that are tried as its source
@@ -20,6 +21,7 @@ _WHOLE = 0.1  # how far the share of an error that was inherited may lie off 1, 
 _LEVELS = 0.1  # squared distance: 15 levels a row leave less beside few outliers
 _MOST = 0.8  # share of the matrices: in one the levels may be missed, and a head is trained now and then
 _AS_GOOD = 5e-4  # share of the values on another level that tells nothing of two models
+_TYPES = (np.dtype(ml_dtypes.bfloat16), np.dtype(np.float16))
 
 
 def roundings(cohort: Cohort, sketches: Sequence[CheckpointSketch]) -> dict[int, int]:
@@ -39,7 +41,7 @@ def roundings(cohort: Cohort, sketches: Sequence[CheckpointSketch]) -> dict[int,
         for j in np.argsort(squared)[:_NEAREST].tolist():
             if j == i or squared[j] > (_LEVELS if on_levels[i] else COPY):
                 continue
-            if any(np.array_equal(values[i], rounded(values[j], scheme)) for scheme in HALVES):
+            if any(np.array_equal(values[i], _round(values[j], dtype)) for dtype in _TYPES):
                 left_off[j] = 0.0
             elif on_levels[i] and not on_levels[j]:
                 left = _off_levels(matrices[i], matrices[j])
@@ -109,3 +111,8 @@ def _misses(mine: TensorSketch, other: TensorSketch) -> float | None:
         return misses(x, y) if lattice(other) is None else None
     levels = blurred(mine)
     return None if levels is None else blurred_misses(levels, x, y)
+
+
+def _round(values: NDArray[np.float32], dtype: np.dtype[np.generic]) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        return values.astype(dtype).astype(np.float32)
