@@ -95,7 +95,9 @@ def similarities(a: Sequence[TensorSketch], b: Sequence[TensorSketch], transpose
         if found is not None:
             nearer = np.abs(found[1]) < np.abs(z)
             r, z = np.where(nearer, found[0], r), np.where(nearer, found[1], z)
-    return Similarity(r, np.where(np.isinf(z), 0.0, z), _same_content(a, b) if not transposed else np.zeros(r.shape, np.bool_))
+    return Similarity(
+        r, np.where(np.isinf(z), 0.0, z), _same_content(a, b) if not transposed else np.zeros(r.shape, np.bool_)
+    )
 
 
 def _tested_axes(a: TensorSketch, b: TensorSketch, transposed: bool) -> tuple[int, ...]:

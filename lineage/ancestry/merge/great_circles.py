@@ -6,13 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.ancestry.geometry import held_share
-from lineage.types import Float64Array
 
 _CURVED = 0.5  # of the way from the chord to the circle
 _SURE = 6.0  # standard errors: a blend is straight unless it plainly is not
 
+Floats = NDArray[np.float64]
 
-def lies_on_circle(child: Float64Array, a: Float64Array, b: Float64Array, tensors: NDArray[np.int64]) -> bool:
+
+def lies_on_circle(child: Floats, a: Floats, b: Floats, tensors: NDArray[np.int64]) -> bool:
     """Whether `child` is the spherical interpolation of `a` and `b` tensor by tensor (slerp, Shoemake 1985).
 
     All are points of a cohort (dims,), `tensors` (dims,) numbers their tensors. The circle of a tensor bulges from the
@@ -27,15 +28,13 @@ def lies_on_circle(child: Float64Array, a: Float64Array, b: Float64Array, tensor
     return bool(shares[0] > _CURVED and shares[0] > _SURE * errors[0])
 
 
-def off_circle(child: Float64Array, a: Float64Array, b: Float64Array, tensors: NDArray[np.int64]) -> float:
+def off_circle(child: Floats, a: Floats, b: Floats, tensors: NDArray[np.int64]) -> float:
     """Squared distance of `child` from the spherical interpolation of `a` and `b` that lies nearest, as above."""
     left, bulge = _off_chord(child, a, b, tensors)
     return float(((left - bulge) ** 2).sum())
 
 
-def _off_chord(
-    child: Float64Array, a: Float64Array, b: Float64Array, tensors: NDArray[np.int64]
-) -> tuple[Float64Array, Float64Array]:
+def _off_chord(child: Floats, a: Floats, b: Floats, tensors: NDArray[np.int64]) -> tuple[Floats, Floats]:
     """From the chord to the child and to the circle, tensor by tensor, (dims,) of those that differ in `a` and `b`."""
     left, bulges = [np.zeros(0)], [np.zeros(0)]
     for number in np.unique(tensors):
@@ -50,7 +49,7 @@ def _off_chord(
     return np.concatenate(left), np.concatenate(bulges)
 
 
-def _bulge(a: Float64Array, b: Float64Array, share: float) -> Float64Array:
+def _bulge(a: Floats, b: Floats, share: float) -> Floats:
     """From the chord to the circle at `share` of the way, as far as it stands upright on the chord."""
     norms = float(np.linalg.norm(a) * np.linalg.norm(b))
     angle = float(np.arccos(np.clip(a @ b / norms, -1.0, 1.0))) if norms > 0.0 else 0.0

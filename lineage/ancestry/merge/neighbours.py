@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lineage.ancestry.geometry import Cohort
 from lineage.ancestry.merge.mixture import COPY, RELATED
 from lineage.ancestry.merge.ratios import grain
-from lineage.types import Float64Array
 
 NEAREST = 200  # candidates for the parents of one model
 _LEAST_TENSORS = 2  # of which one is fitted and one held out
 _ROUNDED = 0.4  # mean square of rounding errors of a child and its parents, in squares of the largest
 _MOST_ROUNDED = 0.1  # share of the movement: the base of a star of eight, a mean of its children, leaves an eighth
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +29,9 @@ class Neighbours:
     """
 
     cohort: Cohort
-    fitted: Float64Array
-    held_out: Float64Array
-    distances: Float64Array
+    fitted: Floats
+    held_out: Floats
+    distances: Floats
 
     def near(self, child: int, excluded: Collection[int] = ()) -> list[int]:
         """Members that `child` may be made from, the nearest first: related, and no copies."""
@@ -54,11 +56,11 @@ class Neighbours:
         left = [_ROUNDED * one**2 * square for one in types]
         return max((one for one in left if one < _MOST_ROUNDED * movement), default=0.0)
 
-    def offsets(self, origin: int, others: Sequence[int], *, held_out: bool = False) -> Float64Array:
+    def offsets(self, origin: int, others: Sequence[int], *, held_out: bool = False) -> Floats:
         """Inner products (others, others) of the differences of `others` to `origin`, over one half of the tensors."""
         return _offsets(self.held_out if held_out else self.fitted, origin, others)
 
-    def all_offsets(self, origin: int, others: Sequence[int]) -> Float64Array:
+    def all_offsets(self, origin: int, others: Sequence[int]) -> Floats:
         """The same over all tensors."""
         return self.offsets(origin, others) + self.offsets(origin, others, held_out=True)
 
@@ -75,7 +77,7 @@ def neighbours(cohort: Cohort) -> Neighbours:
     return Neighbours(cohort, products[0], products[1], distances)
 
 
-def _offsets(products: Float64Array, origin: int, others: Sequence[int]) -> Float64Array:
+def _offsets(products: Floats, origin: int, others: Sequence[int]) -> Floats:
     chosen = list(others)
     across = products[origin, chosen]
     return np.asarray(products[np.ix_(chosen, chosen)] - across[:, None] - across + products[origin, origin])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from lineage.types import Float64Array
+Floats = NDArray[np.float64]
 
 
-def simplex_weights(gram: Float64Array) -> Float64Array:
+def simplex_weights(gram: Floats) -> Floats:
     """Weights w >= 0, sum 1, that minimise w' gram w, by an active set (Lawson and Hanson 1974)."""
     count = len(gram)
     ridge = gram + np.eye(count) * 1e-12 * max(float(np.trace(gram)), 1e-300)
@@ -26,7 +27,7 @@ def simplex_weights(gram: Float64Array) -> Float64Array:
     return weights
 
 
-def _on_support(gram: Float64Array, support: list[int], start: Float64Array) -> Float64Array:
+def _on_support(gram: Floats, support: list[int], start: Floats) -> Floats:
     """Minimise on the support; a weight that would turn negative leaves it, at the point where it reaches zero."""
     current = start.copy()
     active = list(support)

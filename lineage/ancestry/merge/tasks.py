@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lineage.ancestry.merge.last_rounded import is_last_rounded
 from lineage.ancestry.merge.mixture import LEAST_WEIGHT, MOST_PARENTS, Mixture
 from lineage.ancestry.merge.neighbours import Neighbours
 from lineage.ancestry.merge.ratios import BRAIN
 from lineage.ancestry.merge.replayed import is_replayed
-from lineage.types import Float64Array
 
 _EXACT = 1e-6  # share of the movement that float32 may leave
 _TRIED = 60  # neighbours that are solved for at once: bounds the cost
 _MOST_WEIGHT = 3.0  # beyond it a fit is taken for an accident
 _STANDS_OUT = 0.2  # by how much less alike, in cosines, differences to the base are than to any other parent
+
+Floats = NDArray[np.float64]
 
 
 def task_mixture(around: Neighbours, child: int, near: Sequence[int]) -> Mixture | None:
@@ -67,7 +69,7 @@ def _base(around: Neighbours, parents: Sequence[int]) -> int | None:
     return base if alike[next_] - alike[base] >= _STANDS_OUT else None
 
 
-def _affine(gram: Float64Array) -> tuple[Float64Array, float]:
+def _affine(gram: Floats) -> tuple[Floats, float]:
     """Weights of any sign, sum 1, that bring offsets with these inner products nearest to nothing, and what is left."""
     ridge = gram + np.eye(len(gram)) * 1e-13 * np.trace(gram)
     solved = np.linalg.lstsq(ridge, np.ones(len(gram)), rcond=None)[0]
@@ -75,7 +77,7 @@ def _affine(gram: Float64Array) -> tuple[Float64Array, float]:
     return weights, max(float(weights @ gram @ weights), 0.0)
 
 
-def _fewest(gram: Float64Array, allowed: float) -> list[int]:
+def _fewest(gram: Floats, allowed: float) -> list[int]:
     """Drop candidates, those that matter least first, as long as the rest leaves no more than is allowed."""
     kept = list(range(len(gram)))
     while len(kept) > 2:

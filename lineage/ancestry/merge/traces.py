@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lineage.ancestry.merge.differences import trained_alike
 from lineage.ancestry.merge.mixture import COPY, RELATED
 from lineage.ancestry.merge.neighbours import Neighbours
 from lineage.ancestry.merge.ratios import AROUND, SINGLE, grain, window_of
-from lineage.types import Float64Array
 
 _SAMPLE = 640  # values looked at
 _BASES, _FEW_BASES = 8, 3  # central neighbours that are tried; few in a large cohort of rounded values, which take long
@@ -22,6 +22,8 @@ _EQUAL_LEAST, _EQUAL_MOST = 0.004, 0.98  # share of values equal to one: less is
 _ALIKE = 0.97  # cosine of two differences that rounding to 16 bits does not tell apart
 _TOGETHER = 4  # ratios within one window that float32 does not give by chance
 _WIDE = 8.0  # logarithms looked at, either side of 0
+
+Floats = NDArray[np.float64]
 
 
 class Traces:
@@ -69,7 +71,7 @@ class Traces:
             ranked |= {near[k]: _CANDIDATES for k in central[:most] if near[k] not in ranked}
         return ranked
 
-    def _alike(self, child: int, base: int, aside: Collection[int], count: int) -> tuple[list[int], Float64Array]:
+    def _alike(self, child: int, base: int, aside: Collection[int], count: int) -> tuple[list[int], Floats]:
         """Candidates: those whose difference to the base is likest the child's, and the nearest to it; the cosines."""
         apart = self._around.distances
         near = np.array([i for i in self._around.near(base, {child, *aside}) if apart[child, i] > COPY], np.int64)
@@ -80,18 +82,18 @@ class Traces:
         return [int(i) for i in near[kept]], cosines[kept]
 
 
-def _has_constant(moved: Float64Array, theirs: Float64Array, rounding: float) -> bool:
+def _has_constant(moved: Floats, theirs: Floats, rounding: float) -> bool:
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = np.log(moved / theirs)
     logs[~np.isfinite(logs)] = np.nan
     window = window_of(rounding)
     if rounding == SINGLE:
-        ordered = np.sort(logs, axis=1)  # NaN comes last
+        ordered = np.sort(logs, axis=1)  # what is no number comes last
         return bool((ordered[:, _TOGETHER - 1 :] - ordered[:, : 1 - _TOGETHER] <= window).any())
     return any(_stands_out(row[np.abs(row) < _WIDE], window) for row in logs)
 
 
-def _stands_out(logs: Float64Array, window: float) -> bool:
+def _stands_out(logs: Floats, window: float) -> bool:
     """Whether one window holds more than twice what its neighbourhood leads to expect."""
     bins = np.bincount(np.floor((logs + _WIDE) / window).astype(np.int64), minlength=int(2 * _WIDE / window) + 1)
     pairs = bins[1:] + bins[:-1]
