@@ -46,12 +46,12 @@ def soup(around: Neighbours, child: int, excluded: frozenset[int]) -> Mixture | 
         return None
     values = cohort.points[[child, *near]] / cohort.scales[cohort.tensors]
     allowed = _ROUNDINGS[rounding == SINGLE] * largest_error(values[0], rounding)
-    found: list[tuple[float, int, tuple[int, ...]]] = []
-    for weights in shares[likely]:
+    found: list[tuple[float, int, float, tuple[int, ...]]] = []
+    for weights, unexplained in zip(shares[likely], left[likely].tolist(), strict=True):
         chosen = np.flatnonzero(weights)
         share = _come_out(values[0], values[1 + chosen], allowed)
         if share >= _SURELY:
-            found.append((share, -len(chosen), tuple(near[k] for k in chosen)))
+            found.append((share, -len(chosen), -unexplained, tuple(near[k] for k in chosen)))
     if not found:
         return None
     *_, parents = max(found)
