@@ -1,8 +1,8 @@
-"""Which of two models with the same matrices is the parent of a merge: its norms and biases tell."""
+"""Which of two models with nearly the same matrices is the parent of a merge: its norms, biases and tables tell."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +16,8 @@ from lineage.types import CheckpointSketch, TensorSketch
 _MOST_LEFT = 0.1  # share of how far vectors moved that a sum may leave beside rounding: tools may walk on circles
 _FEW = 0.1  # times the share of equal values in matrices that a vector must have
 _OTHERS = 0.25  # of the vectors that may have fewer: some are not merged as the others are
+_A_FEW = 0.05  # share of the matrices, by size, that may keep nothing of the base, as in no merge that is known
+_WHOLE = 0.9  # share of a matrix that was taken from one parent as it is
 _PLAINLY = 4.0  # times as far off, in squares, as the other leaves the merge's vectors
 
 
@@ -44,14 +46,27 @@ def has_its_vectors(child: int, one: Mixture, sketches: Sequence[CheckpointSketc
     if one.method == "passthrough" or one.by_layer:
         return True
     if one.method in ON_A_BASE:
-        mine, base = sketches[child], sketches[one.parents[-1]]
-        least = _FEW * float(np.mean(_kept(mine, base, matrices=True)))
-        return float(np.mean([kept < least for kept in _kept(mine, base, matrices=False)])) <= _OTHERS
+        mine, (*others, base) = sketches[child], (sketches[parent] for parent in one.parents)
+        kept = _kept(mine, base, matrices=True)
+        least = _FEW * float(np.mean([*kept.values()] or [1.0]))
+        few = [float(share < least) for share in _kept(mine, base, matrices=False).values()]
+        return float(np.mean(few or [0.0])) <= _OTHERS and not _has_foreign(mine, others, kept, least)
     common = [*_in_common(child, one.parents, sketches)]
     moved = min(sum(_square(own - held[k]) for own, held in common) for k in range(len(one.parents)))
     left = sum(_square(own - np.tensordot(one.weights, held, axes=1)) for own, held in common)
     rounded = sum(_square(own) for own, _ in common) * BRAIN**2
     return left <= _MOST_LEFT * moved + rounded
+
+
+def _has_foreign(
+    mine: CheckpointSketch, parents: Sequence[CheckpointSketch], kept: Mapping[str, float], least: float
+) -> bool:
+    """Whether matrices keep nothing of the base that were not taken whole from a parent: the base had others."""
+    taken = [_kept(mine, parent, matrices=True) for parent in parents]
+    foreign = [name for name, share in kept.items() if share < least]
+    sizes = {tensor.name: tensor.params for tensor in mine.tensors if tensor.name in kept}
+    size = sum(sizes[name] for name in foreign if max(held.get(name, 0.0) for held in taken) < _WHOLE)
+    return size > _A_FEW * sum(sizes.values())
 
 
 def _in_common(
@@ -68,11 +83,11 @@ def _square(vector: Points) -> float:
     return float((vector**2).sum())
 
 
-def _kept(one: CheckpointSketch, other: CheckpointSketch, *, matrices: bool) -> list[float]:
-    """Share of equal values in each matrix, or else in each vector, that two models have in common; 1 without any."""
+def _kept(one: CheckpointSketch, other: CheckpointSketch, *, matrices: bool) -> dict[str, float]:
+    """Share of equal values in each matrix, or else in each vector, that two models have in common."""
     own, theirs = ({t.name: t.values for t in of.tensors if _is_told(t, matrices)} for of in (one, other))
     common = [name for name in own if name in theirs and own[name].shape == theirs[name].shape]
-    return [float((own[name] == theirs[name]).mean()) for name in common] or [1.0]
+    return {name: float((own[name] == theirs[name]).mean()) for name in common}
 
 
 def _is_told(tensor: TensorSketch, matrices: bool) -> bool:

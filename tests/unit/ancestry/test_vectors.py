@@ -87,6 +87,22 @@ def test_a_model_with_the_matrices_of_the_base_does_not_stand_in_for_it(base, is
     assert has_its_vectors(5, on_base, sketches) is is_told
 
 
+TABLE = "bert.embeddings.word_embeddings.weight"
+
+
+@pytest.mark.parametrize(("base", "is_told"), [(2, True), (3, False)])
+def test_a_model_of_which_a_table_alone_was_trained_does_not_stand_in_for_the_base(base, is_told):
+    trimmed = {n: np.where(np.arange(a.size).reshape(a.shape) % 5, a, CHILDREN[0][n]) for n, a in BASE.items()}
+    sketches = of(*CHILDREN, BASE, BASE | {TABLE: moved(BASE, 4, (2,))[TABLE]}, trimmed)
+    assert has_its_vectors(4, Mixture((0, 1, base), (0.5, 0.5, 0.0), {}, 0.0, "TIES"), sketches) is is_told
+
+
+def test_a_merge_may_have_the_table_of_one_of_its_parents():
+    trimmed = {n: np.where(np.arange(a.size).reshape(a.shape) % 5, a, CHILDREN[0][n]) for n, a in BASE.items()}
+    sketches = of(*CHILDREN, BASE, trimmed | {TABLE: CHILDREN[1][TABLE]})
+    assert has_its_vectors(3, Mixture((0, 1, 2), (0.5, 0.5, 0.0), {}, 0.0, "TIES"), sketches)
+
+
 def test_layers_that_were_taken_whole_have_vectors_of_their_own():
     assert has_its_vectors(0, Mixture((1, 2), (0.5, 0.5), {}, 0.0, "passthrough"), of(encoder(7), BASE, BIASES))
 
