@@ -7,6 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lineage.ancestry.merge.combinations import combinations
+from lineage.ancestry.merge.differences import Differences
+from lineage.ancestry.merge.ratios import BRAIN, HALF, SINGLE
+from lineage.ancestry.merge.trimmed import _gained, _left
 from lineage.match.containment import _are_among
 from lineage.match.pair_tests import pair_tests, pair_tests_above
 from lineage.match.row_orders import FacingRows
@@ -77,3 +81,27 @@ def test_models_of_other_vectors_have_another_content(has_other_vector, has_othe
     one, two = (sketch({n: v.astype(np.float32) for n, v in held.items()}) for held in (arrays, other))
     assert (vector_digests(one) != vector_digests(two)) == has_other_vector
     assert (content_key(one) != content_key(two)) == (has_other_vector or has_other_matrix)
+
+
+@settings(max_examples=40)
+@given(SEEDS, st.sampled_from([SINGLE, HALF, BRAIN]), st.booleans(), st.integers(1, 3))
+def test_what_a_further_parent_explains_is_counted_as_over_all_sets(seed, rounding, is_mean, count):
+    random = np.random.default_rng(seed)
+    theirs = random.standard_normal((count + 2, 400))
+    kept = random.random(theirs.shape) < 0.6
+    moved = (kept * theirs)[: count + 1].sum(axis=0) * random.choice([1.0, 0.5])
+    error = 1e-6 + rounding * np.abs(moved)
+    still = np.abs(moved) <= error
+    found = Differences(moved, theirs, error, np.zeros(400, np.int64), still, rounding, np.roll(np.arange(400), 7))
+    chosen = combinations(theirs, range(count), random.choice([0.5, 1.0], count), 0.7 if is_mean else None)
+    left, share = _left(found, chosen), float(random.choice([0.5, 1.0]))
+    counts = []
+    for places in (left.places, found.elsewhere[left.places]):
+        given = theirs[count, places] * share * (0.7 if is_mean else 1.0)
+        tops = np.concatenate([given[None], chosen.tops[:, left.places] + given])
+        bottoms = np.array([share, *(chosen.bottoms + share)]) if is_mean else np.ones(len(tops))
+        near = np.abs(moved[left.places] * bottoms[:, None] - tops) <= error[left.places] * bottoms[:, None]
+        counts.append(int(near.any(axis=0).sum()))
+    least = (0.002 if rounding == SINGLE else 0.02) * (~still).sum() + 6.0 * np.sqrt(counts[1] + 1.0)
+    gained = counts[0] - counts[1]
+    assert _gained(left, count, share) == (gained if gained > least else 0.0)
