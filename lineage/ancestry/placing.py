@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
 
-from lineage.ancestry.candidates import candidates
+from lineage.ancestry.candidates import candidates, kept_candidates
 from lineage.ancestry.chance import null
 from lineage.ancestry.folding import fold
 from lineage.ancestry.layouts import fitting, in_one_layout
@@ -152,7 +152,7 @@ def _neighbourhood(compared: Sequence[Comparison], held: Layouts, indexes: Seque
     around = {model: held[model] for model in related}
     for model in related[:_RELATIVES]:
         for index in indexes:
-            for other in candidates(held[model][0], index):
+            for other in kept_candidates(held[model][0], index):
                 if len(around) < _MOST_AROUND and other not in around:
                     around[other] = held[other] if other in held else index.layouts(other)
     return around
