@@ -17,6 +17,7 @@ from lineage.ancestry.layouts import fitting, in_one_layout
 from lineage.ancestry.pair.comparison import compare, excluded, left_out
 from lineage.ancestry.pair.relations import is_significant
 from lineage.sketch.family import FAMILY
+from lineage.sketch.known_again import known_again
 from lineage.store import Index, models_in
 from lineage.types import (
     CheckpointSketch,
@@ -67,6 +68,7 @@ def whois_model(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
     started = time.perf_counter()
     models = models_in(indexes, "model")
     held = {model: index.layouts(model) for index in indexes for model in candidates(query, index)}
+    query = known_again(query, held.get(query.id, ()))
     groups = fold([query, *(one for model in sorted(held) for one in held[model])])
     read, loaded = _in_one_layout(groups)
     held |= {group[0].id: group for group in groups[1:]}
