@@ -228,6 +228,8 @@ class Family:
 
     def _circling(self, tree: Tree) -> set[tuple[int, int]]:
         """Tree arcs without which merges close no circle: the dearest of each circle."""
+        if not self._merged:
+            return set()
         arcs = [*_ends(tree), *((parent, child) for child, parents in self._merged.items() for parent in parents)]
         if not Lines(arcs).is_circular():
             return set()
