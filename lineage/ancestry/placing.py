@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from lineage.ancestry.folding import fold
 from lineage.ancestry.layouts import fitting, in_one_layout
 from lineage.ancestry.pair.comparison import compare, excluded, left_out
 from lineage.ancestry.pair.relations import is_significant
+from lineage.ancestry.trees.kept_comparisons import kept_comparisons
 from lineage.sketch.family import FAMILY
 from lineage.sketch.known_again import known_again
 from lineage.store import Index, models_in
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 Placed = tuple[ComponentFinding, str | None, str | None]
 Layouts = Mapping[str, Sequence[CheckpointSketch]]
+Holding = Callable[[CheckpointSketch, CheckpointSketch, int], Comparison]
 
 MOST_ALTERNATIVES = 16  # among many children of one parent it may be far down
 _RELATIVES = 8  # related models whose own neighbours are looked for
@@ -68,13 +70,14 @@ def whois_model(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
     started = time.perf_counter()
     models = models_in(indexes, "model")
     held = {model: index.layouts(model) for index in indexes for model in candidates(query, index)}
-    query = known_again(query, held.get(query.id, ()))
+    asked, query = query, known_again(query, held.get(query.id, ()))
+    holding = kept_comparisons.compared if query is not asked else compare  # of a known model it may have been made
     groups = fold([query, *(one for model in sorted(held) for one in held[model])])
     read, loaded = _in_one_layout(groups)
     held |= {group[0].id: group for group in groups[1:]}
     searched = time.perf_counter()
     with threadpool_limits(limits=1, user_api="blas"):  # the products are small: threads would wait for each other
-        compared = [_compare(query, read, reference, max(1, models)) for reference in loaded.values()]
+        compared = [_compare(query, read, reference, max(1, models), holding) for reference in loaded.values()]
         compared.sort(key=_rank, reverse=True)
         around = _neighbourhood(compared, held, indexes)
         made = {one.model: (loaded[one.model], one) for one in compared}
@@ -139,12 +142,14 @@ def _in_one_layout(
     return read, stored | {one.id: one for one in others}
 
 
-def _compare(query: CheckpointSketch, read: CheckpointSketch, reference: CheckpointSketch, models: int) -> Comparison:
+def _compare(
+    query: CheckpointSketch, read: CheckpointSketch, reference: CheckpointSketch, models: int, holding: Holding
+) -> Comparison:
     """A comparison of the query as it was read; what it is to a copy is said of the files."""
-    found = compare(read, reference, models)
+    found = holding(read, reference, models)
     if found.verdict != "identical" or read is query:
         return found
-    word = compare(query, reference, models).relation
+    word = holding(query, reference, models).relation
     return replace(found, relation=word, components=tuple(replace(c, relation=word) for c in found.components))
 
 
