@@ -16,9 +16,7 @@ from lineage.ancestry.folding import fold
 from lineage.ancestry.layouts import fitting, in_one_layout
 from lineage.ancestry.pair.comparison import compare, excluded, left_out
 from lineage.ancestry.pair.relations import is_significant
-from lineage.ancestry.trees.kept_comparisons import kept_comparisons
 from lineage.sketch.family import FAMILY
-from lineage.sketch.known_again import known_again
 from lineage.store import Index, models_in
 from lineage.types import (
     CheckpointSketch,
@@ -70,8 +68,7 @@ def whois_model(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
     started = time.perf_counter()
     models = models_in(indexes, "model")
     held = {model: index.layouts(model) for index in indexes for model in candidates(query, index)}
-    asked, query = query, known_again(query, held.get(query.id, ()))
-    holding = kept_comparisons.compared if query is not asked else compare  # of a known model it may have been made
+    query, holding = _as_known(query, held.get(query.id, ()))
     groups = fold([query, *(one for model in sorted(held) for one in held[model])])
     read, loaded = _in_one_layout(groups)
     held |= {group[0].id: group for group in groups[1:]}
@@ -140,6 +137,20 @@ def _in_one_layout(
         for model in dict.fromkeys(one.id for one in copies)
     }
     return read, stored | {one.id: one for one in others}
+
+
+def _as_known(query: CheckpointSketch, known: Sequence[CheckpointSketch]) -> tuple[CheckpointSketch, Holding]:
+    """The query, with the tensors of a known model that it is once more, and what compares it.
+
+    Comparisons of that one may have been made for an earlier question.
+    """
+    if not known:
+        return query, compare
+    from lineage.ancestry.trees.kept_comparisons import kept_comparisons  # what is new does not wait for these
+    from lineage.sketch.known_again import known_again
+
+    again = known_again(query, known)
+    return again, compare if again is query else kept_comparisons.compared
 
 
 def _compare(

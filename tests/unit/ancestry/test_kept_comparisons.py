@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lineage import api, report
-from lineage.ancestry import compare, placing
+from lineage.ancestry import compare
 from lineage.ancestry.trees import kept_comparisons, pairs
 from lineage.ancestry.trees.kept_comparisons import KeptComparisons
 from lineage.sketch import read_sketch, write_sketch
@@ -44,7 +44,7 @@ def forget(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def keep(monkeypatch: pytest.MonkeyPatch, kept: KeptComparisons) -> None:
-    for module in (pairs, placing):
+    for module in (pairs, kept_comparisons):
         monkeypatch.setattr(module, "kept_comparisons", kept)
 
 

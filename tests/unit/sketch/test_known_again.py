@@ -81,5 +81,5 @@ def test_answers_about_a_copy_are_those_about_it(monkeypatch, tmp_path):
         return report.json.whois(replace(answer, timings=Timings(0.0, 0.0, 0.0, 0.0)))
 
     shared = said()
-    monkeypatch.setattr("lineage.ancestry.placing.known_again", lambda sketch, _: sketch)
+    monkeypatch.setattr("lineage.sketch.known_again.known_again", lambda sketch, _: sketch)
     assert said() == shared
