@@ -19,7 +19,7 @@ from lineage.sketch.adapters import is_adapter
 from lineage.store import Index
 from lineage.types import Edge, Lineage, ModelRecord
 
-METHOD = 8
+METHOD = 9
 """Raised whenever the same sketches give another graph, so that none that was kept is used again."""
 
 _MANY = 200  # models that are worth several processes

@@ -37,7 +37,7 @@ def is_last_rounded(cohort: Cohort, child: int, parents: Sequence[int], weights:
     values = points / cohort.scales[cohort.tensors]
     one_tensor = cohort.tensors == cohort.tensors[0]
     types = [grain(row[one_tensor]) for row in values]
-    largest = np.stack([_largest_error(row, held) for row, held in zip(values, types, strict=True)])
+    largest = np.stack([largest_error(row, held) for row, held in zip(values, types, strict=True)])
     told = (largest > 0.0).all(axis=0) & (values != values[0]).any(axis=0)
     if not told.any():
         return None
@@ -68,7 +68,7 @@ def _fit(errors: Floats, own: Floats, terms: Floats) -> tuple[float, list[Floats
     return most, [ratios for likelihood, ratios in found if likelihood == most]
 
 
-def _largest_error(values: Floats, rounding: float) -> Floats:
+def largest_error(values: Floats, rounding: float) -> Floats:
     """Largest rounding error of each value, in a type of this relative one."""
     found = np.where(values != 0.0, rounding * 2.0 ** (np.frexp(values)[1] - 1.0), 0.0)
     return np.where(found > 0.0, np.maximum(found, _LEAST_HALF), 0.0) if rounding == HALF else found

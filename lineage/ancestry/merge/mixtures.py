@@ -14,8 +14,10 @@ from lineage.ancestry.merge.great_circles import lies_on_circle, off_circle
 from lineage.ancestry.merge.last_rounded import is_last_rounded
 from lineage.ancestry.merge.mixture import COPY, Mixture
 from lineage.ancestry.merge.neighbours import Neighbours, neighbours
+from lineage.ancestry.merge.rounding import leaves_rounding
+from lineage.ancestry.merge.soups import soup
 from lineage.ancestry.merge.sums import close_sum, exact_sum, paired_mixture
-from lineage.ancestry.merge.tasks import task_mixture
+from lineage.ancestry.merge.tasks import task_mixture, with_base
 from lineage.ancestry.merge.traces import Traces
 from lineage.ancestry.merge.trimmed import trimmed_mixture
 
@@ -37,31 +39,39 @@ def find_mixtures(
     """Every member of a cohort that is a mixture of others, by its position.
 
     `excluded` members are no children, and parents only of trimmed differences, where a rounding of a model gives other
-    values than the model. Exact sums come first, then sums of trimmed differences, then sums that are nearly exact, and
-    task vectors where they explain far more. Merges of the same parents lie in each other's hull: where a model can
-    be written with other merges and without, the fewest parents win, and at the same number those that are no merges.
-    Trimmed differences, which take long, are looked for in the members `asked` for only, by default in all.
+    values than the model. Means that come out value by value are first, then other exact sums, then sums of trimmed
+    differences, then sums that are nearly exact, and task vectors where they explain far more. Merges of the same
+    parents lie in each other's hull: where a model can be written with other merges and without, the fewest parents
+    win, and at the same number those that are no merges. Trimmed differences, which take long, are looked for in the
+    members `asked` for only, by default in all.
     """
     if len(cohort.members) < 2:
         return {}
     around = neighbours(cohort)
     traces = Traces(around)
 
+    def mean(child: int, aside: Collection[int]) -> Mixture | None:
+        return soup(around, child, frozenset(aside))
+
     def exact(child: int, aside: Collection[int]) -> Mixture | None:
-        return _result(cohort, child, exact_sum(around, child, around.near(child, aside)))
+        near = around.near(child, aside)
+        return _result(around, child, exact_sum(around, child, near), near)
 
     def trimmed(child: int, aside: Collection[int]) -> Mixture | None:
         return _trimmed(around, traces, child, {*aside} - {*excluded})  # a rounding may have been the parent
 
     def task(child: int, aside: Collection[int]) -> Mixture | None:
-        return task_mixture(around, child, around.near(child, aside))
+        one = task_mixture(around, child, around.near(child, aside))
+        return one if one is not None and leaves_rounding(cohort, child, one.parents) else None
 
     def close(child: int, aside: Collection[int]) -> Mixture | None:
-        one = _result(cohort, child, close_sum(around, child, around.near(child, aside)))
-        return one if one is not None and _is_all(around, child, one) else None
+        near = around.near(child, aside)
+        one = close_sum(around, child, near)
+        return _result(around, child, one, near) if one is not None and _is_all(around, child, one) else None
 
-    found: dict[int, Mixture] = {}
     members = [i for i in range(len(cohort.members)) if i not in excluded]
+    means = _solved(around, mean, members, {*excluded})
+    found = dict(means)
     for solve in (exact, trimmed, close):
         tried = [i for i in members if solve is not trimmed or asked is None or i in asked]
         found |= _solved(around, solve, [i for i in tried if i not in found], {*excluded, *found})
@@ -72,7 +82,10 @@ def find_mixtures(
     for child in [child for child, one in found.items() if one.method == "linear"]:
         without = {*excluded, *found} - {child}
         plain = exact(child, without) or close(child, without) or found[child]
-        pair = _result(cohort, child, paired_mixture(around, child, around.near(child, excluded), plain.residual))
+        near = around.near(child, excluded)
+        pair = _result(around, child, paired_mixture(around, child, near, plain.residual), ())
+        if child in means and {*means[child].parents} == {*plain.parents}:
+            plain = means[child]  # its weights are known, not fitted
         found[child] = plain if pair is None or len(plain.parents) == 2 else _instead(pair, plain)
     return {
         child: replace(
@@ -82,10 +95,15 @@ def find_mixtures(
     }
 
 
-def _result(cohort: Cohort, child: int, one: Mixture | None) -> Mixture | None:
-    """A sum, unless rounding tells that one of its terms was computed from the child and the others."""
-    is_term = one is not None and is_last_rounded(cohort, child, one.parents, one.weights) is False
-    return None if is_term else one
+def _result(around: Neighbours, child: int, one: Mixture | None, near: Sequence[int]) -> Mixture | None:
+    """A sum, unless rounding tells that one of its terms was computed from the child and the others.
+
+    One that leaves more than rounding lacks a base that is `near`, or is none.
+    """
+    if one is None or is_last_rounded(around.cohort, child, one.parents, one.weights) is False:
+        return None
+    is_all = leaves_rounding(around.cohort, child, one.parents)
+    return one if is_all else with_base(around, child, one.parents, near)
 
 
 def _is_all(around: Neighbours, child: int, one: Mixture) -> bool:

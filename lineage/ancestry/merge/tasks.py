@@ -12,10 +12,13 @@ from lineage.ancestry.merge.mixture import LEAST_WEIGHT, MOST_PARENTS, Mixture
 from lineage.ancestry.merge.neighbours import Neighbours
 from lineage.ancestry.merge.ratios import BRAIN
 from lineage.ancestry.merge.replayed import is_replayed
+from lineage.ancestry.merge.rounding import leaves_rounding
 
 _EXACT = 1e-6  # share of the movement that float32 may leave
 _TRIED = 60  # neighbours that are solved for at once: bounds the cost
 _MOST_WEIGHT = 3.0  # beyond it a fit is taken for an accident
+_MOST_BASE = 0.5  # weight of the base of what lies nearly between others, of either sign
+_LIKELIEST = 3  # bases that are looked at value by value
 _STANDS_OUT = 0.2  # by how much less alike, in cosines, differences to the base are than to any other parent
 
 Floats = NDArray[np.float64]
@@ -38,6 +41,25 @@ def task_mixture(around: Neighbours, child: int, near: Sequence[int]) -> Mixture
         allowed = max(_EXACT * movement, around.rounding(child, [rounding], movement))
         if _affine(gram)[1] <= allowed:
             return _told(around, child, [chosen[k] for k in _fewest(gram, allowed)], allowed)
+    return None
+
+
+def with_base(around: Neighbours, child: int, parents: Sequence[int], near: Sequence[int]) -> Mixture | None:
+    """The sum of some parents and one more of a small negative weight, their base, that leaves nothing but rounding.
+
+    Differences whose weights add up to a little more or less than one lie nearly between the models.
+    """
+    found = []
+    for base in near[:_TRIED]:
+        if base not in parents:
+            weights, left = _affine(around.all_offsets(child, [*parents, base]))
+            if LEAST_WEIGHT <= abs(weights[-1]) <= _MOST_BASE and weights[:-1].min() >= LEAST_WEIGHT:
+                found.append((left, base, weights))
+    for left, base, weights in sorted(found, key=lambda one: one[0])[:_LIKELIEST]:
+        if leaves_rounding(around.cohort, child, [*parents, base]):
+            movement = float(np.diag(around.all_offsets(child, parents)).min())
+            every = (*parents, base)
+            return Mixture(every, tuple(map(float, weights)), {}, left / movement, "task arithmetic", task_base=base)
     return None
 
 

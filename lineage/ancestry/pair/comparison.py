@@ -265,15 +265,24 @@ def _is_a_part(matched: Match, changes: Changes) -> bool:
 def _overall(components: Sequence[ComponentFinding], share: float) -> Relation:
     words = [c.relation for c in components]
     foreign = sum(c.share for c in components if c.relation == "independent")
-    if "component-reused" in words or 0.0 < share < 0.5 or (share > 0.0 and foreign > _A_PART):
-        return "component-reused"
+    in_part = sum(c.share for c in components if c.relation == "component-reused")
     if share > 0.0:
+        if share < 0.5 or foreign + in_part > _A_PART:
+            return "component-reused"
         # A detail such as a small head does not name the whole, unless all the rest is equal.
-        word = strongest_word([c.relation for c in components if c.share > _A_DETAIL])
-        return strongest_word(words) if word == "identical" else word
+        word = strongest_word([_of_a_part(c) for c in components if c.share > _A_DETAIL])
+        return strongest_word([_of_a_part(c) for c in components]) if word == "identical" else word
+    if in_part > 0.0:
+        return "component-reused"
     if "shared-init" in words:
         return "shared-init"
     return "independent" if 2.0 * foreign >= sum(c.share for c in components) > 0.0 else "inconclusive"
+
+
+def _of_a_part(finding: ComponentFinding) -> Relation:
+    """What a component says of the whole: how far a small one moved, as a head that is taught a task, says nothing."""
+    is_far = finding.relation == "continued-pretraining" and finding.share <= _A_PART
+    return "fine-tuned" if is_far else finding.relation
 
 
 def _of_the_whole(word: Relation, matched: Match, changes: Changes) -> Relation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from statistics import median
@@ -34,6 +34,7 @@ UNOBSERVED = "unobserved-"  # how the id of a node begins that no model of the i
 _BY_VALUES: tuple[Relation, ...] = ("re-encoded", "quantized", "pruned")
 _ALL = 0.1  # how far the share may lie off 1, as training moves on: 0.02 in the practice zoo
 _HUB = 10  # children of a root, at most one of which can be its parent: nine in ten are told right at least
+_NEARER = 3.0  # times as far another merge must lie: 1.1 and 2.4 of false ones, 9 of the true one
 _DIRECTED = 0.5  # how much more often one direction must be chosen than the other
 _SURE = 0.7  # least probability of a direction that hangs on where another model stands
 
@@ -101,36 +102,70 @@ def directed(tree: Tree, search: Search, support: Support) -> dict[int, float]:
 
     That is so of what can be computed from its parent, or holds its rounding error; of all that hangs on such a model
     or on a merge, since the tree then begins on the other side; of what hangs on an initialisation, or on the base of
-    differences that were merged. A model on which m others hang is the child of one of them at most: 1 - 1/m.
+    differences that were merged. A model on which m others hang is the child of one of them at most: 1 - 1/m; below
+    those is told what holds all of their way.
     What is known by way of another model is no surer than that one's own place, of which `support` tells.
     """
     field, pairs = search.field, search.field.pairs
     below: dict[int, list[int]] = defaultdict(list)
     for child, arc in tree.items():
         below[arc.parent].append(child)
-    hubs = [node for node in below if node not in tree and _is_hub(node, below[node], field)]
     observed = [(c, a.parent) for c, a in tree.items() if not {c, a.parent} & field.missing.keys()]
     computed = {c for c, parent in observed if pairs.is_known(c, parent) and pairs.certain_role(c, parent) == "child"}
-    waiting = [child for node in (*field.first, *field.missing) for child in below[node]]
-    waiting += [c for c, arc in tree.items() if c in field.missing or arc.parent in field.missing]
-    waiting += [c for c, arc in tree.items() if (arc.parent, c) in search.begun]
-    waiting += [c for c, arc in tree.items() if c in field.rounded or c in field.heirs(arc.parent)]
-    waiting += computed
-    found = {child: support.get((node, child), 0.0) for node in search.merged for child in below[node]}
-    found |= dict.fromkeys(waiting, 1.0)
-    waiting = list(found)
+    known = [child for node in (*field.first, *field.missing) for child in below[node]]
+    known += [c for c, arc in tree.items() if c in field.missing or arc.parent in field.missing]
+    known += [c for c, arc in tree.items() if (arc.parent, c) in search.begun]
+    known += [c for c, arc in tree.items() if c in field.rounded or c in field.heirs(arc.parent)]
+    known += computed
+    merged = [(node, child) for node in search.merged for child in below[node] if _is_of_one_merge(child, node, search)]
+    begun = {child: support.get((node, child), 0.0) for node, child in merged}
+    begun |= dict.fromkeys(known, 1.0)
+    made = computed | field.rounded.keys()
+    hubs = [node for node in below if node not in tree and _is_hub(node, below[node], field)]
+    likely = {child: 1.0 - 1.0 / len(below[hub]) for hub in hubs for child in below[hub]}
+
+    def hangs_on(child: int, parent: int) -> bool:
+        return parent not in made or _holds(child, parent, tree[parent].parent, field)
+
+    def goes_on(child: int, parent: int) -> bool:
+        return hangs_on(child, parent) and _goes_on(child, parent, tree[parent].parent, field)
+
+    surely = made | field.missing.keys()
+    found = _spread(begun, below, support, surely, hangs_on)
+    others = _spread(likely, below, support, surely, goes_on)
+    return {child: max(found.get(child, 0.0), others.get(child, 0.0)) for child in found.keys() | others.keys()}
+
+
+def _spread(
+    begun: Mapping[int, float],
+    below: Mapping[int, Sequence[int]],
+    support: Support,
+    surely: Collection[int],
+    hangs_on: Callable[[int, int], bool],
+) -> dict[int, float]:
+    """Children that are younger, with the probability of it, and those further `below` that hang on them.
+
+    The place of those in `surely` is known, that of others as well as their `support`.
+    """
+    found, waiting = dict(begun), list(begun)
+    above = {child: parent for parent, children in below.items() for child in children}
     while waiting:
         child = waiting.pop()
-        is_made = child in computed or child in field.rounded
-        parent = tree[child].parent
-        is_placed = is_made or child in field.missing
-        sure = found[child] if is_placed else min(found[child], support.get((parent, child), 0.0))
-        for next_ in below[child]:
-            if found.get(next_, 0.0) < sure and (not is_made or _holds(next_, child, parent, field)):
+        is_placed = child in surely
+        sure = found[child] if is_placed else min(found[child], support.get((above[child], child), 0.0))
+        for next_ in below.get(child, ()):
+            if found.get(next_, 0.0) < sure and hangs_on(next_, child):
                 found[next_] = sure
                 waiting.append(next_)
-    likely = {child: 1.0 - 1.0 / len(below[hub]) for hub in hubs for child in below[hub]}
-    return {child: max(likely.get(child, 0.0), found.get(child, 0.0)) for child in likely.keys() | found.keys()}
+    return found
+
+
+def _is_of_one_merge(child: int, merge: int, search: Search) -> bool:
+    """Whether no other merge lies nearly as near to a model: what was tuned moves to where other merges are, too."""
+    own, *others = (
+        1.0 - (search.field.correlation(child, one) or 0.0) for one in (merge, *(search.merged.keys() - {merge, child}))
+    )
+    return all(other >= _NEARER * own for other in others)
 
 
 def _is_hub(node: int, children: Sequence[int], field: Field) -> bool:
@@ -156,6 +191,18 @@ def _holds(child: int, copy: int, source: int, field: Field) -> bool:
     if held is None:
         return source in field.missing or field.pairs.compared(copy, source).relation not in _BY_VALUES
     return abs(held[0] - 1.0) <= max(_ALL, 3.0 * held[1])
+
+
+def _goes_on(child: int, parent: int, before: int, field: Field) -> bool:
+    """Whether a model holds its parent's way and no more of it, as far as errors tell.
+
+    A sibling parts from it before, and an average of a run lies on the way of its end, which went further. Where the
+    parent did not move in its layers, they tell nothing.
+    """
+    held = field.held_movement(child, parent, before)
+    if held is None:
+        return not field.have_equal_layers(parent, before)
+    return abs(held[0] - 1.0) <= 3.0 * held[1]
 
 
 def _edge(arc: Arc, field: Field, support: Mapping[tuple[int, int], float], certainty: float | None) -> Edge:
@@ -188,7 +235,8 @@ def _is_open(child: int, parent: int, search: Search) -> bool:
     if may_have_begun_together(search.field, child, parent):
         return True
     # In disguise nothing corresponds by place: where it hangs among its kin is a guess, the pair alone tells which way.
-    return found.relation in ("component-reused", "disguised") and found.role not in ("child", "parent")
+    is_guess = found.relation in ("component-reused", "disguised") and not search.field.have_one_trunk(child, parent)
+    return is_guess and found.role not in ("child", "parent")
 
 
 def _missing_edge(arc: Arc, field: Field) -> Edge:

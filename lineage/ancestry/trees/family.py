@@ -11,6 +11,7 @@ import numpy as np
 from lineage.ancestry.geometry import Cohort, Points
 from lineage.ancestry.links import Lines
 from lineage.ancestry.trees.arcs import OTHER_PARTS, STRANGE, Arc, within
+from lineage.ancestry.trees.beneath_merges import impossible_arcs
 from lineage.ancestry.trees.graph_state import Field
 from lineage.ancestry.trees.prices import Prices, Tree
 from lineage.ancestry.trees.rooting import rerooted
@@ -52,7 +53,9 @@ class Family:
         self._cohorts = [part for cohort in field.grouped if len((part := cohort.among(here)).members) > 1]
         self._trunks = [part for trunk in field.trunks if len((part := trunk.among(here)).members) > 1]
         self._untouched = Untouched({model: field.sketches[model] for model in sorted(here)})
+        self._impossible = frozenset(impossible_arcs(field, self._merged, here))
         near = self._within(None)
+        foreign = [arc for arc in foreign if (arc.parent, arc.child) not in self._impossible]
         self._prices = Prices(field, self._root_costs, self._merged, near, foreign, untouched=self._untouched)
         self._is_sibling = cache(self._are_siblings)
         generator = np.random.default_rng(0)
@@ -131,7 +134,7 @@ class Family:
                 if not self._field.have_one_structure(arc.parent, arc.child):
                     around = OTHER_PARTS * (1.0 + self._field.foreign(arc.parent, arc.child))
                     arcs.append(Arc(arc.parent, arc.child, arc.cost + around))
-        return arcs
+        return [arc for arc in arcs if (arc.parent, arc.child) not in self._impossible]
 
     def _solved(self) -> tuple[Tree, Tree]:
         """The cheapest forest in which no arc that was chosen is still uncompared, and what lifting makes of it.

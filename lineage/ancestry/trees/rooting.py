@@ -17,7 +17,7 @@ from lineage.types import Direction
 _CERTAIN = 60.0  # log-odds of what can be computed one way only
 _BEGUN = 6.0  # that whoever merged differences took them to the model from which the others came
 _PUT_TOGETHER = 2.0  # that a model with more components has those of the other, rather than gave them
-_OPPOSED = 3.0  # that two which moved against each other are not both children: ln 19, see `Field.opposed`
+_OPPOSED = 3.0  # that two which moved against each other are not both children, ln 80 at most: see `Field.opposed`
 _BY_CHANCE = 0.2  # share of the other neighbours that one may move against by chance, as 1 in 190 does: of few not one
 _CERTAINLY: Mapping[Direction | None, float] = {"child": _CERTAIN, "parent": -_CERTAIN}
 

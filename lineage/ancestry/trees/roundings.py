@@ -19,7 +19,9 @@ _NEAREST = 8  # models nearest to a copy that are tried as its source
 _SURELY = 8.0  # standard errors that an inherited error lies off 0
 _WHOLE = 0.1  # how far the share of an error that was inherited may lie off 1, as training moves on
 _LEVELS = 0.1  # squared distance: 15 levels a row leave less beside few outliers
-_MOST = 0.8  # share of the matrices: in one the levels may be missed, and a head is trained now and then
+_MOST = 0.8  # share of the matrices, by size: the levels of one may be missed
+_A_FEW = 0.05  # share of them that may have been trained, as in `computable`: a small head is now and then
+_FEWER = 0.9  # of as many distinct values as the finer model has: 0.55 of four bits that were missed
 _AS_GOOD = 5e-4  # share of the values on another level that tells nothing of two models
 _TYPES = (np.dtype(ml_dtypes.bfloat16), np.dtype(np.float16))
 
@@ -58,21 +60,26 @@ def heirs(cohort: Cohort, rounded: Mapping[int, int]) -> dict[int, frozenset[int
     """For each rounded copy, the models that hold its rounding error and so come from it (positions in `sketches`).
 
     The error has nothing to do with training: what was trained from the copy holds all of it, what was trained from
-    the finer model nothing. The share is that of the error in the difference to the finer model, by least squares.
+    the finer model nothing. The share is that of the error in the difference to the finer model, by least squares. Most
+    values of a model and of a light fine-tune of it are rounded alike: of copies of both the nearer is inherited from.
     """
     place = {member: i for i, member in enumerate(cohort.members)}
-    found = {}
-    for copy, finer in rounded.items():
-        if copy not in place:
-            continue
-        origin = cohort.points[place[finer]]
-        error = cohort.points[place[copy]] - origin
+    copies = {copy: finer for copy, finer in rounded.items() if copy in place}
+    away = np.full((len(place), len(copies)), np.inf)
+    for column, (copy, finer) in enumerate(sorted(copies.items())):
+        origin, own = cohort.points[place[finer]], cohort.points[place[copy]]
+        error = own - origin
         if not error.any():
             continue
         shares, errors = held_share(error, cohort.points - origin)
         inherits = (np.abs(shares - 1.0) < np.maximum(_WHOLE, 3 * errors)) & (shares > _SURELY * errors)
-        found[copy] = frozenset(m for m, i in place.items() if inherits[i] and m not in rounded)
-    return found
+        inherits[[place[model] for model in copies]] = False
+        away[inherits, column] = ((cohort.points[inherits] - own) ** 2).sum(axis=1)
+    nearest = {member: int(np.argmin(row)) for member, row in zip(place, away, strict=True) if np.isfinite(row).any()}
+    return {
+        copy: frozenset(member for member, chosen in nearest.items() if chosen == column)
+        for column, copy in enumerate(sorted(copies))
+    }
 
 
 def _matrices(sketch: CheckpointSketch) -> list[TensorSketch]:
@@ -83,21 +90,35 @@ def _matrices(sketch: CheckpointSketch) -> list[TensorSketch]:
 def _off_levels(copy: Sequence[TensorSketch], finer: Sequence[TensorSketch]) -> float | None:
     """Share of the values that the finer model would have put on another level; None if it is not rounded from it.
 
-    The matrices, most of them by size, must be the other's, as they are or rounded to their levels. One that lies on
-    levels and was not rounded from the other's was rounded from another model's: a sibling equals it in all the rest.
+    The matrices, most of them by size, must be the other's, as they are or rounded to its type or to their levels. One
+    that lies on levels and was not rounded from the other's was rounded from another model's: a sibling equals it in
+    all the rest, and one of which a table was trained has another table than the model that was rounded.
     """
-    total, off, on_level, trained = sum(mine.params for mine in copy), 0.0, 0, 0
+    total, off, on_level, trained, missed = sum(mine.params for mine in copy), 0.0, 0, 0, 0
     for mine, other in zip(copy, finer, strict=True):
-        left = 0.0 if np.array_equal(mine.values, other.values) else _misses(mine, other)
-        if left is None:
-            if has_levels(mine):
-                return None
-            trained += mine.params
-            if trained >= (1.0 - _MOST) * total:
-                return None
-        else:
+        left = 0.0 if _is_recast(mine, other) else _misses(mine, other)
+        if left is not None:
             off, on_level = off + left * mine.params, on_level + mine.params
+        elif has_levels(mine):
+            return None
+        elif _has_fewer_values(mine, other):
+            missed += mine.params
+        else:
+            trained += mine.params
+    if trained > _A_FEW * total or trained + missed >= (1.0 - _MOST) * total:
+        return None
     return off / max(1, on_level)
+
+
+def _is_recast(mine: TensorSketch, other: TensorSketch) -> bool:
+    return np.array_equal(mine.values, other.values) or any(
+        np.array_equal(mine.values, _round(other.values, dtype)) for dtype in _TYPES
+    )
+
+
+def _has_fewer_values(mine: TensorSketch, other: TensorSketch) -> bool:
+    """Whether a matrix has so few distinct values that it may lie on levels which were not recognised."""
+    return len(np.unique(mine.values)) <= _FEWER * len(np.unique(other.values))
 
 
 def has_levels(tensor: TensorSketch) -> bool:

@@ -107,6 +107,38 @@ def test_what_moved_against_one_neighbour_is_not_its_sibling():
     assert not field.opposed(0, [1, 2, 3, 4, 5]).any()
 
 
+def test_a_heavy_sibling_that_goes_a_little_back_on_a_gentle_ones_way_is_no_opposite():
+    """A tenth of a short way is next to nothing of a long one: chance, as curved directions are few."""
+    gentle = trained(BASE, 40, 0.01)
+    way = {n: gentle[n] - a for n, a in BASE.items()}
+    heavy = {n: (a - 0.3 * way[n]).astype(np.float32) for n, a in trained(BASE, 41, 0.05).items()}
+    field = Search([sketch(a, name=f"{i}") for i, a in enumerate([BASE, gentle, heavy])]).field
+    share, error = field.held_movement(2, 1, 0)
+    assert share < -0.1
+    assert share < -4.0 * error
+    assert not field.opposed(0, [1, 2]).any()
+
+
+def test_what_went_on_from_the_child_of_a_large_hub_is_younger_than_it():
+    family = {f"child {i}": trained(BASE, 10 + i) for i in range(10)} | {"base": BASE}
+    family |= {"grandchild": trained(family["child 3"], 70)}
+    family |= {"great-grandchild": trained(family["grandchild"], 71)}
+    found = said(family)
+    assert found[frozenset(("child 3", "grandchild"))] == "grandchild"
+    assert found[frozenset(("grandchild", "great-grandchild"))] == "great-grandchild"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_average_on_the_way_of_a_run_is_not_told_to_be_the_parent_of_its_end(seed):
+    family = {f"child {i}": trained(BASE, 10 + i) for i in range(10)} | {"base": BASE}
+    end = family["child 3"]
+    lagging = {n: (a + 0.75 * (end[n] - a)).astype(np.float32) for n, a in BASE.items()}
+    family["average"] = matrices(noise(0.01, seed=seed))(lagging)
+    found = said(family)
+    assert found.get(frozenset(("average", "child 3"))) is None
+    assert len([child for child in found.values() if child is not None]) >= 9
+
+
 def test_a_gentle_child_is_not_called_the_parent_of_its_base():
     gentle = trained(BASE, 40, 0.01)
     way = {n: gentle[n] - a for n, a in BASE.items()}
@@ -132,3 +164,13 @@ def test_the_base_of_a_merge_comes_before_what_was_merged_however_many_hang_else
     assert found[frozenset(("base", "part 0"))] == "part 0"
     assert found[frozenset(("base", "part 1"))] == "part 1"
     assert "base" not in found.values()
+
+
+def test_of_two_merges_that_lie_nearly_as_near_none_is_told_to_be_the_parent():
+    first, second = trained(BASE, 80, 0.1), trained(BASE, 81, 0.12)
+    merges = {f"{share}": {n: (share * first[n] + (1 - share) * a).astype(np.float32) for n, a in second.items()}
+              for share in (0.5, 0.47)}  # fmt: skip
+    family = {"base": BASE, "first": first, "second": second, "one": merges["0.5"]}
+    family["tuned"] = trained(merges["0.5"], 82, 0.02)
+    assert said(family)[frozenset(("one", "tuned"))] == "tuned"
+    assert said(family | {"other": merges["0.47"]}).get(frozenset(("one", "tuned"))) is None

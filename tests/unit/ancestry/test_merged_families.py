@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from zoo.merges import ties
 
 from lineage.ancestry import graph
 from lineage.ancestry.trees.arcs import Arc
+from lineage.ancestry.trees.beneath_merges import beneath, impossible_arcs
 from lineage.ancestry.trees.search import Search
 from lineage.ancestry.trees.triples import above, lifted
 from lineage.sketch import write_sketch
@@ -104,3 +106,32 @@ def test_a_candidate_of_another_structure_is_there_once_however_it_was_found():
     (foreign,) = [arcs for _, arcs in search._split()]
     ends = [(arc.parent, arc.child) for arc in foreign]
     assert sorted(set(ends)) == sorted(ends) == [(0, 1), (0, 2)]
+
+
+@pytest.mark.parametrize(("count", "step"), [(2, 0.01), (2, 0.03), (3, 0.01), (5, 0.01)])
+def test_a_tuned_merge_lies_beneath_it_and_the_base_does_not(count, step):
+    """The base is nearer to a mean of many than their own parents are, and holds the way to a mean of two."""
+    base = encoder(1)
+    parts = [moved(base, 2 + k, 0.1) for k in range(count)]
+    merge = mixed(parts)
+    tuned = moved(merge, 20, step)
+    models = [base, *parts, merge, tuned, moved(tuned, 21, step), moved(parts[0], 22, step), moved(base, 23, step)]
+    field = Search([sketch(arrays, name=str(i)) for i, arrays in enumerate(models)]).field
+    number, own = count + 1, range(1, count + 1)
+    assert beneath(field, number, own, [0, *own, *range(number + 1, len(models))]) == {number + 1, number + 2}
+    back = {ends for ends in impossible_arcs(field, {number: own}, range(len(models))) if ends[0] != number}
+    assert {(one, other) for one in (number + 1, number + 2) for other in (0, *own, number + 3, number + 4)} == back
+
+
+def test_another_blend_of_the_same_models_does_not_hang_on_a_merge():
+    base = encoder(1)
+    first, second, third = (moved(base, 2 + k, 0.1) for k in range(3))
+    merge = mixed([first, second, third])
+    lagging = moved(
+        {n: (0.2 * first[n] + 0.3 * second[n] + 0.5 * a).astype(np.float32) for n, a in third.items()}, 9, 0.01
+    )
+    models = [base, first, second, third, merge, lagging, moved(merge, 10, 0.03)]
+    field = Search([sketch(arrays, name=str(i)) for i, arrays in enumerate(models)]).field
+    ruled_out = {*impossible_arcs(field, {4: [1, 2, 3]}, range(len(models)))}
+    assert (4, 5) in ruled_out
+    assert (4, 6) not in ruled_out

@@ -27,12 +27,12 @@ from lineage.ancestry import compare
 from lineage.ancestry.folding import fold
 from lineage.ancestry.paired import as_answer
 from lineage.policy.gates import gate_of_answer, gate_of_comparison
+from lineage.report.components import scheme_words
 from lineage.report.html.compare import compare_page
-from lineage.report.schemes import scheme_words
 from lineage.sketch.bands import sampled
 from lineage.types.facts.changes import MovedTokens, UnchangedValues
 from lineage.types.relations import DERIVED
-from tests.synthetic import Arrays, encoder, sketch
+from tests.synthetic import HIDDEN, Arrays, encoder, sketch
 
 TOKENS = "bert.embeddings.word_embeddings.weight"
 LAYER = r"layer\.(\d+)\."
@@ -319,3 +319,27 @@ def test_the_share_of_values_that_did_not_move_is_told(base):
     assert found.relation == "fine-tuned"
     (unchanged,) = (fact for fact in found.basis if isinstance(fact, UnchangedValues))
     assert 0.55 < unchanged.share < 0.65
+
+
+POOLER = "bert.pooler.dense.weight"
+
+
+def with_pooler(arrays: Arrays) -> Arrays:
+    pooler = 0.02 * np.random.default_rng(3).standard_normal((HIDDEN, HIDDEN))
+    return {**arrays, POOLER: pooler.astype(np.float32)}
+
+
+@pytest.mark.parametrize(("body", "word"), [(matrices(noise(0.05)), "fine-tuned"), (matrices(int8_rows), "quantized")])
+def test_a_small_head_that_is_new_in_part_does_not_name_the_whole(body, word):
+    task = 0.02 * np.random.default_rng(4).standard_normal((130, HIDDEN))
+    child = body(BASE) | {POOLER: with_pooler(BASE)[POOLER], "classifier.weight": task.astype(np.float32)}
+    found = compare(sketch(child), sketch(with_pooler(BASE)))
+    assert {c.name: c.relation for c in found.components}["head"] == "component-reused"
+    assert (found.relation, found.verdict) == (word, "derived")
+
+
+def test_how_far_a_small_head_moved_says_nothing_of_the_whole():
+    base = with_pooler(BASE)
+    found = compare(sketch({**base, POOLER: noise(0.9, seed=4)(base[POOLER])}), sketch(base))
+    assert {c.name: c.relation for c in found.components}["head"] == "continued-pretraining"
+    assert found.relation == "fine-tuned"

@@ -85,3 +85,29 @@ def test_of_a_model_and_its_copy_with_noise_the_model_was_rounded():
     (cohort,) = cohorts(sketches)
     names = list(held)
     assert {names[copy]: names[finer] for copy, finer in roundings(cohort, sketches).items()} == {"copy": "base"}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_copy_is_no_rounding_of_a_sibling_of_which_a_table_alone_was_trained(scheme):
+    """The copy keeps the table as it was, as quantised models do: what else it would have come from is not here."""
+    table = "bert.embeddings.word_embeddings.weight"
+    copy = stored(matrices(SCHEMES[scheme])(BASE)) | {table: BASE[table]}
+    taught = BASE | {table: stored({table: noise(0.02, seed=8)(BASE[table])})[table]}
+    sketches = [sketch(copy, name="copy"), sketch(taught, name="taught"), sketch(BASE, name="base")]
+    (cohort,) = cohorts(sketches)
+    assert roundings(cohort, sketches) == {0: 2}
+    (cohort,) = cohorts(sketches[:2])
+    assert roundings(cohort, sketches[:2]) == {}
+
+
+@pytest.mark.parametrize("scheme", ["int4", "nf4"])
+def test_what_was_trained_from_one_of_two_copies_that_are_rounded_alike_comes_from_that_one(scheme):
+    """A light fine-tune rounds to nearly the levels of its base: a child of its copy holds both errors."""
+    light = stored(matrices(noise(0.005, seed=9))(BASE))
+    copies = [stored(matrices(SCHEMES[scheme])(arrays)) for arrays in (BASE, light)]
+    tuned = [stored(matrices(noise(0.01, seed=20 + k))(copy)) for k, copy in enumerate(copies)]
+    sketches = [sketch(arrays, name=str(i)) for i, arrays in enumerate([BASE, light, *copies, *tuned])]
+    (cohort,) = cohorts(sketches)
+    found = roundings(cohort, sketches)
+    assert found == {2: 0, 3: 1}
+    assert heirs(cohort, found) == {2: {4}, 3: {5}}

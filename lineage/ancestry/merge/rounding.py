@@ -1,0 +1,43 @@
+"""Whether what a sum leaves of a model is rounding, which shrinks with the values, or what its parents stand in for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.ancestry.geometry import Cohort
+from lineage.ancestry.merge.last_rounded import largest_error
+from lineage.ancestry.merge.ratios import SINGLE, grain
+
+_SMALLEST = 0.1  # share of the values of each tensor, those of which rounding leaves least
+_MOST = 0.8  # median of what is left of them, in largest errors: 0.3 to 0.6 of true sums, 1 to 6 with a copy in one
+_IN_SINGLE = 8.0  # the same in single precision, in which sums of several terms are rounded again and again
+
+Floats = NDArray[np.float64]
+
+
+def leaves_rounding(cohort: Cohort, child: int, parents: Sequence[int]) -> bool:
+    """Whether a child (positions) is a sum of its parents, tensor by tensor, but for rounding of it and of the terms.
+
+    The error of a copy of a parent, with noise or rounded to levels or to a narrower type, does not shrink with the
+    values, or not as the rounding of the child's own type does; a rounding error is no larger than its value allows.
+    Each tensor has weights of its own, which walks on great circles need.
+    """
+    points = cohort.points[[child, *parents]] / cohort.scales[cohort.tensors]
+    rounding = grain(points[0, cohort.tensors == cohort.tensors[0]])
+    ratios: list[Floats] = []
+    for number in np.unique(cohort.tensors):
+        own, *others = points[:, cohort.tensors == number]
+        if all(np.array_equal(own, other) for other in others):
+            continue
+        terms = np.array(others)
+        weights, *_ = np.linalg.lstsq(terms.T, own)
+        squares = largest_error(own, rounding) ** 2
+        squares = squares + sum(largest_error(term, rounding) ** 2 for term in weights[:, None] * terms)
+        told = squares > 0.0
+        ratio = np.abs(own - weights @ terms)[told] / np.sqrt(squares[told])
+        ratios.append(ratio[squares[told] <= np.quantile(squares[told], _SMALLEST)] if told.any() else ratio)
+    found = np.concatenate([np.zeros(0), *ratios])
+    return not len(found) or float(np.median(found)) <= (_IN_SINGLE if rounding == SINGLE else _MOST)
