@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from itertools import zip_longest
 
 from lineage.match.values import MIN_DISTINCT
@@ -15,6 +15,7 @@ from lineage.types import CheckpointSketch, Near, SearchCue, TensorSketch
 NEAREST = 16  # by all that votes, and by components
 LEAST = 8  # that are compared though none is nearer than a stranger: a search may not see what a comparison does
 NEAREST_NETWORKS = 8  # by what neurons do to the tokens
+_MOST_STATES = 8  # of indexes in which the candidates of a model are kept
 _CODES = 4  # of a model, as most have three components
 
 _asked = remembered(asked_codes)  # of each index that is searched
@@ -47,6 +48,25 @@ def candidates(query: CheckpointSketch, index: Index) -> list[str]:
     found = list(dict.fromkeys([*voted, *related[:NEAREST], *alike]))
     others = [model for model in _in_turn([row for _, row in parts]) if model not in found]
     return found + others[: max(0, LEAST - len(found))]
+
+
+def kept_candidates(known: CheckpointSketch, index: Index) -> list[str]:
+    """As `candidates`, of a model that many questions meet, from one to the next for as long as the index stays."""
+    state = index.state
+    if state is None:
+        return candidates(known, index)
+    found = _found(known)
+    if state not in found:
+        if len(found) >= _MOST_STATES:
+            found.clear()
+        found[state] = candidates(known, index)
+    return found[state]
+
+
+@remembered
+def _found(known: CheckpointSketch) -> dict[Hashable, list[str]]:  # noqa: ARG001 - whose it is
+    """Candidates of a model by the state of an index."""
+    return {}
 
 
 def _alike(networks: Sequence[Near]) -> list[str]:

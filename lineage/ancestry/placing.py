@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
 
-from lineage.ancestry.candidates import candidates
+from lineage.ancestry.candidates import candidates, kept_candidates
 from lineage.ancestry.chance import null
 from lineage.ancestry.folding import fold
 from lineage.ancestry.layouts import fitting, in_one_layout
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 Placed = tuple[ComponentFinding, str | None, str | None]
 Layouts = Mapping[str, Sequence[CheckpointSketch]]
+Holding = Callable[[CheckpointSketch, CheckpointSketch, int], Comparison]
 
 MOST_ALTERNATIVES = 16  # among many children of one parent it may be far down
 _RELATIVES = 8  # related models whose own neighbours are looked for
@@ -67,12 +68,13 @@ def whois_model(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
     started = time.perf_counter()
     models = models_in(indexes, "model")
     held = {model: index.layouts(model) for index in indexes for model in candidates(query, index)}
+    query, holding = _as_known(query, held.get(query.id, ()))
     groups = fold([query, *(one for model in sorted(held) for one in held[model])])
     read, loaded = _in_one_layout(groups)
     held |= {group[0].id: group for group in groups[1:]}
     searched = time.perf_counter()
     with threadpool_limits(limits=1, user_api="blas"):  # the products are small: threads would wait for each other
-        compared = [_compare(query, read, reference, max(1, models)) for reference in loaded.values()]
+        compared = [_compare(query, read, reference, max(1, models), holding) for reference in loaded.values()]
         compared.sort(key=_rank, reverse=True)
         around = _neighbourhood(compared, held, indexes)
         made = {one.model: (loaded[one.model], one) for one in compared}
@@ -137,12 +139,28 @@ def _in_one_layout(
     return read, stored | {one.id: one for one in others}
 
 
-def _compare(query: CheckpointSketch, read: CheckpointSketch, reference: CheckpointSketch, models: int) -> Comparison:
+def _as_known(query: CheckpointSketch, known: Sequence[CheckpointSketch]) -> tuple[CheckpointSketch, Holding]:
+    """The query, with the tensors of a known model that it is once more, and what compares it.
+
+    Comparisons of that one may have been made for an earlier question.
+    """
+    if not known:
+        return query, compare
+    from lineage.ancestry.trees.kept_comparisons import kept_comparisons  # what is new does not wait for these
+    from lineage.sketch.known_again import known_again
+
+    again = known_again(query, known)
+    return again, compare if again is query else kept_comparisons.compared
+
+
+def _compare(
+    query: CheckpointSketch, read: CheckpointSketch, reference: CheckpointSketch, models: int, holding: Holding
+) -> Comparison:
     """A comparison of the query as it was read; what it is to a copy is said of the files."""
-    found = compare(read, reference, models)
+    found = holding(read, reference, models)
     if found.verdict != "identical" or read is query:
         return found
-    word = compare(query, reference, models).relation
+    word = holding(query, reference, models).relation
     return replace(found, relation=word, components=tuple(replace(c, relation=word) for c in found.components))
 
 
@@ -152,7 +170,7 @@ def _neighbourhood(compared: Sequence[Comparison], held: Layouts, indexes: Seque
     around = {model: held[model] for model in related}
     for model in related[:_RELATIVES]:
         for index in indexes:
-            for other in candidates(held[model][0], index):
+            for other in kept_candidates(held[model][0], index):
                 if len(around) < _MOST_AROUND and other not in around:
                     around[other] = held[other] if other in held else index.layouts(other)
     return around

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from lineage.anatomy.names import Path, is_number, stack_index, take_apart
 from lineage.sketch.remembered import remembered
@@ -12,6 +13,8 @@ from lineage.types import CheckpointSketch, TensorSketch
 
 EXPERT = "expert-"
 """What the roles of expert matrices begin with; the rest is the role in a dense model."""
+
+_KNOWN = 1 << 14  # names whose expert is kept: models of one library have the same
 
 Slot = tuple[str, ...]
 
@@ -73,6 +76,7 @@ def has_experts(sketch: CheckpointSketch) -> bool:
     return any(t.part.role.startswith("expert") for t in sketch.tensors)
 
 
+@lru_cache(_KNOWN)
 def expert_of(name: str) -> int | None:
     """The number of the routed expert that a tensor's name gives."""
     (named,) = take_apart([(name, ())])

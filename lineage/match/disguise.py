@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from lineage.match.cache import Latest
 from lineage.match.permutation import permutation_test, standardise
 from lineage.match.tails import log10_normal
 from lineage.sketch.remembered import remembered
@@ -37,6 +38,7 @@ _RIDGE = 0.01  # of the mean eigenvalue
 _PLAINLY = 3.0  # times as much as sizes changed otherwise
 _ROUNDING = 4e-5  # one less the cosine of codes that narrow types leave: 3.8e-5 at most on the calibration half
 _MOST = 0.9  # of the pairs
+_KEPT = 128  # layers that are kept ready, a sixth of a megabyte each: those of a dozen models
 _SPREAD = 1.25  # of z between unrelated models, where independence would give 1
 
 Floats = NDArray[np.float64]
@@ -164,6 +166,9 @@ class _Layer:
     sizes: Floats | None
 
 
+_kept: Latest[Neurons, _Layer] = Latest(_KEPT)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Paired:
     """Two layers' neurons paired: the places of those of the first and of what each faces, and the z of the test."""
@@ -174,9 +179,13 @@ class _Paired:
 
 
 def _prepared(one: Neurons) -> _Layer:
-    unit = _unit(one.codes)
-    beyond = tuple(_beyond(unit[0], other) for other in unit[1:])
-    return _Layer(one, unit, beyond, None if one.scale is None else _log_sizes(one.codes, one.scale))
+    held = _kept.get(one)
+    if held is None:
+        unit = _unit(one.codes)
+        beyond = tuple(_beyond(unit[0], other) for other in unit[1:])
+        held = _Layer(one, unit, beyond, None if one.scale is None else _log_sizes(one.codes, one.scale))
+    _kept.keep([(one, held)])
+    return held
 
 
 def _held(mine: Sequence[_Layer], theirs: Sequence[_Layer]) -> Disguise | None:

@@ -19,7 +19,7 @@ from lineage.match.blocks import EXPERT, expert_of, has_experts
 from lineage.match.pair_tests import pair_tests
 from lineage.match.pairing import LOG10_ALPHA
 from lineage.match.repeated_heads import without_repeats
-from lineage.match.row_stacks import Places, at_common_rows, joined_sketch, row_stack, turned
+from lineage.match.row_stacks import Places, RowStack, at_common_rows, joined_sketch, row_stack, turned
 from lineage.match.tails import normal_quantile
 from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.adapters import is_adapter
@@ -88,7 +88,7 @@ def in_one_packing(a: CheckpointSketch, b: CheckpointSketch, models: int) -> Pac
     return Packed(_with(a, joined_a), _with(b, joined_b), frozenset(reordered))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class _Members:
     """The matrices, in order, that make up what one side has at one place, rows being units, and their biases."""
 
@@ -179,7 +179,7 @@ def _chosen_order(
     from lineage.match.row_layouts import attention_orders, gate_orders  # models without relatives do not wait for them
     from lineage.match.row_orders import FacingRows, best_order
 
-    stacks = [(row_stack(left.weights), row_stack(right.weights)) for left, right in related]
+    stacks = [(_stacked(left), _stacked(right)) for left, right in related]
     pairs = [FacingRows(x, y) for x, y in stacks if x is not None and y is not None]
     if not pairs:
         return None
@@ -190,6 +190,12 @@ def _chosen_order(
     if where.kind == "gate-up":
         return best_order(pairs, gate_orders(sizes[0]), models) if sizes[0] == sizes[1] else None
     return best_order(pairs, attention_orders((sizes[0], sizes[1], sizes[2])), models)
+
+
+@remembered
+def _stacked(members: _Members) -> RowStack | None:
+    """The rows of what one side has, made once for all models that it is held against."""
+    return row_stack(members.weights)
 
 
 def _thirds(members: _Members, kind: str) -> tuple[int, ...] | None:

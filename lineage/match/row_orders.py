@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lineage.match.pairing import LOG10_ALPHA
 from lineage.match.row_stacks import Places, RowStack
 from lineage.sketch.projection import decode_units
-from lineage.types import Units
+from lineage.sketch.remembered import remembered
 
 Rows = NDArray[np.float64]
 
@@ -27,7 +27,7 @@ class FacingRows:
         assert y.units is not None
         self.length = x.length
         self._index = x.units.index
-        self._rows, self._others = _unit_rows(x.units), _unit_rows(y.units)
+        self._rows, self._others = _unit_rows(x), _unit_rows(y)
         self._at = np.full(y.length, -1)
         self._at[y.units.index] = np.arange(len(y.units.index))
         self._others_index = y.units.index
@@ -90,9 +90,11 @@ def best_order(pairs: Sequence[FacingRows], orders: Sequence[Places], models: in
     return best
 
 
-def _unit_rows(units: Units) -> Rows:
+@remembered
+def _unit_rows(stack: RowStack) -> Rows:
     """Centred unit vectors of norm 1, zero where a row is the mean."""
-    rows = decode_units(units).astype(np.float64)
+    assert stack.units is not None
+    rows = decode_units(stack.units).astype(np.float64)
     rows -= rows.mean(axis=0)
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 0))

@@ -17,7 +17,7 @@ from lineage.types import Axis, Part, Stats, TensorSketch, Units
 Places = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class RowStack:
     """Tensors one above the other: at which rows of the whole units and values were kept, and these."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from functools import cached_property
 
 from lineage.errors import Unknown
@@ -22,6 +22,12 @@ class Without:
     def id(self) -> str:
         """Name of the set of the models that are left."""
         return toggled(self._of.id, self._model) if self._left_out else self._of.id
+
+    @property
+    def state(self) -> Hashable | None:
+        """That of the whole, and what is left out."""
+        of = self._of.state
+        return None if of is None else (of, self._model)
 
     def __len__(self) -> int:
         return len(self._of) - len(self._left_out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,7 @@ from lineage.store.overview import (
     kept_overview,
     overview_of,
     record_of,
+    seal_of,
 )
 from lineage.store.protocol import set_id
 from lineage.types import CheckpointSketch, Declared, ModelRecord
@@ -56,6 +58,11 @@ class SketchFolder(FromOverview):
         """Digest over the sketch family and the model ids."""
         return set_id(self._files)
 
+    @property
+    def state(self) -> Hashable:
+        """Names, sizes and times of its files."""
+        return self.folder, self._seal
+
     def __len__(self) -> int:
         return len(self._files)
 
@@ -83,8 +90,7 @@ class SketchFolder(FromOverview):
 
     @cached_property
     def _overview(self) -> Overview:
-        sources = [path for part in (f"{SKETCHES}/*.sketch", f"{CATALOGUE}/*.json") for path in self.folder.glob(part)]
-        place = None if self._cache is None else cache_file(self._cache, sorted(sources))
+        place = None if self._cache is None else cache_file(self._cache, self._seal)
         kept = None if place is None else kept_overview(place)
         if kept is not None:
             return kept
@@ -93,6 +99,11 @@ class SketchFolder(FromOverview):
         if place is not None:
             keep_overview(place, made)
         return made
+
+    @cached_property
+    def _seal(self) -> str:
+        sources = [path for part in (f"{SKETCHES}/*.sketch", f"{CATALOGUE}/*.json") for path in self.folder.glob(part)]
+        return seal_of(sorted(sources))
 
     @cached_property
     def _files(self) -> dict[str, Path]:

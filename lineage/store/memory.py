@@ -26,6 +26,11 @@ class MemoryIndex(FromOverview):
         """Digest over the sketch family and the model ids."""
         return set_id(self._layouts)
 
+    @property
+    def state(self) -> None:
+        """None: it is asked once."""
+        return None
+
     def __len__(self) -> int:
         return len(self._layouts)
 

@@ -104,15 +104,20 @@ def overview_of(records: Iterable[ModelRecord], sketches: Mapping[str, Checkpoin
     return Overview(tuple(sorted(records, key=lambda r: (r.name, r.id))), holders, segments)
 
 
-def cache_file(cache: Path, files: Iterable[Path]) -> Path:
-    """Where the overview of these files is kept. Raises OSError where one of them cannot be looked at."""
+def cache_file(cache: Path, seal: str) -> Path:
+    """Where the overview of files of this seal is kept."""
+    return cache / f"{seal}{SUFFIX}"
+
+
+def seal_of(files: Iterable[Path]) -> str:
+    """What changes with any of these files. Raises OSError where one of them cannot be looked at."""
     from lineage import __version__
 
     seal = blake3(f"{_FORMAT} {__version__} {FAMILY}".encode())
     for path in files:
         about = path.stat()
         seal.update(f"\n{path.name} {about.st_size} {about.st_mtime_ns}".encode())
-    return cache / f"{seal.hexdigest(16)}{SUFFIX}"
+    return seal.hexdigest(16)
 
 
 def kept_overview(place: Path) -> Overview | None:

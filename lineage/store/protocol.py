@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from functools import reduce
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
@@ -28,6 +28,10 @@ class Index(Protocol):
     @property
     def id(self) -> str:
         """Digest over the sketch family and the model ids: names what a search has searched."""
+
+    @property
+    def state(self) -> Hashable | None:
+        """Two that are equal, of whatever object, say that a search finds the same; None where nothing tells."""
 
     def __len__(self) -> int:
         """Number of models."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -119,6 +119,12 @@ class SqliteIndex(OfAllFamilies):
         """Name of the set of the models of this version's sketch family."""
         with plain_errors(self.folder):
             return set_name(self.db, FAMILY)
+
+    @property
+    def state(self) -> Hashable:
+        """Size, time and number of the database's files, which change with whatever is written."""
+        files = (self.folder / DATABASE, self.folder / f"{DATABASE}-wal")
+        return self.folder.absolute(), self.id, *map(_seal, files)
 
     def __len__(self) -> int:
         with plain_errors(self.folder):
@@ -358,6 +364,15 @@ def _is_current(folder: Path, db: Database) -> bool:
         return is_current(db)
     except StoreError as error:
         raise StoreError(f"{folder}: {error}") from None
+
+
+def _seal(file: Path) -> tuple[int, int, int] | None:
+    """Of a file without content, as each reader makes one of the log of a database at rest, as of none."""
+    try:
+        about = file.stat()
+    except OSError:
+        return None
+    return (about.st_size, about.st_mtime_ns, about.st_ino) if about.st_size else None
 
 
 def _refuse_foreign(folder: Path) -> None:

@@ -90,6 +90,13 @@ def index(build: Build, tmp_path: Path) -> Index:
 
 
 class TestEveryIndex:
+    def test_two_of_one_state_find_the_same(self, build_on_disk, tmp_path):
+        first = build_on_disk(tmp_path / "index", SKETCHES)
+        again = type(first).open(tmp_path / "index") if isinstance(first, SqliteIndex) else SketchFolder(first.folder)
+        assert hash(first.state) == hash(again.state)
+        assert first.state == again.state
+        assert first.state != build_on_disk(tmp_path / "other", SKETCHES[1:]).state
+
     def test_lists_every_model_by_name_then_id(self, index):
         records = index.models()
         assert len(index) == len(records) == len(SKETCHES)

@@ -61,3 +61,16 @@ def test_cycles_are_broken_at_the_least_cost():
 
 def test_a_dear_arc_is_no_parent():
     assert forest([(0, 1, 4.0)], [3.0, 3.0]) == {}
+
+
+@given(st.lists(problems(), min_size=1, max_size=4))
+def test_forests_that_are_found_together_are_those_found_alone(several):
+    first = np.cumsum([0, *(len(roots) for _, roots in several)]).tolist()
+    arcs = [(a + k, b + k, cost) for k, (own, _) in zip(first, several, strict=False) for a, b, cost in own]
+    alone = [
+        (a + k, b + k, cost)
+        for k, (own, roots) in zip(first, several, strict=False)
+        for a, b, cost in forest(own, roots).values()
+    ]
+    together = forest(arcs, [cost for _, roots in several for cost in roots])
+    assert sorted(together.values()) == sorted(alone)

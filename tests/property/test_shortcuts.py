@@ -7,6 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lineage.ancestry.merge.combinations import combinations
+from lineage.ancestry.merge.differences import Differences
+from lineage.ancestry.merge.ratios import BRAIN, HALF, SINGLE
+from lineage.ancestry.merge.trimmed import _gained, _left
+from lineage.ancestry.pair.lattices import _CODES, _coded, _even, _steps, misses, steps
 from lineage.match.containment import _are_among
 from lineage.match.pair_tests import pair_tests, pair_tests_above
 from lineage.match.row_orders import FacingRows
@@ -77,3 +82,64 @@ def test_models_of_other_vectors_have_another_content(has_other_vector, has_othe
     one, two = (sketch({n: v.astype(np.float32) for n, v in held.items()}) for held in (arrays, other))
     assert (vector_digests(one) != vector_digests(two)) == has_other_vector
     assert (content_key(one) != content_key(two)) == (has_other_vector or has_other_matrix)
+
+
+@settings(max_examples=40)
+@given(SEEDS, st.sampled_from([SINGLE, HALF, BRAIN]), st.booleans(), st.integers(1, 3))
+def test_what_a_further_parent_explains_is_counted_as_over_all_sets(seed, rounding, is_mean, count):
+    random = np.random.default_rng(seed)
+    theirs = random.standard_normal((count + 2, 400))
+    kept = random.random(theirs.shape) < 0.6
+    moved = (kept * theirs)[: count + 1].sum(axis=0) * random.choice([1.0, 0.5])
+    error = 1e-6 + rounding * np.abs(moved)
+    still = np.abs(moved) <= error
+    found = Differences(moved, theirs, error, np.zeros(400, np.int64), still, rounding, np.roll(np.arange(400), 7))
+    chosen = combinations(theirs, range(count), random.choice([0.5, 1.0], count), 0.7 if is_mean else None)
+    left, share = _left(found, chosen), float(random.choice([0.5, 1.0]))
+    counts = []
+    for places in (left.places, found.elsewhere[left.places]):
+        given = theirs[count, places] * share * (0.7 if is_mean else 1.0)
+        tops = np.concatenate([given[None], chosen.tops[:, left.places] + given])
+        bottoms = np.array([share, *(chosen.bottoms + share)]) if is_mean else np.ones(len(tops))
+        near = np.abs(moved[left.places] * bottoms[:, None] - tops) <= error[left.places] * bottoms[:, None]
+        counts.append(int(near.any(axis=0).sum()))
+    least = (0.002 if rounding == SINGLE else 0.02) * (~still).sum() + 6.0 * np.sqrt(counts[1] + 1.0)
+    gained = counts[0] - counts[1]
+    assert _gained(left, count, share) == (gained if gained > least else 0.0)
+
+
+@settings(max_examples=40)
+@given(SEEDS, st.sampled_from(sorted(_CODES)), st.floats(0.0, 0.2))
+def test_errors_of_few_bits_are_in_halves_of_the_way_to_the_next_level(seed, name, trained):
+    random, codes = np.random.default_rng(seed), _CODES[name]
+    fine = random.standard_normal((6, 16)).astype(np.float32)
+    peaks = np.abs(fine).max(axis=1, keepdims=True) / np.abs(codes).max()
+    level = np.abs(fine[..., None] / peaks[..., None] - codes).argmin(axis=-1)
+    coarse = (codes[level] * peaks).astype(np.float32)
+    fine += np.float32(trained) * random.standard_normal(fine.shape).astype(np.float32)
+    scales = _coded(coarse.astype(np.float64), codes)
+    found = _steps(coarse)
+    rows = np.flatnonzero(scales.found & ~_even(coarse.astype(np.float64)).found)
+    edges = np.concatenate([[-np.inf], codes, [np.inf]])
+    for row in rows:
+        step = float(scales.step[row])
+        for column in range(16):
+            at = 1 + int(np.abs(coarse[row, column] / step - codes).argmin())
+            next_ = edges[at + 1] if fine[row, column] / step > edges[at] else edges[at - 1]
+            ways = found.above, found.below
+            way = ways[int(not fine[row, column] / found.unit[row, column] > found.level[row, column])]
+            assert way[row, column] == pytest.approx(abs(next_ - edges[at]) * step)
+    assert len(rows) >= 4
+
+
+@settings(max_examples=25)
+@given(SEEDS, st.booleans())
+def test_steps_of_a_tensor_tell_of_others_what_its_values_do(seed, is_trained):
+    random = np.random.default_rng(seed)
+    values = random.standard_normal((40, 64)).astype(np.float32)
+    scale = np.abs(values).max(axis=1, keepdims=True) / 7
+    coarse = tensor(np.rint(values / scale) * scale)
+    others = [values, values + np.float32(0.3 * is_trained) * random.standard_normal(values.shape).astype(np.float32)]
+    for one in map(tensor, others):
+        assert steps(coarse).misses(coarse.values, one.values) == misses(coarse.values, one.values)
+    assert steps(coarse).misses(coarse.values, tensor(values).values) is not None

@@ -19,7 +19,8 @@ class Differences:
     """Moved values of a supposed merge: its differences to the base, those of candidates, and what rounding hides.
 
     `moved` (dims,) float64, `theirs` (candidates, dims) float64, `error` (dims,), `tensors` (dims,) numbers the
-    tensors; `still` (dims,) marks values equal to the base's.
+    tensors; `still` (dims,) marks values equal to the base's. `elsewhere` (dims,) are other places of the same tensors:
+    the candidates' differences there give what chance would explain.
     """
 
     moved: Values
@@ -28,14 +29,16 @@ class Differences:
     tensors: NDArray[np.int64]
     still: Mask
     rounding: float
+    elsewhere: NDArray[np.int64]
 
-    def without_order(self) -> Values:
-        """The candidates' differences at other places of the same tensors: what chance would explain."""
-        places = np.arange(len(self.moved))
-        for number in np.unique(self.tensors):
-            inside = np.flatnonzero(self.tensors == number)
-            places[inside] = np.roll(inside, len(inside) // 2 + 1)
-        return np.asarray(self.theirs[:, places])
+
+def _elsewhere(tensors: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For each value another place of its tensor."""
+    places = np.arange(len(tensors))
+    for number in np.unique(tensors):
+        inside = np.flatnonzero(tensors == number)
+        places[inside] = np.roll(inside, len(inside) // 2 + 1)
+    return places
 
 
 def trained_alike(cohort: Cohort) -> Mask:
@@ -65,4 +68,5 @@ def differences(
     if rounding > SINGLE:
         error += rounding * (np.abs(here) + np.abs(moved))
     still = np.abs(moved) <= error
-    return Differences(moved, others - start, error, cohort.tensors[places][used], still, rounding)
+    tensors = cohort.tensors[places][used]
+    return Differences(moved, others - start, error, tensors, still, rounding, _elsewhere(tensors))

@@ -47,18 +47,25 @@ def is_last_rounded(cohort: Cohort, child: int, parents: Sequence[int], weights:
     likelihoods = [likelihood for likelihood, _ in fits]
     best = int(np.argmax(likelihoods))
     ahead = likelihoods[0] - max(likelihoods[1:])
-    return None if abs(ahead) < _PLAINLY or fits[best][1] > _FITS else ahead > 0.0
+    if abs(ahead) < _PLAINLY:
+        return None
+    times = max(float(np.median(ratios)) for ratios in fits[best][1])
+    return None if times > _FITS else ahead > 0.0
 
 
-def _fit(errors: Floats, own: Floats, terms: Floats) -> tuple[float, float]:
-    """Log-likelihood of errors whose largest are these, in squares, and how many times the median expected they are."""
+def _fit(errors: Floats, own: Floats, terms: Floats) -> tuple[float, list[Floats]]:
+    """Log-likelihood of errors whose largest are these, in squares, and how many times what is expected they are.
+
+    The latter for each way of computing that is as likely.
+    """
     found = []
     for share in _ARITHMETIC:
         scale = _ONE_ROUNDING * np.sqrt(own + share**2 * terms)
         ratios = errors / scale
         tails = (1.0 + _TAILS) / 2.0 * np.log1p(ratios**2 / _TAILS)
-        found.append((-float((np.log(scale) + tails).sum()), float(np.median(ratios))))
-    return max(found)
+        found.append((-float((np.log(scale) + tails).sum()), ratios))
+    most = max(likelihood for likelihood, _ in found)
+    return most, [ratios for likelihood, ratios in found if likelihood == most]
 
 
 def largest_error(values: Floats, rounding: float) -> Floats:

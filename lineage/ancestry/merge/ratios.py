@@ -43,10 +43,21 @@ def constant_ratio(top: Values, bottom: Values, error: Values, window: float) ->
     `error` is what rounding may have moved the numerator by. Ratios of unrelated differences are spread smoothly: the
     neighbourhood of a window says how many fall into it by chance (Poisson).
     """
-    sharp = (error <= 0.5 * window * np.abs(top)) & (bottom != 0.0)
-    if sharp.sum() < _LEAST:
+    sharp = is_sharp(top, error, window)
+    return sharp_ratio(top[sharp], bottom[sharp], window)
+
+
+def is_sharp(top: Values, error: Values, window: float) -> NDArray[np.bool_]:
+    """Which numerators are known well enough for a window."""
+    return np.asarray(error <= 0.5 * window * np.abs(top))
+
+
+def sharp_ratio(top: Values, bottom: Values, window: float) -> Constant | None:
+    """The same of numerators that are known well enough."""
+    used = bottom != 0.0
+    if used.sum() < _LEAST:
         return None
-    ratio = top[sharp] / bottom[sharp]
+    ratio = top[used] / bottom[used]
     return _peak(np.sort(np.log(ratio[ratio > 0.0])), window)
 
 

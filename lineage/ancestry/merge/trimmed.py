@@ -9,15 +9,17 @@ the merge's values.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lineage.ancestry.geometry import Cohort
 from lineage.ancestry.merge.combinations import Combinations, combinations, decoded, explained, members, reproduced
-from lineage.ancestry.merge.differences import Differences, Mask, differences
+from lineage.ancestry.merge.differences import Differences, differences
 from lineage.ancestry.merge.dropping import dropping
 from lineage.ancestry.merge.mixture import Mixture
-from lineage.ancestry.merge.ratios import SINGLE, Values, constant_ratio, window_of
+from lineage.ancestry.merge.ratios import SINGLE, Values, constant_ratio, is_sharp, sharp_ratio, window_of
 
 _MOST_PARENTS = 6  # bounds the cost and what chance can fit
 _GAIN = 0.002  # least share of the moved values that a parent must explain beyond the others
@@ -36,6 +38,7 @@ _LEAST_LEFT = 10  # values that are left to explain: fewer do not tell of one mo
 _LEAST_JOINT = 3  # values that only a parent joined to the others reproduces: one or two may be chance
 _FEW = 4000  # values with which the search begins
 _STARTS = 2  # first parents that are tried where 16 bits blur which explains most
+_TOGETHER = 1 << 15  # predictions held against values at once: they stay in the processor's cache
 _MOST_LEADING = 6  # combinations from which the weight of a further parent is read
 
 
@@ -83,17 +86,16 @@ def _is_joint(found: Differences, current: Combinations) -> bool:
 def _grown(found: Differences, start: Combinations, most: int = _MOST_PARENTS) -> Combinations:
     """Add the candidate that explains most of what is left, as long as one explains enough."""
     current = start
-    chance = found.without_order()
     while len(current.chosen) < most:
-        left = ~found.still & ~reproduced(found, current)
-        if left.sum() < _LEAST_LEFT:
+        left = _left(found, current)
+        if len(left.places) < _LEAST_LEFT:
             return current
         tried = [
             (gained, -candidate, share)
             for candidate in range(len(found.theirs))
             if candidate not in current.chosen
-            for share in _shares(found, current, candidate, left)
-            if (gained := _gained(found, current, left, share, (found.theirs[candidate], chance[candidate])))
+            for share in _shares(left, candidate)
+            if (gained := _gained(left, candidate, share))
         ]
         if not tried:
             return current
@@ -103,36 +105,73 @@ def _grown(found: Differences, start: Combinations, most: int = _MOST_PARENTS) -
     return current
 
 
-def _shares(found: Differences, current: Combinations, candidate: int, left: Mask) -> list[float]:
-    """Constants with which a further candidate may enter: alone, or beside a set of those that are chosen."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Left:
+    """What chosen parents leave to explain, with what is asked of it for every further candidate.
+
+    `places` (n,) are the values, `moved` and `error` (n,) theirs, `tops` (sets, n) the numerators that the sets give
+    there. `sharp` are numerators of the constants of a further candidate, alone or beside one of the sets, with their
+    places among the n: those that are known well enough.
+    """
+
+    found: Differences
+    current: Combinations
+    places: NDArray[np.int64]
+    moved: Values
+    error: Values
+    tops: Values
+    sharp: Sequence[tuple[Values, NDArray[np.int64]]]
+
+
+def _left(found: Differences, current: Combinations) -> _Left:
+    places = np.flatnonzero(~found.still & ~reproduced(found, current))
+    moved, error, tops = found.moved[places], found.error[places], np.take(current.tops, places, axis=1)
+    leading = list(zip(tops, current.bottoms.tolist(), strict=True))[:_MOST_LEADING]
+    numerators = [] if current.gain is not None else [(moved, error)]
+    numerators += [(moved * bottom - top, error * abs(bottom)) for top, bottom in leading]
     window = window_of(found.rounding)
-    moved, theirs, error = found.moved[left], found.theirs[candidate][left], found.error[left]
-    peaks = [] if current.gain is not None else [constant_ratio(moved, theirs, error, window)]
-    below = theirs if current.gain is None else current.gain * theirs - moved
-    for top, bottom in list(zip(current.tops[:, left], current.bottoms, strict=True))[:_MOST_LEADING]:
-        peaks.append(constant_ratio(moved * bottom - top, below, error * abs(bottom), window))
+    sharp = [(top, np.flatnonzero(is_sharp(top, off, window))) for top, off in numerators]
+    return _Left(found, current, places, moved, error, tops, [(top[at], at) for top, at in sharp])
+
+
+def _shares(left: _Left, candidate: int) -> list[float]:
+    """Constants with which a further candidate may enter: alone, or beside a set of those that are chosen."""
+    window, gain = window_of(left.found.rounding), left.current.gain
+    theirs = left.found.theirs[candidate][left.places]
+    below = theirs if gain is None else gain * theirs - left.moved
+    peaks = [sharp_ratio(top, below[at], window) for top, at in left.sharp]
     kept = sorted((p for p in peaks if p is not None), key=lambda p: -p.count)
     # Alone, a parent of a mean shows without its weight.
-    return [p.value for p in kept[:2]] + ([] if current.gain is None else [float(np.mean(current.shares))])
+    return [p.value for p in kept[:2]] + ([] if gain is None else [float(np.mean(left.current.shares))])
 
 
-def _gained(found: Differences, current: Combinations, left: Mask, share: float, both: tuple[Values, Values]) -> float:
-    """Values that a further parent explains beyond those that are explained and beyond chance; 0 if too few.
+def _gained(left: _Left, candidate: int, share: float) -> float:
+    """Values that a further parent explains beyond those that are explained and beyond chance; 0 if too few."""
+    found = left.found
+    least = (_GAIN if found.rounding == SINGLE else _COARSE_GAIN) * (~found.still).sum()
+    reached = _reached(left, found.theirs[candidate][left.places], share)
+    if reached <= least + 6.0:  # too few even if chance gave none
+        return 0.0
+    by_chance = _reached(left, found.theirs[candidate][found.elsewhere[left.places]], share)
+    gained = reached - by_chance
+    return gained if gained > least + 6.0 * np.sqrt(by_chance + 1.0) else 0.0
 
-    `both` are its differences, and the same at other places.
-    """
+
+def _reached(left: _Left, theirs: Values, share: float) -> float:
+    """How many values differences with a share reproduce, alone or added to a set of those that are chosen."""
+    current = left.current
     term, added = (1.0, 0.0) if current.gain is None else (current.gain, share)
     alone = 1.0 if current.gain is None else share
-    moved, error = found.moved[left], found.error[left]
-    counts = []
-    for theirs in both:
-        given = theirs[left] * share * term
-        tops = np.concatenate([given[None], current.tops[:, left] + given])
-        bottoms = np.array([alone, *(current.bottoms + added)])[:, None]
-        counts.append(float((np.abs(moved * bottoms - tops) <= error * np.abs(bottoms)).any(axis=0).sum()))
-    gained = counts[0] - counts[1]
-    least = _GAIN if found.rounding == SINGLE else _COARSE_GAIN
-    return gained if gained > least * (~found.still).sum() + 6.0 * np.sqrt(counts[1] + 1.0) else 0.0
+    given = theirs * share * term
+    bottoms = np.array([alone, *(current.bottoms + added)])[:, None]
+    count, width = 0, max(1, _TOGETHER // len(bottoms))
+    for start in range(0, len(given), width):
+        some = slice(start, start + width)
+        off = left.moved[some] * bottoms
+        off[0] -= given[some]
+        off[1:] -= left.tops[:, some] + given[some]
+        count += int((np.abs(off) <= left.error[some] * np.abs(bottoms)).any(axis=0).sum())
+    return float(count)
 
 
 def _refined(found: Differences, grown: Combinations) -> Combinations:
@@ -182,7 +221,8 @@ def _is_proved(found: Differences, current: Combinations) -> bool:
     """Whether enough is reproduced beyond chance, some of it by two parents at once, value by value in most tensors."""
     if len(current.chosen) < 2:
         return False
-    chance = combinations(found.without_order(), current.chosen, current.shares, current.gain)
+    apart = found.theirs[list(current.chosen)][:, found.elsewhere]
+    chance = combinations(apart, range(len(apart)), current.shares, current.gain)
     counts = []
     for one in (current, chance):
         near = (np.abs(found.moved - one.predictions()) <= found.error)[:, ~found.still]

@@ -67,9 +67,56 @@ def _has_one_scale(tensor: TensorSketch) -> bool:
     return len(np.unique(values)) < values.size and bool(_even(values, _MOST_BYTE_LEVELS).found.all())
 
 
-def is_rounding(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> bool:
-    """Whether values of few levels are the plain rounding of others at the same positions (rows, columns)."""
-    return misses(coarse, fine) is not None
+@dataclass(frozen=True, slots=True, eq=False)
+class Steps:
+    """How far values (n, m) lie from the next level, where they are on any; what is asked of few-bit values alone.
+
+    `head` are the levels of the first 16 values of each row, at most 257, `row` those of all its values. `above` and
+    `below` (n, 16) are the distances from the level of each of the first values to the next ones, as far as few levels
+    tell them; `level` and `unit` (n, 16) say on which side of its level another value is.
+    """
+
+    head: _Scales
+    row: _Scales
+    level: Values
+    unit: Values
+    above: Values
+    below: Values
+
+    def misses(self, coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> float | None:
+        """Share of the values, all as they were when this was found, that another level is nearer to: see `misses`."""
+        rounded, plain = coarse[:, :RUN].astype(np.float64), fine[:, :RUN].astype(np.float64)
+        near = np.abs(rounded - plain).max(axis=1, initial=0.0) < _HALF * self.head.step
+        in_order = np.take_along_axis(rounded, plain.argsort(axis=1), axis=1)
+        ordered = (np.diff(in_order, axis=1) >= 0).all(axis=1)
+        if not len(rounded) or float(np.where(self.head.found, near, ordered).mean()) <= _ORDERED:
+            return None
+        errors = self._errors(coarse, fine)
+        if not errors.size:
+            return 0.0
+        chance, missed = _MOST_MISSES * errors.size, int((errors > 1.0).sum())
+        is_plain = errors.mean() >= LEAST_SPREAD and missed <= chance + 3.0 * np.sqrt(chance)
+        return missed / errors.size if is_plain else None
+
+    def _errors(self, coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> Values:
+        """Rounding errors in halves of the distance to the next level, of the values (n,) whose level is known.
+
+        Few levels show in the head of a row. Of many, 16 values miss most, so that the step comes out too wide; but
+        then one scale holds for the row, where that is long enough.
+        """
+        rounded, plain = coarse.astype(np.float64), fine.astype(np.float64)
+        gaps = np.where(plain[:, :RUN] / self.unit > self.level, self.above, self.below)
+        told = np.isfinite(gaps) & (gaps.shape[1] == RUN)
+        whole = self.row.found & ~told.any(axis=1) & (rounded.shape[1] >= _LEAST_ROW)
+        off = np.abs(rounded - plain)
+        of_rows = off[whole] / self.row.step[whole, None]
+        return 2 * np.concatenate([off[:, :RUN][told] / gaps[told], of_rows.reshape(-1)])
+
+
+@remembered
+def steps(tensor: TensorSketch) -> Steps:
+    """The steps of a matrix's sampled values: many others are held against them."""
+    return _steps(tensor.values)
 
 
 def misses(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> float | None:
@@ -79,53 +126,42 @@ def misses(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> float | No
     least. Training on either side, and schemes that make up for the errors of earlier columns, do neither. Errors that
     are small beside the steps are those of light training that began on the levels: then nothing was rounded.
     """
-    rounded, plain = coarse[:, :RUN].astype(np.float64), fine[:, :RUN].astype(np.float64)
-    scales = _even(rounded, _MOST_BYTE_LEVELS)
-    near = np.abs(rounded - plain).max(axis=1, initial=0.0) < _HALF * scales.step
-    in_order = np.take_along_axis(rounded, plain.argsort(axis=1), axis=1)
-    ordered = (np.diff(in_order, axis=1) >= 0).all(axis=1)
-    if not len(rounded) or float(np.where(scales.found, near, ordered).mean()) <= _ORDERED:
-        return None
-    errors = _errors(coarse, fine)
-    if not errors.size:
-        return 0.0
-    chance, missed = _MOST_MISSES * errors.size, int((errors > 1.0).sum())
-    is_plain = errors.mean() >= LEAST_SPREAD and missed <= chance + 3.0 * np.sqrt(chance)
-    return missed / errors.size if is_plain else None
+    return _steps(coarse).misses(coarse, fine)
 
 
-def _errors(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> Values:
-    """Rounding errors in halves of the distance to the next level, of the values (n,) whose level is known.
+def is_rounding(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> bool:
+    """Whether values of few levels are the plain rounding of others at the same positions (rows, columns)."""
+    return misses(coarse, fine) is not None
 
-    Few levels show in the head of a row. Of many, 16 values miss most, so that the step comes out too wide; but then
-    one scale holds for the row, where that is long enough.
-    """
-    rounded, plain = coarse.astype(np.float64), fine.astype(np.float64)
-    head, row = rounded[:, :RUN], _even(rounded, _MOST_BYTE_LEVELS)
+
+def _steps(values: NDArray[np.float32]) -> Steps:
+    rounded = values.astype(np.float64)
+    head = rounded[:, :RUN]
     few = _even(head)
-    gaps = np.where(few.found[:, None], few.step[:, None], _coded_gaps(head, plain[:, :RUN]))
-    told = np.isfinite(gaps) & (head.shape[1] == RUN)
-    whole = row.found & ~told.any(axis=1) & (rounded.shape[1] >= _LEAST_ROW)
-    off = np.abs(rounded - plain)
-    of_rows = off[whole] / row.step[whole, None]
-    return 2 * np.concatenate([off[:, :RUN][told] / gaps[told], of_rows.reshape(-1)])
+    level, unit, above, below = _coded_gaps(head)
+    evenly = few.found
+    level[evenly], unit[evenly] = 0.0, 1.0
+    above[evenly] = below[evenly] = few.step[evenly, None]
+    return Steps(_even(head, _MOST_BYTE_LEVELS), _even(rounded, _MOST_BYTE_LEVELS), level, unit, above, below)
 
 
-def _coded_gaps(runs: Values, plain: Values) -> Values:
-    """Distance of each value's level (n, m) to the next towards `plain`, on levels of 4-bit floats; NaN off them."""
-    gaps = np.full(runs.shape, np.nan)
+def _coded_gaps(runs: Values) -> tuple[Values, Values, Values, Values]:
+    """Levels of 4-bit floats: of each value (n, m) its level in steps, the step, the distances to the next levels.
+
+    Distances are NaN off all levels, infinite beyond the outermost.
+    """
+    level, unit, above, below = np.zeros(runs.shape), np.ones(runs.shape), *np.full((2, *runs.shape), np.nan)
     for codes in _CODES.values():
         scales = _coded(runs, codes)
-        at = np.flatnonzero(scales.found & np.isnan(gaps).all(axis=1))
+        at = np.flatnonzero(scales.found & np.isnan(above).all(axis=1))
         step = scales.step[at, None]
         nearest = np.abs(runs[at, :, None] / step[..., None] - codes).argmin(axis=-1)
-        is_above = plain[at] / step > codes[nearest]
         # Beyond the outermost levels lies none.
         edges = np.concatenate([[codes[0] - np.inf], codes, [codes[-1] + np.inf]])
-        gaps[at] = (
-            np.where(is_above, edges[nearest + 2] - edges[nearest + 1], edges[nearest + 1] - edges[nearest]) * step
-        )
-    return np.where(np.isinf(gaps), np.nan, gaps)
+        level[at], unit[at] = codes[nearest], step
+        above[at] = (edges[nearest + 2] - edges[nearest + 1]) * step
+        below[at] = (edges[nearest + 1] - edges[nearest]) * step
+    return level, unit, above, below
 
 
 def _runs(tensor: TensorSketch) -> Values | None:

@@ -81,19 +81,28 @@ class Family:
 
     def support(self) -> Mapping[tuple[int, int], float]:
         """How often each arc of the tree is chosen if tensors are drawn again with replacement (Efron 1979)."""
-        counts = Counter(ends for forest in self._forests for ends in _ends(self._lifted(forest)))
+        counts = Counter[tuple[int, int]]()
+        lifted: dict[frozenset[tuple[int, int]], list[tuple[int, int]]] = {}  # of a few forests come most draws
+        for forest in self._forests:
+            drawn = frozenset(_ends(forest))
+            if drawn not in lifted:
+                lifted[drawn] = _ends(self._lifted(forest))
+            counts.update(lifted[drawn])
         return {ends: count / _DRAWS for ends, count in counts.items()}
 
     def _redrawn(self) -> list[Tree]:
         """The cheapest forests over tensors drawn again, in which merges close no circle either."""
-        found: list[Tree] = []
-        for roots, drawn in self._draws:
-            banned = set[tuple[int, int]]()
-            forest = self._prices.cheapest(roots, drawn)
-            while circling := self._circling(forest) - banned:
-                banned |= circling
-                forest = self._prices.cheapest(roots, drawn, banned)
-            found.append(forest)
+        banned = [set[tuple[int, int]]() for _ in self._draws]
+        found = self._prices.cheapest_of(self._draws, banned)
+        open_ = [*range(len(found))]
+        while open_:
+            circling = {k: self._circling(found[k]) - banned[k] for k in open_}
+            open_ = [k for k in open_ if circling[k]]
+            for k in open_:
+                banned[k] |= circling[k]
+            again = self._prices.cheapest_of([self._draws[k] for k in open_], [banned[k] for k in open_])
+            for k, forest in zip(open_, again, strict=True):
+                found[k] = forest
         return found
 
     def _with_missing(self, tree: Tree) -> Tree:
@@ -222,6 +231,8 @@ class Family:
 
     def _circling(self, tree: Tree) -> set[tuple[int, int]]:
         """Tree arcs without which merges close no circle: the dearest of each circle."""
+        if not self._merged:
+            return set()
         arcs = [*_ends(tree), *((parent, child) for child, parents in self._merged.items() for parent in parents)]
         if not Lines(arcs).is_circular():
             return set()

@@ -65,6 +65,7 @@ class Field:
         self._likeness = [np.exp(-c.distances()) for c in self.grouped]
         self.trunks = [near for trunk in trunks(sketches) for near in _near_each_other(trunk) if self._is_mixed(near)]
         self._trunk = {member: number for number, trunk in enumerate(self.trunks) for member in trunk.members}
+        self._foreign: dict[tuple[int, int], float] = {}
         self._sizes = {member: matrix_sizes(sketches[member]) for member in self._trunk}
         self._trunk_places = [{m: i for i, m in enumerate(c.members)} for c in self.trunks]
         self._trunk_likeness = [np.exp(-c.distances()) for c in self.trunks]
@@ -126,9 +127,11 @@ class Field:
 
     def foreign(self, left: int, right: int) -> float:
         """Share of two models' parameters, the mean of both, in matrices without a counterpart of their shape."""
-        ours, theirs = self._sizes[left], self._sizes[right]
-        common = sum(size for key, size in ours.items() if key in theirs)
-        return 1.0 - 2.0 * common / (sum(ours.values()) + sum(theirs.values()))
+        if (left, right) not in self._foreign:
+            ours, theirs = self._sizes[left], self._sizes[right]
+            common = sum(size for key, size in ours.items() if key in theirs)
+            self._foreign[left, right] = 1.0 - 2.0 * common / (sum(ours.values()) + sum(theirs.values()))
+        return self._foreign[left, right]
 
     def correlation(self, left: int, right: int) -> float | None:
         """Correlation of two models over the matrices that correspond, None if they are not related."""

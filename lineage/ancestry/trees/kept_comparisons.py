@@ -21,14 +21,13 @@ _A_LINE = 350  # bytes of a pair of tensors, but for their names, as `tracemallo
 class WeakKey:
     """A model as the key of a comparison: all that enters one, its tensors by identity and without keeping them.
 
-    Two are equal where the models hold the same tensors, still in memory, and say the same of themselves: an answer
-    names them.
+    Two are equal where the models have one id and hold the same tensors, still in memory, whatever they are called.
     """
 
     __slots__ = ("_hash", "_parts")
 
     def __init__(self, sketch: CheckpointSketch) -> None:
-        said = replace(sketch, tensors=(), neurons=(), tokenizer=None)  # no tokenizer enters a comparison
+        said = sketch.id, sketch.family, sketch.depth, sketch.format, sketch.left_out, sketch.unread
         self._parts = said, tuple(map(ref, sketch.tensors)), tuple(map(ref, sketch.neurons))
         self._hash = hash(self._parts)
 
@@ -44,19 +43,20 @@ class KeptComparisons:
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._most = most_bytes
-        self._held: OrderedDict[tuple[WeakKey, WeakKey], Comparison] = OrderedDict()
+        self._held: OrderedDict[tuple[WeakKey, WeakKey, int], Comparison] = OrderedDict()
         self._bytes = 0
         self._changing = Lock()
 
-    def compared(self, a: CheckpointSketch, b: CheckpointSketch) -> Comparison:
-        """As `compare(a, b)`."""
-        ends = WeakKey(a), WeakKey(b)
+    def compared(self, a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Comparison:
+        """As `compare(a, b, models)`."""
+        ends = WeakKey(a), WeakKey(b), models
         with self._changing:
             held = self._held.get(ends)
             if held is not None:
                 self._held.move_to_end(ends)
-                return held
-        made = compare(a, b)
+        if held is not None:  # the name of the reference is all that it says of the two besides
+            return held if held.model_name == b.name else replace(held, model_name=b.name)
+        made = compare(a, b, models)
         with self._changing:
             self._bytes += _size(made) - _size(self._held.pop(ends, None))
             self._held[ends] = made

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from lineage.ancestry.trees.untouched import Untouched
 from lineage.match import expert_of
 
 Tree = dict[int, Arc]
+Draw = tuple[Mapping[int, float], Points]
+"""What it costs each member to have no parent, and the price of every arc within a structure."""
 
 _CUE = 1.0  # cost of going against one cue of direction
 _NO_ROOT = 10.0  # cost of no parent for what can be computed: more than any arc's
@@ -25,6 +27,7 @@ _CLOSE = 1.3  # if they cost at most this many times as much
 _COMPUTED = ("pruned", "quantized")
 _TOUCHED = 0.01  # cost of changing all tensors: as what a light fine-tuning moves; it decides between near models
 _APART = 1e-4  # cost of vectors that lie apart: it tells apart what is as near by its matrices
+_TOGETHER = 1 << 16  # arcs among which forests are sought at once: a few megabytes
 _EXACT = 0.9999  # correlation of matrices that were copied, whatever became of the others
 
 
@@ -75,20 +78,41 @@ class Prices:
         self._is_near = np.zeros(len(arcs), bool)
         self._is_near[[self._rows[ends] for arc in near if (ends := (arc.parent, arc.child)) in self._rows]] = True
 
-    def cheapest(
-        self, roots: Mapping[int, float], drawn: Points | None = None, banned: Iterable[tuple[int, int]] = ()
-    ) -> Tree:
-        """The cheapest forest at what is known now; with `drawn`, at other prices within structures.
+    def cheapest(self, roots: Mapping[int, float]) -> Tree:
+        """The cheapest forest at what is known now."""
+        return self._forests(self._costs(self._found)[None], [roots])[0]
 
-        `banned` arcs (parent, child) are impossible this time.
+    def cheapest_of(self, draws: Sequence[Draw], banned: Sequence[Collection[tuple[int, int]]]) -> list[Tree]:
+        """The cheapest forest at the prices of each draw, without the arcs (parent, child) that are banned from it."""
+        found: list[Tree] = []
+        together = max(1, _TOGETHER // max(1, len(self._ends)))
+        for start in range(0, len(draws), together):
+            some = draws[start : start + together]
+            costs = self._costs(np.where(self._is_near, [drawn for _, drawn in some], self._found))
+            for row, arcs in zip(costs, banned[start : start + together], strict=True):
+                row[[self._rows[ends] for ends in arcs if ends in self._rows]] = np.inf
+            found += self._forests(costs, [roots for roots, _ in some])
+        return found
+
+    def _forests(self, costs: Points, roots: Sequence[Mapping[int, float]]) -> list[Tree]:
+        """The cheapest forest at each row of `costs` (forests, arcs).
+
+        All are found as one of as many trees that have no arc in common: a round of contraction costs a hundred calls
+        of NumPy, however many nodes there are.
         """
-        costs = self._costs(self._found if drawn is None else np.where(self._is_near, drawn, self._found))
-        costs[[self._rows[ends] for ends in banned if ends in self._rows]] = np.inf
+        count, members, arcs = len(costs), len(self._place), len(self._ends)
         # What can be computed from another model has a parent.
-        begun = np.array([roots[m] for m in self._place]) + np.where(self._has_computed(), _NO_ROOT, 0.0)
-        chosen = cheapest_forest(self._parents, self._children, costs, begun)
-        arcs = [Arc(*self._ends[row], float(costs[row])) for row in chosen]
-        return {arc.child: arc for arc in arcs if arc.child not in self._merged}
+        begun = np.array([[one[m] for m in self._place] for one in roots])
+        begun += np.where(self._has_computed(), _NO_ROOT, 0.0)
+        first = np.repeat(np.arange(count) * members, arcs)
+        parents, children = (first + np.tile(side, count) for side in (self._parents, self._children))
+        found: list[Tree] = [{} for _ in roots]
+        for place in cheapest_forest(parents, children, costs.reshape(-1), begun.reshape(-1)):
+            number, row = divmod(place, arcs)
+            arc = Arc(*self._ends[row], float(costs[number, row]))
+            if arc.child not in self._merged:
+                found[number][arc.child] = arc
+        return found
 
     def nearest(self) -> list[tuple[int, int]]:
         """The cheapest arc into each member, be it in a forest or not, and those that a rough look found as near."""
@@ -172,8 +196,9 @@ class Prices:
         return [Arc(*ends, prices.get(ends, _KEPT)) for ends in single]
 
     def _costs(self, found: Points) -> Points:
+        """What every arc costs at prices (..., arcs)."""
         costs = found + self._small + self._surcharges
-        costs[self._is_told & ~self._is_computed & self._has_computed()[self._children]] = np.inf
+        costs[..., self._is_told & ~self._is_computed & self._has_computed()[self._children]] = np.inf
         return costs
 
     def _has_computed(self) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ from lineage.ancestry.geometry import Cohort, held_share
 from lineage.ancestry.merge.mixtures import COPY
 from lineage.ancestry.pair.blurred import blurred, blurred_misses
 from lineage.ancestry.pair.first_looks import look
-from lineage.ancestry.pair.lattices import lattice, misses
+from lineage.ancestry.pair.lattices import lattice, steps
 from lineage.types import CheckpointSketch, TensorSketch
 
 _NEAREST = 8  # models nearest to a copy that are tried as its source
@@ -129,7 +129,7 @@ def has_levels(tensor: TensorSketch) -> bool:
 def _misses(mine: TensorSketch, other: TensorSketch) -> float | None:
     x, y = mine.values, other.values
     if lattice(mine) is not None:
-        return misses(x, y) if lattice(other) is None else None
+        return steps(mine).misses(x, y) if lattice(other) is None else None
     levels = blurred(mine)
     return None if levels is None else blurred_misses(levels, x, y)
 

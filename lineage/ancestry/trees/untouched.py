@@ -7,7 +7,7 @@ together, so that of two trees the one with fewer changes of such characters is 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 
 import numpy as np
@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from lineage.ancestry.geometry import Points
 from lineage.ancestry.pair.narrow_types import rounded
 from lineage.ancestry.vectors import apart, vectors, vectors_apart
+from lineage.sketch.remembered import remembered
 from lineage.types import CheckpointSketch, TensorSketch
 
 _LEAST_VALUES = 16  # of a tensor: fewer may agree by chance
-_NARROW = {"bfloat16", "float16"}
+_NARROW = ("bfloat16", "float16")
 
 Character = tuple[Hashable, Hashable]  # which tensor, and the values that it has
 
@@ -35,7 +36,7 @@ class Untouched:
         self._place = {model: i for i, model in enumerate(sorted(sketches))}
         ordered = [sketches[model] for model in self._place]
         types = {tensor.dtype for sketch in ordered for tensor in _told(sketch)}
-        roundings = sorted(types & _NARROW) if len(types) > 1 else []
+        roundings = sorted(types & {*_NARROW}) if len(types) > 1 else []
         characters = [_characters(sketch, roundings) for sketch in ordered]
         held = Counter(character for own in characters for character in own)
         shared = {one: column for column, one in enumerate(c for c, count in held.items() if count > 1)}
@@ -84,15 +85,24 @@ def _characters(sketch: CheckpointSketch, roundings: Sequence[str]) -> set[Chara
     repeats: Counter[Hashable] = Counter()
     for tensor in _told(sketch):
         where = tensor.part.component, tensor.part.role, tensor.part.layer, tensor.shape
-        values: list[Hashable] = [tensor.band_digest, *(_rounded(tensor.values, name) for name in roundings)]
+        values: list[Hashable] = [tensor.band_digest, *(_ROUNDED[name](tensor) for name in roundings)]
         for way, value in enumerate(values):
             repeats[where, way, value] += 1
             found.add(((where, way), (value, repeats[where, way, value])))
     return found
 
 
-def _rounded(values: NDArray[np.float32], scheme: str) -> bytes:
-    return blake2b(rounded(values, scheme).tobytes(), digest_size=8).digest()
+def _rounded_to(scheme: str) -> Callable[[TensorSketch], bytes]:
+    """A digest of a tensor's values rounded to a type."""
+
+    @remembered
+    def digest(tensor: TensorSketch) -> bytes:
+        return blake2b(rounded(tensor.values, scheme).tobytes(), digest_size=8).digest()
+
+    return digest
+
+
+_ROUNDED = {scheme: _rounded_to(scheme) for scheme in _NARROW}
 
 
 def _shares(holds: NDArray[np.float32], counts: Sequence[Counter[Hashable]]) -> Points:

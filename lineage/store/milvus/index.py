@@ -107,6 +107,11 @@ class MilvusIndex(OfAllFamilies):
         """Name of the set of the models of this version's sketch family; reads the id of each."""
         return set_id(str(row["id"]) for row in self._server.select("models", _OURS, ()))
 
+    @property
+    def state(self) -> None:
+        """None: others write to the server, and it does not say when."""
+        return None
+
     def __len__(self) -> int:
         return self._server.count("models", _OURS)
 

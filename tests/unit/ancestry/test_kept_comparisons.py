@@ -15,11 +15,12 @@ from lineage.ancestry import compare
 from lineage.ancestry.trees import kept_comparisons, pairs
 from lineage.ancestry.trees.kept_comparisons import KeptComparisons
 from lineage.sketch import read_sketch, write_sketch
-from lineage.types import CheckpointSketch
+from lineage.types import CheckpointSketch, Declared, Timings
 from tests.small_models import saved, sketched, trained, tuned
 
 BASE = trained(1)
 FAMILY = {"base": BASE} | {f"child-{i}": tuned(BASE, 10 + i, 0.05) for i in range(4)}
+SKETCH = sketched(BASE, "any")
 ASKED = {"new": tuned(FAMILY["child-1"], 20, 0.03), "base": BASE, "stranger": trained(2)}
 
 
@@ -28,18 +29,23 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """The names of the models of every comparison that is made and could have been kept."""
     found: list[tuple[str, str]] = []
 
-    def counted(a: CheckpointSketch, b: CheckpointSketch):
+    def counted(a: CheckpointSketch, b: CheckpointSketch, models: int = 1):
         found.append((a.name, b.name))
-        return compare(a, b)
+        return compare(a, b, models)
 
     monkeypatch.setattr(kept_comparisons, "compare", counted)
-    monkeypatch.setattr(pairs, "kept_comparisons", KeptComparisons())
+    keep(monkeypatch, KeptComparisons())
     return found
 
 
 def forget(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep nothing from here on."""
-    monkeypatch.setattr(pairs, "kept_comparisons", KeptComparisons(0))
+    keep(monkeypatch, KeptComparisons(0))
+
+
+def keep(monkeypatch: pytest.MonkeyPatch, kept: KeptComparisons) -> None:
+    for module in (pairs, kept_comparisons):
+        monkeypatch.setattr(module, "kept_comparisons", kept)
 
 
 def two(names: tuple[str, str] = ("base", "child-0")) -> list[CheckpointSketch]:
@@ -62,7 +68,7 @@ def answered(index: Path, names=tuple(ASKED)) -> dict[str, str]:
     return found
 
 
-def test_a_comparison_is_made_once_of_the_same_tensors_that_say_the_same_of_themselves(made):
+def test_a_comparison_is_made_once_of_the_same_tensors_of_one_id(made):
     kept = KeptComparisons()
     base, child = two()
     first = kept.compared(child, base)
@@ -75,7 +81,35 @@ def test_a_comparison_is_made_once_of_the_same_tensors_that_say_the_same_of_them
     assert kept.compared(child, replace(base, format="gguf")) == compare(child, replace(base, format="gguf"))
     fewer = replace(child, tensors=child.tensors[1:])
     assert kept.compared(fewer, base) == compare(fewer, base)
+    assert kept.compared(child, base, 7) == compare(child, base, 7) != first
     assert len(made) == 6
+
+
+def test_nothing_but_the_name_of_the_reference_enters_a_comparison(made):
+    base, child = two()
+    said = {
+        "name": "other",
+        "path": "/elsewhere",
+        "licence": "mit",
+        "nbytes": 1,
+        "bytes_read": 1,
+        "weights_seen": False,
+    }
+    for model in (base, child):
+        for reference in (base, child):
+            other = [replace(one, **said, declared=(Declared("x", None, "card"),)) for one in (model, reference)]
+            assert replace(compare(*other), model_name=reference.name) == compare(model, reference)
+
+
+def test_who_asks_about_a_known_model_under_another_name_has_its_comparisons(made, tmp_path):
+    index = ingested(tmp_path)
+    asked = [api.whois(sketched(FAMILY["child-1"], name), index, reference=False) for name in ("one", "other")]
+    assert made
+    first = [*made]
+    api.whois(sketched(FAMILY["child-1"], "third"), index, reference=False)
+    assert made == first
+    one, other = (replace(answer, sketch=SKETCH, timings=Timings(0.0, 0.0, 0.0, 0.0)) for answer in asked)
+    assert one == other
 
 
 def test_equal_tensors_that_were_read_again_are_others_and_models_are_not_kept_alive(made, tmp_path):
