@@ -2,9 +2,9 @@
 
     python scripts/bench_start.py [--rounds N] [--results docs/results.md]
 
-Two sketches are held against the shipped reference: one of a network that is related to nothing there, one of a model
-of the reference. Each command runs once before it is timed, so that byte code, disk and cache are warm. Prints
-Markdown; exits with 1 if a bar is missed.
+Three sketches are held against the shipped reference: of plain layers and of a language model, among whose neurons
+disguises are looked for, both related to nothing there, and of a model of the reference. Each command runs once before
+it is timed, so that byte code, disk and cache are warm. Prints Markdown; exits with 1 if a bar is missed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from safetensors.numpy import save_file
 
 ROOT = Path(__file__).parents[1]
 MODELS = 20
-STRANGER = "`lineage whois` of a sketch that is related to nothing"
+PLAIN = "`lineage whois` of a sketch of plain layers that is related to nothing"
+STRANGER = "`lineage whois` of a sketch of a language model that is related to nothing"
 WAIT_S, MOST_MODULES = 0.35, 120
 _RUN = "import sys; from lineage.cli import main; sys.exit(main())"
 _COUNT = (
@@ -81,6 +82,18 @@ def write_models(folder: Path, count: int) -> list[str]:
     return list(map(str, paths))
 
 
+def write_language_model(path: Path) -> str:
+    """A language model of four layers whose sketch has neurons; drawn, and so related to nothing."""
+    draw = np.random.default_rng(2)
+    shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (2048, 128), "lm_head.weight": (2048, 128)}
+    for layer in (f"model.layers.{n}" for n in range(4)):
+        shapes |= {f"{layer}.self_attn.{name}_proj.weight": (128, 128) for name in "qkvo"}
+        shapes |= {f"{layer}.mlp.{name}_proj.weight": (384, 128) for name in ("gate", "up")}
+        shapes[f"{layer}.mlp.down_proj.weight"] = 128, 384
+    save_file({name: draw.standard_normal(shape, np.float32) for name, shape in shapes.items()}, path)
+    return str(path)
+
+
 def measure(rounds: int) -> list[Timed]:
     """Time every command."""
     with tempfile.TemporaryDirectory(prefix="lineage-") as home:
@@ -89,8 +102,9 @@ def measure(rounds: int) -> list[Timed]:
         own = {"HOME": home, "XDG_DATA_HOME": home, "XDG_CACHE_HOME": home, "PYTHONPYCACHEPREFIX": f"{home}/compiled"}
         environment = {"PYTHONPATH": str(ROOT), **kept, **own, "OMP_NUM_THREADS": "1"}
         models = write_models(folder, MODELS)
-        stranger = str(folder / "stranger.sketch")
-        started(_RUN, ["sketch", models[0], "-o", stranger], environment)
+        plain, stranger = str(folder / "plain.sketch"), str(folder / "stranger.sketch")
+        started(_RUN, ["sketch", models[0], "-o", plain], environment)
+        started(_RUN, ["sketch", write_language_model(folder / "stranger.safetensors"), "-o", stranger], environment)
         known = str(min((ROOT / "index" / "sketches").glob("*.sketch")))
 
         def ask(*words: str) -> Callable[[int], Sequence[str]]:
@@ -98,6 +112,7 @@ def measure(rounds: int) -> list[Timed]:
 
         return [
             timed("`lineage --help`", ask("--help"), rounds, environment),
+            timed(PLAIN, ask("whois", plain), rounds, environment),
             timed(STRANGER, ask("whois", stranger), rounds, environment),
             timed("`lineage whois` of a sketch of the reference", ask("whois", known), rounds, environment),
             timed(
@@ -110,7 +125,7 @@ def measure(rounds: int) -> list[Timed]:
 
 
 def missed(times: Sequence[Timed]) -> list[str]:
-    """The bars that are missed: for a sketch that is related to nothing."""
+    """The bars that are missed: for a language model that is related to nothing."""
     one = next(one for one in times if one.what == STRANGER)
     said = []
     if one.wall_s >= WAIT_S:

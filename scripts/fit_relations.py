@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from lineage import api
-from lineage.ancestry.pair.calibration import TABLE, Count, Descent
+from lineage.ancestry.pair.calibration import TABLE, Count, DescentModel
 from lineage.ancestry.pair.comparison import examine
 from lineage.ancestry.pair.direction import CUES
 from lineage.ancestry.pair.drift import Drift, drift
@@ -95,7 +95,7 @@ def _is_put_together(node: dict[str, Any], nodes: dict[str, dict[str, Any]]) -> 
     return node["operator"] in PUT_TOGETHER or any(_is_put_together(nodes[p], nodes) for p in node["parents"])
 
 
-def fit(found: Sequence[Pair], with_vectors: bool) -> Descent:
+def fit(found: Sequence[Pair], with_vectors: bool) -> DescentModel:
     """Log-odds of descent by ridge logistic regression (Newton's method), and the bounds of what is said."""
     chosen = [p for p in found if not with_vectors or (p.apart.vectors is not None and _is_open(p))]
     groups = Counter((p.derived, p.roots) for p in chosen)
@@ -106,7 +106,7 @@ def fit(found: Sequence[Pair], with_vectors: bool) -> Descent:
     highest = float((x @ solved)[y == 0].max())
     constant, matrices, *vectors = (float(c) for c in solved)
     margin = MARGIN if with_vectors else MARGIN_ALONE
-    return Descent(constant, matrices, vectors[0] if vectors else 0.0, highest + margin, float(UNDECIDED))
+    return DescentModel(constant, matrices, vectors[0] if vectors else 0.0, highest + margin, float(UNDECIDED))
 
 
 def _is_open(pair: Pair) -> bool:
@@ -147,7 +147,7 @@ def count(edges: Sequence[dict[str, Any]], known: dict[str, CheckpointSketch]) -
     return {name: Count(c["right"], c["wrong"], c["silent"]) for name, c in counts.items() if c["right"] + c["wrong"]}
 
 
-def written(by_vectors: Descent, by_matrices: Descent, bound: float, cues: dict[str, Count]) -> str:
+def written(by_vectors: DescentModel, by_matrices: DescentModel, bound: float, cues: dict[str, Count]) -> str:
     """The table as TOML."""
     lines = ["# Written by scripts/fit_relations.py from the calibration half of the trained zoo. Do not edit.", ""]
     for name, one in (("by_vectors", by_vectors), ("by_matrices", by_matrices)):

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from lineage.sketch import FAMILY, write_sketch
 from lineage.sketch.bands import grid, sampled
 from lineage.sketch.family import PERMUTATIONS, SEED_CODES, SEED_PROJECTION
-from lineage.sketch.identity import content_id
+from lineage.sketch.layouts import content_id
 from lineage.sketch.minhash import minhash
 from lineage.sketch.signs import mix64, sign_bits
 from lineage.sketch.tensor_pass import sketch_tensor

@@ -10,7 +10,7 @@ from tests.synthetic import Arrays, sketch
 VOCAB, WIDTH, MLP, LAYERS = 400, 96, 192, 3
 
 
-def llama(seed: int) -> Arrays:
+def llama(seed: int, layers: int = LAYERS) -> Arrays:
     """Matrices with gains before them that are not all one."""
     random = np.random.default_rng(seed)
 
@@ -19,7 +19,7 @@ def llama(seed: int) -> Arrays:
         return (sizes * random.standard_normal((out, into)) / np.sqrt(into)).astype(np.float32)
 
     arrays: Arrays = {"model.embed_tokens.weight": matrix(VOCAB, WIDTH), "lm_head.weight": matrix(VOCAB, WIDTH)}
-    for layer in range(LAYERS):
+    for layer in range(layers):
         at = f"model.layers.{layer}"
         for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
             arrays[f"{at}.self_attn.{name}.weight"] = matrix(WIDTH, WIDTH)

@@ -15,7 +15,7 @@ from lineage.checkpoints import open_checkpoint
 from lineage.checkpoints.formats.gguf.blocks import TYPES
 from lineage.checkpoints.tokenizers import open_tokenizer
 from lineage.sketch import sketch_checkpoint, sketch_tokenizer, write_sketch, write_tokenizer
-from lineage.sketch.identity import content_id
+from lineage.sketch.layouts import content_id
 from lineage.store import SqliteIndex, keep_graph
 from lineage.types import Edge, Lineage, Node
 from lineage.types.facts.changes import EqualMatrices

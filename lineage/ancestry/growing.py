@@ -21,7 +21,7 @@ _MOST_NEIGHBOURS = 64  # models that are drawn again around a new one: bounds th
 
 
 def is_little(known: Lineage, records: Mapping[str, ModelRecord]) -> bool:
-    """Whether an earlier graph needs few additions; it is no use if models are gone or have got another layout."""
+    """Whether an earlier graph needs few additions; not if models were removed or got another layout."""
     there = _placed(known)
     if not there <= records.keys() or len(records.keys() - there) > _FEW:
         return False
@@ -48,7 +48,7 @@ def grown(
         own = homes[model].layouts(model)
         leaders = {copy: group[0] for group in groups for copy in group}
         near = [leaders[m] for index in indexes for m in candidates(own[0], index) if m in leaders]
-        # An unobserved parent stands between models of the index and is none itself.
+        # An unobserved parent stands between models of the index, and is not itself in it.
         beside = [m for m in _neighbourhood(dict.fromkeys(near), edges) if m in homes]
         copies = {group[0]: group for group in groups}
         around = [[one for copy in copies[m] for one in homes[copy].layouts(copy)] for m in beside]

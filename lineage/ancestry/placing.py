@@ -203,7 +203,7 @@ def _with_copies(place: Place, compared: Sequence[Comparison]) -> Place:
 
 
 def _as_far_as_read(query: CheckpointSketch, place: Place) -> Place:
-    """The place of a model that was not read whole: equal as far as it was read is no copy, and has no direction."""
+    """The place of a model that was not read whole: one that is equal as far as it was read may not be a copy."""
     if not query.unread or not place.copies:
         return place
     equal = tuple(replace(one, probability=EITHER_WAY) for one in place.copies)

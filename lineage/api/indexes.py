@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lineage import store
+from lineage import checkpoints, store
 from lineage.api.sketching import Watch, sketch
-from lineage.checkpoints import hub_hint, is_remote
 from lineage.errors import Gone, NoIndex, Unknown
 from lineage.sketch.layouts import layout_id
 from lineage.types import CheckpointSketch, Depth, ModelRecord
@@ -81,7 +80,7 @@ def find(
     """The sketch of an address, an existing path, or the indexed model of that id, unique prefix, name or alias."""
     if isinstance(text, CheckpointSketch):
         return text
-    if is_remote(text) or Path(text).exists():
+    if checkpoints.is_remote(text) or Path(text).exists():
         return sketch(text, depth, watch)
     with indexes(index, reference) as searched:
         return store.settled(lambda: _layout_called(str(text), *held(str(text), searched)))
@@ -147,7 +146,7 @@ def held(text: str, searched: Iterable[Index]) -> tuple[ModelRecord, Index]:
         found = index.called(text)
         if found:
             return store.only_one(text, found, "the index"), index
-    hint = hub_hint(text)
+    hint = checkpoints.hub_hint(text)
     raise Unknown(f"{text!r} is neither a file nor a model of the index: `lineage list` shows the models{hint}")
 
 

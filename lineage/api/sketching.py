@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lineage.checkpoints import is_remote, shown
+from lineage import checkpoints
 from lineage.errors import CheckpointError, Malformed, UnsupportedFormat
 from lineage.sketch import is_sketch_file, read_sketch, write_sketch
 from lineage.sketch.sealing import inconsistency
@@ -61,15 +61,14 @@ def timed_sketch(
             told = f"the {found[0]} of {found[1]!r:.80} are not those of its values"
             raise Malformed(source, f"the sketch is damaged or forged ({told}): make it again from the weights")
         return made, time.perf_counter() - started, 0.0
-    from lineage.checkpoints import open_checkpoint, open_merged
     from lineage.checkpoints.configuration import parts_of
     from lineage.sketch import sketch_checkpoint, sketch_tokenizer
     from lineage.sketch.adapters import is_large
 
-    checkpoint = open_checkpoint(source) if adapter is None else open_merged(source, adapter)
+    checkpoint = checkpoints.open_checkpoint(source) if adapter is None else checkpoints.open_merged(source, adapter)
     opened = time.perf_counter()
-    step = None if watch is None else lambda done, total: watch(shown(str(source)), done, total)
-    depth = depth or ("sampled" if is_remote(source) or is_large(checkpoint) else "full")
+    step = None if watch is None else lambda done, total: watch(checkpoints.shown(str(source)), done, total)
+    depth = depth or ("sampled" if checkpoints.is_remote(source) or is_large(checkpoint) else "full")
     meter = Meter()
     vocabulary, unread = (None, None) if adapter is not None else _vocabulary(source, meter)
     threads = threads or os.cpu_count() or 1

@@ -6,10 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lineage import sketch
+from lineage import checkpoints, sketch
 from lineage.api.indexes import indexes
 from lineage.api.witnesses import nearest
-from lineage.checkpoints import is_remote, shown
 from lineage.errors import UnsupportedFormat
 
 if TYPE_CHECKING:
@@ -35,9 +34,9 @@ def tokenizer(source: str | Path) -> TokenizerSketch:
 
     Raises UnsupportedFormat if there is none, CheckpointError, SketchMismatch.
     """
-    if not is_remote(source) and sketch.is_tokenizer_file(source):
+    if not checkpoints.is_remote(source) and sketch.is_tokenizer_file(source):
         return replace(sketch.read_tokenizer(source), path=str(source))
-    if not is_remote(source) and sketch.is_sketch_file(source):
+    if not checkpoints.is_remote(source) and sketch.is_sketch_file(source):
         found = sketch.read_sketch(source).tokenizer
         if found is None:
             raise UnsupportedFormat(source, "is a sketch without a tokenizer: make it again where the tokenizer is")
@@ -67,4 +66,4 @@ def whois_tokenizer(
 
 
 def _called_as_given(source: str | Path | TokenizerSketch) -> TokenizerSketch:
-    return replace(tokenizer(source), name=shown(str(source))) if isinstance(source, str | Path) else source
+    return replace(tokenizer(source), name=checkpoints.shown(str(source))) if isinstance(source, str | Path) else source

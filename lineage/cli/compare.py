@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lineage.cli import options, pages
+from lineage.cli import options, output
 from lineage.cli.gates import code_of
-from lineage.cli.output import print_json, screen_size
 from lineage.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -25,11 +24,11 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Show layer maps, what was done, the cues with their odds, every tensor pair, the null.",
 )
-@pages.report(
+@output.report(
     "Write the comparison as a self-contained page (.html), every matrix beside what chance gives; or the two"
     " as a graph, with any extension of `lineage graph -o` except those of statements about one model.",
 )
-@pages.lang
+@output.lang
 @options.gate_at
 @options.index
 @options.reference
@@ -70,7 +69,7 @@ def command(
             raise click.UsageError("a comparison of tokenizers goes to the screen or --json only")
         _tokenizers(a, b, as_json)
         return 0
-    ending = pages.ending_of(target, lang)
+    ending = output.ending_of(target, lang)
     if ending in report.graphs.UPWARD:
         raise click.UsageError(f"{target}: says what one model comes from: write it by `lineage whois A --report`")
     with progress() as watch:
@@ -79,11 +78,11 @@ def command(
     found = api.compare(ours, theirs)
     limits, owed = api.not_tested(ours, theirs), api.handed_over(ours, theirs)
     if target is not None:
-        _write(ours, theirs, found, target, lang or pages.PAGES.get(ending))
+        _write(ours, theirs, found, target, lang or output.PAGES.get(ending))
     if as_json:
-        print_json(report.json.comparison(ours, theirs, found, limits, owed))
+        output.print_json(report.json.comparison(ours, theirs, found, limits, owed))
     else:
-        width, colour = screen_size()
+        width, colour = output.screen_size()
         screen = report.terminal.compare_screen(
             ours,
             theirs,
@@ -103,9 +102,9 @@ def _tokenizers(a: str, b: str, as_json: bool) -> None:
 
     found = api.compare_tokenizer_files(a, b)
     if as_json:
-        print_json(report.witness_json.tokenizer_comparison(found))
+        output.print_json(report.witness_json.tokenizer_comparison(found))
     else:
-        click.echo(report.tokenizers.tokenizer_screen(found, *screen_size()), nl=False)
+        click.echo(report.tokenizers.tokenizer_screen(found, *output.screen_size()), nl=False)
 
 
 def _write(

@@ -25,6 +25,6 @@ def command(*, index: str | Path | None, reference: bool, as_json: bool) -> None
 
     listed = [(one.record, one.is_reference, one.layer) for one in api.models(index, reference=reference)]
     if as_json:
-        print_json(report.json.models(listed))
+        print_json(report.listing.list_value(listed))
     else:
         click.echo(report.listing.list_screen(listed, *screen_size()), nl=False)

@@ -28,7 +28,7 @@ def command(*, model: str, index: str | Path | None, reference: bool, as_json: b
 
     listed, sketch = api.show(model, index, reference=reference)
     if as_json:
-        print_json(report.json.shown(listed.record, listed.is_reference, sketch, listed.layer))
+        print_json(report.listing.show_value(listed.record, listed.is_reference, sketch, listed.layer))
     else:
         width, colour = screen_size()
         screen = report.listing.show_screen(

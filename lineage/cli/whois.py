@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from lineage.cli import options, pages
+from lineage.cli import options, output
 from lineage.cli.failures import code_of_failures, say
 from lineage.cli.failures import ending as ending_of
 from lineage.cli.gates import VIOLATED, code_of
-from lineage.cli.output import print_json, screen_size
 from lineage.cli.progress import progress
 from lineage.errors import NoIndex, StoreError
 
@@ -38,11 +37,11 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write a table with a line for each CHECKPOINT, including those that cannot be read.",
 )
-@pages.report(
+@output.report(
     "Write the answer as a self-contained page (.html), to read, print and hand on; or its graph, with any"
     " extension of `lineage graph -o`.",
 )
-@pages.lang
+@output.lang
 @options.adapter
 @options.gate_at
 @options.index
@@ -87,7 +86,7 @@ def command(
     from lineage import api, report
     from lineage.atomic_write import write_whole
 
-    ending = pages.ending_of(target, lang)
+    ending = output.ending_of(target, lang)
     checkpoints = (*checkpoints, *(() if listed is None else _listed(listed)))
     if not checkpoints:
         raise click.UsageError("give one CHECKPOINT or more, or --from FILE")
@@ -112,9 +111,9 @@ def command(
         if target is not None:
             _write(answer, api.relatives(answer, index, reference=reference), target, ending, lang)
         if as_json:
-            print_json(report.json.whois(answer), one_line=several)
+            output.print_json(report.json.whois(answer), one_line=several)
         else:
-            click.echo(report.terminal.whois_screen(answer, *screen_size()), nl=several)
+            click.echo(report.terminal.whois_screen(answer, *output.screen_size()), nl=several)
         return 0 if gate is None else code_of(api.gate(gate, answer))
 
     def failed(checkpoint: str, line: str) -> None:
@@ -145,9 +144,9 @@ def _tokenizer(
     if found is None:
         raise NoIndex(f"{source}: no known tokenizer to compare it with: leave out --no-reference, or ingest models")
     if as_json:
-        print_json(report.witness_json.tokenizer_comparison(found), one_line=several)
+        output.print_json(report.witness_json.tokenizer_comparison(found), one_line=several)
     else:
-        click.echo(report.tokenizers.tokenizer_screen(found, *screen_size()), nl=several)
+        click.echo(report.tokenizers.tokenizer_screen(found, *output.screen_size()), nl=several)
     return found
 
 
@@ -173,7 +172,7 @@ def _each(
             say(line)
             failed(checkpoint, line)
             if as_json:
-                print_json(report.json.failed(checkpoint, line, code), one_line=True)
+                output.print_json(report.json.failed(checkpoint, line, code), one_line=True)
             failures.add(code)
     if VIOLATED in codes:
         return VIOLATED
@@ -184,8 +183,8 @@ def _write(answer: Whois, relatives: Lineage, target: Path, ending: str, lang: L
     from lineage import __version__, report
     from lineage.atomic_write import write_whole
 
-    if ending in pages.PAGES:
-        write_whole(target, report.html.whois_page(answer, __version__, relatives, lang or pages.PAGES[ending]))
+    if ending in output.PAGES:
+        write_whole(target, report.html.whois_page(answer, __version__, relatives, lang or output.PAGES[ending]))
         return
     lineage = report.answered.lineage_of(answer, relatives)
     if ending in report.graphs.STATEMENTS:

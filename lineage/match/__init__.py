@@ -5,7 +5,6 @@ from lineage.match.cache import by_name
 from lineage.match.evidence import Match, match
 from lineage.match.experts import expert_map
 from lineage.match.pairing import LOG10_ALPHA, Pair
-from lineage.match.relabelling import relabelled
 from lineage.match.unread import read_by_both
 
 __all__ = [
@@ -19,5 +18,4 @@ __all__ = [
     "has_experts",
     "match",
     "read_by_both",
-    "relabelled",
 ]

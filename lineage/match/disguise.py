@@ -22,7 +22,7 @@ from lineage.match.permutation import permutation_test, standardise
 from lineage.match.tails import log10_normal
 from lineage.sketch.remembered import remembered
 from lineage.sketch.vectors import network_vectors, networks_in
-from lineage.types.neurons import Neurons
+from lineage.types import Neurons
 
 SUGGESTIVE = 0.3
 """Cosine of two networks' vectors from which they are worth a look: that of a parent and a child is above 0.45 on the

@@ -12,7 +12,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.match.equal_content import hold_the_same
 from lineage.sketch.family import MIN_UNITS
 from lineage.types import CheckpointSketch, TensorSketch, Units
 
@@ -80,6 +79,8 @@ def _once(tensor: TensorSketch, other: TensorSketch) -> TensorSketch | None:
 
 def _as(once: TensorSketch, other: TensorSketch) -> TensorSketch:
     """The tensor with the content of another whose values it holds."""
+    from lineage.match.equal_content import hold_the_same  # models with each head once do not wait for it
+
     same = hold_the_same(once, other)
     return replace(once, digest=other.digest, band_digest=other.band_digest, stats=other.stats) if same else once
 

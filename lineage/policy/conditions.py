@@ -11,7 +11,7 @@ from lineage.policy.licences import Licence
 from lineage.policy.rule_files import Condition
 from lineage.policy.subjects import Ancestor, Component, Model
 from lineage.policy.vocabulary import CLASSES
-from lineage.types import Descent
+from lineage.types import DescentLine
 
 When = Mapping[str, Condition]
 
@@ -33,7 +33,7 @@ def holds_of_model(when: When, model: Model, bound: str | None = None) -> bool:
     return all(answers[name](value) for name, value in when.items() if name in answers)
 
 
-def lines_held(when: When, model: Model, ancestor: Ancestor) -> list[Descent]:
+def lines_held(when: When, model: Model, ancestor: Ancestor) -> list[DescentLine]:
     """The lines to an ancestor for which the conditions hold; empty where one about the ancestor or the model fails."""
     answers: dict[str, Callable[[Any], bool]] = {
         "ancestor-terms": lambda terms: _has(ancestor.licence, terms),
@@ -81,7 +81,7 @@ def agree(one: Licence | None, other: Licence | None) -> bool | None:
     return None if one is None or other is None else one.agrees_with(other)
 
 
-def surest_of(lines: list[Descent]) -> list[Descent]:
+def surest_of(lines: list[DescentLine]) -> list[DescentLine]:
     """The lines with the highest certainty."""
     best = lines[0].certainty
     for line in lines[1:]:
@@ -89,7 +89,7 @@ def surest_of(lines: list[Descent]) -> list[Descent]:
     return [line for line in lines if line.certainty == best]
 
 
-def _of_line(when: When, line: Descent) -> bool:
+def _of_line(when: When, line: DescentLine) -> bool:
     answers: dict[str, Callable[[Any], bool]] = {
         "relation": lambda relations: line.relation in relations,
         "relation-not": lambda relations: line.relation not in relations,

@@ -15,7 +15,7 @@ from lineage.types import (
     Certainty,
     Comparison,
     ComponentFinding,
-    Descent,
+    DescentLine,
     Edge,
     InheritedPart,
     Lineage,
@@ -31,7 +31,7 @@ _RANK: dict[Certainty, int] = {word: i for i, word in enumerate(get_args(Certain
 Key = tuple[str, str | None]
 
 
-def descents(case: Case) -> tuple[Descent, ...]:
+def descents(case: Case) -> tuple[DescentLine, ...]:
     """Every ancestor of the model of `case`, once per component; the surest line to each, the surest first.
 
     A line is as sure as its weakest step. Descendants of the model are never ancestors, whatever an undirected edge
@@ -42,7 +42,7 @@ def descents(case: Case) -> tuple[Descent, ...]:
     below = _descendants(case.lineage, case.node) | _nodes_of(nodes, case.answer.place.descendants)
     above = dict(_steps(case.lineage, below))
     above[case.node] = list(_as_placed(case, above.get(case.node, ()), nodes))
-    found: dict[Key, Descent] = {}
+    found: dict[Key, DescentLine] = {}
     first = [*_first_steps(case, above.get(case.node, ()), nodes), *_same_weights(case, nodes)]
     first += _only_asked(case, {line.component for line in first}, nodes)
     order = count()
@@ -63,7 +63,7 @@ def descents(case: Case) -> tuple[Descent, ...]:
     )
 
 
-def surety(line: Descent) -> tuple[int, float, int]:
+def surety(line: DescentLine) -> tuple[int, float, int]:
     """Sorts the surest first: measured before possible before declared, then by confidence, then the nearest."""
     return _RANK[line.certainty], -line.confidence, len(line.through)
 
@@ -73,7 +73,7 @@ def weaker(one: Certainty, other: Certainty) -> Certainty:
     return max(one, other, key=_RANK.__getitem__)
 
 
-def inherited_share(case: Case, lines: Sequence[Descent], certainty: Certainty = "measured") -> float:
+def inherited_share(case: Case, lines: Sequence[DescentLine], certainty: Certainty = "measured") -> float:
     """Share of the model's parameters that have an ancestor at least as sure as `certainty`.
 
     Each component counts with its largest donor, as two ancestors may have given the same tensors. A line of several
@@ -151,7 +151,7 @@ def _is_certain(edge: Edge) -> bool:
     return is_decided and edge.confidence is not None and edge.confidence >= CERTAIN
 
 
-def _first_steps(case: Case, steps: Sequence[Step], nodes: Mapping[str, Node]) -> Iterator[Descent]:
+def _first_steps(case: Case, steps: Sequence[Step], nodes: Mapping[str, Node]) -> Iterator[DescentLine]:
     """The steps from the model itself, one for each component where the comparison with the parent has them."""
     for parent, certainty, edge in steps:
         node = nodes[parent]
@@ -163,8 +163,8 @@ def _first_steps(case: Case, steps: Sequence[Step], nodes: Mapping[str, Node]) -
             yield line
 
 
-def _line(node: Node, edge: Edge, certainty: Certainty) -> Descent:
-    return Descent(
+def _line(node: Node, edge: Edge, certainty: Certainty) -> DescentLine:
+    return DescentLine(
         ancestor=node.id,
         ancestor_name=_name(node),
         licence=node.licence,
@@ -191,7 +191,7 @@ def _parts(compared: Comparison, edge: Edge) -> Iterator[ComponentFinding]:
             yield part
 
 
-def _of_component(line: Descent, part: ComponentFinding, edge: Edge) -> Descent:
+def _of_component(line: DescentLine, part: ComponentFinding, edge: Edge) -> DescentLine:
     """`line` for one component: its own figures, and its own relation unless the whole is a merge."""
     return replace(
         line,
@@ -209,7 +209,7 @@ def _parts_of(part: ComponentFinding) -> tuple[InheritedPart, ...]:
     return () if part.inherited is None else part.inherited.parts
 
 
-def _same_weights(case: Case, nodes: Mapping[str, Node]) -> Iterator[Descent]:
+def _same_weights(case: Case, nodes: Mapping[str, Node]) -> Iterator[DescentLine]:
     """The node itself, where it stands for another model of the same weights: which one is the copy is open."""
     node = nodes.get(case.node)
     if node is not None and case.answer.sketch.id != node.id:
@@ -217,7 +217,7 @@ def _same_weights(case: Case, nodes: Mapping[str, Node]) -> Iterator[Descent]:
         yield _line(node, same, "possible")
 
 
-def _only_asked(case: Case, known: set[str | None], nodes: Mapping[str, Node]) -> Iterator[Descent]:
+def _only_asked(case: Case, known: set[str | None], nodes: Mapping[str, Node]) -> Iterator[DescentLine]:
     """What the answer found for components of which the graph knows no ancestor, in models that the graph has not."""
     placed = {model for node in nodes.values() for model in (node.id, *node.copies)}
     place = case.answer.place
@@ -244,7 +244,7 @@ def _can_give(case: Case, edge: Edge, parent: str, component: str | None) -> boo
     return component is None or edge.relation != "component-reused" or has is None or component in has
 
 
-def _further(line: Descent, node: Node, component: str | None, certainty: Certainty, edge: Edge) -> Descent:
+def _further(line: DescentLine, node: Node, component: str | None, certainty: Certainty, edge: Edge) -> DescentLine:
     """One step further up: as sure as the weakest step, the figures still those of the first."""
     return replace(
         line,
@@ -258,7 +258,7 @@ def _further(line: Descent, node: Node, component: str | None, certainty: Certai
     )
 
 
-def _without_repeats(lines: Iterable[Descent]) -> list[Descent]:
+def _without_repeats(lines: Iterable[DescentLine]) -> list[DescentLine]:
     """Drop lines of the whole where the same ancestor is known by component at least as surely."""
     kept = list(lines)
     best: dict[str, int] = {}

@@ -10,7 +10,7 @@ from lineage.policy.conditions import component_holds, holds_of_model, lines_hel
 from lineage.policy.descents import surety, weaker
 from lineage.policy.rule_files import Rule
 from lineage.policy.subjects import Ancestor, Component, Model
-from lineage.types import Beside, Descent, PolicyFinding, Standing
+from lineage.types import Beside, DescentLine, PolicyFinding, Standing
 from lineage.types.facts_policy import Figure, RuleAdvice, RuleApplies
 
 Figures = Mapping[str, Figure]
@@ -53,7 +53,7 @@ def about_model(rules: Iterable[Rule], model: Model, bound: str | None = None) -
 
 
 def _of_ancestor(
-    rule: Rule, model: Model, ancestor: Ancestor, lines: Sequence[Descent], beside: Beside | None
+    rule: Rule, model: Model, ancestor: Ancestor, lines: Sequence[DescentLine], beside: Beside | None
 ) -> PolicyFinding:
     line = lines[0]
     figures = _of_model(model) | _of_lines(ancestor, lines)
@@ -159,7 +159,7 @@ def _of_witnesses(model: Model) -> dict[str, Figure]:
     }
 
 
-def _of_lines(ancestor: Ancestor, lines: Sequence[Descent]) -> dict[str, Figure]:
+def _of_lines(ancestor: Ancestor, lines: Sequence[DescentLine]) -> dict[str, Figure]:
     shares = [line.share for line in lines if line.share is not None]
     licence = ancestor.licence
     figures: dict[str, Figure] = {

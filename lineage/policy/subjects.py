@@ -9,7 +9,7 @@ from lineage.policy.descents import inherited_share, surety
 from lineage.policy.licences import Licence, Table
 from lineage.policy.vocabulary import Architecture, SettingsState, State, TokenizerState
 from lineage.policy.witnesses import settings_of_text, settings_state, tokenizer_state
-from lineage.types import Case, Certainty, ComponentFinding, Descent
+from lineage.types import Case, Certainty, ComponentFinding, DescentLine
 
 _SAME_LAYOUT = 0.99  # share of the parameters whose tensors must match the layout of another model
 _STATES: Mapping[Certainty, State] = {"measured": "inherited", "possible": "possible", "declared": "declared"}
@@ -45,11 +45,11 @@ class Model:
 class Ancestor:
     """One ancestor with every line to it; `licence` is None where it is not known."""
 
-    lines: tuple[Descent, ...]
+    lines: tuple[DescentLine, ...]
     licence: Licence | None
 
     @property
-    def surest(self) -> Descent:
+    def surest(self) -> DescentLine:
         """The line that is known best."""
         return self.lines[0]
 
@@ -65,15 +65,15 @@ class Component:
     name: str
     share: float
     state: State
-    line: Descent | None
+    line: DescentLine | None
     reach: float | None
 
 
-def model_of(case: Case, lines: Sequence[Descent], table: Table, architectures: Sequence[str]) -> Model:
+def model_of(case: Case, lines: Sequence[DescentLine], table: Table, architectures: Sequence[str]) -> Model:
     """The model of a case, its ancestors the surest first."""
     sketch, nearest, witnesses = case.answer.sketch, case.answer.nearest, case.answer.witnesses
     tokenizer, settings = witnesses.tokenizer, settings_of_text(witnesses.configuration)
-    grouped: dict[str, list[Descent]] = {}
+    grouped: dict[str, list[DescentLine]] = {}
     for line in sorted(lines, key=surety):
         grouped.setdefault(line.ancestor, []).append(line)
     return Model(
@@ -96,12 +96,12 @@ def model_of(case: Case, lines: Sequence[Descent], table: Table, architectures: 
     )
 
 
-def components_of(case: Case, lines: Sequence[Descent]) -> tuple[Component, ...]:
+def components_of(case: Case, lines: Sequence[DescentLine]) -> tuple[Component, ...]:
     """Every component with its state, which the surest of its nearest lines decides."""
     return tuple(_component(finding, lines) for finding, _, _ in case.answer.components)
 
 
-def _component(finding: ComponentFinding, lines: Sequence[Descent]) -> Component:
+def _component(finding: ComponentFinding, lines: Sequence[DescentLine]) -> Component:
     mine = sorted((line for line in lines if line.component in (None, finding.name)), key=surety)
     nearest = [line for line in mine if not line.through] or mine
     line = nearest[0] if nearest else None

@@ -11,7 +11,7 @@ from lineage.policy.names import may_be_same, share_a_word
 from lineage.policy.schemes import scheme_of, stored
 from lineage.policy.statements import parameter_count
 from lineage.policy.witnesses import tokenizer_state
-from lineage.types import Case, Checked, Claim, Comparison, Descent, Outcome, Verification
+from lineage.types import Case, Checked, Claim, Comparison, DescentLine, Outcome, Verification
 from lineage.types.facts import Fact
 from lineage.types.facts_claims import (
     BaseDescends,
@@ -72,10 +72,10 @@ Judged = tuple[Outcome, Fact]
 @dataclass(frozen=True, slots=True)
 class _Known:
     case: Case
-    lines: tuple[Descent, ...]
+    lines: tuple[DescentLine, ...]
 
     @property
-    def measured(self) -> list[Descent]:
+    def measured(self) -> list[DescentLine]:
         """Measured lines that pass weights on, the nearest first."""
         sure = [line for line in self.lines if line.certainty == "measured" and line.relation in INHERITED]
         return sorted(sure, key=lambda line: (len(line.through), -(line.share or 0.0)))
@@ -267,7 +267,7 @@ def _same_maker(one: str | None, other: str) -> bool:
     )
 
 
-def _figures(line: Descent) -> FromAncestor:
+def _figures(line: DescentLine) -> FromAncestor:
     return FromAncestor(line.relation, line.ancestor_name, line.through, line.r, line.z, line.confidence)
 
 

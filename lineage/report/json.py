@@ -8,14 +8,13 @@ from statistics import fmean, pstdev
 from typing import Any
 
 from lineage.match.tails import log10_normal
+from lineage.report.components import scheme_words
 from lineage.report.facts import fact_value, fact_values
 from lineage.report.figures import finite
-from lineage.report.schemes import scheme_words
 from lineage.report.text.adapters import adapter_value
 from lineage.report.text.places import pair_verdict, placed_role, would_settle
 from lineage.report.witness_json import witnesses_value
 from lineage.report.words import text, texts
-from lineage.sketch.sealing import seal
 from lineage.types import (
     CheckpointSketch,
     Comparison,
@@ -27,7 +26,6 @@ from lineage.types import (
     Inherited,
     InheritedPart,
     Merge,
-    ModelRecord,
     Null,
     Relative,
     TensorMatch,
@@ -204,69 +202,6 @@ def excluded(one: Excluded) -> Json:
 def declared(said: Declared) -> Json:
     """What a card or config says."""
     return {"model": said.model, "relation": said.relation, "source": said.source}
-
-
-def model(record: ModelRecord, is_reference: bool, layer: str | None = None) -> Json:
-    """One model of an index; `layer` is the index of others that it is in, null for one's own and the reference."""
-    return {
-        "id": record.id,
-        "name": record.name,
-        "reference": is_reference,
-        "layer": layer,
-        "family": record.family,
-        "depth": record.depth,
-        "params": record.params,
-        "tensors": record.tensors,
-        "format": record.format,
-        "architecture": record.architecture,
-        "source": record.source,
-        "components": dict(record.components),
-        "licence": record.licence,
-        "declared": [declared(d) for d in record.declared],
-        "aliases": list(record.aliases),
-        "added": record.added,
-        "content": record.content,
-        "weights_seen": record.weights_seen,
-        "layouts": [
-            {
-                "id": one.id,
-                "name": one.name,
-                "format": one.format,
-                "source": one.source,
-                "weights_seen": one.weights_seen,
-            }
-            for one in record.layouts
-        ],
-    }
-
-
-def models(listed: Sequence[tuple[ModelRecord, bool, str | None]]) -> Json:
-    """`lineage/list/1`."""
-    return {"schema": "lineage/list/1", "models": [model(*one) for one in listed]}
-
-
-def shown(record: ModelRecord, is_reference: bool, sketch: CheckpointSketch, layer: str | None = None) -> Json:
-    """`lineage/show/1`: a model with each of its tensors."""
-    return {
-        "schema": "lineage/show/1",
-        **model(record, is_reference, layer),
-        "seal": seal(sketch),
-        "left_out": [excluded(Excluded(name, reason)) for name, reason in sketch.left_out],
-        "tensor_list": [
-            {
-                "name": t.name,
-                "shape": list(t.shape),
-                "dtype": t.dtype,
-                "component": t.part.component,
-                "role": t.part.role,
-                "layer": t.part.layer,
-                "generic": None if t.part.excluded is None else text(t.part.excluded),
-                "generic_fact": None if t.part.excluded is None else fact_value(t.part.excluded),
-                "digest": t.digest,
-            }
-            for t in sketch.tensors
-        ],
-    }
 
 
 def merge(sketch: CheckpointSketch, found: Merge | None) -> Json:

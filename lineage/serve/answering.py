@@ -241,7 +241,7 @@ def _pair_page(ours: CheckpointSketch, theirs: CheckpointSketch, found: Comparis
 
 def _show(asked: Asked, desk: Desk) -> None:
     listed, sketch = api.show(asked["model"], desk.index, reference=desk.reference)
-    _print(report.json.shown(listed.record, listed.is_reference, sketch, listed.layer), desk)
+    _print(report.listing.show_value(listed.record, listed.is_reference, sketch, listed.layer), desk)
 
 
 def _trace(asked: Asked, desk: Desk) -> None:

@@ -159,7 +159,7 @@ class Observed:
         self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or pass on what is none."""
+        """Answer one HTTP request; other events are passed on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

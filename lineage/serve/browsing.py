@@ -28,7 +28,7 @@ async def models(call: Call) -> Response:
         "schema": "lineage/models/1",
         "total": len(found),
         "next": end if end < len(found) else None,
-        "models": [report.json.model(one.record, one.is_reference, one.layer) for one in found[start:end]],
+        "models": [report.listing.model_value(one.record, one.is_reference, one.layer) for one in found[start:end]],
     }
     return JSONResponse(value, headers={INDEX_HEADER: index_id})
 

@@ -100,7 +100,7 @@ class Service:
             return None
 
     async def read(self, kind: str, asked: Asked, *, is_long: bool = False) -> tuple[bytes, str]:
-        """Have a question answered that is no job; the answer, and the id of the index it was made from.
+        """Answer a question outside of any job. Returns the answer and the id of the index that it was made from.
 
         What is asked of the graph is kept until the index changes. Raises Refusal.
         """

@@ -38,7 +38,7 @@ def is_large(checkpoint: Checkpoint) -> bool:
 
 
 def is_change(encoding: str | None) -> bool:
-    """Whether this is the encoding of the product of an adapter, which is no weight."""
+    """Whether this is the encoding of an adapter's product, which is not a weight."""
     return encoding is not None and _PRODUCT.fullmatch(encoding) is not None
 
 

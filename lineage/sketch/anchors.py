@@ -17,10 +17,8 @@ from lineage.sketch.family import ANCHORS
 from lineage.sketch.neuron_layers import Placed, labels
 from lineage.sketch.signs import signs
 from lineage.sketch.tokenizer_hashes import token_hashes
-from lineage.types import Part, TensorView, Vocabulary
-from lineage.types.neurons import AnchorKey
-
-Floats = NDArray[np.float32]
+from lineage.types import Float32Array, Part, TensorView, Vocabulary
+from lineage.types.sketch import AnchorKey
 
 _TOKENS = 8192  # of a table: those after these come and go with the vocabulary
 _SHORTEST = 4096  # tokens that are taken by their text: the shortest are the last to go
@@ -33,7 +31,7 @@ _BAND = 1 << 22  # values read at a time
 _TABLES = ("tokens", "patch", "positions")
 
 
-def anchors(placed: Sequence[Placed], stream: str, vocabulary: Vocabulary | None) -> Mapping[AnchorKey, Floats]:
+def anchors(placed: Sequence[Placed], stream: str, vocabulary: Vocabulary | None) -> Mapping[AnchorKey, Float32Array]:
     """Orthonormal sums of the rows of the tables at which a stream begins, (D, ANCHORS), by what keys the rows.
 
     One large table is enough; small ones, such as the patches and positions of a little image model, go together.
@@ -46,7 +44,7 @@ def anchors(placed: Sequence[Placed], stream: str, vocabulary: Vocabulary | None
     return {key: basis for key in keys if (basis := bases[key]) is not None}
 
 
-def bands(view: TensorView, count: int | None = None) -> Iterator[tuple[int, Floats]]:
+def bands(view: TensorView, count: int | None = None) -> Iterator[tuple[int, Float32Array]]:
     """The first rows of a view as float32 (rows, rest), band after band."""
     total = view.shape[0] if count is None else count
     step = max(1, _BAND // max(1, math.prod(view.shape[1:])))
@@ -55,8 +53,8 @@ def bands(view: TensorView, count: int | None = None) -> Iterator[tuple[int, Flo
         yield start, rows.astype(np.float32, copy=False).reshape(len(rows), -1)
 
 
-def _by_row(tables: Sequence[Placed], stream: str) -> Floats | None:
-    sums: Floats | None = None
+def _by_row(tables: Sequence[Placed], stream: str) -> Float32Array | None:
+    sums: Float32Array | None = None
     rows = 0
     for label in _TABLES:
         for view, part in [(view, part) for view, part in tables if label in labels(part)]:
@@ -66,7 +64,7 @@ def _by_row(tables: Sequence[Placed], stream: str) -> Floats | None:
     return sums
 
 
-def _by_token(tables: Sequence[Placed], stream: str, vocabulary: Vocabulary | None) -> Floats | None:
+def _by_token(tables: Sequence[Placed], stream: str, vocabulary: Vocabulary | None) -> Float32Array | None:
     table = next(((view, part) for view, part in tables if "tokens" in labels(part)), None)
     if table is None or vocabulary is None or len(vocabulary.tokens) < _ENOUGH:
         return None
@@ -85,7 +83,7 @@ def _by_token(tables: Sequence[Placed], stream: str, vocabulary: Vocabulary | No
     return _of_rows(view, ids, weights)
 
 
-def _of_rows(view: TensorView, ids: NDArray[np.int64], weights: Floats) -> Floats:
+def _of_rows(view: TensorView, ids: NDArray[np.int64], weights: Float32Array) -> Float32Array:
     """Sums of these rows of a table, (D, ANCHORS); rows that lie close together are read at once."""
     order = np.argsort(ids)
     ids, weights = ids[order], weights[order]
@@ -96,7 +94,7 @@ def _of_rows(view: TensorView, ids: NDArray[np.int64], weights: Floats) -> Float
     return total
 
 
-def _signed_sums(view: TensorView, part: Part, stream: str, first: int) -> tuple[Floats, int]:
+def _signed_sums(view: TensorView, part: Part, stream: str, first: int) -> tuple[Float32Array, int]:
     """Sums of a table's rows less their mean, (D, ANCHORS), and their number; signs are counted on from `first`."""
     by_rows = part.axes[1].label == stream
     count = min(view.shape[0] if by_rows else math.prod(view.shape[1:]), _TOKENS)
@@ -105,7 +103,7 @@ def _signed_sums(view: TensorView, part: Part, stream: str, first: int) -> tuple
     return _weighted(view, weights - weights.mean(axis=0), by_rows), count
 
 
-def _weighted(view: TensorView, weights: Floats, by_rows: bool) -> Floats:
+def _weighted(view: TensorView, weights: Float32Array, by_rows: bool) -> Float32Array:
     """Sums of as many rows (or columns, unless `by_rows`) of a table as there are weights, (D, ANCHORS)."""
     if not by_rows:
         return np.concatenate([rows[:, : len(weights)] @ weights for _, rows in bands(view)])
@@ -115,7 +113,7 @@ def _weighted(view: TensorView, weights: Floats, by_rows: bool) -> Floats:
     return total
 
 
-def _orthonormal(sums: Floats) -> Floats | None:
+def _orthonormal(sums: Float32Array) -> Float32Array | None:
     """The same with orthonormal columns, turned as little as can be (Löwdin 1950), in the dimensions that they span.
 
     None where these are fewer than `_LEAST_RANK`.

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from lineage.anatomy import describe, unpacked
 from lineage.errors import NoWeights
 from lineage.sketch.family import FAMILY
-from lineage.sketch.identity import content_id
+from lineage.sketch.layouts import content_id
 from lineage.sketch.neurons import neurons_of
 from lineage.sketch.on_disk import TensorsOnDisk
 from lineage.sketch.sane import EXTREME

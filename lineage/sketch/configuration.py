@@ -18,13 +18,13 @@ def written_configuration(parts: tuple[PartConfiguration, ...]) -> list[list[Any
 def read_configuration(value: Any) -> tuple[PartConfiguration, ...]:
     """The same from a header. Raises ValueError, TypeError for what does not fit."""
     if not isinstance(value, list) or len(value) > len(_PARTS):
-        raise ValueError("a configuration that is none")
+        raise ValueError("not a configuration")
     return tuple(_part(*one) for one in value)
 
 
 def _part(part: Any, model_type: Any, settings: Any) -> PartConfiguration:
     if part not in _PARTS or not isinstance(settings, dict) or len(settings) > _MOST_SETTINGS:
-        raise ValueError("a configuration that is none")
+        raise ValueError("not a configuration")
     word = None if model_type is None else _text(model_type)
     held = sorted((_text(name), _value(one)) for name, one in settings.items())
     return PartConfiguration(_PARTS[_PARTS.index(part)], word, tuple(held))
@@ -40,5 +40,5 @@ def _value(value: Any) -> SettingValue:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or len(value) > _MOST_TEXT or not value.isprintable():
-        raise ValueError("a setting that is none")
+        raise ValueError("not a setting")
     return value

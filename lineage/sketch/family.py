@@ -9,6 +9,7 @@ PERMUTATIONS = 128  # length of a MinHash
 CODE_BITS = 24  # sign bits in one row code
 CODE_FAMILIES = 2  # row codes a row
 TOKENS_BEHIND = 6  # of an anchor among the tokens of a tokenizer
+DIGEST_BYTES = 16  # of BLAKE3
 MIN_UNITS = 32  # fewer units say too little for a permutation test
 
 SEED_PROJECTION = 1

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from blake3 import blake3
 
-from lineage.sketch.identity import DIGEST_BYTES
+from lineage.sketch.family import DIGEST_BYTES, FAMILY
 from lineage.sketch.remembered import remembered
 from lineage.sketch.tied import copies, facing
-from lineage.types import CheckpointSketch, TensorSketch
+from lineage.types import CheckpointSketch, Depth, Outlined, TensorSketch
 
 SAME_SUM = 1e-6  # relative: power sums are added in float32 pairs, in another order
 _SAME_UNIT = 2e-2  # of the largest unit: each is coded in steps of 1/127, and is added in another order
@@ -31,6 +31,12 @@ class Same:
     a: int
     b: int
     turned: bool
+
+
+def content_id(tensors: Iterable[Outlined], depth: Depth) -> str:
+    """The id of a model: 32 hexadecimal digits over family, depth and its digests, whatever their names and order."""
+    digests = sorted(t.digest if depth == "full" and t.digest else t.band_digest for t in tensors)
+    return blake3("\n".join([FAMILY, depth, *digests]).encode()).hexdigest(length=DIGEST_BYTES)
 
 
 def layout_id(sketch: CheckpointSketch) -> str:
@@ -105,7 +111,7 @@ def correspondence(a: CheckpointSketch, b: CheckpointSketch) -> tuple[Same, ...]
 
 
 def translation(a: CheckpointSketch, b: CheckpointSketch) -> Translation | None:
-    """How what is laid out as `a` reads in the layout of `b`, a copy of it; None if it is no copy."""
+    """How the layout of `a` is translated to that of `b`, a copy of it; None if `b` is not a copy."""
     a, b = facing(a, b), facing(b, a)
     same = correspondence(a, b)
     return None if same is None else {a.tensors[one.a].name: (b.tensors[one.b], one.turned) for one in same}
@@ -155,7 +161,7 @@ def _sampled_values(tensor: TensorSketch) -> tuple[bytes, bool]:
     """Shape and sampled values of a tensor in the one of its two orientations that sorts first; whether it is turned.
 
     The grid depends on the length of each axis alone, so a matrix that is turned has the turned grid. Positions of a
-    kernel have one order, and axes of length one are none.
+    kernel have one order, and axes of length one do not count.
     """
     shape = tensor.shape if len(tensor.shape) < 2 else (*tensor.shape[:2], math.prod(tensor.shape[2:]))
     straight = _sealed(shape, tensor.values)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lineage.sketch.family import ANCHORS
 from lineage.sketch.neuron_layers import MOST_NEURONS
 from lineage.types import Neurons
-from lineage.types.neurons import AnchorKey
+from lineage.types.sketch import AnchorKey
 
 _INDEX, _CODES, _HEADS, _SCALES = "neuron_index", "neuron_codes", "neuron_heads", "neuron_scales"
 NEURON_ARRAYS = (_INDEX, _CODES, _HEADS, _SCALES)

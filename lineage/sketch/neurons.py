@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from lineage.anatomy.fused_attention import head_count
-from lineage.sketch.anchors import Floats, anchors, bands
+from lineage.sketch.anchors import anchors, bands
 from lineage.sketch.family import ANCHORS
 from lineage.sketch.neuron_layers import (
     KINDS,
@@ -31,15 +31,15 @@ from lineage.sketch.neuron_layers import (
     kind_of,
     layers_with_neurons,
 )
-from lineage.types import Neurons, Part, TensorView, Vocabulary
-from lineage.types.neurons import AnchorKey
+from lineage.types import Float32Array, Neurons, Part, TensorView, Vocabulary
+from lineage.types.sketch import AnchorKey
 
 __all__ = ["KINDS", "MOST_LAYERS", "MOST_NEURONS", "neurons_of"]
 
 LEAST_NEURONS = 64
 MOST_ROWS = 1 << 16  # of a head, from which those that are kept are chosen
 
-Bases = Mapping[AnchorKey, Floats]
+Bases = Mapping[AnchorKey, Float32Array]
 
 
 def neurons_of(
@@ -115,11 +115,11 @@ def _of_head(head: Head, bases: Bases) -> Iterator[Neurons]:
             )
 
 
-def _gained(gain: TensorView | None, basis: Floats) -> Floats:
+def _gained(gain: TensorView | None, basis: Float32Array) -> Float32Array:
     return basis if gain is None else basis * gain.rows(0, gain.shape[0]).astype(np.float32)[:, None]
 
 
-def _products(view: TensorView, part: Part, stream: str, basis: Floats, most: int | None = None) -> Floats:
+def _products(view: TensorView, part: Part, stream: str, basis: Float32Array, most: int | None = None) -> Float32Array:
     """What every neuron of a matrix, or the first `most`, does to the anchors, (neurons, anchors)."""
     if part.axes[1].label == stream:
         count = None if most is None else min(most, view.shape[0])
@@ -130,7 +130,9 @@ def _products(view: TensorView, part: Part, stream: str, basis: Floats, most: in
     return total
 
 
-def _attention_products(layer: Layer, basis: Floats, heads: int | None) -> list[tuple[Floats, Floats]] | None:
+def _attention_products(
+    layer: Layer, basis: Float32Array, heads: int | None
+) -> list[tuple[Float32Array, Float32Array]] | None:
     """What outputs and values, queries and keys do to the anchors, each (units, anchors), unit facing unit.
 
     Where queries share their keys and values each group has its own again. None where a layer has no such matrices, or
@@ -148,7 +150,7 @@ def _attention_products(layer: Layer, basis: Floats, heads: int | None) -> list[
     return sides if all(left.shape == right.shape for left, right in sides) else None
 
 
-def _shared(rows: Floats, units: int, heads: int | None) -> Floats:
+def _shared(rows: Float32Array, units: int, heads: int | None) -> Float32Array:
     """Keys or values once for each of the query heads that share them, (units, anchors); unchanged if unknown."""
     if heads is None or units % heads or len(rows) % (units // heads):
         return rows
@@ -157,7 +159,7 @@ def _shared(rows: Floats, units: int, heads: int | None) -> Floats:
     return rows if rest else np.repeat(rows.reshape(-1, side, rows.shape[1]), groups, axis=0).reshape(units, -1)
 
 
-def _attention(sides: Sequence[tuple[Floats, Floats]]) -> NDArray[np.float32] | None:
+def _attention(sides: Sequence[tuple[Float32Array, Float32Array]]) -> NDArray[np.float32] | None:
     """From anchor to anchor through all heads, (2, ANCHORS, ANCHORS) of norm 1: Q' O V Q and Q' Wq' Wk Q.
 
     No order of heads alters these, nor what is done to the values of a head and undone behind it.
@@ -170,7 +172,7 @@ def _attention(sides: Sequence[tuple[Floats, Floats]]) -> NDArray[np.float32] | 
     return np.asarray(found / norms, np.float32)
 
 
-def _quantised(codes: Floats) -> tuple[NDArray[np.int8], Floats]:
+def _quantised(codes: Float32Array) -> tuple[NDArray[np.int8], Float32Array]:
     """Directions in 8 bits, the largest number of each 127, and what one step is worth."""
     largest = np.abs(codes).max(axis=-1, keepdims=True)
     scale = np.where(largest > 0, largest, 1.0) / np.float32(127.0)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.sketch.bands import sampled
-from lineage.types import Stats, TensorSketch
+from lineage.types import Float64Array, Stats, TensorSketch
 from lineage.types.facts.exclusions import NotAWeight
 
 EXTREME = NotAWeight("extreme-values")
@@ -25,11 +25,9 @@ _SLACK = 1e-3  # relative: figures are sums in float32 and float64
 _CODE = 127
 _TINY = float(np.finfo(np.float32).tiny)
 
-Floats = NDArray[np.float64]
-
 
 def is_extreme(stats: Stats) -> bool:
-    """Whether values of this mean and spread are none that weights have."""
+    """Whether this mean and spread are outside the range of weights."""
     size = math.hypot(stats.mean, stats.std)
     return size > _MOST or 0.0 < size < _LEAST
 
@@ -44,7 +42,7 @@ def require_possible(tensors: Sequence[TensorSketch]) -> None:
         _require_sums(tensors, length)
 
 
-def _lengths(tensors: Sequence[TensorSketch]) -> Floats:
+def _lengths(tensors: Sequence[TensorSketch]) -> Float64Array:
     """The length of the sampled block of each tensor as one vector, by its mean and spread, which must be possible."""
     stats = [tensor.stats for tensor in tensors]
     shares = np.array([(one.zeros, one.distinct) for one in stats])
@@ -57,7 +55,7 @@ def _lengths(tensors: Sequence[TensorSketch]) -> Floats:
     return np.asarray(np.sqrt(blocks) * np.hypot(mean, std))
 
 
-def _require_size(tensors: Sequence[TensorSketch], length: Floats) -> None:
+def _require_size(tensors: Sequence[TensorSketch], length: Float64Array) -> None:
     """No value is longer than the block, no unit longer than its projection can be."""
     limit = length * (1.0 + _SLACK) + _TINY
     low, high = _ends([tensor.values for tensor in tensors])
@@ -75,7 +73,7 @@ def _require_size(tensors: Sequence[TensorSketch], length: Floats) -> None:
         raise ValueError("units beyond its statistics")
 
 
-def _require_sums(tensors: Sequence[TensorSketch], length: Floats) -> None:
+def _require_sums(tensors: Sequence[TensorSketch], length: Float64Array) -> None:
     """Sums of powers of n numbers (Cauchy and Schwarz), of which the block has its share."""
     told = [(i, float(t.params), t.moments) for i, t in enumerate(tensors) if t.moments is not None]
     if not told:

@@ -14,8 +14,7 @@ import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
-from lineage.sketch.family import PROJECTION_DIMS, SEED_PROJECTION
-from lineage.sketch.identity import DIGEST_BYTES
+from lineage.sketch.family import DIGEST_BYTES, PROJECTION_DIMS, SEED_PROJECTION
 from lineage.sketch.layouts import same_sums, same_units
 from lineage.sketch.signs import signs
 from lineage.types import CheckpointSketch, Neurons, Stats, TensorSketch, Units

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from lineage.sketch.family import UNIT_DIMS
 from lineage.sketch.remembered import remembered
 from lineage.sketch.vectors import network_vectors, row_bits, searchable, tensor_vectors
-from lineage.types import CheckpointSketch, Codes, SearchCue, TensorSketch
+from lineage.types import CheckpointSketch, Codes, Float32Array, SearchCue, TensorSketch
 
 WIDTHS: dict[SearchCue, int] = {"component": 128, "rows": 32, "network": 72, "tensor": 32}
 """Bytes of a code."""
@@ -30,7 +30,6 @@ MOST_TENSORS = 64  # of a model that are kept
 _AT_ONCE = 1 << 10  # tensors whose vectors are in memory
 
 Bits = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 
 
 def kept_codes(sketch: CheckpointSketch) -> Codes:
@@ -66,7 +65,7 @@ def _codes(sketch: CheckpointSketch, places: Sequence[int]) -> Codes:
     }
 
 
-def _some(vectors: Iterable[Floats]) -> list[Floats]:
+def _some(vectors: Iterable[Float32Array]) -> list[Float32Array]:
     """Vectors that are not all zeros, as those of constant tensors are."""
     return [vector for vector in vectors if vector.any()]
 
@@ -103,12 +102,12 @@ def _some_tensors(sketch: CheckpointSketch, group: Sequence[int]) -> Iterator[li
         yield [sketch.tensors[place] for place in group[start : start + _AT_ONCE]]
 
 
-def _sums(sketch: CheckpointSketch, groups: Sequence[Sequence[int]], axis: int = 0) -> list[Floats]:
+def _sums(sketch: CheckpointSketch, groups: Sequence[Sequence[int]], axis: int = 0) -> list[Float32Array]:
     """Of each component, and of all, the sum of projections of norm 1, (1024,); along axis 1 of transposed tensors."""
-    parts: list[Floats] = []
-    whole: Floats | None = None
+    parts: list[Float32Array] = []
+    whole: Float32Array | None = None
     for group in groups:
-        part: Floats | None = None
+        part: Float32Array | None = None
         for tensors in _some_tensors(sketch, group):
             vectors = tensor_vectors(tensors, axis, (UNIT_DIMS, UNIT_DIMS))
             part, whole = _added(part, vectors), _added(whole, vectors)
@@ -117,14 +116,14 @@ def _sums(sketch: CheckpointSketch, groups: Sequence[Sequence[int]], axis: int =
     return [*parts, whole] if whole is not None and len(parts) > 1 else parts
 
 
-def _added(total: Floats | None, vectors: Floats) -> Floats:
+def _added(total: Float32Array | None, vectors: Float32Array) -> Float32Array:
     """The sum of vectors behind others, one after the other: as if all were added at once."""
-    summed: Floats = (vectors if total is None else np.concatenate([total[None], vectors])).sum(axis=0)
+    summed: Float32Array = (vectors if total is None else np.concatenate([total[None], vectors])).sum(axis=0)
     return summed
 
 
 @remembered
-def _turned_sums(sketch: CheckpointSketch) -> list[Floats]:
+def _turned_sums(sketch: CheckpointSketch) -> list[Float32Array]:
     """Those of transposed tensors: every index that is searched is asked for some of them."""
     return _sums(sketch, _by_component(sketch), axis=1)
 
@@ -159,7 +158,7 @@ def _chosen(sketch: CheckpointSketch) -> Sequence[int]:
     return places if len(places) <= MOST_TENSORS else sorted(places, key=draw)[:MOST_TENSORS]
 
 
-def _packed(cue: SearchCue, vectors: Sequence[Floats]) -> Bits:
+def _packed(cue: SearchCue, vectors: Sequence[Float32Array]) -> Bits:
     """The signs of vectors as bits, uint8 (n, WIDTHS[cue])."""
     if not vectors:
         return np.empty((0, WIDTHS[cue]), np.uint8)

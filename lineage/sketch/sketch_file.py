@@ -25,7 +25,7 @@ from lineage.errors import Malformed, SketchMismatch
 from lineage.sketch.arrays import ARRAYS
 from lineage.sketch.bands import grids, sampled
 from lineage.sketch.family import FAMILY
-from lineage.sketch.identity import content_id
+from lineage.sketch.layouts import content_id
 from lineage.sketch.sane import EXTREME, is_extreme, require_possible
 from lineage.sketch.sealing import seal
 from lineage.types import Axis, CheckpointSketch, Declared, Part, Stats, TensorSketch, Units

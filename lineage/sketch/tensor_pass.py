@@ -36,7 +36,7 @@ class Mask(Exception):
 
 
 class DamagedTensor(Malformed):
-    """A tensor with values that are no numbers, or that float32 does not hold; `reason` says which."""
+    """A tensor with NaN or infinite values, or with values beyond float32; `reason` says which."""
 
     def __init__(self, path: str, name: str, reason: NotFinite) -> None:
         if reason.beyond_float32:
@@ -69,7 +69,7 @@ def alike(views: Sequence[TensorView]) -> list[list[int]]:
 
 
 def sketch_tensor(view: TensorView, part: Part, depth: Depth, path: str) -> TensorSketch:
-    """Sketch one tensor at `depth`. Raises DamagedTensor where a value read is no number, Mask if that is its use."""
+    """Sketch one tensor at `depth`. Raises DamagedTensor for NaN or infinite values, Mask if it is a mask of these."""
     made = sketch_tensors([view], [part], depth, path)[0]
     if isinstance(made, TensorSketch):
         return made
@@ -103,7 +103,7 @@ def _caught(make: Callable[..., TensorSketch], *about: Any) -> Made:
 
 
 def _fault(values: NDArray[np.float32], view: TensorView, path: str) -> TensorSketch:
-    """Raise what a tensor with values that are no numbers is."""
+    """Raise DamagedTensor or Mask for a tensor with NaN or infinite values."""
     _require_finite(values, view, path)
     raise AssertionError(view.name)
 
@@ -159,7 +159,7 @@ def _sketched(
 def _excluding(
     views: Sequence[TensorView], parts: Sequence[Part], flat: NDArray[np.float32], stats: Sequence[Stats]
 ) -> list[Part]:
-    """The parts, with the reason of those tensors that are no evidence: integers, fixed tables, extreme values."""
+    """The parts, with the reason of the tensors that are excluded: integers, fixed tables, extreme values."""
     if views[0].dtype.kind in "biu":
         return [replace(part, excluded=part.excluded or NotAWeight("integers")) for part in parts]
     shape = views[0].shape or (1,)
@@ -311,7 +311,7 @@ def _power_sums(x: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
 
 
 def _require_finite(values: NDArray[np.float32], view: TensorView, path: str) -> None:
-    """Raise Malformed if some values of a block of whole rows are no numbers, Mask where that is their use."""
+    """Raise DamagedTensor if a block of whole rows has NaN or infinite values, Mask if it is a mask of these."""
     bad = int(values.size - np.isfinite(values).sum())
     if not bad:
         return

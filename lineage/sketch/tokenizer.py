@@ -6,8 +6,7 @@ import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
-from lineage.sketch.family import TOKENS_BEHIND
-from lineage.sketch.identity import DIGEST_BYTES
+from lineage.sketch.family import DIGEST_BYTES, TOKENS_BEHIND
 from lineage.sketch.minhash import minhash_of_distinct
 from lineage.sketch.tokenizer_hashes import token_hashes
 from lineage.sketch.tokenizer_kinds import (

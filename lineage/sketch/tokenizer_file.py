@@ -122,7 +122,7 @@ def read_tokenizer(path: str | Path) -> TokenizerSketch:
         with safe_open(str(where), framework="np") as file:
             text = (file.metadata() or {})["lineage"]
             header = json.loads(text)
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         if header["schema"] != TOKENIZER_SCHEMA or arrays[_CHECKSUM].tobytes() != blake3(text.encode()).digest():
             raise ValueError("its checksum does not fit")
         found = decode_tokenizer(header["tokenizer"], arrays)
@@ -142,7 +142,7 @@ def tokenizer_of_sketch(path: str | Path) -> TokenizerSketch | None:
     where = Path(path)
     try:
         with safe_open(str(where), framework="np") as file:
-            names = [name for name in file.keys() if name.startswith(PREFIX)]  # noqa: SIM118 - it is no mapping
+            names = [name for name in file.keys() if name.startswith(PREFIX)]  # noqa: SIM118 - not a mapping
             if not names:
                 return None
             header = json.loads((file.metadata() or {})["lineage"])
@@ -193,11 +193,11 @@ def _kind(value: Any) -> TokenKind:
 
 def _digest(value: Any) -> str:
     if not isinstance(value, str) or not _DIGEST.fullmatch(value):
-        raise ValueError("a digest that is none")
+        raise ValueError("not a digest")
     return value
 
 
 def _text(value: Any, most: int = _MOST_TEXT) -> str:
     if not isinstance(value, str) or len(value) > most:
-        raise ValueError("a text that is none")
+        raise ValueError("not text")
     return value

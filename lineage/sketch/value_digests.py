@@ -9,7 +9,7 @@ from blake3 import blake3
 from ml_dtypes import bfloat16
 from numpy.typing import NDArray
 
-from lineage.sketch.identity import DIGEST_BYTES
+from lineage.sketch.family import DIGEST_BYTES
 
 _BF16, _F16, _F32, _F64 = (np.dtype(d) for d in (bfloat16, np.float16, np.float32, np.float64))
 _LADDER = (_BF16, _F16, _F32, _F64)

@@ -15,7 +15,7 @@ from lineage.sketch.remembered import remembered
 from lineage.sketch.signs import sign_bits, signs
 from lineage.sketch.stacks import by_kind, laid
 from lineage.types import CheckpointSketch, Neurons, Outlined, StoredTensors, TensorSketch, Units
-from lineage.types.neurons import AnchorKey
+from lineage.types.sketch import AnchorKey
 
 _SIDE = 16
 _TOGETHER = 32
@@ -57,7 +57,7 @@ def left_signs(length: int, dims: int) -> NDArray[np.float32]:
 
 
 def is_searchable(tensor: TensorSketch) -> bool:
-    """Whether a tensor is worth finding: a matrix of at least 32 units a side, both known, that is no fixed table."""
+    """Whether a tensor is searched for: a matrix with 32 or more known units on each side, not a fixed table."""
     return _is_large(tensor) and None not in tensor.units
 
 
@@ -107,7 +107,7 @@ def network_vectors(sketch: CheckpointSketch) -> NDArray[np.float32]:
 
 
 def networks_in(neurons: Iterable[Neurons]) -> Mapping[tuple[str, AnchorKey], Sequence[Neurons]]:
-    """The layers of each component by what its anchors are keyed by; heads are no network."""
+    """The layers of each component by what its anchors are keyed by, without heads."""
     found: dict[tuple[str, AnchorKey], list[Neurons]] = {}
     for one in (one for one in neurons if not is_of_head(one)):
         found.setdefault((one.component, one.keyed), []).append(one)
@@ -115,7 +115,7 @@ def networks_in(neurons: Iterable[Neurons]) -> Mapping[tuple[str, AnchorKey], Se
 
 
 def is_of_head(one: Neurons) -> bool:
-    """Whether these are rows of a head, which are no network by themselves."""
+    """Whether these are rows of a head."""
     return len(one.codes) == 1
 
 

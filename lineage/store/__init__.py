@@ -18,13 +18,10 @@ if TYPE_CHECKING:
     from lineage.store.memory import MemoryIndex
     from lineage.store.milvus.index import MilvusIndex
     from lineage.store.places import Place, create_home, holds_home, open_home, place_of, require_folder
-    from lineage.store.protocol import Home, Index, models_in, only_one
+    from lineage.store.protocol import Home, Index, models_in, only_one, settled
     from lineage.store.public_addresses import addresses
     from lineage.store.rebuilding import Rebuilt, rebuild
-    from lineage.store.reference import reference_index
-    from lineage.store.settling import settled
-    from lineage.store.shipped_configurations import published_configurations
-    from lineage.store.shipped_tokenizers import reference_tokenizers
+    from lineage.store.reference import published_configurations, reference_index, reference_tokenizers
     from lineage.store.sqlite import SqliteIndex
 
 __all__ = [
@@ -47,7 +44,7 @@ __getattr__ = names_of(
         "contradicted": "claims", "examine": "doctor",
         "holds_index": "files", "keep_graph": "graph_cache", "kept_graph": "graph_cache",
         "models_in": "protocol", "only_one": "protocol", "rebuild": "rebuilding", "reference_index": "reference",
-        "reference_tokenizers": "shipped_tokenizers", "settled": "settling",
-        "published_configurations": "shipped_configurations",
+        "reference_tokenizers": "reference", "settled": "protocol",
+        "published_configurations": "reference",
     },
 )  # fmt: skip

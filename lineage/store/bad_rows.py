@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class BadRow(ValueError):
-    """A row, or a table, is none that any version of this program writes."""
+    """A row or a table that no version of this program writes."""

@@ -92,7 +92,7 @@ def require_files(folder: Path) -> None:
 
 
 def _is_another(path: Path) -> bool:
-    """Whether something lies there that is no file. The log comes and goes with whoever reads: one look, not two."""
+    """Whether something other than a file is there. The log comes and goes with its readers: one look, not two."""
     try:
         return not stat.S_ISREG(path.stat().st_mode)
     except OSError:  # absent; a link that leads nowhere is not

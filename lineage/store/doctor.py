@@ -81,7 +81,7 @@ def _sketches(index: SqliteIndex) -> Iterator[Finding]:
         if row["family"] != FAMILY:
             yield _foreign(index, row, what)
             continue
-        with index.db.atomic():  # what another process has replaced or taken out since is no damage
+        with index.db.atomic():  # what another process has replaced or removed since is not damaged
             held = held_of(index.db, model)
             row = next(iter(index.db.table("models").rows_where("id = ?", [model])), row)  # noqa: PLW2901
         if not held:

@@ -61,7 +61,7 @@ def _held(place: Path) -> Any:
 
 
 def _lineage(held: Any) -> Lineage:
-    """The graph in what was read. Raises one of _FAULTS where it is none, or an edge has an end that is no node."""
+    """The graph in parsed JSON. Raises one of _FAULTS if it is not one, or an edge has an end that is not a node."""
     nodes = tuple(shaped(Node, one) for one in held["nodes"])
     edges = tuple(map(_edge, held["edges"]))
     ids = {node.id for node in nodes}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import reduce
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
-from lineage.errors import Unknown
+from lineage.errors import Gone, Unknown
 from lineage.sketch.adapters import kind_of
 from lineage.sketch.family import FAMILY
 from lineage.types import CheckpointSketch, Codes, ModelKind, ModelRecord, Near, SearchCue
@@ -15,6 +16,10 @@ from lineage.types import CheckpointSketch, Codes, ModelKind, ModelRecord, Near,
 if TYPE_CHECKING:
     from lineage.types import Neighbours, TokenizerSketch
     from lineage.types.facts.handed_over import Figure
+
+_TRIES = 32  # a writer that is never idle takes a model out while others are read, but not each time
+
+Answer = TypeVar("Answer")
 
 
 class Index(Protocol):
@@ -97,6 +102,28 @@ class Home(Index, Protocol):
         """Take the model of that id out. Raises Unknown."""
 
 
+class OfAllFamilies(ABC):
+    """An index that keeps models of other sketch families besides: searches see none of these, upkeep sees them too."""
+
+    shown: str
+    """What errors call the index."""
+
+    def called(self, text: str) -> list[ModelRecord]:
+        """The models of this version's sketch family that `text` can mean: see `find_model`."""
+        return [record for record in self._called(text) if record.family == FAMILY]
+
+    def find(self, text: str) -> ModelRecord:
+        """The one model, of any sketch family, of that id, unique prefix, name or alias.
+
+        Raises Unknown for none or several.
+        """
+        return only_one(text, self._called(text), self.shown)
+
+    @abstractmethod
+    def _called(self, text: str) -> list[ModelRecord]:
+        """The models of any sketch family that `text` can mean, without a look at all of them."""
+
+
 EMPTY = "0" * 16
 """The name of the set of no models."""
 
@@ -129,6 +156,19 @@ def models_in(indexes: Sequence[Index], kind: ModelKind) -> int:
     *rest, largest = sorted(indexes, key=len)
     ids = {record.id for index in rest for record in index.models() if kind_of(record) == kind}
     return largest.count(kind) + len(ids) - sum(kind_of(one) == kind for one in largest.records(ids))
+
+
+def settled(ask: Callable[[], Answer]) -> Answer:
+    """An answer from indexes as they were before or after a change beside it, never from something between.
+
+    `ask` is called again where a model was taken out while it read. Raises Gone where that happens at every try.
+    """
+    for _ in range(_TRIES - 1):
+        try:
+            return ask()
+        except Gone:
+            continue
+    return ask()
 
 
 def find_model(text: str, records: Sequence[ModelRecord]) -> list[ModelRecord]:

@@ -1,11 +1,33 @@
-"""Where the reference index that ships with the package lies."""
+"""What ships with the package about public models: the reference index, their tokenizers and their settings.
+
+Facts of their publishers, reviewed like code.
+"""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from lineage.errors import Malformed
 from lineage.store.files import CACHE, SKETCHES
 from lineage.store.folder import SketchFolder
+
+if TYPE_CHECKING:
+    from lineage.types import TokenizerSketch
+    from lineage.types.settings import PublishedConfiguration
+
+CONFIGURATIONS = "configurations.json"
+TOKENIZERS = "tokenizers"
+
+
+def reference_folder() -> Path | None:
+    """The folder of all this: inside an installed package, or `index/` beside the package of a source tree."""
+    package = Path(__file__).parents[1]
+    for folder in (package / "_reference", package.parent / "index"):
+        if (folder / SKETCHES).is_dir():
+            return folder
+    return None
 
 
 def reference_index() -> SketchFolder | None:
@@ -18,10 +40,28 @@ def reference_index() -> SketchFolder | None:
     return SketchFolder(folder, user_cache_path("lineage", appauthor=False) / CACHE)
 
 
-def reference_folder() -> Path | None:
-    """The folder of the shipped index: inside an installed package, or `index/` beside the package of a source tree."""
-    package = Path(__file__).parents[1]
-    for folder in (package / "_reference", package.parent / "index"):
-        if (folder / SKETCHES).is_dir():
-            return folder
-    return None
+def reference_tokenizers() -> tuple[TokenizerSketch, ...]:
+    """All of them, in the order of their files; none where none ship. Raises Malformed for a damaged one, OSError."""
+    from lineage.sketch import read_tokenizer  # who asks about weights alone does not wait for tokenizers
+
+    folder = reference_folder()
+    files = [] if folder is None else sorted((folder / TOKENIZERS).glob("*.tokenizer"))
+    return tuple(map(read_tokenizer, files))
+
+
+def published_configurations() -> list[PublishedConfiguration]:
+    """All of them, in the order of the file; none where none ship. Raises Malformed for a damaged file, OSError."""
+    from lineage.types.settings import PartConfiguration, PublishedConfiguration
+
+    def part(held: dict[str, Any]) -> PartConfiguration:
+        return PartConfiguration(held["part"], held["model_type"], tuple(sorted(held["settings"].items())))
+
+    folder = reference_folder()
+    path = None if folder is None else folder / CONFIGURATIONS
+    if path is None or not path.is_file():
+        return []
+    try:
+        listed = json.loads(path.read_bytes())["configurations"]
+        return [PublishedConfiguration(one["model"], one["source"], tuple(map(part, one["parts"]))) for one in listed]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise Malformed(path, f"is no list of configurations ({error}): see index/FORMAT.md") from error

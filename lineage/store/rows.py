@@ -147,7 +147,7 @@ def leave_segment(db: Database, model: str) -> None:
 
 
 def forget_segment(db: Database, model: str) -> None:
-    """Have the search codes beside those of a model made again, where its own are no longer right; in a transaction."""
+    """Drop the segment with the codes of a model, which are wrong by now: those of all in it are made again."""
     for row in list(db.table("models").rows_where("id = ? and segment is not null", [model], select="segment")):
         db.execute("update models set segment = null where segment = ?", [row["segment"]])
         db.execute("delete from segments where name = ?", [row["segment"]])

@@ -112,7 +112,7 @@ def is_current(db: Database) -> bool:
 
 
 def missing_parts(db: Database) -> tuple[str, ...]:
-    """Tables of a current database that are lost, are none, or have other columns, keys or indexes than they should."""
+    """Tables of a current database that are missing, are not tables, or have wrong columns, keys or indexes."""
     whole = Database(memory=True)
     try:
         upgrade(whole)

@@ -30,7 +30,7 @@ from lineage.store.graph_cache import FOLDER as GRAPHS
 from lineage.store.held import Held, held_of, sketch_path
 from lineage.store.kept_sketches import kept_sketches
 from lineage.store.lock import HOLDER, LOCK, PATIENCE_S, writing
-from lineage.store.protocol import find_model, only_one
+from lineage.store.protocol import OfAllFamilies, find_model
 from lineage.store.rows import begin_run, delete_model, now, records, storable
 from lineage.store.schema import is_current, upgrade
 from lineage.store.searching import Searching
@@ -55,7 +55,7 @@ _BATCH = 500  # SQLite takes at most 999 parameters in old builds
 _MOST_NOTED = 2048  # models whose search codes, ten kilobytes each, wait in memory
 
 
-class SqliteIndex:
+class SqliteIndex(OfAllFamilies):
     """An index in a folder; also a context manager that closes it.
 
     `open` raises NoIndex where there is none, `create` makes one. Reading never waits for a writer.
@@ -64,6 +64,7 @@ class SqliteIndex:
 
     def __init__(self, folder: Path, db: Database) -> None:
         self.folder = folder
+        self.shown = str(folder)
         self.db = db
         self._run: int | None = None
         self._searching = Searching(folder, db, self.load)
@@ -144,17 +145,6 @@ class SqliteIndex:
         with plain_errors(self.folder):
             return [record for record in records(self.db, models) if record.family == FAMILY]
 
-    def called(self, text: str) -> list[ModelRecord]:
-        """The models of this version's sketch family that `text` can mean: see `find_model`."""
-        return [record for record in self._called(text) if record.family == FAMILY]
-
-    def find(self, text: str) -> ModelRecord:
-        """The one model, of any sketch family, of that id, unique prefix, name or alias.
-
-        Raises Unknown for none or several.
-        """
-        return only_one(text, self._called(text), str(self.folder))
-
     def _called(self, text: str) -> list[ModelRecord]:
         """The models of any sketch family that `text` can mean, by the indexes of the tables."""
         asked = (
@@ -184,7 +174,7 @@ class SqliteIndex:
         return held
 
     def read(self, held: Held) -> CheckpointSketch:
-        """A sketch under the name in the tables; what another process took out or replaced meanwhile is no damage."""
+        """A sketch under the name in the tables. Raises Gone if another process removed or replaced it meanwhile."""
         path = self.sketch_file(held.model, held.layout, held.weights_seen)
         try:
             sketch = kept_sketches.read(path, name=held.name, path=held.source, weights_seen=held.weights_seen)

@@ -10,10 +10,13 @@ if TYPE_CHECKING:
     from lineage.types.answers import (
         Adapted,
         Addition,
+        Between,
         Fit,
         Limits,
         Null,
+        Place,
         Relabelled,
+        Relative,
         Timings,
         UnrelatedComponent,
         Whois,
@@ -31,22 +34,20 @@ if TYPE_CHECKING:
         TensorMatch,
     )
     from lineage.types.index import Codes, Layout, ModelKind, ModelRecord, Near, SearchCue
-    from lineage.types.neurons import Neurons
-    from lineage.types.places import Between, Place, Relative
     from lineage.types.policies import (
         Audit,
         Beside,
         Case,
         Checked,
         Claim,
-        Descent,
+        DescentLine,
         Outcome,
         PolicyFinding,
         PolicyVerdict,
         Standing,
         Verification,
     )
-    from lineage.types.sketch import CheckpointSketch, Outlined, Stats, StoredTensors, TensorSketch, Units
+    from lineage.types.sketch import CheckpointSketch, Neurons, Outlined, Stats, StoredTensors, TensorSketch, Units
     from lineage.types.tokenizers import (
         Neighbours,
         OrderTest,
@@ -59,7 +60,18 @@ if TYPE_CHECKING:
         TokenKind,
         Vocabulary,
     )
-    from lineage.types.words import AnyArray, Certainty, Depth, Direction, ExpertMap, FloatArray, Relation, Verdict
+    from lineage.types.words import (
+        AnyArray,
+        Certainty,
+        Depth,
+        Direction,
+        ExpertMap,
+        Float32Array,
+        Float64Array,
+        FloatArray,
+        Relation,
+        Verdict,
+    )
 
 __all__ = [
     "SUB_MODELS",
@@ -84,13 +96,15 @@ __all__ = [
     "Depth",
     "Descendant",
     "Descendants",
-    "Descent",
+    "DescentLine",
     "Direction",
     "Edge",
     "Evidence",
     "Excluded",
     "ExpertMap",
     "Fit",
+    "Float32Array",
+    "Float64Array",
     "FloatArray",
     "Inherited",
     "InheritedPart",
@@ -147,19 +161,20 @@ __getattr__ = names_of(
     __name__,
     {
         "Adapted": "answers", "Addition": "answers", "AnyArray": "words", "Audit": "policies", "Axis": "anatomy",
-        "Beside": "policies", "Between": "places", "Case": "policies", "Certainty": "words", "Checked": "policies",
+        "Beside": "policies", "Between": "answers", "Case": "policies", "Certainty": "words", "Checked": "policies",
         "Checkpoint": "checkpoints", "CheckpointSketch": "sketch", "Claim": "policies", "Comparison": "evidence",
         "ComponentFinding": "evidence", "Cue": "evidence", "Declared": "checkpoints", "Depth": "words",
-        "Descendant": "ancestry", "Descendants": "ancestry", "Descent": "policies", "Direction": "words",
-        "Edge": "ancestry", "Evidence": "evidence", "ExpertMap": "words", "Fit": "answers", "FloatArray": "words",
+        "Descendant": "ancestry", "Descendants": "ancestry", "DescentLine": "policies", "Direction": "words",
+        "Edge": "ancestry", "Evidence": "evidence", "ExpertMap": "words", "Fit": "answers", "Float32Array": "words",
+        "Float64Array": "words", "FloatArray": "words",
         "Excluded": "evidence", "Inherited": "evidence", "InheritedPart": "evidence",
         "Layout": "index", "Limits": "answers", "Lineage": "ancestry", "Merge": "ancestry", "MergePart": "ancestry",
         "Meter": "checkpoints",
         "Codes": "index", "ModelKind": "index", "ModelRecord": "index", "Near": "index", "SearchCue": "index",
-        "Neurons": "neurons",
+        "Neurons": "sketch",
         "Node": "ancestry", "Null": "answers", "Outcome": "policies", "Outlined": "sketch",
-        "Part": "anatomy", "Place": "places", "PolicyFinding": "policies", "PolicyVerdict": "policies",
-        "ReadAhead": "checkpoints", "Relabelled": "answers", "Relation": "words", "Relative": "places",
+        "Part": "anatomy", "Place": "answers", "PolicyFinding": "policies", "PolicyVerdict": "policies",
+        "ReadAhead": "checkpoints", "Relabelled": "answers", "Relation": "words", "Relative": "answers",
         "SUB_MODELS": "checkpoints", "Standing": "policies", "Stats": "sketch", "StoredTensors": "sketch",
         "TensorMatch": "evidence",
         "TensorSketch": "sketch", "TensorView": "checkpoints", "Timings": "answers", "Trace": "ancestry",

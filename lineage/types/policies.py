@@ -45,7 +45,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Descent:
+class DescentLine:
     """One ancestor of one component (None: of the whole), with its certainty.
 
     A name is None where the index does not hold the model: a parent that is only inferred from the graph.
@@ -107,7 +107,7 @@ class Audit:
     verdict: PolicyVerdict
     headline: Fact
     findings: tuple[PolicyFinding, ...]
-    descents: tuple[Descent, ...]
+    descents: tuple[DescentLine, ...]
     notes: tuple[Fact, ...]
     sources: tuple[str, ...] = ()
     bound: str | None = None

@@ -7,6 +7,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+Float32Array = NDArray[np.float32]
+Float64Array = NDArray[np.float64]
 FloatArray = NDArray[np.floating[Any]]
 AnyArray = NDArray[Any]
 Depth = Literal["sampled", "full"]

@@ -12,7 +12,7 @@ import pytest
 
 from lineage import api
 from lineage.sketch import write_sketch
-from lineage.sketch.identity import content_id
+from lineage.sketch.layouts import content_id
 from lineage.types import CheckpointSketch
 from tests.cli.conftest import Desk, Run
 from tests.cli.test_schemas import check

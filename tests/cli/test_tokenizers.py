@@ -117,7 +117,7 @@ def known(tokenizers: dict[str, Path], tmp_path: Path, monkeypatch: pytest.Monke
     (shipped / "tokenizers").mkdir(parents=True)
     made = replace(api.tokenizer(tokenizers["base"]), name="the base")
     write_tokenizer(made, shipped / "tokenizers" / "base.tokenizer")
-    monkeypatch.setattr("lineage.store.shipped_tokenizers.reference_folder", lambda: shipped)
+    monkeypatch.setattr("lineage.store.reference.reference_folder", lambda: shipped)
 
 
 @pytest.fixture

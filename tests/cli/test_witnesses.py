@@ -43,7 +43,7 @@ def model(desk: Desk, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     shipped = tmp_path / "shipped"
     shipped.mkdir()
     (shipped / "configurations.json").write_text(json.dumps(KNOWN))
-    monkeypatch.setattr("lineage.store.shipped_configurations.reference_folder", lambda: shipped)
+    monkeypatch.setattr("lineage.store.reference.reference_folder", lambda: shipped)
     folder = tmp_path / "nova"
     folder.mkdir()
     (folder / "model.safetensors").write_bytes(desk.base.read_bytes())

@@ -13,8 +13,7 @@ from lineage import api
 from lineage.checkpoints.tokenizers import open_tokenizer
 from lineage.errors import Contradicted, LineageError, Malformed, NoIndex, Unknown
 from lineage.sketch import kept_codes, sketch_tokenizer
-from lineage.sketch.identity import content_id
-from lineage.sketch.layouts import layout_id
+from lineage.sketch.layouts import content_id, layout_id
 from lineage.store import Home, MilvusIndex, SqliteIndex
 from lineage.store.milvus.rows import Entry
 from lineage.types import CheckpointSketch, Neighbours, TokenizerSketch

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from lineage.sketch.identity import content_id
+from lineage.sketch.layouts import content_id
 from lineage.sketch.sane import require_possible
 from lineage.sketch.sealing import contradiction, inconsistency, seal
 from lineage.types import CheckpointSketch

@@ -1,10 +1,12 @@
-"""The bars of a command's start can be missed, and its models have nothing in common."""
+"""The bars of a command's start can be missed, its models have nothing in common, and the stranger has neurons."""
 
 from __future__ import annotations
 
 import pytest
-from bench_start import MOST_MODULES, STRANGER, WAIT_S, Timed, missed, report, write_models
+from bench_start import MOST_MODULES, STRANGER, WAIT_S, Timed, missed, report, write_language_model, write_models
 from safetensors.numpy import load_file
+
+from lineage import api
 
 
 @pytest.mark.parametrize(
@@ -19,3 +21,7 @@ def test_a_bar_that_is_missed_is_said(wall_s: float, modules: int, count: int) -
 def test_the_models_are_all_different(tmp_path) -> None:
     held = [load_file(path) for path in write_models(tmp_path, 3)]
     assert len({one["layers.0.q.weight"].tobytes() for one in held}) == 3
+
+
+def test_disguises_are_looked_for_in_the_stranger(tmp_path) -> None:
+    assert api.sketch(write_language_model(tmp_path / "stranger.safetensors")).neurons

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from fit_relations import MARGIN, MARGIN_ALONE, Pair, fine_tuned_r, fit, written
 
-from lineage.ancestry.pair.calibration import Count, Descent
+from lineage.ancestry.pair.calibration import Count, DescentModel
 from lineage.ancestry.pair.drift import Drift
 
 RANDOM = np.random.default_rng(0)
@@ -28,7 +28,7 @@ def pairs() -> list[Pair]:
 FOUND = pairs()
 
 
-def odds(fitted: Descent, pair: Pair) -> float:
+def odds(fitted: DescentModel, pair: Pair) -> float:
     return fitted.constant + fitted.matrices * pair.apart.matrices + fitted.vectors * (pair.apart.vectors or 0.0)
 
 
@@ -67,7 +67,7 @@ def test_the_gap_goes_to_the_word_that_claims_less():
 
 
 def test_what_is_written_is_read_back():
-    fitted = Descent(-3.0, -1.5, 8.0, 1.4, -0.7)
+    fitted = DescentModel(-3.0, -1.5, 8.0, 1.4, -0.7)
     table = tomllib.loads(written(fitted, fitted, 0.94, {"computable": Count(25, 0, 99)}))
-    assert Descent(**table["descent"]["by_vectors"]) == fitted
+    assert DescentModel(**table["descent"]["by_vectors"]) == fitted
     assert Count(**table["cues"]["computable"]).ratio == 51.0

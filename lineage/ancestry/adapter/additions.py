@@ -22,10 +22,10 @@ from lineage.match import LOG10_ALPHA
 from lineage.match.permutation import standardised_trace
 from lineage.match.tails import log10_factorial, log10_normal
 from lineage.match.values import common_values
-from lineage.types import Addition, CheckpointSketch
+from lineage.types import Addition, CheckpointSketch, Float64Array
 
 _LOOKED_AT = 0.2  # correlation from which a pair is tested
-_ALIKE = 0.5  # and from which one that is no merge is worth a word
+_ALIKE = 0.5  # and from which one that is not a merge is reported
 _PREDICTED = 0.95  # share of the moved values that must be what a merge gives
 _EXACTNESS = 2.0**-8  # of the product: merges are computed in bf16 or TF32; a rerun is off by several hundredths
 _MOST = 8  # pairs that are tested
@@ -34,10 +34,8 @@ _TIE = 1e-4  # less than the correlations are rounded to: decides between equal 
 _COPY = 1e-12  # share of the squared weights of the base below which two models do not differ
 _NEAR = 0.5  # and from which on they are far apart
 
-Floats = NDArray[np.float64]
 
-
-def correlations(adapter: CheckpointSketch, fitted: Sequence[Fitted]) -> Floats:
+def correlations(adapter: CheckpointSketch, fitted: Sequence[Fitted]) -> Float64Array:
     """Correlation of the products with the difference of every two near models, (child, base), over all sampled values.
 
     Every tensor is centred and counts by its size. NaN where two models are equal, or too far apart for the one to be
@@ -84,14 +82,14 @@ def additions(
 class _Moved:
     """One product, and its tensor in the base and in the child; how far apart the child's numbers lie; its weight."""
 
-    product: Floats
-    before: Floats
-    after: Floats
-    spacing: Floats
+    product: Float64Array
+    before: Float64Array
+    after: Float64Array
+    spacing: Float64Array
     weight: float
 
     @property
-    def change(self) -> Floats:
+    def change(self) -> Float64Array:
         """What happened between base and child."""
         return self.after - self.before
 
@@ -167,7 +165,7 @@ def _permutation(moved: Sequence[_Moved]) -> tuple[float, float]:
     return (sum(zs) / math.sqrt(len(zs)) if zs else 0.0), floor
 
 
-def _agreement(x: Floats, y: Floats) -> tuple[float, float, float, int]:
+def _agreement(x: Float64Array, y: Float64Array) -> tuple[float, float, float, int]:
     """Trace, squared norm, trace at r = 1 and number of units: of the centred agreement of the rows of two arrays."""
     if len(x) < 2:
         return 0.0, 0.0, 0.0, 2
@@ -176,14 +174,14 @@ def _agreement(x: Floats, y: Floats) -> tuple[float, float, float, int]:
     return float(np.vdot(x, y)), float(np.square(x @ y.T).sum()), alike, len(x)
 
 
-def _ranks(values: Floats) -> Floats:
+def _ranks(values: Float64Array) -> Float64Array:
     """Ranks of all values, equal ones sharing theirs, centred, as an array of the same shape."""
     _, place, count = np.unique(values, return_inverse=True, return_counts=True)
     middle = np.cumsum(count) - (count - 1) / 2.0
     return np.asarray((middle[place] - (values.size + 1) / 2.0).reshape(values.shape))
 
 
-def _centred(values: NDArray[np.floating[Any]]) -> Floats:
-    wide: Floats = values.astype(np.float64)
+def _centred(values: NDArray[np.floating[Any]]) -> Float64Array:
+    wide: Float64Array = values.astype(np.float64)
     wide -= wide.mean()
     return wide

@@ -34,6 +34,7 @@ from lineage.types import (
 from lineage.types.facts import Fact
 from lineage.types.facts.descent import OneBase, SharedFactors
 from lineage.types.facts.schemes import OtherFactor
+from lineage.types.relations import EXACT
 
 _VERDICTS: dict[Relation, Verdict] = {
     "identical": "identical", "re-encoded": "derived", "shared-init": "related", "sibling": "related",
@@ -53,14 +54,14 @@ def compare_products(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) 
     whole = _word(matched, names, matched.overall)
     relation: Relation = "identical" if same_weights(a, b) else whole
     findings = tuple(_finding(matched, name) for name in names)
-    exact = relation in ("identical", "re-encoded")
+    exact = relation in EXACT
     return Comparison(
         model=b.id,
         model_name=b.name,
         verdict=_VERDICTS[relation],
         relation=relation,
         role="undirected" if relation == "re-encoded" else None,
-        share=sum(f.share for f in findings if f.relation in ("identical", "re-encoded")),
+        share=sum(f.share for f in findings if f.relation in EXACT),
         evidence=matched.overall,
         confidence=1.0 if exact else 0.0,
         basis=_basis(relation),
@@ -74,7 +75,7 @@ def _finding(matched: Match, name: str) -> ComponentFinding:
     evidence = matched.components[name]
     relation = _word(matched, [name], evidence)
     params = sum(t.params for t in matched.a.tensors if t.part.component == name and t.part.excluded is None)
-    exact = relation in ("identical", "re-encoded")
+    exact = relation in EXACT
     return ComponentFinding(
         name=name,
         params=params,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from lineage.ancestry.geometry import Points
 from lineage.ancestry.merge.mixture import ON_A_BASE, Mixture
 from lineage.ancestry.merge.ratios import BRAIN
 from lineage.ancestry.vectors import vectors
@@ -46,15 +47,25 @@ def has_its_vectors(child: int, one: Mixture, sketches: Sequence[CheckpointSketc
         mine, base = sketches[child], sketches[one.parents[-1]]
         least = _FEW * float(np.mean(_kept(mine, base, matrices=True)))
         return float(np.mean([kept < least for kept in _kept(mine, base, matrices=False)])) <= _OTHERS
-    own = vectors(sketches[child])
-    parents = [vectors(sketches[parent]) for parent in one.parents]
-    common = own.keys() & set.intersection(*({*held} for held in parents))
-    moved = min(sum(float(((own[w] - held[w]) ** 2).sum()) for w in common) for held in parents)
-    left = sum(
-        float(((own[w] - np.tensordot(one.weights, [held[w] for held in parents], axes=1)) ** 2).sum()) for w in common
-    )
-    rounded = sum(float((own[w] ** 2).sum()) for w in common) * BRAIN**2
+    common = [*_in_common(child, one.parents, sketches)]
+    moved = min(sum(_square(own - held[k]) for own, held in common) for k in range(len(one.parents)))
+    left = sum(_square(own - np.tensordot(one.weights, held, axes=1)) for own, held in common)
+    rounded = sum(_square(own) for own, _ in common) * BRAIN**2
     return left <= _MOST_LEFT * moved + rounded
+
+
+def _in_common(
+    child: int, parents: Sequence[int], sketches: Sequence[CheckpointSketch]
+) -> Iterator[tuple[Points, list[Points]]]:
+    """Each vector that a model has in common with all of its parents, and theirs in their order."""
+    of_parents = [vectors(sketches[parent]) for parent in parents]
+    for where, own in vectors(sketches[child]).items():
+        if all(where in held for held in of_parents):
+            yield own, [held[where] for held in of_parents]
+
+
+def _square(vector: Points) -> float:
+    return float((vector**2).sum())
 
 
 def _kept(one: CheckpointSketch, other: CheckpointSketch, *, matrices: bool) -> list[float]:
@@ -94,10 +105,7 @@ def _left(child: int, one: Mixture, sketches: Sequence[CheckpointSketch]) -> flo
     What was trimmed left most values as the base has them.
     """
     weights = [float(parent == one.origin) for parent in one.parents] if one.method in ON_A_BASE else one.weights
-    own = vectors(sketches[child])
-    parents = [vectors(sketches[parent]) for parent in one.parents]
-    left = 0.0
-    for where in own.keys() & set.intersection(*({*held} for held in parents)):
-        summed = np.tensordot(weights, [held[where] for held in parents], axes=1)
-        left += float(((own[where] - summed) ** 2).sum()) / max(float((own[where] ** 2).sum()), 1e-300)
-    return left
+    return sum(
+        _square(own - np.tensordot(weights, held, axes=1)) / max(_square(own), 1e-300)
+        for own, held in _in_common(child, one.parents, sketches)
+    )

@@ -7,18 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
 from lineage.ancestry.merge.mixture import MOST_PARENTS, Mixture
+from lineage.ancestry.pair.narrow_types import HALVES, rounded
 from lineage.match.blocks import stacks
 from lineage.types import CheckpointSketch, TensorSketch
 
 _RELATED = 0.3  # correlation of two layers of one number that were trained from one ancestor
 _BETWEEN = 0.2  # cosine at a merge between the other giver and a model outside; at a common parent of both it is 0
 _OUTSIDERS = 12  # models that are asked for a common parent, the nearest
-_NARROW = {"bfloat16": np.dtype(ml_dtypes.bfloat16), "float16": np.dtype(np.float16)}
 
 Layer = Mapping[tuple[str, ...], TensorSketch]
 Print = tuple[object, ...]
@@ -34,13 +33,13 @@ def find_stacks(sketches: Sequence[CheckpointSketch]) -> dict[int, Mixture]:
     """
     towers = [_tower(sketch) for sketch in sketches]
     owners = _owners(towers)
-    rounded = {dtype: _owners(towers, dtype) for dtype in {t.narrow for t in towers if t.narrow is not None}}
+    narrow = {scheme: _owners(towers, scheme) for scheme in {t.narrow for t in towers if t.narrow is not None}}
     found = {}
     for child, tower in enumerate(towers):
         if len(tower.layers) > 1:
             one = _stacked(towers, child, owners, None)
             if one is None and tower.narrow is not None:
-                one = _stacked(towers, child, rounded[tower.narrow], tower.narrow)
+                one = _stacked(towers, child, narrow[tower.narrow], tower.narrow)
             if one is not None:
                 found[child] = one
     return found
@@ -50,27 +49,25 @@ def find_stacks(sketches: Sequence[CheckpointSketch]) -> dict[int, Mixture]:
 class _Tower:
     """The layers of a model's longest stack by number, each with its tensors by their path in it.
 
-    `beside` are digests of what is in no layer.
+    `narrow` is the one type of 16 bits that all of it is stored in; `beside` are digests of what is in no layer.
     """
 
     layers: dict[int, Layer]
-    narrow: np.dtype[np.generic] | None
+    narrow: str | None
     beside: frozenset[str]
 
     @cached_property
     def exact(self) -> dict[int, Print]:
         return {n: tuple(sorted((p, t.band_digest) for p, t in layer.items())) for n, layer in self.layers.items()}
 
-    def rounded(self, dtype: np.dtype[np.generic]) -> dict[int, Print]:
-        """Layers by their sampled values, rounded to `dtype`."""
-        with np.errstate(over="ignore"):
-            return {
-                n: tuple(sorted((p, t.values.shape, t.values.astype(dtype).tobytes()) for p, t in layer.items()))
-                for n, layer in self.layers.items()
-            }
-
-    def prints(self, dtype: np.dtype[np.generic] | None) -> dict[int, Print]:
-        return self.exact if dtype is None else self.rounded(dtype)
+    def prints(self, scheme: str | None) -> dict[int, Print]:
+        """Layers by their digests or, with a narrow type, by their sampled values rounded to it."""
+        if scheme is None:
+            return self.exact
+        return {
+            n: tuple(sorted((p, t.values.shape, rounded(t.values, scheme).tobytes()) for p, t in layer.items()))
+            for n, layer in self.layers.items()
+        }
 
 
 def _tower(sketch: CheckpointSketch) -> _Tower:
@@ -82,17 +79,17 @@ def _tower(sketch: CheckpointSketch) -> _Tower:
         for number, block in sorted(longest.blocks.items())
         if not block.experts
     }
-    types = {t.dtype for layer in layers.values() for t in layer.values()}
+    types = [*{t.dtype for layer in layers.values() for t in layer.values()}]
     layered = {t.name for layer in layers.values() for t in layer.values()}
     beside = frozenset(t.band_digest for t in sketch.tensors if t.name not in layered and t.part.excluded is None)
-    return _Tower(layers, _NARROW.get(next(iter(types))) if len(types) == 1 else None, beside)
+    return _Tower(layers, types[0] if len(types) == 1 and types[0] in HALVES else None, beside)
 
 
-def _owners(towers: Sequence[_Tower], dtype: np.dtype[np.generic] | None = None) -> dict[Print, list[tuple[int, int]]]:
+def _owners(towers: Sequence[_Tower], scheme: str | None = None) -> dict[Print, list[tuple[int, int]]]:
     """Models and layer numbers that hold each content."""
     found: dict[Print, list[tuple[int, int]]] = defaultdict(list)
     for model, tower in enumerate(towers):
-        for number, content in tower.prints(dtype).items():
+        for number, content in tower.prints(scheme).items():
             found[content].append((model, number))
     return found
 
@@ -101,9 +98,9 @@ def _stacked(
     towers: Sequence[_Tower],
     child: int,
     owners: Mapping[Print, list[tuple[int, int]]],
-    dtype: np.dtype[np.generic] | None,
+    scheme: str | None,
 ) -> Mixture | None:
-    prints = towers[child].prints(dtype)
+    prints = towers[child].prints(scheme)
     sequence = [*prints.values()]
     given: dict[int, dict[int, list[int]]] = defaultdict(dict)  # giver -> layer of the child -> its layers
     for layer, content in prints.items():
@@ -112,7 +109,7 @@ def _stacked(
                 given[model].setdefault(layer, []).append(number)
     # Models of the very same layers are the child's copies or its children.
     whole = [model for model, layers in given.items() if len(layers) == len(prints)]
-    same = [model for model in whole if [*towers[model].prints(dtype).values()] == sequence]
+    same = [model for model in whole if [*towers[model].prints(scheme).values()] == sequence]
     for model in same:
         del given[model]
     if any(len(layers) == len(prints) for layers in given.values()):

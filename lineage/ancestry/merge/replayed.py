@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice, permutations
 
-import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
 from lineage.ancestry.geometry import Cohort
 from lineage.ancestry.merge.ratios import BRAIN, HALF, grain
+from lineage.ancestry.pair.narrow_types import rounded
 
 _SAMPLE = 4000  # values looked at: shares are then known to a hundredth
 _PLACES, _NEAR = 4, 2e-6  # decimal places of a weight that is plain, and how near one is
 _ORDERS = 24  # in which terms are added: all of four
 _SURELY = 0.97  # share of the values that must come out; in another order or precision fewer do
 _AHEAD = 0.05  # by how much more than of any other model, of which as many come out as its weight is near 1
-_NARROW = {HALF: np.dtype(np.float16), BRAIN: np.dtype(ml_dtypes.bfloat16)}
+_NARROW = {HALF: "float16", BRAIN: "bfloat16"}
 
 Singles = NDArray[np.float32]
 
@@ -42,8 +42,8 @@ def is_replayed(cohort: Cohort, child: int, parents: Sequence[int], weights: Seq
         of_others = [_plain(-factors[k] / factors[result]) for k in others]
         narrow = _NARROW.get(grain(points[result, cohort.tensors == cohort.tensors[0]]))
         totals = _totals(values[others], of_others)
-        rounded = (total if narrow is None else total.astype(narrow).astype(np.float32) for total in totals)
-        shares.append(max(float((total == own).mean()) for total in rounded))
+        stored = (total if narrow is None else rounded(total, narrow) for total in totals)
+        shares.append(max(float((total == own).mean()) for total in stored))
     first, *rest = shares
     ahead = first - max(rest)
     return None if max(shares) < _SURELY or abs(ahead) < _AHEAD else ahead > 0.0

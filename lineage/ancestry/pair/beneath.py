@@ -24,6 +24,7 @@ from lineage.types.facts.disguises import (
     Basis,
     Beneath,
     FoldedGains,
+    SameNeurons,
     Uncovered,
     UndoneBasis,
     UndoneGains,
@@ -43,9 +44,9 @@ _SCALED = 0.05  # spread of scales that training does not bring about
 
 
 def undone(a: CheckpointSketch, b: CheckpointSketch, held: Disguise) -> tuple[Fact, ...]:
-    """What was undone, and the relation of query `a` to reference `b` beneath it, where it can be told."""
+    """The neurons that are the same, what was undone, and what `a` is to reference `b` beneath it if that is known."""
     ours, theirs = _towers(a, b, held)
-    facts: list[Fact] = [UndoneBasis(_basis(ours, theirs, held))]
+    facts: list[Fact] = [_same_neurons(held), UndoneBasis(_basis(ours, theirs, held))]
     if any(isinstance(cue.fact, FoldedGains) for cue in cues_beneath(a, b, held)):
         facts.append(UndoneGains())
     if held.scaled > _SCALED:
@@ -74,6 +75,12 @@ def cues_beneath(a: CheckpointSketch, b: CheckpointSketch, held: Disguise) -> It
             yield Cue("computable", "child", ratio("computable"), Computable("this-model", "quantising"))
         case "pruned":
             yield Cue("computable", "child", ratio("computable"), Computable("this-model", "pruning"))
+
+
+def _same_neurons(held: Disguise) -> SameNeurons:
+    pairs = [pair for layer in held.layers for pair in layer.pairs.tolist()]
+    moved = sum(ours != theirs for ours, theirs in pairs)
+    return SameNeurons(len(held.layers), len(pairs) / sum(layer.of for layer in held.layers), moved / len(pairs))
 
 
 def _towers(a: CheckpointSketch, b: CheckpointSketch, held: Disguise) -> tuple[Tower, Tower]:

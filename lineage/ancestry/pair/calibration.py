@@ -12,7 +12,7 @@ TABLE = "calibration.toml"
 
 
 @dataclass(frozen=True, slots=True)
-class Descent:
+class DescentModel:
     """Log-odds of descent against a shared initialisation: constant + matrices * r + vectors * r of gains.
 
     Descent is said from `derived_at` up, a shared initialisation up to `shared_at`, nothing between the two.
@@ -43,8 +43,8 @@ class Count:
 class Calibration:
     """The table: descent with and without gains, the r that parts fine-tuning from pretraining, the cues by name."""
 
-    by_vectors: Descent
-    by_matrices: Descent
+    by_vectors: DescentModel
+    by_matrices: DescentModel
     fine_tuned_r: float
     cues: Mapping[str, Count]
 
@@ -54,8 +54,8 @@ def calibration() -> Calibration:
     """The table that comes with the package."""
     read = tomllib.loads(Path(__file__).with_name(TABLE).read_text(encoding="utf-8"))
     return Calibration(
-        by_vectors=Descent(**read["descent"]["by_vectors"]),
-        by_matrices=Descent(**read["descent"]["by_matrices"]),
+        by_vectors=DescentModel(**read["descent"]["by_vectors"]),
+        by_matrices=DescentModel(**read["descent"]["by_matrices"]),
         fine_tuned_r=read["tuning"]["fine_tuned_r"],
         cues={name: Count(**count) for name, count in read["cues"].items()},
     )

@@ -9,14 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lineage.ancestry.pair.beneath import cues_beneath, undone
-from lineage.ancestry.pair.direction import direction
 from lineage.match import LOG10_ALPHA
 from lineage.match.disguise import SUGGESTIVE, Disguise, disguises, networks
 from lineage.sketch.neuron_layers import KINDS
-from lineage.types import CheckpointSketch, ComponentFinding, Cue, Evidence
+from lineage.types import CheckpointSketch, ComponentFinding, Cue, Direction, Evidence
 from lineage.types.facts import Fact
-from lineage.types.facts.disguises import SameNeurons
 from lineage.types.relations import NOTHING_FOUND
 
 DISGUISED_R = 0.57
@@ -45,8 +42,9 @@ class Seen(NamedTuple):
 
 class _Told(NamedTuple):
     held: Disguise
-    facts: tuple[Fact, ...]
     cues: tuple[Cue, ...]
+    role: Direction | None
+    basis: tuple[Fact, ...]
 
 
 def seen_through(
@@ -74,7 +72,7 @@ def seen_through(
     )
     if not proven:
         return Seen(components, overall)
-    told = {name: _Told(held, (_same(held), *undone(a, b, held)), _cues(a, b, held)) for name, held in proven.items()}
+    told = {name: _told(a, b, held) for name, held in proven.items()}
     found = tuple(_named(c, a, told) if c.name in lost else c for c in components)
     by_place = sum(c.share for c in components if c.name not in lost)
     largest = max((c for c in found if c.relation == "disguised"), key=lambda c: c.params)
@@ -99,8 +97,14 @@ def _descends(held: Disguise) -> bool:
     return held.r >= DISGUISED_R or float(np.mean(kept)) >= _KEPT.get(len(kept), 1.0)
 
 
-def _cues(a: CheckpointSketch, b: CheckpointSketch, held: Disguise) -> tuple[Cue, ...]:
-    return tuple(cues_beneath(a, b, held))
+def _told(a: CheckpointSketch, b: CheckpointSketch, held: Disguise) -> _Told:
+    # Nearly all models with neurons are in no disguise: they do not wait for what would be beneath one.
+    from lineage.ancestry.pair.beneath import cues_beneath, undone
+    from lineage.ancestry.pair.direction import direction
+
+    cues = tuple(cues_beneath(a, b, held))
+    role, pointed = direction(cues)
+    return _Told(held, cues, role, (*pointed, *undone(a, b, held)))
 
 
 def _may_be_alike(a: CheckpointSketch, b: CheckpointSketch) -> bool:
@@ -113,7 +117,7 @@ def _named(finding: ComponentFinding, a: CheckpointSketch, told: Mapping[str, _T
     tower = _tower(finding.name, a, told)
     if tower is None:
         return finding
-    held = told[tower].held
+    held, _, role, basis = told[tower]
     if finding.name not in (tower, "embeddings") and not (finding.name in _OWNERS and held.heads >= DISGUISED_R):
         return replace(finding, relation="inconclusive")
     evidence = Evidence(
@@ -128,22 +132,15 @@ def _named(finding: ComponentFinding, a: CheckpointSketch, told: Mapping[str, _T
         min_detectable_r=None,
         hypotheses=finding.evidence.hypotheses,
     )
-    role, pointed = direction(told[tower].cues)
     return replace(
         finding,
         relation="disguised",
         role=role,
         evidence=evidence,
         confidence=1.0,
-        basis=(*pointed, *told[tower].facts),
+        basis=basis,
         layer_map=tuple(one.layers for one in held.layers),
     )
-
-
-def _same(held: Disguise) -> SameNeurons:
-    pairs = [pair for layer in held.layers for pair in layer.pairs.tolist()]
-    moved = sum(ours != theirs for ours, theirs in pairs)
-    return SameNeurons(len(held.layers), len(pairs) / sum(layer.of for layer in held.layers), moved / len(pairs))
 
 
 def _tower(component: str, a: CheckpointSketch, towers: Collection[str]) -> str | None:

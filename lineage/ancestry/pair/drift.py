@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from statistics import median
 
-from lineage.ancestry.pair.calibration import Descent, calibration
+from lineage.ancestry.pair.calibration import DescentModel, calibration
 from lineage.ancestry.pair.changes import Changes
 from lineage.ancestry.pair.relations import is_significant
 from lineage.match import Match
@@ -56,7 +56,7 @@ def drift(match: Match, changes: Changes, names: Collection[str]) -> Drift | Non
     )
 
 
-def log_odds(found: Drift) -> tuple[float, Descent]:
+def log_odds(found: Drift) -> tuple[float, DescentModel]:
     """Natural logarithm of the odds that one descends from the other, or both from one trained model; and its bounds.
 
     The alternative is an initialisation in common and no training.
@@ -68,7 +68,7 @@ def log_odds(found: Drift) -> tuple[float, Descent]:
     return fit.constant + fit.matrices * found.matrices + fit.vectors * found.vectors, fit
 
 
-def descent_odds(match: Match, name: str, changes: Changes) -> tuple[float, Descent]:
+def descent_odds(match: Match, name: str, changes: Changes) -> tuple[float, DescentModel]:
     """Log-odds of descent for one component, with their bounds.
 
     A component without gains of its own is judged with all that are related.

@@ -15,13 +15,13 @@ from lineage.types import TensorSketch
 SIGNIFICANDS = {"bfloat16": 7, "float16": 10, "float8_e4m3fn": 3, "float8_e5m2": 2}
 """The types that are told apart, with the stored bits of their significands."""
 
+HALVES = ("bfloat16", "float16")
+"""Those of 16 bits, which whole models are stored and computed in."""
 
 FLOAT32 = 23
 """Stored bits of the significand of float32."""
 
 _LEAST_SPACING = {"bfloat16": 0.0, "float16": 2.0**-24}  # among the smallest numbers, which float32 holds as others
-
-
 _LEAST_NORMAL = {"bfloat16": 2.0**-126, "float16": 2.0**-14, "float8_e4m3fn": 2.0**-6, "float8_e5m2": 2.0**-14}
 
 

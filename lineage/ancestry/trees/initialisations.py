@@ -1,4 +1,4 @@
-"""Models that nothing was trained from before."""
+"""Untrained initialisations."""
 
 from __future__ import annotations
 

@@ -11,13 +11,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lineage.checkpoints.io.quoting import quoted
 from lineage.errors import Malformed
 from lineage.types import AnyArray, TensorView
-
-Floats = NDArray[np.float64]
 
 
 class Rows(Protocol):

@@ -24,18 +24,16 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lineage.checkpoints.decode.non_weights import UNMERGED
 from lineage.checkpoints.reader import Contents
-from lineage.types import AnyArray, TensorView
+from lineage.types import AnyArray, Float64Array, TensorView
 from lineage.types.facts.exclusions import Exclusion, NotAWeight, UnreadPacking
 
 MASK = NotAWeight("prune-mask")
 SPECTRAL = NotAWeight("spectral-vector")
 ORTHOGONAL = UnreadPacking("parametrizations.orthogonal")
 
-Floats = NDArray[np.float64]
 
 _OLD = frozenset({"orig", "mask", "g", "u", "v"})
 _MASKED = frozenset({"orig", "mask"})  # of a parameter of any name, as a stack of experts has one: both must be there
@@ -174,7 +172,7 @@ class _Directed:
     def __init__(self, name: str, direction: TensorView, length: TensorView, axis: int | None) -> None:
         self._name, self._direction, self._length, self._axis = name, direction, length, axis
         self._lock = threading.Lock()
-        self._factors: Floats | None = None
+        self._factors: Float64Array | None = None
 
     def view(self) -> TensorView:
         """The weight."""
@@ -196,11 +194,11 @@ class _Directed:
         with np.errstate(over="ignore", invalid="ignore"):  # the sketch refuses what is not finite
             return np.asarray((values * factors.reshape(shape)).astype(np.float32))
 
-    def _lengths(self) -> Floats:
+    def _lengths(self) -> Float64Array:
         view = self._length
         return _as_float64(view.rows(0, view.shape[0] if view.shape else 1).reshape(-1))
 
-    def _squares(self) -> Floats:
+    def _squares(self) -> Float64Array:
         """Sum of the squares of v for each index of the axis, or of all."""
         view, axis = self._direction, self._axis
         others = tuple(a for a in range(len(view.shape)) if a != axis)
@@ -212,17 +210,17 @@ class _Directed:
         return total
 
 
-def _as_float64(values: AnyArray) -> Floats:
+def _as_float64(values: AnyArray) -> Float64Array:
     with np.errstate(invalid="ignore"):  # of a signalling NaN
         return values.astype(np.float64)
 
 
-def _squared(values: Floats, axes: tuple[int, ...]) -> Floats:
+def _squared(values: Float64Array, axes: tuple[int, ...]) -> Float64Array:
     with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(np.square(values).sum(axis=axes))
 
 
-def _over(lengths: Floats, squares: Floats) -> Floats:
+def _over(lengths: Float64Array, squares: Float64Array) -> Float64Array:
     """Length over norm: 0 where the direction is nothing, as the weight then is; NaN where no float64 is the norm."""
     norms = np.where(np.isfinite(squares), np.sqrt(squares), np.nan)
     with np.errstate(over="ignore"):

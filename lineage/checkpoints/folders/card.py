@@ -17,6 +17,7 @@ _LONGEST_LICENCE = 200  # characters
 
 _KEY = re.compile(r"([A-Za-z_][\w-]*)\s*:(?:\s+(.*))?$")
 _ITEM = re.compile(r"\s*-\s+(.*)$")
+_SYNTAX = frozenset("[]{}*&|>!%@`")  # with which no plain text begins in YAML: lists over lines, blocks, aliases, tags
 _IDENTIFIER = re.compile(r"[\w.\-]+(/[\w.\-]+)?")
 _FILE_ENDING = re.compile(
     r"(\.(safetensors|gguf|onnx|tflite|keras|h5|hdf5|jit|bin|pb|pt|pt2|pth|ckpt|npz|npy|tar|tgz|gz|xz|bz2|zip|index|json"
@@ -56,7 +57,8 @@ def card_text(raw: bytes) -> str:
 def parse_card(text: str) -> Card:
     """Read `key: value`, `key: [a, b]` and `key:` with `- item` lines from the front matter; the rest is ignored.
 
-    This is not YAML: nothing nested, no anchors, no types, so that a hostile card has little to exploit.
+    This is not YAML: nothing nested, no anchors, no types, so that a hostile card has little to exploit, and a slip in
+    one field, for which a YAML library refuses the whole card, costs no other. A value in other syntax counts as empty.
     """
     lines = text.splitlines()
     if not lines or lines[0].strip() != "---":
@@ -138,9 +140,9 @@ def _scalar(text: str) -> str:
     if text[:1] in {"'", '"'} and text[:1] == text[-1:] and len(text) > 1:
         text = text[1:-1]
     else:
-        text = re.sub(r"(?<=\s)#.*$", "", text)
+        text = "" if text[:1] in _SYNTAX else re.sub(r"(?<=\s)#.*$", "", text)
     text = "".join(character for character in text if character.isprintable())[:200].strip()
-    return "" if text in {"null", "~", "[]", "{}", "|", ">"} else text
+    return "" if text in {"null", "~"} else text
 
 
 def _last(name: str) -> str:

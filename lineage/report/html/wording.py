@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from lineage.report.components import MOST_PARTS, scheme_words
 from lineage.report.figures import correlation_figure, p_parts, percent, score_figure, spans
 from lineage.report.html.markup import between, escaped, joined, tag
 from lineage.report.html.texts import Texts
-from lineage.report.schemes import scheme_words
-from lineage.report.text.inherited import MOST_PARTS
 from lineage.types import ComponentFinding, Cue, Direction, InheritedPart, Relation
 from lineage.types.facts import Fact
 from lineage.types.facts.schemes import Scheme

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from lineage.report.components import named
 from lineage.report.facts import fact_value, fact_values
 from lineage.report.figures import finite, percent, phrase, plain
 from lineage.report.json import checkpoint, inherited_parts
 from lineage.report.text.canvas import JOINT, Canvas
-from lineage.report.text.inherited import named
 from lineage.report.text.terminal import handed_over_lines
 from lineage.report.text.witnesses import witness_lines
 from lineage.report.witness_json import witnesses_value
 from lineage.report.words import text, texts
 from lineage.report.words.policy_en import name, names_ancestor
-from lineage.types import Audit, Descent, Direction, PolicyFinding, PolicyVerdict, Standing
+from lineage.types import Audit, DescentLine, Direction, PolicyFinding, PolicyVerdict, Standing
 
 _STYLES: dict[PolicyVerdict, str] = {
     "violated": "bold magenta",
@@ -116,9 +116,9 @@ def _from_whom(alike: Sequence[PolicyFinding]) -> str:
     return f" [{', '.join(plain(one) for one in dict.fromkeys(names))}]" if names else ""
 
 
-def _ancestors(canvas: Canvas, lines: Sequence[Descent]) -> None:
+def _ancestors(canvas: Canvas, lines: Sequence[DescentLine]) -> None:
     """Each ancestor once, by its surest line, with the components and how it was reached."""
-    grouped: dict[str, list[Descent]] = {}
+    grouped: dict[str, list[DescentLine]] = {}
     for line in lines:
         grouped.setdefault(line.ancestor, []).append(line)
     for alike in list(grouped.values())[:_MOST_ANCESTORS]:
@@ -127,7 +127,7 @@ def _ancestors(canvas: Canvas, lines: Sequence[Descent]) -> None:
         canvas.line(f"and {len(grouped) - _MOST_ANCESTORS} more ancestors: --json has them all", indent=2)
 
 
-def _ancestor(lines: Sequence[Descent]) -> str:
+def _ancestor(lines: Sequence[DescentLine]) -> str:
     first = lines[0]
     licence = f"licence {plain(first.licence) if first.licence else 'none stated'}"
     if first.certainty == "declared":
@@ -162,7 +162,7 @@ def _finding(one: PolicyFinding) -> dict[str, Any]:
     }
 
 
-def _descent(line: Descent) -> dict[str, Any]:
+def _descent(line: DescentLine) -> dict[str, Any]:
     return {
         "model": line.ancestor,
         "model_name": name(line.ancestor_name),

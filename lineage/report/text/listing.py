@@ -1,14 +1,16 @@
-"""The screens of `list`, `show` and `doctor`."""
+"""The models of an index: the screens of `list`, `show` and `doctor`, and JSON values for programs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+from lineage.report.facts import fact_value
 from lineage.report.figures import count, percent, plain
 from lineage.report.text.canvas import Canvas
 from lineage.report.words import text
 from lineage.sketch.sealing import seal
-from lineage.types import CheckpointSketch, Layout, ModelRecord
+from lineage.types import CheckpointSketch, Excluded, Layout, ModelRecord
 
 _MOST_ID = 12  # digits of an id that distinguish models in practice
 
@@ -123,3 +125,72 @@ def show_screen(
         ],
     )  # fmt: skip
     return canvas.text()
+
+
+def model_value(record: ModelRecord, is_reference: bool, layer: str | None = None) -> dict[str, Any]:
+    """One model of an index; `layer` is the index of others that it is in, null for one's own and the reference."""
+    from lineage.report.json import declared  # a screen does not wait for what JSON needs
+
+    return {
+        "id": record.id,
+        "name": record.name,
+        "reference": is_reference,
+        "layer": layer,
+        "family": record.family,
+        "depth": record.depth,
+        "params": record.params,
+        "tensors": record.tensors,
+        "format": record.format,
+        "architecture": record.architecture,
+        "source": record.source,
+        "components": dict(record.components),
+        "licence": record.licence,
+        "declared": [declared(d) for d in record.declared],
+        "aliases": list(record.aliases),
+        "added": record.added,
+        "content": record.content,
+        "weights_seen": record.weights_seen,
+        "layouts": [
+            {
+                "id": one.id,
+                "name": one.name,
+                "format": one.format,
+                "source": one.source,
+                "weights_seen": one.weights_seen,
+            }
+            for one in record.layouts
+        ],
+    }
+
+
+def list_value(listed: Sequence[tuple[ModelRecord, bool, str | None]]) -> dict[str, Any]:
+    """`lineage/list/1`."""
+    return {"schema": "lineage/list/1", "models": [model_value(*one) for one in listed]}
+
+
+def show_value(
+    record: ModelRecord, is_reference: bool, sketch: CheckpointSketch, layer: str | None = None
+) -> dict[str, Any]:
+    """`lineage/show/1`: a model with each of its tensors."""
+    from lineage.report.json import excluded
+
+    return {
+        "schema": "lineage/show/1",
+        **model_value(record, is_reference, layer),
+        "seal": seal(sketch),
+        "left_out": [excluded(Excluded(name, reason)) for name, reason in sketch.left_out],
+        "tensor_list": [
+            {
+                "name": t.name,
+                "shape": list(t.shape),
+                "dtype": t.dtype,
+                "component": t.part.component,
+                "role": t.part.role,
+                "layer": t.part.layer,
+                "generic": None if t.part.excluded is None else text(t.part.excluded),
+                "generic_fact": None if t.part.excluded is None else fact_value(t.part.excluded),
+                "digest": t.digest,
+            }
+            for t in sketch.tensors
+        ],
+    }

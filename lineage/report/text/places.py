@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
+from lineage.report.components import named, scheme_words
 from lineage.report.figures import percent, phrase, plain, probability
-from lineage.report.schemes import scheme_words
-from lineage.report.text.inherited import named
 from lineage.report.words import texts
 from lineage.types import Comparison, ComponentFinding, Direction, Place, Relation, Relative, Verdict, Whois
 from lineage.types.facts import Fact

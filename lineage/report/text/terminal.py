@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import median
 
+from lineage.report.components import named, share_words
 from lineage.report.figures import (
     correlation,
     correlation_figure,
@@ -17,7 +18,6 @@ from lineage.report.figures import (
     score_figure,
 )
 from lineage.report.text.canvas import JOINT, Canvas
-from lineage.report.text.inherited import named, share_words
 from lineage.report.text.places import (
     comparison_of,
     component_words,
@@ -45,7 +45,7 @@ from lineage.types import (
 )
 from lineage.types.facts import Fact
 from lineage.types.facts.handed_over import ClaimContradicted
-from lineage.types.relations import NOTHING_FOUND
+from lineage.types.relations import INHERITED, NOTHING_FOUND
 
 _STYLES: dict[Verdict, str] = {
     "identical": "bold magenta",
@@ -189,7 +189,7 @@ def _direction(found: Comparison, role: Direction | None) -> str:
         return "direction: none; equal weights do not show which copy came first"
     if found.relation == "inconclusive" and found.verdict == "related":
         return "direction: open, as it is whether one comes from the other or both began with the same weights"
-    if found.relation in ("independent", "inconclusive", "shared-init", "sibling"):
+    if found.relation not in INHERITED:
         return f"direction: none; {phrase(found.relation, found.role)}"
     because = f" ({'; '.join(map(plain, texts(reasons)))})" if (reasons := _reasons(found)) else ""
     if role == "child":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from lineage.report.figures import plain
@@ -14,10 +13,8 @@ from lineage.report.witnesses import (
     tokens_left_out,
 )
 from lineage.report.words import text
+from lineage.report.words.en.witnesses import HEADLINES
 from lineage.types import TokenizerComparison
-
-_VERDICT = re.compile(r"\b(identical|related|sibling|independent|extended|pruned|merged|base|too little to tell)\b")
-_NAME = "\ue001"  # stands for the name of the other tokenizer, which may contain any word
 
 
 def tokenizer_screen(found: TokenizerComparison, width: int = 100, colour: bool = False) -> str:
@@ -35,5 +32,5 @@ def tokenizer_screen(found: TokenizerComparison, width: int = 100, colour: bool 
 
 def headline(found: TokenizerComparison) -> str:
     """What A is to B in one line that may be quoted alone; the relation is in capitals."""
-    said = text(tokenizer_relation(replace(found, b=_NAME)))
-    return _VERDICT.sub(lambda word: word[0].upper(), said, count=1).replace(_NAME, plain(found.b))
+    relation = tokenizer_relation(replace(found, b=plain(found.b)))
+    return HEADLINES[relation.id](relation)

@@ -1,7 +1,7 @@
-"""Adding a sketch to an index on a server, taking one out: what is written in which order.
+"""Adding a model to an index on a server, and removing one: what is written in which order.
 
-Of a model first its files are written, then the rows by which it is found, and last its own row, by which it is there;
-what it no longer needs is deleted after that. Nothing has to be undone, whenever it stops.
+A model's files are written first, then the rows by which it is found, and last its own row, which makes it part of the
+index; what it no longer needs is deleted after that. A writer may stop at any point: nothing has to be rolled back.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from lineage.types.facts.handed_over import Figure
 
 
 class Reading(Protocol):
-    """What has to be read before something is written."""
+    """What a writer reads before it writes."""
 
     def entry(self, model: str) -> Entry | None:
-        """What is known of the model of that id."""
+        """The entry of the model of that id, None if it is not in the index."""
 
     def entries(self, where: str) -> list[Entry]:
-        """What is known of the models that a filter lets through."""
+        """The entries of the models that pass a filter."""
 
     def read(self, record: ModelRecord, layout: str | None = None) -> CheckpointSketch:
         """The sketch of a model in its first layout or in another."""
@@ -45,7 +45,7 @@ class Adding:
         self._reading = reading
 
     def add(self, sketch: CheckpointSketch) -> bool:
-        """Add a model, a layout, a name, or a file that was lost; whether a sketch was written."""
+        """Add a model, a layout, a name, or a file that was lost. Returns whether a sketch was written."""
         if sketch.params >= 1 << 63:
             raise Malformed(sketch.path or sketch.name, f"claims {sketch.params:.1e} weights: that is no model")
         held = self._reading.entry(sketch.id)
@@ -60,7 +60,7 @@ class Adding:
         return self._extend(sketch, held)
 
     def take_out(self, entry: Entry) -> None:
-        """Delete a model: its row first, by which it is there."""
+        """Delete a model, its own row first."""
         self._server.delete("models", is_("id", entry.record.id))
         for part in OF_MODELS:
             self._server.delete(part, is_("model", entry.record.id))
@@ -68,9 +68,9 @@ class Adding:
             self._sketches.remove(file)
 
     def contradicted(self, record: ModelRecord, sketch: CheckpointSketch) -> tuple[str, Figure] | None:
-        """The name of what is there under the id of `sketch`, and what both cannot have of the same weights.
+        """The name of the indexed layout that contradicts `sketch`, and the figure by which it does.
 
-        What was sketched here twice is not asked; what cannot be read says nothing.
+        Two sketches that were both made here are not compared; one that cannot be read contradicts nothing.
         """
         for layout, about in _held(record):
             if not (sketch.weights_seen and about.weights_seen):
@@ -80,7 +80,7 @@ class Adding:
         return None
 
     def layout_of(self, record: ModelRecord, sketch: CheckpointSketch) -> str | None:
-        """The layout under which a sketch is kept, None for the first of its model, be it lost or damaged."""
+        """The layout under which a sketch is kept; None for the first of its model, even if that is lost or damaged."""
         own = layout_id(sketch)
         if any(one.id == own for one in record.layouts):
             return own
@@ -90,7 +90,7 @@ class Adding:
             return None
 
     def _insert(self, sketch: CheckpointSketch) -> None:
-        """Add a model of which nothing is there, in the place of what another sketch family has from the same path."""
+        """Add a new model, replacing one of another sketch family that came from the same path."""
         found, record = searched(sketch), new_record(sketch)
         size = self._sketches.write(sketch, file_of(sketch.id, None, sketch.weights_seen))
         self._put(Entry(record, {FIRST: size}, found.seal, found.tokenizer), found)
@@ -121,16 +121,16 @@ class Adding:
         return is_lacking
 
     def _is_lacking(self, sketch: CheckpointSketch, held: Entry, layout: str | None, old: ModelRecord | Layout) -> bool:
-        """Whether the file of a layout was lost or cut, or handed over where the weights are seen now."""
+        """Whether the file of a layout is missing or cut, or was handed over and its weights are seen now."""
         if sketch.weights_seen and not old.weights_seen:
             return True
         size = self._sketches.size(file_of(held.record.id, layout, old.weights_seen))
         return size is None or size != held.sizes.get(layout or FIRST)
 
     def _replace_claim(self, sketch: CheckpointSketch, held: Entry) -> None:
-        """Put weights that are seen now in the place of what was handed over.
+        """Replace what was handed over by a sketch of weights that are seen now.
 
-        Of that stays what agrees: its names, and its layouts, which are still not seen. The rest goes without a trace.
+        What agrees with it stays: names, and layouts, whose weights are still unseen. The rest is deleted.
         """
         agreeing = self._agreeing_with(sketch, held.record)
         names: tuple[str, ...] = ()
@@ -151,7 +151,7 @@ class Adding:
         self._clear(held, changed)
 
     def _agreeing_with(self, sketch: CheckpointSketch, record: ModelRecord) -> dict[str | None, CheckpointSketch]:
-        """Those layouts of one id that can be of the same weights; what cannot be read says nothing."""
+        """The indexed layouts that can be of the same weights as `sketch`; those that cannot be read are left out."""
         found = {}
         for layout, _ in _held(record):
             with suppress(CheckpointError):
@@ -161,7 +161,7 @@ class Adding:
         return found
 
     def _put(self, entry: Entry, found: Searched | None) -> None:
-        """Write the rows by which a model is found, if they are others, and then its own."""
+        """Write the rows by which a model is found, if they changed, and then its own."""
         row = row_of(entry)
         for part, rows in {} if found is None else found.rows.items():
             self._server.put(part, rows)
@@ -177,7 +177,7 @@ class Adding:
 
 
 def _held(record: ModelRecord) -> Iterator[tuple[str | None, ModelRecord | Layout]]:
-    """What is kept of a model, the first layout first."""
+    """The layouts of a model, the first one first."""
     yield None, record
     for one in record.layouts:
         yield one.id, one
@@ -193,7 +193,7 @@ def _files(record: ModelRecord) -> set[str]:
 
 
 def _named(record: ModelRecord, sketch: CheckpointSketch) -> ModelRecord:
-    """The record with name and path of a sketch among its names."""
+    """The record with the name and path of a sketch added to its aliases."""
     told = {stored(sketch.name), stored(sketch.path)} - {"", record.name, record.source}
     return replace(record, aliases=tuple(sorted({*record.aliases, *told})))
 
@@ -201,7 +201,7 @@ def _named(record: ModelRecord, sketch: CheckpointSketch) -> ModelRecord:
 def _with_layout(
     record: ModelRecord, sketch: CheckpointSketch, layout: str, old: ModelRecord | Layout | None
 ) -> ModelRecord:
-    """The record with a further layout, or with one whose weights are as well seen as those of the sketch."""
+    """The record with a further layout, or with a known one whose `weights_seen` is now that of the sketch."""
     one = (
         Layout(layout, stored(sketch.name), stored(sketch.format), stored(sketch.path), sketch.weights_seen)
         if not isinstance(old, Layout)

@@ -10,7 +10,7 @@ from lineage.errors import StoreError
 
 SCHEME = "milvus://"
 TOKEN = "LINEAGE_MILVUS_TOKEN"  # noqa: S105 - the name of the variable
-"""The environment variable with `user:password` or an API key; a token is no part of an address, which is printed."""
+"""The environment variable with `user:password` or an API key; it is not part of the address, which is printed."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _PORT = 19530

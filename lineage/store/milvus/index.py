@@ -1,7 +1,7 @@
 """The index on a server: for more models than one machine should hold, and for many machines that ask.
 
-A model is there when its row in `models` is: its sketch file, codes and digests are written before, so that a writer
-that is killed leaves the model as it was or as it is to be. What it leaves else belongs to no row and is passed over.
+A model is in the index once its row is in `models`. Its sketch file, codes and digests are written before that row: a
+writer that is killed leaves each model unchanged or complete. Whatever else it leaves belongs to no row and is ignored.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lineage.store.milvus.address import MilvusAddress
 from lineage.store.milvus.rows import Entry, entry_of, name_key, tokenizers_in
 from lineage.store.milvus.server import MOST_HITS, Hit, Row, Server, is_, listed
 from lineage.store.milvus.sketches import SketchStore
-from lineage.store.protocol import find_model, only_one, set_id
+from lineage.store.protocol import OfAllFamilies, find_model, set_id
 from lineage.types import (
     CheckpointSketch,
     Codes,
@@ -44,15 +44,16 @@ _PREFIX, _DIGEST = re.compile(r"[0-9a-f]{1,64}"), re.compile(r"[0-9a-f]{8,64}")
 _OURS = is_("family", FAMILY)
 
 
-class MilvusIndex:
+class MilvusIndex(OfAllFamilies):
     """An index at an address; also a context manager that closes it.
 
     `open` raises NoIndex where there is none, `create` makes one. All methods raise StoreError or CheckpointError with
-    one clear line. What was added before it was opened is seen, and what it adds itself.
+    one clear line. It sees what was added before it was opened, and what it adds itself.
     """
 
     def __init__(self, server: Server, sketches: SketchStore) -> None:
         self.address = server.address
+        self.shown = str(server.address)
         self._server = server
         self._sketches = sketches
         self._adding = Adding(server, sketches, self)
@@ -95,7 +96,7 @@ class MilvusIndex:
         self.close()
 
     def close(self) -> None:
-        """Let the server go, and forget sketches that were fetched."""
+        """Close the connection and delete the sketches that were fetched."""
         self._sketches.close()
         self._server.close()
 
@@ -103,7 +104,7 @@ class MilvusIndex:
 
     @property
     def id(self) -> str:
-        """Name of the set of the models of this version's sketch family: a look at the id of each."""
+        """Name of the set of the models of this version's sketch family; reads the id of each."""
         return set_id(str(row["id"]) for row in self._server.select("models", _OURS, ()))
 
     def __len__(self) -> int:
@@ -123,20 +124,9 @@ class MilvusIndex:
         return self._records(self._server.select("models", _OURS, _RECORD))
 
     def records(self, models: Collection[str]) -> list[ModelRecord]:
-        """The models of these ids and of this version's sketch family that are there, ordered by name and id."""
+        """The indexed models of these ids and of this version's sketch family, ordered by name and id."""
         wanted = [model for model in models if _DIGEST.fullmatch(model)]
         return self._records(self._server.select_any("models", "id", wanted, _OURS, _RECORD))
-
-    def called(self, text: str) -> list[ModelRecord]:
-        """The models of this version's sketch family that `text` can mean: see `find_model`."""
-        return [record for record in self._called(text) if record.family == FAMILY]
-
-    def find(self, text: str) -> ModelRecord:
-        """The one model, of any sketch family, of that id, unique prefix, name or alias.
-
-        Raises Unknown for none or several.
-        """
-        return only_one(text, self._called(text), str(self.address))
 
     def _called(self, text: str) -> list[ModelRecord]:
         asked = [f"array_contains(names, {listed([name_key(text)])[1:-1]})"]
@@ -184,7 +174,10 @@ class MilvusIndex:
         return sorted(found, key=layout_id) if further else found
 
     def read(self, record: ModelRecord, layout: str | None = None) -> CheckpointSketch:
-        """A sketch under its name in the record; what another process took out or replaced meanwhile is no damage."""
+        """A sketch under its name in the record.
+
+        Raises Gone where another process removed or replaced it meanwhile, Malformed for a file that is damaged.
+        """
         about = record if layout is None else next(one for one in record.layouts if one.id == layout)
         name = file_of(record.id, layout, about.weights_seen)
         where = f"{self._sketches.url}/{name}"
@@ -222,7 +215,7 @@ class MilvusIndex:
     def nearest(self, asked: Codes, kind: ModelKind, k: int) -> Mapping[SearchCue, Sequence[Near]]:
         """For each asked code of each cue the `k` nearest models of a kind, best first.
 
-        Of tensors only such as chance would bring not once.
+        For tensors, only models that are nearer than the nearest stranger is expected to be.
         """
         return {cue: self._nearest(cue, codes, f"{_OURS} and {is_('kind', kind)}", k) for cue, codes in asked.items()}
 
@@ -243,7 +236,7 @@ class MilvusIndex:
         return found
 
     def _seals(self, models: Iterable[str]) -> dict[str, str]:
-        """Those of the models that are there, by id."""
+        """The seals of the models of these ids that are in the index."""
         return {
             str(row["id"]): row["seal"] for row in self._server.select_any("models", "id", {*models}, _OURS, ("seal",))
         }
@@ -276,7 +269,7 @@ class MilvusIndex:
     # -- writing
 
     def copied(self, sketch: CheckpointSketch) -> str | None:
-        """The name of a model that is there and holds the same values in another layout; None if there is none."""
+        """The name of an indexed model that holds the same values in another layout, or None."""
         content = content_key(sketch)
         alike = f" or ({is_('content', content)} and {is_('depth', sketch.depth)})" if content else ""
         rows = self._server.select("models", f"{_OURS} and ({is_('id', sketch.id)}{alike})", _RECORD)
@@ -293,23 +286,23 @@ class MilvusIndex:
         )
 
     def contradicted(self, sketch: CheckpointSketch) -> tuple[str, Figure] | None:
-        """The name of what is there under the id of `sketch`, and what both cannot have of the same weights."""
+        """The name of the indexed model that contradicts `sketch` under its id, and the figure by which it does."""
         held = self.entry(sketch.id)
         return None if held is None else self._adding.contradicted(held.record, sketch)
 
     def add(self, sketch: CheckpointSketch, version: str) -> bool:  # noqa: ARG002 - a folder's tables name who wrote
-        """Add a model or another layout of one, or note another name or path of what is there.
+        """Add a model, another layout of one, or another name or path of an indexed one.
 
-        Returns whether anything was sketched anew; as `SqliteIndex.add`, but that no run is noted. To repeat it changes
-        nothing. Raises Malformed for a sketch that was handed over and contradicts what is there.
+        Returns whether a sketch was written. As `SqliteIndex.add`, except that no run is recorded; repeating it changes
+        nothing. Raises Contradicted for a sketch that was handed over and contradicts the indexed one.
         """
         return self._adding.add(sketch)
 
     def finish_run(self) -> None:
-        """Nothing is left to do after additions: each is whole by itself."""
+        """Do nothing: each addition is complete by itself."""
 
     def remove(self, model: str) -> None:
-        """Take the model of that id out. Raises Unknown."""
+        """Remove the model of that id. Raises Unknown."""
         found = self.entry(model)
         if found is None:
             raise Unknown(f"{self.address}: no model of id {model[:80]}")
@@ -317,15 +310,16 @@ class MilvusIndex:
 
 
 def _farthest(pairs: int) -> int:
-    """The most bits in which a tensor's code may differ from an asked one and be nearer than any stranger."""
+    """The largest distance in bits at which a tensor's code is still nearer than any stranger is expected to be."""
     bits = BITS["tensor"]
     return math.floor(bits / 2.0 - nearest_stranger(pairs) * math.sqrt(bits) / 2.0)
 
 
 def _models(cue: SearchCue, hits: Sequence[Hit], seals: Mapping[str, str], k: int, limit: int) -> tuple[Near, bool]:
-    """The `k` nearest models among hits, and whether more hits would not change them.
+    """The `k` nearest models among hits, and whether they would stay the same with more hits.
 
-    Of the farthest of as many hits as were asked for there may be others, of which the server chose; they do not count.
+    Where the server gave as many hits as were asked for, it may have left out others as far away as the last one: hits
+    of that distance are not counted.
     """
     is_cut = len(hits) >= limit and limit < MOST_HITS
     sure = [hit for hit in hits if hit.distance < hits[-1].distance] if is_cut else hits

@@ -27,10 +27,10 @@ FIRST = ""
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What an index on a server knows of one model.
+    """What an index on a server holds about one model.
 
     `sizes` are those of its sketch files in bytes, by layout; `seal` (16 hexadecimal digits) names the search codes and
-    digests that belong to it: those of another seal are of a state that was left, or never came to be. `tokenizer` is
+    digests that belong to it: those of another seal are older, or of an addition that was not completed. `tokenizer` is
     the key of the row of its tokenizer, empty without one.
     """
 
@@ -42,7 +42,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """The rows by which a model is found, and their seal: equal for equal rows, so that to write them again is safe."""
+    """The rows by which a model is found, and their seal, equal for equal rows: writing them again is safe."""
 
     seal: str
     tokenizer: str
@@ -50,12 +50,12 @@ class Searched:
 
 
 def name_key(text: str) -> str:
-    """What is asked for instead of a name, which may hold anything: 32 hexadecimal digits."""
+    """32 hexadecimal digits that stand for a name in a filter: a name may hold any character."""
     return blake2b((storable(text) or "").encode(), digest_size=16).hexdigest()
 
 
 def new_record(sketch: CheckpointSketch) -> ModelRecord:
-    """The record of a model that comes into the index now, of texts that a database can hold."""
+    """The record of a model that is added now, with its texts as a database can hold them."""
     record = record_of(sketch)
     return replace(
         record,
@@ -76,7 +76,7 @@ def stored(text: str) -> str:
 
 
 def row_of(entry: Entry) -> Row:
-    """The row of a model. Further names go where all do not fit. Raises Malformed for what fits without any."""
+    """The row of a model, with as many of its aliases as fit. Raises Malformed if it is too long without any."""
     record = entry.record
     text = _written(entry)
     while len(text) > LONGEST or len(_names(record)) > MOST_NAMES:
@@ -103,7 +103,7 @@ def _written(entry: Entry) -> str:
 
 
 def entry_of(row: Row) -> Entry:
-    """What a row says. Raises BadRow for one that no version wrote."""
+    """The entry in a row. Raises BadRow for one that no version wrote."""
     try:
         told = json.loads(row["record"])
         record, sizes = _record(told["record"]), {str(layout): _number(size) for layout, size in told["sizes"].items()}
@@ -168,7 +168,7 @@ def _seen(told: Mapping[str, Any]) -> bool:
 
 
 def searched(sketch: CheckpointSketch) -> Searched:
-    """The rows by which a model is found. Raises Malformed for a name of a tensor that no server takes."""
+    """The rows by which a model is found. Raises Malformed for a tensor name that is too long for a server."""
     codes = kept_codes(sketch)
     seal = blake2b(digest_size=8)
     for cue in sorted(codes):
@@ -191,7 +191,7 @@ def searched(sketch: CheckpointSketch) -> Searched:
 
 
 def _tokenizer_row(sketch: TokenizerSketch) -> Row:
-    """The row of a tokenizer, one for all models that have it."""
+    """The row of a tokenizer, shared by all models that have it."""
     found = tokenizers_of(sketch)
     (digest, _), (_, special) = found.vocabularies[0].tolist(), found.kinds[0].tolist()
     return {

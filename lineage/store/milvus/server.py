@@ -1,11 +1,11 @@
 """Rows of one index in the collections of a Milvus server.
 
-An index NAME is seven collections: `NAME_models`, `NAME_tokenizers` and `NAME_digests` are tables, with a vector that
-nobody asks for since each collection must have one; `NAME_component`, `NAME_rows`, `NAME_network` and `NAME_tensor`
-hold search codes as binary vectors, compared one by one (BIN_FLAT): what is nearest is not a matter of approximation.
+An index NAME is seven collections: `NAME_models`, `NAME_tokenizers` and `NAME_digests` are tables, with an unused
+vector since each collection must have one; `NAME_component`, `NAME_rows`, `NAME_network` and `NAME_tensor` hold search
+codes as binary vectors, compared one by one (BIN_FLAT): the nearest are exact.
 
-What a server says is not believed: a message has a largest size, and every row is held against its columns before it
-is used. Nothing but words, digits and hexadecimal digits is put into a filter.
+A server's answers are not trusted: messages are limited in size, and every row is checked against its columns before it
+is used. Only words, digits and hexadecimal digits are put into a filter.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ LONGEST = 65_535
 """Bytes of the longest text that Milvus keeps."""
 
 MOST_HITS = 16_384
-"""The most that Milvus gives for one code."""
+"""The most hits that Milvus returns for one code."""
 
 MOST_NAMES = 4096
 _FORMAT = "lineage index 1"
@@ -55,7 +55,7 @@ _VALUE = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 PARTS: tuple[Part, ...] = get_args(Part)
 OF_MODELS = PARTS[2:]
-"""Those whose rows belong to one model each."""
+"""The collections whose rows belong to one model each."""
 
 _TABLES = ("models", "tokenizers", "digests")
 _OF_CODES = {"model": 64, "seal": 32, "family": 32, "kind": 16}
@@ -75,7 +75,7 @@ _COLUMNS: Mapping[Part, Mapping[str, int]] = {
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A code that is near: whose it is, of which state of that model, and how many bits differ."""
+    """A near code: its model, the seal of that model's state, and the number of bits that differ."""
 
     model: str
     seal: str
@@ -85,8 +85,8 @@ class Hit:
 class Server:
     """The collections of the index at an address. All methods raise StoreError with one clear line.
 
-    A write is seen by every read that begins after it, in this process and in others that connect after it: the first
-    read of a collection waits until the server has all that was written to it before.
+    Every read that begins after a write sees it, in this process and in others that connect after it: the first read of
+    a collection waits until the server has applied all earlier writes.
     """
 
     def __init__(self, address: MilvusAddress) -> None:
@@ -96,12 +96,12 @@ class Server:
         self._client = _client(address)
 
     def close(self) -> None:
-        """Let the connection go."""
+        """Close the connection."""
         with self._told():
             self._client.close()
 
     def is_there(self) -> bool:
-        """Whether the server has this index. Raises StoreError for collections of these names that are none."""
+        """Whether the server has this index. Raises StoreError for collections of its names that are no such index."""
         with self._told():
             if not self._client.has_collection(self._name("models")):
                 return False
@@ -111,13 +111,13 @@ class Server:
         return True
 
     def create(self) -> None:
-        """Make those collections that lack, that of models last: where it is, the others are."""
+        """Create the missing collections, that of models last: if it exists, so do the others."""
         with self._told(), ThreadPoolExecutor(len(PARTS)) as pool:
             list(pool.map(self._create, [part for part in PARTS if part != "models"]))
             self._create("models")
 
     def load(self) -> None:
-        """Have the server ready for reading. Raises NoIndex where it has no such index."""
+        """Load the collections, so that they can be read. Raises NoIndex if there is no such index."""
         if not self.is_there():
             raise NoIndex(f"{self.address}: holds no index: `lineage ingest` makes one")
         with self._told():
@@ -127,7 +127,7 @@ class Server:
                     self._client.load_collection(self._name(part), timeout=_PATIENCE_S)
 
     def drop(self) -> None:
-        """Take the whole index away, that of models first."""
+        """Drop the whole index, the collection of models first."""
         with self._told():
             for part in PARTS:
                 self._client.drop_collection(self._name(part))
@@ -143,9 +143,9 @@ class Server:
         return number
 
     def select(self, part: Part, where: str, columns: Collection[str], within: str = "") -> list[Row]:
-        """The given columns and `id` of the rows, in no order; `within` is what their keys begin with.
+        """The given columns and `id` of the rows, in any order; `within` is a prefix of their keys.
 
-        An answer that may have been cut is asked for again in sixteen pieces.
+        An answer that may have been cut is requested again in sixteen parts.
         """
         narrowed = f'({where}) and id like "{within}%"' if within else where
         found = self._query(part, narrowed, ["id", *columns], _PAGE)
@@ -160,7 +160,7 @@ class Server:
     def select_any(
         self, part: Part, column: str, values: Collection[str], where: str, columns: Collection[str]
     ) -> list[Row]:
-        """As `select`, of the rows that have one of these values in a column."""
+        """As `select`, for the rows that have one of these values in a column."""
         wanted = sorted({*values})
         batches = (wanted[start : start + _BATCH] for start in range(0, len(wanted), _BATCH))
         return [
@@ -219,7 +219,7 @@ class Server:
         return list(found)
 
     def _level(self, part: Part) -> str:
-        """How fresh a read must be: the first waits for all that was written before, of all collections at once."""
+        """The consistency of a read: the first one waits for all earlier writes, to every collection at once."""
         if part not in self._current:
             stale = [one for one in PARTS if one not in self._current]
 
@@ -245,7 +245,7 @@ class Server:
     # -- writing
 
     def put(self, part: Part, rows: Sequence[Row]) -> None:
-        """Write rows, in the place of those of the same keys."""
+        """Write rows, replacing those of the same keys."""
         self._current.discard(part)
         with self._told():
             for start in range(0, len(rows), _WRITTEN):
@@ -276,7 +276,7 @@ class Server:
 
     @contextmanager
     def _told(self) -> Iterator[None]:
-        """What the client library raises, of whatever kind, as one line."""
+        """Raise any error of the client library as StoreError, in one line."""
         try:
             yield
         except LineageError:
@@ -300,7 +300,7 @@ def is_(column: str, value: str) -> str:
 
 
 def padding() -> bytes:
-    """The vector of a row that has none."""
+    """The unused vector of a row in a table."""
     return b"\0"
 
 

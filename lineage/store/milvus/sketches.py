@@ -15,14 +15,14 @@ from lineage.types import CheckpointSketch
 
 
 class SketchStore:
-    """Sketch files by name below a URL; each is there whole or not at all, as far as the store gives that.
+    """Sketch files by name below a URL, each written atomically where the store can do that.
 
-    What lies elsewhere than in a folder is fetched into one that goes with this object. All methods raise StoreError
-    with one clear line, beside what they say.
+    Files that are not in a local folder are fetched into a temporary one, which `close` deletes. Besides what they
+    document, all methods raise StoreError, with one clear line.
     """
 
     def __init__(self, url: str) -> None:
-        """Raises MissingExtra where what reads such URLs is not installed."""
+        """Raises MissingExtra if the library for such URLs is not installed."""
         try:
             from fsspec.core import url_to_fs
             from fsspec.implementations.local import LocalFileSystem
@@ -42,7 +42,7 @@ class SketchStore:
         self._fetched: tempfile.TemporaryDirectory[str] | None = None
 
     def close(self) -> None:
-        """Forget what was fetched."""
+        """Delete what was fetched."""
         if self._fetched is not None:
             self._fetched.cleanup()
             self._fetched = None
@@ -89,7 +89,7 @@ class SketchStore:
         return path
 
     def remove(self, name: str) -> None:
-        """Delete a file that nobody needs any more, if it is there."""
+        """Delete a file, if it exists."""
         with self._told(), suppress(FileNotFoundError):
             self._files.rm_file(f"{self._root}/{name}")
         if self._fetched is not None:
@@ -102,7 +102,7 @@ class SketchStore:
 
     @contextmanager
     def _told(self) -> Iterator[None]:
-        """What the store raises, of whatever kind, as one line; that a file is not there goes on."""
+        """Raise any error of the store as StoreError, in one line; FileNotFoundError is passed on."""
         try:
             yield
         except (LineageError, FileNotFoundError):

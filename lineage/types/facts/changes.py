@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from lineage.types.facts.base import Fact
+from lineage.types.facts import Fact
 
 
 @dataclass(frozen=True, slots=True)

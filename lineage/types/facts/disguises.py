@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from lineage.types.facts.base import Fact
+from lineage.types.facts import Fact
 from lineage.types.facts.cues import Side
 
 Basis = Literal["permuted", "rotated", "changed"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from lineage.types.facts.base import Fact
+from lineage.types.facts import Fact
 
 Levels = Literal["int4", "int4-offset", "int8", "nf4", "fp4"]
 

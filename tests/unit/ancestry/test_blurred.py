@@ -15,7 +15,7 @@ from lineage.ancestry import compare
 from lineage.ancestry.geometry import cohorts
 from lineage.ancestry.pair.blurred import blurred, is_blurred_rounding
 from lineage.ancestry.trees.roundings import roundings
-from lineage.report.schemes import scheme_words
+from lineage.report.components import scheme_words
 from tests.synthetic import Arrays, encoder, sketch, tensor
 
 NARROW = (ml_dtypes.bfloat16, np.float16)

@@ -231,6 +231,35 @@ def test_beside_a_sibling_of_one_other_matrix_no_direction_is_certain(name):
     assert {c.role for c in found.components if c.relation == "disguised"} == {"undirected"}
 
 
+DEEP = llama(1, layers=6)
+"""Deep enough that of its layers 1 and 4 no neurons are kept."""
+
+
+@pytest.mark.parametrize(
+    ("changed", "role"),
+    [
+        ({}, "child"),
+        ({"model.layers.1.mlp.down_proj.weight": noise(0.1, seed=8)}, "undirected"),
+        ({"model.layers.4.self_attn.o_proj.weight": noise(0.1, seed=8)}, "undirected"),
+        ({"lm_head.weight": lambda head: head[:300]}, "undirected"),
+    ],
+    ids=["as it was", "writes of one layer", "attention of one layer", "a shorter head"],
+)
+def test_a_direction_is_certain_where_layers_without_neurons_and_heads_are_the_same(changed, role):
+    other = {name: changed[name](array) if name in changed else array for name, array in DEEP.items()}
+    query = sketched(rotated(DEEP, 5))
+    assert {one.layer for one in query.neurons if one.component == "text decoder"} == {0, 2, 3, 5}
+    found = compare(query, sketched(other))
+    assert (found.relation, found.role) == ("disguised", role)
+
+
+def test_without_sums_of_squares_nothing_shows_that_other_layers_are_the_same():
+    query, other = sketched(rotated(DEEP, 5)), sketched(DEEP)
+    without = replace(query, tensors=tuple(replace(t, moments=None) for t in query.tensors))
+    assert compare(query, other).role == "child"
+    assert compare(without, other).role == "undirected"
+
+
 def test_a_copy_on_levels_is_not_said_to_be_the_parent():
     found = compare(sketched(rotated(BASE, 5)), sketched(matrices(int8_rows)(BASE)))
     assert (found.relation, found.role) == ("disguised", "undirected")

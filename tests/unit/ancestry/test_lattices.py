@@ -9,7 +9,7 @@ from operators import int4_groups, int8_rows, magnitude_pruned, matrices, nf4_gr
 
 from lineage.ancestry import compare
 from lineage.ancestry.pair.lattices import is_rounding, lattice
-from lineage.report.schemes import scheme_words
+from lineage.report.components import scheme_words
 from lineage.types.facts.changes import OtherFewBits
 from lineage.types.facts.schemes import FewBits
 from tests.synthetic import encoder, sketch, tensor

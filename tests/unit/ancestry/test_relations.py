@@ -27,8 +27,8 @@ from lineage.ancestry import compare
 from lineage.ancestry.folding import fold
 from lineage.ancestry.paired import as_answer
 from lineage.policy.gates import gate_of_answer, gate_of_comparison
+from lineage.report.components import scheme_words
 from lineage.report.html.compare import compare_page
-from lineage.report.schemes import scheme_words
 from lineage.sketch.bands import sampled
 from lineage.types.facts.changes import MovedTokens, UnchangedValues
 from lineage.types.relations import DERIVED

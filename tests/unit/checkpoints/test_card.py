@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lineage.checkpoints.folders.card import Card, card_text, declared_parents, human_name, parse_card, stated_licence
 
@@ -22,11 +25,36 @@ from lineage.checkpoints.folders.card import Card, card_text, declared_parents, 
         ("base_model: acme/\x1b[2JNova", ("acme/[2JNova",)),
         ("tags:\n- base_model:acme/Nova", ()),
         ("nested:\n  base_model: acme/Nova", ()),
+        ("base_model: []", ()),
+        ("base_model: [\n  acme/Nova,\n  acme/Two ]", ()),
+        ("base_model: >-\n  acme/Nova", ()),
+        ("base_model: *above", ()),
+        ("base_model: {{ base_model }}", ()),
     ],
 )
 def test_base_models_of_a_card(front: str, expected: tuple[str, ...]) -> None:
     card = parse_card(f"---\n{front}\n---\ntext")
     assert tuple(parent.model for parent in declared_parents(card, {}, "mine")) == expected
+
+
+@pytest.mark.parametrize(
+    "slip", ["pretty_name: Nova: the second", "author: @me", "note: %x", "note: 'it's", "tags:\n\t- x", "x: {{ x }}"]
+)
+def test_a_slip_in_one_field_costs_no_other(slip: str) -> None:
+    with pytest.raises(yaml.YAMLError):
+        yaml.safe_load(slip)
+    card = parse_card(f"---\nlicense: mit\n{slip}\nbase_model: acme/Nova\n---\n")
+    assert (card.first("license"), card.first("base_model")) == ("mit", "acme/Nova")
+
+
+NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9.]{0,8}/[A-Za-z][A-Za-z0-9.-]{0,8}", fullmatch=True)
+
+
+@given(st.lists(NAMES, max_size=4), st.sampled_from([None, False]))
+def test_what_a_yaml_library_writes_is_read_as_it_reads_it(names: list[str], flow: bool | None) -> None:
+    text = yaml.safe_dump({"base_model": names, "license": "mit"}, default_flow_style=flow, width=1000)
+    assert yaml.safe_load(text)["base_model"] == names
+    assert list(parse_card(f"---\n{text}---\n").fields["base_model"]) == names
 
 
 @pytest.mark.parametrize("text", ["", "base_model: a/b", "---\nbase_model: a/b\n", "# T\n---\nbase_model: a/b\n---"])

@@ -9,8 +9,7 @@ import pytest
 
 from lineage.errors import Malformed
 from lineage.sketch import asked_codes, read_sketch, write_sketch
-from lineage.sketch.identity import content_id
-from lineage.sketch.layouts import layout_id
+from lineage.sketch.layouts import content_id, layout_id
 from lineage.store import SqliteIndex, claims, contradicted, examine, rebuild
 from tests.small_models import sketched, trained, tuned
 

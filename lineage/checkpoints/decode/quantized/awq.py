@@ -11,7 +11,6 @@ import numpy as np
 
 from lineage.checkpoints.decode.quantized.scheme import (
     Decoded,
-    Floats,
     Stored,
     columns,
     even_groups,
@@ -19,7 +18,7 @@ from lineage.checkpoints.decode.quantized.scheme import (
     weight_view,
 )
 from lineage.checkpoints.decode.quantized.unpacking import Codes, lanes
-from lineage.types import TensorView
+from lineage.types import Float32Array, TensorView
 
 BITS = 4
 ORDER = np.array([0, 2, 4, 6, 1, 3, 5, 7])
@@ -45,7 +44,7 @@ def decode(name: str, stored: Stored) -> Decoded | None:
         unpacked = lanes(np.ascontiguousarray(packed), BITS).reshape(*packed.shape, 8)[..., LANE]
         return np.moveaxis(unpacked, 2, 1).reshape(-1, packed.shape[1])[start - first * 8 : stop - first * 8]
 
-    def rows(start: int, stop: int) -> Floats:
+    def rows(start: int, stop: int) -> Float32Array:
         of_input = np.arange(inputs) // group
         values = codes(qweight, start, stop).astype(np.float32)
         values -= codes(qzeros, start, stop).astype(np.float32)[:, of_input]

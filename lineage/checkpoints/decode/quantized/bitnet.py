@@ -11,9 +11,9 @@ import math
 
 import numpy as np
 
-from lineage.checkpoints.decode.quantized.scheme import Decoded, Floats, Stored, weight_view, whole
+from lineage.checkpoints.decode.quantized.scheme import Decoded, Stored, weight_view, whole
 from lineage.checkpoints.decode.quantized.unpacking import planes
-from lineage.types import TensorView
+from lineage.types import Float32Array, TensorView
 
 FOUR = 4  # codes of a byte
 
@@ -29,7 +29,7 @@ def decode(name: str, stored: Stored) -> Decoded | None:
         return None
     outputs, inputs = FOUR * packed.shape[0], packed.shape[1]
 
-    def rows(start: int, stop: int) -> Floats:
+    def rows(start: int, stop: int) -> Float32Array:
         held = float(whole(scale).astype(np.float32).reshape(()))
         values = planes(packed, 2, start * inputs, stop * inputs, high_first=False).astype(np.float32) - 1
         values *= np.float32(1 / held if held > 1 else held)

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from lineage.checkpoints.decode.quantized.scheme import Decoded, Floats, Stored, elements, weight_view, whole
+from lineage.checkpoints.decode.quantized.scheme import Decoded, Stored, elements, weight_view, whole
 from lineage.checkpoints.decode.quantized.unpacking import nibbles
 from lineage.checkpoints.io import strict_json
 from lineage.errors import Malformed
-from lineage.types import TensorView
+from lineage.types import Float32Array, TensorView
 
 KINDS = ("nf4", "fp4")
 MAX_STATE = 1 << 14  # bytes of JSON
@@ -45,7 +45,7 @@ def decode(name: str, stored: Stored) -> Decoded | None:
     width = math.prod(shape[1:])
     level = cache(lambda: whole(quant_map).astype(np.float32).reshape(-1))
 
-    def rows(start: int, stop: int) -> Floats:
+    def rows(start: int, stop: int) -> Float32Array:
         first, last = start * width, stop * width
         raw = elements(codes, first // 2, -(-last // 2)).view(np.uint8)
         values = level()[nibbles(raw, high_first=True)[first % 2 :][: last - first]]
@@ -58,7 +58,7 @@ def decode(name: str, stored: Stored) -> Decoded | None:
     return Decoded(weight_view(name, shape, codes, f"bnb {kind} block {block}", rows), parts)
 
 
-def _scales(stored: Stored, name: str, absmax: TensorView, state: dict[str, Any]) -> Callable[[int, int], Floats]:
+def _scales(stored: Stored, name: str, absmax: TensorView, state: dict[str, Any]) -> Callable[[int, int], Float32Array]:
     """A reader of the scales of blocks [start, stop)."""
     if "nested_blocksize" not in state:
         return lambda start, stop: elements(absmax, start, stop).astype(np.float32)
@@ -74,7 +74,7 @@ def _scales(stored: Stored, name: str, absmax: TensorView, state: dict[str, Any]
         stored.refuse(name, f"has a nested_quant_map of {math.prod(table.shape):,} levels, not {MAX_NESTED_MAP}")
     levels = cache(lambda: whole(table).astype(np.float32).reshape(-1))
 
-    def read(start: int, stop: int) -> Floats:
+    def read(start: int, stop: int) -> Float32Array:
         first = start // size
         of_outer = elements(outer, first, -(-stop // size)).astype(np.float32)
         spread = np.repeat(of_outer, size)[start - first * size :][: stop - start]

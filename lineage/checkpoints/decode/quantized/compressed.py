@@ -15,7 +15,6 @@ import numpy as np
 
 from lineage.checkpoints.decode.quantized.scheme import (
     Decoded,
-    Floats,
     Stored,
     input_groups,
     is_words,
@@ -23,7 +22,7 @@ from lineage.checkpoints.decode.quantized.scheme import (
     whole,
 )
 from lineage.checkpoints.decode.quantized.unpacking import FP4, lanes, nibbles
-from lineage.types import TensorView
+from lineage.types import Float32Array, TensorView
 
 SUFFIX = ".weight_packed"
 NVFP4_BLOCK = 16
@@ -51,11 +50,11 @@ def _nvfp4(module: str, name: str, stored: Stored) -> Decoded:
     if not fits or math.prod(factor.shape) != 1:
         stored.refuse(name, f"of shape {packed.shape} has scales of shape {scale.shape}")
 
-    def rows(start: int, stop: int) -> Floats:
+    def rows(start: int, stop: int) -> Float32Array:
         by = whole(factor).astype(np.float32).reshape(())
         of_block = scale.rows(start, stop).astype(np.float32)
         of_block = of_block / by if divides else of_block * by
-        values: Floats = FP4[nibbles(packed.rows(start, stop))]
+        values: Float32Array = FP4[nibbles(packed.rows(start, stop))]
         values *= np.repeat(of_block, NVFP4_BLOCK, axis=-1)
         return values
 
@@ -82,14 +81,14 @@ def _integers(module: str, name: str, stored: Stored) -> Decoded:
     group, group_of = input_groups(stored, name, inputs, groups, stored.get(f"{module}.weight_g_idx"))
     middle = np.float32(1 << (bits - 1))
 
-    def zeros(view: TensorView, start: int, stop: int) -> Floats:
+    def zeros(view: TensorView, start: int, stop: int) -> Float32Array:
         first = start // per_word
         words = view.rows(first, -(-stop // per_word))
         codes = lanes(np.ascontiguousarray(words.T), bits)[:, start - first * per_word :][:, : stop - start]
-        zeros: Floats = codes.T.astype(np.float32) - middle
+        zeros: Float32Array = codes.T.astype(np.float32) - middle
         return zeros
 
-    def rows(start: int, stop: int) -> Floats:
+    def rows(start: int, stop: int) -> Float32Array:
         of_input = group_of()
         values = lanes(packed.rows(start, stop), bits)[:, :inputs].astype(np.float32) - middle
         if zero is not None:

@@ -13,7 +13,6 @@ import numpy as np
 
 from lineage.checkpoints.decode.quantized.scheme import (
     Decoded,
-    Floats,
     Stored,
     columns,
     input_groups,
@@ -21,6 +20,7 @@ from lineage.checkpoints.decode.quantized.scheme import (
     weight_view,
 )
 from lineage.checkpoints.decode.quantized.unpacking import Codes, stream
+from lineage.types import Float32Array
 
 BITS = (2, 3, 4, 8)
 
@@ -47,7 +47,7 @@ def decode(name: str, stored: Stored) -> Decoded | None:
         codes = stream(np.ascontiguousarray(packed), bits)[:, start - first * per_unit : stop - first * per_unit]
         return ((codes + np.uint8(less_one)) & np.uint8((1 << bits) - 1)).T
 
-    def rows(start: int, stop: int) -> Floats:
+    def rows(start: int, stop: int) -> Float32Array:
         codes = stream(np.ascontiguousarray(columns(qweight, start, stop)), bits).astype(np.float32)
         of_input = group_of()
         codes -= zeros(start, stop).astype(np.float32)[:, of_input]

@@ -11,9 +11,9 @@ import math
 
 import numpy as np
 
-from lineage.checkpoints.decode.quantized.scheme import Decoded, Floats, Stored, elements, weight_view, whole
+from lineage.checkpoints.decode.quantized.scheme import Decoded, Stored, elements, weight_view, whole
 from lineage.checkpoints.decode.quantized.unpacking import planes
-from lineage.types import TensorView
+from lineage.types import Float32Array, TensorView
 
 SUFFIX = ".W_q"
 BITS = (8, 4, 3, 2, 1)
@@ -40,7 +40,7 @@ def decode(name: str, stored: Stored) -> Decoded | None:
         stored.refuse(name, f"has scales of shape {scale.shape} and zeros of shape {zero.shape}")
     columns, width = packed.shape[1], math.prod(shape[1:])
 
-    def spread(view: TensorView, first: int, last: int) -> Floats:
+    def spread(view: TensorView, first: int, last: int) -> Float32Array:
         """The scale of each of the values [first, last)."""
         if math.prod(view.shape) == 1:
             return whole(view).astype(np.float32).reshape(1)
@@ -50,7 +50,7 @@ def decode(name: str, stored: Stored) -> Decoded | None:
             return held[rows - first // columns]
         return whole(view).astype(np.float32).reshape(-1)[np.arange(first, last) % columns]
 
-    def rows(start: int, stop: int) -> Floats:
+    def rows(start: int, stop: int) -> Float32Array:
         first, last = start * width, stop * width
         values = planes(packed, bits, first, last, high_first=True).astype(np.float32)
         values -= spread(zero, first, last)

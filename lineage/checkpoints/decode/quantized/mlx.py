@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from lineage.checkpoints.decode.quantized.scheme import Decoded, Floats, Stored, weight_view
+from lineage.checkpoints.decode.quantized.scheme import Decoded, Stored, weight_view
 from lineage.checkpoints.decode.quantized.unpacking import powers_of_two, stream
+from lineage.types import Float32Array
 
 SUFFIX = ".weight"
 BITS = (2, 3, 4, 5, 6, 8)
@@ -37,7 +38,7 @@ def decode(name: str, stored: Stored) -> Decoded | None:
     bits, group = layout
     shape = (*packed.shape[:-1], group * scales.shape[-1])
 
-    def rows(start: int, stop: int) -> Floats:
+    def rows(start: int, stop: int) -> Float32Array:
         codes = stream(packed.rows(start, stop), bits)
         held = scales.rows(start, stop)
         if biases is None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from lineage.checkpoints.decode.quantized.scheme import Decoded, Floats, Stored, weight_view
+from lineage.checkpoints.decode.quantized.scheme import Decoded, Stored, weight_view
 from lineage.checkpoints.decode.quantized.unpacking import nibbles, powers_of_two
+from lineage.types import Float32Array
 
 SUFFIX = "_blocks"
 BYTES = 16  # of a block
@@ -27,7 +28,7 @@ def decode(name: str, stored: Stored) -> Decoded | None:
     experts, outputs, groups, _ = blocks.shape
     inputs = 2 * BYTES * groups
 
-    def rows(start: int, stop: int) -> Floats:
+    def rows(start: int, stop: int) -> Float32Array:
         values = powers_of_two(nibbles(blocks.rows(start, stop)), scales.rows(start, stop)[..., None])
         return np.ascontiguousarray(values.reshape(stop - start, outputs, inputs).swapaxes(1, 2))
 

@@ -13,8 +13,9 @@ import math
 import numpy as np
 
 from lineage.checkpoints.decode.quantized.scaled import TYPES, Spread
-from lineage.checkpoints.decode.quantized.scheme import Decoded, Floats, Stored, elements, weight_view
+from lineage.checkpoints.decode.quantized.scheme import Decoded, Stored, elements, weight_view
 from lineage.checkpoints.decode.quantized.unpacking import planes
+from lineage.types import Float32Array
 
 DATA, PACKED = "._data", "._data._data"
 BITS = (4, 2)
@@ -31,7 +32,7 @@ def decode(name: str, stored: Stored) -> Decoded | None:
         return None
     spread = Spread(stored, name, codes.shape, scale)
 
-    def rows(start: int, stop: int) -> Floats:
+    def rows(start: int, stop: int) -> Float32Array:
         values = codes.rows(start, stop).astype(np.float32)
         values *= spread.rows(start, stop)
         return values
@@ -54,7 +55,7 @@ def _bits(name: str, stored: Stored) -> Decoded | None:
     whole_shift = shift.dtype.kind in "iu"
     inputs = groups * group // outputs
 
-    def rows(start: int, stop: int) -> Floats:
+    def rows(start: int, stop: int) -> Float32Array:
         first, last = start * inputs, stop * inputs
         of_group = (elements(view, first // group, last // group).astype(np.float32) for view in (scale, shift))
         scales, shifts = (np.repeat(held, group) for held in of_group)

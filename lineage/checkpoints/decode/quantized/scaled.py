@@ -23,8 +23,8 @@ from dataclasses import replace
 import ml_dtypes
 import numpy as np
 
-from lineage.checkpoints.decode.quantized.scheme import Decoded, Floats, Stored, weight_view, whole
-from lineage.types import TensorView
+from lineage.checkpoints.decode.quantized.scheme import Decoded, Stored, weight_view, whole
+from lineage.types import Float32Array, TensorView
 
 BLOCK = 128  # where shapes leave it open, as in every public checkpoint with blocks
 TYPES = {
@@ -63,7 +63,7 @@ def decode(name: str, stored: Stored) -> Decoded | None:
     spread = Spread(stored, name, codes.shape, scale)
     offset = Spread(stored, name, codes.shape, zero) if zero is not None else None
 
-    def rows(start: int, stop: int) -> Floats:
+    def rows(start: int, stop: int) -> Float32Array:
         values = codes.rows(start, stop).astype(np.float32)
         if offset is not None:
             values -= offset.rows(start, stop)
@@ -111,7 +111,7 @@ class Spread:
             return f"group {inner[0]}"
         return "block " + "x".join(map(str, self._runs))
 
-    def rows(self, start: int, stop: int) -> Floats:
+    def rows(self, start: int, stop: int) -> Float32Array:
         """The scale of each value of rows [start, stop), as far as broadcasting does not give it."""
         if math.prod(self._sides) == 1:
             return whole(self._held).astype(np.float32).reshape((1,) * len(self._sides))

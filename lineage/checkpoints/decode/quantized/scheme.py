@@ -14,9 +14,8 @@ from lineage.checkpoints.decode.rearranged import permuted
 from lineage.checkpoints.io.quoting import quoted
 from lineage.checkpoints.io.views import DenseRows
 from lineage.errors import Malformed
-from lineage.types import AnyArray, TensorView
+from lineage.types import AnyArray, Float32Array, TensorView
 
-Floats = NDArray[np.float32]
 WHOLE = 1 << 22  # values of a matrix without a place that are read at a time to get at some of its columns
 
 
@@ -86,7 +85,7 @@ def is_words(view: TensorView) -> bool:
 
 
 def weight_view(
-    name: str, shape: tuple[int, ...], stored: TensorView, encoding: str, rows: Callable[[int, int], Floats]
+    name: str, shape: tuple[int, ...], stored: TensorView, encoding: str, rows: Callable[[int, int], Float32Array]
 ) -> TensorView:
     """A view of a quantised weight in float32; `rows` is only asked for bands inside the shape."""
     length = shape[0] if shape else 1

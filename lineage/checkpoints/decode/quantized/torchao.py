@@ -12,8 +12,9 @@ import re
 
 import numpy as np
 
-from lineage.checkpoints.decode.quantized.scheme import Decoded, Floats, Stored, columns, even_groups, weight_view
+from lineage.checkpoints.decode.quantized.scheme import Decoded, Stored, columns, even_groups, weight_view
 from lineage.checkpoints.decode.quantized.unpacking import nibbles
+from lineage.types import Float32Array
 
 _QDATA = re.compile(r"(?P<module>.+\.|)_(?P<parameter>\w+)_qdata")
 
@@ -33,7 +34,7 @@ def decode(name: str, stored: Stored) -> Decoded | None:
         stored.refuse(name, f"of shape {qdata.shape} has scales of shape {scale.shape}")
     group = even_groups(stored, name, inputs, scale.shape[0])
 
-    def rows(start: int, stop: int) -> Floats:
+    def rows(start: int, stop: int) -> Float32Array:
         of_input = np.arange(inputs) // group
         codes = nibbles(qdata.rows(start, stop).view(np.uint8)).astype(np.int8)
         values = (codes - 16 * (codes > 7)).astype(np.float32)

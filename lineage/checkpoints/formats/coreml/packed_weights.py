@@ -21,14 +21,12 @@ from lineage.checkpoints.io.quoting import quoted
 from lineage.checkpoints.io.views import Place, check_name, count_elements, dense
 from lineage.checkpoints.wire.protobuf import BYTES, FIXED32, VARINT, Span, Wire
 from lineage.errors import Malformed
-from lineage.types import AnyArray, TensorView
+from lineage.types import AnyArray, Float32Array, TensorView
 
 MAX_TABLE = 1 << 20  # scales, or entries of a table
 _PLAIN: dict[int, np.dtype[Any]] = {1: np.dtype("<f4"), 2: np.dtype("<f2")}
 _CODES, _QUANTISATION = 30, 40
 _BYTE: np.dtype[Any] = np.dtype(np.uint8)
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +34,9 @@ class Coded:
     """How codes of `bits` bits become numbers: `code * scale + bias`, one each or one a row, or an entry of `table`."""
 
     bits: int
-    scale: Floats
-    bias: Floats
-    table: Floats
+    scale: Float32Array
+    bias: Float32Array
+    table: Float32Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +108,7 @@ def _quantisation(wire: Wire, message: Span) -> Coded:
     return Coded(bits, scale, bias, table)
 
 
-def _floats(wire: Wire, message: Span, number: int) -> Floats:
+def _floats(wire: Wire, message: Span, number: int) -> Float32Array:
     spans = [e.span for e in wire.fields(message) if e.number == number and e.kind in {BYTES, FIXED32}]
     if sum(span.size for span in spans) > MAX_TABLE:
         raise Malformed(wire.source.path, f"a table of more than {MAX_TABLE:,} bytes: the file is damaged")
@@ -150,5 +148,5 @@ def _band(place: Place, bits: int, start: int, stop: int) -> NDArray[np.uint8]:
     return codes.reshape(shape)
 
 
-def _along(held: Floats, start: int, stop: int, dimensions: int) -> Floats:
+def _along(held: Float32Array, start: int, stop: int, dimensions: int) -> Float32Array:
     return (held[start:stop] if held.size > 1 else held).reshape(-1, *[1] * (dimensions - 1))

@@ -12,20 +12,21 @@ if TYPE_CHECKING:
     from lineage.types.settings import ConfiguredPart
     from lineage.types.tokenizers import TokenizerBasis
 
-_STANDS: Mapping[TokenizerStanding, str] = {
-    "reordered": "related to {}: the same tokens in another order; which came first is open",
-    "replaced": "related to {}: some tokens replaced where they stood; which came first is open",
-    "siblings": "sibling of {}: a part of both is in one order, and both have tokens of their own",
-    "independent": "independent of {}: what they share is not in one order",
-    "inconclusive": "too little to tell, compared with {}",
-    "begun-alike": "related to {}: one begins like the other; which came first is open",
-    "extended-from": "extended from {}",
-    "pruned-from": "pruned from {}",
-    "merged-from": "merged from {} and others",
-    "base-of": "base of {}, which extends it",
-    "pruned-into": "{} was pruned from it",
-    "merged-into": "{} was merged from it and others",
+_STANDS: Mapping[TokenizerStanding, tuple[str, str, str]] = {
+    "reordered": ("", "related", " to {}: the same tokens in another order; which came first is open"),
+    "replaced": ("", "related", " to {}: some tokens replaced where they stood; which came first is open"),
+    "siblings": ("", "sibling", " of {}: a part of both is in one order, and both have tokens of their own"),
+    "independent": ("", "independent", " of {}: what they share is not in one order"),
+    "inconclusive": ("", "too little to tell", ", compared with {}"),
+    "begun-alike": ("", "related", " to {}: one begins like the other; which came first is open"),
+    "extended-from": ("", "extended", " from {}"),
+    "pruned-from": ("", "pruned", " from {}"),
+    "merged-from": ("", "merged", " from {} and others"),
+    "base-of": ("", "base", " of {}, which extends it"),
+    "pruned-into": ("{} was ", "pruned", " from it"),
+    "merged-into": ("{} was ", "merged", " from it and others"),
 }
+"""A sentence with its verdict in the middle, which a headline has in capitals."""
 _BASIS: Mapping[TokenizerBasis, str] = {
     "behind": "the added tokens stand apart, and differ in length, script or making from those beside them",
     "subset": "tokens from all over the parent are missing",
@@ -35,9 +36,22 @@ _BASIS: Mapping[TokenizerBasis, str] = {
 _PARTS: Mapping[ConfiguredPart, str] = {"text": "text", "vision": "vision", "audio": "audio"}
 
 
+def _stands(fact: Any) -> str:
+    return "".join(_STANDS[fact.standing]).format(fact.other)
+
+
+def _headline(fact: Any) -> str:
+    before, verdict, behind = _STANDS[fact.standing]
+    return f"{before}{verdict.upper()}{behind}".format(fact.other)
+
+
+def _but_special(fact: Any) -> str:
+    return " but for special tokens" if fact.but_special else ""
+
+
 def _known_tokenizer(fact: Any) -> str:
     return (
-        f"{_STANDS[fact.standing].format(fact.other)}, about {fact.tokens:,} tokens in the same order,"
+        f"{_stands(fact)}, about {fact.tokens:,} tokens in the same order,"
         f" {p_value(fact.log10_p)} (x {fact.known} known); {fact.own:,} of its own"
     )
 
@@ -48,8 +62,8 @@ def _order(fact: Any, ordered: str = "") -> str:
 
 
 TEXTS: dict[str, Callable[[Any], str]] = {
-    "equal-tokenizers": lambda fact: f"identical to {fact.other}{' but for special tokens' * fact.but_special}",
-    "tokenizer-stands": lambda fact: _STANDS[fact.standing].format(fact.other),
+    "equal-tokenizers": lambda fact: f"identical to {fact.other}{_but_special(fact)}",
+    "tokenizer-stands": _stands,
     "own-tokenizer": lambda fact: (
         f"its own: {fact.shared:.0%} of its tokens are in {fact.other}, the most of {fact.known} known ones, and not in"
         " one order"
@@ -86,3 +100,9 @@ TEXTS: dict[str, Callable[[Any], str]] = {
     "declared-type": lambda fact: f"its {_PARTS[fact.part]} part is declared to be {fact.model_type}",
     "settings-are-shared": lambda _: "equal settings are common, and say nothing about the weights",
 }
+
+HEADLINES: Mapping[str, Callable[[Any], str]] = {
+    "equal-tokenizers": lambda fact: f"IDENTICAL to {fact.other}{_but_special(fact)}",
+    "tokenizer-stands": _headline,
+}
+"""The same sentences with the verdict in capitals."""

@@ -1,11 +1,13 @@
-"""How much of a component was inherited and, where that is a part, which one, in words."""
+"""A component in words: how much of it was inherited, which part where it is one, and how its values are stored."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from lineage.report.figures import percent, plain, spans
+from lineage.report.words import Language, texts
 from lineage.types import ComponentFinding, InheritedPart
+from lineage.types.facts.schemes import Scheme, StoredAs
 
 MOST_PARTS = 4
 """Parts spelled out before the rest is counted."""
@@ -28,6 +30,15 @@ def parts_words(parts: Sequence[InheritedPart]) -> str:
     """Parts of a component: "layers 0-5, 8; attention of layers 6-7; token embedding"."""
     more = [f"and {len(parts) - MOST_PARTS} more"] if len(parts) > MOST_PARTS else []
     return "; ".join([*map(_part, parts[:MOST_PARTS]), *more])
+
+
+def scheme_words(schemes: Sequence[Scheme], language: Language = "en") -> str | None:
+    """The schemes of a component, the commonest first: "gguf q4_k + q6_k" names the format of several once."""
+    if not schemes:
+        return None
+    first, *rest = schemes
+    head = f"{first.encoding.split()[0]} " if isinstance(first, StoredAs) and first.encoding else ""
+    return " + ".join([*texts([first], language), *(name.removeprefix(head) for name in texts(rest, language))])
 
 
 def _part(part: InheritedPart) -> str:

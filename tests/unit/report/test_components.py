@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lineage.report.text.inherited import MOST_PARTS, named, parts_words
+from lineage.report.components import MOST_PARTS, named, parts_words
 from lineage.types import InheritedPart
 
 ATTENTION = InheritedPart("attention", (0, 1, 2, 3), every=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lineage.match import match, relabelled
+from lineage.ancestry.chance import relabelled
+from lineage.match import match
 from lineage.match.groups import Sides
 from lineage.types import CheckpointSketch
 from tests.small_models import sketched, trained, tuned
