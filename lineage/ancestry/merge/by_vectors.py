@@ -1,4 +1,4 @@
-"""Which of two models with the same matrices is the parent of a merge: its norms and biases tell."""
+"""Which of two models with the same matrices is the parent of a merge, decided by norms and biases."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from lineage.ancestry.merge.ratios import BRAIN
 from lineage.ancestry.vectors import vectors
 from lineage.types import CheckpointSketch, TensorSketch
 
-_MOST_LEFT = 0.1  # share of how far vectors moved that a sum may leave beside rounding: tools may walk on circles
-_FEW = 0.1  # times the share of equal values in matrices that a vector must have
-_OTHERS = 0.25  # of the vectors that may have fewer: some are not merged as the others are
-_PLAINLY = 4.0  # times as far off, in squares, as the other leaves the merge's vectors
+_MOST_LEFT = 0.1  # share of the vectors' movement that a sum may leave besides rounding: it may have been a slerp
+_FEW = 0.1  # a vector must have at least this many times the matrices' share of equal values
+_OTHERS = 0.25  # share of the vectors that may have fewer: some are not merged like the others
+_PLAINLY = 4.0  # ratio of squared residuals of the vectors from which one model is preferred to the other
 
 
 def told_by_vectors(
     child: int, one: Mixture, copies: Sequence[tuple[int, int]], sketches: Sequence[CheckpointSketch]
 ) -> Mixture:
-    """A merge with that parent, of each two which stand for one another, whose vectors explain the merge's.
+    """The merge with the better of a parent and its alternative, by which one's vectors explain the merge's.
 
-    `copies` are those of its alternatives that have the parent's matrices. Where vectors do not tell, nothing changes.
+    `copies` are those alternatives (parent, other) that have the parent's matrices. A pair that the vectors do not
+    decide is left unchanged.
     """
     for parent, other in copies:
         here, there = (_left(child, _with(one, parent, instead), sketches) for instead in (parent, other))
@@ -36,10 +37,10 @@ def told_by_vectors(
 
 
 def has_its_vectors(child: int, one: Mixture, sketches: Sequence[CheckpointSketch]) -> bool:
-    """Whether the norms and biases of a merge may come from its parents; where they plainly do not, one stands in.
+    """Whether the norms and biases of a merge may come from its parents; if not, a parent replaces the true one.
 
-    A model whose biases alone were trained has the matrices of its base, and gives the same sums. What was trimmed
-    keeps as many of the base's vectors as of its matrices.
+    A model of which only biases were trained has the matrices of its base, so it gives the same sums as the base. In a
+    merge of trimmed differences, vectors keep about as many of the base's values as matrices do.
     """
     if one.method == "passthrough" or one.by_layer:
         return True
@@ -57,7 +58,7 @@ def has_its_vectors(child: int, one: Mixture, sketches: Sequence[CheckpointSketc
 def _in_common(
     child: int, parents: Sequence[int], sketches: Sequence[CheckpointSketch]
 ) -> Iterator[tuple[Points, list[Points]]]:
-    """Each vector that a model has in common with all of its parents, and theirs in their order."""
+    """Each vector (norm or bias) that a model and all its parents have: the model's, and the parents' in order."""
     of_parents = [vectors(sketches[parent]) for parent in parents]
     for where, own in vectors(sketches[child]).items():
         if all(where in held for held in of_parents):
@@ -69,7 +70,7 @@ def _square(vector: Points) -> float:
 
 
 def _kept(one: CheckpointSketch, other: CheckpointSketch, *, matrices: bool) -> list[float]:
-    """Share of equal values in each matrix, or else in each vector, that two models have in common; 1 without any."""
+    """Share of equal values in each common matrix, or in each common vector; [1.0] without any."""
     own, theirs = ({t.name: t.values for t in of.tensors if _is_told(t, matrices)} for of in (one, other))
     common = [name for name in own if name in theirs and own[name].shape == theirs[name].shape]
     return [float((own[name] == theirs[name]).mean()) for name in common] or [1.0]
@@ -100,9 +101,9 @@ def _with(one: Mixture, parent: int, other: int) -> Mixture:
 
 
 def _left(child: int, one: Mixture, sketches: Sequence[CheckpointSketch]) -> float:
-    """The squared length that a mixture leaves of the child's vectors, each relative to its own.
+    """The squared residual of a mixture on the child's vectors, each relative to its squared length, summed.
 
-    What was trimmed left most values as the base has them.
+    Merges of trimmed differences leave most values at the base's, so that the base alone is the prediction.
     """
     weights = [float(parent == one.origin) for parent in one.parents] if one.method in ON_A_BASE else one.weights
     return sum(

@@ -1,4 +1,4 @@
-"""Differences of models to a common base, value by value, with what rounding hides."""
+"""Differences of models from a common base, value by value, with their rounding errors."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """Moved values of a supposed merge: its differences to the base, those of candidates, and what rounding hides.
+    """Differences of a supposed merge and of candidates from a base, with their rounding errors.
 
-    `moved` (dims,) float64, `theirs` (candidates, dims) float64, `error` (dims,), `tensors` (dims,) numbers the
-    tensors; `still` (dims,) marks values equal to the base's.
+    `moved` (dims,) float64 are those of the supposed merge, `theirs` (candidates, dims) float64 those of the
+    candidates. `error` (dims,) is the greatest rounding error of a prediction, `tensors` (dims,) the number of each
+    value's tensor; `still` (dims,) marks values equal to the base's within `error`. `rounding` is the relative rounding
+    of the merge's type.
     """
 
     moved: Values
@@ -30,7 +32,7 @@ class Differences:
     rounding: float
 
     def without_order(self) -> Values:
-        """The candidates' differences at other places of the same tensors: what chance would explain."""
+        """The candidates' differences, shifted to other positions of the same tensors: a null model for chance."""
         places = np.arange(len(self.moved))
         for number in np.unique(self.tensors):
             inside = np.flatnonzero(self.tensors == number)
@@ -39,7 +41,7 @@ class Differences:
 
 
 def trained_alike(cohort: Cohort) -> Mask:
-    """Values outside token tables, (dims,): rows of unused tokens only decay, in every model by a constant."""
+    """Marks values outside token tables, (dims,): rows of unused tokens only decay, by a constant in every model."""
     tables = [number for number, key in enumerate(cohort.keys) if key[1] in ("token-embedding", "head")]
     used = ~np.isin(cohort.tensors, tables)
     return used if used.any() else np.ones_like(used)
@@ -48,10 +50,10 @@ def trained_alike(cohort: Cohort) -> Mask:
 def differences(
     cohort: Cohort, ends: tuple[int, int], near: Sequence[int], rounding: float, most: int | None = None
 ) -> Differences:
-    """Differences of a child and of candidates to a base (`ends`), over all values or about `most` of them.
+    """Differences of a child and of candidates from a base, over all values or about `most` of them.
 
-    Values that are zero in any of the three play no part: what was pruned agrees in its zeros with whatever was pruned
-    like it.
+    `ends` are the child and the base, `near` the candidates (positions). Values that are zero in the child, the base or
+    any candidate are left out: models pruned alike agree in their zeros.
     """
     places = np.flatnonzero(trained_alike(cohort))
     if most is not None and most < len(places):

@@ -1,9 +1,9 @@
-"""Merges of trimmed differences: TIES (Yadav et al. 2023), DARE (Yu et al. 2024) and their kin.
+"""Merges of trimmed differences: TIES (Yadav et al. 2023), DARE (Yu et al. 2024) and their variants.
 
 Such a merge is its base plus, value by value, nothing or a fixed combination of *some* parents' differences: their sum
-(`c1 d1 + c2 d2`) or their mean (`g (w1 d1 + w2 d2) / (w1 + w2)`). Each combination holds to the last bit in many
-places, so constants show among ratios of differences where chance has none, and the whole is proved by reproducing
-the merge's values.
+(`c1 d1 + c2 d2`) or their mean (`g (w1 d1 + w2 d2) / (w1 + w2)`). Each combination is exact up to rounding at many
+positions, so ratios of differences show constants that chance does not give, and a merge is proved by reproducing its
+values.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ from lineage.ancestry.merge.dropping import dropping
 from lineage.ancestry.merge.mixture import Mixture
 from lineage.ancestry.merge.ratios import SINGLE, Values, constant_ratio, window_of
 
-_MOST_PARENTS = 6  # bounds the cost and what chance can fit
+_MOST_PARENTS = 6  # bounds the cost and chance fits
 _GAIN = 0.002  # least share of the moved values that a parent must explain beyond the others
-_COARSE_GAIN = 0.02  # the same where values were rounded to 16 bits
+_COARSE_GAIN = 0.02  # the same for values rounded to 16 bits
 _EXPLAINED = 0.5  # least share of moved values that the parents reproduce, beyond chance
-_COARSE_EXPLAINED = 0.7  # the same where values were rounded to 16 bits, of which more agree by chance
-_JOINT = 0.002  # least share that only two parents together reproduce: each value alone may be a copy
-_BLUR = 3.0  # times the rounding error within which a likeness that is no equality would find more values
-_BLURRED = 0.2  # how many more, as a share
-_AS_IS = 0.9  # share of values equal to one candidate's: such a model was made from that one
-_ALIKE = 0.95  # cosine of differences that rounded values do not tell apart
-_WHOLE = 0.95  # a tensor in which one combination holds everywhere was not merged value by value
-_MIXED = 0.5  # least share of tensors that were
-_LEAST_MOVED = 100  # values that moved: shares of fewer are known too roughly
-_LEAST_LEFT = 10  # values that are left to explain: fewer do not tell of one more parent
-_LEAST_JOINT = 3  # values that only a parent joined to the others reproduces: one or two may be chance
-_FEW = 4000  # values with which the search begins
-_STARTS = 2  # first parents that are tried where 16 bits blur which explains most
-_MOST_LEADING = 6  # combinations from which the weight of a further parent is read
+_COARSE_EXPLAINED = 0.7  # the same for values rounded to 16 bits, of which more agree by chance
+_JOINT = 0.002  # least share that only several parents together reproduce: values from one parent may be copies
+_BLUR = 3.0  # multiple of the rounding error within which values that are only similar would match in addition
+_BLURRED = 0.2  # greatest share of such additional values
+_AS_IS = 0.9  # share of values equal to one candidate's, above which the model was made from that one alone
+_ALIKE = 0.95  # cosine above which rounded differences cannot be distinguished
+_WHOLE = 0.95  # a tensor in which one combination holds almost everywhere was not merged value by value
+_MIXED = 0.5  # least share of tensors that were merged value by value
+_LEAST_MOVED = 100  # least number of moved values: shares of fewer are too inexact
+_LEAST_LEFT = 10  # least number of unexplained values from which a further parent can be found
+_LEAST_JOINT = 3  # least number of values that only both parents together reproduce: one or two may be chance
+_FEW = 4000  # number of values at the start of the search
+_STARTS = 2  # first parents that are tried with 16-bit values, where the best one is uncertain
+_MOST_LEADING = 6  # combinations with which the constant of a further parent is estimated
 
 
 def trimmed_mixture(
     cohort: Cohort, child: int, base: int, near: Sequence[int], rounding: float = SINGLE
 ) -> Mixture | None:
-    """The parents among `near` whose trimmed differences, added to those of `base`, give `child`; None if they do not.
+    """The parents among `near` whose trimmed differences, added to `base`, give `child`; None if there are none.
 
-    Of candidates that explain as much, as a model and a pruned copy do, it is the one that comes first in `near`.
-    `rounding` is the relative rounding of the child's values.
+    Of candidates that explain equally much, such as a model and a pruned copy, the first in `near` is taken. `rounding`
+    is the relative rounding error of the child's type.
     """
     few = differences(cohort, (child, base), near, rounding, _FEW)
     as_is = (np.abs(few.moved - few.theirs) <= few.error).mean(axis=1).max(initial=0.0)
@@ -64,7 +64,7 @@ def trimmed_mixture(
 
 
 def _starts(found: Differences) -> Iterator[Combinations]:
-    """One candidate alone, as a term of a sum and of a mean."""
+    """The likeliest candidates alone, each as a term of a sum and as a term of a mean."""
     window = window_of(found.rounding)
     use = ~found.still
     peaks = [constant_ratio(found.moved[use], row[use], found.error[use], window) for row in found.theirs]
@@ -75,13 +75,13 @@ def _starts(found: Differences) -> Iterator[Combinations]:
 
 
 def _is_joint(found: Differences, current: Combinations) -> bool:
-    """Whether two parents together reproduce some values that neither gives alone."""
+    """Whether all chosen parents together reproduce some values that no smaller set gives."""
     near = np.abs(found.moved - current.predictions()) <= found.error
     return len(current.chosen) > 1 and int((near[-1] & ~near[:-1].any(axis=0)).sum()) >= _LEAST_JOINT
 
 
 def _grown(found: Differences, start: Combinations, most: int = _MOST_PARENTS) -> Combinations:
-    """Add the candidate that explains most of what is left, as long as one explains enough."""
+    """Add the candidate that explains most of the remaining values, until none explains enough."""
     current = start
     chance = found.without_order()
     while len(current.chosen) < most:
@@ -97,14 +97,14 @@ def _grown(found: Differences, start: Combinations, most: int = _MOST_PARENTS) -
         ]
         if not tried:
             return current
-        _, place, share = max(tried)  # of those that explain as much, the first
+        _, place, share = max(tried)  # on a tie, the first candidate
         candidate = -place
         current = combinations(found.theirs, (*current.chosen, candidate), (*current.shares, share), current.gain)
     return current
 
 
 def _shares(found: Differences, current: Combinations, candidate: int, left: Mask) -> list[float]:
-    """Constants with which a further candidate may enter: alone, or beside a set of those that are chosen."""
+    """Likely constants of a further candidate: alone, or together with a set of the chosen ones."""
     window = window_of(found.rounding)
     moved, theirs, error = found.moved[left], found.theirs[candidate][left], found.error[left]
     peaks = [] if current.gain is not None else [constant_ratio(moved, theirs, error, window)]
@@ -112,14 +112,14 @@ def _shares(found: Differences, current: Combinations, candidate: int, left: Mas
     for top, bottom in list(zip(current.tops[:, left], current.bottoms, strict=True))[:_MOST_LEADING]:
         peaks.append(constant_ratio(moved * bottom - top, below, error * abs(bottom), window))
     kept = sorted((p for p in peaks if p is not None), key=lambda p: -p.count)
-    # Alone, a parent of a mean shows without its weight.
+    # A parent that is alone in a mean does not show its weight: the mean of the others' is tried.
     return [p.value for p in kept[:2]] + ([] if current.gain is None else [float(np.mean(current.shares))])
 
 
 def _gained(found: Differences, current: Combinations, left: Mask, share: float, both: tuple[Values, Values]) -> float:
-    """Values that a further parent explains beyond those that are explained and beyond chance; 0 if too few.
+    """Number of remaining values that a further parent explains in excess of chance; 0 if too few.
 
-    `both` are its differences, and the same at other places.
+    `both` are its differences (dims,), and the same shifted to other positions.
     """
     term, added = (1.0, 0.0) if current.gain is None else (current.gain, share)
     alone = 1.0 if current.gain is None else share
@@ -136,7 +136,7 @@ def _gained(found: Differences, current: Combinations, left: Mask, share: float,
 
 
 def _refined(found: Differences, grown: Combinations) -> Combinations:
-    """Drop parents that the others make needless; settle the constants by least squares on the values decoded."""
+    """Refit the constants by least squares on the decoded values, then drop parents that the others make redundant."""
     current = grown
     for _ in range(3):
         current = _settled(found, current)
@@ -171,7 +171,7 @@ def _slope(top: Values, bottom: Values, default: float) -> float:
 
 
 def _needed(found: Differences, current: Combinations) -> list[int]:
-    """Chosen candidates without which too many values would not be explained."""
+    """Chosen candidates (positions) without which too many values would be unexplained."""
     near = (np.abs(found.moved - current.predictions()) <= found.error)[:, ~found.still]
     least = (_GAIN if found.rounding == SINGLE else _COARSE_GAIN) * near.shape[1]
     hit = near.any(axis=0)
@@ -179,7 +179,7 @@ def _needed(found: Differences, current: Combinations) -> list[int]:
 
 
 def _is_proved(found: Differences, current: Combinations) -> bool:
-    """Whether enough is reproduced beyond chance, some of it by two parents at once, value by value in most tensors."""
+    """Whether enough values are reproduced beyond chance, some only by several parents, mixed in most tensors."""
     if len(current.chosen) < 2:
         return False
     chance = combinations(found.without_order(), current.chosen, current.shares, current.gain)
@@ -211,7 +211,7 @@ def _likeness(found: Differences, current: Combinations) -> float:
 
 
 def _mixed_share(found: Differences, current: Combinations) -> float:
-    """Share of the tensors in which no one combination, and not the base, holds almost everywhere."""
+    """Share of the tensors in which neither the base nor any one combination gives almost all values."""
     rows = decoded(found, current)
     mixed = []
     for number in np.unique(found.tensors):
