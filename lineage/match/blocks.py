@@ -11,7 +11,7 @@ from lineage.sketch.remembered import remembered
 from lineage.types import CheckpointSketch, TensorSketch
 
 EXPERT = "expert-"
-"""What the roles of expert matrices begin with; the rest is the role in a dense model."""
+"""Prefix of the roles of expert matrices; the rest is the role in a dense model."""
 
 Slot = tuple[str, ...]
 
@@ -61,7 +61,7 @@ def stacks(sketch: CheckpointSketch) -> tuple[Stack, ...]:
 
 
 def expert_number(path: Path) -> int | None:
-    """The number of the routed expert in a path, None for a stacked tensor or none at all."""
+    """The number of the routed expert in a path; None for stacked experts and for tensors outside experts."""
     if "experts" not in path[:-1]:
         return None
     number = path[path.index("experts") + 1]
@@ -74,7 +74,7 @@ def has_experts(sketch: CheckpointSketch) -> bool:
 
 
 def expert_of(name: str) -> int | None:
-    """The number of the routed expert that a tensor's name gives."""
+    """The number of the routed expert in a tensor's name, None without one."""
     (named,) = take_apart([(name, ())])
     return expert_number((*named.module, named.leaf))
 

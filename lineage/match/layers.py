@@ -1,4 +1,4 @@
-"""Which layer of the reference each layer of the query is: dynamic programming over how alike whole layers are."""
+"""Which layer of the reference corresponds to each layer of the query: dynamic programming over layer similarity."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lineage.match.block_similarity import Cells, cells
 from lineage.match.blocks import Block, Slot, Stack, stacks
 from lineage.types import CheckpointSketch
 
-_STEP = 1e-3  # what leaving the next layer in order costs, in r; going back costs twice that
+_STEP = 1e-3  # cost, in r, of a step that is not to the next layer; a step back costs twice as much
 
 Link = tuple[int, int]
 _Chain = tuple[Link, "_Chain | None"]
@@ -20,9 +20,9 @@ _Chain = tuple[Link, "_Chain | None"]
 
 @dataclass(frozen=True, slots=True)
 class Facing:
-    """Two layers held against each other; `moved` where the values chose another than the one of the same number.
+    """Two corresponding layers; `moved` if the values chose another than the one of the same number.
 
-    `b` is None for a layer without a counterpart, whose number's another layer of the query has taken.
+    `b` is None for a layer without a counterpart: that of its number corresponds to another layer of the query.
     """
 
     a: Block
@@ -88,7 +88,7 @@ def _support(alike: Cells) -> float:
 
 
 def _layer_map(stack: Stack, other: Stack, alike: Cells) -> dict[int, int]:
-    """Layer number -> layer number, where related layers or their neighbours tell."""
+    """Layer number -> layer number, for related layers and those carried along by their neighbours."""
     mine, theirs = sorted(stack.blocks), sorted(other.blocks)
     places = carried(best_path(alike), len(mine), len(theirs))
     return {mine[i]: theirs[j] for i, j in places.items()}

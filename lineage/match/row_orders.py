@@ -1,4 +1,4 @@
-"""Which of several orders the rows of one stack have in another, told by the rows that both sketches kept."""
+"""Which of several orders the rows of one stack have in another, decided by the rows sampled in both sketches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _IN_PLACE = 0.5  # correlation with their counterparts of all but a tenth of the
 
 
 class FacingRows:
-    """The kept rows of a query's stack and of a reference's of the same length, the mean row taken out."""
+    """The sampled rows of a query's and a reference's stack of equal length, after subtraction of the mean row."""
 
     def __init__(self, x: RowStack, y: RowStack) -> None:
         assert x.units is not None
@@ -68,7 +68,7 @@ class FacingRows:
 
 
 def best_order(pairs: Sequence[FacingRows], orders: Sequence[Places], models: int) -> Places | None:
-    """The order that brings rows nearest to their counterparts, of those that are proven to bring them nearer.
+    """The order with the greatest similarity of rows to their counterparts, among those proven to increase it.
 
     None where the rows are in place, or none is proven. If an order is wrong, whether a row is nearer to the one that
     it leads to or to the one that lies there is a toss: the sum of the gains over the root of the sum of their squares
@@ -91,7 +91,7 @@ def best_order(pairs: Sequence[FacingRows], orders: Sequence[Places], models: in
 
 
 def _unit_rows(units: Units) -> Rows:
-    """Centred unit vectors of norm 1, zero where a row is the mean."""
+    """Centred unit vectors of norm 1; zero for a row equal to the mean."""
     rows = decode_units(units).astype(np.float64)
     rows -= rows.mean(axis=0)
     norms = np.linalg.norm(rows, axis=1, keepdims=True)

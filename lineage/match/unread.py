@@ -1,4 +1,4 @@
-"""What one of two models could not read, set aside in the other: nothing is known of how the two compare in it."""
+"""Tensors that could not be read in one of two models, set aside in the other: they cannot be compared."""
 
 from __future__ import annotations
 
