@@ -48,7 +48,7 @@ def application(settings: Settings) -> Starlette:
 
     agents = Agents(service) if find_spec("mcp") is not None else None
     if agents is not None:
-        routes.append(Route("/mcp", agents, methods=["POST"]))  # no sessions, so that there is nothing to wait for
+        routes.append(Route("/mcp", agents, methods=["POST"]))  # without sessions, shutdown waits for nothing
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

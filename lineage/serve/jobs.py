@@ -123,7 +123,7 @@ class Jobs:
     # -- asking
 
     def accept(self, kind: str, asked: Asked, index_id: str) -> Job:
-        """Write a question down and begin to work on it; the job of the same question to the same index is taken again.
+        """Store a question and start work on it; a job of the same question to the same index is used again.
 
         Raises Refusal where too many wait, or where what is asked about is not there.
         """

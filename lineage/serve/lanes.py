@@ -85,7 +85,7 @@ class Lanes:
         step: Callable[[Step], None] = lambda _: None,
         started: Callable[[], None] = lambda: None,
     ) -> str | Refused:
-        """The id of the index that the answer was made from, once it lies at its target, or why there is none."""
+        """The id of the index that the answer was made from, once the answer is at its target, or the refusal."""
         one = _Waiting(question, step, started)
         async with self._changed:
             self._waiting[question.is_long].append(one)

@@ -121,7 +121,7 @@ class Service:
                 self._answers.keep([(key, answered)])
             return answered
         finally:
-            for left in target.parent.glob(f"{target.name}*"):  # with its reports, which nobody asks for
+            for left in target.parent.glob(f"{target.name}*"):  # with its reports, which are not needed
                 left.unlink(missing_ok=True)
 
     def _seal(self) -> str | None:

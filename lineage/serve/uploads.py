@@ -111,7 +111,7 @@ async def bounded(request: Request, most: int) -> AsyncIterator[bytes]:
 
 
 def slow(limits: Limits) -> Refusal:
-    """What is said to a body that takes too long."""
+    """The refusal of a body that takes too long."""
     return Refusal(408, "slow", f"the body took longer than {limits.body_seconds} seconds")
 
 

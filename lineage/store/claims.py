@@ -1,4 +1,4 @@
-"""What was handed over is a claim: it is held against what is known, and weights that are seen take its place."""
+"""Sketches that were handed over are claims: checked against known ones, and replaced once the weights are seen."""
 
 from __future__ import annotations
 

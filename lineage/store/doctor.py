@@ -49,7 +49,7 @@ def examine(index: SqliteIndex) -> list[Finding]:
 
 
 def _tables(index: SqliteIndex) -> Iterator[Finding]:
-    """What is wrong with the database by itself; nothing else can be told while it is."""
+    """Faults of the database itself; nothing else can be checked while there are any."""
     where = str(index.folder)
     for (line,) in index.db.execute("PRAGMA integrity_check"):
         if line != "ok":

@@ -31,7 +31,7 @@ class _Held:
 
 
 class KeptSketches:
-    """The sketches that were asked for last, of files of `most_bytes` together; for any number of threads."""
+    """The most recently used sketches, from files of `most_bytes` in all; thread-safe."""
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._most = most_bytes

@@ -1,4 +1,4 @@
-"""The models of some segments that are nearest to what is asked.
+"""The models of some segments that are nearest to the codes of a query.
 
 Components, rows and networks are compared with every code that is kept: a few a model, by FAISS's scan of binary codes;
 of components the first quarter of the bits, and the rest of those that are nearest by it.
@@ -34,7 +34,7 @@ _Found = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
 def nearest(segments: Sequence[Segment], asked: Codes, k: int) -> Mapping[SearchCue, list[Near]]:
-    """For each asked code of each cue the `k` nearest models, each once, best first and then by id.
+    """For each code of the query and each cue, the `k` nearest models, each once, best first and then by id.
 
     Of tensors only such as chance would bring not once.
     """
@@ -125,7 +125,7 @@ def _scanned(asked: Bits, codes: Bits, k: int) -> tuple[NDArray[np.int64], NDArr
 
 
 def _tensors(segment: Segment, asked: Bits, wanted: int) -> _Found:
-    """The same of single tensors that are nearer than any stranger would be by chance."""
+    """The same for single tensors that are nearer than any unrelated one would be by chance."""
     codes, bits = segment.codes["tensor"], BITS["tensor"]
     found = []
     for band in range(len(segment.bands)):

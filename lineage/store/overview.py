@@ -57,7 +57,7 @@ class Overview:
 def record_of(
     sketch: CheckpointSketch, further: Iterable[tuple[str, CheckpointSketch]] = (), aliases: tuple[str, ...] = ()
 ) -> ModelRecord:
-    """What an index says of a model by its sketch; `further` are its other layouts with their ids."""
+    """The record of a model from its sketch; `further` are its other layouts with their ids."""
     return ModelRecord(
         id=sketch.id,
         name=sketch.name,
@@ -218,5 +218,5 @@ class FromOverview:
         return self._overview.same_digests(digests)
 
     def nearest(self, asked: Codes, kind: ModelKind, k: int) -> Mapping[SearchCue, list[Near]]:
-        """For each asked code of each cue the `k` nearest models of a kind, best first."""
+        """For each code of the query and each cue, the `k` nearest models of a kind, best first."""
         return nearest([self._overview.segments[kind]], asked, k)

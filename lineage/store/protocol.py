@@ -64,7 +64,7 @@ class Index(Protocol):
         """For each of `digests` that is a tensor's full or band digest: its (model id, tensor name) pairs, ordered."""
 
     def nearest(self, asked: Codes, kind: ModelKind, k: int) -> Mapping[SearchCue, Sequence[Near]]:
-        """For each asked code of each cue the `k` nearest models of a kind, each once, best first."""
+        """For each code of the query and each cue, the `k` nearest models of a kind, each once, best first."""
 
 
 class Home(Index, Protocol):

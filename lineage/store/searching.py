@@ -224,7 +224,7 @@ class Searching:
         return self._loose[key]
 
     def _gone(self, segments: Sequence[Segment], names: Sequence[str]) -> list[set[str]]:
-        """Models of each segment that are in it no more; names are those of all but the last, the loose one."""
+        """Removed models of each segment; `names` are those of all segments except the last, loose one."""
         ids = [[model.decode() for model in segment.models] for segment in segments]
         homes = self._homes(model for models in ids for model in models)
         return [

@@ -77,7 +77,7 @@ class Product:
         return out.reshape(len(out), *self.shape[1:])
 
     def transposed(self) -> Product:
-        """The product for a base that stores the matrix the other way round; for products of two axes."""
+        """The product for a base that stores the matrix transposed; for products of two axes."""
         left, right = (Factor(one.view, not one.turned, one.recent) for one in (self.right, self.left))
         return Product(self.shape[::-1], left, right, self.scale, self.magnitude)
 

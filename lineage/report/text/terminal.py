@@ -253,7 +253,7 @@ def _limits(answer: Whois) -> str:
     limits = answer.limits
     models = f"{limits.models_searched:,} model{'' if limits.models_searched == 1 else 's'}"
     if answer.adapted is not None:
-        from lineage.report.text.adapters import searched  # models do not wait for the texts of adapters
+        from lineage.report.text.adapters import searched  # imported only for adapters
 
         models = searched(answer.adapted, limits.models_searched)
     reach = f"; would have seen r >= {limits.min_detectable_r:.2f}" if limits.min_detectable_r is not None else ""

@@ -213,9 +213,9 @@ class MilvusIndex(OfAllFamilies):
         return {digest: sorted(pairs) for digest, pairs in sorted(found.items())}
 
     def nearest(self, asked: Codes, kind: ModelKind, k: int) -> Mapping[SearchCue, Sequence[Near]]:
-        """For each asked code of each cue the `k` nearest models of a kind, best first.
+        """For each code of the query and each cue, the `k` nearest models of a kind, best first.
 
-        For tensors, only models that are nearer than the nearest stranger is expected to be.
+        For tensors, only models nearer than the nearest unrelated one is expected to be.
         """
         return {cue: self._nearest(cue, codes, f"{_OURS} and {is_('kind', kind)}", k) for cue, codes in asked.items()}
 
@@ -310,7 +310,7 @@ class MilvusIndex(OfAllFamilies):
 
 
 def _farthest(pairs: int) -> int:
-    """The largest distance in bits at which a tensor's code is still nearer than any stranger is expected to be."""
+    """The largest distance in bits at which a tensor's code is nearer than any unrelated one is expected to be."""
     bits = BITS["tensor"]
     return math.floor(bits / 2.0 - nearest_stranger(pairs) * math.sqrt(bits) / 2.0)
 
