@@ -48,7 +48,7 @@ class _Waiting:
     ended: asyncio.Future[str | Refused] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def end(self, found: str | Refused) -> None:
-        """Give the answer to whoever still waits for it."""
+        """Give the answer to the caller if it still waits."""
         if not self.ended.done():
             self.ended.set_result(found)
 

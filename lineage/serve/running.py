@@ -77,7 +77,7 @@ def server_of(settings: Settings, listening: socket.socket, told: Callable[[str]
                 told(address)
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            """Let whoever waits for a job go first: streams of events would hold up the end."""
+            """End waiting requests first: streams of events would delay the shutdown."""
             app.state.service.stopping()
             await super().shutdown(sockets)
 

@@ -23,7 +23,7 @@ _Seal = tuple[int, int, int]
 
 @dataclass(slots=True)
 class _Held:
-    """A sketch as its file has it, and as it was asked for last: what is cached about a model belongs to the latter."""
+    """A sketch as in its file, and as it was returned last: cached facts about a model belong to the latter."""
 
     seal: _Seal
     read: CheckpointSketch

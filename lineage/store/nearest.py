@@ -1,9 +1,9 @@
 """The models of some segments that are nearest to the codes of a query.
 
-Components, rows and networks are compared with every code that is kept: a few a model, by FAISS's scan of binary codes;
-of components the first quarter of the bits, and the rest of those that are nearest by it.
-Tensors are many; only those are looked at that are in one cell with the asked one in some band, and whose word there is
-near. Segments are looked through side by side, each cue of each on one thread.
+Components, rows and networks are compared with every stored code (a few a model) by FAISS's scan of binary codes; for
+components first the first quarter of the bits, then the rest for the nearest ones.
+Tensors are many: only those in the same cell as the query's in some band, with a near word there, are compared.
+Segments are searched in parallel, each cue of each on one thread.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def _tensors(segment: Segment, asked: Bits, wanted: int) -> _Found:
 
 
 def _in_band(segment: Segment, asked: Bits, band: int) -> NDArray[np.int64]:
-    """Pairs of an asked code and one of its cell whose word is near, as row * number of codes + place."""
+    """Pairs of a query's code and a code of its cell with a near word, as row * number of codes + place."""
     held = segment.bands[band]
     wanted, cell_of = words_of(asked, band), cell_bits(len(held.words))
     shared = min(_MOST_SHARED, cell_of)

@@ -1,4 +1,4 @@
-"""What every question asks of all models of a folder of sketches, kept so that it is not worked out for each.
+"""A cache of what every query needs of all models in a folder of sketches.
 
 The cache is one file: a BLAKE3 digest of 32 bytes over the rest, a line of JSON (records, and who holds which digest),
 and the search codes as `lineage.store.segments` writes them. It is named after the version and the files that it was

@@ -1,7 +1,7 @@
-"""What a node of a cluster does: it answers a question about one model with the bytes of a `.sketch` file.
+"""The work of a cluster node: it answers a request for one model with the bytes of a `.sketch` file.
 
-Nothing here knows Ray. A node is asked with everything that this process has and the node may lack: the working
-folder, and the hub's settings where the model is at a server, which stay there no longer than the question.
+This module does not depend on Ray. A request carries everything that the node may lack: the working folder and, for a
+model at a server, the hub's settings, which the node uses for this request only.
 """
 
 from __future__ import annotations

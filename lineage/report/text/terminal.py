@@ -179,7 +179,7 @@ def _figures(evidence: Evidence) -> str:
 
 
 def _values_speak(evidence: Evidence) -> bool:
-    """Whether agreement of values says more than the permutation test can in so small a network."""
+    """Whether equal values are stronger evidence than the permutation test, as in small networks."""
     return evidence.agreeing > 10 * max(1.0, evidence.expected) and (evidence.z is None or evidence.z < 15)
 
 

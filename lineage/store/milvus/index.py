@@ -318,7 +318,7 @@ def _farthest(pairs: int) -> int:
 def _models(cue: SearchCue, hits: Sequence[Hit], seals: Mapping[str, str], k: int, limit: int) -> tuple[Near, bool]:
     """The `k` nearest models among hits, and whether they would stay the same with more hits.
 
-    Where the server gave as many hits as were asked for, it may have left out others as far away as the last one: hits
+    If the server returned as many hits as requested, it may have left out others at the distance of the last one: hits
     of that distance are not counted.
     """
     is_cut = len(hits) >= limit and limit < MOST_HITS
