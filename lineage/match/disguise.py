@@ -1,11 +1,11 @@
 """The same neurons in another order and basis: found by one set of codes, tested on another.
 
-Neurons of two layers are paired by the codes of their first matrix, each with the other's nearest. If the two networks
-have nothing to do with one another, the codes of the other matrices agree under this pairing as under any: their trace
-is standardised as in `lineage.match.permutation`. Within one network, however, what a neuron writes follows from what
-it reads, and in like ways in networks that learnt from like data: so that part of the other codes which follows
-linearly from the first is taken out of each side before (largest z of unrelated layers on the calibration half of the
-practice zoo: 7.7 with it, 3.8 without). The rest is not quite exact: its spread is measured on unrelated models
+Neurons of two layers are paired by the codes of their first matrix, if each is the other's nearest. If the two networks
+are unrelated, the codes of the other matrices agree under this pairing no better than under any other: their trace is
+standardised as in `lineage.match.permutation`. Within one network, however, what a neuron writes depends on what it
+reads, and similarly so in networks trained on similar data. The part of the other codes that follows linearly from the
+first is therefore removed from each side (largest z of unrelated layers on the calibration half of the practice zoo:
+7.7 with this part, 3.8 without). The test is then not quite exact: its spread is measured on unrelated models
 (docs/results.md), and the threshold allows for it.
 """
 
@@ -44,13 +44,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class LayerPair:
-    """Two layers held together: z of the test, the correlation of paired codes, and the pairs (query, reference).
+    """Two compared layers: z of the test, the correlation of paired codes, and the pairs (query, reference).
 
-    `sizes` is the correlation of the logarithms of their sizes, which no rescaling of a matrix at the cost of the next
-    alters; `scaled` the standard deviation of the logarithm by which each was so rescaled, 0 where sizes changed in
-    other ways as much; `heads` the cosine of what their attention does; None where one of the two tells nothing of it.
-    `apart` is what the codes of nine in ten pairs differ by at most, as one less their cosine, in whichever matrix they
-    differ most.
+    `sizes` is the correlation of the logarithms of the neurons' sizes, which do not change if a scale is moved from one
+    matrix to the next; `scaled` is the standard deviation of the logarithms of such scales, 0 if sizes changed as much
+    in other ways; `heads` is the cosine of their attention. Each is None if unknown in one of the two layers. `apart`
+    is the distance (1 - cosine) of codes that nine in ten pairs do not exceed, in the matrix in which they differ most.
     """
 
     layers: tuple[int, int]

@@ -1,8 +1,8 @@
 """Experts numbered differently in two models, brought to one numbering together with their router.
 
-Experts are told apart by their own matrices. Where those say that every expert of a layer has another's number, the
-rows of the router follow, so that the same mixture in another order is the same model. The router is not looked at to
-find the numbers: its values are as good evidence as before.
+Experts are identified by their own matrices. If these show that the experts of a layer are numbered differently, the
+rows of the router are reordered too, so that the same mixture in another order is the same model. The router's values
+are not used to find the numbers, so they remain valid evidence.
 """
 
 from __future__ import annotations

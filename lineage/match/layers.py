@@ -33,15 +33,14 @@ class Facing:
 def facing_layers(a: CheckpointSketch, b: CheckpointSketch, threshold: float) -> Iterator[Facing]:
     """The layers of query `a` and their counterparts in reference `b`, stack by stack.
 
-    A layer is first held against that of its number, which is chosen without a look at values and costs no
-    significance. Another takes its place only through layers that are related: those that hold equal content, or a
-    matrix whose z passes `threshold`, which is corrected for every pair of matrices of the two models. Of the related
-    layers the map takes those that are most alike, in order where nothing tells; a reference layer may serve several
-    times. A layer that lies between two mapped ones is carried along if just as many lie between their counterparts:
-    that rests on its neighbours' values, not on its own. A layer without a counterpart keeps that of its number unless
-    the map has given it to another. So unrelated models keep the map by number but once in a
-    million searches, and the tensors that follow their layer (gains, biases, small matrices) are not chosen by
-    their own values.
+    A layer first corresponds to that of its number, which is chosen without using values and costs no significance. It
+    is replaced only by related layers: those with equal content, or with a matrix whose z passes `threshold`, which is
+    corrected for every pair of matrices of the two models. Among related layers the map takes the most similar ones, in
+    order if similarity does not decide; a reference layer may be used several times. A layer between two mapped ones is
+    carried along if equally many lie between their counterparts: this depends on its neighbours' values, not on its
+    own. A layer without a counterpart keeps that of its number unless the map has given it to another. So unrelated
+    models keep the map by number except once in a million searches, and the tensors that follow their layer (gains,
+    biases, small matrices) are not chosen by their own values.
     """
     for stack in stacks(a):
         choices = counterparts(stack, stacks(b))

@@ -1,10 +1,10 @@
 """Two models whose frameworks pack the same parts differently, brought to one packing before they are compared.
 
-Where one side has one matrix and the other its parts, the parts are joined: that looks at names only and costs nothing.
-Where the same matrices hold their rows in another order (interleaved by head, by turns, rotary pairs for halves) the
-order is chosen by values among the known ones, at a price: the choice must pass at 1e-6 after correction for every
-order tried and every model searched. Orders are tried only where other matrices of these layers are related, so
-unrelated models are held together as they are.
+If one side has one matrix and the other its parts, the parts are joined: this uses names only and costs no
+significance. If the same matrices have their rows in another order (interleaved by head, alternating, rotary pairs for
+halves), the order is chosen by values among the known ones: the choice must be significant at 1e-6 after correction for
+every order tried and every model searched. Orders are tried only if other matrices of these layers are related, so
+unrelated models are compared unchanged.
 """
 
 from __future__ import annotations

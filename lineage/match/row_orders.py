@@ -55,7 +55,7 @@ class FacingRows:
         return np.asarray(np.vecdot(self._rows[known], self._others[self._at[self._index[known]]]))
 
     def gains(self, order: Places) -> Rows:
-        """Of the rows that the order moves: their likeness less that of the kept row that lies where they should go.
+        """For the rows that the order moves: their similarity minus that of the row now at the place they move to.
 
         Where that row was not kept, the nearest to it stands for it.
         """

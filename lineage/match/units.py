@@ -63,8 +63,8 @@ _centred: Latest[Axis, Centred] = Latest(_KEPT // 2)
 def prepare(a: CheckpointSketch, b: CheckpointSketch) -> None:
     """Prepare units of two models many at a time, which is faster than one at a time.
 
-    Those of matrices that the other model has one of the same shape for, be it turned; not those of a model with so
-    many tensors that they could not be kept.
+    Units are prepared for matrices with a counterpart of equal or transposed shape in the other model, but not for a
+    model with more matrices than the cache holds.
     """
     for sketch, other in ((a, b), (b, a)):
         shapes = {shape for t in other.tensors for shape in (t.shape, t.shape[::-1])}

@@ -1,10 +1,10 @@
 """Neurons described by their action on the tokens: codes that do not change if units are permuted, rotated or rescaled.
 
-The residual stream has no basis of its own: whoever turns it by R (E R, W R, R' V, gains folded in) has the same
-function in other numbers. The table of tokens turns with it, so that signed sums of its rows are anchors Q (D, 32)
-that turn too (`lineage.sketch.anchors`), and what a matrix does to them, W diag(g) Q, does not. A row of that product
-is a neuron's code; another order of neurons is another order of codes, and a scale that one matrix lost to another is
-gone once codes are normalised.
+The residual stream has no preferred basis: a rotation by R (E R, W R, R' V, gains folded in) gives the same function
+with other numbers. The token table rotates with it, so that signed sums of its rows are anchors Q (D, 32) that rotate
+too (`lineage.sketch.anchors`), while the product of a matrix with them, W diag(g) Q, does not change. A row of this
+product is a neuron's code. Another order of neurons is another order of codes, and a scale moved from one matrix to
+another disappears when codes are normalised.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lineage.checkpoints.io.byte_sources import Recent
 from lineage.types import AnyArray, TensorView
 
-_BLOCK = 1 << 18  # values worked on at once: they stay in the processor's cache
+_BLOCK = 1 << 18  # values processed at once: they fit in the processor's cache
 
 
 @dataclass(frozen=True, slots=True)
