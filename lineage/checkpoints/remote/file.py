@@ -14,7 +14,7 @@ from lineage.checkpoints.remote.memory_cache import Held
 from lineage.checkpoints.remote.ranges import Extent, Span
 from lineage.checkpoints.remote.source import Source
 
-BLOCK = 128 << 10  # what is read at once where nothing is expected
+BLOCK = 128 << 10  # bytes read at once without a prefetch
 LARGEST = 4 << 20  # ... once it is read from front to back
 
 
