@@ -1,4 +1,4 @@
-"""Ancestry: from evidence to relations, directions, merges and a place among the known models."""
+"""Ancestry: relations, directions, merges and the place of a model among the known ones, derived from evidence."""
 
 from typing import TYPE_CHECKING
 

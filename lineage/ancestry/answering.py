@@ -1,4 +1,4 @@
-"""The answer about a model or an adapter: each is held against its own kind."""
+"""The answer to `whois` for a model or an adapter."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from lineage.types import CheckpointSketch, Whois
 
 
 def whois(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
-    """Say what `query` descends from among the models of `indexes`; of an adapter, what it is to them.
+    """The ancestry of `query` among the models of `indexes`; for an adapter, its relation to them.
 
-    A sketch that was handed over under the id of `query` and cannot be of its weights is left out, and said to be.
-    Raises Malformed where that is `query` itself.
+    A sketch that was handed over under the id of `query` and cannot be of its weights is left out, and the answer
+    reports it. Raises Contradicted if `query` itself is such a sketch.
     """
     searched, refuted = believable(query, indexes)
     if is_adapter(query):

@@ -1,4 +1,4 @@
-"""Which models of an index are worth a full comparison with one that is asked about."""
+"""Which models of an index are worth a full comparison with the query."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ NEAREST_NETWORKS = 8  # by what neurons do to the tokens
 _MOST_STATES = 8  # of indexes in which the candidates of a model are kept
 _CODES = 4  # of a model, as most have three components
 
-_asked = remembered(asked_codes)  # of each index that is searched
+_asked = remembered(asked_codes)  # shared by all indexes of a search
 
 
 def candidates(query: CheckpointSketch, index: Index) -> list[str]:
-    """Model ids worth a full comparison: holders of equal content, of near tensors, and the nearest models.
+    """Model ids worth a full comparison: models with equal tensors, with similar tensors, and the nearest models.
 
-    Adapters are candidates for adapters, models for models.
+    Only adapters are candidates for adapters, and models for models.
     """
     kind = kind_of(query)
     votes: dict[str, float] = {}
@@ -70,25 +70,25 @@ def _found(known: CheckpointSketch) -> dict[Hashable, list[str]]:  # noqa: ARG00
 
 
 def _alike(networks: Sequence[Near]) -> list[str]:
-    """The nearest by networks, as far as these suggest anything."""
+    """The models with the nearest networks, above the similarity that suggests a disguise."""
     if not networks:
         return []
-    from lineage.match.disguise import SUGGESTIVE  # a model without neurons does not wait for disguises
+    from lineage.match.disguise import SUGGESTIVE  # imported only for models with neurons
 
     return [model for row in networks for model, score in row[:NEAREST_NETWORKS] if score > SUGGESTIVE]
 
 
 def _beyond(cue: SearchCue, row: Near, least: float) -> Near:
-    """What is nearer than strangers are."""
+    """The models of a row that are nearer than unrelated ones (surprise above `least`)."""
     return [one for one in row if surprise(cue, one[1]) > least]
 
 
 def _in_turn(rows: Iterable[Near]) -> Sequence[str]:
-    """The models that come first in any row, then those that come second...: a small part counts as a large one."""
+    """The models first in any row, then those second in any, and so on: small parts count like large ones."""
     ranks = zip_longest(*([model for model, _ in row] for row in rows))
     return list(dict.fromkeys(model for rank in ranks for model in rank if model is not None))
 
 
 def _tells(tensor: TensorSketch) -> bool:
-    """Whether equal content of this tensor says anything: constants and fixed tables are equal everywhere."""
+    """Whether equal content of this tensor is evidence: constants and fixed tables are equal in all models."""
     return tensor.part.excluded is None and tensor.stats.distinct >= MIN_DISTINCT

@@ -1,4 +1,4 @@
-"""What chance looks like for one query: its comparisons with unrelated models, and random relabellings."""
+"""The null distribution for one query: its comparisons with unrelated models, and random relabellings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lineage.match.groups import Sides, groups
 from lineage.types import CheckpointSketch, Comparison, Null, Relabelled, UnrelatedComponent
 
 DRAWS = 400  # relabellings: the standard deviation of a null is then known to 4%
-_SEED = 20  # of the relabellings: any number, the same everywhere
+_SEED = 20  # seed of the relabellings, fixed for reproducible answers
 
 
 def null(
@@ -21,9 +21,9 @@ def null(
     loaded: Mapping[str, CheckpointSketch],
     chosen: Mapping[str, Comparison],
 ) -> Null:
-    """The null beside the figures of `query`, from comparisons that were made anyway.
+    """The null for the figures of `query`, from comparisons that the search made anyway.
 
-    `chosen` is the comparison that is shown for each component; its reference is the one that is relabelled.
+    `chosen` is the comparison shown for each component; the units of its reference are relabelled.
     """
     strangers = [one for one in compared if one.verdict in ("independent", "inconclusive")]
     unrelated = [each for one in strangers for each in _unrelated(one)]
@@ -59,7 +59,7 @@ def relabelled(pairs: Iterable[Sides], draws: int) -> tuple[tuple[float, ...], f
 
 
 def _unrelated(stranger: Comparison) -> Iterator[UnrelatedComponent]:
-    """The components of which something could be tested."""
+    """The components of a comparison that have an r or a z."""
     for finding in stranger.components:
         r, z = finding.evidence.r, finding.evidence.z
         if r is not None or z is not None:
@@ -71,7 +71,7 @@ def _relabelled(
 ) -> Relabelled | None:
     mine, theirs = by_name(query), by_name(reference)
     used = [m for m in found.tensors if m.used and m.component == component]
-    # What was joined for the comparison shares no axis with other tensors: nothing of it is relabelled.
+    # Tensors joined for the comparison share no axis with other tensors and are not relabelled.
     held = [m for m in used if m.a in mine and m.b in theirs]
     drawn = relabelled([(mine[m.a], theirs[m.b], m.transposed) for m in held], DRAWS)
     return None if drawn is None else Relabelled(component, found.model, found.model_name, *drawn)

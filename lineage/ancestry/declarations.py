@@ -1,4 +1,4 @@
-"""What cards and configs say about parents, kept apart from what the weights say and held against it."""
+"""Parents declared by cards and configs: separate edges, checked against the measured graph."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def declarations(
 ) -> tuple[tuple[Edge, ...], tuple[Contradiction, ...]]:
     """Declared edges between nodes of the graph, and a fact for each that the weights contradict.
 
-    Each group is one node, named after its first record. A declared parent is contradicted if no measured path joins
-    the two, or if every path runs the other way.
+    Each group is one node, identified by its first record. A declared parent is contradicted if no measured path joins
+    the two, or if a directed path leads from the child to it.
     """
     related: nx.Graph[str] = nx.Graph((e.parent, e.child) for e in measured.edges)
     directed: nx.DiGraph[str] = nx.DiGraph((e.parent, e.child) for e in measured.edges if e.directed)
@@ -40,7 +40,7 @@ def declarations(
                     continue
                 edges.append(Edge(parent, child, "inconclusive", True, "declared", basis=(NamedIn(fact.source),)))
                 if adapters & {parent, child}:
-                    continue  # these have no place among weights that could contradict it
+                    continue  # adapters have no measured edges that could contradict it
                 told = (child, parent, group[0].name, fact.model, fact.source)
                 if not nx.has_path(related, parent, child):
                     against.append(DeclaredUnrelated(*told))

@@ -1,4 +1,4 @@
-"""One model as a merge of models of an index."""
+"""Decomposition of a model into the models of an index from which it was merged."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from lineage.types import CheckpointSketch, Merge, MergePart
 def decompose(query: CheckpointSketch, indexes: Sequence[Index]) -> Merge | None:
     """The parents and weights of `query` if it is a merge of models of the indexes, else None.
 
-    Nothing is named in advance: every model is a candidate for the layers of a passthrough merge, and every one of the
-    same structure for sums.
+    No parents are given in advance: every model is a candidate for the layers of a passthrough merge, and every model
+    of the same structure for sums.
     """
     indexes, _ = believable(query, indexes)
     known = {r.id: index.layouts(r.id) for index in indexes for r in index.models() if not is_adapter(r)}
@@ -30,7 +30,7 @@ def decompose(query: CheckpointSketch, indexes: Sequence[Index]) -> Merge | None
 
 
 def _summed(sketches: Sequence[CheckpointSketch]) -> Mixture | None:
-    """The mixture that the first sketch is, with positions in the list."""
+    """The first sketch as a mixture of others, with positions in the list; None if it is not one."""
     cohort = next((c for c in cohorts(sketches) if 0 in c.members), None)
     if cohort is None:
         return None

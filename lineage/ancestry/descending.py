@@ -1,4 +1,4 @@
-"""The way down from one model of a graph: what comes from it, and what may."""
+"""Descendants of one model in a graph: the certain and the possible ones."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 from lineage.types import Descendant, Edge, Lineage, Node, Relation
 
-_APART: tuple[Relation, ...] = ("shared-init", "sibling", "inconclusive")  # without a direction these lead nowhere
+_APART: tuple[Relation, ...] = ("shared-init", "sibling", "inconclusive")  # not followed without a direction
 
 Step = tuple[str, Edge]
 
 
 def below(lineage: Lineage, model: str) -> tuple[tuple[Descendant, ...], tuple[Descendant, ...]]:
-    """What descends from `model` (a node id) by measured, directed edges, and what may by some that have no direction.
+    """Descendants of `model` (a node id) by measured, directed edges, and possible ones by undirected edges too.
 
-    Who has one component from a model passes no other one on: a way ends where its edges are about different ones. What
-    is known to be above the model is in neither list, nor is a parent that no index holds.
+    A model that has one component from `model` cannot pass on another: a path ends when its edges have no component in
+    common. Known ancestors of the model are in neither list, nor are parents that no index holds.
     """
     measured = [edge for edge in lineage.edges if edge.source == "measured"]
     directed = [edge for edge in measured if edge.directed]
@@ -36,20 +36,20 @@ def below(lineage: Lineage, model: str) -> tuple[tuple[Descendant, ...], tuple[D
 
 @dataclass(frozen=True)
 class _Way:
-    """Edges in a row, and the components that came along all of them; None for the whole."""
+    """A path of edges, and the components that were passed along all of them; None for the whole model."""
 
     edges: tuple[Edge, ...]
     carried: frozenset[str] | None
 
     def on(self, edge: Edge) -> _Way | None:
-        """The way with one more edge, or None where nothing comes through."""
+        """The path with one more edge, or None if no component is passed on."""
         given = None if edge.component is None else frozenset(edge.component.split(", "))
         carried = given if self.carried is None else self.carried if given is None else self.carried & given
         return None if carried == frozenset() else _Way((*self.edges, edge), carried)
 
     @property
     def probability(self) -> float | None:
-        """That every step is so, as far as each has a probability and a direction."""
+        """The probability that all edges are right; None if some edge has no probability or no direction."""
         product = 1.0
         for edge in self.edges:
             if edge.confidence is None or not edge.directed:
@@ -59,7 +59,7 @@ class _Way:
 
 
 def _ways(start: str, steps: Iterable[tuple[str, str, Edge]], without: Collection[str]) -> Mapping[str, Sequence[_Way]]:
-    """The ways from `start` to each node: the shortest and of these the surest first, others where they bring more."""
+    """Paths from `start` to each node: the shortest first, then the likeliest; others only if they add components."""
     onward: dict[str, list[Step]] = defaultdict(list)
     for here, there, edge in steps:
         if there not in without:
@@ -78,7 +78,7 @@ def _ways(start: str, steps: Iterable[tuple[str, str, Edge]], without: Collectio
 
 
 def _brings_more(way: _Way, known: Sequence[_Way]) -> bool:
-    """Whether a way brings components that the known ones to the same node do not."""
+    """Whether a path passes components on that the known paths to the same node do not."""
     if way.carried is None:
         return all(one.carried is not None for one in known)
     return all(one.carried is not None for one in known) and not way.carried <= frozenset().union(
@@ -87,7 +87,7 @@ def _brings_more(way: _Way, known: Sequence[_Way]) -> bool:
 
 
 def _told(found: Mapping[str, Sequence[_Way]], nodes: Mapping[str, Node]) -> Iterator[Descendant]:
-    """Those that an index holds, the nearest first, then by name."""
+    """The descendants that an index holds, sorted by distance, then by name."""
     observed = [(nodes[end], ways) for end, ways in found.items() if nodes[end].observed]
     for node, ways in sorted(observed, key=lambda one: (len(one[1][0].edges), one[0].name, one[0].id)):
         parts = [way.carried for way in ways]

@@ -1,4 +1,4 @@
-"""The ancestry graph of a whole index: copies folded, merges found, the rest joined into rooted trees."""
+"""The ancestry graph of a whole index: copies are folded, merges found, other models joined into rooted trees."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from lineage.store import Index
 from lineage.types import Edge, Lineage, ModelRecord
 
 METHOD = 9
-"""Raised whenever the same sketches give another graph, so that none that was kept is used again."""
+"""Version of the graph search: increased when the same sketches give another graph, so that no stored one is reused."""
 
-_MANY = 200  # models that are worth several processes
+_MANY = 200  # number of models from which several processes are worth their start
 
 
 def graph(
@@ -34,17 +34,17 @@ def graph(
 ) -> Lineage:
     """Ancestry of every model of the indexes.
 
-    What cards declare plays no part in it; it is added as edges of its own, and held against what was measured. An
-    adapter is no model: only declared edges lead to it. `known` is an earlier graph of these indexes: if only few
-    models are new, each is placed among its neighbours, and all else is kept. `watch(done, total)` counts comparisons.
-    `processes` share the work; by default one, and of many models one for each core, where processes can be forked.
-    Raises ChildProcessError if one was killed.
+    Declarations of cards do not influence the search; they are added as separate edges and checked against the measured
+    ones. Adapters are not searched: they have declared edges only. `known` is an earlier graph of these indexes: if few
+    models are new, each is placed among its neighbours, and everything else is kept. `watch(done, total)` counts
+    comparisons. `processes` is the number of processes; by default one, and for many models one for each core if
+    processes can be forked. Raises ChildProcessError if one was killed.
     """
     listed = [(record, index) for index in indexes for record in index.models()]
     records = {record.id: record for record, _ in listed}
     homes = {record.id: index for record, index in listed if not is_adapter(record)}
     known = None if known is None else _of_models(known, records)
-    with threadpool_limits(limits=1, user_api="blas"):  # the products are small: threads would wait for each other
+    with threadpool_limits(limits=1, user_api="blas"):  # the products are small: threads would only cost time
         little = known is not None and is_little(known, {model: records[model] for model in homes})
         added = grown(known, indexes, homes, watch) if known is not None and little else None
         groups, edges = added or _drawn(homes, watch, processes)
@@ -55,7 +55,7 @@ def graph(
 
 
 def _of_models(known: Lineage, records: Mapping[str, ModelRecord]) -> Lineage:
-    """An earlier graph without its adapters; what is gone stays, so that it is seen to be gone."""
+    """An earlier graph without its adapters; removed models are kept in it, so that a removal is detected."""
     nodes = (n for n in known.nodes if n.id not in records or not is_adapter(records[n.id]))
     return replace(known, nodes=tuple(nodes))
 

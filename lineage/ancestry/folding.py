@@ -1,4 +1,4 @@
-"""Models of equal weights as one node, and the parts of a graph that one model is in."""
+"""Models of equal weights as one node of a graph, and the part of a graph around one model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def fold(sketches: Sequence[CheckpointSketch]) -> list[list[CheckpointSketch]]:
     """Group models of equal weights, whatever their names and orientation; each group is one node.
 
-    Layouts of one model, which have one id, stay together.
+    Layouts of one model share its id and stay in one group.
     """
     groups: dict[Hashable, list[CheckpointSketch]] = defaultdict(list)
     vectors = [vector_digests(sketch) for sketch in sketches]
@@ -35,16 +35,16 @@ def fold(sketches: Sequence[CheckpointSketch]) -> list[list[CheckpointSketch]]:
 
 
 def aliases(group: Sequence[ModelRecord]) -> tuple[str, ...]:
-    """The names of a node's layouts and copies, one for each but the first."""
+    """The names of all layouts and copies of a node, without the first."""
     return tuple(name for one in group for name in (one.name, *(layout.name for layout in one.layouts)))[1:]
 
 
 def nodes_of(groups: Sequence[Sequence[ModelRecord]], edges: Sequence[Edge]) -> tuple[Node, ...]:
-    """A node for each group, and for each unobserved end of an edge.
+    """A node for each group, and for each unobserved parent of an edge.
 
-    One that no measured edge leads to is a root, unless it is an adapter.
+    A node without a measured edge into it is a root, unless it is an adapter.
     """
-    from lineage.types import Node  # who asks about one model draws no graph
+    from lineage.types import Node  # imported only when a graph is drawn
 
     children = {edge.child for edge in edges if edge.source == "measured"}
     params = {group[0].id: group[0].params for group in groups}
@@ -69,12 +69,12 @@ def nodes_of(groups: Sequence[Sequence[ModelRecord]], edges: Sequence[Edge]) -> 
 
 
 def _seen(copies: Sequence[bool | None]) -> bool | None:
-    """Whether the weights of any of some copies were seen."""
+    """Whether the weights of any copy were seen; None if that is unknown."""
     return True if True in copies else None if None in copies else False
 
 
 def part_of(whole: Lineage, model: str, *, only_neighbours: bool) -> Lineage:
-    """The family of a model (an id, or that of a copy), or the model with its neighbours."""
+    """The connected part of a graph around a model (its id, or that of a copy), or the model and its neighbours."""
     import networkx as nx
 
     node = next((node.id for node in whole.nodes if model in node.copies), model)

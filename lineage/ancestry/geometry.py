@@ -1,4 +1,4 @@
-"""Models of one structure as points: distances, angles and sums from the values that every sketch kept."""
+"""Models of one structure as points: distances, angles and sums from the values sampled in every sketch."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from lineage.sketch.stacks import by_kind, laid
 from lineage.sketch.vectors import units_of
 from lineage.types import CheckpointSketch, TensorSketch
 
-_NEARLY_ONE = 0.99  # from here on the int8 rounding of unit vectors would show
+_NEARLY_ONE = 0.99  # correlation above which the int8 rounding of unit vectors matters
 BY_TOKEN = ("token-embedding", "head")
-TABLE = 0.1  # weight of token tables: they are reordered, rebuilt and begun afresh in models that descend all the same
-_NO_STEP = 1e-9  # -log r of equal values and of what float32 leaves of it
-_TOGETHER = 32  # tensors of all members worked on at once: they stay in the processor's cache
-FLOOR = 0.03  # a correlation that noise alone gives
+TABLE = 0.1  # weight of token tables: descendants often have them reordered, rebuilt or reinitialised
+_NO_STEP = 1e-9  # -log r of equal values, up to float32 rounding
+_TOGETHER = 32  # tensors of all members processed at once: they fit in the processor's cache
+FLOOR = 0.03  # a correlation that noise alone gives; smaller ones are raised to it
 
 Points = NDArray[np.float64]
 Key = tuple[str, str, int | None, tuple[int, ...], int]
@@ -29,14 +29,14 @@ Key = tuple[str, str, int | None, tuple[int, ...], int]
 class Cohort:
     """Sketches whose matrices correspond one by one, as points of one space.
 
-    `members` are positions in the list that `cohorts` was given; `keys` says what each tensor is. Row i of `points`
-    (members, dims) float64 holds the sampled values of member i, each tensor divided by its typical deviation and
-    weighted so that the squared length of a difference is a share of all parameters: unrelated models lie about 2
-    apart (squared), a fine-tune with correlation r about 2 (1 - r). `layers` (dims,) is each coordinate's layer, -1
-    outside layers; `tensors` (dims,) numbers the tensors, and `scales` (tensors,) are what their values were multiplied
-    by. `apart` (tensors, members, members) float32 is -log r tensor
-    by tensor and `sizes` (tensors,) their parameters, token tables for less: correlations multiply along a path of
-    training, whether it adds to the weights or lets them decay, so this distance adds up along the true tree.
+    `members` are positions in the list given to `cohorts`; `keys` identifies each tensor. Row i of `points` (members,
+    dims) float64 holds the sampled values of member i, each tensor divided by its typical standard deviation and
+    weighted so that the squared length of a difference is a share of all parameters: the squared distance is about 2
+    for unrelated models and about 2 (1 - r) for a fine-tune with correlation r. `layers` (dims,) is each coordinate's
+    layer, -1 outside layers; `tensors` (dims,) is the number of its tensor; `scales` (tensors,) are the factors by
+    which values were multiplied. `apart` (tensors, members, members) float32 is -log r tensor by tensor, and `sizes`
+    (tensors,) are the parameters, reduced for token tables. Correlations multiply along a path of training, whether it
+    adds to the weights or lets them decay, so this distance adds up along the true tree.
     """
 
     members: tuple[int, ...]
@@ -49,23 +49,23 @@ class Cohort:
     sizes: NDArray[np.float64]
 
     def distances(self, weights: NDArray[np.float64] | None = None) -> Points:
-        """Distance of every two members, (members, members): the mean over tensors by size, or by size times weight."""
+        """Distances (members, members): the mean of `apart` over tensors, weighted by size, or by size times weight."""
         share = self.sizes if weights is None else self.sizes * weights
         return np.asarray(np.tensordot(share / share.sum(), self.apart, axes=1))
 
     def steps(self, weights: NDArray[np.float64] | None = None) -> Points:
-        """As `distances`, but the geometric mean over tensors: how likely it is that one step lies between two members.
+        """As `distances`, but the geometric mean over tensors: a cost of one training step between two members.
 
-        Training moves each tensor at a rate of its own: the likelihood of a tree of independent steps is the product
-        of their lengths tensor by tensor (Felsenstein 1973). What froze most tensors is one step, however far it moved
-        the others.
+        Training moves each tensor at its own rate: the likelihood of a tree of independent steps depends on the product
+        of their lengths tensor by tensor (Felsenstein 1973). Training with most tensors frozen counts as one step,
+        however far it moved the others.
         """
         share = self.sizes if weights is None else self.sizes * weights
         logs = np.log(np.maximum(self.apart, _NO_STEP))
         return np.asarray(np.exp(np.tensordot(share / share.sum(), logs, axes=1)))
 
     def among(self, members: Collection[int]) -> Cohort:
-        """The same with those of `members` only."""
+        """The cohort restricted to `members`."""
         kept = [i for i, member in enumerate(self.members) if member in members]
         return replace(
             self,
@@ -84,7 +84,7 @@ def held_share(step: Points, movements: Points) -> tuple[Points, Points]:
 
 
 def common_distances(left: Cohort, right: Cohort) -> Points | None:
-    """Rough -log r between members of two structures, over the matrices of both; None without any."""
+    """Rough -log r between members of two structures, (left, right), over common matrices; None without any."""
     shared = [(i, right.keys.index(key)) for i, key in enumerate(left.keys) if key in right.keys]
     if not shared:
         return None
@@ -110,9 +110,9 @@ def cohorts(sketches: Sequence[CheckpointSketch]) -> list[Cohort]:
 
 
 def trunks(sketches: Sequence[CheckpointSketch]) -> list[Cohort]:
-    """Group sketches of several structures by the matrices of their numbered layers, whatever stands around these.
+    """Group sketches of several structures by the matrices of their numbered layers, whatever lies outside the layers.
 
-    Of models of one trunk heads and token tables are no part of the points.
+    The points of a trunk contain the layers only, not heads and token tables. Groups of one structure are left out.
     """
     groups: dict[Hashable, list[int]] = defaultdict(list)
     whole = [_matrices(sketch) for sketch in sketches]
@@ -125,7 +125,7 @@ def trunks(sketches: Sequence[CheckpointSketch]) -> list[Cohort]:
 
 
 def matrix_sizes(sketch: CheckpointSketch) -> Mapping[Key, int]:
-    """The parameters of every matrix of a model, by what it is."""
+    """The parameters of every matrix of a model, by its key (component, role, layer, shape, number of repeats)."""
     return {key: tensor.params for key, tensor in _matrices(sketch).items()}
 
 
@@ -164,9 +164,9 @@ def _cohort(members: list[int], matrices: list[dict[Key, TensorSketch]]) -> Coho
 
 
 def _log_distances(held: Sequence[Sequence[TensorSketch]]) -> Points:
-    """-log r of every two of corresponding tensors, from unit vectors; from exact values where r is nearly 1.
+    """-log r of every two corresponding tensors, from unit vectors; from sampled values where r is nearly 1.
 
-    `held` are the tensors of all members, (tensors, members); found is (tensors, members, members).
+    `held` are the tensors of all members, (tensors, members); the result is (tensors, members, members) float64.
     """
     found = np.zeros((len(held), len(held[0]), len(held[0])))
     if len(held[0]) < 2:
@@ -181,10 +181,10 @@ def _log_distances(held: Sequence[Sequence[TensorSketch]]) -> Points:
 
 
 def _unit_correlations(held: Sequence[Sequence[TensorSketch]]) -> Points:
-    """Correlations of the sampled unit vectors of the first axis of tensors of one shape, the tensors' means taken out.
+    """Correlations (tensors, members, members) of the unit vectors of the first axis, after the tensors' means.
 
-    Found from products of the vectors as they are, from which those of the means are taken: the vectors are gone
-    through once.
+    All tensors have one shape. The means are subtracted from the inner products, not from the vectors, so that the
+    vectors are read once.
     """
     units = [units_of(tensor, 0) for tensors in held for tensor in tensors]
     scales = laid([one.scale for one in units]).astype(np.float64)
@@ -210,6 +210,6 @@ def _outer(left: Points, right: Points) -> Points:
 
 
 def _correlations(rows: Points) -> Points:
-    """Correlations of every two rows, (..., members, members)."""
+    """Correlations of every two rows of (..., members, values), (..., members, members)."""
     unit = _unit(rows)
     return np.asarray(unit @ unit.swapaxes(-1, -2))

@@ -1,4 +1,4 @@
-"""A graph that grows: a new model is placed among its neighbours, everything else stays as it was found."""
+"""Incremental growth of a graph: a new model is placed among its neighbours, everything else is kept."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from lineage.sketch.layouts import names_of, same_weights
 from lineage.store import Index
 from lineage.types import CheckpointSketch, Edge, Lineage, ModelRecord
 
-_FEW = 20  # new models, from which on it is better to draw the whole graph again
-_MOST_NEIGHBOURS = 64  # models that are drawn again around a new one: bounds the cost, not the answer's certainty
+_FEW = 20  # new models above which the whole graph is searched again
+_MOST_NEIGHBOURS = 64  # neighbours of a new model that are searched with it: bounds the cost
 
 
 def is_little(known: Lineage, records: Mapping[str, ModelRecord]) -> bool:
-    """Whether an earlier graph needs few additions; not if models were removed or got another layout."""
+    """Whether an earlier graph needs few additions only; False if models were removed or have new layouts."""
     there = _placed(known)
     if not there <= records.keys() or len(records.keys() - there) > _FEW:
         return False
@@ -36,10 +36,10 @@ def _placed(known: Lineage) -> set[str]:
 def grown(
     known: Lineage, indexes: Sequence[Index], homes: Mapping[str, Index], watch: Watch | None
 ) -> tuple[list[list[str]], list[Edge]] | None:
-    """Groups of equal models (ids) and measured edges, with every model that is new put in its place.
+    """Groups of equal models (ids) and measured edges, with every new model placed.
 
-    `homes` gives the index that holds each model. None where a new copy tells how one layout reads in another, which
-    may relate models that have their place already.
+    `homes` gives the index that holds each model. None if a new copy shows how one layout translates into another,
+    since that may relate models that are placed already: the whole graph must be searched again.
     """
     groups = [[node.id, *node.copies] for node in known.nodes if node.observed]
     edges = [edge for edge in known.edges if edge.source == "measured"]
@@ -48,7 +48,7 @@ def grown(
         own = homes[model].layouts(model)
         leaders = {copy: group[0] for group in groups for copy in group}
         near = [leaders[m] for index in indexes for m in candidates(own[0], index) if m in leaders]
-        # An unobserved parent stands between models of the index, and is not itself in it.
+        # Unobserved parents are nodes of the graph, but not in the index.
         beside = [m for m in _neighbourhood(dict.fromkeys(near), edges) if m in homes]
         copies = {group[0]: group for group in groups}
         around = [[one for copy in copies[m] for one in homes[copy].layouts(copy)] for m in beside]
@@ -64,7 +64,7 @@ def grown(
 
 
 def _neighbourhood(near: Collection[str], edges: Sequence[Edge]) -> list[str]:
-    """The nearest models, then their parents and children, then the roots above them; so many at most."""
+    """The nearest models, then the roots above them, then their parents and children; `_MOST_NEIGHBOURS` at most."""
     above: dict[str, list[str]] = defaultdict(list)
     beside: dict[str, list[str]] = defaultdict(list)
     for edge in edges:
@@ -86,7 +86,7 @@ def _root(model: str, above: Mapping[str, Sequence[str]]) -> str:
 
 
 def _edges_of(groups: Sequence[Sequence[CheckpointSketch]], edges: Sequence[Edge], watch: Watch | None) -> list[Edge]:
-    """Every edge between the new model, the last of these groups of copies, and its neighbours."""
+    """Every edge between the new model (the last group of copies) and its neighbours."""
     models = in_one_layout(groups)
     place = {model.id: i for i, model in enumerate(models[:-1])}
     above: dict[str, list[str]] = defaultdict(list)
@@ -99,6 +99,6 @@ def _edges_of(groups: Sequence[Sequence[CheckpointSketch]], edges: Sequence[Edge
 
 
 def _with(edges: Sequence[Edge], new: Sequence[Edge]) -> list[Edge]:
-    """All edges, those of children that hang on the new model now replaced."""
+    """All edges; the earlier edges into a child are replaced if the new ones give it a parent."""
     moved = {edge.child for edge in new if edge.component is None}
     return [edge for edge in edges if edge.child not in moved or edge.component is not None] + list(new)

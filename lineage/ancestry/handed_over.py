@@ -1,4 +1,4 @@
-"""What an answer owes to sketches that were handed over, and which of them the model asked about refutes."""
+"""Which parts of an answer rest on sketches that were handed over, and which of these the query refutes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from lineage.types.facts.handed_over import ClaimContradicted, OwnWeightsUnseen,
 
 
 def believable(query: CheckpointSketch, indexes: Sequence[Index]) -> tuple[list[Index], tuple[ClaimContradicted, ...]]:
-    """The indexes without sketches of the query's id that cannot be of its weights, and these.
+    """The indexes without sketches of the query's id that cannot be of its weights, and a fact for each of these.
 
-    Raises Contradicted where the query is what was handed over, and contradicts weights that were seen.
+    Raises Contradicted if the query was handed over and contradicts weights of its id that were seen.
     """
     kept, refuted = list[Index](), list[ClaimContradicted]()
     for index in indexes:
@@ -35,7 +35,7 @@ def believable(query: CheckpointSketch, indexes: Sequence[Index]) -> tuple[list[
 
 
 def with_claims(answer: Whois, indexes: Sequence[Index], refuted: Sequence[ClaimContradicted]) -> Whois:
-    """An answer with what it owes to sketches that were handed over; a copy whose weights were seen comes first."""
+    """An answer with facts on sketches that were handed over; copies whose weights were seen come first."""
     named = dict(_named(answer))
     unseen = {one.id for index in indexes for one in index.records(named.keys()) if one.weights_seen is False}
     named = {model: name for model, name in named.items() if model in unseen}
@@ -49,13 +49,13 @@ def with_claims(answer: Whois, indexes: Sequence[Index], refuted: Sequence[Claim
 
 
 def of_pair(a: CheckpointSketch, b: CheckpointSketch) -> tuple[Fact, ...]:
-    """What a comparison of two models owes to sketches that were handed over."""
+    """Facts for a comparison of two models, either of which may be a sketch that was handed over."""
     facts: list[Fact] = [OwnWeightsUnseen()] if a.weights_seen is False else []
     return (*facts, WeightsUnseen((b.id,), (b.name,))) if b.weights_seen is False else tuple(facts)
 
 
 def require_one_content(a: CheckpointSketch, b: CheckpointSketch) -> None:
-    """Raise Contradicted for two models of one id of which one was handed over and cannot be of the other's weights."""
+    """Raise Contradicted if two sketches share an id, one was handed over, and they cannot be of the same weights."""
     if a.id != b.id or (a.weights_seen and b.weights_seen):
         return
     figure = contradiction(a, b)

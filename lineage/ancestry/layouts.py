@@ -1,4 +1,4 @@
-"""Models in one layout: what copies tell of how the tensors of one library are named and turned in another."""
+"""Models in one layout: copies show how the tensors of one library are named and transposed in another."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lineage.types import CheckpointSketch
 
 
 def fitting(query: CheckpointSketch, layouts: Sequence[CheckpointSketch]) -> CheckpointSketch:
-    """The layout of a model that has most tensors by name and shape in common with `query`; of several the first."""
+    """The layout of a model with most tensors, by name and shape, in common with `query`; on a tie the first."""
     if len(layouts) == 1:
         return layouts[0]
     own = names_of(query)
@@ -21,14 +21,14 @@ def fitting(query: CheckpointSketch, layouts: Sequence[CheckpointSketch]) -> Che
 def in_one_layout(
     groups: Sequence[Sequence[CheckpointSketch]], like: CheckpointSketch | None = None
 ) -> list[CheckpointSketch]:
-    """A sketch for each group of copies, all in one layout as far as copies tell how one reads in another.
+    """A sketch for each group of copies, all in one layout as far as copies show how layouts translate.
 
-    A model that is known in two layouts tells it of every model that is laid out as it is in one of them. Of layouts
-    that copies join, that of `like` is taken, else the one whose names tell most, of several the first of a group. Id
-    and name are those of the first in the group.
+    A model known in two layouts gives a translation for every model in one of them. Among layouts connected by such
+    translations, that of `like` is taken, else the one in which the units of most weights are understood, on a tie the
+    first in the groups. Id and name are those of the first sketch in each group.
     """
     if all(len({*map(names_of, group)}) == 1 for group in groups):
-        return [group[0] for group in groups]  # nothing tells of two layouts
+        return [group[0] for group in groups]  # no group has two layouts
     told = _told(groups)
     into = _chosen(told, groups, like)
     found = []
@@ -41,14 +41,14 @@ def in_one_layout(
 
 @dataclass
 class _Told:
-    """How layouts that some model is known in both of read in one another, and how much the names of each tell."""
+    """Translations between layouts that one model has, and the share of weights understood in each layout (0..1)."""
 
     into: dict[tuple[Names, Names], Translation] = field(default_factory=dict)
     understood: dict[Names, float] = field(default_factory=dict)
 
 
 def _told(groups: Sequence[Sequence[CheckpointSketch]]) -> _Told:
-    """The layouts that copies tell of."""
+    """The translations that copies in different layouts give."""
     told = _Told()
     for group in groups:
         seen = {names_of(one): one for one in sorted(group, key=layout_id)} if len(group) > 1 else {}
@@ -63,8 +63,8 @@ def _told(groups: Sequence[Sequence[CheckpointSketch]]) -> _Told:
 def _chosen(
     told: _Told, groups: Sequence[Sequence[CheckpointSketch]], like: CheckpointSketch | None
 ) -> Mapping[Names, Names]:
-    """The layout in which each of those is read that copies join to another."""
-    from lineage.ancestry.links import joined  # models in one layout do not wait for it
+    """For each layout with translations, the layout into which it is translated (possibly itself)."""
+    from lineage.ancestry.links import joined  # imported only for several layouts
 
     wanted = None if like is None else names_of(like)
     order = {
@@ -79,7 +79,7 @@ def _chosen(
 
 
 def _read(group: Sequence[CheckpointSketch], told: _Told, into: Mapping[Names, Names]) -> CheckpointSketch:
-    """A model in the layout that was chosen; the first of its copies where nothing tells how it reads there."""
+    """A model in the chosen layout; the first of its copies if there is no translation."""
     own = {names_of(one): one for one in reversed(group)}
     layout = next((layout for layout in map(names_of, group) if layout in into), None)
     if layout is None:
@@ -97,6 +97,6 @@ def _read(group: Sequence[CheckpointSketch], told: _Told, into: Mapping[Names, N
 
 
 def _understood(sketch: CheckpointSketch) -> float:
-    """Share of the weights with units of which it is known that they can be relabelled."""
+    """Share of the weights, 0..1, with at least one axis whose units are known to be exchangeable."""
     known = (t.params for t in sketch.tensors if any(axis.exchangeable for axis in t.part.axes))
     return round(sum(known) / sketch.params, 3)

@@ -1,6 +1,6 @@
-"""Nodes that lines join, a few dozen of them: a question does not wait for a library of graphs, which loads for longer.
+"""Small graphs of a few dozen nodes, without the import time of a graph library.
 
-What takes more than a walk (circles, shortest paths) is networkx's, where it is asked for.
+Everything beyond a simple traversal (finding cycles, shortest paths) uses networkx, imported on demand.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ Node = TypeVar("Node", bound=Hashable)
 
 
 class Lines(Generic[Node]):
-    """Lines from one node to another, in the order in which they were added."""
+    """Directed edges (lines) between nodes, in the order in which they were added."""
 
     def __init__(self, lines: Iterable[tuple[Node, Node]] = ()) -> None:
         self._after: dict[Node, dict[Node, None]] = {}
         self.add(lines)
 
     def add(self, lines: Iterable[tuple[Node, Node]]) -> None:
-        """Draw more lines, each as (from, to)."""
+        """Add lines, each as (from, to)."""
         for start, end in lines:
             self._after.setdefault(start, {})[end] = None
             self._after.setdefault(end, {})
@@ -28,21 +28,21 @@ class Lines(Generic[Node]):
         return node in self._after
 
     def after(self, node: Node) -> list[Node]:
-        """Where the lines of a node lead."""
+        """The direct successors of a node."""
         return list(self._after[node])
 
     def beyond(self, node: Node) -> set[Node]:
-        """Every node that the lines of a node lead to, in however many steps; itself where they lead back to it."""
+        """All nodes reachable from a node, in one or more steps; the node itself if it lies on a cycle."""
         return _reached(self._after, self._after[node])
 
     def is_circular(self) -> bool:
-        """Whether some lines lead back to where they began."""
+        """Whether the graph has a cycle."""
         waiting = dict.fromkeys(self._after, 0)
         for ends in self._after.values():
             for end in ends:
                 waiting[end] += 1
         free = [node for node, before in waiting.items() if not before]
-        for node in free:  # grows as it is read
+        for node in free:  # grows during the loop
             for end in self._after[node]:
                 waiting[end] -= 1
                 if not waiting[end]:
@@ -51,9 +51,9 @@ class Lines(Generic[Node]):
 
 
 def joined(lines: Iterable[tuple[Node, Node]], nodes: Iterable[Node] = ()) -> list[set[Node]]:
-    """Groups of the nodes that lines join, whichever way these lead, in order of first appearance.
+    """Connected components of the lines, whatever their direction, in order of first appearance.
 
-    `nodes` come first, be they joined to any or not.
+    `nodes` come first, connected or not.
     """
     beside: dict[Node, dict[Node, None]] = {node: {} for node in nodes}
     for one, other in lines:
@@ -69,7 +69,7 @@ def joined(lines: Iterable[tuple[Node, Node]], nodes: Iterable[Node] = ()) -> li
 
 
 def _reached(after: dict[Node, dict[Node, None]], start: Iterable[Node]) -> set[Node]:
-    """Where one comes from some nodes, these among them."""
+    """All nodes reachable from `start`, which are included."""
     found, waiting = set[Node](), list(start)
     while waiting:
         node = waiting.pop()
@@ -80,14 +80,14 @@ def _reached(after: dict[Node, dict[Node, None]], start: Iterable[Node]) -> set[
 
 
 def outward(lines: Iterable[tuple[Node, Node]], start: Node) -> list[tuple[Node, Node]]:
-    """A line to each node that `start` is joined to, as (nearer to it, farther), breadth first, in their order."""
+    """A spanning tree of the nodes connected to `start`: lines (nearer, farther), breadth first, in the given order."""
     beside: dict[Node, list[Node]] = {}
     for one, other in lines:
         beside.setdefault(one, []).append(other)
         beside.setdefault(other, []).append(one)
     found: list[tuple[Node, Node]] = []
     seen, waiting = {start}, [start]
-    for node in waiting:  # grows as it is read
+    for node in waiting:  # grows during the loop
         for other in beside.get(node, ()):
             if other not in seen:
                 seen.add(other)

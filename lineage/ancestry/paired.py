@@ -1,4 +1,4 @@
-"""Two models alone as an answer: the first asked about, the second all that was searched."""
+"""A comparison of two models as an answer: the first is the query, the second the only model searched."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from lineage.types.relations import EITHER_WAY
 
 
 def as_answer(a: CheckpointSketch, b: CheckpointSketch, found: Comparison, not_tested: Sequence[Fact]) -> Whois:
-    """What `a` is to `b` as it would be said of `a` if no other model were known.
+    """The answer for `a` if `b` were the only known model.
 
-    `not_tested` are the limits of the comparison. The place has one relative at most, and a direction only where the
+    `not_tested` are the limits of the comparison. The place has at most one relative, and a direction only if the
     comparison has one.
     """
     place = _place(found)
@@ -48,12 +48,12 @@ def _without_merges(a: CheckpointSketch) -> tuple[LookedFor, ...]:
 
 
 def _place(found: Comparison) -> Place:
-    """The second model in the list where it belongs, seen from the first."""
+    """The place of the first model: the second one as its copy, parent, descendant, sibling or open relative."""
     probability = found.confidence if found.role in ("child", "parent") else EITHER_WAY
     other = (Relative(found.model, found.model_name, found.relation, probability, basis=found.basis),)
     if found.verdict == "identical":
         return Place(copies=other)
-    if found.verdict == "related":  # of what may be descent as well the direction is open
+    if found.verdict == "related":  # if it may be descent, its direction is open
         return Place(siblings=other) if found.relation == "shared-init" else Place(open=other)
     if found.verdict not in ("derived", "partly-derived"):
         return Place()

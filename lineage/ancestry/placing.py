@@ -1,4 +1,4 @@
-"""Where a model belongs: each candidate of the indexes compared, the best kept for every component."""
+"""The place of a model: comparisons with all candidates of the indexes, and the best one for every component."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ Placed = tuple[ComponentFinding, str | None, str | None]
 Layouts = Mapping[str, Sequence[CheckpointSketch]]
 Holding = Callable[[CheckpointSketch, CheckpointSketch, int], Comparison]
 
-MOST_ALTERNATIVES = 16  # among many children of one parent it may be far down
-_RELATIVES = 8  # related models whose own neighbours are looked for
-_MOST_AROUND = 48  # neighbours of neighbours that are read: bounds the cost
+MOST_ALTERNATIVES = 16  # the true one may be far down among many children of one parent
+_RELATIVES = 8  # related models whose own neighbours are searched
+_MOST_AROUND = 48  # related models and their neighbours that are read: bounds the cost
 _EXACTNESS = {"identical": 2, "re-encoded": 1}
 
 TRANSFORMATIONS = (
@@ -56,7 +56,7 @@ TRANSFORMATIONS = (
     LookedFor("component"),
     LookedFor("merge"),
 )
-MERGES = NotTested("merge")  # by a comparison of two models alone
+MERGES = NotTested("merge")  # a comparison of two models cannot find merges
 NOT_TESTED = (NotTested("hidden-units"), NotTested("distillation"), NotTested("absent-parent"))
 
 OUTSIDE = NotTested("outside-sample")
@@ -64,7 +64,7 @@ _NOTHING = CheckpointSketch("", FAMILY, "full", "", "", "", "", 0, 0, ())
 
 
 def whois_model(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
-    """Say what the model `query` descends from among the models of `indexes`."""
+    """The ancestry of the model `query` among the models of `indexes`."""
     started = time.perf_counter()
     models = models_in(indexes, "model")
     held = {model: index.layouts(model) for index in indexes for model in candidates(query, index)}
@@ -125,10 +125,10 @@ def whois_model(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
 def _in_one_layout(
     groups: Sequence[Sequence[CheckpointSketch]],
 ) -> tuple[CheckpointSketch, dict[str, CheckpointSketch]]:
-    """The query, first of the first group, and each model that may be related, in one layout as far as copies tell.
+    """The query (first of the first group) and the candidates, in one layout as far as copies show translations.
 
-    So a file whose names tell nothing is read under those of a copy whose names do. Of copies of one another there is
-    one, by the id of the first; copies of the query itself are all there, as they are stored.
+    A file whose names are not understood is thus read under the names of a copy. Of candidates that are copies of one
+    another only one is returned, under the id of the first; copies of the query are all returned, as they are stored.
     """
     read, *others = in_one_layout(groups)
     query, *copies = groups[0]
@@ -165,7 +165,7 @@ def _compare(
 
 
 def _neighbourhood(compared: Sequence[Comparison], held: Layouts, indexes: Sequence[Index]) -> Layouts:
-    """The related models and those that these are near to, so that a model's relatives are there with their own."""
+    """The related models and the candidates of these, so that the tree contains the relatives of relatives too."""
     related = [one.model for one in compared if is_significant(one.evidence)]
     around = {model: held[model] for model in related}
     for model in related[:_RELATIVES]:
@@ -179,15 +179,15 @@ def _neighbourhood(compared: Sequence[Comparison], held: Layouts, indexes: Seque
 def _standing(
     read: CheckpointSketch, around: Layouts, made: Mapping[str, tuple[CheckpointSketch, Comparison]]
 ) -> Standing:
-    from lineage.ancestry.standing import standing  # a model without relatives does not wait for trees
+    from lineage.ancestry.standing import standing  # imported only for models with relatives
 
     return standing(read, list(around.values()), made)
 
 
 def _of_pairs(compared: Sequence[Comparison]) -> Place:
-    """What the best comparisons tell alone, where no tree joins the model to those that it is related to.
+    """The place by the best comparisons alone, if no tree joins the model to its relatives.
 
-    A direction is said where one of the two can be computed from the other.
+    A direction is given only if one of the two can be computed from the other.
     """
     names = dict.fromkeys(c.name for comparison in compared for c in comparison.components)
     best = [one for name in names if (one := _best(name, compared)) is not None and is_ancestry(one)]
@@ -202,14 +202,14 @@ def _of_pairs(compared: Sequence[Comparison]) -> Place:
 
 
 def _alike(compared: Sequence[Comparison]) -> Iterator[Relative]:
-    """The models that are alike, by descent or from one initialisation: of a common origin in either case."""
+    """The models of a common origin, either by descent or by a shared initialisation."""
     for one in compared:
         if one.verdict == "related" and one.relation == "inconclusive":
             yield Relative(one.model, one.model_name, one.relation, EITHER_WAY)
 
 
 def _with_copies(place: Place, compared: Sequence[Comparison]) -> Place:
-    """The place, with those as copies whose equal weights only a comparison sees: fused, or their rows reordered."""
+    """The place with further copies whose equal weights only a comparison finds: fused tensors, reordered rows."""
     known = {one.model for one in place.copies}
     told = [one for one in compared if one.verdict == "identical" and one.model not in known]
     same = {one.model: Relative(one.model, one.model_name, one.relation, 1.0) for one in told}
@@ -221,7 +221,7 @@ def _with_copies(place: Place, compared: Sequence[Comparison]) -> Place:
 
 
 def _as_far_as_read(query: CheckpointSketch, place: Place) -> Place:
-    """The place of a model that was not read whole: one that is equal as far as it was read may not be a copy."""
+    """The place of a model that was not read completely: apparent copies become open relatives."""
     if not query.unread or not place.copies:
         return place
     equal = tuple(replace(one, probability=EITHER_WAY) for one in place.copies)
@@ -229,29 +229,29 @@ def _as_far_as_read(query: CheckpointSketch, place: Place) -> Place:
 
 
 def _in_order(place: Place, compared: Sequence[Comparison]) -> list[Comparison]:
-    """The comparisons with the relatives of a place: copies, parents, open ones, then the kin beyond."""
+    """The comparisons with the relatives of a place: copies, parents, open ones, then more distant relatives."""
     by_model = {one.model: one for one in compared}
     kin = (*place.copies, *place.parents, *place.open, *place.descendants, *place.ancestors, *place.siblings)
     return [by_model[one.model] for one in kin if one.model in by_model]
 
 
 def looked_for(query: CheckpointSketch) -> tuple[LookedFor, ...]:
-    """What was looked for: disguises where neurons of the query are known."""
+    """The transformations that were searched for; disguises only if neurons of the query are known."""
     return (*TRANSFORMATIONS, LookedFor("disguise")) if query.neurons else TRANSFORMATIONS
 
 
 def not_tested(query: CheckpointSketch) -> tuple[NotTested, ...]:
-    """What was not: disguises at least of models whose neurons are not known."""
+    """What was not tested, disguises among it; if neurons of the query are known, only those of models without any."""
     return (NotTested("hidden-elsewhere"), *NOT_TESTED[1:]) if query.neurons else NOT_TESTED
 
 
 def unsampled(models: Iterable[CheckpointSketch | ModelRecord]) -> tuple[NotTested, ...]:
-    """What lies between the samples of models that were not read whole, as a limit of the answer."""
+    """The limit that values outside the samples were not read, if any model was only sampled."""
     return (OUTSIDE,) if any(model.depth == "sampled" for model in models) else ()
 
 
 def unsearched(indexes: Sequence[Index]) -> tuple[OtherVersion, ...]:
-    """What the indexes keep and no search sees, as a limit of the answer."""
+    """The limit that some models of the indexes were not searched (sketches of another version), if there are any."""
     count = sum(index.unsearched for index in indexes)
     return (OtherVersion(count),) if count else ()
 
@@ -268,13 +268,13 @@ def is_ancestry(comparison: Comparison) -> bool:
 
 
 def _best(name: str, compared: Sequence[Comparison]) -> Comparison | None:
-    """The comparison that speaks best for one component: inheritance first, then the strongest evidence."""
+    """The best comparison for one component: inheritance first, then the strongest evidence."""
 
     def strength(comparison: Comparison) -> tuple[bool, bool, float, int, float, float]:
         finding = _finding(name, comparison)
         evidence = finding.evidence
         found = is_significant(evidence)
-        # Without a finding the comparison to show is the one that tested most.
+        # Without a finding, the comparison that tested most is shown.
         likeness = round(evidence.r or 0.0, 4) if found else evidence.coverage
         exact = _EXACTNESS.get(finding.relation, 0)
         return finding.relation in DERIVED, found, likeness, exact, comparison.share, -evidence.log10_p
@@ -287,9 +287,9 @@ def _finding(name: str, comparison: Comparison) -> ComponentFinding:
 
 
 def _placed(query: CheckpointSketch, compared: Sequence[Comparison], first: Sequence[Comparison]) -> tuple[Placed, ...]:
-    """Each component with the model that it is shown beside: of those in `first` the first that explains it.
+    """Each component with the model that explains it: the first in `first` that does, else the best of all.
 
-    A model has all its components from one parent, unless that one does not explain them.
+    A model is assumed to have all its components from one parent, unless that parent does not explain them.
     """
     if not compared:
         alone = compare(query, _NOTHING)
@@ -306,7 +306,7 @@ def _placed(query: CheckpointSketch, compared: Sequence[Comparison], first: Sequ
 
 
 def _in_words_of(place: Place, placed: Sequence[Placed]) -> tuple[Placed, ...]:
-    """The components of a merge are merged: beside one of its parents alone each would look tuned from that one."""
+    """The components, with the relation `merged` for those of a merge: compared with one parent they look tuned."""
     mixed = {one.model for one in place.parents if one.weight is not None}
     return tuple(
         (replace(part, relation="merged"), model, name)
@@ -319,14 +319,14 @@ def _in_words_of(place: Place, placed: Sequence[Placed]) -> tuple[Placed, ...]:
 def _shown(
     placed: Sequence[Placed], compared: Sequence[Comparison], nearest: Comparison | None
 ) -> Mapping[str, Comparison]:
-    """For each component the comparison whose figures are shown: with its model or, without one, the nearest."""
+    """The comparison whose figures are shown for each component: that with its model or, without one, the nearest."""
     by_model = {comparison.model: comparison for comparison in compared}
     shown = {finding.name: by_model.get(model or "", nearest) for finding, model, _ in placed}
     return {name: comparison for name, comparison in shown.items() if comparison is not None}
 
 
 def _verdict(placed: Sequence[Placed], place: Place) -> Verdict:
-    """The word for the place: `derived` is said only of a model with an ancestor."""
+    """The verdict for the place: `derived` only for a model with a parent."""
     if place.copies:
         return "identical"
     parents = {relative.model for relative in place.parents}

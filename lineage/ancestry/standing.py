@@ -1,4 +1,4 @@
-"""Where one model stands in the tree of its neighbourhood: its edges there, and what they lead to."""
+"""The place of one model in the tree of its neighbourhood: its edges there, and the relatives they lead to."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from lineage.types import Between, CheckpointSketch, Comparison, Edge, Place, Re
 from lineage.types.relations import EITHER_WAY, EXACT
 
 Made = tuple[CheckpointSketch, Comparison]
-_MOST = 64  # of each kind of kin: a family of thousands is the graph's to tell
-# That an open neighbour is the parent, by how often trees over tensors drawn again have it as that: the line that fits
-# the calibration half of the practice zoo best.
+_MOST = 64  # relatives of each kind: larger families are shown by the graph
+# Probability that an open neighbour is the parent, as a linear function of the share of resampled trees in which it is:
+# the line that best fits the calibration half of the practice zoo.
 _OPEN = 0.1
 _OPEN_BY_CHOICE = 0.65
 
@@ -28,7 +28,7 @@ _OPEN_BY_CHOICE = 0.65
 class Standing:
     """A model's place, and the comparisons with its neighbours in the tree by their ids.
 
-    `read` are the neighbours as they were compared: in the model's own layout, where copies tell how they read in it.
+    `read` are the neighbours as they were compared: in the model's own layout, if copies show a translation.
     """
 
     place: Place
@@ -43,14 +43,14 @@ def standing(
 ) -> Standing:
     """Place `query` among models that it may be related to, each in all its layouts.
 
-    `made` are comparisons with some of them, by id, with the layout that was compared. The order of `others` says
-    nothing.
+    `made` are earlier comparisons with some of them, by id, with the layout that was compared. The result does not
+    depend on the order of `others`.
     """
     groups = fold([query, *(one for layouts in sorted(others, key=lambda them: them[0].id) for one in layouts)])
     laid = in_one_layout(groups, like=query)
     sketches = [replace(sketch, declared=()) for sketch in laid]
     search = Search(sketches, about=0)
-    if not query.declared:  # what a card says plays no part in the tree
+    if not query.declared:  # the tree does not use declarations of cards
         told = [(i, one, *made[one.id]) for i, one in enumerate(laid) if one.id in made and not one.declared]
         search.field.pairs.keep({(0, i): held for i, one, seen, held in told if names_of(one) == names_of(seen)})
     edges = tuple(measured_edges(search))
@@ -74,12 +74,12 @@ def standing(
 
 
 def _copied(query: CheckpointSketch, copy: CheckpointSketch, made: Mapping[str, Made]) -> Relation:
-    """What a copy is to a model: the same file, but for names, or stored in another way."""
+    """The relation of a copy to a model: the same tensors, or the same weights stored in another way."""
     return (made[copy.id][1] if copy.id in made else compare(query, copy)).relation
 
 
 def _said(found: Comparison, edge: Edge) -> Comparison:
-    """A comparison in the words of the edge of the tree, which knows which of two models on levels was trained."""
+    """A comparison with the relation of its edge: the tree knows which of two quantized models was trained."""
     if edge.component is not None or edge.relation in (found.relation, "merged"):
         return found
     parts = (
@@ -89,9 +89,9 @@ def _said(found: Comparison, edge: Edge) -> Comparison:
 
 
 class _Kin:
-    """The kin of one model in a graph's edges; each model is kin once, by the first and nearest way.
+    """The relatives of one model in a graph's edges; each is listed once, by the first and shortest path.
 
-    `chosen` tells how often each model is its parent in trees over tensors drawn again.
+    `chosen` is the share of resampled trees in which each model is its parent, 0..1.
     """
 
     def __init__(self, own: str, edges: Sequence[Edge], names: Mapping[str, str], chosen: Mapping[str, float]) -> None:
@@ -110,11 +110,11 @@ class _Kin:
 
     @property
     def is_open(self) -> bool:
-        """Whether no parent is known, and which of its neighbours comes from the other is not."""
+        """Whether the model has no known parent, and has neighbours in an open direction."""
         return not self._above[self._own] and any(edge.relation != "shared-init" for edge in self._open)
 
     def place(self, rivals: Sequence[Edge]) -> Place:
-        """The place, with `rivals` of the neighbours whose direction is open among these."""
+        """The place; `rivals` are further possible neighbours, added to those in an open direction."""
         parents = tuple(self._relatives(self._above[self._own], up=True))
         beside = [edge for edge in self._open if edge.relation != "shared-init"]
         open_ = [*self._relatives(beside, up=None)]
@@ -127,10 +127,10 @@ class _Kin:
         return Place(parents, ancestors, descendants, (*siblings, *begun), (), likely, tuple(self._unobserved()))
 
     def _likely(self, found: Sequence[Relative], edges: Sequence[Edge]) -> tuple[Relative, ...]:
-        """Neighbours whose direction is open with the probability that each is the parent, the likeliest first.
+        """Neighbours in an open direction with the probability that each is the parent, exact copies first.
 
-        Of equal ones that comes first which the tree, which had to choose, has as the parent, then the nearest; what
-        only a part came from or went to is not known to be near.
+        The others follow by probability. On a tie, the parent in the oriented tree comes first, then the nearest model;
+        neighbours that share a component only are not counted as near.
         """
         above = {edge.parent for edge in edges}
         whole = [edge for edge in edges if edge.relation != "component-reused"]
@@ -139,7 +139,7 @@ class _Kin:
         chosen.sort(
             key=lambda of: (of[1].relation not in EXACT, -of[0], of[1].model not in above, -near.get(of[1].model, 0.0))
         )
-        # A tree has to begin somewhere: of so many models each may be the first, of two nothing tells which.
+        # Any model of the family may be the root, so no probability is below one in the family's size.
         least = 1.0 / max(2, self._family)
         odds = ((min(1.0 - least, max(least, _OPEN + _OPEN_BY_CHOICE * share)), one) for share, one in chosen)
         return tuple(replace(one, probability=probability) for probability, one in odds)
@@ -162,12 +162,12 @@ class _Kin:
             )
 
     def _followed(self, *, up: bool) -> tuple[Relative, ...]:
-        """What lies beyond the direct parents, or the children and what lies beyond them, the nearest first."""
+        """The ancestors beyond the direct parents (`up`), or all descendants, the nearest first."""
         beside, found = (self._above if up else self._below), list[Relative]()
         waiting = [(edge, _probability(edge)) for edge in beside[self._own]]
         if not up:
             found += self._relatives(beside[self._own], up=False)
-        for edge, probability in waiting:  # grows as it is read
+        for edge, probability in waiting:  # grows during the loop
             here = edge.parent if up else edge.child
             for one in self._relatives(beside[here], up=up, through=here if here in self._names else None):
                 found.append(replace(one, probability=one.probability * probability))
@@ -177,7 +177,7 @@ class _Kin:
         return tuple(found[:_MOST])
 
     def _siblings(self) -> tuple[Relative, ...]:
-        """Other children of the parents, those of a parent that no index holds too."""
+        """Other children of the parents, including parents that no index holds; edges of merges are skipped."""
         found: list[Relative] = []
         for edge in self._above[self._own]:
             if edge.relation == "merged":

@@ -1,4 +1,4 @@
-"""Norms and biases: too few values to prove descent, enough to tell apart two models whose matrices are equal."""
+"""Norms and biases: too few values to prove descent, enough to distinguish two models with equal matrices."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lineage.types import CheckpointSketch
 
 
 class Where(NamedTuple):
-    """Which vector of a model one is: `place` counts those that are alike in all else."""
+    """The identity of a vector in a model; `place` counts vectors that agree in all other fields."""
 
     component: str
     role: str
@@ -24,11 +24,11 @@ class Where(NamedTuple):
 
 Vectors = Mapping[Where, Points]
 
-_LEAST_VALUES = 16  # of a vector: fewer tell too little
+_LEAST_VALUES = 16  # of a vector: shorter ones may agree by chance
 
 
 def vectors(sketch: CheckpointSketch) -> Vectors:
-    """The sampled values of what has one axis, by component, role, layer, shape and place among such."""
+    """The sampled values of all vectors of a model, float64, by component, role, layer, shape and place."""
     found: dict[Where, Points] = {}
     repeats: Counter[tuple[str, str, int | None, tuple[int, ...]]] = Counter()
     for tensor in sketch.tensors:
@@ -40,14 +40,14 @@ def vectors(sketch: CheckpointSketch) -> Vectors:
 
 
 def apart(ours: Vectors, theirs: Vectors) -> float:
-    """How far two models' vectors lie apart, as in `vectors_apart`."""
+    """Distance of two models' vectors, 0..1, as in `vectors_apart`."""
     return float(vectors_apart([ours, theirs])[0, 1])
 
 
 def vectors_apart(models: Sequence[Vectors]) -> Points:
-    """How far the vectors of every two models lie apart, (models, models), from 0 to 1: the mean over those of both.
+    """Distances of the vectors of every two models, (models, models), 0..1: the mean over vectors that both have.
 
-    Of one vector it is the length of the difference by the sum of both lengths.
+    For one vector it is the length of the difference divided by the sum of both lengths; 0 without common vectors.
     """
     holders: dict[Where, list[tuple[int, Points]]] = defaultdict(list)
     for i, held in enumerate(models):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def read_rules(path: str | Path, policy: Policy) -> RuleFile:
-    """Rules and licences of one's own for a policy. Raises Malformed, with the line of what is wrong."""
+    """The user's own rules and licences for a policy. Raises Malformed, with the line of the error."""
     from lineage import policy as policies
 
     return policies.for_policy(policies.read_rules(path), policy, str(path))
@@ -65,7 +65,7 @@ def verify(
     depth: Depth | None = None,
     watch: Callable[[int, int], None] | None = None,
 ) -> Verification:
-    """Check what a card or a file of claims says about a checkpoint or indexed model (see `find`), claim by claim.
+    """Check the claims of a card or a file of claims about a checkpoint or indexed model (see `find`), one by one.
 
     `watch` is called with the comparisons done and to do. Raises Malformed for a broken file of claims, NoIndex,
     SketchMismatch for an adapter.

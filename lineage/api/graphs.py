@@ -52,7 +52,7 @@ def graph(
 def relatives(answer: Whois, index: str | Path | None = None, *, reference: bool = True) -> Lineage:
     """The graph around an answer: the family of its model or of the models that it names, and these models.
 
-    Families are left out where many models have no place in the graph yet: placing them takes long (`graph`).
+    Families are left out if many models are not placed in the graph yet: placing them is slow (`graph`).
     Raises NoIndex.
     """
     from lineage import ancestry

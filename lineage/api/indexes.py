@@ -54,14 +54,14 @@ def indexes(index: str | Path | None, reference: bool) -> Iterator[list[Index]]:
 def index_id(index: str | Path | None = None, *, reference: bool = True) -> str:
     """The ids of the indexes that are searched: digests over the ids of their models, the user's first.
 
-    An answer gives the same in its limits, so that one can tell what it was made from. Raises NoIndex.
+    An answer has the same ids in its limits, so that its source is known. Raises NoIndex.
     """
     with indexes(index, reference) as searched:
         return "+".join(one.id for one in searched)
 
 
 def _layers(home: Place) -> list[Index]:
-    """The indexes of others that lie beside the user's own, by name; none beside one on a server."""
+    """The layers (indexes of others) beside the user's own index, by name; an index on a server has none."""
     if not isinstance(home, Path) or not (home / store.LAYERS).is_dir():
         return []
     from lineage.store.layers import layer_index, layers
@@ -109,7 +109,7 @@ def _listed(record: ModelRecord, home: Index) -> Listed:
 
 
 def _layout_called(text: str, record: ModelRecord, home: Index) -> CheckpointSketch:
-    """The layout of that name, or the first layout of the model where no layout has it."""
+    """The layout of that name, or the first layout of the model if none has it."""
     meant = next((one.id for one in record.layouts if text in (one.id, one.name, one.source)), None)
     if meant is None or text == record.name:
         return home.load(record.id)

@@ -27,7 +27,7 @@ _WORKERS = 2
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """The result for one path: `error` and `exit_code` say why it failed; `id` is None where nothing was sketched.
+    """The result for one path: `error` and `exit_code` give the failure; `id` is None if nothing was sketched.
 
     `copy_of` is the name of a model of the index that holds the same values in another layout. `weights_seen` is False
     for a sketch that was handed over; `contradicted` names one that had the id of these weights but contradicts

@@ -71,6 +71,6 @@ def _files(model: Path) -> Iterator[tuple[str, int, int]]:
     for file in sorted(model.rglob("*")) if model.is_dir() else [model]:
         try:
             about = file.stat()
-        except FileNotFoundError:  # gone since it was listed
+        except FileNotFoundError:  # removed since it was listed
             continue
         yield str(file), about.st_size, about.st_mtime_ns

@@ -1,4 +1,4 @@
-"""What lies beside the weights of a model, compared with what is known of public models and of an index."""
+"""Files beside the weights (tokenizer, configuration), compared with those of public models and of an index."""
 
 from __future__ import annotations
 

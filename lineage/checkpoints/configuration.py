@@ -1,4 +1,4 @@
-"""The settings of a model as its config.json gives them, by part and under one name, whatever the file calls them."""
+"""The settings of a model from its config.json, by part and under common names."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def read_by_plugin(file: PositionedFile, head: bytes) -> tuple[Contents | None, 
         try:
             reader: Reader = entry.load()()
             recognises = reader.recognises(head)
-        except (Exception, SystemExit) as error:  # whatever someone else's code raises
+        except (Exception, SystemExit) as error:  # third-party code may raise anything
             broken.append(f"{_named(entry)} is broken ({_told(error)})")
             continue
         if recognises:

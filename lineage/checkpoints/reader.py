@@ -16,7 +16,7 @@ HEAD = 64  # bytes that a reader sees before it says yes or no
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a file says of its model, where other formats have a config.json and a card beside them."""
+    """What a file declares about its model, for formats without a config.json and a card beside them."""
 
     config: Mapping[str, Any]
     licence: str | None = None

@@ -1,4 +1,4 @@
-"""Matching: which tensors of two models correspond, and what their agreement is worth against chance."""
+"""Matching: which tensors of two models correspond, and how significant their agreement is."""
 
 from lineage.match.blocks import EXPERT, expert_of, has_experts
 from lineage.match.cache import by_name

@@ -1,4 +1,4 @@
-"""One pair of tensors by itself: is it related, is it not, or can that not be told of so small a tensor?"""
+"""One pair of tensors alone: related, unrelated, or too small to decide."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from lineage.match.values import equal_values
 from lineage.types import TensorSketch
 
 STATISTICS = 3
-"""Statistics by which a tensor may pass: z, equal values, equality as a whole."""
+"""Number of statistics by which a tensor may be significant: z, equal values, equality as a whole."""
 
 SEEN_R = 0.8
-"""Correlation that a test must be able to see before "not related" is said: light training leaves more."""
+"""Correlation that a test must be able to detect for a result of "unrelated": light training leaves more."""
 
 Alone = Literal["related", "unrelated", "open"]
 
 
 def judged_alone(a: TensorSketch, b: TensorSketch, transposed: bool, alpha: float) -> Alone:
-    """What two matrices are to one another at significance 10**`alpha`, corrected for every tensor and statistic.
+    """Whether two matrices are related, at significance 10**`alpha`, corrected for every tensor and statistic.
 
     "unrelated" asks for two things: a test that would have seen r = 0.8, and a z that one of a hundred unrelated pairs
     exceeds. What lies between, and matrices too small for either, is "open".
@@ -42,7 +42,7 @@ def judged_alone(a: TensorSketch, b: TensorSketch, transposed: bool, alpha: floa
 
 
 def log10_equal(values: NDArray[np.float32]) -> float:
-    """log10 of the chance that values drawn in a random order come out as they did, against every order of them.
+    """log10 of the probability that a random order of the values equals the given one.
 
     Of n rows (or columns, whichever have more arrangements) c of which are equal, c! orders look alike, so that a
     random one of n! hits with probability c! / n!. Constants, ones and zeros in any network, have a single arrangement.

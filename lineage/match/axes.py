@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lineage.types import Axis, Part
 
-_GUESSED = "length:"  # how anatomy labels an axis that it can only group by its length
+_GUESSED = "length:"  # label prefix of an axis that anatomy groups by its length only
 
 
 def facing(axis: int, transposed: bool) -> int:
@@ -13,11 +13,11 @@ def facing(axis: int, transposed: bool) -> int:
 
 
 def shared_label(a: Part, b: Part, axis: int, transposed: bool) -> str | None:
-    """Label of the relabelling that both tensors' units share along `axis` of the query; None if there is none.
+    """Label of the relabelling that both tensors' units share along `axis` of the query; None if they share none.
 
-    The test is exact if relabelling the units of *one* of the two networks changes nothing, so where one side's names
-    tell that and the other's tell nothing (renamed, or stored the other way round), the first decides. A side that
-    knows better (tokens, positions, data) forbids the axis.
+    The test is exact if relabelling the units of *one* of the two networks changes nothing. So if the names of one side
+    show this and those of the other are not understood (renamed, or stored transposed), the first decides. A side with
+    an axis that is known to be fixed (tokens, positions, data) excludes it.
     """
     mine, theirs = a.axes[axis], b.axes[facing(axis, transposed)]
     if mine.exchangeable and theirs.exchangeable:

@@ -1,4 +1,4 @@
-"""How alike tensors and whole blocks (layers, experts) of two models are: all tensors of a block vote together.
+"""Similarity of tensors and of whole blocks (layers, experts) of two models: all tensors of a block count together.
 
 r and z of all pairs of tensors are computed in a few products.
 """
@@ -21,7 +21,7 @@ from lineage.types import CheckpointSketch, TensorSketch
 
 Name = TypeVar("Name", bound=Hashable)
 
-_EQUAL = 0.005  # what equal content adds to r, so that a copy goes before what was trained a little
+_EQUAL = 0.005  # added to r for equal content, so that a copy is preferred to a lightly trained block
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +43,7 @@ def cells(
     references: Sequence[Mapping[Name, int]],
     threshold: float,
 ) -> Cells:
-    """Hold every block against every block; a block gives the places of its tensors by name within it."""
+    """Compare every block with every block; a block gives the places of its tensors by their names within it."""
     shape = len(queries), len(references)
     total, weight, related = np.zeros(shape), np.zeros(shape), np.zeros(shape, np.bool_)
     for name in dict.fromkeys(name for block in queries for name in block):
@@ -84,7 +84,7 @@ class Similarity:
 
 
 def similarities(a: Sequence[TensorSketch], b: Sequence[TensorSketch], transposed: bool) -> Similarity:
-    """Hold tensors of one shape against tensors of one facing shape, every one against every one.
+    """Compare all tensors `a` of one shape with all tensors `b` of the corresponding shape.
 
     z is that of `pair_z`: over the exchangeable axes, or over both where there is none, the one nearest to zero;
     0 where no axis has 32 units. `r` is taken along the same axis.
@@ -133,7 +133,7 @@ def _ratio(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float64
 
 
 def _same_content(a: Sequence[TensorSketch], b: Sequence[TensorSketch]) -> NDArray[np.bool_]:
-    """Equal digests of tensors whose values are mostly distinct: chance makes no such pair."""
+    """Equal digests of tensors whose values are mostly distinct, which chance does not give."""
     mine = [t.band_digest if t.stats.distinct >= MIN_DISTINCT else "" for t in a]
     theirs = [t.band_digest if t.stats.distinct >= MIN_DISTINCT else "-" for t in b]
     return np.asarray(np.array(mine)[:, None] == np.array(theirs)[None, :], np.bool_)

@@ -12,7 +12,7 @@ from lineage.sketch.remembered import remembered
 from lineage.types import CheckpointSketch, TensorSketch
 
 EXPERT = "expert-"
-"""What the roles of expert matrices begin with; the rest is the role in a dense model."""
+"""Prefix of the roles of expert matrices; the rest is the role in a dense model."""
 
 _KNOWN = 1 << 14  # names whose expert is kept: models of one library have the same
 
@@ -64,7 +64,7 @@ def stacks(sketch: CheckpointSketch) -> tuple[Stack, ...]:
 
 
 def expert_number(path: Path) -> int | None:
-    """The number of the routed expert in a path, None for a stacked tensor or none at all."""
+    """The number of the routed expert in a path; None for stacked experts and for tensors outside experts."""
     if "experts" not in path[:-1]:
         return None
     number = path[path.index("experts") + 1]
@@ -78,7 +78,7 @@ def has_experts(sketch: CheckpointSketch) -> bool:
 
 @lru_cache(_KNOWN)
 def expert_of(name: str) -> int | None:
-    """The number of the routed expert that a tensor's name gives."""
+    """The number of the routed expert in a tensor's name, None without one."""
     (named,) = take_apart([(name, ())])
     return expert_number((*named.module, named.leaf))
 

@@ -1,4 +1,4 @@
-"""What is computed once of many tensors or models together, and what is kept of the latest."""
+"""Caches for facts that are computed for many tensors or models at once, and for the most recently used ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Key = TypeVar("Key")
 
 
 class Together(Generic[Whole, Fact]):
-    """A decorator as `remembered`, of a function that computes a fact of many objects at once, in their order."""
+    """A decorator like `remembered`, for a function that computes a fact of many objects at once, in their order."""
 
     def __init__(self, compute: Callable[[Sequence[Whole]], Iterable[Fact]]) -> None:
         self._compute = compute
@@ -29,7 +29,7 @@ class Together(Generic[Whole, Fact]):
             return self.of([of])[0]
 
     def of(self, many: Iterable[Whole]) -> list[Fact]:
-        """The fact of each, those that are not known computed together."""
+        """The fact of each; those that are not cached are computed together."""
         wanted = list(many)
         found = {one: self._known[one] for one in wanted if one in self._known}
         new = [one for one in dict.fromkeys(wanted) if one not in found]
@@ -47,7 +47,7 @@ def by_name(sketch: CheckpointSketch) -> Mapping[str, TensorSketch]:
 
 
 class Latest(OrderedDict[Key, Fact]):
-    """A dictionary of at most `most` entries, those longest out of use going first: for facts too large for all."""
+    """A dictionary of at most `most` entries that drops the least recently used: for facts too large to keep all."""
 
     def __init__(self, most: int) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Latest(OrderedDict[Key, Fact]):
         self._changing = Lock()
 
     def keep(self, facts: Iterable[tuple[Key, Fact]]) -> None:
-        """Put some in, or say that they are in use."""
+        """Add facts, or mark them as recently used."""
         with self._changing:
             for key, fact in facts:
                 self[key] = fact

@@ -23,7 +23,7 @@ from lineage.types import CheckpointSketch, TensorSketch
 
 @dataclass(frozen=True, slots=True)
 class Containment:
-    """Share of the query's rows that the reference holds, and log10 of the chance of seeing so many by accident."""
+    """Share of the query's rows that the reference holds, and log10 of the probability of so many by chance."""
 
     share: float
     log10_p: float
@@ -78,9 +78,9 @@ def find_reordered(a: CheckpointSketch, b: CheckpointSketch, pairs: list[Pair], 
 
 
 _Places = NDArray[np.int64]
-_TOGETHER = 256  # tensors that are held against those of another model at once
+_TOGETHER = 256  # tensors compared with those of another model at once
 _PLACE_BITS = np.uint32(PERMUTATIONS.bit_length() - 1)
-_ENDING = 17  # bits: a table of them stays in the processor's cache
+_ENDING = 17  # low bits of a key: a table over them fits in the processor's cache
 _IS_ENDING = np.uint32((1 << _ENDING) - 1)
 
 
@@ -116,7 +116,7 @@ def _codes(sketch: CheckpointSketch) -> _Codes:
 def _suggested(
     sketch: CheckpointSketch, places: Sequence[int], other: CheckpointSketch
 ) -> Iterator[tuple[int, list[int]]]:
-    """For some tensors the places in another model, in order, of those that share a row code or have its square sum."""
+    """For each tensor, the ascending places in another model of those with a common row code or equal square sum."""
     tensors = [sketch.tensors[i] for i in places]
     found: list[set[int]] = [set() for _ in places]
     mine, codes = _codes(sketch), _codes(other)
@@ -143,13 +143,13 @@ def _keys(hashes: NDArray[np.uint32]) -> NDArray[np.uint32]:
 
 
 def _each_once(keys: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """All keys in order, each once, without the masked arrays that NumPy's own function loads."""
+    """All keys sorted and unique, without the masked arrays that `np.unique` imports."""
     ordered = np.sort(keys, axis=None)
     return np.asarray(ordered[np.append(True, ordered[1:] != ordered[:-1])])
 
 
 def _are_among(keys: NDArray[np.uint32], some: NDArray[np.uint32]) -> NDArray[np.bool_]:
-    """Which keys are among some that are in order: most are told apart by their last bits, the others looked up."""
+    """Which keys are in the sorted array `some`: most are excluded by their low bits, the others are searched."""
     endings = np.zeros(1 << _ENDING, np.bool_)
     endings[some & _IS_ENDING] = True
     found = endings[keys & _IS_ENDING]

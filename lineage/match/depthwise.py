@@ -1,4 +1,4 @@
-"""Depthwise kernels that order alone has paired wrongly, found among those of their shape.
+"""Depthwise kernels paired wrongly by their order, searched among those of the same shape.
 
 They have one input each, so that no vector finds them among all matrices of a model; those of one shape are few.
 """
@@ -11,16 +11,16 @@ from collections.abc import Iterator, Mapping
 from lineage.sketch.family import MIN_UNITS
 from lineage.types import CheckpointSketch, TensorSketch
 
-MOST = 16  # kernels of one shape in a model that are tried
+MOST = 16  # greatest number of kernels of one shape in a model that are tried
 
 
 def kernels(sketch: CheckpointSketch) -> list[int]:
-    """Places of the depthwise kernels that have units enough for a test."""
+    """Places of the depthwise kernels with enough units for a test."""
     return [i for i, tensor in enumerate(sketch.tensors) if _is_depthwise(tensor)]
 
 
 def candidates(a: CheckpointSketch, b: CheckpointSketch) -> Iterator[tuple[int, list[int]]]:
-    """Places in the query, each with those in the reference that have its shape, where neither are many."""
+    """Places in the query, each with those of its shape in the reference, if there are at most `MOST` on both sides."""
     mine, theirs = _by_shape(a), _by_shape(b)
     for shape, places in mine.items():
         others = theirs.get(shape, [])

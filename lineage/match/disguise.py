@@ -1,11 +1,11 @@
 """The same neurons in another order and basis: found by one set of codes, tested on another.
 
-Neurons of two layers are paired by the codes of their first matrix, each with the other's nearest. If the two networks
-have nothing to do with one another, the codes of the other matrices agree under this pairing as under any: their trace
-is standardised as in `lineage.match.permutation`. Within one network, however, what a neuron writes follows from what
-it reads, and in like ways in networks that learnt from like data: so that part of the other codes which follows
-linearly from the first is taken out of each side before (largest z of unrelated layers on the calibration half of the
-practice zoo: 7.7 with it, 3.8 without). The rest is not quite exact: its spread is measured on unrelated models
+Neurons of two layers are paired by the codes of their first matrix, if each is the other's nearest. If the two networks
+are unrelated, the codes of the other matrices agree under this pairing no better than under any other: their trace is
+standardised as in `lineage.match.permutation`. Within one network, however, what a neuron writes depends on what it
+reads, and similarly so in networks trained on similar data. The part of the other codes that follows linearly from the
+first is therefore removed from each side (largest z of unrelated layers on the calibration half of the practice zoo:
+7.7 with this part, 3.8 without). The test is then not quite exact: its spread is measured on unrelated models
 (docs/results.md), and the threshold allows for it.
 """
 
@@ -30,7 +30,7 @@ SUGGESTIVE = 0.3
 calibration half of the practice zoo."""
 
 networks = remembered(network_vectors)
-"""The vectors of a model's networks, made once: many comparisons ask for them."""
+"""The vectors of a model's networks, cached because many comparisons use them."""
 
 _LEAST = 24  # pairs that a test needs
 _GATED = 3  # kinds of matrices, the gate first
@@ -46,13 +46,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class LayerPair:
-    """Two layers held together: z of the test, the correlation of paired codes, and the pairs (query, reference).
+    """Two compared layers: z of the test, the correlation of paired codes, and the pairs (query, reference).
 
-    `sizes` is the correlation of the logarithms of their sizes, which no rescaling of a matrix at the cost of the next
-    alters; `scaled` the standard deviation of the logarithm by which each was so rescaled, 0 where sizes changed in
-    other ways as much; `heads` the cosine of what their attention does; None where one of the two tells nothing of it.
-    `apart` is what the codes of nine in ten pairs differ by at most, as one less their cosine, in whichever matrix they
-    differ most.
+    `sizes` is the correlation of the logarithms of the neurons' sizes, which do not change if a scale is moved from one
+    matrix to the next; `scaled` is the standard deviation of the logarithms of such scales, 0 if sizes changed as much
+    in other ways; `heads` is the cosine of their attention. Each is None if unknown in one of the two layers. `apart`
+    is the distance (1 - cosine) of codes that nine in ten pairs do not exceed, in the matrix in which they differ most.
     """
 
     layers: tuple[int, int]
@@ -86,13 +85,13 @@ class Disguise:
 
     @property
     def sizes(self) -> float | None:
-        """The median correlation of the sizes of paired neurons, None where nothing is known of them."""
+        """The median correlation of the sizes of paired neurons, None if unknown."""
         known = [one.sizes for one in self.layers if one.sizes is not None]
         return float(np.median(known)) if known else None
 
     @property
     def scaled(self) -> float:
-        """The median of how much was moved from matrix to matrix, 0 where nothing is known of it."""
+        """The median rescaling between matrices (see `LayerPair.scaled`), 0 if unknown."""
         known = [one.scaled for one in self.layers if one.scaled is not None]
         return float(np.median(known)) if known else 0.0
 
@@ -131,13 +130,13 @@ class Disguise:
 
     @property
     def heads(self) -> float:
-        """The mean cosine of what the attention of these layers does, 0 where nothing is known of it."""
+        """The mean cosine of the attention of these layers, 0 if unknown."""
         known = [one.heads for one in self.layers if one.heads is not None]
         return float(np.mean(known)) if known else 0.0
 
 
 def disguises(query: Sequence[Neurons], reference: Sequence[Neurons]) -> tuple[Disguise, ...]:
-    """For each component of the query the component of the reference whose neurons it shares most, be it chance."""
+    """For each component of the query, the component of the reference with the largest z, significant or not."""
     mine, theirs = (
         {key: [_prepared(one) for one in layers] for key, layers in networks_in(neurons).items()}
         for neurons in (query, reference)
@@ -154,7 +153,7 @@ def disguises(query: Sequence[Neurons], reference: Sequence[Neurons]) -> tuple[D
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Layer:
-    """A layer and what all that it is held against ask of it.
+    """A layer prepared for comparison with many others.
 
     `unit` (kinds, n, 32) are its codes with norm 1, `beyond` (n, 32) each but the first as far as that does not tell
     them, `sizes` (kinds, n) the logarithms of the sizes, None where they are not known.
@@ -171,7 +170,7 @@ _kept: Latest[Neurons, _Layer] = Latest(_KEPT)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Paired:
-    """Two layers' neurons paired: the places of those of the first and of what each faces, and the z of the test."""
+    """Paired neurons of two layers: their places in the first, their partners in the second, and the z of the test."""
 
     own: NDArray[np.int64]
     facing: NDArray[np.int64]
@@ -194,7 +193,7 @@ def _held(mine: Sequence[_Layer], theirs: Sequence[_Layer]) -> Disguise | None:
     chosen = [_described(mine[i], theirs[j], one) for i, j in _in_order(scores) if (one := table[i][j]) is not None]
     if not chosen:
         return None
-    # All layers of the shorter side count, so that one good pair among many tried is worth what it is.
+    # All layers of the shorter side count, so that one good pair among many is not overrated.
     z = sum(one.z for one in chosen) / _SPREAD / math.sqrt(len(chosen))
     log10_p = log10_normal(z) + math.log10(math.comb(sum(scores.shape), len(mine))) if z > 0 else 0.0
     components = mine[0].neurons.component, theirs[0].neurons.component
@@ -202,7 +201,7 @@ def _held(mine: Sequence[_Layer], theirs: Sequence[_Layer]) -> Disguise | None:
 
 
 def _paired(a: _Layer, b: _Layer) -> _Paired | None:
-    """Two layers' neurons paired and tested; None where too few pair or the layers have other matrices."""
+    """The paired neurons of two layers, tested; None with too few pairs or different kinds of matrices."""
     if len(a.unit) != len(b.unit):
         return None
     likeness = a.unit[0] @ b.unit[0].T
@@ -218,7 +217,7 @@ def _paired(a: _Layer, b: _Layer) -> _Paired | None:
 
 
 def _described(a: _Layer, b: _Layer, held: _Paired) -> LayerPair:
-    """What two layers that were paired have in common."""
+    """The measurements of two paired layers."""
     own, facing = held.own, held.facing
     left, right = a.neurons, b.neurons
     cosines = (a.unit[:, own] * b.unit[:, facing]).sum(axis=2)
@@ -263,7 +262,7 @@ def _unit(codes: NDArray[np.int8]) -> NDArray[np.float32]:
 
 
 def _beyond(first: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What of the `other` codes does not follow from the `first` by a linear map (ridge regression); all (n, 32)."""
+    """The residual of the `other` codes after a linear map of the `first` (ridge regression); all (n, 32)."""
     x, y = first - first.mean(axis=0), other - other.mean(axis=0)
     gram = x.T @ x
     ridge = _RIDGE * float(np.trace(gram)) / len(gram)
@@ -271,7 +270,7 @@ def _beyond(first: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[n
 
 
 def _in_order(scores: Floats) -> list[tuple[int, int]]:
-    """Pairs (query layer, reference layer), both ascending, of greatest total score."""
+    """Pairs (query layer, reference layer), both ascending, with the greatest total score."""
     n, m = scores.shape
     best = np.zeros((n + 1, m + 1))
     for i in range(n):

@@ -1,4 +1,4 @@
-"""Whether tensors whose digests say nothing, as they were put together here, hold the same values."""
+"""Whether two tensors hold the same values, if one was joined here and its digest is not comparable."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ROUNDED = 1e-2  # of a deviation: what the coding of a unit may differ by betwe
 def hold_the_same(a: TensorSketch, b: TensorSketch) -> bool:
     """Whether power sums, sampled values and units of rows are equal, as far as both have them.
 
-    False where they have too little in common to tell.
+    False if they have too little in common for a decision.
     """
     x, y = common_values(a, b, transposed=False)
     if min(a.stats.distinct, b.stats.distinct) < MIN_DISTINCT or not np.array_equal(x, y):

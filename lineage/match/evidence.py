@@ -1,4 +1,4 @@
-"""From paired tensors to evidence: groups that share an axis summed, groups combined, chance corrected."""
+"""Evidence from paired tensors: agreement summed over shared axes, combined over groups, corrected for the search."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from lineage.types.facts.exclusions import Exclusion, FixedTable, OtherOrder, Ve
 class Match:
     """A query against one reference: the tensor map and, for each component of the query, the evidence.
 
-    `a` and `b` are the two in one packing: what one has fused and the other not is joined in both. `is_copy` tells that
-    each holds all the other's values, whatever their names, orientation and packing; `reordered` names the query's
-    tensors whose rows were put in the reference's order; `mine` and `theirs` are the tensors of both by their names.
+    `a` and `b` are the two in one packing: tensors fused in one model only are joined in the other. `is_copy` says that
+    each holds all the other's values, whatever their names, orientation and packing; `reordered` are the names of the
+    query's tensors whose rows were put in the reference's order; `mine` and `theirs` are the tensors of both by name.
     """
 
     a: CheckpointSketch
@@ -49,7 +49,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A pair with its correlation, the cosine of its values and, where it may speak, equal values and rows it holds."""
+    """A pair with its correlation, the cosine of its values and, if it counts as evidence, equal values and rows."""
 
     pair: Pair
     why_not: Exclusion | None
@@ -60,12 +60,12 @@ class Measured:
 
 
 def match(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Match:
-    """Hold query `a` against reference `b`, one of `models` that the search covers."""
+    """Match query `a` with reference `b`; `models` is the number of models searched."""
     copied = pairs_of_copies(a, b)
     prepare(a, b)
     packed = in_one_packing(a, b, models) if copied is None else Packed(a, b)
     if packed.a is not a or packed.b is not b:
-        a, b = read_by_both(packed.a, packed.b)  # what one could not read, and the other packs otherwise
+        a, b = read_by_both(packed.a, packed.b)  # again: tensors that one could not read may now be joined
         copied = pairs_of_copies(a, b)
         prepare(a, b)
     pairs = find_reordered(a, b, pair_tensors(a, b, models), models) if copied is None else copied

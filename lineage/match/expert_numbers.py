@@ -1,8 +1,8 @@
-"""Experts that two models number otherwise, brought to one numbering together with the router that counts them.
+"""Experts numbered differently in two models, brought to one numbering together with their router.
 
-Experts are told apart by their own matrices. Where those say that every expert of a layer has another's number, the
-rows of the router follow, so that the same mixture in another order is the same model. The router is not looked at to
-find the numbers: its values are as good evidence as before.
+Experts are identified by their own matrices. If these show that the experts of a layer are numbered differently, the
+rows of the router are reordered too, so that the same mixture in another order is the same model. The router's values
+are not used to find the numbers, so they remain valid evidence.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ExpertPlace = tuple[str, int | None, int]
 def in_one_numbering(
     a: CheckpointSketch, b: CheckpointSketch, models: int
 ) -> tuple[CheckpointSketch, Mapping[ExpertPlace, int], frozenset[str]]:
-    """The query with its routers in the reference's order, the reference's numbers of its experts, and what was moved.
+    """The query with its routers in the reference's order, the reference's numbers of its experts, the moved tensors.
 
     Only layers of one number are held together, and of these only such whose experts all face one each. Whether two
     experts are related is asked at 1e-6 after correction for every pair of tensors and for `models` searched.
@@ -55,7 +55,7 @@ def in_one_numbering(
 
 
 def _facing_mixtures(a: CheckpointSketch, b: CheckpointSketch) -> Iterator[tuple[Block, Block]]:
-    """Layers of one number that have as many experts each."""
+    """Layers of the same number with equally many experts."""
     others = [stack for stack in stacks(b) if any(block.experts for block in stack.blocks.values())]
     for stack in stacks(a):
         for facing in counterparts(stack, others)[:1]:
@@ -68,7 +68,7 @@ def _facing_mixtures(a: CheckpointSketch, b: CheckpointSketch) -> Iterator[tuple
 def _order(
     a: CheckpointSketch, b: CheckpointSketch, left: Block, right: Block, threshold: float
 ) -> NDArray[np.int64] | None:
-    """At which place the reference has each expert of the query; None where they lie alike, or not all are found."""
+    """The reference's place of each expert of the query, (experts,); None if it is the same, or not all are found."""
     mine, theirs = ([block.experts[n] for n in sorted(block.experts)] for block in (left, right))
     alike = cells(a, b, mine, theirs, threshold)
     score = np.where(alike.related, alike.score, -np.inf)
@@ -119,7 +119,7 @@ def _with_rows_at(tensor: TensorSketch, order: NDArray[np.int64]) -> TensorSketc
 
 
 def _as(moved: TensorSketch, other: TensorSketch) -> TensorSketch | None:
-    """The tensor with all that is kept of another whose values it holds, either way round; None where it does not."""
+    """The tensor with the sketch of `other`, possibly transposed, if both hold the same values; else None."""
     for facing in (other, turned(other)) if len(other.shape) == 2 else (other,):
         if moved.shape == facing.shape and _are_one(moved, facing):
             return replace(facing, name=moved.name, dtype=moved.dtype, part=moved.part)

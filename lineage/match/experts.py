@@ -1,4 +1,4 @@
-"""Experts held against experts or against the MLP that they were made of, and the map of experts that this gives."""
+"""Experts compared with experts or with the MLP they were copied from, and the resulting map of experts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Places = Mapping[str, int]
 def facing_experts(
     a: CheckpointSketch, b: CheckpointSketch, layers: Facing, threshold: float
 ) -> list[tuple[int, int, bool]]:
-    """Places of corresponding MLP matrices of two layers, one or both of them mixtures; whether values chose the pair.
+    """Places of corresponding MLP matrices of two layers, at least one a mixture, and whether values chose the pair.
 
     Every expert of the query faces the reference's one MLP: no choice. Against several experts, that of the same number
     (the first for an MLP) is taken without a look at values, unless another one is plainly nearer and related:

@@ -1,4 +1,4 @@
-"""Tensors that share one relabelling of their units: their agreement is added up, then tested once."""
+"""Tensors that share one relabelling of their units: their agreement is summed, then tested once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lineage.match.units import Ready, facing_ready
 from lineage.sketch.family import MIN_UNITS
 from lineage.types import TensorSketch
 
-_TOGETHER = 16  # members of a group in one product: they stay in the processor's cache
+_TOGETHER = 16  # members of a group in one product: they fit in the processor's cache
 
 Key = tuple[str, int]
 Sides = tuple[TensorSketch, TensorSketch, bool]
@@ -64,7 +64,7 @@ def _unnumbered(label: str) -> str:
 
 
 def joined(parts: Iterable[Mapping[Key, Group]]) -> dict[Key, Group]:
-    """Groups of several components added up."""
+    """The groups of several components, summed."""
     members: dict[Key, list[Group]] = defaultdict(list)
     for part in parts:
         for key, group in part.items():

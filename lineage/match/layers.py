@@ -1,4 +1,4 @@
-"""Which layer of the reference each layer of the query is: dynamic programming over how alike whole layers are."""
+"""Which layer of the reference corresponds to each layer of the query: dynamic programming over layer similarity."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lineage.match.block_similarity import Cells, cells
 from lineage.match.blocks import Block, Slot, Stack, stacks
 from lineage.types import CheckpointSketch
 
-_STEP = 1e-3  # what leaving the next layer in order costs, in r; going back costs twice that
+_STEP = 1e-3  # cost, in r, of a step that is not to the next layer; a step back costs twice as much
 
 Link = tuple[int, int]
 _Chain = tuple[Link, "_Chain | None"]
@@ -20,9 +20,9 @@ _Chain = tuple[Link, "_Chain | None"]
 
 @dataclass(frozen=True, slots=True)
 class Facing:
-    """Two layers held against each other; `moved` where the values chose another than the one of the same number.
+    """Two corresponding layers; `moved` if the values chose another than the one of the same number.
 
-    `b` is None for a layer without a counterpart, whose number's another layer of the query has taken.
+    `b` is None for a layer without a counterpart: that of its number corresponds to another layer of the query.
     """
 
     a: Block
@@ -33,15 +33,14 @@ class Facing:
 def facing_layers(a: CheckpointSketch, b: CheckpointSketch, threshold: float) -> Iterator[Facing]:
     """The layers of query `a` and their counterparts in reference `b`, stack by stack.
 
-    A layer is first held against that of its number, which is chosen without a look at values and costs no
-    significance. Another takes its place only through layers that are related: those that hold equal content, or a
-    matrix whose z passes `threshold`, which is corrected for every pair of matrices of the two models. Of the related
-    layers the map takes those that are most alike, in order where nothing tells; a reference layer may serve several
-    times. A layer that lies between two mapped ones is carried along if just as many lie between their counterparts:
-    that rests on its neighbours' values, not on its own. A layer without a counterpart keeps that of its number unless
-    the map has given it to another. So unrelated models keep the map by number but once in a
-    million searches, and the tensors that follow their layer (gains, biases, small matrices) are not chosen by
-    their own values.
+    A layer first corresponds to that of its number, which is chosen without using values and costs no significance. It
+    is replaced only by related layers: those with equal content, or with a matrix whose z passes `threshold`, which is
+    corrected for every pair of matrices of the two models. Among related layers the map takes the most similar ones, in
+    order if similarity does not decide; a reference layer may be used several times. A layer between two mapped ones is
+    carried along if equally many lie between their counterparts: this depends on its neighbours' values, not on its
+    own. A layer without a counterpart keeps that of its number unless the map has given it to another. So unrelated
+    models keep the map by number except once in a million searches, and the tensors that follow their layer (gains,
+    biases, small matrices) are not chosen by their own values.
     """
     for stack in stacks(a):
         choices = counterparts(stack, stacks(b))
@@ -88,7 +87,7 @@ def _support(alike: Cells) -> float:
 
 
 def _layer_map(stack: Stack, other: Stack, alike: Cells) -> dict[int, int]:
-    """Layer number -> layer number, where related layers or their neighbours tell."""
+    """Layer number -> layer number, for related layers and those carried along by their neighbours."""
     mine, theirs = sorted(stack.blocks), sorted(other.blocks)
     places = carried(best_path(alike), len(mine), len(theirs))
     return {mine[i]: theirs[j] for i, j in places.items()}

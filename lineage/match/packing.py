@@ -1,10 +1,10 @@
-"""Two models whose frameworks packed the same parts otherwise, brought to one packing before they are held together.
+"""Two models whose frameworks pack the same parts differently, brought to one packing before they are compared.
 
-Where one side has one matrix and the other its parts, the parts are joined: that looks at names only and costs nothing.
-Where the same matrices hold their rows in another order (interleaved by head, by turns, rotary pairs for halves) the
-order is chosen by values among the known ones, at a price: the choice must pass at 1e-6 after correction for every
-order tried and every model searched. Orders are tried only where other matrices of these layers are related, so
-unrelated models are held together as they are.
+If one side has one matrix and the other its parts, the parts are joined: this uses names only and costs no
+significance. If the same matrices have their rows in another order (interleaved by head, alternating, rotary pairs for
+halves), the order is chosen by values among the known ones: the choice must be significant at 1e-6 after correction for
+every order tried and every model searched. Orders are tried only if other matrices of these layers are related, so
+unrelated models are compared unchanged.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ class Packed:
 
 
 def in_one_packing(a: CheckpointSketch, b: CheckpointSketch, models: int) -> Packed:
-    """Bring query and reference to one packing, where names say that it differs or values do; else both as they are."""
+    """Query and reference in one packing, if names or values show that it differs; else both unchanged."""
     if is_adapter(a) or is_adapter(b):
         return Packed(a, b)
     a, b, reordered = without_repeats(a, b)
     numbers: Mapping[ExpertPlace, int] = {}
     if has_experts(a) and has_experts(b):
-        from lineage.match.expert_numbers import in_one_numbering  # dense models do not wait for experts
+        from lineage.match.expert_numbers import in_one_numbering  # imported only for mixtures
 
         a, numbers, counting = in_one_numbering(a, b, models)
         reordered |= counting
@@ -115,7 +115,7 @@ class _Members:
 
 @remembered
 def _found(sketch: CheckpointSketch) -> dict[Where, _Members]:
-    """What a model has, as one matrix or as parts, at places where exactly one such thing is."""
+    """The joinable matrices of a model, as one matrix or as parts, at places with exactly one such group."""
     at: dict[tuple[str, int | None, int | None], dict[str, list[TensorSketch]]] = defaultdict(lambda: defaultdict(list))
     for tensor in sketch.tensors:
         part = tensor.part
@@ -150,7 +150,7 @@ def _numbered(where: Where, numbers: Mapping[ExpertPlace, int]) -> Where:
 
 
 def _with_units_as_rows(tensor: TensorSketch) -> TensorSketch:
-    """A matrix that reads the stream, with what it makes as rows; one whose rows are inputs is turned."""
+    """A matrix that reads the stream, with its outputs as rows: transposed if its rows are inputs."""
     first, second = (_is_stream(axis) for axis in tensor.part.axes)
     return turned(tensor) if first and not second else tensor
 
@@ -171,12 +171,12 @@ def _chosen_order(
     held: Mapping[Where, tuple[_Members, _Members]],
     models: int,
 ) -> Places | None:
-    """Where the query's rows lie in the reference's order, by values; None where they lie as they are."""
+    """The places of the query's rows in the reference's order, chosen by values; None if no order is better."""
     open_ = [(left, right) for left, right in held.values() if not _are_equal(left.weights, right.weights)]
     related = _related(open_[:: max(1, len(open_) // _TRIED)], tried=len(a.tensors) * len(b.tensors) * models)
     if not related:
         return None
-    from lineage.match.row_layouts import attention_orders, gate_orders  # models without relatives do not wait for them
+    from lineage.match.row_layouts import attention_orders, gate_orders  # imported only if needed
     from lineage.match.row_orders import FacingRows, best_order
 
     stacks = [(_stacked(left), _stacked(right)) for left, right in related]
@@ -204,7 +204,7 @@ def _thirds(members: _Members, kind: str) -> tuple[int, ...] | None:
 
 
 def _related(facing: Sequence[tuple[_Members, _Members]], tried: int) -> list[tuple[_Members, _Members]]:
-    """The first few of which the matrices that read the units are related: equal, or significant by themselves."""
+    """The first few whose matrices that read the units are related: equal, or individually significant."""
     found: list[tuple[_Members, _Members]] = []
     needed = normal_quantile(LOG10_ALPHA - math.log10(2 * tried))
     for start in range(0, len(facing), _LAYERS):
@@ -219,7 +219,7 @@ def _related(facing: Sequence[tuple[_Members, _Members]], tried: int) -> list[tu
 
 
 def _witnesses(left: _Members, right: _Members) -> tuple[TensorSketch, TensorSketch] | None:
-    """The matrices that read the units, where both sides have one and these are of one shape."""
+    """The matrices that read the units, if both sides have one and the shapes agree; else None."""
     mine, theirs = left.witness, right.witness
     return (mine, theirs) if mine is not None and theirs is not None and mine.shape == theirs.shape else None
 
@@ -232,7 +232,7 @@ def _are_equal(a: Sequence[TensorSketch], b: Sequence[TensorSketch]) -> bool:
 def _joined(
     where: Where, mine: Sequence[TensorSketch], theirs: Sequence[TensorSketch], order: Places | None
 ) -> tuple[TensorSketch, TensorSketch] | None:
-    """Both sides as one tensor in the reference's order, equal in content where all that both kept is equal."""
+    """Both sides as one tensor in the reference's order, with equal digests if everything sampled in both is equal."""
     if not mine or not theirs:
         return None
     x, y = row_stack(mine), row_stack(theirs)
@@ -241,7 +241,7 @@ def _joined(
     role = where.kind if where.expert is None else EXPERT + where.kind
     x, y = at_common_rows(x if order is None else x.moved(order), y)
     a, b = joined_sketch(x, role), joined_sketch(y, role)
-    from lineage.match.equal_content import hold_the_same  # models in one packing do not wait for it
+    from lineage.match.equal_content import hold_the_same  # imported only for joined tensors
 
     if hold_the_same(a, b):  # statistics, of other rows of the same values, are as good as those of its own
         a = replace(a, digest=b.digest, band_digest=b.band_digest, stats=b.stats)

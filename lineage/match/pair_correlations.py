@@ -16,10 +16,10 @@ from lineage.sketch.family import MIN_UNITS
 from lineage.sketch.stacks import in_stacks, laid
 from lineage.types import TensorSketch
 
-_TOGETHER = 32  # pairs worked on at once: they stay in the processor's cache
+_TOGETHER = 32  # pairs processed at once: they fit in the processor's cache
 
 Sides = tuple[TensorSketch, TensorSketch, bool]
-"""Query tensor, reference tensor, and whether one is stored the other way round."""
+"""Query tensor, reference tensor, and whether one is stored transposed."""
 
 
 def pair_correlation(a: TensorSketch, b: TensorSketch, transposed: bool) -> float | None:
@@ -54,7 +54,7 @@ def _less_mean(values: Sequence[Values]) -> list[Values]:
 
 
 def _of_units(a: TensorSketch, b: TensorSketch, transposed: bool) -> tuple[float | None, bool]:
-    """R from unit vectors, and whether there are enough of them to tell it."""
+    """R from unit vectors, and whether there are enough of them."""
     left, right = centred(a, 0), centred(b, facing(0, transposed))
     if left is None or right is None:
         return None, False

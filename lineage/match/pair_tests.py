@@ -14,11 +14,11 @@ from lineage.sketch.family import MIN_UNITS
 from lineage.types import TensorSketch
 
 Sides = tuple[TensorSketch, TensorSketch, bool]
-"""Query tensor, reference tensor, and whether one is stored the other way round."""
+"""Query tensor, reference tensor, and whether one is stored transposed."""
 
 _AXES = (0, 1)  # of a matrix: rows and columns
 
-# Asked for by pairing, by containment, for what was inherited and for the report.
+# Cached: used by pairing, by containment, for inherited tensors and for the report.
 _made: Latest[Sides, PermutationTest | None] = Latest(1 << 14)
 
 
@@ -41,7 +41,7 @@ def pair_test(a: TensorSketch, b: TensorSketch, transposed: bool) -> Permutation
 
 
 def pair_tests(pairs: Sequence[Sides]) -> list[PermutationTest | None]:
-    """The tests of many pairs, which takes less time than one by one as they are asked for."""
+    """The tests of many pairs, faster than one at a time."""
     known = {pair: _made[pair] for pair in pairs if pair in _made}
     new = [pair for pair in dict.fromkeys(pairs) if pair not in known]
     if new:
@@ -54,7 +54,7 @@ def pair_tests(pairs: Sequence[Sides]) -> list[PermutationTest | None]:
 def pair_tests_above(pairs: Sequence[Sides], least: Sequence[float]) -> list[PermutationTest | None]:
     """The tests of those pairs whose z exceeds a bound (0 or more) each, None for the others.
 
-    What lies near zero along one axis is not looked at along the other.
+    A pair near zero along one axis is not tested along the other.
     """
     first = [min(_free(*pair) or _AXES, key=lambda axis: _differs(*pair, axis)) for pair in pairs]
     seen = _along(pairs, [(axis,) for axis in first])
@@ -71,14 +71,14 @@ def _free(a: TensorSketch, b: TensorSketch, turned: bool) -> list[int]:
 
 
 def _differs(a: TensorSketch, b: TensorSketch, turned: bool, axis: int) -> bool:
-    """Whether an axis is of another length in the reference, so that its units have to be picked first."""
+    """Whether an axis has another length in the reference, so that common units must be selected first."""
     return a.shape[axis] != b.shape[facing(axis, turned)]
 
 
 def _tested(pairs: Sequence[Sides]) -> list[PermutationTest | None]:
     free = [_free(*pair) for pair in pairs]
     found = _along(pairs, free)
-    # Where no axis that may be relabelled can be tested, both are.
+    # If no exchangeable axis can be tested, both axes are.
     lost = [i for i, tests in enumerate(found) if not tests and len(free[i]) < len(_AXES)]
     for i, tests in zip(lost, _along([pairs[i] for i in lost], [_AXES] * len(lost)), strict=True):
         found[i] = tests
@@ -86,7 +86,7 @@ def _tested(pairs: Sequence[Sides]) -> list[PermutationTest | None]:
 
 
 def _along(pairs: Sequence[Sides], axes: Sequence[Iterable[int]]) -> list[list[PermutationTest]]:
-    """The tests of each pair along each of its axes that has units enough on both sides."""
+    """The tests of each pair along each of its axes that has enough units on both sides."""
     tried = [(i, axis) for i, chosen in enumerate(axes) for axis in chosen]
     ready = facing_ready([(a, axis, b, facing(axis, turned)) for i, axis in tried for a, b, turned in [pairs[i]]])
     found: list[list[PermutationTest]] = [[] for _ in pairs]

@@ -1,4 +1,4 @@
-"""The tensor map between two models: first by structure, without a look at values; then by content, at a price."""
+"""The tensor map between two models: first by structure, without using values; then by content, with a correction."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from lineage.sketch.vectors import search_vectors, searchable
 from lineage.types import CheckpointSketch, TensorSketch
 
 LOG10_ALPHA = -6.0
-"""Corrected significance at which common descent is said: one false word in a million searches."""
+"""Corrected significance, log10, from which common descent is reported: one false report in a million searches."""
 
 _TRIES = 3  # reference tensors tried for each query tensor, the nearest by vector first
-_NEAR = 0.2  # cosine below which the vectors say nothing (their error is 1/16)
-_STRONG = 12.0  # a pair this strong needs no second search
+_NEAR = 0.2  # cosine below which the vectors are no evidence (their error is 1/16)
+_STRONG = 12.0  # z from which a pair is not searched again
 _PLAINLY = 1.0  # z by which another must be better: two copies of one matrix differ in the last bits
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Query tensor `a` held against reference tensor `b` (indices), and how they were paired."""
+    """Query tensor `a` paired with reference tensor `b` (indices), and how they were paired."""
 
     a: int
     b: int
@@ -65,7 +65,7 @@ def pair_tensors(a: CheckpointSketch, b: CheckpointSketch, models: int) -> list[
 
 
 def pairs_of_copies(a: CheckpointSketch, b: CheckpointSketch) -> list[Pair] | None:
-    """Tensors of equal values, all of both models; None where the two are no copies of each other."""
+    """Pairs of equal tensors that cover both models; None if the two are not copies of each other."""
     same = correspondence(a, b)
     if same is None:
         return None
@@ -74,7 +74,7 @@ def pairs_of_copies(a: CheckpointSketch, b: CheckpointSketch) -> list[Pair] | No
 
 
 def _by_layers(a: CheckpointSketch, b: CheckpointSketch, pairs: dict[int, Pair], threshold: float) -> set[int]:
-    """Pair what moved with its layer in `pairs`; returns the tensors of layers without a counterpart."""
+    """Update `pairs` for layers whose counterpart changed; returns the tensors of layers without a counterpart."""
     alone: set[int] = set()
     for layers in facing_layers(a, b, threshold):
         if layers.moved:
@@ -98,7 +98,7 @@ def _moved(a: CheckpointSketch, b: CheckpointSketch, left: Block, right: Block) 
 
 
 def _facing_tensors(left: Block, right: Block) -> Iterator[tuple[int, int]]:
-    """Places of the tensors that two layers name alike, or that have one role and rank in both."""
+    """Places of tensors with the same name in two layers, or with the same role and rank."""
     names = {place: path for path, place in left.paths.items()}
     taken = {right.paths[path] for path in left.paths.keys() & right.paths.keys()}
     for role, place in left.roles.items():
@@ -171,7 +171,7 @@ def _near(a: CheckpointSketch, b: CheckpointSketch, places: Sequence[int]) -> It
 
 
 def _of_kernels(a: CheckpointSketch, b: CheckpointSketch, known: dict[int, Pair], threshold: float) -> dict[int, Pair]:
-    """Better pairs of depthwise kernels than those that order made."""
+    """Pairs of depthwise kernels that are better than those made by order."""
     found: dict[int, Pair] = {}
     for i, others in candidates(a, b):
         held = _held(a, b, known, [i])[i]
@@ -215,7 +215,7 @@ def _is_matrix(tensor: TensorSketch) -> bool:
 def _held(
     a: CheckpointSketch, b: CheckpointSketch, known: Mapping[int, Pair], places: Sequence[int]
 ) -> dict[int, float]:
-    """The z of the pairs that some tensors of the query are in so far, 0 of those in none."""
+    """The z of the present pairs of some tensors of the query, 0 for unpaired ones."""
     pairs = {i: known[i] for i in places if i in known}
     tests = pair_tests([_sides(a, b, pair) for pair in pairs.values()])
     z = {i: 0.0 if test is None else test.z for i, test in zip(pairs, tests, strict=True)}

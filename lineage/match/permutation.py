@@ -1,4 +1,4 @@
-"""The exact test: index-aligned agreement of units against every relabelling of them."""
+"""The exact test: agreement of units at equal positions, compared with all relabellings of the units."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lineage.sketch.projection import decode_units
 from lineage.types import Units
 
 POWER_Z = 2.326
-"""99% of normal draws lie above their mean less this."""
+"""99% of normal draws lie above the mean minus this many standard deviations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def standardised(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def standardise(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The same in place, where nothing else needs the rows: memory that is fresh costs more than the numbers do."""
+    """The same in place, for rows that are not needed afterwards: allocating memory costs more than the arithmetic."""
     rows -= mean_row(rows)
     norms = np.sqrt(np.vecdot(rows, rows))[..., None]
     rows /= np.where(norms > 0, norms, np.float32(1.0))
@@ -80,11 +80,11 @@ def standardised_trace(trace: float, square: float, alike: float, units: int) ->
 
 
 def correlation(x: NDArray[np.floating[Any]], y: NDArray[np.floating[Any]]) -> float | None:
-    """Cosine of two arrays that are centred already, between -1 and 1; None where one is all zero."""
+    """Cosine of two arrays that are already centred, -1..1; None if one is all zero."""
     a, b = x.astype(np.float64).reshape(-1), y.astype(np.float64).reshape(-1)
     return cosine(float(a @ b), math.sqrt(float(a @ a) * float(b @ b)))
 
 
 def cosine(product: float, norms: float) -> float | None:
-    """An inner product over the product of the norms, between -1 and 1; None where that is 0."""
+    """An inner product divided by the product of the norms, -1..1; None if that is 0."""
     return max(-1.0, min(1.0, product / norms)) if norms > 0 else None

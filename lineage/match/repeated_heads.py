@@ -1,4 +1,4 @@
-"""Key and value heads that a conversion wrote once for each query head that shares them, taken once again.
+"""Key and value heads that a conversion repeated for each query head that shares them, reduced to one copy.
 
 Programs without grouped queries get a model with them in this way (`repeat_kv` of transformers, done to the weights).
 Whether rows repeat, one side tells by itself: rows that no training made equal are equal, units and all.
@@ -22,7 +22,7 @@ Places = NDArray[np.int64]
 
 
 def without_repeats(a: CheckpointSketch, b: CheckpointSketch) -> tuple[CheckpointSketch, CheckpointSketch, set[str]]:
-    """Both models, repeated heads once where the other has them once, and the query's tensors that this is true of."""
+    """Both models with repeated heads reduced if the other has them once, and the query's tensors concerned."""
     found: set[str] = set()
     mine, theirs = {}, {}
     for x, y in _facing(a, b):
@@ -36,7 +36,7 @@ def without_repeats(a: CheckpointSketch, b: CheckpointSketch) -> tuple[Checkpoin
 
 
 def _facing(a: CheckpointSketch, b: CheckpointSketch) -> Iterator[tuple[TensorSketch, TensorSketch]]:
-    """Keys and values of one layer and width that have unlike numbers of rows."""
+    """Keys and values of the same layer and width with different numbers of rows."""
     held = {(t.part.component, t.part.layer, t.part.role): t for t in b.tensors if _is_of_heads(t)}
     for tensor in filter(_is_of_heads, a.tensors):
         other = held.get((tensor.part.component, tensor.part.layer, tensor.part.role))
@@ -49,7 +49,7 @@ def _is_of_heads(tensor: TensorSketch) -> bool:
 
 
 def _once(tensor: TensorSketch, other: TensorSketch) -> TensorSketch | None:
-    """A tensor with the heads that it repeats taken once, as the other has them; None where it repeats none."""
+    """A tensor with its repeated heads reduced to one copy, as in the other; None if it repeats none."""
     times, rest = divmod(tensor.shape[0], other.shape[0])
     units = tensor.units[0]
     if rest or times < 2 or units is None:
@@ -79,7 +79,7 @@ def _once(tensor: TensorSketch, other: TensorSketch) -> TensorSketch | None:
 
 def _as(once: TensorSketch, other: TensorSketch) -> TensorSketch:
     """The tensor with the content of another whose values it holds."""
-    from lineage.match.equal_content import hold_the_same  # models with each head once do not wait for it
+    from lineage.match.equal_content import hold_the_same  # imported only for repeated heads
 
     same = hold_the_same(once, other)
     return replace(once, digest=other.digest, band_digest=other.band_digest, stats=other.stats) if same else once

@@ -1,4 +1,4 @@
-"""The orders in which frameworks keep the rows of fused matrices, as candidates between two models.
+"""The orders in which frameworks store the rows of fused matrices, as candidates between two models.
 
 Each is a reading of the query's rows in the reference's order; which one holds, if any, is for the values to say.
 """
@@ -23,7 +23,7 @@ from lineage.checkpoints.decode.row_orders import (
 Places = NDArray[np.int64]
 _HEADS = range(8, 513)  # rows of a head, in every public model
 _CODEGEN = (4, (0, 2, 1))  # blocks of queries, keys and values, and their order in CodeGen's fused matrix
-_LEAST_IN_PART = 16  # rows of a head of which but a part turns: a multiple of these
+_LEAST_IN_PART = 16  # with partial rotary positions, the rows of a head are a multiple of this
 _TURNING = (1.0, 0.5, 0.4, 0.25)  # share of a head's rows that rotary positions turn: most, GLM and CodeGen, Phi, NeoX
 
 
@@ -72,7 +72,7 @@ def _turns(side: int) -> Iterator[Order]:
 
 @lru_cache(maxsize=16)
 def gate_orders(units: int) -> tuple[Places, ...]:
-    """Where each row of a gate-up stack lies if one side has them by turns, or up before gate."""
+    """The places of the rows of a gate-up stack if one side interleaves them, or has up before gate."""
     length = 2 * units
     rows = np.arange(length)
     by_turns = [places(sorted_blocks(length, units, parts), length) for parts in ((0, 1), (1, 0))]
@@ -81,7 +81,7 @@ def gate_orders(units: int) -> tuple[Places, ...]:
 
 
 def places(order: Order, length: int) -> Places:
-    """At which row of the wanted order each stored row comes to lie, int64 (length,)."""
+    """The row of each stored row in the wanted order, int64 (length,)."""
     stored = order(np.arange(length))
     found: Places = np.empty(length, np.int64)
     found[stored] = np.arange(length)
@@ -89,7 +89,7 @@ def places(order: Order, length: int) -> Places:
 
 
 def _distinct(found: Iterator[Places]) -> Iterator[Places]:
-    """Orders that move something, each once."""
+    """The distinct orders other than the identity."""
     seen: set[bytes] = set()
     for one in found:
         key = one.tobytes()

@@ -1,4 +1,4 @@
-"""Which of several orders the rows of one stack have in another, told by the rows that both sketches kept."""
+"""Which of several orders the rows of one stack have in another, decided by the rows sampled in both sketches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _IN_PLACE = 0.5  # correlation with their counterparts of all but a tenth of the
 
 
 class FacingRows:
-    """The kept rows of a query's stack and of a reference's of the same length, the mean row taken out."""
+    """The sampled rows of a query's and a reference's stack of equal length, after subtraction of the mean row."""
 
     def __init__(self, x: RowStack, y: RowStack) -> None:
         assert x.units is not None
@@ -55,7 +55,7 @@ class FacingRows:
         return np.asarray(np.vecdot(self._rows[known], self._others[self._at[self._index[known]]]))
 
     def gains(self, order: Places) -> Rows:
-        """Of the rows that the order moves: their likeness less that of the kept row that lies where they should go.
+        """For the rows that the order moves: their similarity minus that of the row now at the place they move to.
 
         Where that row was not kept, the nearest to it stands for it.
         """
@@ -68,7 +68,7 @@ class FacingRows:
 
 
 def best_order(pairs: Sequence[FacingRows], orders: Sequence[Places], models: int) -> Places | None:
-    """The order that brings rows nearest to their counterparts, of those that are proven to bring them nearer.
+    """The order with the greatest similarity of rows to their counterparts, among those proven to increase it.
 
     None where the rows are in place, or none is proven. If an order is wrong, whether a row is nearer to the one that
     it leads to or to the one that lies there is a toss: the sum of the gains over the root of the sum of their squares

@@ -41,7 +41,7 @@ class RowStack:
 
 
 def row_stack(members: Sequence[TensorSketch]) -> RowStack | None:
-    """Join matrices of one width, or vectors; None where they are of several."""
+    """Join matrices of one width, or vectors; None if their widths differ."""
     first = members[0]
     rank = len(first.shape)
     if rank not in (1, 2) or any(t.shape[1:] != first.shape[1:] or len(t.shape) != rank for t in members):
@@ -69,7 +69,7 @@ def row_stack(members: Sequence[TensorSketch]) -> RowStack | None:
 
 
 def at_common_rows(x: RowStack, y: RowStack) -> tuple[RowStack, RowStack]:
-    """Two stacks of one length at the rows that both kept."""
+    """Two stacks of equal length, restricted to the rows sampled in both."""
     rows, mine, theirs = np.intersect1d(x.rows, y.rows, assume_unique=True, return_indices=True)
     left, right = x.units, y.units
     if left is not None and right is not None:
@@ -107,7 +107,7 @@ def joined_sketch(stack: RowStack, role: str) -> TensorSketch:
 
 
 def turned(tensor: TensorSketch) -> TensorSketch:
-    """The sketch of the transposed matrix, but for its digests, which stay those of the matrix as stored."""
+    """The sketch of the transposed matrix; its digests remain those of the matrix as stored."""
     first, second = tensor.part.axes
     return replace(
         tensor,
@@ -133,7 +133,7 @@ def joined_name(names: Sequence[str]) -> str:
 
 
 def _shared(pieces: Sequence[Sequence[str]]) -> int:
-    """How many pieces all begin with."""
+    """The length of the common prefix."""
     columns = zip(*pieces, strict=False)
     return next((at for at, column in enumerate(columns) if len(set(column)) > 1), min(map(len, pieces)))
 

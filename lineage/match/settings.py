@@ -1,4 +1,4 @@
-"""The published configurations that share most with one that is asked about: shown, never evidence."""
+"""The published configurations most similar to that of the query: reported, never used as evidence."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def nearest_configuration(
         return None
     published = list(known)
     parts = (_nearest(part, published) for part in asked)
-    several = asked if len(asked) > 1 else ()  # of one alone it is the architecture, which an answer has anyway
+    several = asked if len(asked) > 1 else ()  # for one part the answer has the architecture anyway
     declared = tuple((part.part, part.model_type) for part in several if part.model_type is not None)
     return ConfigurationFound(tuple(part for part in parts if part is not None), declared)
 
 
 @dataclass(frozen=True, slots=True)
 class _Common:
-    """How many of `known` configurations of a part have each value, and how many give a setting at all."""
+    """How many of the `known` configurations of a part have each value, and how many have the setting at all."""
 
     values: Counter[tuple[str, Exact]]
     given: Counter[str]
@@ -67,7 +67,7 @@ def _compared(
 
 
 def _distance(found: PartSettings) -> tuple[float, int, str]:
-    """Least where the settings in common are rarest: the sum of the logarithms of how common each is."""
+    """A sort key, smallest for the rarest common settings: the sum of log frequencies, then the differing settings."""
     rarity = sum(math.log((one.models + 1) / (one.of + 1)) for one in found.equal)
     return round(rarity, 9), len(found.other), found.model
 

@@ -1,4 +1,4 @@
-"""Pairs of tensors by name, role, layer and shape, chosen without a look at values."""
+"""Pairs of tensors by name, role, layer and shape, without using values."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from math import prod
 from lineage.types import CheckpointSketch, TensorSketch
 
 Pairing = tuple[int, int, bool]
-"""Places of the query's and the reference's tensor, and whether one is stored the other way round."""
+"""Places of the query's and the reference's tensor, and whether one is stored transposed."""
 _Key = tuple[Callable[[TensorSketch, bool], Hashable], bool]
 
 
 def by_name_or_part(a: CheckpointSketch, b: CheckpointSketch) -> list[Pairing]:
-    """Pairs of equal name, or of equal component, role and layer; shapes agree, but for the number of rows."""
+    """Pairs of equal name, or of equal component, role and layer; shapes agree except for the number of rows."""
     return _paired(a, b, _NAMED, (), ())
 
 
@@ -26,9 +26,9 @@ def by_shape(
 
 
 def orientation(a: TensorSketch, b: TensorSketch, turned: bool) -> bool | None:
-    """Whether `b` is `a` stored the other way round; None if neither way fits.
+    """Whether `b` has the shape of `a` transposed; None if neither orientation fits.
 
-    Square matrices, which do not tell, follow `turned`.
+    Square matrices, whose shape does not decide, follow `turned`.
     """
     square = len(a.shape) == 2 and a.shape[0] == a.shape[1]
     if a.shape == b.shape:

@@ -1,4 +1,4 @@
-"""Tail probabilities far beyond what a float holds: base-10 logarithms throughout."""
+"""Tail probabilities below the range of floats, as base-10 logarithms."""
 
 from __future__ import annotations
 

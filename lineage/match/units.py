@@ -1,4 +1,4 @@
-"""Units of tensors made ready for comparison, once for all the tensors that they are held against."""
+"""Units of tensors prepared for comparison, once for all their partners."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from lineage.sketch.projection import constant_unit
 from lineage.sketch.stacks import by_kind, laid
 from lineage.types import CheckpointSketch, TensorSketch, Units
 
-_KEPT = 8192  # axes of tensors: both axes of a dozen models, some ten KB each
-_TOGETHER = 16  # axes worked on at once: they stay in the processor's cache
+_KEPT = 8192  # cached axes of tensors: both axes of a dozen models, about ten KB each
+_TOGETHER = 16  # axes processed at once: they fit in the processor's cache
 
 Axis = tuple[TensorSketch, int]
 Made = TypeVar("Made")
@@ -61,10 +61,10 @@ _centred: Latest[Axis, Centred] = Latest(_KEPT // 2)
 
 
 def prepare(a: CheckpointSketch, b: CheckpointSketch) -> None:
-    """Make units of two models ready many at a time, which is faster than one by one as they are asked for.
+    """Prepare units of two models many at a time, which is faster than one at a time.
 
-    Those of matrices that the other model has one of the same shape for, be it turned; not those of a model with so
-    many tensors that they could not be kept.
+    Units are prepared for matrices with a counterpart of equal or transposed shape in the other model, but not for a
+    model with more matrices than the cache holds.
     """
     for sketch, other in ((a, b), (b, a)):
         shapes = {shape for t in other.tensors for shape in (t.shape, t.shape[::-1])}
@@ -76,7 +76,7 @@ def prepare(a: CheckpointSketch, b: CheckpointSketch) -> None:
 
 
 def ready(tensor: TensorSketch, axis: int) -> Ready | None:
-    """The units of one axis, all that the sketch kept; None without units."""
+    """The prepared units of one axis, all that were sampled; None without units."""
     return None if tensor.units[axis] is None else _recalled(_ready, (tensor, axis), _made_ready)
 
 
@@ -105,7 +105,7 @@ def _recalled(kept: Latest[Axis, Made], axis: Axis, make: Make[Made]) -> Made:
 
 
 def _many(kept: Latest[Axis, Made], axes: Sequence[Axis], make: Make[Made]) -> dict[Axis, Made]:
-    """What is kept of some axes; what is not kept yet is made."""
+    """The cached facts of some axes; missing ones are computed."""
     found = {axis: made for axis in axes if (made := kept.get(axis)) is not None}
     new = [axis for axis in dict.fromkeys(axes) if axis not in found]
     if new:
@@ -117,7 +117,7 @@ def _many(kept: Latest[Axis, Made], axes: Sequence[Axis], make: Make[Made]) -> d
 
 
 def _positions(axis: Axis) -> int:
-    """A number that is one for axes whose units were kept at the same positions."""
+    """A number that is equal for axes whose units were sampled at the same positions."""
     return id(_units(*axis).index)  # those of every axis of one length are one array (see `sampled`)
 
 
@@ -184,7 +184,7 @@ def _in_turn(positions: NDArray[np.int64], stack: Stack) -> Iterator[Ready]:
 
 
 def facing_ready(sides: Sequence[tuple[TensorSketch, int, TensorSketch, int]]) -> list[tuple[Ready, Ready] | None]:
-    """Units of two axes each, of two tensors, at the positions that both kept; None where one has none."""
+    """Units of pairs of axes at the positions sampled in both; None if one has no units."""
     found: list[tuple[Ready, Ready] | None] = [None] * len(sides)
     made, others = dict[int, tuple[Axis, Axis]](), dict[int, tuple[Axis, Axis]]()
     for i, (a, axis, b, other) in enumerate(sides):
@@ -201,7 +201,7 @@ def facing_ready(sides: Sequence[tuple[TensorSketch, int, TensorSketch, int]]) -
 
 
 def _at_common_positions(pairs: Sequence[tuple[Axis, Axis]]) -> list[tuple[Ready, Ready]]:
-    """Both axes of each pair at the positions that both kept, a few of the same positions at a time."""
+    """Both axes of each pair at the positions sampled in both, in batches of equal positions."""
     found: dict[int, tuple[Ready, Ready]] = {}
     for some in by_kind([(_positions(x), _positions(y)) for x, y in pairs], _TOGETHER):
         left, right = (_units(*axis) for axis in pairs[some[0]])
@@ -219,12 +219,12 @@ def _at_common_positions(pairs: Sequence[tuple[Axis, Axis]]) -> list[tuple[Ready
 
 
 def common_index(a: Units, b: Units) -> NDArray[np.int64]:
-    """Positions that both kept, ascending."""
+    """Positions sampled in both, ascending."""
     return a.index if same_positions(a.index, b.index) else _common(a.index, b.index)
 
 
 def _common(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
-    """What two ascending lists have in common; one of them where it is all in the other, as a shorter axis often is."""
+    """The intersection of two ascending arrays; the shorter one itself if the other contains it."""
     short, long = (a, b) if len(a) <= len(b) else (b, a)
     at = np.minimum(np.searchsorted(long, short), len(long) - 1)
     held = long[at] == short
@@ -232,7 +232,7 @@ def _common(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def same_positions(a: NDArray[np.int64], b: NDArray[np.int64]) -> bool:
-    """Whether two ascending lists of positions are one."""
+    """Whether two ascending arrays of positions are equal."""
     return a is b or np.array_equal(a, b)
 
 
@@ -258,7 +258,7 @@ def _less_mean(tensor: TensorSketch, axis: int, index: NDArray[np.int64]) -> NDA
 
 
 def _mean_unit(tensor: TensorSketch, axis: int) -> NDArray[np.float64]:
-    """The unit vector of a tensor whose values all are this one's mean."""
+    """The unit vector of a constant tensor with this one's mean, (32,)."""
     return tensor.stats.mean * constant_unit(tensor.shape, axis)
 
 

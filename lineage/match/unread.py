@@ -1,4 +1,4 @@
-"""What one of two models could not read, set aside in the other: nothing is known of how the two compare in it."""
+"""Tensors that could not be read in one of two models, set aside in the other: they cannot be compared."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _MASK = NotAWeight("infinities")
 def read_by_both(a: CheckpointSketch, b: CheckpointSketch) -> tuple[CheckpointSketch, CheckpointSketch]:
     """Query and reference without what the other has not read, which counts among the unread of both.
 
-    It is told by name or, under other names, by what faces nothing, if that has just as many values. A component of the
-    query that would be left with nothing stays, and is not tested.
+    Such tensors are found by name or, under other names, as the unpaired ones if these have exactly as many values. A
+    component of the query that would become empty is kept, and is not tested.
     """
     mine, theirs = _unread_in(b, a), _unread_in(a, b)
     if not mine and not theirs:

@@ -1,4 +1,4 @@
-"""The second exact statistic, for networks with few units: how many sampled values are the same number."""
+"""The second exact statistic, for networks with few units: the number of equal sampled values."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from lineage.sketch.stacks import by_kind, in_stacks, laid
 from lineage.types import TensorSketch
 
 TOLERANCE = 1e-4  # of the tensor's standard deviation: light training moves values more, copying does not
-MIN_VALUES = 16  # live values of a tensor: of fewer a share of equal ones tells nothing
-MIN_DISTINCT = 0.5  # clipped, integer-like and quantised tensors agree by chance
-_TOGETHER = 32  # pairs compared at once: their values stay in the processor's cache
-_NEARLY = 1.001  # times what values may differ by: what lies further apart needs no exact look
+MIN_VALUES = 16  # least number of non-zero values of a tensor
+MIN_DISTINCT = 0.5  # least share of distinct values: clipped, integer-like and quantized tensors agree by chance
+_TOGETHER = 32  # pairs compared at once: their values fit in the processor's cache
+_NEARLY = 1.001  # multiple of the tolerance beyond which no exact comparison is needed
 _BEHIND_SIGN = np.int32(0x7FFFFFFF)  # bits of float32
 
 Values = NDArray[np.float32]
@@ -27,7 +27,7 @@ Grid = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How many sampled values of two tensors are equal, of how many, and how many chance would give."""
+    """The number of equal sampled values of two tensors, of all compared, and the number expected by chance."""
 
     agreeing: int
     compared: int
@@ -35,7 +35,7 @@ class Agreement:
 
 
 def common_values(a: TensorSketch, b: TensorSketch, transposed: bool) -> tuple[Values, Values]:
-    """Sampled values of both tensors at the positions that both kept, two float32 matrices of one shape."""
+    """Values of both tensors at the positions sampled in both, two float32 matrices of one shape."""
     if a.grid is b.grid and not transposed:  # that of one shape is one (see `grids`)
         return a.values, b.values
     b_values, b_grid = (b.values.T, b.grid[::-1]) if transposed else (b.values, b.grid)
@@ -48,7 +48,7 @@ def common_values(a: TensorSketch, b: TensorSketch, transposed: bool) -> tuple[V
 
 
 def equal_values(sides: Sequence[tuple[TensorSketch, TensorSketch, bool]]) -> list[Agreement | None]:
-    """The agreements of two tensors each, the second as stored or turned; see `agreements`."""
+    """The agreements of pairs of tensors, the second as stored or transposed; see `agreements`."""
     found: list[Agreement | None] = [None] * len(sides)
     told = [i for i, (a, b, _) in enumerate(sides) if min(a.stats.distinct, b.stats.distinct) >= MIN_DISTINCT]
     plain = [i for i in told if not sides[i][2] and _same_grid(sides[i][0].grid, sides[i][1].grid)]

@@ -200,7 +200,7 @@ def excluded(one: Excluded) -> Json:
 
 
 def declared(said: Declared) -> Json:
-    """What a card or config says."""
+    """A parent that a card or config declares."""
     return {"model": said.model, "relation": said.relation, "source": said.source}
 
 

@@ -47,7 +47,7 @@ class Desk:
 
 
 def page_beside(target: Path, ending: str) -> Path:
-    """Where the page or report of an answer lies that was made with it; never the answer itself, which is JSON, too."""
+    """The path of a page or report that was made with an answer; never that of the answer itself, which is JSON too."""
     name = f"{target.stem}.{ending}"
     return target.with_name(name if name != target.name else f"{target.stem}.report.{ending}")
 

@@ -41,7 +41,7 @@ REPORTS: dict[str, tuple[str, ...]] = {
 def answer(
     content: bytes, media: str, index_id: str, headers: dict[str, str] | None = None, status: int = 200
 ) -> Response:
-    """What was asked for, with the id of the index behind it."""
+    """The requested answer, with the id of the index behind it."""
     return Response(content, status, {INDEX_HEADER: index_id, **(headers or {})}, media)
 
 

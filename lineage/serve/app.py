@@ -1,4 +1,4 @@
-"""The service as an ASGI application: routes, who may take them, errors in one shape, and what is counted."""
+"""The service as an ASGI application: routes, their access rights, errors in one shape, and metrics."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def application(settings: Settings) -> Starlette:
 
     agents = Agents(service) if find_spec("mcp") is not None else None
     if agents is not None:
-        routes.append(Route("/mcp", agents, methods=["POST"]))  # no sessions, so that there is nothing to wait for
+        routes.append(Route("/mcp", agents, methods=["POST"]))  # without sessions, shutdown waits for nothing
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -87,7 +87,7 @@ def _taken(endpoint: Endpoint, service: Service) -> Callable[[Request], Awaitabl
 
 
 class Agents:
-    """The tools for agents at one path (streamable HTTP, without sessions), for whoever may ask."""
+    """The tools for agents at one path (streamable HTTP, without sessions), for clients that may ask."""
 
     def __init__(self, service: Service) -> None:
         from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -190,7 +190,7 @@ class Observed:
             self._count(scope, status, time.perf_counter() - started)
 
     def _is_ours(self, request: Request) -> bool:
-        """Whether a request is addressed to this service: a page elsewhere that poses as it is refused (rebinding)."""
+        """Whether a request is addressed to this service: other host names are refused (DNS rebinding)."""
         if request.url.path == _ALIVE:
             return True
         try:

@@ -1,4 +1,4 @@
-"""What a request means by a checkpoint: an upload, a model, a path that the operator allows, an address of the hub.
+"""The checkpoint that a request names: an upload, a model, a path that the operator allows, an address of the hub.
 
 A tokenizer without weights is an upload of its own kind, or lies at a path or an address.
 """

@@ -1,4 +1,4 @@
-"""What a route is: its path, who may take it, what it is given and what it answers. One table serves all."""
+"""The routes: path, access rights, parameters and responses of each, in one table."""
 
 from __future__ import annotations
 

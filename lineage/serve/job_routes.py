@@ -59,7 +59,7 @@ def made_from(job: Job) -> dict[str, str]:
 
 
 async def job_report(call: Call) -> Response:
-    """The answer of a job as a page, text, graph or SARIF; what was not made with it is made of the index as it is."""
+    """The answer of a job as a page, text, graph or SARIF; formats not made with it use the present index."""
     job = call.service.jobs.find(call.given["job"])
     if job.state != "done" or job.kind not in REPORTS:
         raise Refusal(404, "no-report", f"only a job that is done has a report, of {', '.join(REPORTS)}")

@@ -102,7 +102,7 @@ class Jobs:
         self._forget()
 
     def wake(self) -> None:
-        """Let whoever waits for a job go on."""
+        """Wake all that wait for a job."""
         self._is_stopping = True
         for job in self._live:
             self._tell(job)
@@ -123,9 +123,9 @@ class Jobs:
     # -- asking
 
     def accept(self, kind: str, asked: Asked, index_id: str) -> Job:
-        """Write a question down and begin to work on it; the job of the same question to the same index is taken again.
+        """Store a question and start work on it; a job of the same question to the same index is used again.
 
-        Raises Refusal where too many wait, or where what is asked about is not there.
+        Raises Refusal if too many jobs wait, or if the subject of the question does not exist.
         """
         if kind != "table":  # of a table, what is not there costs its row alone
             located(asked, self._settings)
@@ -155,7 +155,7 @@ class Jobs:
         return found
 
     async def ended(self, job: Job, seconds: float) -> Job:
-        """The job when it is over, or as it is after `seconds`."""
+        """The job when it has ended, or its state after `seconds`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while (live := self._live.get(job.id)) is not None and not self._is_stopping:
@@ -175,7 +175,7 @@ class Jobs:
         return True
 
     def result(self, job: Job) -> Path:
-        """Where the answer of a job lies."""
+        """The path of a job's answer."""
         return self._folder / job.id / _RESULT
 
     def subject(self, job: Job) -> Asked:
@@ -189,7 +189,7 @@ class Jobs:
         return located(about, self._settings)
 
     def reports(self, job: Job) -> tuple[str, ...]:
-        """What the answer of a job can be read as, beside its JSON; nothing before it is done."""
+        """The formats of a job's answer besides JSON; none before it is done."""
         if job.state != "done":
             return ()
         offered = REPORTS.get(job.kind, ())

@@ -48,7 +48,7 @@ class _Waiting:
     ended: asyncio.Future[str | Refused] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def end(self, found: str | Refused) -> None:
-        """Give the answer to whoever still waits for it."""
+        """Give the answer to the caller if it still waits."""
         if not self.ended.done():
             self.ended.set_result(found)
 
@@ -85,7 +85,7 @@ class Lanes:
         step: Callable[[Step], None] = lambda _: None,
         started: Callable[[], None] = lambda: None,
     ) -> str | Refused:
-        """The id of the index that the answer was made from, once it lies at its target, or why there is none."""
+        """The id of the index that the answer was made from, once the answer is at its target, or the refusal."""
         one = _Waiting(question, step, started)
         async with self._changed:
             self._waiting[question.is_long].append(one)

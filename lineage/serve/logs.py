@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 
 class JsonLines(logging.Formatter):
-    """Time, level, event and the `fields` of a record; whatever a request put into them stays inside its JSON text."""
+    """Time, level, event and the `fields` of a record as one JSON line; text from requests is escaped."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One line, ASCII."""

@@ -11,7 +11,7 @@ _BOUNDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)  # sec
 
 
 class Metrics:
-    """Requests by route, method and status, and how long they took. Routes are templates, so that they stay few."""
+    """Requests by route, method and status, and their durations. Routes are templates, so that they stay few."""
 
     def __init__(self) -> None:
         self._requests: Counter[tuple[str, str, int]] = Counter()

@@ -1,4 +1,4 @@
-"""The pages that people see: one shell, filled by scripts of this service, which ask its API and nobody else."""
+"""The pages of the web interface: one shell, filled by scripts of this service, which call its own API only."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ SCHEMA = "lineage/error/1"
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A status of HTTP, a word for programs, and one line for people."""
+    """An HTTP status, an error code for programs, and one line for people."""
 
     status: int
     error: str

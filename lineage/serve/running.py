@@ -26,8 +26,8 @@ _LONGEST_HEAD = 1 << 16
 def run(settings: Settings, told: Callable[[str], None]) -> None:
     """Serve until the process is told to stop; requests under way are given time to end.
 
-    `told` is called with the address once it can be asked. Raises Locked where another service has the state folder,
-    LineageError where nothing can be searched or the address is taken.
+    `told` is called with the address once it accepts requests. Raises Locked if another service uses the state folder,
+    LineageError if nothing can be searched or the address is taken.
     """
     from lineage import api
     from lineage.serve.logs import to_standard_error
@@ -77,7 +77,7 @@ def server_of(settings: Settings, listening: socket.socket, told: Callable[[str]
                 told(address)
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            """Let whoever waits for a job go first: streams of events would hold up the end."""
+            """End waiting requests first: streams of events would delay the shutdown."""
             app.state.service.stopping()
             await super().shutdown(sockets)
 

@@ -52,18 +52,18 @@ class Service:
         self.jobs.start()
 
     def stopping(self) -> None:
-        """Let whoever waits for a job go: this service is about to stop."""
+        """End requests that wait for a job: this service is about to stop."""
         self.is_stopping.set()
         self.jobs.wake()
 
     async def stop(self) -> None:
-        """End every process; what was accepted stays on disk."""
+        """End every process; accepted jobs stay on disk."""
         self.stopping()
         await self.jobs.stop()
         await self.lanes.stop()
 
     def tokens(self) -> tuple[Token, ...]:
-        """The tokens as they are now: one that was revoked is refused at once. Raises Refusal, OSError."""
+        """The tokens, read again each time so that a revoked one is refused at once. Raises Refusal, OSError."""
         place = self.settings.state / FILE
         try:
             about = place.stat()
@@ -121,7 +121,7 @@ class Service:
                 self._answers.keep([(key, answered)])
             return answered
         finally:
-            for left in target.parent.glob(f"{target.name}*"):  # with its reports, which nobody asks for
+            for left in target.parent.glob(f"{target.name}*"):  # with its reports, which are not needed
                 left.unlink(missing_ok=True)
 
     def _seal(self) -> str | None:
@@ -139,7 +139,7 @@ class Service:
 
 
 def _written(table: Path) -> tuple[int, int]:
-    """Its size and time; zeros where there is none: the log comes and goes with whoever reads."""
+    """Size and time of a file; zeros if it does not exist: the write-ahead log exists only while it is used."""
     try:
         about = table.stat()
     except FileNotFoundError:

@@ -15,7 +15,7 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on what strangers can ask for.
+    """Bounds on requests from untrusted clients.
 
     `body_mib` is the largest upload, `body_seconds` how long one may take; `workers` is the number of questions worked
     on at a time, each at most `seconds` long and with `memory_mib` of data (0: no bound; systems without RLIMIT_DATA
@@ -74,9 +74,9 @@ def default_state() -> Path:
 
 
 def with_file(settings: Settings, path: Path) -> Settings:
-    """`settings` with what a TOML file says: `folders`, `hub`, `hosts`, `anonymous`, and a table `[limits]`.
+    """`settings` with the values of a TOML file: `folders`, `hub`, `hosts`, `anonymous`, and a table `[limits]`.
 
-    Raises Malformed for a word that is not known or a value of another kind, OSError.
+    Raises Malformed for an unknown key or a value of another type, OSError.
     """
     try:
         said = tomllib.loads(path.read_text(encoding="utf-8"))

@@ -1,6 +1,6 @@
-"""The shapes of requests as JSON Schemas, of which the part that is used here is also checked here.
+"""The shapes of requests as JSON Schemas, with a validator for the keywords that are used here.
 
-The same schemas stand in the OpenAPI document, so that what it says is what is refused.
+The OpenAPI document contains the same schemas, so that it describes exactly what is checked.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Tables of many checkpoints: each row is a question of its own, which lies on disk once it is answered.
+"""Tables of many checkpoints: each row is a separate question whose answer is stored on disk.
 
-So a checkpoint that cannot be read, takes too long or needs too much memory costs only its own row, and a service that
-was killed continues after the rows that it finds.
+So a checkpoint that cannot be read, takes too long or needs too much memory affects only its own row, and a killed
+service continues after the rows that are stored.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ async def rows(
 ) -> Asked:
     """Answer every row that has no answer yet; returns the question that makes a table of them.
 
-    `told` is called with the rows done and to do. Raises Refusal, OSError where no further row can be
-    answered.
+    `told` is called with the rows done and to do. Raises Refusal or OSError if no further row can be answered.
     """
     checkpoints = asked["checkpoints"]
     places = [folder / f"row-{i:04}.json" for i in range(len(checkpoints))]

@@ -27,7 +27,7 @@ _BYTES = 32
 class Token:
     """A token as it is kept: `sha256` is its digest, `added` is ISO 8601 in UTC.
 
-    A token is 32 random bytes, so that a plain digest cannot be turned back: there is nothing to guess.
+    A token is 32 random bytes, so that a plain digest cannot be inverted by guessing.
     """
 
     name: str

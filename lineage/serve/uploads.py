@@ -32,13 +32,13 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def uploaded(state: Path, digest: str) -> Path | None:
-    """Where the sketch of that SHA-256 lies, or None."""
+    """The path of the sketch with that SHA-256, or None."""
     place = state / UPLOADS / f"{digest}{SUFFIX}"
     return place if _DIGEST.fullmatch(digest) and place.is_file() else None
 
 
 def uploaded_tokenizer(state: Path, digest: str) -> Path | None:
-    """Where the tokenizer of that SHA-256 lies, or None."""
+    """The path of the tokenizer with that SHA-256, or None."""
     if not _DIGEST.fullmatch(digest):
         return None
     places = (state / UPLOADS / f"{digest}{suffix}" for suffix in _TOKENIZERS)
@@ -55,7 +55,7 @@ def suffix_of(name: str | None) -> str:
 async def received(request: Request, state: Path, limits: Limits, suffix: str = SUFFIX) -> str:
     """Keep the body of a request, and return its SHA-256.
 
-    Raises Refusal for one that is too large, too slow, empty, or cut off; nothing of it stays then.
+    Raises Refusal for one that is too large, too slow, empty, or cut off; its file is removed then.
     """
     folder = state / UPLOADS
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -91,7 +91,7 @@ async def read_body(request: Request, most: int, limits: Limits) -> bytes:
 
 
 async def bounded(request: Request, most: int) -> AsyncIterator[bytes]:
-    """The pieces of a body. Raises Refusal where it is longer than `most` bytes, at once if it says so."""
+    """The pieces of a body. Raises Refusal if it is longer than `most` bytes, at once if its header says so."""
     from starlette.requests import ClientDisconnect
 
     too_large = Refusal(413, "too-large", f"the body is longer than the {most:,} bytes that this service takes")
@@ -111,7 +111,7 @@ async def bounded(request: Request, most: int) -> AsyncIterator[bytes]:
 
 
 def slow(limits: Limits) -> Refusal:
-    """What is said to a body that takes too long."""
+    """The refusal of a body that takes too long."""
     return Refusal(408, "slow", f"the body took longer than {limits.body_seconds} seconds")
 
 
@@ -130,7 +130,7 @@ def forget_uploads(state: Path, limits: Limits) -> None:
 
 
 def age(path: Path) -> float:
-    """When it was written, in seconds since the epoch; now for what is gone."""
+    """The time of last change in seconds since the epoch; the present time for a removed file."""
     try:
         return path.stat().st_mtime
     except OSError:

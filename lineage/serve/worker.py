@@ -53,7 +53,7 @@ def bound_memory(mib: int) -> None:
 
 
 def _listen(questions: SimpleQueue[str]) -> None:
-    """Hand on each line; the end of the input means that the service is gone."""
+    """Pass on each line; the end of the input means that the service has ended."""
     for line in sys.stdin:
         questions.put(line)
     os._exit(0)

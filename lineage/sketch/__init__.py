@@ -1,4 +1,4 @@
-"""Sketches: what is kept of each tensor, small enough to store and exact enough to test."""
+"""Sketches: a summary of each tensor, small enough to store and exact enough for statistical tests."""
 
 from typing import TYPE_CHECKING
 

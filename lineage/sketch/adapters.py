@@ -1,4 +1,4 @@
-"""Sketches of adapters, told from those of models: what they hold is added to weights, and compares with none."""
+"""Sketches of adapters, distinguished from those of models: they hold changes of weights, not weights."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def is_adapter(one: CheckpointSketch | ModelRecord) -> bool:
 
 
 def kind_of(one: CheckpointSketch | ModelRecord) -> ModelKind:
-    """What it is searched among."""
+    """The kind of models among which it is searched: models or adapters."""
     return kind_of_format(one.format)
 
 
 def kind_of_format(name: str) -> ModelKind:
-    """The kind of what a format of that name holds."""
+    """The kind of the contents of a format of that name."""
     return "adapter" if _FORMAT.fullmatch(name) else "model"
 
 
 def is_large(checkpoint: Checkpoint) -> bool:
-    """Whether an adapter changes so many weights that reading all of its products takes long, small as its file is."""
+    """Whether an adapter changes so many weights that reading its products is slow, however small its file is."""
     is_one = _FORMAT.fullmatch(checkpoint.format) is not None
     return is_one and sum(prod(view.shape) for view in checkpoint.tensors) > _LARGE
 
@@ -43,13 +43,13 @@ def is_change(encoding: str | None) -> bool:
 
 
 def rank_of(tensor: TensorSketch) -> int | None:
-    """Rank of the product that a tensor of an adapter is, None for a whole tensor that replaces the base's."""
+    """Rank of an adapter's tensor as a product, None for a whole tensor that replaces the base's."""
     found = _PRODUCT.fullmatch(tensor.dtype)
     return int(found[1]) if found else None
 
 
 def is_turned(tensor: TensorSketch) -> bool:
-    """Whether the factor that begins as random numbers spans the columns of a product, not its rows."""
+    """Whether the randomly initialised factor spans the columns of a product, not its rows."""
     found = _PRODUCT.fullmatch(tensor.dtype)
     return found is not None and found[2] is not None
 
@@ -60,9 +60,9 @@ def has_first_factor(tensor: TensorSketch) -> bool:
 
 
 def products(adapter: CheckpointSketch) -> CheckpointSketch:
-    """The changes that an adapter makes, without its whole tensors and without what it leaves as it is.
+    """The products of an adapter, without whole tensors and without products that are constant.
 
-    Row codes are taken out: rows of a low rank share them by nature.
+    Row codes are removed: rows of a low-rank matrix share them by construction.
     """
     changes = (t for t in adapter.tensors if rank_of(t) is not None and t.stats.std > 0.0)
     kept = (replace(t, minhash=None, moments=None) for t in changes)

@@ -1,8 +1,8 @@
-"""Anchors: directions of a residual stream that turn with it, since they are made of the rows of its first table.
+"""Anchors: directions of a residual stream that rotate with it, since they are sums of rows of its first table.
 
-32 sums of the rows, with signs by the row's number or by the text of its token: the one needs no tokenizer, the other
-stays where a vocabulary was put in another order or cut. Anchors are made orthonormal among themselves, which takes out
-what all tables of tokens have in common.
+There are 32 sums of the rows, with signs by the row's number or by the text of its token: the first needs no tokenizer,
+the second does not change if a vocabulary is reordered or cut. The anchors are orthonormalised, which removes what all
+token tables have in common.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _TABLES = ("tokens", "patch", "positions")
 
 
 def anchors(placed: Sequence[Placed], stream: str, vocabulary: Vocabulary | None) -> Mapping[AnchorKey, Float32Array]:
-    """Orthonormal sums of the rows of the tables at which a stream begins, (D, ANCHORS), by what keys the rows.
+    """Orthonormal sums of the rows of the tables at the start of a stream, (D, ANCHORS), by the key of the rows.
 
-    One large table is enough; small ones, such as the patches and positions of a little image model, go together.
-    Those by token need the `vocabulary` of a table of tokens that has a row for each. Raises CheckpointError.
+    One large table is enough; small ones, such as the patches and positions of a small image model, are combined.
+    Anchors by token need the `vocabulary` of a token table with a row for each token. Raises CheckpointError.
     """
     tables = [(view, part) for view, part in placed if len(view.shape) > 1 and stream in labels(part)]
     made = {"row": _by_row(tables, stream), "token": _by_token(tables, stream, vocabulary)}

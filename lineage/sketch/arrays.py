@@ -1,4 +1,4 @@
-"""The arrays of a `.sketch` file, in which every tensor of a model has its share; see section 6 of index/FORMAT.md."""
+"""The arrays of a `.sketch` file, each with a part for every tensor of a model; see section 6 of index/FORMAT.md."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SHARES: dict[str, Callable[[TensorSketch], Iterable[NDArray[Any]]]] = {
 
 
 def joined(name: str, tensors: Sequence[TensorSketch]) -> NDArray[Any]:
-    """The array of that name of some tensors, one behind the other; empty where none has a share in it."""
+    """The array `name` of some tensors, concatenated; empty if no tensor has a part in it."""
     dtype, tail = ARRAYS[name]
     shares = [share for tensor in tensors for share in _SHARES[name](tensor)]
     return np.concatenate([np.empty((0, *tail), dtype), *shares]).astype(dtype, copy=False)

@@ -49,7 +49,7 @@ def sampling_weights(length: int) -> NDArray[np.float64]:
         inside = octaves == octave
         start = 1 << (octave - 1)
         weights[inside] = (min(length, 2 * start) - start) / inside.sum()
-    # An octave that the axis enters without reaching a sampled run has nobody to stand for it.
+    # No sampled position represents the last octave if the axis ends before its run.
     weights *= length / weights.sum() if length else 1.0
     weights.setflags(write=False)
     return weights

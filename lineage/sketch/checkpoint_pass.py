@@ -104,7 +104,7 @@ def sketch_checkpoint(
 
 
 def _made(running: dict[Future[list[Made]], list[int]], step: Callable[[Sequence[int]], None]) -> dict[int, Made]:
-    """What became of the tensors at the places of each of some jobs; `step` hears of each that is done."""
+    """The results of all jobs by the places of their tensors; `step` is called with the places of each finished job."""
     found: dict[int, Made] = {}
     for future in as_completed([*running]):
         job = running.pop(future)  # and with it the sketches, once they are written
@@ -114,7 +114,7 @@ def _made(running: dict[Future[list[Made]], list[int]], step: Callable[[Sequence
 
 
 def _step(views: Sequence[TensorView], watch: Watch | None) -> Callable[[Sequence[int]], None]:
-    """What tells `watch` of the bytes of the tensors that are done, by their places."""
+    """A function that takes the places of finished tensors and reports their bytes to `watch`."""
     total = sum(map(_nbytes, views))
     done = 0
 
@@ -134,7 +134,7 @@ def _lots(count: int, on_disk: bool) -> Iterator[range]:
 
 
 def _jobs(views: Sequence[TensorView], lot: range, *, in_order: bool) -> list[list[int]]:
-    """Places of tensors that are sketched together, the most bytes first; one by one where bytes come in order."""
+    """Places of tensors that are sketched together, most bytes first; one at a time if bytes must be read in order."""
     if in_order:
         return [[i] for i in lot]  # neighbours are fetched together
     jobs = [[lot[i] for i in job] for job in alike(views[lot.start : lot.stop])]

@@ -11,7 +11,7 @@ _MOST_SETTINGS, _MOST_TEXT, _MOST_NUMBER = 64, 256, 1 << 53
 
 
 def written_configuration(parts: tuple[PartConfiguration, ...]) -> list[list[Any]]:
-    """What a header holds: part, type, and the settings by name."""
+    """The header entry: part, type, and the settings by name."""
     return [[one.part, one.model_type, dict(one.settings)] for one in parts]
 
 

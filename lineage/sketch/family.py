@@ -4,13 +4,13 @@ from __future__ import annotations
 
 UNIT_DIMS = 32  # numbers kept of each sampled unit
 PROJECTION_DIMS = 24  # side of the projected matrix
-ANCHORS = 32  # directions of the residual stream by which neurons are told
+ANCHORS = 32  # directions of the residual stream that describe neurons
 PERMUTATIONS = 128  # length of a MinHash
 CODE_BITS = 24  # sign bits in one row code
 CODE_FAMILIES = 2  # row codes a row
 TOKENS_BEHIND = 6  # of an anchor among the tokens of a tokenizer
 DIGEST_BYTES = 16  # of BLAKE3
-MIN_UNITS = 32  # fewer units say too little for a permutation test
+MIN_UNITS = 32  # least number of units for a permutation test
 
 SEED_PROJECTION = 1
 SEED_CODES = 2

@@ -1,4 +1,4 @@
-"""SHA-256 of the files that hold a model, for those who name files and not weights."""
+"""SHA-256 of the files that hold a model, for formats that identify files, not weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Identity of content and of layout apart: the same values under other names, turned, or in another format."""
+"""Identity of content, separate from layout: the same values under other names, transposed, or in another format."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _SAME_UNIT = 2e-2  # of the largest unit: each is coded in steps of 1/127, and i
 
 Names = frozenset[tuple[str, tuple[int, ...]]]
 Translation = Mapping[str, tuple[TensorSketch, bool]]
-"""For each tensor's name in one layout the tensor that holds its values in another, and whether that one is turned."""
+"""For each tensor's name in one layout, the tensor with its values in another, and whether that one is transposed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Same:
-    """Places of two tensors of equal values in their models, and whether one is stored the other way round."""
+    """Places of two tensors of equal values in their models, and whether one is stored transposed."""
 
     a: int
     b: int
@@ -69,13 +69,13 @@ def content_key(sketch: CheckpointSketch) -> str | None:
 
 
 def vector_digests(sketch: CheckpointSketch) -> frozenset[tuple[str, int]]:
-    """How often each content is among the weights of one axis: where they differ so do the models, at little cost."""
+    """How often each content occurs among vectors: if two models differ in this, their weights differ."""
     digests = Counter(t.band_digest for t in sketch.outlines if len(t.shape) < 2 and t.part.excluded is None)
     return frozenset(digests.items())
 
 
 def same_weights(a: CheckpointSketch, b: CheckpointSketch) -> bool:
-    """Whether the two hold the same tensors, whatever they are called and whichever way round they are stored.
+    """Whether the two hold the same tensors, whatever their names and orientation.
 
     A tied table may be there once, or once for each of its places.
     """
@@ -118,7 +118,7 @@ def translation(a: CheckpointSketch, b: CheckpointSketch) -> Translation | None:
 
 
 def translated(sketch: CheckpointSketch, into: Translation) -> CheckpointSketch:
-    """A sketch under the names, parts and shapes of another layout; what the translation does not name stays."""
+    """A sketch under the names, parts and shapes of another layout; tensors without a translation are unchanged."""
     return replace(
         sketch, tensors=tuple(_translated(t, *into[t.name]) if t.name in into else t for t in sketch.tensors)
     )
@@ -152,7 +152,7 @@ def _translated(tensor: TensorSketch, other: TensorSketch, turned: bool) -> Tens
 
 
 def _vectors(tensors: Mapping[int, TensorSketch]) -> Counter[str]:
-    """Digests of what has one axis, and so one orientation: they tell most models apart."""
+    """Digests of vectors, which have one orientation only: they distinguish most models."""
     return Counter(t.band_digest for t in tensors.values() if len(t.shape) < 2)
 
 
@@ -178,7 +178,7 @@ def _sealed(shape: tuple[int, ...], values: np.ndarray[tuple[int, ...], np.dtype
 
 
 def _is_same(a: TensorSketch, b: TensorSketch, turned: bool) -> bool:
-    """Whether two tensors of equal sampled values are equal as far as the sketches tell."""
+    """Whether two tensors of equal sampled values are equal in everything else that the sketches hold."""
     if not turned and a.shape == b.shape:
         if a.digest is not None and b.digest is not None:
             return a.digest == b.digest

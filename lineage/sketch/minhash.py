@@ -1,4 +1,4 @@
-"""Row codes and their MinHash: which rows a tensor holds, in whatever order."""
+"""Row codes and their MinHash: the set of rows of a tensor, independent of their order."""
 
 from __future__ import annotations
 

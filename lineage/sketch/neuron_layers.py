@@ -1,4 +1,4 @@
-"""Layers that tell of their neurons: matrices with neurons on one side and the residual stream on the other."""
+"""Layers whose neurons can be described: matrices with neurons on one axis and the residual stream on the other."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Head:
 
 
 def layers_with_neurons(placed: Sequence[Placed]) -> Iterator[Layer]:
-    """Of each tower the first such layer, the last and those between, in the order of their numbers."""
+    """For each tower the first such layer, the last and some between, in the order of their numbers."""
     towers: dict[tuple[str, str], dict[int, dict[str, list[Placed]]]] = defaultdict(lambda: defaultdict(dict))
     for view, part in placed:
         kind = kind_of(part)
@@ -75,7 +75,7 @@ def layers_with_neurons(placed: Sequence[Placed]) -> Iterator[Layer]:
 
 
 def heads_on_streams(placed: Sequence[Placed]) -> Iterator[Head]:
-    """The matrices of heads that read a stream, in an order that no file alters."""
+    """The matrices of heads that read a stream, in an order that does not depend on the file."""
     found: dict[str, list[Placed]] = defaultdict(list)
     for view, part in placed:
         stream = next((axis.label for axis in part.axes if axis.label.endswith("/residual")), None)
@@ -89,17 +89,17 @@ def heads_on_streams(placed: Sequence[Placed]) -> Iterator[Head]:
 
 
 def kind_of(part: Part) -> str:
-    """The role of a matrix in an MLP, an expert's as that of the only one."""
+    """The role of a matrix in an MLP; experts have the same roles as a dense MLP."""
     return part.role.removeprefix("expert-")
 
 
 def labels(part: Part) -> set[str]:
-    """What the axes of a tensor are."""
+    """The labels of a tensor's axes."""
     return {axis.label for axis in part.axes}
 
 
 def _is_whole(kinds: Mapping[str, Sequence[Placed]]) -> bool:
-    """Whether a layer has matrices of two kinds or more, as many of each."""
+    """Whether a layer has up and down matrices, and equally many matrices of each kind."""
     return {"up", "down"} <= kinds.keys() and len({len(of_kind) for of_kind in kinds.values()}) == 1
 
 
@@ -110,7 +110,7 @@ def _heads(placed: Sequence[Placed], stream: str, layer: int) -> dict[str, Place
 
 
 def _gain(placed: Sequence[Placed], stream: str, layer: int | None, names: Sequence[str]) -> TensorView | None:
-    """The gain of the norm of one of these names in a layer, which may have been folded into what reads behind it."""
+    """The gain of the norm with one of these names in a layer, which conversions may fold into the next matrices."""
     for view, part in placed:
         if part.role == "norm" and part.layer == layer and part.axes[0].label == stream and len(view.shape) == 1:
             module, _, leaf = view.name.rpartition(".")

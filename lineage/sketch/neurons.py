@@ -1,10 +1,10 @@
-"""Neurons by what they do to the tokens: codes that stay when units are permuted, rotated or rescaled.
+"""Neurons described by their action on the tokens: codes that do not change if units are permuted, rotated or rescaled.
 
-The residual stream has no basis of its own: whoever turns it by R (E R, W R, R' V, gains folded in) has the same
-function in other numbers. The table of tokens turns with it, so that signed sums of its rows are anchors Q (D, 32)
-that turn too (`lineage.sketch.anchors`), and what a matrix does to them, W diag(g) Q, does not. A row of that product
-is a neuron's code; another order of neurons is another order of codes, and a scale that one matrix lost to another is
-gone once codes are normalised.
+The residual stream has no preferred basis: a rotation by R (E R, W R, R' V, gains folded in) gives the same function
+with other numbers. The token table rotates with it, so that signed sums of its rows are anchors Q (D, 32) that rotate
+too (`lineage.sketch.anchors`), while the product of a matrix with them, W diag(g) Q, does not change. A row of this
+product is a neuron's code. Another order of neurons is another order of codes, and a scale moved from one matrix to
+another disappears when codes are normalised.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _coded(layer: Layer, bases: Bases, heads: int | None) -> Iterator[Neurons]:
 
 
 def _of_head(head: Head, bases: Bases) -> Iterator[Neurons]:
-    """Rows of a head by each key: what it says after each anchor."""
+    """Rows of a head by each key: its outputs for the anchors."""
     for key, basis in bases.items():
         codes = _products(*head.placed, head.stream, _gained(head.gain, basis), MOST_ROWS)
         if np.isfinite(codes).all():
@@ -120,7 +120,7 @@ def _gained(gain: TensorView | None, basis: Float32Array) -> Float32Array:
 
 
 def _products(view: TensorView, part: Part, stream: str, basis: Float32Array, most: int | None = None) -> Float32Array:
-    """What every neuron of a matrix, or the first `most`, does to the anchors, (neurons, anchors)."""
+    """The products of every neuron of a matrix, or the first `most`, with the anchors, (neurons, anchors)."""
     if part.axes[1].label == stream:
         count = None if most is None else min(most, view.shape[0])
         return np.concatenate([rows @ basis for _, rows in bands(view, count)])
@@ -173,13 +173,13 @@ def _attention(sides: Sequence[tuple[Float32Array, Float32Array]]) -> NDArray[np
 
 
 def _quantised(codes: Float32Array) -> tuple[NDArray[np.int8], Float32Array]:
-    """Directions in 8 bits, the largest number of each 127, and what one step is worth."""
+    """Directions in 8 bits, scaled so that the largest number of each is 127, and the value of one step."""
     largest = np.abs(codes).max(axis=-1, keepdims=True)
     scale = np.where(largest > 0, largest, 1.0) / np.float32(127.0)
     return np.rint(codes / scale).astype(np.int8), np.asarray(scale[..., 0], np.float32)
 
 
 def _kept(codes: NDArray[np.int8]) -> NDArray[np.int64]:
-    """The neurons that are chosen by their own codes, so that they are in any order: those along few anchors."""
+    """The neurons to keep, chosen by their own codes and so independent of their order: those along few anchors."""
     spread = np.abs(codes.astype(np.int64)).sum(axis=1)
     return np.sort(np.argsort(spread, kind="stable")[:MOST_NEURONS]).astype(np.int64)

@@ -24,7 +24,7 @@ from lineage.types import Part, Stats, StoredTensors, TensorSketch, Units
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What a tensor is: see `lineage.types.Outlined`."""
+    """The description of a tensor without its arrays: see `lineage.types.Outlined`."""
 
     name: str
     shape: tuple[int, ...]
@@ -51,7 +51,7 @@ _FIGURES = attrgetter(*(field.name for field in fields(Stats)))
 
 
 class TensorsOnDisk(StoredTensors):
-    """Sketches of tensors in order; one that is asked for twice may be another object of the same values."""
+    """Sketches of tensors in order; two reads of one tensor may give different objects with the same values."""
 
     def __init__(self) -> None:
         self._file = TemporaryFile()  # noqa: SIM115 - it lives as long as the sketches do, and has no name
@@ -63,7 +63,7 @@ class TensorsOnDisk(StoredTensors):
         self._reading = Lock()
 
     def extend(self, tensors: Sequence[TensorSketch]) -> None:
-        """Write some tensors behind the others. Raises OSError."""
+        """Append some tensors. Raises OSError."""
         arrays = {name: joined(name, tensors) for name in ARRAYS}
         arrays[_STATS] = np.array([_FIGURES(t.stats) for t in tensors], np.float64).reshape(-1, 7)
         places = {}
@@ -81,7 +81,7 @@ class TensorsOnDisk(StoredTensors):
 
     @property
     def outlines(self) -> Sequence[Outline]:
-        """What each of the tensors is, in order."""
+        """The descriptions of all tensors, in order."""
         return self._outlines
 
     def blocks(self, name: str) -> Iterator[NDArray[Any]]:
@@ -92,7 +92,7 @@ class TensorsOnDisk(StoredTensors):
             yield block
 
     def rows(self, name: str) -> int:
-        """How many rows the array of that name has."""
+        """The number of rows of the array of that name."""
         return sum(lot.places[name][1] for lot in self._lots)
 
     def __len__(self) -> int:
@@ -133,7 +133,7 @@ class TensorsOnDisk(StoredTensors):
 
 
 def _detached(tensor: TensorSketch) -> TensorSketch:
-    """The same without a hold on the arrays of its lot."""
+    """The same tensor with its own copies of arrays, so that those of its lot can be freed."""
     first, second = (None if u is None else Units(u.index, u.codes.copy(), u.scale.copy()) for u in tensor.units)
     return replace(
         tensor,

@@ -1,4 +1,4 @@
-"""What is computed once of a tensor or a model, and forgotten with it."""
+"""Facts computed once for a tensor or a model, and freed with it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Fact = TypeVar("Fact")
 
 
 def remembered(compute: Callable[[Whole], Fact]) -> Callable[[Whole], Fact]:
-    """Keep what `compute` says of each object for as long as the object lives; the answer must not hold the object.
+    """Cache the result of `compute` for each object as long as the object lives; the result must not refer to it.
 
-    For facts that are small beside the object: a graph asks for them in every comparison of a model.
+    For results that are small compared with the object: a graph needs them in every comparison of a model.
     """
     known: WeakKeyDictionary[Whole, Fact] = WeakKeyDictionary()
 

@@ -1,4 +1,4 @@
-"""What the figures of a tensor can be: of any numbers at all, and of weights.
+"""Limits on the figures of a tensor: those of any numbers, and those of weights.
 
 The inequalities hold for every tensor, so that a sketch which breaks one was damaged or forged; a tensor whose numbers
 lie beyond what weights have is no evidence, since sums of its squares leave float32.
@@ -33,10 +33,10 @@ def is_extreme(stats: Stats) -> bool:
 
 
 def require_possible(tensors: Sequence[TensorSketch]) -> None:
-    """Raise ValueError where no numbers have these figures: spread, sums of powers, sizes of units and of values."""
+    """Raise ValueError if no numbers can have these figures: spread, power sums, sizes of units and values."""
     if not tensors:
         return
-    with np.errstate(over="ignore", invalid="ignore"):  # what is infinite or no number breaks an inequality
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite values and NaN violate an inequality
         length = _lengths(tensors)
         _require_size(tensors, length)
         _require_sums(tensors, length)
@@ -105,6 +105,6 @@ def _ends(parts: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], NDArray[Any]]:
 
 @lru_cache(maxsize=1024)
 def _sampled_sides(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """How many positions of each side are sampled; of a kernel, of all its positions together."""
+    """The number of sampled positions of each axis; the positions of a kernel count as one axis."""
     sides = (shape or (1,)) if len(shape) < 2 else (shape[0], shape[1], math.prod(shape[2:]))
     return tuple(len(sampled(side)) for side in sides)

@@ -1,4 +1,4 @@
-"""What binds the digests of a sketch to its figures, and whether two sketches of one id can be of the same weights.
+"""The seal that binds digests of a sketch to its values, and whether two sketches of one id can be of the same weights.
 
 An id covers digests alone, which anybody can copy into a sketch of something else. The seal covers digests and sampled
 values together, and so is another for such a mixture; all else is the same only within the rounding of machines.
@@ -36,7 +36,7 @@ def seal(sketch: CheckpointSketch) -> str:
 
 
 def contradiction(a: CheckpointSketch, b: CheckpointSketch) -> Figure | None:
-    """The figure by which two sketches of one id cannot be of the same weights, None where they can."""
+    """A figure that shows that two sketches of one id cannot be of the same weights, None if they can be."""
     if seal(a) != seal(b):
         return "values"
     ours, theirs = (sorted(one.tensors, key=_line) for one in (a, b))
@@ -54,7 +54,7 @@ def _line(tensor: TensorSketch) -> str:
 
 
 def _written(text: str | None) -> str:
-    """A text as JSON has it, which digests are as they stand: a writer of JSON takes longer than all else here."""
+    """A text in JSON; digests are only quoted, since the JSON encoder would take most of the time here."""
     return f'"{text}"' if text is not None and text.isascii() and text.isalnum() else json.dumps(text)
 
 
@@ -75,7 +75,7 @@ def _near(a: NDArray[np.float32] | None, b: NDArray[np.float32] | None, share: f
 
 
 def _stats_agree(a: Stats, b: Stats) -> bool:
-    """Means and spreads on the scale of the spread; counts of levels hang on one value, and are not compared."""
+    """Whether means and spreads agree relative to the spread; counts of levels depend on single values: skipped."""
     scale = max(a.std, abs(a.mean))
     near = (abs(a.mean - b.mean), abs(a.std - b.std))
     shares = (abs(a.zeros - b.zeros), abs(a.distinct - b.distinct))
@@ -83,7 +83,7 @@ def _stats_agree(a: Stats, b: Stats) -> bool:
 
 
 def _neurons_agree(a: CheckpointSketch, b: CheckpointSketch) -> bool:
-    """Codes of the neurons that both chose, of the layers that both have; a sketch without them says nothing."""
+    """Whether the codes of common neurons in common layers agree; True for a sketch without neurons."""
     others = {(one.component, one.layer, one.keyed): one for one in b.neurons}
     ours = {(one.component, one.layer, one.keyed): one for one in a.neurons}
     pairs = [(one, others[key]) for key, one in ours.items() if key in others]
@@ -99,7 +99,7 @@ def _codes_agree(a: Neurons, b: Neurons) -> bool:
 
 
 def inconsistency(sketch: CheckpointSketch) -> tuple[str, str] | None:
-    """What in a sketch cannot be of one set of weights, and the tensor's name; None where nothing tells.
+    """An inconsistency of a sketch within itself and the tensor's name; None if there is none.
 
     Checked is what a sketch tells twice: tensors whose values it holds whole have their digests and sums, and the
     projection of a matrix is that of its units, within what coding them rounds away. Longer tensors tell too little.
@@ -125,7 +125,7 @@ def _told_twice(tensor: TensorSketch) -> Iterator[tuple[str, bool]]:
 
 
 def _are_sums(moments: NDArray[np.float64], values: NDArray[np.float64]) -> bool:
-    """Whether these are the sums of powers; of the smallest float32 holds no powers."""
+    """Whether these are the power sums of the values, with tolerance for powers below the range of float32."""
     sums = np.array([values.sum(), *((values**power).sum() for power in (2, 3, 4))])
     scale = np.array([math.sqrt(values.size * sums[1]), sums[1], sums[1] ** 1.5, sums[3]])
     return bool((np.abs(moments - sums) <= _SAME_SUMS * scale + values.size * _TINY).all())

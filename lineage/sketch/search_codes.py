@@ -1,4 +1,4 @@
-"""By what an index finds a model: short codes of signs, whose bits agree the oftener the nearer two things are.
+"""Codes by which an index finds a model: short sign codes, of which more bits agree the nearer two vectors are.
 
 The signs of projections of two vectors at an angle t agree with probability 1 - t / pi (Charikar 2002), so that the
 share of equal bits tells their cosine. A component is the sum of its tensors, whatever they are called and in whatever
@@ -24,21 +24,21 @@ WIDTHS: dict[SearchCue, int] = {"component": 128, "rows": 32, "network": 72, "te
 """Bytes of a code."""
 
 BITS: dict[SearchCue, int] = {"component": 1024, "rows": 256, "network": 528, "tensor": 256}
-"""Bits of a code that tell something; the rest are zeros."""
+"""Used bits of a code; the rest are zeros."""
 
-MOST_TENSORS = 64  # of a model that are kept
+MOST_TENSORS = 64  # greatest number of indexed tensors of a model
 _AT_ONCE = 1 << 10  # tensors whose vectors are in memory
 
 Bits = NDArray[np.uint8]
 
 
 def kept_codes(sketch: CheckpointSketch) -> Codes:
-    """What an index keeps of a model: its components and the whole, their rows, its networks, some of its tensors."""
+    """The codes that an index stores for a model: components and the whole, their rows, networks, some tensors."""
     return _codes(sketch, _chosen(sketch))
 
 
 def asked_codes(sketch: CheckpointSketch) -> Codes:
-    """What is looked for: components and the whole, their rows, networks, and every tensor."""
+    """The codes of a query: components and the whole, their rows, networks, and every tensor."""
     return _codes(sketch, searchable(sketch))
 
 
@@ -71,19 +71,19 @@ def _some(vectors: Iterable[Float32Array]) -> list[Float32Array]:
 
 
 def likeness(cue: SearchCue, distance: NDArray[np.int64]) -> NDArray[np.float64]:
-    """What bits that differ tell: the cosine of two vectors, of rows the share that they have in common (Jaccard)."""
+    """Similarity from the number of different bits: the cosine of two vectors; for rows, the Jaccard similarity."""
     apart = distance / BITS[cue]
     return np.asarray(1.0 - 2.0 * apart if cue == "rows" else np.cos(np.pi * apart), np.float64)
 
 
 def surprise(cue: SearchCue, likeness: float) -> float:
-    """How many spreads nearer than strangers, whose bits agree as two coins do."""
+    """By how many standard deviations two codes are nearer than unrelated ones, whose bits agree by chance."""
     agreeing = likeness / 2.0 if cue == "rows" else math.asin(max(-1.0, min(1.0, likeness))) / math.pi
     return 2.0 * agreeing * math.sqrt(BITS[cue])
 
 
 def nearest_stranger(tries: int) -> float:
-    """The surprise that the nearest of so many strangers has: sqrt(2 ln n) bounds the largest of n normal numbers."""
+    """The surprise expected for the nearest of `tries` unrelated codes: sqrt(2 ln n), the maximum of n normal draws."""
     return math.sqrt(2.0 * math.log(max(2, tries)))
 
 
@@ -117,14 +117,14 @@ def _sums(sketch: CheckpointSketch, groups: Sequence[Sequence[int]], axis: int =
 
 
 def _added(total: Float32Array | None, vectors: Float32Array) -> Float32Array:
-    """The sum of vectors behind others, one after the other: as if all were added at once."""
+    """The total with further vectors added in order, so that the result equals one sum over all."""
     summed: Float32Array = (vectors if total is None else np.concatenate([total[None], vectors])).sum(axis=0)
     return summed
 
 
 @remembered
 def _turned_sums(sketch: CheckpointSketch) -> list[Float32Array]:
-    """Those of transposed tensors: every index that is searched is asked for some of them."""
+    """The sums of transposed tensors, cached because every index of a search uses them."""
     return _sums(sketch, _by_component(sketch), axis=1)
 
 
@@ -148,7 +148,7 @@ def _minhashes(tensors: Iterable[TensorSketch]) -> list[NDArray[np.uint32]]:
 
 
 def _chosen(sketch: CheckpointSketch) -> Sequence[int]:
-    """The places of at most `MOST_TENSORS`, by a digest of what they are, so that relatives keep the same ones."""
+    """Places of at most `MOST_TENSORS` tensors, chosen by a digest of part and shape: relatives keep the same ones."""
     places, outlines = searchable(sketch), sketch.outlines
 
     def draw(place: int) -> bytes:

@@ -51,7 +51,7 @@ _TEXT_READ = 1 << 20
 
 
 def is_sketch_file(path: str | Path) -> bool:
-    """Whether `path` is a file that is named as a sketch."""
+    """Whether `path` is a file with the extension of a sketch."""
     return Path(path).suffix == SUFFIX and Path(path).is_file()
 
 
@@ -137,7 +137,7 @@ def _parts(text: IO[bytes], blocks: Blocks, whole: Mapping[str, NDArray[Any]]) -
 def read_sketch(path: str | Path) -> CheckpointSketch:
     """Read a `.sketch` file, checking every count against the arrays; its weights are not seen.
 
-    Raises Malformed for a file that is no sketch or is damaged, SketchMismatch for one of another family, OSError.
+    Raises Malformed for a file that is not a sketch or is damaged, SketchMismatch for another family, OSError.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -173,7 +173,7 @@ def read_sketch(path: str | Path) -> CheckpointSketch:
 
 
 def _of_neurons(names: set[str]) -> list[str]:
-    """The arrays of neurons among those of a sketch; small models have none, and do not wait for their module."""
+    """The names of neuron arrays in a sketch; their module is imported only here, since small models have none."""
     from lineage.sketch.neuron_arrays import NEURON_ARRAYS
 
     return [name for name in NEURON_ARRAYS if name in names]
@@ -192,7 +192,7 @@ def _written_neurons(neurons: tuple[Neurons, ...]) -> Any:
 
 
 def _of_tokenizer(names: set[str]) -> list[str]:
-    """The arrays of a tokenizer among those of a sketch; most sketches hold none, and do not wait for its module."""
+    """The names of tokenizer arrays in a sketch; their module is imported only here, since most sketches have none."""
     from lineage.sketch.tokenizer_file import PREFIX
 
     return [name for name in names if name.startswith(PREFIX)]
@@ -262,7 +262,7 @@ def _tensor_header(tensor: TensorSketch) -> dict[str, Any]:
 
 
 class _Cursor:
-    """Hands out the arrays of one tensor after the other and insists that nothing is left over."""
+    """Returns the arrays of one tensor after the other and checks that nothing is left over."""
 
     def __init__(self, arrays: dict[str, NDArray[Any]]) -> None:
         for name, (dtype, tail) in ARRAYS.items():
@@ -327,7 +327,7 @@ def _decode(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Checkpoi
 
 
 def _require_few(header: dict[str, Any]) -> None:
-    """Raise ValueError for more tensors, parents or letters than a sketch of a model has."""
+    """Raise ValueError for more tensors or parents, or longer texts, than a sketch may have."""
     if max(len(header["tensors"]), len(header["left_out"])) > MOST_TENSORS or len(header["declared"]) > MOST_PARENTS:
         raise ValueError(f"over {MOST_TENSORS:,} tensors, or over {MOST_PARENTS:,} declared parents")
     texts = [header[key] for key in ("name", "format", "architecture", "licence")]

@@ -1,4 +1,4 @@
-"""Arrays of one shape laid on one another, so that one call does the work of many."""
+"""Arrays of one shape stacked, so that one call of NumPy does the work of many."""
 
 from __future__ import annotations
 

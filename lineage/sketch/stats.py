@@ -1,4 +1,4 @@
-"""Figures of a sampled band that tell quantised, pruned and cast weights from plain ones."""
+"""Statistics of a sampled band that distinguish quantized, pruned and cast weights from plain ones."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def stack_stats(
 
 
 def _step(length: int, most: int) -> int:
-    """The even distance at which there are at most about `most` of so many."""
+    """The step that selects about `most` evenly spaced positions of `length`."""
     return max(1, length // most)
 
 
 def distinct_shares(values: NDArray[np.float32]) -> list[float]:
-    """Share, of each row of (k, n), of the values, zeros aside, that occur only once; 0 without any."""
+    """Share of the non-zero values of each row of (k, n) that occur only once; 0 without any."""
     ordered = np.sort(values, axis=1)
     begins = np.ones((len(ordered), ordered.shape[1] + 1), bool)
     begins[:, 1:-1] = ordered[:, 1:] != ordered[:, :-1]

@@ -1,4 +1,4 @@
-"""One pass over one tensor: every family is fed from the same bytes, in bounded memory."""
+"""One pass over one tensor: all parts of the sketch are computed from the same bytes, in bounded memory."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ Made = TensorSketch | Mask | DamagedTensor
 
 @dataclass(slots=True)
 class FullPass:
-    """What needs every value: the digest, the power sums, the row codes."""
+    """The parts of a sketch that need every value: digest, power sums, row codes."""
 
     digest: str
     moments: NDArray[np.float64]
@@ -328,14 +328,14 @@ def _require_finite(values: NDArray[np.float32], view: TensorView, path: str) ->
 
 
 def _is_finite_as_stored(view: TensorView) -> bool:
-    """Whether a tensor of a wider type than float32 holds nothing but numbers."""
+    """Whether all values of a tensor of a wider type than float32 are finite."""
     if view.dtype.itemsize < (16 if view.dtype.kind == "c" else 8):
         return False
     return all(bool(np.isfinite(view.rows(a, b)).all()) for a, b in bands_read(view, "full"))
 
 
 def _bars_units(seen: NDArray[np.float32]) -> bool:
-    """Whether some rows or columns of a matrix, fewer than half, are minus infinity: answers that are never given."""
+    """Whether some rows or columns of a matrix, fewer than half, are minus infinity: outputs that are masked."""
     barred = np.isneginf(seen)
     if min(seen.shape) < 2 or barred.mean() >= 0.5 or not np.isfinite(seen[~barred]).all():
         return False

@@ -14,9 +14,9 @@ _ROLES = ("token-embedding", "head")
 
 
 def facing(model: CheckpointSketch, other: CheckpointSketch) -> CheckpointSketch:
-    """The model without the copies of token tables by which it has more tables of one width than `other`.
+    """The model without surplus copies of token tables: those it has in excess of `other`, by width.
 
-    A copy that faces a table stays: one of the two may have been trained apart.
+    A copy with a counterpart is kept: one of the two may have been trained separately.
     """
     spare = Counter(t.shape[1] for t in _tables(model)) - Counter(t.shape[1] for t in _tables(other))
     gone: set[str] = set()
@@ -28,7 +28,7 @@ def facing(model: CheckpointSketch, other: CheckpointSketch) -> CheckpointSketch
 
 
 def copies(model: CheckpointSketch) -> dict[str, TensorSketch]:
-    """For each token table that is equal to another the one that stays, by name: heads first, then later ones."""
+    """The original of each copied token table, by the copy's name. Of equal tables heads, then later ones are copies."""
     tables = sorted(_tables(model), key=lambda t: t.part.role == "head")
     found: dict[str, TensorSketch] = {}
     for i in reversed(range(len(tables))):

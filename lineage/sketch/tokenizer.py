@@ -1,4 +1,4 @@
-"""From a vocabulary to its sketch: the tokens of least hash with their ids, and what follows some of them."""
+"""The sketch of a vocabulary: the tokens with the least hashes, their ids, and the successors of some of them."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _digest(hashes: NDArray[np.uint64]) -> str:
 
 
 def _runs(hashes: NDArray[np.uint64], places: NDArray[np.int64]) -> NDArray[np.uint32]:
-    """What follows each place, uint32 (len(places), TOKENS_BEHIND), 0 behind the last ordinary token."""
+    """The successors of each place, uint32 (len(places), TOKENS_BEHIND); 0 after the last ordinary token."""
     padded = np.concatenate([low_half(hashes), np.zeros(TOKENS_BEHIND, np.uint32)])
     runs: NDArray[np.uint32] = padded[places[:, None] + np.arange(1, TOKENS_BEHIND + 1)]
     return runs

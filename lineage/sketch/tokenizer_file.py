@@ -1,4 +1,4 @@
-"""The sketch of a tokenizer in a file: beside a model's in its `.sketch`, or alone; index/FORMAT.md, section 12."""
+"""The sketch of a tokenizer in a file: inside a model's `.sketch`, or alone; index/FORMAT.md, section 12."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def decode_tokenizer(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any
 
 
 def is_tokenizer_file(path: str | Path) -> bool:
-    """Whether `path` is a file that is named as the sketch of a tokenizer."""
+    """Whether `path` is a file with the extension of a tokenizer's sketch."""
     return Path(path).suffix == TOKENIZER_SUFFIX and Path(path).is_file()
 
 
@@ -162,7 +162,7 @@ def _sum(arrays: Mapping[str, NDArray[Any]]) -> str:
 
 
 def _check_arrays(held: Mapping[str, NDArray[Any]], ordinary: int) -> None:
-    """Insist on types, lengths and order: whoever compares sketches relies on them."""
+    """Check types, lengths and order, on which comparisons of sketches rely."""
     sample = min(ordinary, SAMPLE)
     lengths = {"hashes": sample, "ids": sample, "marks": sample, "runs": min(sample, ANCHORS), "minhash": PERMUTATIONS}
     for name, array in held.items():

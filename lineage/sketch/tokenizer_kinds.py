@@ -1,4 +1,4 @@
-"""Which tokens say something: those that every trainer writes alike, or that a person chose, are left out by kind."""
+"""Kinds of tokens that are no evidence: those that every trainer writes alike, or that a person chose."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _IS_BLANK = np.isin(np.arange(256), np.frombuffer(_BLANKS, np.uint8))
 
 
 def token_kinds(tokens: Sequence[bytes], marked: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """The code of each token's kind, uint8 (n,), 0 for ordinary ones; `marked` are those that the file sets apart."""
+    """The code of each token's kind, uint8 (n,), 0 for ordinary ones; `marked` are the special tokens of the file."""
     text = np.frombuffer(b"".join(tokens), np.uint8)
     lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
     ends = np.cumsum(lengths)
@@ -100,7 +100,7 @@ def _is_joined(token: bytes, ids: Mapping[bytes, int]) -> bool:
 
 
 def _pieces(token: bytes) -> list[bytes]:
-    """Both sides of every cut of a token, one behind the other; none of one that is too long to look at."""
+    """Both sides of every cut of a token, in turn; empty for tokens longer than `MOST_JOINED`."""
     if len(token) > MOST_JOINED:
         return []
     return [piece for cut in range(1, len(token)) for piece in (token[:cut], token[cut:])]
@@ -127,7 +127,7 @@ def _counted(flags: NDArray[np.bool_], starts: NDArray[np.int64], ends: NDArray[
 
 
 def _repeats(text: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Nothing but blanks, or one byte again and again."""
+    """Which tokens are only blanks, or one repeated byte, (n,)."""
     blank = _counted(_IS_BLANK[text], starts, ends) == ends - starts
     changes = np.concatenate([[False], text[1:] != text[:-1]]) if len(text) else np.zeros(0, np.bool_)
     same = _counted(changes, np.minimum(starts + 1, ends), ends) == 0

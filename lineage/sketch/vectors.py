@@ -1,4 +1,4 @@
-"""Short vectors by which an index finds candidates; they suggest, they are never evidence."""
+"""Short vectors by which an index finds candidates; they are never used as evidence."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def tensor_vectors(
 
 
 def units_of(tensor: TensorSketch, axis: int) -> Units:
-    """The units of an axis that has some."""
+    """The units of an axis, which must have some."""
     units = tensor.units[axis]
     assert units is not None
     return units
@@ -76,7 +76,7 @@ def searchable(sketch: CheckpointSketch) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SearchVectors:
-    """The searchable tensors of a model, by place, and their vectors as stored and turned, float32 (n, 256) each."""
+    """The places of a model's searchable tensors; their vectors as stored and transposed, float32 (n, 256) each."""
 
     places: tuple[int, ...]
     straight: NDArray[np.float32]
@@ -85,7 +85,7 @@ class SearchVectors:
 
 @remembered
 def search_vectors(sketch: CheckpointSketch) -> SearchVectors:
-    """The vectors of a model's tensors, made once: comparisons and every look at many models ask for them."""
+    """The vectors of a model's tensors, cached because comparisons and searches use them."""
     places = searchable(sketch)
     tensors = [sketch.tensors[i] for i in places]
     return SearchVectors(places, tensor_vectors(tensors), tensor_vectors(tensors, axis=1))

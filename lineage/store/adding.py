@@ -39,7 +39,7 @@ def is_settled(index: SqliteIndex, sketch: CheckpointSketch) -> bool:
 
 
 def insert(index: SqliteIndex, sketch: CheckpointSketch, run: int) -> None:
-    """Add a model of which nothing is there, in the place of what another sketch family has from the same path."""
+    """Add a new model; it replaces a model of another sketch family from the same path."""
     path = index.sketch_file(sketch.id, None, sketch.weights_seen)
     path.parent.mkdir(exist_ok=True)
     written = write_sketch(sketch, path)

@@ -1,9 +1,9 @@
-"""The tokenizers of the models of a segment, found by the tokens that follow each other in them.
+"""The tokenizers of the models of a segment, found by tokens that follow one another.
 
-A sketch keeps what follows the tokens of least hash (its anchors). Of tokenizers that were trained apart hardly any
-anchor is followed by the same token, of related ones many are: so a list of all anchors by hash tells which sketches to
-open. A MinHash of tokens would not do, since unrelated tokenizers share most of theirs. Models have tokenizers in
-common: the list is as long as there are different ones, however many models there are.
+A sketch stores the successors of the tokens with the least hashes (its anchors). In independently trained tokenizers
+hardly any anchor has the same successor, in related ones many have: a list of all anchors by hash gives the sketches to
+open. A MinHash of tokens would not work, since unrelated tokenizers share most of their tokens. Models share
+tokenizers: the length of the list depends on the number of different tokenizers, not of models.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tokenizers:
-    """The different tokenizers of some models, and who has which.
+    """The different tokenizers of some models, and which models have them.
 
     `vocabularies` (v,) have a digest of what is kept here of their order, and that of their tokens as a set, both
     hexadecimal; `anchors` (m,) a hash, the place of its vocabulary and what follows, in the order of hashes; `kinds`

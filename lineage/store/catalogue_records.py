@@ -17,7 +17,7 @@ HUB = "hub"
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A public model: what it is called, where it is read from (`hf:org/name`), what its publisher says of it."""
+    """A public model: its name, its source (`hf:org/name`), and what its publisher declares."""
 
     name: str
     source: str

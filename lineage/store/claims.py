@@ -1,4 +1,4 @@
-"""What was handed over is a claim: it is held against what is known, and weights that are seen take its place."""
+"""Sketches that were handed over are claims: checked against known ones, and replaced once the weights are seen."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 
 
 def contradicted(index: SqliteIndex, sketch: CheckpointSketch) -> tuple[str, Figure] | None:
-    """The name of what the index holds under the id of `sketch`, and what both cannot have of the same weights.
+    """The name of the index's sketch with the id of `sketch`, and the figure that contradicts it.
 
-    None where they can, and where nothing else is there or readable. What was sketched here twice is not asked.
+    None if both can be of the same weights, or if there is no other readable sketch. Two sketches made here from seen
+    weights are not compared.
     """
     with plain_errors(index.folder):
         held = held_of(index.db, sketch.id)
@@ -53,9 +54,9 @@ def refuse_contradiction(index: SqliteIndex, sketch: CheckpointSketch) -> None:
 
 
 def replace_claim(index: SqliteIndex, sketch: CheckpointSketch, held: Sequence[Held], run: int) -> None:
-    """Put weights that are seen now in the place of what was handed over.
+    """Replace sketches that were handed over by that of weights that are seen now.
 
-    Of that stays what agrees: its names, and its layouts, which are still not seen. The rest goes without a trace.
+    Names, and layouts that agree with the weights (still marked as not seen), are kept. The rest is deleted.
     """
     agreeing = agreeing_with(index, sketch, held)
     if held[0].weights_seen is None:
@@ -85,7 +86,7 @@ def replace_claim(index: SqliteIndex, sketch: CheckpointSketch, held: Sequence[H
 
 
 def agreeing_with(index: SqliteIndex, sketch: CheckpointSketch, held: Sequence[Held]) -> dict[Held, CheckpointSketch]:
-    """Those sketches of one id that can be of the same weights; what cannot be read says nothing."""
+    """Those sketches of one id that can be of the same weights; unreadable ones are skipped."""
     found = {}
     for one in held:
         with suppress(CheckpointError):

@@ -104,7 +104,7 @@ def _another(path: Path) -> StoreError:
 
 
 def is_of_the_disk(error: sqlite3.Error) -> bool:
-    """Whether an error is of the disk, of other processes or of memory, and so says nothing against the database."""
+    """Whether an error comes from the disk, other processes or memory, and so does not show a damaged database."""
     return _kind(error) in _OF_THE_DISK
 
 

@@ -49,7 +49,7 @@ def examine(index: SqliteIndex) -> list[Finding]:
 
 
 def _tables(index: SqliteIndex) -> Iterator[Finding]:
-    """What is wrong with the database by itself; nothing else can be told while it is."""
+    """Faults of the database itself; nothing else can be checked while there are any."""
     where = str(index.folder)
     for (line,) in index.db.execute("PRAGMA integrity_check"):
         if line != "ok":
@@ -173,7 +173,7 @@ def _strays(index: SqliteIndex) -> Iterator[Finding]:
 
 
 def _is_taken_in(path: Path) -> bool:
-    """Whether a stray file is what its name says, as a rebuild wants it."""
+    """Whether a stray file is the sketch that its name gives, so that a rebuild would take it."""
     try:
         return read_sketch(path).id == path.name.partition(".")[0]
     except (LineageError, OSError):

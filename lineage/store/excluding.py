@@ -1,4 +1,4 @@
-"""An index with one model left out, so that a model which is in it can be asked about like any other."""
+"""An index without one of its models, so that this model can be queried like any other."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Without:
         return {digest: pairs for digest, pairs in kept.items() if pairs}
 
     def nearest(self, asked: Codes, kind: ModelKind, k: int) -> Mapping[SearchCue, list[Near]]:
-        """For each asked code of each cue up to `k` models of a kind, best first."""
+        """For each code of the query and each cue, up to `k` models of a kind, best first."""
         found = self._of.nearest(asked, kind, k + 1)
         return {cue: [[one for one in row if one[0] != self._model][:k] for row in rows] for cue, rows in found.items()}
 

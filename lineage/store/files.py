@@ -16,7 +16,7 @@ CACHE = "reference"
 
 
 def take_away(path: Path) -> None:
-    """Delete what lies where a cache or a note belongs, be it a file, a link, a pipe or a folder. Raises OSError."""
+    """Delete whatever is at the path of a cache or a note: a file, a link, a pipe or a folder. Raises OSError."""
     if path.is_dir() and not path.is_symlink():
         import shutil
 

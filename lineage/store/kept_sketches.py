@@ -23,7 +23,7 @@ _Seal = tuple[int, int, int]
 
 @dataclass(slots=True)
 class _Held:
-    """A sketch as its file has it, and as it was asked for last: what is cached about a model belongs to the latter."""
+    """A sketch as in its file, and as it was returned last: cached facts about a model belong to the latter."""
 
     seal: _Seal
     read: CheckpointSketch
@@ -31,7 +31,7 @@ class _Held:
 
 
 class KeptSketches:
-    """The sketches that were asked for last, of files of `most_bytes` together; for any number of threads."""
+    """The most recently used sketches, from files of `most_bytes` in all; thread-safe."""
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._most = most_bytes

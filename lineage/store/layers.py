@@ -31,7 +31,7 @@ Fetch = Callable[[Sequence[File], Path], None]
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One index of others: what it is called here, where it came from, its folder, and when (ISO 8601 in UTC).
+    """One index of others: its name here, its source, its folder, and the time of the pull (ISO 8601 in UTC).
 
     `key` is the public key (PEM) by which its manifest has to be signed, None if by none.
     """
@@ -47,7 +47,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """A layer as it is now, and how much of it had to be fetched."""
+    """A layer after a pull, and how much of it was fetched."""
 
     layer: Layer
     fetched: int
@@ -108,7 +108,7 @@ def remove_layer(index: Path, name: str) -> None:
 
 
 def require_sound_sketch(path: Path) -> None:
-    """Raise Malformed or SketchMismatch for a file that is not the sketch that its name says."""
+    """Raise Malformed or SketchMismatch for a file that is not the sketch named by its file name."""
     if read_sketch(path).id != path.name.partition(".")[0]:
         raise Malformed(path, "is the sketch of another model than its name says: refused")
 

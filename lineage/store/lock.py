@@ -34,7 +34,7 @@ def writing(folder: Path, patience_s: float = PATIENCE_S) -> Iterator[None]:
 
 
 def _note_holder(note: Path) -> None:
-    """Say who writes; a pipe or link in the place of the note is taken away, for writing to it may never end."""
+    """Note which process writes; a pipe or link in the place of the note is deleted, since writing to it may block."""
     if note.is_symlink() or (note.exists() and not note.is_file()):
         take_away(note)
     note.write_text(f"{os.getpid()}\n", encoding="ascii")

@@ -4,7 +4,7 @@
     sketches/ID.sketch       the first layout of a model; ID.LAYOUT.sketch another
     catalogue/ID.json        a record: name, source, licence, what it declares
 
-index/FORMAT.md, section 6, is normative. What comes from elsewhere is believed in nothing but what was checked.
+index/FORMAT.md, section 6, is normative. Nothing from elsewhere is trusted before it is checked.
 """
 
 from __future__ import annotations

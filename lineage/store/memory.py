@@ -1,4 +1,4 @@
-"""An index that lives as long as the process: for a model that is asked about and kept nowhere."""
+"""An index in memory, for models that are queried and not stored."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The models of some segments that are nearest to what is asked.
+"""The models of some segments that are nearest to the codes of a query.
 
-Components, rows and networks are compared with every code that is kept: a few a model, by FAISS's scan of binary codes;
-of components the first quarter of the bits, and the rest of those that are nearest by it.
-Tensors are many; only those are looked at that are in one cell with the asked one in some band, and whose word there is
-near. Segments are looked through side by side, each cue of each on one thread.
+Components, rows and networks are compared with every stored code (a few a model) by FAISS's scan of binary codes; for
+components first the first quarter of the bits, then the rest for the nearest ones.
+Tensors are many: only those in the same cell as the query's in some band, with a near word there, are compared.
+Segments are searched in parallel, each cue of each on one thread.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _Found = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
 def nearest(segments: Sequence[Segment], asked: Codes, k: int) -> Mapping[SearchCue, list[Near]]:
-    """For each asked code of each cue the `k` nearest models, each once, best first and then by id.
+    """For each code of the query and each cue, the `k` nearest models, each once, best first and then by id.
 
     Of tensors only such as chance would bring not once.
     """
@@ -125,7 +125,7 @@ def _scanned(asked: Bits, codes: Bits, k: int) -> tuple[NDArray[np.int64], NDArr
 
 
 def _tensors(segment: Segment, asked: Bits, wanted: int) -> _Found:
-    """The same of single tensors that are nearer than any stranger would be by chance."""
+    """The same for single tensors that are nearer than any unrelated one would be by chance."""
     codes, bits = segment.codes["tensor"], BITS["tensor"]
     found = []
     for band in range(len(segment.bands)):
@@ -144,7 +144,7 @@ def _tensors(segment: Segment, asked: Bits, wanted: int) -> _Found:
 
 
 def _in_band(segment: Segment, asked: Bits, band: int) -> NDArray[np.int64]:
-    """Pairs of an asked code and one of its cell whose word is near, as row * number of codes + place."""
+    """Pairs of a query's code and a code of its cell with a near word, as row * number of codes + place."""
     held = segment.bands[band]
     wanted, cell_of = words_of(asked, band), cell_bits(len(held.words))
     shared = min(_MOST_SHARED, cell_of)

@@ -1,4 +1,4 @@
-"""What every question asks of all models of a folder of sketches, kept so that it is not worked out for each.
+"""A cache of what every query needs of all models in a folder of sketches.
 
 The cache is one file: a BLAKE3 digest of 32 bytes over the rest, a line of JSON (records, and who holds which digest),
 and the search codes as `lineage.store.segments` writes them. It is named after the version and the files that it was
@@ -57,7 +57,7 @@ class Overview:
 def record_of(
     sketch: CheckpointSketch, further: Iterable[tuple[str, CheckpointSketch]] = (), aliases: tuple[str, ...] = ()
 ) -> ModelRecord:
-    """What an index says of a model by its sketch; `further` are its other layouts with their ids."""
+    """The record of a model from its sketch; `further` are its other layouts with their ids."""
     return ModelRecord(
         id=sketch.id,
         name=sketch.name,
@@ -223,5 +223,5 @@ class FromOverview:
         return self._overview.same_digests(digests)
 
     def nearest(self, asked: Codes, kind: ModelKind, k: int) -> Mapping[SearchCue, list[Near]]:
-        """For each asked code of each cue the `k` nearest models of a kind, best first."""
+        """For each code of the query and each cue, the `k` nearest models of a kind, best first."""
         return nearest([self._overview.segments[kind]], asked, k)

@@ -38,7 +38,7 @@ class Index(Protocol):
 
     @property
     def unsearched(self) -> int:
-        """Number of models that it keeps besides, of other sketch families, which no search sees."""
+        """Number of further models, of other sketch families, which are not searched."""
 
     def models(self) -> list[ModelRecord]:
         """Every model, ordered by name and id."""
@@ -59,7 +59,7 @@ class Index(Protocol):
         """
 
     def layouts(self, model: str) -> list[CheckpointSketch]:
-        """The sketch of a model in each of its layouts, ordered by layout and not by who came first.
+        """The sketch of a model in each of its layouts, ordered by layout, not by time of addition.
 
         All go by the index's name for the model. Raises Unknown and CheckpointError.
         """
@@ -68,7 +68,7 @@ class Index(Protocol):
         """For each of `digests` that is a tensor's full or band digest: its (model id, tensor name) pairs, ordered."""
 
     def nearest(self, asked: Codes, kind: ModelKind, k: int) -> Mapping[SearchCue, Sequence[Near]]:
-        """For each asked code of each cue the `k` nearest models of a kind, each once, best first."""
+        """For each code of the query and each cue, the `k` nearest models of a kind, each once, best first."""
 
 
 class Home(Index, Protocol):
@@ -107,7 +107,7 @@ class Home(Index, Protocol):
 
 
 class OfAllFamilies(ABC):
-    """An index that keeps models of other sketch families besides: searches see none of these, upkeep sees them too."""
+    """An index that also keeps models of other sketch families: they are not searched, but maintained."""
 
     shown: str
     """What errors call the index."""

@@ -60,8 +60,8 @@ class _Known:
 def rebuild(folder: str | Path, version: str) -> Rebuilt:
     """Fill the tables from the sketch files and make the cache again.
 
-    Paths, dates, aliases and what was seen of the weights are kept where the old tables tell them, and models of other
-    sketch families as they are. A database that cannot be read, or lacks tables, is set aside as
+    Paths, dates, aliases and whether weights were seen are taken from the old tables if they have them; models of other
+    sketch families are unchanged. A database that cannot be read, or lacks tables, is set aside as
     `lineage.sqlite.damaged`. Raises NoIndex, Locked, StoreError.
     """
     where = Path(folder)
@@ -200,5 +200,5 @@ def _insert(db: Database, sketch: CheckpointSketch, file_sha256: str, run: int, 
 
 
 def _still_seen(sketch: CheckpointSketch, old: Row) -> bool | None:
-    """What the old row tells of the weights; a file that was handed over stays that."""
+    """Whether the weights were seen, by the old row; a sketch that was handed over remains one."""
     return False if sketch.weights_seen is False else seen(old) or None

@@ -41,8 +41,8 @@ def reference_index() -> SketchFolder | None:
 
 
 def reference_tokenizers() -> tuple[TokenizerSketch, ...]:
-    """All of them, in the order of their files; none where none ship. Raises Malformed for a damaged one, OSError."""
-    from lineage.sketch import read_tokenizer  # who asks about weights alone does not wait for tokenizers
+    """All reference tokenizers, in the order of their files; empty without any. Raises Malformed, OSError."""
+    from lineage.sketch import read_tokenizer  # imported only for queries about tokenizers
 
     folder = reference_folder()
     files = [] if folder is None else sorted((folder / TOKENIZERS).glob("*.tokenizer"))
@@ -50,7 +50,7 @@ def reference_tokenizers() -> tuple[TokenizerSketch, ...]:
 
 
 def published_configurations() -> list[PublishedConfiguration]:
-    """All of them, in the order of the file; none where none ship. Raises Malformed for a damaged file, OSError."""
+    """All published configurations, in the order of the file; empty without a file. Raises Malformed, OSError."""
     from lineage.types.settings import PartConfiguration, PublishedConfiguration
 
     def part(held: dict[str, Any]) -> PartConfiguration:

@@ -57,7 +57,7 @@ def m002_find_by_digest(db: Database) -> None:
 
 @migrations()
 def m003_layouts(db: Database) -> None:
-    """Content is told apart from layout: further layouts of a model, and what its values are in whatever layout."""
+    """Content is separate from layout: further layouts of a model, and a key of its values in any layout."""
     db.table("layouts").create(
         {"model": str, "id": str, "name": str, "source": str, "format": str, "file_sha256": str, "added": str},
         pk=("model", "id"),
@@ -95,7 +95,7 @@ def m004_search(db: Database) -> None:
 
 @migrations()
 def m005_seen(db: Database) -> None:
-    """What was sketched here is told from what was handed over; of what an older version took in, null: unknown."""
+    """Sketches made here are distinguished from those handed over; for those added by older versions, null: unknown."""
     for table in ("models", "layouts"):
         db.table(table).add_column("weights_seen", int)
 

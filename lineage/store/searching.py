@@ -74,7 +74,7 @@ class Searching:
         return len(self._made)
 
     def nearest(self, asked: Codes, kind: ModelKind, k: int) -> Mapping[SearchCue, list[Near]]:
-        """For each asked code of each cue the `k` nearest models of a kind that are in the index, best first."""
+        """For each code of the query and each cue, the `k` nearest models of a kind in the index, best first."""
         rows, segments = self._segments(kind)
         spare = min(_MOST_DEAD, sum(row.dead for row in rows))
         found = nearest(segments, asked, k + spare)
@@ -100,7 +100,7 @@ class Searching:
         return sorted(found.values(), key=lambda one: one[0])
 
     def _first(self, segment: Segment, home: str | None, without: str | None) -> list[str | None]:
-        """Of each kind of tokenizer the first model that has it and is in the segment still; None where none is."""
+        """For each kind of tokenizer, the first model that has it and is still in the segment; None without one."""
         first: list[str | None] = [None] * len(segment.tokenizers.kinds)
         open_, seen, step = list(range(len(first))), 0, 1
         while open_:
@@ -224,7 +224,7 @@ class Searching:
         return self._loose[key]
 
     def _gone(self, segments: Sequence[Segment], names: Sequence[str]) -> list[set[str]]:
-        """Models of each segment that are in it no more; names are those of all but the last, the loose one."""
+        """Removed models of each segment; `names` are those of all segments except the last, loose one."""
         ids = [[model.decode() for model in segment.models] for segment in segments]
         homes = self._homes(model for models in ids for model in models)
         return [

@@ -5,11 +5,11 @@ multiple of 64 bytes: the ids of the models (S64, sorted); for each cue the owne
 places in the ids) and the codes; the first `HEAD` bytes of each component's code; and for each band of the tensors'
 codes its words, sorted, the codes that have them, and where in both each cell begins, with the end of the last (uint32
 all); then the tokenizers, as `lineage.store.anchors` has them. A band is a place in a code at which 32 bits begin, its
-words; a cell is the words that have their first bits in common, as many bits as leave about `CELL` strangers in one.
+words; a cell is the words with equal first bits, as many bits as leave about `CELL` unrelated codes in one.
 Tensors that are near are in the same cell of some band (locality-sensitive hashing), so that only those are looked at.
 A last line holds BLAKE3 over all before, for `lineage doctor`.
 
-A segment that is damaged or absent costs time, nothing else: its codes are made again from the sketches.
+A damaged or absent segment costs time only: its codes are computed again from the sketches.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ _OF_TOKENIZERS = (VOCABULARY, ANCHOR, KIND, HOLDER)
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a segment says of itself: the file's name, numbers of models, of codes by cue and of tokenizers.
+    """The header of a segment: the file's name, numbers of models, of codes by cue and of tokenizers.
 
-    The name is there so that the file of another set of models is not taken for it.
+    By the name, the file of another set of models is recognised and refused.
     """
 
     family: str
@@ -141,9 +141,9 @@ class _Made(Sequence[Band]):
 
 
 def merged(segments: Sequence[Segment], gone: Sequence[Collection[str]] = ()) -> Segment:
-    """Several segments in one, each without the models that are gone from it; of a model in two the last stays.
+    """Several segments merged, without their removed models; of a model in two segments the last is kept.
 
-    It is there to be written: its bands are made anew at each look.
+    The result is for writing only: its bands are computed again at each access.
     """
     names = np.concatenate([one.models for one in segments])
     of = np.repeat(np.arange(len(segments)), [len(one) for one in segments])

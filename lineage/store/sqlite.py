@@ -212,7 +212,7 @@ class SqliteIndex(OfAllFamilies):
         return {digest: sorted(pairs) for digest, pairs in sorted(found.items())}
 
     def nearest(self, asked: Codes, kind: ModelKind, k: int) -> Mapping[SearchCue, list[Near]]:
-        """For each asked code of each cue the `k` nearest models of a kind, best first."""
+        """For each code of the query and each cue, the `k` nearest models of a kind, best first."""
         with plain_errors(self.folder):
             if self._searching.lacks():
                 self.settle(0.0)
@@ -293,7 +293,7 @@ class SqliteIndex(OfAllFamilies):
                 return False
         with self.writing():
             refuse_contradiction(self, sketch)
-            # Before any sketch file: `examine` tells a killed first ingest from lost tables by it.
+            # Before any sketch file: by it `examine` distinguishes a killed first ingest from lost tables.
             self._run = self._run or begin_run(self.db, version)
             held = held_of(self.db, sketch.id)
             if held and sketch.weights_seen and held[0].weights_seen is None:

@@ -1,4 +1,4 @@
-"""Adapters among the known models: changes that are held against changes, never against weights."""
+"""Adapters among the known models: their changes are compared with changes, never with weights."""
 
 from lineage.ancestry.adapter.placing import compare_adapters, whois_adapter
 

@@ -1,9 +1,9 @@
 """An adapter in the differences of known models: child - base = weight * product, if it was merged into the child.
 
-The pairs to look at are found by one correlation for all of them. What chance gives is told by a permutation null. It
-does not tell a merge from another adapter of the same base that was trained on like data: such products have
-correlations of 0.1 to 0.4, and up to 0.993 if they began with the same first factors. So a merge is only said where
-base and product predict the values of the child, within the rounding of its type and of the merge.
+One correlation selects the pairs to test; a permutation null gives the significance. It does not distinguish a merge
+from another adapter of the same base trained on similar data: such products have correlations of 0.1 to 0.4, and up to
+0.993 if they started with the same first factors. So a merge is reported only if base and product predict the values of
+the child, within the rounding of its type and of the merge.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from lineage.match.values import common_values
 from lineage.types import Addition, CheckpointSketch, Float64Array
 
 _LOOKED_AT = 0.2  # correlation from which a pair is tested
-_ALIKE = 0.5  # and from which one that is not a merge is reported
-_PREDICTED = 0.95  # share of the moved values that must be what a merge gives
-_EXACTNESS = 2.0**-8  # of the product: merges are computed in bf16 or TF32; a rerun is off by several hundredths
-_MOST = 8  # pairs that are tested
-_MOST_ALIKE = 3  # of those that are shown: a reader looks at few
-_TIE = 1e-4  # less than the correlations are rounded to: decides between equal ones only
-_COPY = 1e-12  # share of the squared weights of the base below which two models do not differ
-_NEAR = 0.5  # and from which on they are far apart
+_ALIKE = 0.5  # correlation from which a pair that is not a merge is reported
+_PREDICTED = 0.95  # least share of the moved values that equal the result of a merge
+_EXACTNESS = 2.0**-8  # of the product: merges are computed in bf16 or TF32; a retrained adapter is off by hundredths
+_MOST = 8  # greatest number of pairs tested
+_MOST_ALIKE = 3  # greatest number of similar pairs reported
+_TIE = 1e-4  # below the rounding of correlations: decides ties only
+_COPY = 1e-12  # share of the squared weights below which two models are equal
+_NEAR = 0.5  # share of the squared weights from which two models are too far apart
 
 
 def correlations(adapter: CheckpointSketch, fitted: Sequence[Fitted]) -> Float64Array:
-    """Correlation of the products with the difference of every two near models, (child, base), over all sampled values.
+    """Correlations of the products with the difference of every two near models, (child, base), over sampled values.
 
-    Every tensor is centred and counts by its size. NaN where two models are equal, or too far apart for the one to be
-    the other with an adapter: such a difference is mostly the weights of the base themselves.
+    Every tensor is centred and weighted by its size. NaN if two models are equal, or too far apart for one to be the
+    other with an adapter: such a difference consists mostly of the base's own weights.
     """
     along, gram, square = np.zeros(len(fitted)), np.zeros((len(fitted), len(fitted))), 0.0
     for k, tensor in enumerate(adapter.tensors):
@@ -58,9 +58,9 @@ def correlations(adapter: CheckpointSketch, fitted: Sequence[Fitted]) -> Float64
 def additions(
     adapter: CheckpointSketch, fitted: Sequence[Fitted], declared: frozenset[str]
 ) -> tuple[tuple[Addition, ...], int]:
-    """Where the products are found in the difference of two models, and how many pairs (child, base) were tried.
+    """Pairs of models whose difference contains the products, and the number of pairs (child, base) tried.
 
-    The best base for each child, merges first; `declared` are ids that win where two bases are as good. Every pair of
+    The best base for each child, merges first; on a tie, a base whose id is in `declared` is preferred. Every pair of
     near models counts as a hypothesis.
     """
     if len(fitted) < 2:
@@ -80,7 +80,7 @@ def additions(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Moved:
-    """One product, and its tensor in the base and in the child; how far apart the child's numbers lie; its weight."""
+    """One product, its tensor in the base and in the child, the spacing of the child's type, and its weight."""
 
     product: Float64Array
     before: Float64Array
@@ -90,7 +90,7 @@ class _Moved:
 
     @property
     def change(self) -> Float64Array:
-        """What happened between base and child."""
+        """The difference of the child from the base."""
         return self.after - self.before
 
 
@@ -134,7 +134,7 @@ def _moved(adapter: CheckpointSketch, child: Fitted, base: Fitted) -> Iterator[_
 
 
 def _predicted(moved: Sequence[_Moved], weight: float) -> float:
-    """Share of the values that moved, or should have, which are base + weight * product as the child rounds it."""
+    """Share, of values that moved or should have, that equal base + weight * product rounded to the child's type."""
     right = told = 0
     for one in moved:
         added = weight * one.product
@@ -146,11 +146,11 @@ def _predicted(moved: Sequence[_Moved], weight: float) -> float:
 
 
 def _permutation(moved: Sequence[_Moved]) -> tuple[float, float]:
-    """The z of products and changes under relabelling of rows or columns, and the least log10 p that it can mean.
+    """The z of products and changes under relabelling of rows or columns, and the least log10 p it can mean.
 
-    Values count by their ranks, so that a few huge ones decide nothing. Of the two axes of each tensor the one nearest
-    to chance counts: a direction that every adapter of a base shares shows along one axis only. Tensors are
-    combined by Stouffer.
+    Values are replaced by their ranks, so that a few outliers do not decide. Of the two axes of each tensor the one
+    nearer to chance counts, since a direction shared by all adapters of a base shows along one axis only. Tensors are
+    combined by Stouffer's method.
     """
     zs: list[float] = []
     floor = 0.0
@@ -166,7 +166,7 @@ def _permutation(moved: Sequence[_Moved]) -> tuple[float, float]:
 
 
 def _agreement(x: Float64Array, y: Float64Array) -> tuple[float, float, float, int]:
-    """Trace, squared norm, trace at r = 1 and number of units: of the centred agreement of the rows of two arrays."""
+    """Trace, squared norm, trace at r = 1, and number of units of the centred agreement of the rows of two arrays."""
     if len(x) < 2:
         return 0.0, 0.0, 0.0, 2
     x, y = x - x.mean(axis=0), y - y.mean(axis=0)

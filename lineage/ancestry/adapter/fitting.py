@@ -1,4 +1,4 @@
-"""Which known models an adapter can be put on: those that have a place of the right shape for each of its products."""
+"""Which known models an adapter fits: those with a tensor of the right shape for each of its products."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from lineage.sketch.adapters import is_adapter
 from lineage.store import Index
 from lineage.types import CheckpointSketch, Fit, ModelRecord
 
-MOST_MODELS = 256  # whose sketches are opened
+MOST_MODELS = 256  # greatest number of models whose sketches are opened
 Values = NDArray[np.float32]
 Place = tuple[int, int, bool]
-"""A product, the tensor of the model that it changes, and whether that is stored the other way round."""
+"""Positions of a product and of the model's tensor that it changes, and whether that tensor is stored transposed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
-    """A model on which an adapter fits: the sampled values of each tensor that it would change, as the product lies."""
+    """A model that an adapter fits, with the sampled values of each tensor it would change, oriented as the product."""
 
     record: ModelRecord
     index: Index
@@ -32,7 +32,7 @@ class Fitted:
 
 @dataclass(frozen=True, slots=True)
 class Fits:
-    """What was found out about all models: the declared base and those that fit; how many were and could be opened."""
+    """The declared base and the models that fit, the number of models opened, and of those that could be opened."""
 
     told: tuple[Fit, ...]
     fitted: tuple[Fitted, ...]
@@ -41,9 +41,9 @@ class Fits:
 
 
 def fits(adapter: CheckpointSketch, indexes: Sequence[Index]) -> Fits:
-    """Try the products of `adapter` on the models of the indexes, what it declares as its base first.
+    """Try the products of `adapter` on the models of the indexes, its declared base first.
 
-    A model with fewer weights or tensors than the adapter changes is not opened.
+    Other models with fewer weights or tensors than the adapter changes are not opened.
     """
     size, count = adapter.params, len(adapter.tensors)
     if not count:
@@ -66,9 +66,9 @@ def fits(adapter: CheckpointSketch, indexes: Sequence[Index]) -> Fits:
 
 
 def places(adapter: CheckpointSketch, model: CheckpointSketch) -> Iterator[Place]:
-    """The tensor that each product changes, in the order of the products; nothing for those that have no place.
+    """The tensor that each product changes, in the order of the products; products without one are skipped.
 
-    Square matrices, which do not tell, lie as the others do.
+    The shape of a square matrix does not show its orientation: it is taken from the other matrices.
     """
     pairs = sorted(by_name_or_part(adapter, model))
     turned = any(transposed for _, _, transposed in pairs)
@@ -86,7 +86,7 @@ def is_declared(adapter: CheckpointSketch, record: ModelRecord) -> bool:
 
 
 def _remoteness(adapter: CheckpointSketch, record: ModelRecord) -> tuple[bool, bool, bool]:
-    """Sorts the declared base first, then what declares it as well, then models of the same architecture."""
+    """A sort key: the declared base first, then models that declare the same base, then the same architecture."""
     bases = {_bare(fact.model) for fact in adapter.declared}
     beside = any(_bare(fact.model) in bases for fact in record.declared)
     return not is_declared(adapter, record), not beside, record.architecture != adapter.architecture

@@ -1,4 +1,4 @@
-"""Where an adapter belongs: the models that it fits, those that it was merged into, and the adapters it is like."""
+"""The place of an adapter: the models that it fits, those it was merged into, and similar adapters."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _NOTHING = CheckpointSketch("", FAMILY, "full", "", "", "", "", 0, 0, ())
 
 
 def whois_adapter(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
-    """Say what an adapter is to the models and the other adapters of `indexes`; it is never compared with weights."""
+    """The relations of an adapter to the models and adapters of `indexes`; it is never compared with weights."""
     started = time.perf_counter()
     changes = products(query)
     adapters = models_in(indexes, "adapter")
@@ -76,7 +76,7 @@ def whois_adapter(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
 
 
 def compare_adapters(a: CheckpointSketch, b: CheckpointSketch) -> Comparison:
-    """What adapter `a` is to adapter `b`. Raises SketchMismatch where one of them is a model."""
+    """What adapter `a` is to adapter `b`. Raises SketchMismatch if one of them is a model."""
     for one, other in ((a, b), (b, a)):
         if not is_adapter(one):
             raise SketchMismatch(
@@ -105,7 +105,7 @@ def _components(
 
 
 def _verdict(nearest: Comparison | None, found: Sequence[Addition]) -> Verdict:
-    """Independent is said of other adapters that it was held against: of its base no adapter is."""
+    """The verdict; `independent` refers to the other adapters compared, since no adapter is independent of its base."""
     if nearest is not None and nearest.verdict in _RELATED:
         return nearest.verdict
     if found:
@@ -115,7 +115,7 @@ def _verdict(nearest: Comparison | None, found: Sequence[Addition]) -> Verdict:
 
 
 def _not_tested(query: CheckpointSketch, fitting: Fits) -> tuple[Fact, ...]:
-    """What a search could have looked at and did not."""
+    """The limits of the search: what was not tested or not opened."""
     found: list[Fact] = [NotTested("adapter-direction")]
     if fitting.opened < fitting.possible:
         found.append(UnopenedModels(fitting.possible - fitting.opened))

@@ -1,9 +1,9 @@
-"""Two adapters held against each other: product against product, with the nulls that matrices have, and sober words.
+"""Comparison of two adapters product by product, with the null distributions of matrices and cautious conclusions.
 
-Two adapters of one base are never independent draws: both move along the gradients of that base (r 0.05 to 0.4 for
-other seeds), and who begins with the same first factors comes out alike (r 0.14 on other data, up to 0.993 on the same
-data in another order; measured on adapters of trained models). So no correlation says that one was made from the
-other. Only equal products do, or equal ones up to one factor.
+Two adapters of one base are never independent draws: both move along the gradients of that base (r 0.05 to 0.4 with
+other seeds), and adapters that start with the same first factors become similar (r 0.14 on other data, up to 0.993 on
+the same data in another order; measured on adapters of trained models). So a correlation does not show that one was
+made from the other; only equal products do, up to a common factor.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ _VERDICTS: dict[Relation, Verdict] = {
     "independent": "independent", "inconclusive": "inconclusive",
 }  # fmt: skip
 _EQUAL = 1e-5  # relative residual of a product that was scaled and stored again in float32
-_SHARED = 0.5  # of what the spaces of first factors have in common beyond chance
-_FEW = 0.5  # share of the sampled columns that a rank may be to say anything
-_SEEN_R = 0.8  # least correlation that a test must have been able to see, for a difference to be reported
-_LEAST_COVERED = 0.5  # share of the adapter that must have been tested for that
+_SHARED = 0.5  # least share, beyond chance, of common directions in the spaces of first factors
+_FEW = 0.5  # greatest rank, as a share of the sampled columns, at which spaces can be compared
+_SEEN_R = 0.8  # correlation that a test must be able to detect for "independent"
+_LEAST_COVERED = 0.5  # least share of the adapter that must be tested for "independent"
 
 
 def compare_products(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Comparison:
-    """What the products of adapter `a` are to those of `b`, one of `models` adapters that the search covers."""
+    """What the products of adapter `a` are to those of `b`; `models` is the number of adapters searched."""
     matched = match(a, b, models)
     names = list(matched.components)
     whole = _word(matched, names, matched.overall)
@@ -128,15 +128,15 @@ def _is_multiple(a: TensorSketch, b: TensorSketch, held: TensorMatch) -> bool:
 def has_shared_factors(pairs: Sequence[tuple[TensorSketch, TensorSketch, TensorMatch]]) -> bool:
     """Whether the first factors (A) span the same space in most pairs of products.
 
-    A begins as random numbers and hardly moves, while B begins with zeros, so that its space tells a common beginning:
-    two random spaces of rank r on n sampled columns share r / n of their directions, and of other seeds up to 0.2 more.
+    A starts with random values and hardly moves, B starts with zeros, so the space of A shows a common initialisation.
+    Two random spaces of rank r on n sampled columns share r / n of their directions, with other seeds up to 0.2 more.
     """
     shared = [s for a, b, held in pairs if (s := _shared(a, b, held)) is not None]
     return bool(shared) and median(shared) > _SHARED
 
 
 def _shared(a: TensorSketch, b: TensorSketch, held: TensorMatch) -> float | None:
-    """What the spaces of two first factors have in common, chance taken out; None if nothing shows."""
+    """Share of common directions of two first factors, corrected for chance; None if they cannot be compared."""
     if held.transposed or is_turned(a) != is_turned(b) or not (has_first_factor(a) and has_first_factor(b)):
         return None
     spaces: list[NDArray[np.float64]] = []
@@ -151,7 +151,7 @@ def _shared(a: TensorSketch, b: TensorSketch, held: TensorMatch) -> float | None
 
 
 def _space(values: NDArray[np.float32], rank: int) -> NDArray[np.float64]:
-    """An orthonormal basis (rank, columns) of the rows."""
+    """An orthonormal basis (at most `rank`, columns) of the rows."""
     _, sizes, rows = np.linalg.svd(values.astype(np.float64), full_matrices=False)
     kept = int((sizes[:rank] > 1e-6 * sizes[0]).sum()) if sizes.size and sizes[0] > 0 else 0
     return np.asarray(rows[:kept])

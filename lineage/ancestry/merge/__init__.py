@@ -1,1 +1,1 @@
-"""Models made of several: sums, task vectors, trimmed differences and stacks of layers, found among all models."""
+"""Merges found among all models: weighted sums, task vectors, trimmed differences and stacks of layers."""

@@ -24,9 +24,10 @@ _PLAINLY = 4.0  # times as far off, in squares, as the other leaves the merge's 
 def told_by_vectors(
     child: int, one: Mixture, copies: Sequence[tuple[int, int]], sketches: Sequence[CheckpointSketch]
 ) -> Mixture:
-    """A merge with that parent, of each two which stand for one another, whose vectors explain the merge's.
+    """The merge with the better of a parent and its alternative, by which one's vectors explain the merge's.
 
-    `copies` are those of its alternatives that have the parent's matrices. Where vectors do not tell, nothing changes.
+    `copies` are those alternatives (parent, other) that have the parent's matrices. A pair that the vectors do not
+    decide is left unchanged.
     """
     for parent, other in copies:
         here, there = (_left(child, _with(one, parent, instead), sketches) for instead in (parent, other))
@@ -38,10 +39,10 @@ def told_by_vectors(
 
 
 def has_its_vectors(child: int, one: Mixture, sketches: Sequence[CheckpointSketch]) -> bool:
-    """Whether the norms and biases of a merge may come from its parents; where they plainly do not, one stands in.
+    """Whether the norms and biases of a merge may come from its parents; if not, a parent replaces the true one.
 
-    A model whose biases alone were trained has the matrices of its base, and gives the same sums. What was trimmed
-    keeps as many of the base's vectors as of its matrices.
+    A model of which only biases were trained has the matrices of its base, so it gives the same sums as the base. In a
+    merge of trimmed differences, vectors keep about as many of the base's values as matrices do.
     """
     if one.method == "passthrough" or one.by_layer:
         return True
@@ -72,7 +73,7 @@ def _has_foreign(
 def _in_common(
     child: int, parents: Sequence[int], sketches: Sequence[CheckpointSketch]
 ) -> Iterator[tuple[Points, list[Points]]]:
-    """Each vector that a model has in common with all of its parents, and theirs in their order."""
+    """Each vector (norm or bias) that a model and all its parents have: the model's, and the parents' in order."""
     of_parents = [vectors(sketches[parent]) for parent in parents]
     for where, own in vectors(sketches[child]).items():
         if all(where in held for held in of_parents):
@@ -115,9 +116,9 @@ def _with(one: Mixture, parent: int, other: int) -> Mixture:
 
 
 def _left(child: int, one: Mixture, sketches: Sequence[CheckpointSketch]) -> float:
-    """The squared length that a mixture leaves of the child's vectors, each relative to its own.
+    """The squared residual of a mixture on the child's vectors, each relative to its squared length, summed.
 
-    What was trimmed left most values as the base has them.
+    Merges of trimmed differences leave most values at the base's, so that the base alone is the prediction.
     """
     weights = [float(parent == one.origin) for parent in one.parents] if one.method in ON_A_BASE else one.weights
     return sum(

@@ -1,4 +1,4 @@
-"""Models that could stand in the place of a merge's parent: copies of it, and others in the same line."""
+"""Models that could replace a parent of a merge: copies of it, and models on the same line."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from lineage.ancestry.merge.neighbours import Neighbours
 from lineage.ancestry.merge.ratios import BRAIN
 from lineage.ancestry.merge.simplex import simplex_weights
 
-_EXACT = 1e-6  # share of the movement, or of a difference, that float32 leaves
-_AS_GOOD = 3.0  # how much more than the chosen parent another may leave
+_EXACT = 1e-6  # share of the movement, or of a difference, that float32 rounding leaves
+_AS_GOOD = 3.0  # greatest ratio of the residual with another parent to that with the chosen one
 
 SUMS = ("linear", "layerwise linear")
 
 
 def stand_ins(around: Neighbours, child: int, found: Mixture) -> Iterator[tuple[int, int]]:
-    """Pairs (parent, other): with the other in the parent's place the mixture still explains as much of `child`.
+    """Pairs (parent, other): with the other in the parent's place, the mixture explains `child` equally well.
 
-    In a sum the weights may change; elsewhere the other must be a copy, or differ from the base by a multiple of the
-    parent's difference.
+    In a sum the weights may change. In other methods the other must be a copy, or its difference from the base must be
+    a multiple of the parent's difference.
     """
     others = [other for other in around.near(child) if other not in found.parents]
     for place, parent in enumerate(found.parents):

@@ -1,4 +1,4 @@
-"""What parents' differences give in every set of one or more, and which set gave each value of a merge."""
+"""Predictions from every non-empty set of parents' differences, and which set gave each value of a merge."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from lineage.ancestry.merge.ratios import Values
 
 @dataclass(frozen=True, slots=True)
 class Combinations:
-    """What some chosen candidates could have given, value by value, taken in every set of one or more.
+    """The values that every non-empty set of the chosen candidates predicts.
 
-    `chosen` are rows of the candidates, `shares` their constants; `sets` (count, chosen) bool; a set's prediction is
-    `tops / bottoms`: of a sum the bottoms are 1, of a mean with gain g they are the weights of the set.
+    `chosen` are rows of the candidates, `shares` their constants, `gain` that of a mean, None for a sum. `sets` (sets,
+    chosen) bool says who is in each set. A set's prediction is `tops` (sets, dims) / `bottoms` (sets,): for a sum the
+    bottoms are 1, for a mean they are the summed constants of the set, and the tops contain the gain.
     """
 
     chosen: tuple[int, ...]
@@ -28,7 +29,7 @@ class Combinations:
     bottoms: Values
 
     def predictions(self) -> Values:
-        """(sets, dims) float64."""
+        """The predicted differences of each set, (sets, dims) float64."""
         return np.asarray(self.tops / self.bottoms[:, None])
 
 
@@ -44,22 +45,22 @@ def combinations(theirs: Values, chosen: Sequence[int], shares: Sequence[float],
 
 
 def reproduced(found: Differences, current: Combinations, times: float = 1.0) -> Mask:
-    """Which values some set reproduces to within so many times the rounding error."""
+    """Which values some set reproduces within `times` the rounding error, (dims,)."""
     return np.asarray((np.abs(found.moved - current.predictions()) <= times * found.error).any(axis=0))
 
 
 def explained(found: Differences, current: Combinations) -> Mask:
-    """Of the moved values, which some set reproduces."""
+    """Which of the moved values some set reproduces, (moved,)."""
     return reproduced(found, current)[~found.still]
 
 
 def decoded(found: Differences, current: Combinations) -> NDArray[np.int64]:
-    """The row in `sets` of the set that reproduces each value best; -1 where it is the base's, -2 where none does."""
+    """The row in `sets` that reproduces each value best, (dims,); -1 for the base's own values, -2 for no set."""
     off = np.abs(found.moved - current.predictions())
     return np.where(found.still, -1, np.where((off <= found.error).any(axis=0), off.argmin(axis=0), -2))
 
 
 def members(current: Combinations, rows: NDArray[np.int64]) -> Mask:
-    """Which chosen candidates make up each value, (chosen, dims)."""
+    """Which chosen candidates contribute to each value, (chosen, dims)."""
     nobody = np.zeros((2, len(current.chosen)), bool)
     return np.asarray(np.concatenate([current.sets, nobody])[rows].T)

@@ -1,4 +1,4 @@
-"""Differences of models to a common base, value by value, with what rounding hides."""
+"""Differences of models from a common base, value by value, with their rounding errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """Moved values of a supposed merge: its differences to the base, those of candidates, and what rounding hides.
+    """Differences of a supposed merge and of candidates from a base, with their rounding errors.
 
     `moved` (dims,) float64, `theirs` (candidates, dims) float64, `error` (dims,), `tensors` (dims,) numbers the
     tensors; `still` (dims,) marks values equal to the base's. `elsewhere` (dims,) are other places of the same tensors:
@@ -42,7 +42,7 @@ def _elsewhere(tensors: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def trained_alike(cohort: Cohort) -> Mask:
-    """Values outside token tables, (dims,): rows of unused tokens only decay, in every model by a constant."""
+    """Marks values outside token tables, (dims,): rows of unused tokens only decay, by a constant in every model."""
     tables = [number for number, key in enumerate(cohort.keys) if key[1] in ("token-embedding", "head")]
     used = ~np.isin(cohort.tensors, tables)
     return used if used.any() else np.ones_like(used)
@@ -51,10 +51,10 @@ def trained_alike(cohort: Cohort) -> Mask:
 def differences(
     cohort: Cohort, ends: tuple[int, int], near: Sequence[int], rounding: float, most: int | None = None
 ) -> Differences:
-    """Differences of a child and of candidates to a base (`ends`), over all values or about `most` of them.
+    """Differences of a child and of candidates from a base, over all values or about `most` of them.
 
-    Values that are zero in any of the three play no part: what was pruned agrees in its zeros with whatever was pruned
-    like it.
+    `ends` are the child and the base, `near` the candidates (positions). Values that are zero in the child, the base or
+    any candidate are left out: models pruned alike agree in their zeros.
     """
     places = np.flatnonzero(trained_alike(cohort))
     if most is not None and most < len(places):

@@ -1,4 +1,4 @@
-"""How the differences of a merge were thinned out: which share was kept, and whether the smallest went or any."""
+"""How the differences of a merge were dropped: the share kept, and whether the smallest or random ones went."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from lineage.ancestry.merge.combinations import Combinations, members
 from lineage.ancestry.merge.differences import Differences
 from lineage.ancestry.merge.ratios import Values
 
-_SEEN = 3.0  # times the rounding error, what a difference must be to tell whether it was kept
-_ORDERED = 0.75  # how well size tells kept differences from dropped ones where the smallest were dropped
-_OPPOSED = 0.05  # share of sums over terms of both signs, from which on no sign was elected
+_SEEN = 3.0  # times the rounding error: smaller differences do not show whether they were kept
+_ORDERED = 0.75  # how often a kept difference exceeds a dropped one, from which on the smallest were dropped
+_OPPOSED = 0.05  # share of sums with terms of both signs, from which on no sign was elected
 
 
 def dropping(found: Differences, current: Combinations, rows: NDArray[np.int64]) -> tuple[float, str]:
-    """The share of differences that was kept, and the method.
+    """The share of differences that was kept (0..1), and the method: TIES, DARE or DARE-TIES.
 
-    It is counted where the parents' differences agree in sign: there no election hides what was kept. Dropped
-    differences that are smaller than the kept ones were trimmed, others dropped at random.
+    The share is counted where all parents' differences agree in sign, since there a sign election removes nothing. If
+    the dropped differences are smaller than the kept ones, they were trimmed (TIES); otherwise they were dropped at
+    random.
     """
     theirs = found.theirs[list(current.chosen)]
     signs = np.sign(theirs)
@@ -38,7 +39,7 @@ def dropping(found: Differences, current: Combinations, rows: NDArray[np.int64])
 
 
 def _ranks(sizes: Values, tensors: NDArray[np.int64]) -> Values:
-    """Rank of each size within its tensor, 0 to 1."""
+    """Rank of each size within its tensor, 0..1, of the shape of `sizes` (parents, dims)."""
     ranks = np.empty_like(sizes)
     for number in np.unique(tensors):
         inside = np.flatnonzero(tensors == number)

@@ -1,4 +1,4 @@
-"""Spherical or straight: whether a blend of two models lies on the great circle between them or on the chord."""
+"""Spherical or linear: whether a blend of two models lies on the great circle between them or on the chord."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from lineage.ancestry.geometry import held_share
 
-_CURVED = 0.5  # of the way from the chord to the circle
-_SURE = 6.0  # standard errors: a blend is straight unless it plainly is not
+_CURVED = 0.5  # least share of the distance from the chord to the circle
+_SURE = 6.0  # standard errors by which that share must exceed 0: linear is the default
 
 Floats = NDArray[np.float64]
 
@@ -16,10 +16,10 @@ Floats = NDArray[np.float64]
 def lies_on_circle(child: Floats, a: Floats, b: Floats, tensors: NDArray[np.int64]) -> bool:
     """Whether `child` is the spherical interpolation of `a` and `b` tensor by tensor (slerp, Shoemake 1985).
 
-    All are points of a cohort (dims,), `tensors` (dims,) numbers their tensors. The circle of a tensor bulges from the
-    chord by a known amount, `bulge`; what the nearest point of the chord leaves of the child is held against it: none
-    of it is there in a linear blend, all of it in a spherical one. Where parents are so near that rounding hides the
-    bulge the two are the same blend, and it is called linear.
+    All are points of a cohort (dims,), `tensors` (dims,) numbers their tensors. In each tensor the circle bulges from
+    the chord by a known vector. The child's residual from the nearest point of the chord is regressed on it: a linear
+    blend holds none of the bulge, a spherical one all of it. If the parents are so near that rounding hides the bulge,
+    the two blends are the same and the answer is False (linear).
     """
     left, bulge = _off_chord(child, a, b, tensors)
     if not bulge.any():
@@ -29,13 +29,13 @@ def lies_on_circle(child: Floats, a: Floats, b: Floats, tensors: NDArray[np.int6
 
 
 def off_circle(child: Floats, a: Floats, b: Floats, tensors: NDArray[np.int64]) -> float:
-    """Squared distance of `child` from the spherical interpolation of `a` and `b` that lies nearest, as above."""
+    """Squared distance of `child` from the great circle of `a` and `b` at its nearest share, tensor by tensor."""
     left, bulge = _off_chord(child, a, b, tensors)
     return float(((left - bulge) ** 2).sum())
 
 
 def _off_chord(child: Floats, a: Floats, b: Floats, tensors: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """From the chord to the child and to the circle, tensor by tensor, (dims,) of those that differ in `a` and `b`."""
+    """Offsets from the chord to the child and to the circle, each (dims of the tensors that differ in `a` and `b`,)."""
     left, bulges = [np.zeros(0)], [np.zeros(0)]
     for number in np.unique(tensors):
         mine, first, second = (point[tensors == number] for point in (child, a, b))
@@ -50,10 +50,10 @@ def _off_chord(child: Floats, a: Floats, b: Floats, tensors: NDArray[np.int64]) 
 
 
 def _bulge(a: Floats, b: Floats, share: float) -> Floats:
-    """From the chord to the circle at `share` of the way, as far as it stands upright on the chord."""
+    """Offset from the chord to the circle at `share` of the way from `a` to `b`, perpendicular to the chord."""
     norms = float(np.linalg.norm(a) * np.linalg.norm(b))
     angle = float(np.arccos(np.clip(a @ b / norms, -1.0, 1.0))) if norms > 0.0 else 0.0
-    if np.sin(angle) < 1e-4:  # where tools blend along the chord
+    if np.sin(angle) < 1e-4:  # so near that merge tools interpolate linearly
         return np.zeros_like(a)
     weights = np.sin([(1.0 - share) * angle, share * angle]) / np.sin(angle)
     chord = b - a

@@ -1,4 +1,4 @@
-"""Which of the models that one exact sum joins was made from the others: it alone was rounded after the sum."""
+"""Which model of an exact sum was computed from the others: only that one was rounded after the sum."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from lineage.ancestry.geometry import Cohort
 from lineage.ancestry.merge.ratios import HALF, grain
 
-_ARITHMETIC = (0.0, 0.25, 0.5, 1.0, 2.0)  # roundings of the terms that the way of computing may have left
-_FITS = 1.5  # times what is expected that the errors may be: more is no rounding, as on a great circle
-_MOST_LEFT = 0.01  # share of the squared movement that rounding may be: beyond it the weights are known too roughly
+_ARITHMETIC = (0.0, 0.25, 0.5, 1.0, 2.0)  # roundings of the terms, in largest errors, that arithmetic may have added
+_FITS = 1.5  # greatest ratio of median to expected errors: more is not rounding, as on a great circle
+_MOST_LEFT = 0.01  # greatest share of the squared movement that is rounding: beyond it the weights are too inexact
 _PLAINLY = 150.0  # log-likelihood by which one must be likelier: of 2,400 sums of random models 56 at most went wrong
-_ONE_ROUNDING = 0.5  # median of a rounding error, in largest errors: they are spread evenly
+_ONE_ROUNDING = 0.5  # median of a rounding error, in largest errors: they are uniform
 _TAILS = 3.0  # degrees of freedom of Student's t: near zero the errors of the other terms are larger
 _LEAST_HALF = 2.0**-25  # largest rounding error of float16 below its normal numbers
 
@@ -22,12 +22,12 @@ Floats = NDArray[np.float64]
 
 
 def is_last_rounded(cohort: Cohort, child: int, parents: Sequence[int], weights: Sequence[float]) -> bool | None:
-    """Whether a child (positions) was computed from its parents, rather than one of them from the others and it.
+    """Whether a child (positions) was computed from its parents, rather than one of these from the others and it.
 
-    None where nothing tells.
-    The child is the sum of the others by `weights`, but for what rounding leaves: once the one that was computed, as
-    large as its type and the size of its own value have it, value by value; and a number of times the terms, if the
-    arithmetic was no more precise than they are.
+    None if the rounding errors do not decide.
+    The child is the sum of the parents by `weights`, up to rounding errors. These are one rounding of the model that
+    was computed, whose size follows from its type and its own value, and some roundings of the terms if the arithmetic
+    was no more precise than their type.
     """
     factors = np.array([-1.0, *weights])
     points = cohort.points[[child, *parents]]
@@ -69,6 +69,6 @@ def _fit(errors: Floats, own: Floats, terms: Floats) -> tuple[float, list[Floats
 
 
 def largest_error(values: Floats, rounding: float) -> Floats:
-    """Largest rounding error of each value, in a type of this relative one."""
+    """Largest rounding error of each value in a type with relative rounding error `rounding`; 0 for zeros."""
     found = np.where(values != 0.0, rounding * 2.0 ** (np.frexp(values)[1] - 1.0), 0.0)
     return np.where(found > 0.0, np.maximum(found, _LEAST_HALF), 0.0) if rounding == HALF else found

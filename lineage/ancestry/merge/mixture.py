@@ -1,27 +1,27 @@
-"""What a merge is found to be: parents, weights, method."""
+"""A merge that was found: its parents, weights and method."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-LEAST_WEIGHT = 0.02  # of a parent: less is what rounding to bfloat16 leaves of a fit
+LEAST_WEIGHT = 0.02  # of a parent: smaller weights come from fitting bfloat16 rounding
 ON_A_BASE = ("TIES", "DARE", "DARE-TIES")
-MOST_PARENTS = 8  # bounds the cost and what chance can fit
+MOST_PARENTS = 8  # bounds the cost and chance fits
 RELATED = 1.0  # squared distance, half of that between unrelated models
-COPY = 1e-5  # squared distance that rounding to bfloat16 gives and training does not
+COPY = 1e-5  # squared distance of a copy: rounding to bfloat16 stays below, training does not
 
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """A point as a mixture of others: positions in the cohort, weights, weights by layer, what is left over.
+    """A point as a mixture of others: positions in the cohort, weights, weights by layer, residual.
 
-    `residual` is the share of the movement away from the nearest parent that the mixture does not explain, on tensors
-    that were not fitted; of trimmed differences, the share of moved values that are not reproduced. `density` is the
-    share of each parent's differences that was kept, None where none were dropped; `is_mean` that those kept were
-    averaged, not added. `task_base` is the parent from which task vectors lead, None where nothing tells.
-    `alternatives` are pairs of positions (parent, other): the other could stand in that parent's place. `layer_maps`
-    are, for each parent of a passthrough merge, its (layer of the child, layer of the parent).
+    `residual` is the share of the squared movement from the nearest parent that the mixture does not explain, on
+    tensors that were not fitted; for trimmed differences, the share of moved values that are not reproduced. `density`
+    is the share of each parent's differences that was kept, None if none were dropped; `is_mean` says that the kept
+    ones were averaged, not added. `task_base` is the parent from which the task vectors start, None if unknown.
+    `alternatives` are pairs of positions (parent, other): the other could replace that parent. `layer_maps` are, for
+    each parent of a passthrough merge, pairs (layer of the child, layer of the parent).
     """
 
     parents: tuple[int, ...]
@@ -37,19 +37,19 @@ class Mixture:
 
     @property
     def origin(self) -> int | None:
-        """The parent to which the differences were taken that were merged, None where none stands out.
+        """The base of the differences that were merged, None if unknown.
 
-        Trimmed and dropped differences leave the base's own values.
+        For trimmed or dropped differences it is known: the base's own values remain.
         """
         return self.parents[-1] if self.method in ON_A_BASE else self.task_base
 
     @property
     def base(self) -> int | None:
-        """The parent to which the differences were taken, None where another would do as well."""
+        """The base of the differences, None if it is unknown or has an alternative."""
         return None if self.origin in {parent for parent, _ in self.alternatives} else self.origin
 
     def renumbered(self, members: Sequence[int]) -> Mixture:
-        """The same with positions in another list: `members[i]` is what was position i."""
+        """The same mixture with positions in another list: position i becomes `members[i]`."""
         return replace(
             self,
             parents=tuple(members[parent] for parent in self.parents),

@@ -1,4 +1,4 @@
-"""Models that are sums of others: parents found among all candidates at once, with their weights."""
+"""Models that are merges of others: parents found among all candidates at once, with their weights."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from lineage.ancestry.merge.trimmed import trimmed_mixture
 
 __all__ = ["COPY", "Mixture", "closes_circle", "find_mixtures"]
 
-_WHOLE = 1e-6  # share of moved values left, of a mixture that needs no better one
-_MOST_LEFT = 0.02  # share of moved values that differences may leave: 3e-4 of true ones, 0.03 and more of false
-_CUT_OFF = 0.02  # share of the values that are zero and were not in the base: trimming restores the base's own
-_OFF_CIRCLE = 0.1  # share of what a sum leaves that may lie off the great circle
-_BETTER = 10.0  # how much less task vectors must leave than a sum that is not exact
-_AS_GOOD = 0.02  # difference in what two mixtures leave that says nothing
+_WHOLE = 1e-6  # residual at which a mixture counts as complete
+_MOST_LEFT = 0.02  # greatest residual of trimmed differences: true ones leave 3e-4, false ones 0.03 and more
+_CUT_OFF = 0.02  # excess of zeros over the base from which a model counts as pruned: trimming restores base values
+_OFF_CIRCLE = 0.1  # greatest share of a sum's residual that may remain off the great circle
+_BETTER = 10.0  # how many times less task vectors must leave than an inexact sum
+_AS_GOOD = 0.02  # difference of two residuals that counts as a tie
 
 Solver = Callable[[int, Collection[int]], Mixture | None]
 
@@ -38,12 +38,12 @@ def find_mixtures(
 ) -> dict[int, Mixture]:
     """Every member of a cohort that is a mixture of others, by its position.
 
-    `excluded` members are no children, and parents only of trimmed differences, where a rounding of a model gives other
-    values than the model. Means that come out value by value are first, then other exact sums, then sums of trimmed
-    differences, then sums that are nearly exact, and task vectors where they explain far more. Merges of the same
-    parents lie in each other's hull: where a model can be written with other merges and without, the fewest parents
-    win, and at the same number those that are no merges. Trimmed differences, which take long, are looked for in the
-    members `asked` for only, by default in all.
+    `excluded` members are not considered as children, and as parents only of trimmed differences, where a rounded copy
+    gives other values than the model. The order is: means that are reproduced value by value, other exact sums, sums of
+    trimmed differences, nearly exact sums, and task vectors if they leave far less. Merges of the same parents lie in
+    each other's hull: if a model can be written with other merges and without, the fewest parents win, and on a tie the
+    parents that are not merges. Trimmed differences, which are slow, are searched for the members in `asked` only,
+    by default for all.
     """
     if len(cohort.members) < 2:
         return {}
@@ -58,7 +58,7 @@ def find_mixtures(
         return _result(around, child, exact_sum(around, child, near), near)
 
     def trimmed(child: int, aside: Collection[int]) -> Mixture | None:
-        return _trimmed(around, traces, child, {*aside} - {*excluded})  # a rounding may have been the parent
+        return _trimmed(around, traces, child, {*aside} - {*excluded})  # a rounded copy may have been the parent
 
     def task(child: int, aside: Collection[int]) -> Mixture | None:
         one = task_mixture(around, child, around.near(child, aside))
@@ -96,9 +96,9 @@ def find_mixtures(
 
 
 def _result(around: Neighbours, child: int, one: Mixture | None, near: Sequence[int]) -> Mixture | None:
-    """A sum, unless rounding tells that one of its terms was computed from the child and the others.
+    """The sum, or None if rounding shows that one of its terms was computed from the child and the others.
 
-    One that leaves more than rounding lacks a base that is `near`, or is none.
+    If the sum leaves more than rounding, it is completed by a base among `near`; None without such a base.
     """
     if one is None or is_last_rounded(around.cohort, child, one.parents, one.weights) is False:
         return None
@@ -107,9 +107,9 @@ def _result(around: Neighbours, child: int, one: Mixture | None, near: Sequence[
 
 
 def _is_all(around: Neighbours, child: int, one: Mixture) -> bool:
-    """Whether a sum, or a walk on a great circle, leaves nothing but rounding, which copies of its parents exceed.
+    """Whether a sum, or a spherical interpolation, leaves only rounding; with copies of the parents it leaves more.
 
-    Each layer's own weights were told by what they leave.
+    Sums with weights by layer were checked when they were fitted.
     """
     if one.by_layer:
         return True
@@ -121,7 +121,7 @@ def _is_all(around: Neighbours, child: int, one: Mixture) -> bool:
     left = float(weights @ gram @ weights)
     if left <= allowed or len(one.parents) != 2:
         return left <= allowed
-    # How far a circle bulges is known as well as the angle of the sampled values.
+    # The bulge of a circle is known only as well as the angle of the sampled values.
     return off_circle(*_ends(around, child, one), cohort.tensors) <= max(allowed, _OFF_CIRCLE * left)
 
 
@@ -131,7 +131,7 @@ def _ends(around: Neighbours, child: int, one: Mixture) -> tuple[Points, Points,
 
 
 def _method(around: Neighbours, child: int, one: Mixture) -> str:
-    """The name of a sum: by its weights, and by whether it lies on the great circle between two parents."""
+    """The method of a sum: slerp on the great circle between two parents, else linear, by layer or not."""
     if one.method not in SUMS:
         return one.method
     if len(one.parents) == 2 and lies_on_circle(*_ends(around, child, one), around.cohort.tensors):
@@ -140,21 +140,21 @@ def _method(around: Neighbours, child: int, one: Mixture) -> str:
 
 
 def _instead(pair: Mixture, plain: Mixture) -> Mixture:
-    """A sum of two, with the parents of the longer sum as alternatives to the one that is not among them."""
+    """The sum of two, with the remaining parents of the longer sum as alternatives to a parent that is not in it."""
     merged = [parent for parent in pair.parents if parent not in plain.parents]
     others = [parent for parent in plain.parents if parent not in pair.parents]
     return replace(pair, alternatives=tuple((parent, other) for parent in merged for other in others))
 
 
 def _solved(around: Neighbours, solve: Solver, children: Sequence[int], aside: set[int]) -> dict[int, Mixture]:
-    """Mixtures of one kind, written without others of the kind where that is possible."""
+    """Mixtures of one kind; parents that are themselves such mixtures are avoided where possible."""
     first = _without_circles(around, {child: one for child in children if (one := solve(child, aside))})
     mixed = [child for child, one in first.items() if not first.keys().isdisjoint(one.parents)]
     return first | {child: one for child in mixed if (one := solve(child, {*aside, *first} - {child}))}
 
 
 def _trimmed(around: Neighbours, traces: Traces, child: int, aside: Collection[int]) -> Mixture | None:
-    """The best sum of trimmed differences on any base; a pruned model is none, as no difference ends at zero."""
+    """The best sum of trimmed differences on any base; None for pruned models, since trimming leaves no zeros."""
     solved: list[Mixture] = []
     zeros = (around.cohort.points == 0.0).mean(axis=1)
     for base, near, rounding in traces.bases(child, aside):
@@ -162,7 +162,7 @@ def _trimmed(around: Neighbours, traces: Traces, child: int, aside: Collection[i
             continue
         one = trimmed_mixture(around.cohort, child, base, near, rounding)
         if one is not None:
-            # A mean with gain 1 can be written on any base, with the true one among the parents.
+            # A mean with gain 1 can be written on any of its models as the base, the true base being among the parents.
             joined = one.parents
             others = (trimmed_mixture(around.cohort, child, b, joined, rounding) for b in joined[:-1])
             solved += [one, *(other for other in others if other is not None)]
@@ -180,10 +180,10 @@ def closes_circle(lines: Lines[int], child: int, parents: Sequence[int]) -> bool
 
 
 def _without_circles(around: Neighbours, found: dict[int, Mixture]) -> dict[int, Mixture]:
-    """Leave out what would make a model its own ancestor.
+    """The mixtures without those that would make a model its own ancestor.
 
-    A base is a mixture of its merge and of that one's parents, exactly so: of two such mixtures the one stays that
-    leaves less, and of two as good the one whose parents' differences to the base stand farther apart.
+    A base is an exact mixture of its merge and of the merge's other parents. Of such conflicting mixtures, the one with
+    the smaller residual is kept; on a tie, the one whose parents' differences from the base are less correlated.
     """
     lines = Lines[int]()
     kept = {}

@@ -1,4 +1,4 @@
-"""Inner products among the members of a cohort, and the members that a merge may have been made from."""
+"""Inner products among the members of a cohort, and candidates for the parents of a merge."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from lineage.ancestry.merge.mixture import COPY, RELATED
 from lineage.ancestry.merge.ratios import grain
 
 NEAREST = 200  # candidates for the parents of one model
-_LEAST_TENSORS = 2  # of which one is fitted and one held out
-_ROUNDED = 0.4  # mean square of rounding errors of a child and its parents, in squares of the largest
-_MOST_ROUNDED = 0.1  # share of the movement: the base of a star of eight, a mean of its children, leaves an eighth
+_LEAST_TENSORS = 2  # one to fit and one to hold out
+_ROUNDED = 0.4  # mean square of the rounding errors of a child and its parents, in squared largest errors
+_MOST_ROUNDED = 0.1  # greatest share of the movement: the base of eight children leaves an eighth as their mean
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """Inner products (members, members) of a cohort's points over two halves of its tensors.
+    """Inner products (members, members) float64 of a cohort's points over two halves of its tensors.
 
-    Weights are fitted on one half and tried on the other. `distances` are squared, over both.
+    Weights are fitted on one half and tested on the other. `distances` (members, members) are squared, over both.
     """
 
     cohort: Cohort
@@ -34,30 +34,33 @@ class Neighbours:
     distances: Floats
 
     def near(self, child: int, excluded: Collection[int] = ()) -> list[int]:
-        """Members that `child` may be made from, the nearest first: related, and no copies."""
+        """Members from which `child` may be merged, nearest first: related to it and not its copies."""
         row = self.distances[child]
         found = np.flatnonzero((row > COPY) & (row < RELATED))
         ordered = (int(i) for i in found[np.argsort(row[found], kind="stable")])
         return list(islice((i for i in ordered if i != child and i not in excluded), NEAREST))
 
     def likeness(self, base: int, others: Sequence[int]) -> float:
-        """The largest cosine between differences of the others to a base: what was trained apart stands apart."""
+        """The largest absolute cosine between differences of `others` from a base: small if trained independently."""
         gram = self.all_offsets(base, others)
         lengths = np.sqrt(np.maximum(np.diag(gram), 1e-300))
         return float((np.abs(gram) / np.outer(lengths, lengths) - np.eye(len(others))).max())
 
     def grain(self, member: int) -> float:
-        """Largest relative rounding error of a member's type, as its first tensor tells."""
+        """Largest relative rounding error of a member's type, inferred from its first tensor."""
         return grain(self.cohort.points[member, self.cohort.tensors == self.cohort.tensors[0]])
 
     def rounding(self, child: int, types: Sequence[float], movement: float) -> float:
-        """Squared length that rounding by one of these relative errors leaves of a sum, if little of `movement`."""
+        """Greatest squared residual of a sum from rounding by one of the `types`, if it is small beside `movement`.
+
+        `types` are relative rounding errors, `movement` a squared length; 0 if no type qualifies.
+        """
         square = float(self.fitted[child, child] + self.held_out[child, child])
         left = [_ROUNDED * one**2 * square for one in types]
         return max((one for one in left if one < _MOST_ROUNDED * movement), default=0.0)
 
     def offsets(self, origin: int, others: Sequence[int], *, held_out: bool = False) -> Floats:
-        """Inner products (others, others) of the differences of `others` to `origin`, over one half of the tensors."""
+        """Inner products (others, others) of the differences of `others` from `origin`, over half of the tensors."""
         return _offsets(self.held_out if held_out else self.fitted, origin, others)
 
     def all_offsets(self, origin: int, others: Sequence[int]) -> Floats:
@@ -66,7 +69,7 @@ class Neighbours:
 
 
 def neighbours(cohort: Cohort) -> Neighbours:
-    """Every other tensor is fitted, the rest held out; of a single tensor, every other value."""
+    """Inner products, every other tensor for fitting and the rest held out; in a single tensor, every other value."""
     half = cohort.tensors % 2 == 0
     if len(np.unique(cohort.tensors)) < _LEAST_TENSORS:
         half = np.arange(len(half)) % 2 == 0

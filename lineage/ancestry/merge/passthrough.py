@@ -15,9 +15,9 @@ from lineage.ancestry.pair.narrow_types import HALVES, rounded
 from lineage.match.blocks import stacks
 from lineage.types import CheckpointSketch, TensorSketch
 
-_RELATED = 0.3  # correlation of two layers of one number that were trained from one ancestor
-_BETWEEN = 0.2  # cosine at a merge between the other giver and a model outside; at a common parent of both it is 0
-_OUTSIDERS = 12  # models that are asked for a common parent, the nearest
+_RELATED = 0.3  # least correlation of two layers of the same number with a common ancestor
+_BETWEEN = 0.2  # least cosine, seen from a merge, of another donor and an outside model; from a common parent it is 0
+_OUTSIDERS = 12  # number of the nearest outside models that are compared
 
 Layer = Mapping[tuple[str, ...], TensorSketch]
 Print = tuple[object, ...]
@@ -26,10 +26,10 @@ Print = tuple[object, ...]
 def find_stacks(sketches: Sequence[CheckpointSketch]) -> dict[int, Mixture]:
     """Every model whose layers are all equal to layers of two or more others, by its position.
 
-    Layers are compared by the digests of their tensors, and by rounded values where the model was rounded as it was
-    stacked. Givers are chosen greedily, the one that gives most layers first (gather: Irber et al. 2022). No merge is a
-    model whose layers one other model has all, and none where the givers may be its children: parts of it, or trained
-    from it with other layers frozen. Weights are shares of the layers; positions are those of the list.
+    Layers are compared by the digests of their tensors, and by rounded values if the model was rounded when it was
+    stacked. Donors are chosen greedily, the one with most layers first (gather: Irber et al. 2022). A model is not a
+    merge if one other model has all its layers, or if the donors may be its children: parts of it, or models trained
+    from it with different layers frozen. Weights are shares of the layers; positions are those in `sketches`.
     """
     towers = [_tower(sketch) for sketch in sketches]
     owners = _owners(towers)
@@ -47,9 +47,10 @@ def find_stacks(sketches: Sequence[CheckpointSketch]) -> dict[int, Mixture]:
 
 @dataclass(frozen=True)
 class _Tower:
-    """The layers of a model's longest stack by number, each with its tensors by their path in it.
+    """The layers of a model's longest stack by number, each with its tensors by their path in the layer.
 
-    `narrow` is the one type of 16 bits that all of it is stored in; `beside` are digests of what is in no layer.
+    `narrow` is the 16-bit type in which all its layers are stored, None otherwise; `beside` are the digests of tensors
+    outside the layers.
     """
 
     layers: dict[int, Layer]
@@ -86,7 +87,7 @@ def _tower(sketch: CheckpointSketch) -> _Tower:
 
 
 def _owners(towers: Sequence[_Tower], scheme: str | None = None) -> dict[Print, list[tuple[int, int]]]:
-    """Models and layer numbers that hold each content."""
+    """The (model, layer number) pairs that hold each layer content."""
     found: dict[Print, list[tuple[int, int]]] = defaultdict(list)
     for model, tower in enumerate(towers):
         for number, content in tower.prints(scheme).items():
@@ -102,12 +103,12 @@ def _stacked(
 ) -> Mixture | None:
     prints = towers[child].prints(scheme)
     sequence = [*prints.values()]
-    given: dict[int, dict[int, list[int]]] = defaultdict(dict)  # giver -> layer of the child -> its layers
+    given: dict[int, dict[int, list[int]]] = defaultdict(dict)  # donor -> layer of the child -> its layers
     for layer, content in prints.items():
         for model, number in owners[content]:
             if model != child:
                 given[model].setdefault(layer, []).append(number)
-    # Models of the very same layers are the child's copies or its children.
+    # Models with exactly the same layers are copies or children of the child.
     whole = [model for model, layers in given.items() if len(layers) == len(prints)]
     same = [model for model in whole if [*towers[model].prints(scheme).values()] == sequence]
     for model in same:
@@ -127,9 +128,9 @@ def _stacked(
 def _gathered(
     given: Mapping[int, Mapping[int, list[int]]], layers: Sequence[int], beside: Mapping[int, int]
 ) -> dict[int, list[int]] | None:
-    """Fewest givers, greedily: the layers that each gives; None if some layer has none or they are too many.
+    """Greedy cover by the fewest donors: the layers that each gives; None if a layer has none, or with too many donors.
 
-    Of two that give as much it is the one that has more in common with the child `beside` the layers.
+    On a tie in layers, the donor with more tensors in common with the child outside the layers (`beside`) is taken.
     """
     left, taken = set(layers), dict[int, list[int]]()
     while left:
@@ -158,7 +159,7 @@ def _told(
 
 
 def _in_order(layers: Sequence[int], numbers: Mapping[int, list[int]]) -> Iterator[tuple[int, int]]:
-    """Pairs (layer, its number in the giver); of equal layers the one that goes on where the last ended."""
+    """Pairs (layer, its number in the donor); of equal layers the one nearest to the successor of the last."""
     last = -1
     for layer in layers:
         last = min(numbers[layer], key=lambda number: abs(number - last - 1))
@@ -166,11 +167,12 @@ def _in_order(layers: Sequence[int], numbers: Mapping[int, list[int]]) -> Iterat
 
 
 def _are_givers(towers: Sequence[_Tower], child: int, taken: Mapping[int, list[int]], *, aligned: bool) -> bool:
-    """Whether the layers went from the givers to the child and not back.
+    """Whether the layers were copied from the donors to the child and not the reverse.
 
-    Givers are related, layer by layer: parts of one model are not, unless they hold the very same layers. Where every
-    layer keeps its number the child may be the parent of givers that were trained with other layers frozen: then both
-    stand apart from it at right angles to every model outside, and if there is none it cannot be told.
+    Donors must be related in layers of the same number; parts of one model are not, unless they hold the same layers.
+    If every layer keeps its number, the child may instead be the parent of the donors, trained with different layers
+    frozen. Then the movements from the child to a donor and to any outside model are orthogonal. Without an outside
+    model the two cases cannot be distinguished, and the donors are accepted.
     """
     givers = list(taken)
     if not all(any(_alike(towers[a], towers[b]) for b in givers if b != a) for a in givers):
@@ -186,7 +188,7 @@ def _are_givers(towers: Sequence[_Tower], child: int, taken: Mapping[int, list[i
 
 
 def _alike(a: _Tower, b: _Tower) -> bool:
-    """Whether two towers have a layer of one number that is related and not the same."""
+    """Whether two towers have a layer of the same number that is related and not equal."""
     return any(
         a.exact[n] != b.exact[n] and _correlation(a.layers[n], b.layers[n]) > _RELATED
         for n in a.layers.keys() & b.layers.keys()
@@ -194,7 +196,7 @@ def _alike(a: _Tower, b: _Tower) -> bool:
 
 
 def _outsiders(towers: Sequence[_Tower], child: int, givers: Sequence[int]) -> list[int]:
-    """The models most like the child that have its layers' shapes and none of their content."""
+    """The models most similar to the child that have its layer shapes and none of its layers."""
     here = towers[child]
     first = next(iter(here.layers))
     near = []
@@ -208,7 +210,7 @@ def _outsiders(towers: Sequence[_Tower], child: int, givers: Sequence[int]) -> l
 
 
 def _angle(towers: Sequence[_Tower], child: int, other: int, one: int, layers: Sequence[int]) -> float:
-    """Mean cosine, at the child, between another giver and a model outside, over layers that the giver did not give."""
+    """Mean cosine, seen from the child, of donor `other` and outside model `one`, over layers from other donors."""
     cosines = []
     for number in layers:
         here = _values(towers[child].layers[number], towers[child].layers[number])
@@ -220,13 +222,13 @@ def _angle(towers: Sequence[_Tower], child: int, other: int, one: int, layers: S
 
 
 def _values(layer: Layer, like: Layer) -> NDArray[np.float64]:
-    """Sampled values of a layer's matrices, each in units of the other layer's deviation."""
+    """Sampled values of a layer's matrices (dims,) float64, each in units of the standard deviation in `like`."""
     kept = [(layer[path], t) for path, t in sorted(like.items()) if len(t.shape) > 1]
     return np.concatenate([one.values.reshape(-1) / (t.stats.std or 1.0) for one, t in kept]).astype(np.float64)
 
 
 def _correlation(a: Layer, b: Layer) -> float:
-    """Mean correlation of two layers' matrices; 0 where their shapes differ."""
+    """Mean correlation of two layers' matrices; 0 if their shapes differ."""
     if a.keys() != b.keys() or any(a[path].shape != b[path].shape for path in a):
         return 0.0
     pairs = [(a[path].values.reshape(-1), b[path].values.reshape(-1)) for path in a if len(a[path].shape) > 1]

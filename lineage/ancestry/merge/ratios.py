@@ -1,4 +1,4 @@
-"""Constants among ratios: where many values of one difference are one number times those of another."""
+"""Constant ratios: many values of one difference are the same multiple of those of another."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 Values = NDArray[np.float64]
 
 SINGLE, HALF, BRAIN = 2.0**-24, 2.0**-11, 2.0**-8  # largest relative rounding error of float32, float16, bfloat16
-AROUND = 3  # windows on either side from which the chance count of one is taken
-_LEAST = 8  # values that agree: fewer do by chance
+AROUND = 3  # windows on either side from which the chance count of a window is estimated
+_LEAST = 8  # values that must agree: fewer do so by chance
 
 
 def grain(values: Values) -> float:
-    """Largest relative rounding error of the type that values of one tensor fit, whatever they were multiplied by.
+    """Largest relative rounding error of the type in which values of one tensor fit, up to a common factor.
 
-    Significands of p bits lie 2**-p apart between 0.5 and 1, and as much as half of that after a multiplication.
+    Significands of p bits lie 2**-p apart between 0.5 and 1, and as little as half of that after a multiplication.
     """
     significands = np.unique(np.round(np.frexp(np.abs(values[values != 0.0]))[0], 9))
     apart = float(np.diff(significands).min(initial=1.0))
@@ -25,23 +25,23 @@ def grain(values: Values) -> float:
 
 
 def window_of(rounding: float) -> float:
-    """Width, relative, in which ratios of one constant lie after such rounding."""
+    """Relative width of the window that holds the ratios of one constant after such rounding."""
     return 25.0 * rounding if rounding > SINGLE else 500.0 * rounding
 
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A constant ratio: its value and how many ratios have it beyond chance."""
+    """A constant ratio: its value, and the number of ratios that have it in excess of chance."""
 
     value: float
     count: float
 
 
 def constant_ratio(top: Values, bottom: Values, error: Values, window: float) -> Constant | None:
-    """The positive number that `top / bottom` is most often, or None where chance would give as much.
+    """The most frequent positive value of `top / bottom`, all (dims,); None if chance gives as many.
 
-    `error` is what rounding may have moved the numerator by. Ratios of unrelated differences are spread smoothly: the
-    neighbourhood of a window says how many fall into it by chance (Poisson).
+    `error` (dims,) is the rounding error of `top`. Ratios of unrelated differences are spread smoothly, so the
+    neighbourhood of a window gives the number that fall into it by chance (Poisson).
     """
     sharp = is_sharp(top, error, window)
     return sharp_ratio(top[sharp], bottom[sharp], window)

@@ -1,4 +1,4 @@
-"""Which of the models that one exact sum joins comes out bit for bit when the sum is computed again."""
+"""Which model of an exact sum is reproduced bit for bit when the sum is computed again."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from lineage.ancestry.geometry import Cohort
 from lineage.ancestry.merge.ratios import BRAIN, HALF, grain
 from lineage.ancestry.pair.narrow_types import rounded
 
-_SAMPLE = 4000  # values looked at: shares are then known to a hundredth
-_PLACES, _NEAR = 4, 2e-6  # decimal places of a weight that is plain, and how near one is
-_ORDERS = 24  # in which terms are added: all of four
-_SURELY = 0.97  # share of the values that must come out; in another order or precision fewer do
-_AHEAD = 0.05  # by how much more than of any other model, of which as many come out as its weight is near 1
+_SAMPLE = 4000  # sampled values: shares are then known to a hundredth
+_PLACES, _NEAR = 4, 2e-6  # decimal places of a weight that somebody chose, and the tolerance of a fitted one
+_ORDERS = 24  # orders in which terms are added: all orders of four
+_SURELY = 0.97  # least share of reproduced values; another order or precision gives fewer
+_AHEAD = 0.05  # least lead over the share of any other model, which is high if that model's weight is near 1
 _NARROW = {HALF: "float16", BRAIN: "bfloat16"}
 
 Singles = NDArray[np.float32]
 
 
 def is_replayed(cohort: Cohort, child: int, parents: Sequence[int], weights: Sequence[float]) -> bool | None:
-    """Whether a child (positions) comes out of its parents bit for bit, and none of them out of the others and it.
+    """Whether a child (positions) is reproduced bit for bit from its parents, and no parent from the others and it.
 
-    The sum is computed as programs do: in double precision; or in single precision, weighted differences added up and
-    put on a base, which any of the terms may be, or added to it one by one, or terms times their weights. False where
-    one of the parents comes out, None where none does.
+    The sum is computed as merge tools do: in double precision; or in single precision as a base (any of the terms) plus
+    the sum of weighted differences, as a base to which these are added one by one, or as the sum of weighted terms.
+    False if a parent is reproduced instead, None if no model is, or none clearly better than the others.
     """
     factors = [-1.0, *weights]
     points = cohort.points[[child, *parents]] / cohort.scales[cohort.tensors]
@@ -50,13 +50,13 @@ def is_replayed(cohort: Cohort, child: int, parents: Sequence[int], weights: Seq
 
 
 def _plain(weight: float) -> float:
-    """The weight that somebody chose: a decimal of few places, where one is as near as a fit tells."""
+    """The weight that somebody chose: the decimal of few places within the error of a fit, else the weight itself."""
     decimal = round(weight, _PLACES)
     return decimal if abs(weight - decimal) < _NEAR else weight
 
 
 def _totals(terms: Singles, exact: Sequence[float]) -> Iterator[Singles]:
-    """The sum of terms times weights, in every way that is tried."""
+    """The weighted sum of the terms (terms, values), computed in each way that is tried."""
     yield np.tensordot(exact, terms.astype(np.float64), axes=1).astype(np.float32)
     weights = np.array(exact, np.float32)
     for base, start in enumerate(terms):

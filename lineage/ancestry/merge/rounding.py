@@ -1,4 +1,4 @@
-"""Whether what a sum leaves of a model is rounding, which shrinks with the values, or what its parents stand in for."""
+"""Whether the residual of a sum is rounding, which shrinks with the values, or comes from replaced parents."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from lineage.ancestry.geometry import Cohort
 from lineage.ancestry.merge.last_rounded import largest_error
 from lineage.ancestry.merge.ratios import SINGLE, grain
 
-_SMALLEST = 0.1  # share of the values of each tensor, those of which rounding leaves least
-_MOST = 0.8  # median of what is left of them, in largest errors: 0.3 to 0.6 of true sums, 1 to 6 with a copy in one
-_IN_SINGLE = 8.0  # the same in single precision, in which sums of several terms are rounded again and again
+_SMALLEST = 0.1  # share of the values of each tensor that is tested: those with the smallest rounding errors
+_MOST = 0.8  # greatest median residual, in largest errors: 0.3 to 0.6 for true sums, 1 to 6 with a copy as a parent
+_IN_SINGLE = 8.0  # the same in single precision, where a sum of several terms is rounded at each step
 
 Floats = NDArray[np.float64]
 
 
 def leaves_rounding(cohort: Cohort, child: int, parents: Sequence[int]) -> bool:
-    """Whether a child (positions) is a sum of its parents, tensor by tensor, but for rounding of it and of the terms.
+    """Whether a child (positions) is a sum of its parents, tensor by tensor, up to rounding of it and of the terms.
 
-    The error of a copy of a parent, with noise or rounded to levels or to a narrower type, does not shrink with the
-    values, or not as the rounding of the child's own type does; a rounding error is no larger than its value allows.
-    Each tensor has weights of its own, which walks on great circles need.
+    Rounding errors shrink with the values. If a copy replaces a parent (with noise, rounded to levels or to a narrower
+    type), its error does not shrink like the rounding of the child's own type. Weights are fitted for each tensor,
+    which spherical interpolation needs.
     """
     points = cohort.points[[child, *parents]] / cohort.scales[cohort.tensors]
     rounding = grain(points[0, cohort.tensors == cohort.tensors[0]])

@@ -1,4 +1,4 @@
-"""Least squares with weights that are shares: none negative, all adding up to one."""
+"""Least squares with non-negative weights that sum to one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Floats = NDArray[np.float64]
 
 
 def simplex_weights(gram: Floats) -> Floats:
-    """Weights w >= 0, sum 1, that minimise w' gram w, by an active set (Lawson and Hanson 1974)."""
+    """Weights w (n,) >= 0, sum 1, that minimise w' gram w, `gram` (n, n); active set (Lawson and Hanson 1974)."""
     count = len(gram)
     ridge = gram + np.eye(count) * 1e-12 * max(float(np.trace(gram)), 1e-300)
     support = [int(np.argmin(np.diag(ridge)))]
@@ -28,13 +28,13 @@ def simplex_weights(gram: Floats) -> Floats:
 
 
 def _on_support(gram: Floats, support: list[int], start: Floats) -> Floats:
-    """Minimise on the support; a weight that would turn negative leaves it, at the point where it reaches zero."""
+    """Minimise on the support; a weight that would become negative leaves the support where it reaches zero."""
     current = start.copy()
     active = list(support)
     while True:
         target = np.linalg.solve(gram[np.ix_(active, active)], np.ones(len(active)))
         total = float(target.sum())
-        # What lies between two others has a determinant of nothing but rounding, of either sign.
+        # If a point lies between two others, the determinant is rounding only and may have either sign.
         if not np.isfinite(target).all() or abs(total) <= 1e-200:
             return current
         target /= total

@@ -1,8 +1,8 @@
-"""Means of models that come out value by value, however little they moved apart: soups, averaged checkpoints.
+"""Means of models that are reproduced value by value, even if the models are near: soups, averaged checkpoints.
 
-Where models moved little, what their storage rounded off is most of what a least-squares sum leaves, and the base of a
-star looks like the mean of its children. But each value of a mean is the mean of their values to half a unit in the
-last place, also where these lie many units apart; the value of a base is not (model soups: Wortsman et al. 2022).
+If models moved little, rounding dominates the residual of a least-squares sum, and a base looks like the mean of its
+children. But each value of a mean equals the mean of the children's values to half a unit in the last place, even if
+these values lie many units apart; a value of the base does not (model soups: Wortsman et al. 2022).
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from lineage.ancestry.merge.mixture import RELATED, Mixture
 from lineage.ancestry.merge.neighbours import Neighbours
 from lineage.ancestry.merge.ratios import SINGLE
 
-_NEAREST = 10  # members of which any may have been averaged
-_MOST = 5  # averaged at once
-_LEFT = 0.4  # of the largest error, squared, that a mean of all values may leave: evenly spread errors leave a third
-_NOTHING = 1e-9  # share of the squared movement that sums in double precision do not tell from none
-_ROUNDINGS = {True: 4.0, False: 1.1}  # largest errors that a value may lie off, in single precision or a narrow type
-_APART = 8.0  # times as far apart the terms of a value must lie that tells: a base lies on their mean by chance
-_LEAST = 100  # such values, without which nothing is told
-_SURELY = 0.97  # share of them that must come out: of a star's base half do
+_NEAREST = 10  # nearest members, any of which may have been averaged
+_MOST = 5  # greatest number of averaged models
+_LEFT = 0.4  # greatest mean squared residual, in squared largest errors: uniform errors leave a third
+_NOTHING = 1e-9  # share of the squared movement that counts as 0 in double precision
+_ROUNDINGS = {True: 4.0, False: 1.1}  # tolerance of a value in largest errors, in single precision or a narrow type
+_APART = 8.0  # least spread of the terms, in tolerances: with less spread a base equals their mean by chance
+_LEAST = 100  # least number of values with such a spread
+_SURELY = 0.97  # least share of them that is reproduced: half are for the base of the terms
 
 Floats = NDArray[np.float64]
 
 
 def soup(around: Neighbours, child: int, excluded: frozenset[int]) -> Mixture | None:
-    """The mean of two to five other members (positions) that `child` is, None if it is none."""
+    """`child` as the mean of two to five other members (positions); None if it is not such a mean."""
     row = around.distances[child]
     order = (int(i) for i in np.argsort(row, kind="stable") if 0.0 < row[i] < RELATED)
     near = [*islice((i for i in order if i != child and i not in excluded), _NEAREST)]
@@ -60,13 +60,16 @@ def soup(around: Neighbours, child: int, excluded: frozenset[int]) -> Mixture | 
 
 @cache
 def _means(count: int) -> Floats:
-    """The weights of all means of two to five of so many, (means, count)."""
+    """The weights of all means of two to five out of `count` models, (means, count)."""
     chosen = [some for size in range(2, min(_MOST, count) + 1) for some in combinations(range(count), size)]
     return np.array([[float(k in some) / len(some) for k in range(count)] for some in chosen])
 
 
 def _come_out(values: Floats, terms: Floats, allowed: Floats) -> float:
-    """Share of the values that tell which are the mean of the terms, (terms, values); 0 where too few tell."""
+    """Share of the values (values,) that equal the mean of the terms (terms, values) within `allowed` (values,).
+
+    Only values whose terms lie clearly apart are counted; 0 if these are too few.
+    """
     tells = (allowed > 0.0) & (np.ptp(terms, axis=0) >= _APART * allowed)
     comes_out = np.abs(terms.mean(axis=0) - values) <= allowed
     return float(comes_out[tells].mean()) if tells.sum() >= _LEAST else 0.0

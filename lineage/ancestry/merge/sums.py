@@ -1,4 +1,4 @@
-"""Merges whose weights add up to one: linear sums, and interpolation with weights of each layer's own."""
+"""Merges whose weights sum to one: linear sums, and interpolation with separate weights for each layer."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from lineage.ancestry.merge.simplex import simplex_weights
 
 _EXACT = 1e-6  # share of the movement that float32 may leave unexplained
 _CLOSE = 0.02  # the same for rounding and spherical interpolation
-_LEAST_CLOSE = 0.1  # weight that a sum which is not exact can tell: a running mean lies near what moved the same way
-_NEARLY = 0.5  # the same for one set of weights where each layer has its own
-_AS_EXACT = 3.0  # how much more than another sum one of two parents may leave
-_ROUNDED = 1e-9  # what float32 leaves of the movement
-_UNEVEN = 0.05  # difference of a layer's weights from the whole's that is worth telling
+_LEAST_CLOSE = 0.1  # least weight in an inexact sum: a running mean lies near models that moved in the same direction
+_NEARLY = 0.5  # greatest residual of one set of weights with which separate weights for each layer are tried
+_AS_EXACT = 3.0  # greatest ratio of the residual with two parents to that of another sum
+_ROUNDED = 1e-9  # share of the movement that counts as float32 rounding
+_UNEVEN = 0.05  # least difference of a layer's weights from the whole model's that is reported
 
 Floats = NDArray[np.float64]
 
 
 def exact_sum(around: Neighbours, child: int, near: Sequence[int]) -> Mixture | None:
-    """The sum of fewest others, as in `close_sum`, that `child` is to the last bit of its type, or None."""
+    """`child` as a sum of the fewest others, as in `close_sum`, up to the rounding of its type; None if it is not."""
     if len(near) < 2:
         return None
     whole = around.all_offsets(child, near)
@@ -48,11 +48,11 @@ def exact_sum(around: Neighbours, child: int, near: Sequence[int]) -> Mixture | 
 
 
 def close_sum(around: Neighbours, child: int, near: Sequence[int]) -> Mixture | None:
-    """The weighted sum of other members that `child` is, or None.
+    """`child` as a weighted sum of other members, or None.
 
-    Weights are non-negative and add up to one, over all candidates: nothing is named in advance. A sum counts if it
-    leaves under 2% of the squared distance to the nearest parent unexplained on tensors that were not fitted; the base
-    of a star, which lies between its children, leaves 1/n.
+    Weights are non-negative and sum to one, over all candidates: no parents are given in advance. A sum is accepted if
+    it leaves at most 2% of the squared distance to the nearest parent unexplained on tensors that were not fitted; the
+    base of n models, which lies between them, leaves 1/n.
     """
     if len(near) < 2:
         return None
@@ -68,7 +68,7 @@ def close_sum(around: Neighbours, child: int, near: Sequence[int]) -> Mixture | 
 
 
 def paired_mixture(around: Neighbours, child: int, near: Sequence[int], residual: float) -> Mixture | None:
-    """The two members between which `child` lies no less exactly than another sum that leaves `residual`, or None."""
+    """`child` as a sum of two members that is about as exact as another sum with this `residual`, or None."""
     if len(near) < 2:
         return None
     apart = around.distances[np.ix_(near, near)]
@@ -83,7 +83,7 @@ def paired_mixture(around: Neighbours, child: int, near: Sequence[int], residual
 
 
 def _left(around: Neighbours, child: int, parents: Sequence[int], weights: Floats) -> float:
-    """Share of the movement from the nearest parent that the sum leaves, on tensors that were not fitted."""
+    """Share of the squared movement from the nearest parent that the sum leaves, on tensors that were not fitted."""
     gram = around.offsets(child, parents, held_out=True)
     movement = float(np.diag(gram).min())
     return max(float(weights @ gram @ weights), 0.0) / movement if movement > 0.0 else np.inf
@@ -104,7 +104,7 @@ def _linear(around: Neighbours, child: int, parents: Sequence[int]) -> Mixture:
 
 
 def _layered(around: Neighbours, child: int, near: Sequence[int]) -> Mixture | None:
-    """Weights that differ from layer to layer: graded interpolation, as few parents as will do."""
+    """`child` as an interpolation with separate weights for each layer and the fewest parents, or None."""
     cohort = around.cohort
     layers = np.unique(cohort.layers)
     if len(layers) < 3:

@@ -1,4 +1,4 @@
-"""Task arithmetic (Ilharco et al. 2023): a base plus weighted differences; weights of any sign add up to one."""
+"""Task arithmetic (Ilharco et al. 2023): a base plus weighted differences; weights of any sign that sum to one."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from lineage.ancestry.merge.replayed import is_replayed
 from lineage.ancestry.merge.rounding import leaves_rounding
 
 _EXACT = 1e-6  # share of the movement that float32 may leave
-_TRIED = 60  # neighbours that are solved for at once: bounds the cost
-_MOST_WEIGHT = 3.0  # beyond it a fit is taken for an accident
-_MOST_BASE = 0.5  # weight of the base of what lies nearly between others, of either sign
-_LIKELIEST = 3  # bases that are looked at value by value
-_STANDS_OUT = 0.2  # by how much less alike, in cosines, differences to the base are than to any other parent
+_TRIED = 60  # neighbours in one fit: bounds the cost
+_MOST_WEIGHT = 3.0  # beyond it a fit is taken for chance
+_MOST_BASE = 0.5  # greatest absolute weight of a base that is added to a sum of others
+_LIKELIEST = 3  # bases that are checked value by value
+_STANDS_OUT = 0.2  # least lead of the base in the largest cosine of the differences from it, over any other parent
 
 Floats = NDArray[np.float64]
 
 
 def task_mixture(around: Neighbours, child: int, near: Sequence[int]) -> Mixture | None:
-    """The base and the models whose differences to it were added, or None.
+    """The base and the models whose differences from it were added to give `child`, or None.
 
-    An exact sum of weights of any sign holds for each of the models that it joins, not for the merge alone: `child`
-    must be the one that was rounded last, or that comes out when the sum is computed again. Where neither tells there
-    is no telling the sum from its terms.
+    An exact sum with weights of any sign can be solved for each of its models, not only for the merge: `child` must be
+    the one that was rounded last, or the one that is reproduced when the sum is computed again. If neither test
+    decides, the merge cannot be distinguished from its terms, and the answer is None.
     """
     chosen = list(near[:_TRIED])
     if len(chosen) < 2:
@@ -45,9 +45,9 @@ def task_mixture(around: Neighbours, child: int, near: Sequence[int]) -> Mixture
 
 
 def with_base(around: Neighbours, child: int, parents: Sequence[int], near: Sequence[int]) -> Mixture | None:
-    """The sum of some parents and one more of a small negative weight, their base, that leaves nothing but rounding.
+    """The sum of `parents` and of a base with a small weight of either sign that leaves only rounding, or None.
 
-    Differences whose weights add up to a little more or less than one lie nearly between the models.
+    If the weights of the differences sum to slightly more or less than one, the merge lies nearly between the parents.
     """
     found = []
     for base in near[:_TRIED]:
@@ -83,7 +83,10 @@ def _told(around: Neighbours, child: int, parents: Sequence[int], allowed: float
 
 
 def _base(around: Neighbours, parents: Sequence[int]) -> int | None:
-    """The one from which the differences to the others stand apart, as what was trained apart does; None for two."""
+    """The parent from which the differences of the others are least correlated, as if trained independently.
+
+    None for two parents, and if no parent stands out.
+    """
     if len(parents) < 3:
         return None
     alike = {one: around.likeness(one, [other for other in parents if other != one]) for one in parents}
@@ -92,7 +95,10 @@ def _base(around: Neighbours, parents: Sequence[int]) -> int | None:
 
 
 def _affine(gram: Floats) -> tuple[Floats, float]:
-    """Weights of any sign, sum 1, that bring offsets with these inner products nearest to nothing, and what is left."""
+    """Weights (n,) of any sign, sum 1, that minimise the squared length of the weighted offsets, and that length.
+
+    `gram` (n, n) are the inner products of the offsets.
+    """
     ridge = gram + np.eye(len(gram)) * 1e-13 * np.trace(gram)
     solved = np.linalg.lstsq(ridge, np.ones(len(gram)), rcond=None)[0]
     weights = solved / solved.sum() if abs(solved.sum()) > 1e-300 else solved
@@ -100,7 +106,7 @@ def _affine(gram: Floats) -> tuple[Floats, float]:
 
 
 def _fewest(gram: Floats, allowed: float) -> list[int]:
-    """Drop candidates, those that matter least first, as long as the rest leaves no more than is allowed."""
+    """Candidates left after dropping those of least effect, as long as the residual stays within `allowed`."""
     kept = list(range(len(gram)))
     while len(kept) > 2:
         weights = _affine(gram[np.ix_(kept, kept)])[0]

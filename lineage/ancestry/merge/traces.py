@@ -1,4 +1,4 @@
-"""A quick look for merges of trimmed differences: which bases of a model are worth the full search."""
+"""Quick search for merges of trimmed differences: which bases of a model are worth the full search."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from lineage.ancestry.merge.mixture import COPY, RELATED
 from lineage.ancestry.merge.neighbours import Neighbours
 from lineage.ancestry.merge.ratios import AROUND, SINGLE, grain, window_of
 
-_SAMPLE = 640  # values looked at
-_BASES, _FEW_BASES = 8, 3  # central neighbours that are tried; few in a large cohort of rounded values, which take long
-_LARGE = 300  # values from which a sample is large
-_CANDIDATES, _MANY = 14, 40  # that are likest the child
+_SAMPLE = 640  # sampled values
+_BASES, _FEW_BASES = 8, 3  # central neighbours tried as bases; fewer in a large cohort of 16-bit models, which is slow
+_LARGE = 300  # members above which a cohort is large
+_CANDIDATES, _MANY = 14, 40  # candidates most similar to the child, for a central base and for one with equal values
 _NEAREST = 10  # candidates nearest to the base
-_EQUAL = 2  # bases that are tried first because most values are still theirs
-_EQUAL_LEAST, _EQUAL_MOST = 0.004, 0.98  # share of values equal to one: less is chance, more a copy
-_ALIKE = 0.97  # cosine of two differences that rounding to 16 bits does not tell apart
-_TOGETHER = 4  # ratios within one window that float32 does not give by chance
-_WIDE = 8.0  # logarithms looked at, either side of 0
+_EQUAL = 2  # bases that are tried first because most values equal theirs
+_EQUAL_LEAST, _EQUAL_MOST = 0.004, 0.98  # share of values equal to a base's: less is chance, more is a copy
+_ALIKE = 0.97  # cosine from which rounding to 16 bits hides the difference of two differences
+_TOGETHER = 4  # ratios within one window that are beyond chance in float32
+_WIDE = 8.0  # greatest absolute logarithm of a ratio that is considered
 
 Floats = NDArray[np.float64]
 
 
 class Traces:
-    """Ratios of differences, on a sample of values of every member."""
+    """Ratios of differences between members, on a sample of their values."""
 
     def __init__(self, around: Neighbours) -> None:
         self._around = around
@@ -36,9 +36,9 @@ class Traces:
         self._sample = np.ascontiguousarray(around.cohort.points[:, places])
 
     def bases(self, child: int, aside: Collection[int]) -> Iterator[tuple[int, list[int], float]]:
-        """Bases with a constant among the ratios to some candidate, likeliest first.
+        """Bases whose difference to the child has a constant ratio to that of some candidate, likeliest first.
 
-        Each comes with its candidates and with the relative rounding of the child's values.
+        Each comes with its candidates and the relative rounding error of the child's type.
         """
         cohort = self._around.cohort
         rounding = grain(cohort.points[child][cohort.tensors == cohort.tensors[len(cohort.tensors) // 2]])
@@ -57,11 +57,11 @@ class Traces:
                 yield base, others, rounding
 
     def _ranked(self, child: int, aside: Collection[int], most: int) -> dict[int, int]:
-        """Bases with how many candidates to try: those whose values still stand, then the most central neighbours."""
+        """Bases with the number of candidates to try: those with most equal values, then central neighbours."""
         others = [i for i in range(len(self._sample)) if i != child and i not in aside]
         points = self._around.cohort.points
         equal, in_all = ((held[others] == held[child]).mean(axis=1) for held in (self._sample, points))
-        # Of models that differ nowhere in the sample, as in tables alone, the one with more of the child's values.
+        # Of models with equal samples (they may differ in tables only), the one with more of the child's values.
         order = np.lexsort((-in_all, -equal))[:_EQUAL]
         first = [others[k] for k in order if _EQUAL_LEAST <= equal[k] < _EQUAL_MOST]
         ranked = dict.fromkeys(first, _MANY)
@@ -72,7 +72,7 @@ class Traces:
         return ranked
 
     def _alike(self, child: int, base: int, aside: Collection[int], count: int) -> tuple[list[int], Floats]:
-        """Candidates: those whose difference to the base is likest the child's, and the nearest to it; the cosines."""
+        """Candidates whose differences from the base are most similar to the child's, and the nearest; cosines."""
         apart = self._around.distances
         near = np.array([i for i in self._around.near(base, {child, *aside}) if apart[child, i] > COPY], np.int64)
         product = (apart[child, base] + apart[near, base] - apart[near, child]) / 2.0
@@ -88,13 +88,13 @@ def _has_constant(moved: Floats, theirs: Floats, rounding: float) -> bool:
     logs[~np.isfinite(logs)] = np.nan
     window = window_of(rounding)
     if rounding == SINGLE:
-        ordered = np.sort(logs, axis=1)  # what is no number comes last
+        ordered = np.sort(logs, axis=1)  # NaN comes last
         return bool((ordered[:, _TOGETHER - 1 :] - ordered[:, : 1 - _TOGETHER] <= window).any())
     return any(_stands_out(row[np.abs(row) < _WIDE], window) for row in logs)
 
 
 def _stands_out(logs: Floats, window: float) -> bool:
-    """Whether one window holds more than twice what its neighbourhood leads to expect."""
+    """Whether some window holds clearly more than twice the number expected from its neighbourhood."""
     bins = np.bincount(np.floor((logs + _WIDE) / window).astype(np.int64), minlength=int(2 * _WIDE / window) + 1)
     pairs = bins[1:] + bins[:-1]
     around = np.convolve(bins, np.ones(2 * AROUND + 1), "same")[:-1] - pairs

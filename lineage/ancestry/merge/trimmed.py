@@ -1,9 +1,9 @@
-"""Merges of trimmed differences: TIES (Yadav et al. 2023), DARE (Yu et al. 2024) and their kin.
+"""Merges of trimmed differences: TIES (Yadav et al. 2023), DARE (Yu et al. 2024) and their variants.
 
 Such a merge is its base plus, value by value, nothing or a fixed combination of *some* parents' differences: their sum
-(`c1 d1 + c2 d2`) or their mean (`g (w1 d1 + w2 d2) / (w1 + w2)`). Each combination holds to the last bit in many
-places, so constants show among ratios of differences where chance has none, and the whole is proved by reproducing
-the merge's values.
+(`c1 d1 + c2 d2`) or their mean (`g (w1 d1 + w2 d2) / (w1 + w2)`). Each combination is exact up to rounding at many
+positions, so ratios of differences show constants that chance does not give, and a merge is proved by reproducing its
+values.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from lineage.ancestry.merge.dropping import dropping
 from lineage.ancestry.merge.mixture import Mixture
 from lineage.ancestry.merge.ratios import SINGLE, Values, constant_ratio, is_sharp, sharp_ratio, window_of
 
-_MOST_PARENTS = 6  # bounds the cost and what chance can fit
+_MOST_PARENTS = 6  # bounds the cost and chance fits
 _GAIN = 0.002  # least share of the moved values that a parent must explain beyond the others
-_COARSE_GAIN = 0.02  # the same where values were rounded to 16 bits
+_COARSE_GAIN = 0.02  # the same for values rounded to 16 bits
 _EXPLAINED = 0.5  # least share of moved values that the parents reproduce, beyond chance
 _COARSE_EXPLAINED = 0.7  # the same where values were rounded to 16 bits, of which more agree by chance
 _JOINT = 0.002  # least share that only two parents together reproduce: each value alone may be a copy
@@ -45,10 +45,10 @@ _MOST_LEADING = 6  # combinations from which the weight of a further parent is r
 def trimmed_mixture(
     cohort: Cohort, child: int, base: int, near: Sequence[int], rounding: float = SINGLE
 ) -> Mixture | None:
-    """The parents among `near` whose trimmed differences, added to those of `base`, give `child`; None if they do not.
+    """The parents among `near` whose trimmed differences, added to `base`, give `child`; None if there are none.
 
-    Of candidates that explain as much, as a model and a pruned copy do, it is the one that comes first in `near`.
-    `rounding` is the relative rounding of the child's values.
+    Of candidates that explain equally much, such as a model and a pruned copy, the first in `near` is taken. `rounding`
+    is the relative rounding error of the child's type.
     """
     few = differences(cohort, (child, base), near, rounding, _FEW)
     as_is = (np.abs(few.moved - few.theirs) <= few.error).mean(axis=1).max(initial=0.0)
@@ -67,7 +67,7 @@ def trimmed_mixture(
 
 
 def _starts(found: Differences) -> Iterator[Combinations]:
-    """One candidate alone, as a term of a sum and of a mean."""
+    """The likeliest candidates alone, each as a term of a sum and as a term of a mean."""
     window = window_of(found.rounding)
     use = ~found.still
     peaks = [constant_ratio(found.moved[use], row[use], found.error[use], window) for row in found.theirs]
@@ -78,13 +78,13 @@ def _starts(found: Differences) -> Iterator[Combinations]:
 
 
 def _is_joint(found: Differences, current: Combinations) -> bool:
-    """Whether two parents together reproduce some values that neither gives alone."""
+    """Whether all chosen parents together reproduce some values that no smaller set gives."""
     near = np.abs(found.moved - current.predictions()) <= found.error
     return len(current.chosen) > 1 and int((near[-1] & ~near[:-1].any(axis=0)).sum()) >= _LEAST_JOINT
 
 
 def _grown(found: Differences, start: Combinations, most: int = _MOST_PARENTS) -> Combinations:
-    """Add the candidate that explains most of what is left, as long as one explains enough."""
+    """Add the candidate that explains most of the remaining values, until none explains enough."""
     current = start
     while len(current.chosen) < most:
         left = _left(found, current)
@@ -99,7 +99,7 @@ def _grown(found: Differences, start: Combinations, most: int = _MOST_PARENTS) -
         ]
         if not tried:
             return current
-        _, place, share = max(tried)  # of those that explain as much, the first
+        _, place, share = max(tried)  # on a tie, the first candidate
         candidate = -place
         current = combinations(found.theirs, (*current.chosen, candidate), (*current.shares, share), current.gain)
     return current
@@ -175,7 +175,7 @@ def _reached(left: _Left, theirs: Values, share: float) -> float:
 
 
 def _refined(found: Differences, grown: Combinations) -> Combinations:
-    """Drop parents that the others make needless; settle the constants by least squares on the values decoded."""
+    """Refit the constants by least squares on the decoded values, then drop parents that the others make redundant."""
     current = grown
     for _ in range(3):
         current = _settled(found, current)
@@ -210,7 +210,7 @@ def _slope(top: Values, bottom: Values, default: float) -> float:
 
 
 def _needed(found: Differences, current: Combinations) -> list[int]:
-    """Chosen candidates without which too many values would not be explained."""
+    """Chosen candidates (positions) without which too many values would be unexplained."""
     near = (np.abs(found.moved - current.predictions()) <= found.error)[:, ~found.still]
     least = (_GAIN if found.rounding == SINGLE else _COARSE_GAIN) * near.shape[1]
     hit = near.any(axis=0)
@@ -218,7 +218,7 @@ def _needed(found: Differences, current: Combinations) -> list[int]:
 
 
 def _is_proved(found: Differences, current: Combinations) -> bool:
-    """Whether enough is reproduced beyond chance, some of it by two parents at once, value by value in most tensors."""
+    """Whether enough values are reproduced beyond chance, some only by several parents, mixed in most tensors."""
     if len(current.chosen) < 2:
         return False
     apart = found.theirs[list(current.chosen)][:, found.elsewhere]
@@ -251,7 +251,7 @@ def _likeness(found: Differences, current: Combinations) -> float:
 
 
 def _mixed_share(found: Differences, current: Combinations) -> float:
-    """Share of the tensors in which no one combination, and not the base, holds almost everywhere."""
+    """Share of the tensors in which neither the base nor any one combination gives almost all values."""
     rows = decoded(found, current)
     mixed = []
     for number in np.unique(found.tensors):

@@ -1,1 +1,1 @@
-"""Two models: what happened to each tensor, the word for each component, and which of the two came first."""
+"""Two models: the change of each tensor, the relation of each component, and which of the two came first."""

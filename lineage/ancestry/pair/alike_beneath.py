@@ -1,9 +1,9 @@
-"""Whether two models in one another's disguise are the same as a whole, as far as their sketches can show it.
+"""Whether two disguised models are the same as a whole, as far as their sketches can show it.
 
-The layers that were held are the same; the others, and what reads the stream at its end, could have been trained by
-themselves, as a probe is on a frozen tower. Then the two are children of a third, and nothing tells which came first.
-No basis of the stream and no order of units alters the sum of the squares of a matrix that writes to it, nor the bias
-of a head or what it says after an anchor.
+The layers whose neurons were compared are the same. Other layers and the heads could have been trained separately, like
+a probe on a frozen tower; then the two are children of a third model and their order is unknown. Three quantities do
+not depend on the basis of the stream or the order of units: the sum of squares of a matrix that writes to the stream,
+the bias of a head, and the output of a head for an anchor.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from lineage.sketch.vectors import is_of_head
 from lineage.types import CheckpointSketch, Neurons, TensorSketch
 
 SAME = 2.5e-5
-"""How far heads of attention, or what a head says, lie apart, as one less their cosine, that narrow types bring about.
+"""Greatest distance (1 - cosine) of attention heads, or of head outputs, that rounding to narrow types causes.
 
-Calibration half of the practice zoo: 6e-6 at most where nothing else was done, 4e-5 and more of eight bits, 8e-5 and
-more of the lightest training.
+Calibration half of the practice zoo: at most 6e-6 from rounding alone, 4e-5 and more from eight bits, 8e-5 and more
+from the lightest training.
 """
-_SQUARES = 3e-4  # relative difference of sums of squares: bfloat16 leaves 5e-5 in a matrix of 64 x 64
+_SQUARES = 3e-4  # relative difference of sums of squares: bfloat16 causes 5e-5 in a matrix of 64 x 64
 _WRITERS = ("o", "down")
 
 
 def alike_as_wholes(ours: Tower, theirs: Tower) -> bool:
-    """Whether all that stands in and on two towers whose held layers are the same is shown to be the same.
+    """Whether two towers with equal compared layers are shown to be the same in all layers and heads.
 
-    A tower on the levels of few bits is a copy of another, from which the same may come.
+    False for a tower on levels of few bits: it is a rounded copy, and both may be copies of a third.
     """
     if ours.has_levels or theirs.has_levels:
         return False
@@ -58,7 +58,7 @@ def _written(tower: Tower) -> Mapping[tuple[str, int | None], float]:
 
 
 def _heads_agree(ours: Tower, theirs: Tower) -> bool:
-    """Whether what heads there are is shown to be the same: every bias, and the rows where a matrix has none."""
+    """Whether all heads are shown to be the same: by every bias, and by outputs for heads without a bias."""
     mine, other = _heads(ours.sketch), _heads(theirs.sketch)
     if [one.shape for one in mine] != [one.shape for one in other]:
         return False
@@ -72,7 +72,7 @@ def _heads(sketch: CheckpointSketch) -> list[TensorSketch]:
 
 
 def _say_the_same(a: CheckpointSketch, b: CheckpointSketch) -> bool:
-    """Whether the rows of heads that are known of both say the same after every anchor, by one key at least."""
+    """Whether the known rows of heads give the same outputs for the anchors, in at least one kind of keys."""
     others = {(one.keyed, one.layer): one for one in b.neurons if is_of_head(one)}
     pairs = [(one, others.get((one.keyed, one.layer))) for one in a.neurons if is_of_head(one)]
     keys = {one.keyed for one, _ in pairs}
@@ -91,7 +91,7 @@ def _rows_agree(one: Neurons, other: Neurons | None) -> bool:
 
 
 def _agree(a: TensorSketch, b: TensorSketch) -> bool:
-    """Whether two biases have the same values, be it in another order: by all their power sums."""
+    """Whether two biases have the same values, in any order, by their four power sums."""
     if a.moments is None or b.moments is None:
         return False
     size = math.sqrt(float(a.moments[1]) / a.params)

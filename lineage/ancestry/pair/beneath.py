@@ -1,9 +1,9 @@
-"""What a disguise was, and what one model is to the other beneath it.
+"""Which disguise was applied, and how the two models are related apart from it.
 
-Once neurons are paired and told by what they do to the tokens, two models stand in one basis, and how far they lie
-apart is measured as ever; zeros, levels and sizes each of the two shows alone. A rotation hides whose rounding or
-pruning it was, and what was narrowed in another order may be of the same parent as that order, so that these cues only
-lean; certain are gains folded into the matrices behind them, where all the rest is shown to be the same.
+Once neurons are paired by their action on the tokens, the two models are in one basis and their distance is measured as
+usual; zeros, levels and sizes are properties of each model. A rotation hides which model was rounded or pruned, and a
+narrowed model may be a sibling of the other, so these cues are not certain. The only certain cue is that gains were
+folded into the next matrices, if everything else is shown to be the same.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from lineage.types.facts.disguises import (
 )
 
 _SAME_CODES = 6e-5
-"""How far the codes of neurons lie apart, as one less their cosine, that narrow types bring about.
+"""Greatest distance (1 - cosine) of neuron codes that rounding to narrow types causes.
 
-Calibration half of the practice zoo: 3.8e-5 at most where nothing else was done (48 disguises), 1.1e-4 and more of
-eight bits or the lightest training. Noise of a thousandth of a weight, 2.2e-5 to 4.3e-5, is no more than rounding.
+Calibration half of the practice zoo: at most 3.8e-5 from rounding alone (48 disguises), 1.1e-4 and more from eight bits
+or the lightest training. Noise of a thousandth of a weight, 2.2e-5 to 4.3e-5, cannot be distinguished from rounding.
 """
-_MOMENT = 1e-3  # relative difference of moments that rounding leaves
+_MOMENT = 1e-3  # relative difference of moments that rounding causes
 _MORE_ZEROS = 0.05  # share of the values: training and rounding leave fewer new zeros
 _ROUNDED_R = 0.9  # of codes: four bits leave 0.98
-_SCALED = 0.05  # spread of scales that training does not bring about
+_SCALED = 0.05  # spread of scales above what training causes
 
 
 def undone(a: CheckpointSketch, b: CheckpointSketch, held: Disguise) -> tuple[Fact, ...]:
-    """The neurons that are the same, what was undone, and what `a` is to reference `b` beneath it if that is known."""
+    """Facts on a disguise: the paired neurons, what was undone, and the relation of `a` to `b` beneath it if known."""
     ours, theirs = _towers(a, b, held)
     facts: list[Fact] = [_same_neurons(held), UndoneBasis(_basis(ours, theirs, held))]
     if any(isinstance(cue.fact, FoldedGains) for cue in cues_beneath(a, b, held)):
@@ -56,7 +56,7 @@ def undone(a: CheckpointSketch, b: CheckpointSketch, held: Disguise) -> tuple[Fa
 
 
 def cues_beneath(a: CheckpointSketch, b: CheckpointSketch, held: Disguise) -> Iterator[Cue]:
-    """Which of the two came first, as far as it shows."""
+    """Cues on which of the two came first."""
     ours, theirs = _towers(a, b, held)
     sides: tuple[tuple[Direction, Side, Tower, Tower], ...]
     sides = ("child", "this-model", ours, theirs), ("parent", "reference", theirs, ours)
@@ -66,7 +66,7 @@ def cues_beneath(a: CheckpointSketch, b: CheckpointSketch, held: Disguise) -> It
             found.append(("folded-gains", role, FoldedGains(side)))
         if child.units < parent.units and child.has_experts == parent.has_experts:
             found.append(("narrower", role, FewerUnits(side)))
-    # What has gains folded away on the one side and units left out on the other has both from a third.
+    # If one side has folded gains and the other has fewer units, both were made from a third model.
     certain = len({said for _, said, _ in found}) == 1 and _is_same(held) and alike_as_wholes(ours, theirs)
     for name, said, fact in found:
         yield Cue(name, said, ratio(name), fact, certain=certain and name == "folded-gains")
@@ -89,12 +89,12 @@ def _towers(a: CheckpointSketch, b: CheckpointSketch, held: Disguise) -> tuple[T
 
 
 def _is_same(held: Disguise) -> bool:
-    """Whether nothing but a disguise, and the rounding of a narrow type, lies between the two."""
+    """Whether the two differ only by a disguise and by rounding to a narrow type."""
     return held.off is not None and held.off < SAME and held.apart < _SAME_CODES
 
 
 def _word(ours: Tower, theirs: Tower, held: Disguise) -> Uncovered | None:
-    """The word for what changed structure or values; None where too little is known of the two."""
+    """The relation for a change of structure or values; None if too little is known."""
     if ours.layers != theirs.layers:
         return "depth-changed"
     if ours.has_experts != theirs.has_experts:
@@ -115,12 +115,12 @@ def _values_word(ours: Tower, theirs: Tower, held: Disguise) -> Uncovered | None
         return "pruned"
     if held.off is None:
         return None
-    # Codes are products of two weights, both of which were trained.
+    # Codes are products of two trained weights: their r is about the square of the weights'.
     return "fine-tuned" if math.sqrt(max(0.0, held.r)) >= calibration().fine_tuned_r else "continued-pretraining"
 
 
 def _basis(ours: Tower, theirs: Tower, held: Disguise) -> Basis:
-    """How the stream's basis was changed, by the moments of its first table, which no order of channels alters."""
+    """How the stream's basis was changed, by the moments of its first table, which a permutation does not alter."""
     mine, other = ours.table, theirs.table
     if not _is_same(held) or mine is None or other is None or mine.params != other.params:
         return "changed"

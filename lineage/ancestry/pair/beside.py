@@ -1,4 +1,4 @@
-"""The values of many pairs of tensors side by side, and first looks at what one may be of the other."""
+"""The common sampled values of many pairs of tensors, with quick tests of how they are related."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from lineage.types import TensorSketch
 
 Values = NDArray[np.float32]
 Sides = tuple[TensorSketch, TensorSketch, bool]
-"""Query tensor, reference tensor, and whether one is stored the other way round."""
+"""Query tensor, reference tensor, and whether one is stored transposed."""
 
-_TOGETHER = 32  # pairs worked on at once: they stay in the processor's cache
+_TOGETHER = 32  # pairs processed at once: they fit in the processor's cache
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Beside:
-    """Values of two tensors at the positions that both kept (rows, columns), and what they leave open.
+    """Values `x`, `y` (rows, columns) float32 of two tensors at the positions sampled in both, with quick tests.
 
-    `equal`: all are; `unchanged` is the share of those that are not zero. `bent`: beyond doubt neither rows nor columns
-    are the others at scales of their own.
+    `equal`: all values are equal. `unchanged` is the share of equal values among those that are zero on neither side.
+    `bent`: certainly neither rows nor columns are multiples of the other's.
     """
 
     x: Values
@@ -36,7 +36,7 @@ class Beside:
 
 
 def beside(sides: Sequence[Sides]) -> list[Beside]:
-    """The values of pairs of tensors side by side."""
+    """The common values of each pair of tensors, with the quick tests."""
     pairs = [common_values(*one) for one in sides]
     found: dict[int, Beside] = {}
     for places, x in in_stacks([x for x, _ in pairs], _TOGETHER):

@@ -1,8 +1,8 @@
-"""Eight-bit lattices that a narrow type blurred: found in one matrix alone, and held against what it was rounded from.
+"""Eight-bit lattices blurred by a narrow type: detection in one matrix, and comparison with its unrounded source.
 
-bfloat16 moves every level by up to half a unit in its last place, at level 127 a quarter of a step and more. Small
-values still lie near whole steps, and the largest one is some whole number of them: that leaves a few hundred steps to
-try, each of which plain values fit by chance with a probability that is the product of their tolerances.
+bfloat16 moves every level by up to half a unit in its last place, at level 127 by a quarter of a step and more. Small
+values still lie near whole steps, and the largest is a whole number of steps. That leaves a few hundred steps to try;
+the probability that plain values fit one of them by chance is the product of their tolerances.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from lineage.types.facts.schemes import BlurredLevels
 
 _TYPES = ("bfloat16", "float16")
 _RUN = 16  # the first positions of an axis are all sampled: the head of a run
-_CODES = np.arange(1.0, 256.0)  # of a byte with a zero point: from none to all levels on one side of zero
-_LEAST_ZEROS = 5e-4  # a lattice rounds what lies within half a step to zero: 0.3% of a normal row that reaches 12 sigma
-_FLOATS = np.arange(8.0, 16.0)  # the significands of E4M3, its few subnormal numbers aside
-_OFFSETS = 2  # parts of half a unit, either way, by which a candidate step is off
-_FITTING = 0.9  # share of the runs: of those that are left out most are too short to tell
+_CODES = np.arange(1.0, 256.0)  # of the largest value, in a byte with any zero point
+_LEAST_ZEROS = 5e-4  # values within half a step are rounded to zero: 0.3% of a normal row that reaches 12 sigma
+_FLOATS = np.arange(8.0, 16.0)  # the significands of E4M3, without its few subnormal numbers
+_OFFSETS = 2  # candidates on either side of a step, spread over half a unit in the last place
+_FITTING = 0.9  # least share of the runs that fit: most others are too short for a step
 _MOST_OFF = 0.1  # share of the values of E4M3 that may be subnormal
-_MOST_SMALL = 0.75  # of the smaller half of the values, that must not be
-_SURE = 0.45  # of a step: of a value blurred by less it is known on which level it lies
-_CHANCE = -20.0  # log10 of the chance that plain values fit: 1e12 matrices looked at five ways leave 1e-7
-_LEAST = 8  # values of a run that are not zero
-_MOST_MISSES = 0.03  # share of the values that are not the rounding of the source's, bit for bit
+_MOST_SMALL = 0.75  # least share of the small values of E4M3 that must fit
+_SURE = 0.45  # of a step: a value blurred by less has a known level
+_CHANCE = -20.0  # log10 of the probability of a chance fit: five layouts of 1e12 matrices leave 1e-7
+_LEAST = 8  # least number of non-zero values of a run
+_MOST_MISSES = 0.03  # share of the values that may differ from the rounded source
 
 Values = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -41,9 +41,9 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Blurred:
-    """Levels at whole multiples of a step, or at few significands times it, rounded to `narrow`.
+    """Levels at whole multiples of a step, or (`floats`) at the numbers of E4M3 times it, rounded to type `narrow`.
 
-    `steps` (runs,) float64, NaN for runs without any; `layout` is how the runs lie in the sampled values.
+    `steps` (runs,) float64 is NaN for runs without a step; `layout` is how runs lie in the sampled values.
     """
 
     floats: bool
@@ -53,11 +53,11 @@ class Blurred:
 
     @property
     def scheme(self) -> BlurredLevels:
-        """The levels, what one scale is for, and the type that blurred them."""
+        """The scheme: the kind of levels, the extent of one scale, and the type that blurred them."""
         return BlurredLevels("float8_e4m3fn" if self.floats else "int8", _SCALES[self.layout], self.narrow)
 
     def agreement(self, coarse: Values, fine: Values) -> float:
-        """Share of the coarse values that are the fine ones rounded to these levels; of the values it was found in."""
+        """Share of coarse values (those of the sketch) that equal the fine ones rounded to these levels."""
         x, y = _laid_out(coarse, self.layout), _laid_out(fine, self.layout).astype(np.float64)
         told = np.isfinite(self.steps)
         places = y[told] / self.steps[told, None]
@@ -66,7 +66,7 @@ class Blurred:
         return float((made == x[told]).mean()) if told.any() else 0.0
 
     def spread(self, fine: Values) -> float:
-        """How far values lie from these levels, in halves of the distance between levels: 0.5 if they know nothing."""
+        """Mean distance of values from these levels, in half distances between levels: 0.5 for unrelated values."""
         y = _laid_out(fine, self.layout).astype(np.float64)
         told = np.isfinite(self.steps)
         places = y[told] / self.steps[told, None]
@@ -85,7 +85,7 @@ _SCALES: Mapping[str, Literal["tensor", "row", "column", "part-of-row", "part-of
 
 @remembered
 def blurred(tensor: TensorSketch) -> Blurred | None:
-    """The blurred lattice of a matrix's sampled values, None for plain floats and for anything not of 16 bits."""
+    """The blurred lattice of a matrix's sampled values; None for plain floats and types not of 16 bits."""
     if len(tensor.shape) < 2:
         return None
     has_zeros, repeats = tensor.stats.zeros > _LEAST_ZEROS, look(tensor).few_significands
@@ -99,23 +99,23 @@ def blurred(tensor: TensorSketch) -> Blurred | None:
 
 
 def is_blurred_rounding(levels: Blurred, coarse: Values, fine: Values) -> bool:
-    """Whether values on such levels are the rounding of others at the same positions (rows, columns), bit for bit."""
+    """Whether values on such levels are a rounding of others at the same positions (rows, columns), bit for bit."""
     return blurred_misses(levels, coarse, fine) is not None
 
 
 def blurred_misses(levels: Blurred, coarse: Values, fine: Values) -> float | None:
-    """Share of values on such levels that are not the others at the same positions (rows, columns) rounded bit for bit.
+    """Share of values on such levels that differ from the rounded values of the others at the same positions.
 
-    None where the others were not rounded to these levels. The step is known to a few thousandths of itself at the
-    outer levels: up to 2% of the values fall on the next one. Values that keep close to the levels were trained from
-    them, not rounded to them.
+    Both are (rows, columns). None if the others were not rounded to these levels. The step is known to a few
+    thousandths, so at the outer levels up to 2% of the values fall on the next level. If the fine values lie close to
+    the levels, they were trained from the coarse ones, not rounded to them.
     """
     missed = 1.0 - levels.agreement(coarse, fine)
     return missed if missed <= _MOST_MISSES and levels.spread(fine) >= LEAST_SPREAD else None
 
 
 def _found(tensor: TensorSketch, floats: bool, narrow: str) -> Blurred | None:
-    """The first layout, from the widest reach of a scale, in which the values fit beyond chance."""
+    """The lattice in the first layout in which the values fit beyond chance, widest scale first; None without one."""
     for layout in _SCALES:
         runs = _laid_out(tensor.values, layout).astype(np.float64)
         live = np.flatnonzero((runs != 0).sum(axis=1) >= _LEAST)
@@ -135,7 +135,7 @@ def _found(tensor: TensorSketch, floats: bool, narrow: str) -> Blurred | None:
 
 
 def _laid_out(values: Values, layout: str) -> Values:
-    """The runs that share a scale, one a row of the result."""
+    """The runs that share a scale, one per row, (runs, values)."""
     if layout == "tensor":
         return values.reshape(1, -1)
     turned = values.T if layout.startswith("column") else values
@@ -143,18 +143,21 @@ def _laid_out(values: Values, layout: str) -> Values:
 
 
 def _step(run: Floats, floats: bool, narrow: str) -> tuple[float, float]:
-    """The widest step whose levels all values fit, and log10 of the chance that one would; NaN and 0 without any."""
+    """The widest step whose levels fit all values of a run, and log10 of the probability of such a fit by chance.
+
+    NaN and 0 if no step fits.
+    """
     x = np.abs(run[run != 0])
     half = _half_units(x, narrow)
     peak = int(x.argmax())
     shifts = np.arange(-_OFFSETS, _OFFSETS + 1) / _OFFSETS * half[peak]
     candidates = ((x[peak] + shifts) / (_FLOATS if floats else _CODES)[:, None]).reshape(-1)
     slack = half + x * (half[peak] / x[peak] / _OFFSETS / 2)
-    order = x.argsort()  # small values tell most
+    order = x.argsort()  # small values are the most informative
     few = order[: _RUN // 2]
     least = (1.0 - _MOST_OFF) if floats else 1.0
     kept = candidates
-    for some in (few,) if floats else (few[:2], few):  # two values rule most steps out
+    for some in (few,) if floats else (few[:2], few):  # two values exclude most steps
         kept = kept[_fit(x[some], slack[some], kept, floats) >= (_MOST_SMALL if floats else 1.0)]
     kept = kept[_fit(x, slack, kept, floats) >= least]
     if not len(kept):
@@ -168,7 +171,7 @@ def _step(run: Floats, floats: bool, narrow: str) -> tuple[float, float]:
 
 
 def _half_units(x: Floats, narrow: str) -> Floats:
-    """Half the distance of numbers of a narrow type about each value."""
+    """Half the spacing of the narrow type's numbers at each value."""
     _, exponents = np.frexp(x)
     least = -24 if narrow == "float16" else -133
     return np.asarray(np.ldexp(0.5, np.maximum(exponents - 1 - SIGNIFICANDS[narrow], least)))
@@ -195,7 +198,7 @@ def _fit(x: Floats, slack: Floats, steps: Floats, floats: bool) -> Floats:
 
 
 def _refined(x: Floats, half: Floats, step: float, floats: bool) -> float:
-    """The middle of the steps at which every level rounds to its value; 0 if there are none."""
+    """The middle of the range of steps at which every level rounds to its value; 0 if the range is empty."""
     levels = _nearest(x / step, floats)
     told = (levels > 0) & (half < _SURE * _spacing(x, step, floats)) & (np.abs(levels * step - x) <= 2 * half)
     if not told.any():

@@ -15,7 +15,7 @@ TABLE = "calibration.toml"
 class DescentModel:
     """Log-odds of descent against a shared initialisation: constant + matrices * r + vectors * r of gains.
 
-    Descent is said from `derived_at` up, a shared initialisation up to `shared_at`, nothing between the two.
+    From `derived_at` up descent is reported, up to `shared_at` a shared initialisation, in between neither.
     """
 
     constant: float
@@ -35,13 +35,13 @@ class Count:
 
     @property
     def ratio(self) -> float:
-        """Odds that the cue is right where it speaks, half a case added to either side."""
+        """Odds that the cue is right when it is not silent, with half a case added to either side."""
         return (self.right + 0.5) / (self.wrong + 0.5)
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The table: descent with and without gains, the r that parts fine-tuning from pretraining, the cues by name."""
+    """The table: descent models with and without gains, the least r of fine-tuning, the cues by name."""
 
     by_vectors: DescentModel
     by_matrices: DescentModel
@@ -51,7 +51,7 @@ class Calibration:
 
 @lru_cache(maxsize=1)
 def calibration() -> Calibration:
-    """The table that comes with the package."""
+    """The table in the package."""
     read = tomllib.loads(Path(__file__).with_name(TABLE).read_text(encoding="utf-8"))
     return Calibration(
         by_vectors=DescentModel(**read["descent"]["by_vectors"]),
@@ -62,6 +62,6 @@ def calibration() -> Calibration:
 
 
 def ratio(cue: str) -> float:
-    """Likelihood ratio of a cue; 1 for one that was never counted."""
+    """Likelihood ratio of a cue; 1 for a cue without counts."""
     counted = calibration().cues.get(cue)
     return counted.ratio if counted is not None else 1.0

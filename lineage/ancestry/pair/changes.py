@@ -1,4 +1,4 @@
-"""What happened to one tensor on its way from one model to the other, read off the values that both kept."""
+"""The kind of change of each tensor between two models, from the values sampled in both."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from lineage.types.facts.schemes import MoreZeros, Scheme, UnitScales
 
 Kind = Literal["same", "recast", "reordered", "pruned", "quantized", "tuned", "unrelated"]
 EQUAL: tuple[Kind, ...] = ("same", "recast", "reordered")
-"""Kinds of change that leave every value as it was, rounding and order aside."""
+"""Kinds of change that keep every value, up to rounding and order."""
 
 TOKEN_ROLES = ("token-embedding", "head")
 """Roles of tables with a row for each token (or class)."""
 
 _MIN_VALUES = 16  # values of a tensor: fewer may agree with a rounding by chance
-_SUMMED = 1e-7  # by how much power sums of the same values differ between machines
-FEWEST_R = 0.57  # above what a shared initialisation leaves (see `disguised.DISGUISED_R`)
+_SUMMED = 1e-7  # relative difference of power sums of the same values between machines
+FEWEST_R = 0.57  # above the r of a shared initialisation (see `disguised.DISGUISED_R`)
 _TESTED_Z = 6.0  # one tensor alone: p < 2e-9
 _UNTESTED_R = 0.5  # matrices too small for z; they count only where their component is significant
 _IN_PLACE = 0.5  # median correlation of rows: 0.7 after heavy training, 0.3 between reordered rows with one mean
@@ -41,10 +41,10 @@ Held = tuple[TensorMatch, TensorSketch, TensorSketch]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The kind of change, who must be the child for it to be computable, and the scheme where it has a name.
+    """The kind of change of a tensor, its direction if it can be computed one way only, and its scheme.
 
-    `role` is the query's: a rounding, pruning or quantisation can be computed from the finer side only. `rank` is that
-    of the difference where it is low; `unchanged` the share of a tuned matrix's non-zero values that are equal.
+    `role` is the query's: a rounding, pruning or quantization can be computed from the finer side only. `rank` is that
+    of the difference if it is low; `unchanged` is the share of a tuned matrix's non-zero values that are equal.
     """
 
     kind: Kind
@@ -55,11 +55,11 @@ class Change:
 
 
 Changes = Sequence[tuple[TensorMatch, Change]]
-"""The pairs of a match with what happened to each."""
+"""The pairs of a match, each with its change."""
 
 
 class Compared(NamedTuple):
-    """A query held against a reference: the match, what happened to the tensors, the components' words."""
+    """A query compared with a reference: the match, the changes of tensors, the relation of each component."""
 
     match: Match
     changes: Changes
@@ -79,13 +79,13 @@ def classified(held: Sequence[Held]) -> list[Change]:
 
 
 def _maybe_cast(held: Sequence[Held], seen: Mapping[int, Beside], alike: Sequence[int]) -> Iterator[int]:
-    from lineage.ancestry.pair.recast import may_be_cast  # models without relatives do not wait for narrow types
+    from lineage.ancestry.pair.recast import may_be_cast  # imported only for models with relatives
 
     return compress(alike, may_be_cast([(held[i], seen[i]) for i in alike]))
 
 
 def _of_content(match: TensorMatch, a: TensorSketch, b: TensorSketch) -> Change | None:
-    """What digests tell, or rows in another order; None where it takes a look at the values."""
+    """The change if digests or paired rows decide it; None if the values must be compared."""
     if match.how == "rows":
         return Change("reordered")
     return Change("same") if same_content(a, b) else None
@@ -98,7 +98,7 @@ def _of_values(match: TensorMatch, a: TensorSketch, b: TensorSketch, seen: Besid
     if x.size >= _MIN_VALUES:
         computed = (_recast(a, b, x, y) if is_narrow else None) or _pruned(a, b, x, y)
         if computed is None and match.r is not None and match.r >= FEWEST_R:
-            from lineage.ancestry.pair.quantized import quantized  # what is not alike does not wait for levels
+            from lineage.ancestry.pair.quantized import quantized  # imported only for similar tensors
 
             computed = quantized(a, b, x, y, match)
         computed = computed or (None if seen.bent else _rescaled(a, x, y))
@@ -114,7 +114,7 @@ def _with_ranks(held: Sequence[Held], found: Sequence[Change]) -> list[Change]:
     tuned = [i for i, one in enumerate(found) if one.kind == "tuned" and len(held[i][1].shape) > 1]
     if not tuned:
         return list(found)
-    from lineage.ancestry.pair.low_rank import delta_ranks  # models without relatives do not wait for ranks
+    from lineage.ancestry.pair.low_rank import delta_ranks  # imported only for models with relatives
 
     ranks = delta_ranks([(a, b, m.transposed) for m, a, b in (held[i] for i in tuned)])
     by_place = dict(zip(tuned, ranks, strict=True))
@@ -122,7 +122,7 @@ def _with_ranks(held: Sequence[Held], found: Sequence[Change]) -> list[Change]:
 
 
 def _of_equal_samples(a: TensorSketch, b: TensorSketch, match: TensorMatch, seen: Beside) -> Change | None:
-    """What happened to tensors of unequal content whose sampled values are equal; None where too little is known."""
+    """The change of tensors with unequal digests and equal sampled values; None if too little is known."""
     if match.transposed:
         return Change("reordered")
     if a.shape != b.shape:
@@ -139,12 +139,12 @@ def _is_related(a: TensorSketch, match: TensorMatch) -> bool:
 
 
 def _still(a: TensorSketch, seen: Beside) -> float:
-    """The share of a tuned matrix's values that did not move; of gains and biases it is not asked."""
+    """The share of a tuned matrix's values that did not move; 0 for gains and biases."""
     return seen.unchanged if len(a.shape) > 1 else 0.0
 
 
 def has_other_rows(a: TensorSketch, b: TensorSketch, match: TensorMatch) -> bool:
-    """Whether a token table holds rows of the other one, but not at their places: the tokens were numbered anew."""
+    """Whether a token table holds rows of the other one at other positions: the tokens were renumbered."""
     if match.role not in TOKEN_ROLES or match.transposed or a.shape[1:] != b.shape[1:] or len(a.shape) != 2:
         return False
     held = containment(a, b)
@@ -153,7 +153,7 @@ def has_other_rows(a: TensorSketch, b: TensorSketch, match: TensorMatch) -> bool
 
 
 def rows_in_place(a: TensorSketch, b: TensorSketch) -> NDArray[np.float64]:
-    """Correlation of every two sampled rows of one place, the mean row taken out; empty without units."""
+    """Correlations (rows,) of the sampled rows at equal positions, after the mean row; empty without units."""
     left, right = a.units[0], b.units[0]
     if left is None or right is None:
         return np.empty(0)
@@ -171,21 +171,21 @@ def _recast(a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray
 
 
 def same_content(a: TensorSketch, b: TensorSketch) -> bool:
-    """Equal digests: of every value where both have one, else of the sampled rows."""
+    """Whether digests are equal: of all values if both have one, else of the sampled rows."""
     if a.digest is not None and b.digest is not None:
         return a.digest == b.digest
     return a.band_digest == b.band_digest
 
 
 def _differ_elsewhere(a: TensorSketch, b: TensorSketch) -> bool:
-    """Whether values that no sample has differ, by the power sums of all: zeros of either sign are no difference."""
+    """Whether values outside the samples differ, by the power sums of all values, in which -0 and 0 are equal."""
     if a.moments is None or b.moments is None:
         return False
     return not np.allclose(a.moments[1::2], b.moments[1::2], rtol=_SUMMED, atol=0.0)
 
 
 def _pruned(a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32]) -> Change | None:
-    """One side has more zeros and is otherwise the other side's values, exactly or rounded."""
+    """Pruned if one side has more zeros and its other values are the other side's, exactly or rounded; else None."""
     more = a.stats.zeros - b.stats.zeros
     if abs(more) < 0.05:
         return None
@@ -201,5 +201,5 @@ def _pruned(a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray
 
 
 def _rescaled(a: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32]) -> Change | None:
-    """A batch norm was folded into one side."""
+    """Recast with scales per unit if a batch norm was folded into one side; else None."""
     return Change("recast", scheme=UnitScales()) if len(a.shape) > 1 and scaled_by_unit(x, y) else None

@@ -1,4 +1,4 @@
-"""Weights into which a batch norm was folded: each unit's are those before, at a scale of its own."""
+"""Weights into which a batch norm was folded: each unit's weights are multiplied by a scale of its own."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 _MIN_VALUES = 4  # of a unit: with fewer, a scale fits anything
 _ROUNDING = 2.0**-10  # of half precision, relative to a unit's norm
-_LAST_BITS = 2.0**-20  # what computing a scale in another order leaves in single precision
-_EXPLAINED = 0.05  # share of the difference that the scales may leave: after light training they leave nearly all
+_LAST_BITS = 2.0**-20  # relative error of computing a scale in another order, in single precision
+_EXPLAINED = 0.05  # share of the difference that scales may leave unexplained; light training leaves nearly all of it
 
 
 def scaled_by_unit(x: NDArray[np.float32], y: NDArray[np.float32]) -> bool:
@@ -20,7 +20,7 @@ def scaled_by_unit(x: NDArray[np.float32], y: NDArray[np.float32]) -> bool:
 
 
 def bent(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Whether one row of each of several pairs (k, ...) is no multiple of the other beyond doubt: (k,)."""
+    """Whether x[i] is certainly not a multiple of y[i], each flattened: (k, ...) to (k,) bool."""
     wide, other = (one.reshape(len(one), -1).astype(np.float64) for one in (x, y))
     square, across, least = np.vecdot(wide, wide), np.vecdot(wide, other), np.vecdot(other, other)
     return np.asarray(square * least - across * across > (2 * _ROUNDING) ** 2 * square * least)

@@ -1,4 +1,4 @@
-"""A query against one reference, put into words."""
+"""The comparison of a query with one reference."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from lineage.types.facts import Fact
 from lineage.types.facts.schemes import Scheme
 from lineage.types.relations import DERIVED, EXACT, FOUND
 
-_A_PART = 0.1  # share of foreign parameters from which a model has reused a component rather than descended whole
-_A_DETAIL = 0.01  # share of a model below which a component does not name the whole
-_MIXED = 0.1  # share of the weights from which a storage scheme beside the commonest is named
+_A_PART = 0.1  # share of unrelated parameters from which a component was reused and the model not derived as a whole
+_A_DETAIL = 0.01  # share of a model below which a component does not decide the relation of the whole
+_MIXED = 0.1  # share of the weights from which a further storage scheme is reported
 
 
 def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Comparison:
-    """What query `a` is to reference `b`, one of `models` that the search covers, in what both could read."""
+    """What query `a` is to reference `b`, by the tensors read from both; `models` is the number of models searched."""
     a, b = read_by_both(a, b)
     matched, changes, words = seen = examine(a, b, models)
     is_found = any(word in FOUND for word in words.values())
@@ -45,7 +45,7 @@ def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
     if not is_found and any(c.relation in FOUND for c in components):
         cues = _heard(seen)
     cues = (*hidden, *cues)
-    own = max(sum(c.share for c in components) + matched.a.unread / a.params, 1e-9)  # fixed tables are nobody's
+    own = max(sum(c.share for c in components) + matched.a.unread / a.params, 1e-9)  # without fixed tables
     relation = _overall(components, sum(c.share for c in components if c.relation in DERIVED) / own)
     share = sum(c.share_inherited for c in components if c.relation in FOUND)
     if not matched.is_copy:
@@ -74,7 +74,7 @@ def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
 
 
 def _heard(seen: Compared) -> tuple[Cue, ...]:
-    from lineage.ancestry.pair.direction import heard  # models without relatives do not wait for cues
+    from lineage.ancestry.pair.direction import heard  # imported only for models with relatives
 
     return () if seen.match.is_copy else heard(seen)
 
@@ -90,7 +90,7 @@ def _seen_through(
 ) -> tuple[tuple[ComponentFinding, ...], Evidence, tuple[Cue, ...]]:
     if not (a.neurons and b.neurons):
         return components, overall, ()
-    from lineage.ancestry.pair.disguised import seen_through  # a model without neurons does not wait for disguises
+    from lineage.ancestry.pair.disguised import seen_through  # imported only for models with neurons
 
     return seen_through(a, b, components, overall)
 
@@ -98,7 +98,7 @@ def _seen_through(
 def _basis(
     matched: Match, changes: Changes, components: Sequence[ComponentFinding], pointed: tuple[Fact, ...]
 ) -> tuple[Fact, ...]:
-    """What a finding rests on: cues of direction, what was done, and of what is in disguise its neurons."""
+    """The facts behind a finding: cues of direction, the changes found, and the neurons of disguised components."""
     from lineage.ancestry.pair.findings import findings
 
     by_place = [c.name for c in components if c.relation != "disguised" and (c.basis or c.role)]
@@ -107,7 +107,7 @@ def _basis(
 
 
 def examine(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compared:
-    """The match of query `a` with reference `b`, what happened to each tensor, and the word for each component."""
+    """The match of query `a` with reference `b`, the change of each tensor, and the relation of each component."""
     matched = match(facing(a, b), facing(b, a), models)
     changes = _changes(matched)
     if matched.is_copy:
@@ -123,9 +123,9 @@ def _is_rearranged(pair: Pair, matched: Match) -> bool:
 
 
 def _of_one_beginning(words: Mapping[str, Relation], a: CheckpointSketch) -> dict[str, Relation]:
-    """The words, without descent where a large component shares its initialisation only.
+    """The relations, without descent if a large component shares only its initialisation.
 
-    Two networks begun from one seed have what neither trained in common: that is no reuse.
+    Two networks from one seed have equal tensors that neither trained: that is not reuse.
     """
     begun = sum(t.params for t in a.tensors if t.part.excluded is None and words[t.part.component] == "shared-init")
     if begun <= _A_PART * a.params:
@@ -134,12 +134,12 @@ def _of_one_beginning(words: Mapping[str, Relation], a: CheckpointSketch) -> dic
 
 
 def excluded(sketch: CheckpointSketch) -> tuple[Excluded, ...]:
-    """The tensors of a model that are no evidence, with the reason."""
+    """The tensors of a model that are not used as evidence, with the reason."""
     return tuple(Excluded(t.name, t.part.excluded) for t in sketch.tensors if t.part.excluded is not None)
 
 
 def left_out(sketch: CheckpointSketch) -> tuple[Excluded, ...]:
-    """What lay beside the weights of a model, or was not read, with the reason."""
+    """Entries of a checkpoint that are not weights, or were not read, with the reason."""
     return tuple(Excluded(name, reason) for name, reason in sketch.left_out)
 
 
@@ -150,7 +150,7 @@ def _changes(matched: Match) -> Changes:
 
 
 def _in_order(found: Change, held: TensorMatch, reordered: Collection[str]) -> Change:
-    """Equal values that lay in another order of rows are reordered."""
+    """The change, or "reordered" for equal values in another order of rows."""
     return Change("reordered") if found.kind == "same" and held.a in reordered else found
 
 
@@ -159,13 +159,13 @@ def _component(matched: Match, name: str, word: Relation, changes: Changes, cues
     share, evidence = params / matched.a.params, matched.components[name]
     if word not in FOUND:
         return ComponentFinding(name, params, share, word, None, evidence, 0.0, (), None)
-    from lineage.ancestry.pair.findings import findings  # models without relatives do not wait for these
+    from lineage.ancestry.pair.findings import findings  # imported only for models with relatives
     from lineage.ancestry.pair.inherited import inherited
 
     own = [(m, c) for m, c in changes if m.component == name]
     came = inherited(matched, name, own)
     if word in EXACT and came is not None and came.parts:
-        word = "component-reused"  # the same values, of a part of it
+        word = "component-reused"  # equal values, in a part of the component
     role, pointed = _direction(cues)
     return ComponentFinding(
         name=name,
@@ -184,7 +184,7 @@ def _component(matched: Match, name: str, word: Relation, changes: Changes, cues
 
 
 def _true_of_all(finding: ComponentFinding, matched: Match, changes: Changes) -> Relation:
-    """The word for a component; "identical" is not said where gains, biases or little matrices differ or are new."""
+    """The relation of a component; not "identical" if gains, biases or small matrices differ or are new."""
     own = {t.name for t in matched.a.tensors if t.part.component == finding.name and t.part.excluded is None}
     faced = {held.a: found.kind in EQUAL for held, found in changes if held.a in own}
     if finding.relation != "identical" or (own == faced.keys() and all(faced.values())):
@@ -193,9 +193,9 @@ def _true_of_all(finding: ComponentFinding, matched: Match, changes: Changes) ->
 
 
 def _holds_more(matched: Match, changes: Changes) -> bool:
-    """Whether one of two models has matrices, other than constants of its file, that the other has not.
+    """Whether one of two models has searchable matrices without a counterpart in the other.
 
-    As many values as the other has not read may be those.
+    No more values than the other left unread do not count: its unread part may hold them.
     """
     mine, theirs = {held.a for held, _ in changes}, {held.b for held, _ in changes}
     sides = ((matched.a, mine, matched.b.unread), (matched.b, theirs, matched.a.unread))
@@ -206,7 +206,7 @@ def _holds_more(matched: Match, changes: Changes) -> bool:
 
 
 def _with_copies(components: tuple[ComponentFinding, ...], a: CheckpointSketch) -> tuple[ComponentFinding, ...]:
-    """The components with the tied tables that were compared once, each as what it is a copy of."""
+    """The components including tied tables: these were compared once, and each copy has the finding of its original."""
     found, tied = {c.name: c for c in components}, copies(a)
     sizes: Counter[str] = Counter()
     for tensor in a.tensors:
@@ -219,7 +219,7 @@ def _with_copies(components: tuple[ComponentFinding, ...], a: CheckpointSketch) 
 
 
 def _of_size(finding: ComponentFinding, params: int, of: int) -> ComponentFinding:
-    """A finding about as many parameters, of which as large a part was inherited."""
+    """The finding for `params` parameters out of `of`, with the same inherited proportion."""
     came, scale = finding.inherited, params / max(1, finding.params)
     if came is not None:
         held = round(scale * came.params)
@@ -228,7 +228,7 @@ def _of_size(finding: ComponentFinding, params: int, of: int) -> ComponentFindin
 
 
 def _schemes(matched: Match, own: Changes) -> tuple[Scheme, ...]:
-    """The schemes that hold a tenth or more of what has one, the commonest by size first: files mix them."""
+    """The schemes of at least a tenth of the parameters that have one, largest first: files mix schemes."""
     sizes: Counter[Scheme] = Counter()
     for matching, change_of in own:
         if change_of.scheme is not None:
@@ -237,14 +237,14 @@ def _schemes(matched: Match, own: Changes) -> tuple[Scheme, ...]:
 
 
 def _support(matched: Match, own: Changes) -> float:
-    """Share of the component's compared matrices, by size, that are related one by one."""
+    """Share of the component's compared matrices, by size, that are individually related."""
     compared = [(matched.mine[m.a].params, c.kind != "unrelated") for m, c in own if len(m.shape) > 1]
     total = sum(size for size, _ in compared)
     return sum(size for size, related in compared if related) / total if total else 0.0
 
 
 def _certainty(matched: Match, name: str, word: Relation, changes: Changes) -> float:
-    """Probability of descent where the alternative is a shared initialisation: copies leave none."""
+    """Probability of descent rather than a shared initialisation; 1 if any matrix is a copy."""
     own = [c for m, c in changes if m.component == name and len(m.shape) > 1]
     if word == "adapter-merged" or any(c.kind not in {"tuned", "unrelated"} for c in own):
         return 1.0
@@ -254,7 +254,7 @@ def _certainty(matched: Match, name: str, word: Relation, changes: Changes) -> f
 
 
 def _is_a_part(matched: Match, changes: Changes) -> bool:
-    """Whether the reference has components, heads aside, of which nothing is in the query."""
+    """Whether the reference has large components, other than heads, that are unrelated to the query."""
     met = {matched.theirs[m.b].part for m, c in changes if c.kind != "unrelated"}
     named = {"head", *(part.component for part in met if part.excluded is None)}
     own = [t for t in matched.b.tensors if t.part.excluded is None]
@@ -269,7 +269,7 @@ def _overall(components: Sequence[ComponentFinding], share: float) -> Relation:
     if share > 0.0:
         if share < 0.5 or foreign + in_part > _A_PART:
             return "component-reused"
-        # A detail such as a small head does not name the whole, unless all the rest is equal.
+        # A detail such as a small head does not decide for the whole, unless everything else is equal.
         word = strongest_word([_of_a_part(c) for c in components if c.share > _A_DETAIL])
         return strongest_word([_of_a_part(c) for c in components]) if word == "identical" else word
     if in_part > 0.0:
@@ -280,44 +280,44 @@ def _overall(components: Sequence[ComponentFinding], share: float) -> Relation:
 
 
 def _of_a_part(finding: ComponentFinding) -> Relation:
-    """What a component says of the whole: how far a small one moved, as a head that is taught a task, says nothing."""
+    """The relation of a component as it counts for the whole: a small one that moved far, such as a head, is tuned."""
     is_far = finding.relation == "continued-pretraining" and finding.share <= _A_PART
     return "fine-tuned" if is_far else finding.relation
 
 
 def _of_the_whole(word: Relation, matched: Match, changes: Changes) -> Relation:
-    """The word for what no component shows alone: experts, parts that only the reference has, details that differ."""
-    if word == "disguised":  # nothing of it corresponds by place
+    """The relation with what no component shows alone: experts, parts of the reference only, details that differ."""
+    if word == "disguised":  # nothing corresponds by position
         return word
     if word in DERIVED and has_experts(matched.a) != has_experts(matched.b):
         return "expert-upcycled"
     if word in DERIVED and _is_a_part(matched, changes):
         return "component-reused"
     if word == "identical" and any(c.kind not in EQUAL for _, c in changes):
-        return "fine-tuned"  # of what is too small to be tested alone
+        return "fine-tuned"  # tensors too small to be tested alone differ
     return _of_equal_values(matched, changes) if word == "identical" else word
 
 
 def _of_equal_values(matched: Match, changes: Changes) -> Relation:
-    """The word for two models that are no copies of each other, of which all that faces something is equal."""
+    """The relation of two models that are not copies but whose paired tensors are all equal."""
     if _holds_more(matched, changes):
         return "component-reused"
     return "identical" if _is_equal_as_read(matched, changes) else "re-encoded"
 
 
 def _is_equal_as_read(matched: Match, changes: Changes) -> bool:
-    """Whether two models that were not read whole hold the same values in one order, as far as they were read."""
+    """Whether two models, not both read completely, hold the same values in the same order as far as they were read."""
     as_stored = all(c.kind == "same" for _, c in changes) and not any(_is_rearranged(m, matched) for m in matched.pairs)
     return as_stored and max(matched.a.unread, matched.b.unread) > 0
 
 
 def _by_format(word: Relation, a: CheckpointSketch, b: CheckpointSketch) -> Relation:
-    """The word for equal values: in files of two formats, one of which was written from the other, they are encoded."""
+    """The relation, with "re-encoded" for identical values in files of different formats."""
     return "re-encoded" if word == "identical" and a.format != b.format else word
 
 
 def _verdict(relation: Relation, share: float, alike: float, *, is_copy: bool) -> Verdict:
-    """The word for two models; `alike` is the share of the query that is, by descent or from one initialisation."""
+    """The verdict for two models; `alike` is the share of the query that is similar, by descent or initialisation."""
     if relation in FOUND:
         if is_copy:
             return "identical"

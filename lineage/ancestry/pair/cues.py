@@ -1,4 +1,4 @@
-"""Cues of direction: what one model has that it can have from the other only, or is likelier to have from it."""
+"""Cues of direction: properties that one model can only have, or is likelier to have, from the other."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ from lineage.types.relations import RESHAPED
 
 _UNANIMOUS = 0.8  # share of the computable changes that must point one way
 _A_FEW = 0.05  # share of trained matrices that do not make a rounding a fine-tune
-_MOVED = 0.05  # of the length of a vector: eight bits for all values move one by less
+_MOVED = 0.05  # relative distance of two vectors: rounding all values to eight bits stays below
 _ALIKE_R = 0.5  # correlation of rows or matrices that unrelated ones do not reach
-_KEPT_ROWS = 0.9  # share of token rows that stay in place where tokens were only added
-_NEARLY_ALL = 0.8  # share of a model's matrices: heads come and go, and tables that copy another are left out
-_FEW = 3  # gains that must have been trained: the mean of fewer is one norm's history
-_SPREAD = 0.005  # relative growth that rounding and chance do not give
+_KEPT_ROWS = 0.9  # share of token rows that stay in place if tokens were only added
+_NEARLY_ALL = 0.8  # share of a model's matrices: heads are exchanged, and tied tables are left out
+_FEW = 3  # least number of trained gains: the mean of fewer depends on single norms
+_SPREAD = 0.005  # relative growth beyond rounding and chance
 _WAYS: Mapping[str, Literal["rounding", "pruning", "quantising"]] = {
     "recast": "rounding", "pruned": "pruning", "quantized": "quantising"
 }  # fmt: skip
 
 
 class Said(NamedTuple):
-    """The query's role by one cue, and what shows it; `certain` where one side can be computed from the other.
+    """The query's role by one cue, with the fact behind it; `certain` if one side can be computed from the other.
 
-    Two children of a model that is not there show the cues that are not certain as well as parent and child do.
+    Cues that are not certain can also be shown by two children of an absent model.
     """
 
     role: Direction
@@ -55,26 +55,26 @@ class Said(NamedTuple):
 
 
 def computable(of: Compared) -> Said | None:
-    """One side is the exact rounding, pruning or quantisation of the other."""
-    # What one side quantised and the other cannot have been computed to is a sibling's, or a tuned model's.
+    """One side is the exact rounding, pruning or quantization of the other."""
+    # Quantized matrices that are not computed from the other side come from a sibling or a tuned model.
     roles = [c.role for _, c in of.changes if c.role is not None or c.kind == "quantized"]
     role: Direction | None = next((r for r in ("child", "parent") if roles.count(r) > _UNANIMOUS * len(roles)), None)
     if role is None:
         return None
     kind = next(c.kind for _, c in of.changes if c.role == role)
-    # Rounded values beside trained ones: the coarse side is no ancestor, but it may be a sibling as well as a child.
+    # If other matrices were trained, the coarse side is not an ancestor, but may be a sibling or a child.
     has_few_tuned = _tuned_share(of) <= _A_FEW
     has_its_vectors = _moved_vectors(of) <= _A_FEW
     if kind == "recast" and not has_few_tuned:
         return None
     by = _WAYS[kind]
-    # Where other parts differ, or the structure, either may be another child of what the one was rounded from.
+    # If other parts or the structure differ, the two may be children of the model that was rounded.
     is_whole = _is_the_whole(of) and not {*RESHAPED} & {*of.words.values()}
     return Said(role, Computable(_child(role), by), certain=has_few_tuned and has_its_vectors and is_whole)
 
 
 def _is_the_whole(of: Compared) -> bool:
-    """Whether the matrices of two models, nearly all by size, have something to do with one another."""
+    """Whether nearly all matrices of both models, by size, are related."""
     related = [m for m, c in of.changes if c.kind != "unrelated"]
     sides = ((of.match.a, {m.a for m in related}), (of.match.b, {m.b for m in related}))
     for sketch, names in sides:
@@ -85,16 +85,16 @@ def _is_the_whole(of: Compared) -> bool:
 
 
 def _is_untouched(of: Compared) -> bool:
-    """Whether what the two have in common is equal, rounding and order aside: nothing was trained in between."""
+    """Whether all related tensors are equal, up to rounding and order: nothing was trained in between."""
     return all(c.kind in EQUAL for _, c in of.changes if c.kind != "unrelated")
 
 
 def _is_all(of: Compared, word: Relation, role: Direction) -> bool:
-    """Whether nothing was trained in between and the structure changed in this one way, so that one made the other.
+    """Whether nothing was trained in between and this is the only change of structure, so that one gave the other.
 
-    Of two models with changes of their own neither was made from the other without more ado: they may be siblings.
+    If both models have changes of their own, they may be siblings.
     """
-    contrary = any(c.role not in (None, role) for _, c in of.changes)  # the other was rounded
+    contrary = any(c.role not in (None, role) for _, c in of.changes)  # the other side was rounded
     others = {*RESHAPED} & {*of.words.values()} - {word}
     if word != "expert-upcycled" and has_experts(of.match.a) != has_experts(of.match.b):
         return False
@@ -102,9 +102,9 @@ def _is_all(of: Compared, word: Relation, role: Direction) -> bool:
 
 
 def _keeps_sizes(of: Compared) -> bool:
-    """Whether the matrices that the two have in common are as large in both, tables of tokens aside.
+    """Whether related matrices, except token tables, have equal sizes in both models.
 
-    A component has one word: one of fewer layers and narrower ones is called by its layers.
+    A component has one relation only: with fewer and narrower layers it is called "depth-changed".
     """
     return all(
         math.prod(m.shape) == of.match.theirs[m.b].params
@@ -120,14 +120,14 @@ def _tuned_share(of: Compared) -> float:
 
 
 def _moved_vectors(of: Compared) -> float:
-    """Share of the norms and biases that were trained: of one whose matrices are another's these alone tell."""
+    """Share of the norms and biases that were trained; for equal matrices they are the only evidence of training."""
     sides = [(of.match.sides(m), c) for m, c in of.changes if len(m.shape) == 1]
     moved = [c.kind == "tuned" and _apart(a.values, b.values) > _MOVED for (a, b), c in sides]
     return sum(moved) / max(1, len(moved))
 
 
 def _apart(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """Length of the difference of two vectors by the sum of their lengths."""
+    """Length of the difference of two vectors, divided by the sum of their lengths; 1 for other shapes."""
     if one.shape != other.shape:
         return 1.0
     lengths = float(np.linalg.norm(one) + np.linalg.norm(other))
@@ -135,7 +135,7 @@ def _apart(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
 
 
 def projected_out(of: Compared) -> Said | None:
-    """One side is the other with one direction projected out of its matrices, which no one can undo."""
+    """One side is the other with one direction projected out of its matrices, which cannot be undone."""
     role = projected_role(of.match, of.changes)
     if role is None:
         return None
@@ -149,7 +149,7 @@ def _child(role: Direction) -> Side:
 
 
 def upcycled(of: Compared) -> Said | None:
-    """One side has experts where the other has one MLP: experts are copied from it, not averaged into it."""
+    """One side has experts where the other has one MLP: experts are copied from an MLP, not averaged into one."""
     mine, theirs = has_experts(of.match.a), has_experts(of.match.b)
     if mine == theirs:
         return None
@@ -172,7 +172,7 @@ def _are_copied_experts(of: Compared, ours: bool) -> bool:
 
 
 def narrower(of: Compared) -> Said | None:
-    """Related matrices are smaller on one side: units are left out more often than added."""
+    """Related matrices are smaller on one side: units are removed more often than added."""
     if "width-pruned" not in of.words.values():
         return None
     less = width_change(of.match, of.changes)
@@ -199,7 +199,7 @@ def vocabulary_grown(of: Compared) -> Said | None:
 
 
 def layers(of: Compared) -> Said | None:
-    """One side's layers are a part of the other's: the fewer were kept, or the more are copies."""
+    """One side's layers are a subset of the other's: layers were removed, or copies of layers were added."""
     if "depth-changed" not in of.words.values():
         return None
     match = of.match
@@ -221,7 +221,7 @@ def layers(of: Compared) -> Said | None:
 
 
 def _of_layers(of: Compared, role: Direction, fact: Fact) -> Said:
-    # Equal layers prove that a shallower model was there; only where nothing was trained is it this one.
+    # Equal layers prove that a shallower model existed; it is this one only if nothing was trained.
     return Said(role, fact, _is_all(of, "depth-changed", role))
 
 
@@ -233,7 +233,7 @@ def _by_layer(tensors: Iterable[TensorSketch]) -> dict[int | None, list[TensorSk
 
 
 def _copies(layers: dict[int | None, list[TensorSketch]], matched: Collection[int | None]) -> bool:
-    """Whether an unmatched layer is a matched one over again: half of its matrices are alike."""
+    """Whether an unmatched layer repeats a matched one: more than half of its matrices are similar."""
     for layer, mine in layers.items():
         if layer in matched:
             continue
@@ -250,7 +250,7 @@ def _copies(layers: dict[int | None, list[TensorSketch]], matched: Collection[in
 
 
 def _are_alike(a: TensorSketch, b: TensorSketch) -> bool:
-    """Whether two tensors of one shape are plainly alike: r over 0.5 of a few hundred values."""
+    """Whether two tensors of one shape are similar beyond chance: r above 0.5 over a few hundred values."""
     r = pair_correlation(a, b, transposed=False)
     return r is not None and r > _ALIKE_R
 
@@ -269,7 +269,7 @@ def shrunk_rows(of: Compared) -> Said | None:
 
 
 def gains_spread(of: Compared) -> Said | None:
-    """Gains start as one constant and spread as training goes on."""
+    """Gains start from one constant and spread during training: the wider spread is the child's."""
     gains = [of.match.sides(m) for m, c in of.changes if m.role == "norm" and len(m.shape) == 1 and c.kind == "tuned"]
     growth = [
         float(np.log(ours.stats.std / theirs.stats.std))

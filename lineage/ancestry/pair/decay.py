@@ -1,4 +1,4 @@
-"""Rows that nothing but weight decay moved."""
+"""Rows that only weight decay moved."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from lineage.match.values import common_values
 from lineage.types import TensorSketch
 
 _MIN_ROWS = 8  # rows: one factor in fewer may be chance
-_ALONG = 0.97  # cosine of a row's movement with the row: float32 rounding over many steps takes the rest
-_ALIKE = 0.2  # how far factors may lie apart, as a share of the shrinkage
-_MOST_DECAY = 0.1  # a larger factor is a rescaling, not decay
+_ALONG = 0.97  # cosine of a row's movement with the row: float32 rounding over many steps lowers it
+_ALIKE = 0.2  # greatest deviation of a factor, as a share of the shrinkage
+_MOST_DECAY = 0.1  # a larger shrinkage is a rescaling, not decay
 
 
 def common_factor(a: TensorSketch, b: TensorSketch) -> float | None:
-    """The one factor by which a quarter (and eight) of the sampled rows of `b` were scaled to give those of `a`.
+    """The common factor by which rows of `b` were scaled to give those of `a`, if only weight decay moved them.
 
-    A row counts if nearly all of its movement is along itself, which movement by gradients is not. None without
-    enough such rows, one common factor, or a factor that decay could give.
+    A row counts if nearly all of its movement is along the row itself, unlike movement by gradients. A quarter of the
+    moved sampled rows, and at least eight, must count. None otherwise, without a common factor, or if decay could not
+    give it.
     """
     x, y = (v.astype(np.float64) for v in common_values(a, b, transposed=False))
     square = (y * y).sum(axis=1)

@@ -1,4 +1,4 @@
-"""Which way the arrow points: only where one side can be computed from the other, and with the cue named."""
+"""The direction between two models: given only if one side can be computed from the other, with the cue behind it."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ CUES: Mapping[str, Callable[[Compared], Said | None]] = {
     "gains-spread": cues.gains_spread,
     "declared": cues.declared,
 }
-"""Every cue by its id, what cannot be otherwise before what is only likely: a later cue never overrules an earlier one.
+"""Every cue by its id, compelling ones before likely ones: a later cue never overrules an earlier one.
 
 How often each is right was counted on known edges (calibration.toml).
 """
 
 WEAK = ("gains-spread",)
-"""Cues that two siblings show as well: they lean an edge that is known to be one, and decide none."""
+"""Cues that two siblings show as well: they shift the odds of a known edge, and never decide alone."""
 
-_DECLARED = 2.0  # a prior, weaker than whatever was counted: the known edges have no cards
+_DECLARED = 2.0  # a prior, weaker than every counted cue: the known edges have no cards
 
 
 def heard(of: Compared) -> tuple[Cue, ...]:
-    """What the cues say, in their order."""
+    """The cues that apply, in the order of `CUES`."""
     found = [(name, said) for name, cue in CUES.items() if (said := cue(of)) is not None]
     return tuple(Cue(name, said.role, _ratio(name), said.fact, said.certain) for name, said in found)
 
@@ -45,7 +45,7 @@ def _ratio(name: str) -> float:
 
 
 def direction(said: Sequence[Cue]) -> tuple[Direction, tuple[Fact, ...]]:
-    """The query's role by the first cue that is certain, and what agrees with it; "undirected" without one."""
+    """The query's role by the first certain cue, and the facts that agree; "undirected" without a certain cue."""
     role: Direction = next((cue.role for cue in said if cue.certain), "undirected")
     return role, tuple(cue.fact for cue in said if cue.role == role)
 
@@ -53,7 +53,7 @@ def direction(said: Sequence[Cue]) -> tuple[Direction, tuple[Fact, ...]]:
 def likely_role(said: Sequence[Cue]) -> Direction:
     """The query's role if one of the two is known to be the other's parent: certain cues first.
 
-    "undirected" where none speaks but weak ones.
+    "undirected" if there are only weak cues.
     """
     deciding = [cue for cue in said if cue.certain] or [cue for cue in said if cue.name not in WEAK]
     return deciding[0].role if deciding else "undirected"

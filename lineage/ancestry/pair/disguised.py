@@ -1,4 +1,4 @@
-"""Components that nothing relates by place, whose neurons are the reference's in another order or basis."""
+"""Components unrelated by position whose neurons are the reference's in another order or basis."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from lineage.types.facts import Fact
 from lineage.types.relations import NOTHING_FOUND
 
 DISGUISED_R = 0.57
-"""Correlation of paired codes from which a model descends from the other, whatever else is known.
+"""Correlation of paired codes from which two models are related by descent, whatever else is known.
 
-Calibration half of the practice zoo: at most 0.56 where two share their initialisation only (104 pairs), 0.59 and more
-from parent to child (what was pruned or trained long included, but for training to a cosine of 0.8: 0.47 and more).
+Calibration half of the practice zoo: at most 0.56 for a shared initialisation alone (104 pairs), 0.59 and more from
+parent to child (pruned and long-trained models included; for training to a cosine of 0.8: 0.47 and more).
 """
 _KEPT = {3: 0.36, 2: 0.45}
-"""The same of the mean of codes, sizes and heads, by how many of the three are known.
+"""The same threshold for the mean of codes, sizes and heads, by how many of the three are known.
 
-There, of a shared initialisation at most 0.32 and 0.41, of what was trained to a cosine of 0.8 at least 0.40 and, one
-mixture at 0.39 aside, 0.49.
+There, a shared initialisation gives at most 0.32 and 0.41; training to a cosine of 0.8 gives at least 0.40 and, except
+for one mixture at 0.39, at least 0.49.
 """
 
-_OWNERS = ("text decoder", "text encoder")  # of a stream on which experts stand
+_OWNERS = ("text decoder", "text encoder")  # components that own the residual stream of experts
 
 
 class Seen(NamedTuple):
-    """What is seen beneath disguises: components, the evidence of the whole, and which way it points if that is one."""
+    """The result after looking beneath disguises: components, evidence of the whole model, and cues of direction."""
 
     components: tuple[ComponentFinding, ...]
     evidence: Evidence
@@ -50,12 +50,12 @@ class _Told(NamedTuple):
 def seen_through(
     a: CheckpointSketch, b: CheckpointSketch, components: tuple[ComponentFinding, ...], overall: Evidence
 ) -> Seen:
-    """The components of query `a`, those that are the reference's in disguise called so; the evidence of the whole.
+    """The components of query `a`, with "disguised" for those that are the reference's in disguise; the evidence.
 
-    Where neurons are alike beyond chance and it is open whether more than an initialisation is shared, nothing is said
-    to be independent. The tables at which a tower begins are the basis in which its neurons are compared, and come with
-    it; so do the heads beside the experts of a mixture, where they agree. Of what else stands on the stream of such a
-    tower nothing was tested.
+    If neurons are similar beyond chance but may share an initialisation only, the component is "inconclusive", not
+    "independent". The tables at the start of a disguised tower define the basis of the comparison and have its
+    relation; so have the attention heads beside the experts of a mixture, if they agree. Other components on the stream
+    of such a tower were not tested and are "inconclusive".
     """
     lost = {c.name for c in components if c.relation in NOTHING_FOUND}
     sought = [one for one in a.neurons if one.component in lost]
@@ -86,7 +86,7 @@ def seen_through(
 
 
 def _is_all(components: Collection[ComponentFinding], b: CheckpointSketch) -> bool:
-    """Whether two models have nothing besides one tower in disguise, the tables at its beginning and heads on it."""
+    """Whether both models consist of the same components, all of them disguised or heads."""
     others = {t.part.component for t in b.tensors if t.part.excluded is None}
     hidden = {c.name for c in components if c.relation == "disguised"}
     return {c.name for c in components} == others and others <= hidden | {"head"}
@@ -98,7 +98,7 @@ def _descends(held: Disguise) -> bool:
 
 
 def _told(a: CheckpointSketch, b: CheckpointSketch, held: Disguise) -> _Told:
-    # Nearly all models with neurons are in no disguise: they do not wait for what would be beneath one.
+    # Imported only here: few models with neurons are disguised.
     from lineage.ancestry.pair.beneath import cues_beneath, undone
     from lineage.ancestry.pair.direction import direction
 
@@ -108,7 +108,7 @@ def _told(a: CheckpointSketch, b: CheckpointSketch, held: Disguise) -> _Told:
 
 
 def _may_be_alike(a: CheckpointSketch, b: CheckpointSketch) -> bool:
-    """Whether a first look at what neurons do together leaves it open: it spares most pairs the closer one."""
+    """Whether the network vectors are similar enough for a comparison of neurons, which most pairs do not need."""
     left, right = networks(a), networks(b)
     return bool(left.size and right.size) and float((left @ right.T).max()) > SUGGESTIVE
 
@@ -144,7 +144,7 @@ def _named(finding: ComponentFinding, a: CheckpointSketch, told: Mapping[str, _T
 
 
 def _tower(component: str, a: CheckpointSketch, towers: Collection[str]) -> str | None:
-    """What is in disguise of a component, or of the residual stream on which it stands too."""
+    """The disguised component among `towers` that is `component` itself or shares its residual stream; else None."""
     if component in towers:
         return component
     own = _streams(component, a)
@@ -157,7 +157,7 @@ def _streams(component: str, a: CheckpointSketch) -> set[str]:
 
 
 def _tested(component: str, a: CheckpointSketch, held: Disguise) -> float:
-    """Share of a component's parameters in the matrices whose neurons were held."""
+    """Share of a component's parameters in the matrices whose neurons were compared."""
     layers = {one.layers[0] for one in held.layers}
     own = [t for t in a.tensors if t.part.component == component and t.part.excluded is None]
     seen = [t for t in own if t.part.layer in layers and t.part.role.removeprefix("expert-") in KINDS]

@@ -1,7 +1,8 @@
-"""How far two related models lie apart, and whether one can have been trained on from the other.
+"""The distance of two related models, and whether it suggests descent or a shared initialisation.
 
-Two models of one initialisation share its random matrices for a while, but what gains and biases they have was learned
-apart: these all start as the same constants. A descendant keeps them longer than its matrices.
+Two models of one initialisation share its random matrices for a while, but their gains and biases were learned
+independently, starting from the same constants. A descendant keeps its parent's gains and biases longer than its
+matrices.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ from lineage.ancestry.pair.changes import Changes
 from lineage.ancestry.pair.relations import is_significant
 from lineage.match import Match
 
-_FEW_VECTORS = 3  # trained vectors whose median is taken
-_SHORTEST = 32  # elements of a vector whose correlation is counted
+_FEW_VECTORS = 3  # least number of trained vectors for a median
+_SHORTEST = 32  # least number of elements of a vector
 _VECTORS = ("norm", "bias")
 _COPIED = ("same", "recast")
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """Centred correlations: `matrices` the mean by size, `vectors` the median of gains and biases that were trained.
+    """Centred correlations: `matrices` is the mean by size, `vectors` the median over trained gains and biases.
 
-    `vectors` is None with fewer than three: those that are equal were not trained, and say nothing about it.
+    `vectors` is None with fewer than three such vectors; equal vectors were not trained and are not counted.
     """
 
     matrices: float
@@ -57,9 +58,9 @@ def drift(match: Match, changes: Changes, names: Collection[str]) -> Drift | Non
 
 
 def log_odds(found: Drift) -> tuple[float, DescentModel]:
-    """Natural logarithm of the odds that one descends from the other, or both from one trained model; and its bounds.
+    """Natural logarithm of the odds of descent (one from the other, or both from one trained model), and its model.
 
-    The alternative is an initialisation in common and no training.
+    The alternative is a shared untrained initialisation. The model holds the bounds of the decision.
     """
     if found.vectors is None:
         fit = calibration().by_matrices
@@ -69,9 +70,9 @@ def log_odds(found: Drift) -> tuple[float, DescentModel]:
 
 
 def descent_odds(match: Match, name: str, changes: Changes) -> tuple[float, DescentModel]:
-    """Log-odds of descent for one component, with their bounds.
+    """Log-odds of descent for one component, with the model that holds the bounds.
 
-    A component without gains of its own is judged with all that are related.
+    A component without enough trained gains is judged together with all related components.
     """
     found = drift(match, changes, (name,))
     if found is None or found.vectors is None:

@@ -1,4 +1,4 @@
-"""What was seen to have been done to a model or a component, as facts."""
+"""Facts on the changes of a model or a component."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SPARSE = 0.05  # share of equal values that training every weight does not leav
 
 
 def findings(match: Match, changes: Changes, names: Collection[str]) -> tuple[Fact, ...]:
-    """Rank of the differences, share of values that did not move, tokens that moved, in some of the components."""
+    """Facts on the matrices of the components `names`: rank of differences, unchanged values, moved tokens."""
     return tuple(_found(match, [(m, c) for m, c in changes if m.component in names and len(m.shape) > 1]))
 
 

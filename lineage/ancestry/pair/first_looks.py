@@ -1,7 +1,7 @@
-"""First looks at the values of many tensors at once.
+"""Quick tests on the values of many tensors at once.
 
-What they rule out is ruled out for sure, and that is nearly everything: only what they leave open is looked at closely,
-one tensor after the other.
+They never exclude anything wrongly and decide nearly all tensors, so that only the remaining ones are examined closely,
+one at a time.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from lineage.types import TensorSketch
 
 RUN = 16  # the first positions of an axis are all sampled: the head of a run
 FEW = 0.8  # distinct share of the values of a run: 0.6-0.75 on 16 levels, 0.95 and more without
-REPEATED = 0.6  # of a run's significands of bfloat16 0.9 are distinct by chance, of 8 levels at most a half
-_TOGETHER = 32  # tensors worked on at once: they stay in the processor's cache
-_BELOW_HALF = (1 << 13) - 1  # bits of the significand of float32 that no type of 16 bits has
+REPEATED = 0.6  # distinct share of a run's bfloat16 significands: 0.9 by chance, at most 0.5 on 8 levels
+_TOGETHER = 32  # tensors processed at once: they fit in the processor's cache
+_BELOW_HALF = (1 << 13) - 1  # bits of the float32 significand that 16-bit types lack
 _BEYOND_ROUNDING = 1e-9  # sums of several tensors are added in another order than those of one
 
 Values = NDArray[np.float32]
@@ -29,10 +29,11 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What the sampled values of one tensor leave open.
+    """What is possible for the sampled values of one tensor.
 
-    `few_levels`: the runs of 16 may repeat values. `few_significands`: its values are of 16 bits, and its rows repeat
-    significands. `bits` are set in some value. `spacing` is the root mean square distance to the next float32.
+    `few_levels`: runs of 16 may repeat values. `few_significands`: the values fit in 16 bits and rows repeat
+    significands. `bits` are the bits set in any value. `spacing` is the root mean square spacing of float32 at the
+    values.
     """
 
     few_levels: bool
@@ -43,7 +44,7 @@ class Look:
 
 @Together
 def look(tensors: Sequence[TensorSketch]) -> Iterable[Look]:
-    """The first look at each of some tensors."""
+    """The quick tests of each tensor."""
     found: dict[int, Look] = {}
     for places, values in in_stacks([tensor.values for tensor in tensors], _TOGETHER):
         flat = values.reshape(len(values), -1)
@@ -57,7 +58,7 @@ def look(tensors: Sequence[TensorSketch]) -> Iterable[Look]:
 
 
 def few_levels(values: Values) -> Flags:
-    """Whether the heads of the rows of some tensors (k, n, m) may repeat values, as those of plain floats do not."""
+    """Whether the first 16 values of rows may repeat, unlike plain floats: tensors (k, n, m) to (k,)."""
     runs = values[:, :, :RUN]
     live = runs != 0
     count = live.sum(axis=2)
@@ -68,7 +69,7 @@ def few_levels(values: Values) -> Flags:
 
 
 def few_significands(values: Values) -> Flags:
-    """Whether the rows of some tensors (k, n, m) share few significands of 8 bits, as those of E4M3 at one scale do."""
+    """Whether rows have few distinct 8-bit significands, like E4M3 at one scale: tensors (k, n, m) to (k,)."""
     bits = np.sort(values.view(np.uint32) >> 16 & 0x7F, axis=2)
     distinct = 1 + (np.diff(bits, axis=2) != 0).sum(axis=2)
     return np.asarray(distinct.mean(axis=1) < REPEATED * bits.shape[2])

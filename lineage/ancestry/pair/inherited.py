@@ -1,4 +1,4 @@
-"""How much of a component was inherited, tensor by tensor, and what that is where it is not the whole."""
+"""How much of a component was inherited, tensor by tensor, and which parts if not all of it."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _KINDS: Mapping[str, str] = {
     **dict.fromkeys(("gate", "up", "gate-up", "down"), "mlp"),
     **dict.fromkeys(("expert-gate", "expert-up", "expert-gate-up", "expert-down"), "experts"),
 }
-"""Roles that a reader names together."""
+"""Roles that are reported together under one name."""
 
 Told = tuple[TensorSketch, bool]
-"""A tensor of which it could be told whether it was inherited, and whether it was."""
+"""A tensor that was decided, and whether it was inherited."""
 
 
 def inherited(matched: Match, name: str, changes: Changes) -> Inherited:
-    """The tensors of component `name` that the query has from the reference, each on evidence of its own.
+    """The part of component `name` that the query inherited from the reference, by evidence on each tensor.
 
-    The significance is that of a search, corrected for every tensor of the query and for the statistics it may pass by.
-    Gains, biases and matrices too small to be told alone count on neither side, unless they are equal and would not be
-    by chance. Where nothing speaks against the component, all of it counts that the reference has a place for.
+    The significance level is corrected for the number of tensors of the query and of statistics. Gains, biases and
+    matrices too small for a test of their own are undecided, unless they are equal beyond chance. If no tensor is
+    unrelated, all parameters with a place in the reference count as inherited.
     """
     own = [t for t in matched.a.tensors if t.part.component == name and t.part.excluded is None]
     faced = {held.a: (matched.theirs[held.b], held, found) for held, found in changes}
@@ -57,7 +57,7 @@ def inherited(matched: Match, name: str, changes: Changes) -> Inherited:
 
 
 def _state(a: TensorSketch, b: TensorSketch, held: TensorMatch, found: Change, alpha: float) -> Alone:
-    if held.how == "rows":  # which passed when they were paired
+    if held.how == "rows":  # significant when they were paired
         return "related"
     if found.kind in EQUAL:
         x, y = common_values(a, b, held.transposed)
@@ -69,7 +69,7 @@ def _state(a: TensorSketch, b: TensorSketch, held: TensorMatch, found: Change, a
 
 
 def _common(a: TensorSketch, faced: tuple[TensorSketch, TensorMatch, Change] | None) -> int:
-    """Parameters of a tensor that its counterpart has a place for: not the rows of tokens that were added since."""
+    """Parameters of a tensor with a place in its counterpart: rows of added tokens, for example, have none."""
     if faced is None:
         return a.params
     b, held, _ = faced
@@ -83,7 +83,7 @@ def _common(a: TensorSketch, faced: tuple[TensorSketch, TensorMatch, Change] | N
 
 
 def _parts(told: Sequence[Told]) -> Iterator[InheritedPart]:
-    """What was inherited: whole layers, then kinds of tensors in the other layers, then what is in no layer."""
+    """The inherited parts: whole layers, then kinds of tensors in the other layers, then tensors outside layers."""
     layers: dict[int, list[Told]] = defaultdict(list)
     for one in told:
         if one[0].part.layer is not None:
@@ -109,7 +109,7 @@ def _kinds(told: Sequence[Told], layers: Mapping[int, Sequence[Told]]) -> Iterat
 
 
 def _kinds_of(told: Sequence[Told]) -> Iterator[tuple[str, bool]]:
-    """Kinds of tensors of which some came along, and whether all did; roles where not all of a kind did."""
+    """Kinds of tensors that were all inherited; for other kinds the inherited roles, and whether all of a role were."""
     by_kind: dict[str, list[Told]] = defaultdict(list)
     for one in told:
         by_kind[_KINDS.get(one[0].part.role, one[0].part.role)].append(one)

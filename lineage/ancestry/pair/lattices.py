@@ -1,4 +1,4 @@
-"""Few-bit values: on which levels the runs of a matrix lie, how far one scale reaches, what they were rounded from."""
+"""Few-bit values: the levels of a matrix, the extent of one scale, and whether they are a rounding of other values."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from lineage.sketch.stats import GROUP
 from lineage.types import TensorSketch
 from lineage.types.facts.schemes import FewBits, Levels
 
-_MOST_LEVELS = 17  # 16 codes, and zero where none of them is it
-_MOST_BYTE_LEVELS = 257  # 256 codes, and zero where none of them is it
-_ON_LEVEL = 0.04  # of a step: half precision rounds what was dequantised
-_ON_CODE = 0.004  # of the largest magnitude
-_FITTING = 0.8  # share of the runs: those with an outlier or few levels do not show the step
-_ORDERED = 0.9  # share of the rows: rounding keeps the order of what it rounds, training does not
-_HALF = 0.6  # of a step: what was dequantised is rounded once more
-_MOST_MISSES = 0.015  # share of values beyond half a step: 0.004 where half precision blurred the levels
-_LEAST_ROW = 16  # values that show the step of 256 levels
-LEAST_SPREAD = 0.4  # of errors in halves of a step: 0.5 of rounding, 0.36 of training that passes for one otherwise
-_FIRST = 3  # values of a run that are tried on levels before the others
-_LEAST_GAPS = 6  # the smallest gap of a run is a few steps at most
+_MOST_LEVELS = 17  # 16 codes, and zero if it is not one of them
+_MOST_BYTE_LEVELS = 257  # 256 codes, and zero if it is not one of them
+_ON_LEVEL = 0.04  # tolerance in steps: dequantized values are rounded to half precision
+_ON_CODE = 0.004  # tolerance as a share of the largest magnitude
+_FITTING = 0.8  # least share of the runs: runs with an outlier or few levels do not show the step
+_ORDERED = 0.9  # least share of the rows: rounding keeps the order of values, training does not
+_HALF = 0.6  # of a step, a little above half: dequantized values are rounded once more
+_MOST_MISSES = 0.015  # share of values beyond half a step: 0.004 if half precision blurred the levels
+_LEAST_ROW = 16  # least length of a row for a step of 256 levels
+LEAST_SPREAD = 0.4  # mean error in half steps: 0.5 of rounding, 0.36 of training that passes all other tests
+_FIRST = 3  # values of a run that are tested first
+_LEAST_GAPS = 6  # greatest number of steps in the smallest gap of a run
 
 # Levels of the 4-bit floats: NF4 (Dettmers et al. 2023, appendix E) and E2M1 (OCP Microscaling Formats 1.0, 2023).
 _CODES: Mapping[Levels, NDArray[np.float64]] = {
@@ -44,10 +44,10 @@ Values = NDArray[np.float64]
 
 @remembered
 def lattice(tensor: TensorSketch) -> FewBits | None:
-    """The few-bit scheme that a matrix's values show (int4, one scale for 32 of them), None for plain floats.
+    """The few-bit scheme of a matrix's values (for example int4 with one scale for 32 values), None for plain floats.
 
-    Four bits show in runs of 16 neighbours, of which few are distinct; eight only over a whole row, by the count of
-    levels that was taken when the row was read.
+    Four bits show in runs of 16 neighbours, which have few distinct values; eight bits only over a whole row, by the
+    count of levels made when the row was read.
     """
     stats = tensor.stats
     runs = _runs(tensor) if look(tensor).few_levels else None
@@ -60,7 +60,7 @@ def lattice(tensor: TensorSketch) -> FewBits | None:
 
 
 def _has_one_scale(tensor: TensorSketch) -> bool:
-    """Whether rows too short to show a step, as those of small kernels are, lie on levels of the whole tensor."""
+    """Whether rows too short to show a step, such as those of small kernels, lie on levels of the whole tensor."""
     if len(tensor.shape) < 2 or not prod(tensor.shape[1:]) < GROUP < tensor.values.size:
         return False
     values = tensor.values.reshape(1, -1).astype(np.float64)
@@ -120,11 +120,12 @@ def steps(tensor: TensorSketch) -> Steps:
 
 
 def misses(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> float | None:
-    """Share of values that another level is nearer to; None where values are not the plain rounding of the others.
+    """Share of values that are nearer to another level; None if they are not a plain rounding of the others.
 
-    In the head of a row no error is larger than half a step of its levels; levels that are not even keep the order at
-    least. Training on either side, and schemes that make up for the errors of earlier columns, do neither. Errors that
-    are small beside the steps are those of light training that began on the levels: then nothing was rounded.
+    After a plain rounding, no error in the first 16 values of a row exceeds half a step; on uneven levels at least the
+    order of values is kept. Neither holds after training on either side, or for schemes that compensate the errors of
+    earlier columns (GPTQ). Errors that are small compared with the steps come from light training that started on the
+    levels: then nothing was rounded.
     """
     return _steps(coarse).misses(coarse, fine)
 
@@ -165,7 +166,7 @@ def _coded_gaps(runs: Values) -> tuple[Values, Values, Values, Values]:
 
 
 def _runs(tensor: TensorSketch) -> Values | None:
-    """The first 16 values of every sampled row, (n, 16), those of nothing but zeros left out."""
+    """The first 16 values of every sampled row, (n, 16), without rows of mostly zeros; None if not sampled."""
     columns = tensor.grid[1]
     if len(tensor.shape) < 2 or len(columns) < RUN or columns[RUN - 1] != RUN - 1:
         return None
@@ -182,15 +183,15 @@ def _has_few_levels(runs: Values) -> bool:
 
 
 def _levels(runs: Values) -> NDArray[np.int64]:
-    """How many different values each run holds."""
+    """The number of different values of each run, (n,)."""
     return np.asarray(1 + (np.diff(np.sort(runs, axis=1), axis=1) > 0).sum(axis=1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Scales:
-    """Where the levels of n runs lie: at whole steps from `origin`, or at `codes` times the step; (n,) each.
+    """The levels of n runs: whole steps from `origin` (n,), or `codes` times `step` (n,).
 
-    A run without levels has no step (NaN).
+    The step is NaN for runs without levels.
     """
 
     origin: Values
@@ -207,7 +208,7 @@ class _Scales:
         return _Scales(self.origin[runs], self.step[runs], self.codes)
 
     def hits(self, values: Values) -> NDArray[np.bool_]:
-        """Which values (n, m), each row on the scale of its run, lie on a level."""
+        """Which values (n, m), each row on the scale of its run, lie on a level, (n, m)."""
         places = (values - self.origin[:, None]) / self.step[:, None]
         if self.codes is None:
             return np.asarray(np.abs(places - np.rint(places)) < _ON_LEVEL)
@@ -215,7 +216,7 @@ class _Scales:
 
 
 def _scheme(tensor: TensorSketch, runs: Values) -> FewBits | None:
-    # Few even levels are also levels of a 4-bit float: that is said only where many are in use.
+    # Few even levels are also levels of a 4-bit float, which is reported only if many levels are in use.
     many = np.mean(_levels(runs)) >= RUN / 2
     for name, codes in (*(_CODES.items() if many else ()), ("int4", None)):
         scales = _even(runs) if codes is None else _coded(runs, codes)
@@ -229,11 +230,11 @@ def _scheme(tensor: TensorSketch, runs: Values) -> FewBits | None:
 
 
 def _even(runs: Values, most: int = _MOST_LEVELS) -> _Scales:
-    """Even levels, at most `most` from the smallest to the largest value: the widest step that all values fit."""
+    """Even levels, at most `most` over the range of a run: the widest step that fits all values."""
     points = np.sort(runs, axis=1)
     gaps, span = np.diff(points, axis=1), points[:, -1] - points[:, 0]
     step = np.full(len(runs), np.nan)
-    # Half precision parts equal levels: gaps far below the narrowest step are none.
+    # Half precision splits equal levels: gaps far below the narrowest step are ignored.
     smallest = np.where(gaps > span[:, None] / (2 * most), gaps, np.inf).min(axis=1, initial=np.inf)
     several = ((gaps > 0).sum(axis=1) >= 2) & np.isfinite(smallest)
     for divisor in range(1, _LEAST_GAPS + 1):
@@ -246,12 +247,12 @@ def _even(runs: Values, most: int = _MOST_LEVELS) -> _Scales:
 
 
 def _coded(runs: Values, codes: Values) -> _Scales:
-    """Levels in fixed ratios: the largest magnitude of a run is one of them, the largest that all its values fit."""
+    """Levels in fixed ratios: the largest magnitude of a run is taken as the largest code with which all values fit."""
     peak, origin = np.abs(runs).max(axis=1), np.zeros(len(runs))
     step = np.full(len(runs), np.nan)
     for code in np.unique(np.abs(codes[codes != 0]))[::-1]:
         at = np.flatnonzero(np.isnan(step) & (peak > 0))
-        for columns in (slice(_FIRST), slice(None)):  # the first values rule nearly all runs out
+        for columns in (slice(_FIRST), slice(None)):  # the first values exclude nearly all runs
             scales = _Scales(origin[at], peak[at] / code, codes)
             at = at[scales.hits(runs[at, columns]).all(axis=1)]
         step[at] = peak[at] / code
@@ -264,7 +265,7 @@ def _holds_zero(scales: _Scales) -> bool:
 
 
 def _reach(tensor: TensorSketch, scales: _Scales) -> int:
-    """How many values share one scale, 0: a row; doubled as long as the sampled ones beyond still lie on the levels."""
+    """How many values share one scale, 0 for a row: doubled while the sampled values beyond still lie on the levels."""
     columns, width = tensor.grid[1], int(np.prod(tensor.shape[1:]))
     reach = RUN
     while reach < width:

@@ -1,8 +1,8 @@
 """Low-rank changes: the rank of the difference of two matrices, and directions that were projected out.
 
-An adapter of rank r, merged, adds a matrix of rank r (Hu et al. 2021); any submatrix of that, such as the grid of
-sampled values, has rank r at most, and what is beyond it is the rounding of the stored type. Gradients of full
-training leave no such gap.
+A merged adapter of rank r adds a matrix of rank r (Hu et al. 2021). Any submatrix of it, such as the grid of sampled
+values, has rank r at most; further singular values come from rounding to the stored type. Full training leaves no such
+gap.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from lineage.types import Direction, TensorSketch
 _EDGE = 4.0  # times the largest singular value that pure rounding has on average
 _GAP = 5.0  # between the last singular value that counts and the next
 _STEEPER = 2.0  # times the steepest fall between any two singular values before it
-_SPARE = 3  # a rank this near the size of the sample is no low rank
-_CERTAIN = 1e-13  # of the sum of squares: more than rounding makes of it
-_TOGETHER = 32  # pairs worked on at once: they stay in the processor's cache
-_MATRICES = 3  # with one direction in common: two may share one by their role
-_SHARED = 0.8  # share of the directions that is one direction: v, were it not for the int8 rounding of units
-_CLEAR = 0.15  # cosine; the square root of the sampled share of v's axis in expectation
+_SPARE = 3  # a low rank is at least this much below the size of the sample
+_CERTAIN = 1e-13  # share of the sum of squares: above the rounding error of computing it
+_TOGETHER = 32  # pairs processed at once: they fit in the processor's cache
+_MATRICES = 3  # least number of matrices with a common direction: two may share one by their role
+_SHARED = 0.8  # share of the directions explained by a common one: 1 but for the int8 rounding of units
+_CLEAR = 0.15  # cosine; its expectation is the square root of the sampled share of v's axis
 
 Values = NDArray[np.float64]
 Held = tuple[TensorSketch, TensorSketch, bool]
 
 
 def delta_ranks(pairs: Sequence[Held]) -> list[int | None]:
-    """The rank of each of many differences (see `delta_rank`)."""
+    """The rank of the difference of each pair (see `delta_rank`)."""
     sides = [common_values(*pair) for pair in pairs]
     found: list[int | None] = [None] * len(pairs)
     for places, x in in_stacks([x for x, _ in sides], _TOGETHER):
@@ -52,9 +52,9 @@ def delta_ranks(pairs: Sequence[Held]) -> list[int | None]:
 
 
 def delta_rank(a: TensorSketch, b: TensorSketch, transposed: bool) -> int | None:
-    """Rank of the difference of two matrices above their rounding; None where it is full, or nothing moved.
+    """Rank of the difference of two matrices above their rounding; None if it is full, or nothing moved.
 
-    Ranks up to about 20 can be told from full ones: the sample has some 24 rows and columns.
+    Ranks up to about 20 can be distinguished from full rank: the sample has some 24 rows and columns.
     """
     x, y = common_values(a, b, transposed)
     delta = x.astype(np.float64) - y
@@ -74,16 +74,16 @@ def delta_rank(a: TensorSketch, b: TensorSketch, transposed: bool) -> int | None
 
 
 def _edges(a: TensorSketch, b: TensorSketch, shape: tuple[int, ...]) -> list[float]:
-    """What singular values of a difference of this shape exceed that is no rounding, by the types of both sides."""
+    """Bounds on singular values from rounding alone for a difference of this shape, by the types of both sides."""
     scale = _EDGE * (math.sqrt(shape[0]) + math.sqrt(shape[1]))
     return sorted({scale * _rounding(a), scale * _rounding(b)})
 
 
 def _have_full_rank(deltas: Values, edges: NDArray[np.float64]) -> bool:
-    """Whether in each of several differences, (k, n, m), too many singular values for a low rank exceed its edge (k,).
+    """Whether in each of several differences (k, n, m), too many singular values for a low rank exceed its edge (k,).
 
-    A quick look that spares the others. Columns taken out make none larger (interlacing), and all of the rest exceed
-    the edge if the squared matrix, less the square of the edge, is positive definite.
+    A quick test without singular values. Removing columns makes none larger (interlacing), and all remaining ones
+    exceed the edge if the Gram matrix minus the squared edge is positive definite.
     """
     part = (deltas if deltas.shape[1] >= deltas.shape[2] else deltas.swapaxes(1, 2))[:, :, _SPARE - 1 :]
     square = part.swapaxes(1, 2) @ part
@@ -97,7 +97,7 @@ def _have_full_rank(deltas: Values, edges: NDArray[np.float64]) -> bool:
 
 
 def _is_gap(sizes: Values, rank: int) -> bool:
-    """Whether the singular values fall off after `rank` of them, and by far more than between any two before."""
+    """Whether the singular values drop after the first `rank`, by far more than between any two before."""
     before = (sizes[: rank - 1] / sizes[1:rank]).max(initial=1.0)
     return bool(sizes[rank - 1] > max(_GAP, _STEEPER * before) * sizes[rank])
 
@@ -105,19 +105,18 @@ def _is_gap(sizes: Values, rank: int) -> bool:
 @remembered
 def _rounding(tensor: TensorSketch) -> float:
     """Root mean square error of rounding to the narrowest type of 16 bits, or to float32, that holds the values."""
-    if "bfloat16" not in narrow_types(tensor) and "float16" in narrow_types(tensor):  # the last of which lie evenly
+    if "bfloat16" not in narrow_types(tensor) and "float16" in narrow_types(tensor):  # evenly spaced subnormals
         return float(np.sqrt(np.mean(number_spacing(tensor).astype(np.float64) ** 2) / 12))
     wider = 2.0 ** (FLOAT32 - SIGNIFICANDS["bfloat16"]) if "bfloat16" in narrow_types(tensor) else 1.0
     return math.sqrt((wider * look(tensor).spacing) ** 2 / 12)
 
 
 def projected_out(moved: Sequence[Held]) -> Direction | None:
-    """Who is the child where one direction v was projected out of several matrices (W' = W - v v'W); None if none was.
+    """The query's role if one direction v was projected out of several matrices (W' = W - v v'W); None otherwise.
 
-    `moved` are the pairs whose difference has rank one: query, reference, whether transposed. All differences then
-    share v, and what they took away is each parent matrix along v: the sampled part of v has a clear
-    cosine with it in the parent and none in the child. An added matrix of rank one has a direction of its own every
-    time.
+    `moved` are the pairs whose difference has rank one: query, reference, whether transposed. After a projection all
+    differences share v, and each is the parent matrix along v: the sampled part of v has a clear cosine with it in the
+    parent and none in the child. Merged adapters of rank one have a different direction in each matrix.
     """
     for axis in (0, 1):
         found = [one for a, b, transposed in moved if (one := _along(a, b, axis, transposed)) is not None]
@@ -132,9 +131,9 @@ def projected_out(moved: Sequence[Held]) -> Direction | None:
     return None
 
 
-@lru_cache(maxsize=1024)  # asked for by the cue, for the word of a component and for the report
+@lru_cache(maxsize=1024)  # used by the cue, for the relation of a component and for the report
 def _along(a: TensorSketch, b: TensorSketch, axis: int, transposed: bool) -> tuple[Values, float, float] | None:
-    """Direction of the difference on the sampled units of one axis, and the cosine of each side along it with it."""
+    """Direction of the difference on the sampled units of one axis, and the cosine of each side with it along v."""
     left, right = a.units[axis], b.units[facing(axis, transposed)]
     if left is None or right is None:
         return None

@@ -13,20 +13,20 @@ from lineage.sketch.remembered import remembered
 from lineage.types import TensorSketch
 
 SIGNIFICANDS = {"bfloat16": 7, "float16": 10, "float8_e4m3fn": 3, "float8_e5m2": 2}
-"""The types that are told apart, with the stored bits of their significands."""
+"""The narrow types that are distinguished, with the stored bits of their significands."""
 
 HALVES = ("bfloat16", "float16")
-"""Those of 16 bits, which whole models are stored and computed in."""
+"""The narrow types of 16 bits, in which whole models are stored and computed."""
 
 FLOAT32 = 23
 """Stored bits of the significand of float32."""
 
-_LEAST_SPACING = {"bfloat16": 0.0, "float16": 2.0**-24}  # among the smallest numbers, which float32 holds as others
+_LEAST_SPACING = {"bfloat16": 0.0, "float16": 2.0**-24}  # of subnormal numbers, which are normal in float32
 _LEAST_NORMAL = {"bfloat16": 2.0**-126, "float16": 2.0**-14, "float8_e4m3fn": 2.0**-6, "float8_e5m2": 2.0**-14}
 
 
 def is_cast(coarse: NDArray[np.float32], fine: NDArray[np.float32], scheme: str) -> bool:
-    """Whether values are others in a narrow type: to the nearest or cut off, numbers below the normal ones kept or 0.
+    """Whether values are others cast to a narrow type: rounded or truncated, with subnormal numbers kept or set to 0.
 
     Exporters and accelerators do all four.
     """
@@ -34,7 +34,7 @@ def is_cast(coarse: NDArray[np.float32], fine: NDArray[np.float32], scheme: str)
 
 
 def are_cast(coarse: NDArray[np.float32], fine: NDArray[np.float32], scheme: str) -> NDArray[np.bool_]:
-    """The same of the values of several tensors, (k, n): (k,)."""
+    """The same for several tensors at once, (k, n) to (k,)."""
     tiny = np.abs(fine) < _LEAST_NORMAL[scheme]
     found = np.zeros(len(fine), np.bool_)
     for cast in (rounded, truncated):
@@ -49,7 +49,7 @@ def truncated(values: NDArray[np.float32], scheme: str) -> NDArray[np.float32]:
     dtype = _dtype(scheme)
     with np.errstate(over="ignore", invalid="ignore"):
         codes = near.astype(dtype)
-    # Codes of sign and magnitude count: one less is the next number towards zero.
+    # Codes are sign and magnitude: one less is the next number towards zero.
     below = (codes.view(f"u{codes.itemsize}") - 1).view(dtype).astype(np.float32)
     return np.where(np.abs(near) > np.abs(values), below, near)
 
@@ -67,14 +67,14 @@ def _dtype(scheme: str) -> np.dtype[Any]:
 @remembered
 def narrow_types(tensor: TensorSketch) -> tuple[str, ...]:
     """The narrow types that hold every sampled value of a tensor exactly."""
-    # The bits that any significand sets tell most types off without a rounding.
+    # The bits set in any significand exclude most types without rounding.
     used = look(tensor).bits
     short = [scheme for scheme, bits in SIGNIFICANDS.items() if used % (1 << (FLOAT32 - bits)) == 0]
     return tuple(scheme for scheme in short if np.array_equal(tensor.values, rounded(tensor.values, scheme)))
 
 
 def number_spacing(tensor: TensorSketch) -> NDArray[np.float32]:
-    """How far each sampled value lies from the next in the narrowest type, of 16 bits or float32, that holds all."""
+    """Spacing at each sampled value in the narrowest type (16 bits, else float32) that holds all values."""
     spacing = np.spacing(np.abs(tensor.values))
     for scheme, least in _LEAST_SPACING.items():
         if scheme in narrow_types(tensor):

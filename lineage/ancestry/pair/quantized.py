@@ -1,4 +1,4 @@
-"""A matrix on few levels, and whether it is the rounding of the one that it is held against."""
+"""A matrix on few levels, and whether it is the rounding of its counterpart."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from lineage.types import TensorMatch, TensorSketch
 from lineage.types.facts.schemes import FewBits, Scheme, StoredAs
 
 _ROUNDED_R = 0.8  # rounding to four bits leaves 0.98
-_HEAD = 16  # values of a row that one scale holds for, in every scheme
-_FEWEST = 4  # levels of these, of which less may be left: 0.7 of ternary weights with one scale for a matrix
+_HEAD = 16  # first values of a row, which share one scale in every scheme
+_FEWEST = 4  # levels of these values, with which r may be lower: 0.7 for ternary weights with one scale per matrix
 
 
 def quantized(
     a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32], match: TensorMatch
 ) -> Change | None:
-    """One side is stored by a scheme or lies on a lattice of few levels, the other does not, and they agree.
+    """Quantized if one side has a storage scheme or lies on few levels, the other does not, and they agree; else None.
 
-    The role is told where the coarse side is the plain rounding of this very model.
+    The role is given only if the coarse side is the plain rounding of the other.
     """
     if (match.r or 0.0) < _ROUNDED_R and _has_few_levels(a) == _has_few_levels(b):
         return None
@@ -33,7 +33,7 @@ def quantized(
         return _blurred(a, b, x, y, match)
     if mine is not None and theirs is not None:
         return None
-    # Two copies of one model that were rounded apart agree as well; who rounds takes the model itself.
+    # Two separately rounded copies of one model agree as well; a model is not rounded from a rounded copy.
     is_plain = blurred(b if mine is not None else a) is None
     if mine is not None:
         return Change("quantized", "child" if is_plain and _is_computed(a, x, y) else None, mine)
@@ -42,7 +42,7 @@ def quantized(
 
 
 def _has_few_levels(tensor: TensorSketch) -> bool:
-    """Whether the heads of a matrix's rows hold two bits each, or less."""
+    """Whether the first 16 values of the rows typically have two to four levels (two bits)."""
     heads = np.sort(tensor.values[:, :_HEAD], axis=1) if len(tensor.shape) > 1 else np.empty((0, 0))
     if heads.shape[1:] != (_HEAD,) or not len(heads):
         return False
@@ -51,7 +51,7 @@ def _has_few_levels(tensor: TensorSketch) -> bool:
 
 
 def _is_computed(tensor: TensorSketch, coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> bool:
-    """Whether a tensor's sampled values, on levels, are the rounding of others; steps of bytes may be blurred."""
+    """Whether a tensor's sampled values, on levels, are the rounding of others; eight-bit levels may be blurred."""
     levels = blurred(tensor) if lattice(tensor) == FewBits("int8") else None
     if levels is None or coarse.shape != tensor.values.shape:
         is_whole = np.array_equal(coarse, tensor.values)
@@ -62,7 +62,7 @@ def _is_computed(tensor: TensorSketch, coarse: NDArray[np.float32], fine: NDArra
 def _blurred(
     a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32], match: TensorMatch
 ) -> Change | None:
-    """One side lies on levels that a narrow type blurred, the other does not."""
+    """Quantized if one side lies on levels blurred by a narrow type and the other does not; else None."""
     mine, theirs = blurred(a), blurred(b)
     if mine is not None and theirs is None and x.shape == a.values.shape:
         return Change("quantized", "child" if is_blurred_rounding(mine, x, y) else None, mine.scheme)
@@ -73,5 +73,5 @@ def _blurred(
 
 
 def _encoding(tensor: TensorSketch) -> StoredAs | None:
-    """How a tensor was stored where that is a scheme of several words ("gguf q8_0") and not simply a data type."""
+    """The storage scheme of a tensor ("gguf q8_0"); None if it was stored in a simple data type."""
     return StoredAs(tensor.dtype) if " " in tensor.dtype else None

@@ -1,4 +1,4 @@
-"""Values that are others in a narrower type, rounded or cut off."""
+"""Values that are others cast to a narrower type, rounded or truncated."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from lineage.sketch.stacks import in_stacks, laid
 from lineage.types import Direction, TensorMatch, TensorSketch
 from lineage.types.facts.schemes import StoredAs
 
-_RECAST_R = 0.9  # rounding to eight bits leaves 0.99; below this it need not be tried
+_RECAST_R = 0.9  # rounding to eight bits leaves 0.99; below this no cast is tried
 _ARITHMETIC = 2.0**-20  # relative error of a few operations in float32; half a step of float16 is 2 ** -11
-_HEAD = 32  # values that tell nearly always that not all are rounded from the others
-_TOGETHER = 32  # pairs worked on at once: they stay in the processor's cache
+_HEAD = 32  # values of the quick test: enough to exclude nearly all other pairs
+_TOGETHER = 32  # pairs processed at once: they fit in the processor's cache
 
 Values = NDArray[np.float32]
 
 
 def may_be_cast(pairs: Sequence[tuple[Held, Beside]]) -> list[bool]:
-    """Whether one side of each pair may be the other in a narrower type, as far as a first look tells."""
+    """Whether one side of each pair may be the other in a narrower type, by a quick test."""
     look.of(tensor for held, _ in pairs for tensor in held[1:])
     narrow = [i for i, (held, seen) in enumerate(pairs) if _has_narrow_side(*held, seen)]
     found = dict(zip(narrow, _are_near([pairs[i][1] for i in narrow]), strict=True))
@@ -32,12 +32,12 @@ def may_be_cast(pairs: Sequence[tuple[Held, Beside]]) -> list[bool]:
 
 
 def recast(a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32]) -> Change | None:
-    """One side's values are the other's in a narrower type, rounded or cut off."""
+    """Recast if one side's values are the other's in a narrower type, rounded or truncated; else None."""
     sides: tuple[tuple[Direction, TensorSketch, NDArray[np.float32], NDArray[np.float32]], ...]
     sides = ("child", a, x, y), ("parent", b, y, x)
     for scheme in SIGNIFICANDS:
         for role, tensor, coarse, fine in sides:
-            # A part of the values may be held by a type that does not hold them all.
+            # A part of the values may fit in a type that does not hold all of them.
             held = coarse.size < tensor.values.size or scheme in narrow_types(tensor)
             if held and is_cast(coarse, fine, scheme):
                 return Change("recast", None if _are_recomputed(coarse, fine) else role, StoredAs(scheme))
@@ -45,15 +45,16 @@ def recast(a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray[
 
 
 def _are_recomputed(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> bool:
-    """Whether values differ from narrow ones by less than arithmetic in float32 does, as lengths times directions do.
+    """Whether values differ from narrow ones only by float32 arithmetic, such as recomputed lengths times directions.
 
-    What a type of 16 bits rounds is spread over the whole of its steps: nothing was rounded here, in either direction.
+    Errors of rounding to 16 bits are spread over whole steps of the type: here nothing was rounded, so that the cast
+    has no direction.
     """
     return bool((np.abs(fine - coarse) <= _ARITHMETIC * np.abs(coarse)).all())
 
 
 def _has_narrow_side(match: TensorMatch, a: TensorSketch, b: TensorSketch, seen: Beside) -> bool:
-    """Whether one side may be a cast of the other: near, and held by a narrow type as far as it is seen."""
+    """Whether one side may be a cast of the other: similar, and some side fits in a narrow type as far as sampled."""
     if match.r is not None and match.r <= _RECAST_R:
         return False
     sizes = {a.values.size, b.values.size, seen.x.size}
@@ -61,7 +62,7 @@ def _has_narrow_side(match: TensorMatch, a: TensorSketch, b: TensorSketch, seen:
 
 
 def _are_near(pairs: Sequence[Beside]) -> list[bool]:
-    """Whether one side of each pair is the other in a narrower type, as far as the first values tell."""
+    """Whether the first values of one side of each pair are those of the other in a narrower type."""
     found = [False] * len(pairs)
     for places, x in in_stacks([_head(one.x) for one in pairs], _TOGETHER):
         y = laid([_head(pairs[i].y) for i in places])

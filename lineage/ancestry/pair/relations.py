@@ -1,4 +1,4 @@
-"""From significant evidence to one word of the vocabulary, component by component."""
+"""The relation of each component, from its evidence and the changes of its tensors."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from lineage.sketch.vectors import is_searchable
 from lineage.types import CheckpointSketch, Direction, Evidence, Relation, TensorMatch, TensorSketch
 from lineage.types.relations import DERIVED
 
-_FROZEN = 0.05  # share of equal parameters that tells frozen layers from coincidence
+_FROZEN = 0.05  # share of equal parameters from which layers were frozen rather than equal by chance
 _BY_TOKEN = ("token-embedding", "position-embedding", "type-embedding", "head")
-_LOW_RANK = 0.9  # share of the tuned matrices, tables aside, whose difference has a low rank if adapters were merged
-_MOSTLY = 0.5  # share of a component that must be tested before its initialisation is spoken of
-_SOME = 0.01  # share of the compared parameters below which a change is a detail
+_LOW_RANK = 0.9  # share of the tuned matrices, without tables, whose difference has low rank if adapters were merged
+_MOSTLY = 0.5  # least tested share of a component for a statement on its initialisation
+_SOME = 0.01  # share of the compared parameters below which a change is ignored
 
 
 def is_significant(evidence: Evidence) -> bool:
-    """Whether common descent passes at 1e-6 after every correction."""
+    """Whether common descent is significant at 1e-6 after all corrections."""
     return evidence.log10_p < LOG10_ALPHA
 
 
 def component_relation(match: Match, name: str, changes: Sequence[tuple[TensorMatch, Change]]) -> Relation:
-    """The word for one component, from its evidence and what happened to its tensors."""
+    """The relation of one component, from its evidence and the changes of its tensors."""
     if not is_significant(match.components[name]):
         return _not_significant(match, name)
     mine = [(m, c) for m, c in changes if m.component == name]
     share = _shares(match, name, mine)
     kept = 1.0 - share["unrelated"]
     if kept < _SOME:
-        # Weak everywhere is shared initialisation; one small table in common is no ancestry.
+        # Weak correlation everywhere is a shared initialisation; one small common table is not ancestry.
         if match.components[name].coverage < _MOSTLY:
-            return "inconclusive"  # what it is in the rest, which faces nothing, is not known
+            return "inconclusive"  # most of it has no counterpart and was not tested
         return "shared-init" if _passes_by_z(match.components[name]) else "independent"
     word = _tuned_word(match, name, changes, share) if share["tuned"] > _SOME else _exact_word(share)
     if word not in DERIVED:
@@ -47,7 +47,7 @@ def component_relation(match: Match, name: str, changes: Sequence[tuple[TensorMa
 
 
 def _shape_word(match: Match, name: str, changes: Sequence[tuple[TensorMatch, Change]]) -> Relation | None:
-    """The word for a change of shape, which says more than what happened to the values."""
+    """The relation for a change of shape, which takes precedence over changes of values; None without one."""
     mine = [(m, c) for m, c in changes if m.component == name]
     if _upcycled(match, mine):
         return "expert-upcycled"
@@ -65,9 +65,9 @@ def _passes_by_z(evidence: Evidence) -> bool:
 
 
 def _shares(match: Match, name: str, mine: Sequence[tuple[TensorMatch, Change]]) -> dict[str, float]:
-    """Share of a component's parameters by kind of change; what faces nothing is unrelated.
+    """Share of a component's matrix parameters by kind of change; unpaired matrices count as unrelated.
 
-    Gains and biases follow: the word is the matrices'.
+    Gains and biases are not counted.
     """
     kinds = {held.a: found.kind for held, found in mine}
     weights: Counter[str] = Counter()
@@ -79,12 +79,12 @@ def _shares(match: Match, name: str, mine: Sequence[tuple[TensorMatch, Change]])
 
 
 def strongest_word(words: Sequence[Relation]) -> Relation:
-    """The word that says most of several, "inconclusive" if none means inheritance."""
+    """The first of the relations in the order of `DERIVED`; "inconclusive" if none is a derivation."""
     return next((word for word in DERIVED if word in words), "inconclusive")
 
 
 def _not_significant(match: Match, name: str) -> Relation:
-    """Independent if a fine-tune would have been seen, or a copy wherever the reference has it; else inconclusive."""
+    """Independent if a fine-tune would have been detected, or a copy anywhere in the reference; else inconclusive."""
     evidence = match.components[name]
     if evidence.coverage < 0.5:
         return "independent" if _was_searched(match, name) else "inconclusive"
@@ -93,10 +93,10 @@ def _not_significant(match: Match, name: str) -> Relation:
 
 
 def _was_searched(match: Match, name: str) -> bool:
-    """Whether half of a component or more was looked for among all matrices of the reference, of which there are some.
+    """Whether at least half of a component was searched for among all matrices of a reference that has some.
 
-    What faces nothing by structure is held against every matrix by content; a matrix of few units is not, and one
-    alone, of which no more than a copy would be seen, says too little.
+    Matrices without a structural counterpart are compared with every matrix by content, except those with few units. A
+    single matrix is not enough: only a copy of it would be detected.
     """
     own = [t for t in match.a.tensors if t.part.component == name and t.part.excluded is None]
     sought = [t.params for t in own if is_searchable(t)]
@@ -107,7 +107,7 @@ def _was_searched(match: Match, name: str) -> bool:
 def _tuned_word(
     match: Match, name: str, changes: Sequence[tuple[TensorMatch, Change]], share: Mapping[str, float]
 ) -> Relation:
-    from lineage.ancestry.pair.calibration import calibration  # models without relatives do not wait for these
+    from lineage.ancestry.pair.calibration import calibration  # imported only for models with relatives
     from lineage.ancestry.pair.drift import descent_odds
     from lineage.ancestry.pair.untrained import is_untrained
 
@@ -121,7 +121,7 @@ def _tuned_word(
     total = sum(size for size, _ in moved)
     r = sum(size * r for size, r in moved) / total if total else 0.0
     word: Relation = "fine-tuned" if r >= calibration().fine_tuned_r else "continued-pretraining"
-    # Trained weights that are equal were copied, however far the others have moved since.
+    # Equal trained weights were copied, however far the others have moved since.
     every = sum(size for _, _, size in tuned)
     still = sum(c.unchanged * size for c, size in inner) / every * share["tuned"] if every else 0.0
     if still + sum(share[kind] for kind in EQUAL) > _FROZEN:
@@ -134,7 +134,7 @@ def _tuned_word(
 
 
 def projected_role(match: Match, changes: Sequence[tuple[TensorMatch, Change]]) -> Direction | None:
-    """The query's role where one direction was projected out of its matrices or of the reference's."""
+    """The query's role if one direction was projected out of its matrices or of the reference's; else None."""
     from lineage.ancestry.pair.low_rank import projected_out
 
     return projected_out([(*match.sides(m), m.transposed) for m, c in changes if c.rank == 1])
@@ -149,10 +149,10 @@ def _exact_word(share: Mapping[str, float]) -> Relation:
 
 
 def layer_map(mine: Sequence[tuple[TensorMatch, Change]]) -> tuple[tuple[int, int], ...] | None:
-    """Query layer -> reference layer by majority of the matrices that kept a relation.
+    """Pairs (query layer, reference layer) by majority of the related matrices.
 
-    None without layers, or where numbers in the names are no layers: several of the query's then fall on one of the
-    reference's though no tensor is used twice.
+    None without layers, or if numbers in the names are not layers: then several layers of the query map to one of the
+    reference although no tensor is used twice.
     """
     votes: dict[int, Counter[int]] = {}
     partners: list[str] = []
@@ -167,16 +167,16 @@ def layer_map(mine: Sequence[tuple[TensorMatch, Change]]) -> tuple[tuple[int, in
 
 
 def _upcycled(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> bool:
-    """Experts on one side face matrices of a plain MLP on the other, most of them."""
+    """Whether most related matrices pair an expert on one side with a dense MLP on the other."""
     related = [m for m, c in mine if c.kind != "unrelated" and len(m.shape) > 1]
     held = [m.role.startswith("expert") != match.theirs[m.b].part.role.startswith("expert") for m in related]
     return sum(held) > len(held) / 2
 
 
 def _depth_changed(match: Match, name: str, changes: Sequence[tuple[TensorMatch, Change]]) -> bool:
-    """Whole layers were dropped, doubled or added: layers without a related matrix, or matrices with one partner.
+    """Whether whole layers were dropped, doubled or added: layers without a related matrix, or a partner used twice.
 
-    What one format calls one component may be two in another: layers that face the other of them are not missing.
+    One component of a format may be two in another: layers paired with the other component are not missing.
     """
     related = [m for m, c in changes if c.kind != "unrelated" and len(m.shape) > 1]
     taken = {m.b for m in related}
@@ -191,9 +191,9 @@ def _depth_changed(match: Match, name: str, changes: Sequence[tuple[TensorMatch,
 
 
 def _in_bare_layers(sketch: CheckpointSketch, components: Collection[str], related: Collection[str]) -> int:
-    """Parameters of matrices in layers of the components none of whose matrices is among `related`.
+    """Parameters of matrices in those layers of the components that have no matrix in `related`.
 
-    As many as the other model has not read may be there, too.
+    If the other model left at least as many unread, these layers are not known to be missing.
     """
     layered = layer_matrices(sketch, components, related)
     met = {t.part.layer for t in layered if t.name in related}
@@ -203,9 +203,9 @@ def _in_bare_layers(sketch: CheckpointSketch, components: Collection[str], relat
 def layer_matrices(
     sketch: CheckpointSketch, components: Collection[str], related: Collection[str]
 ) -> list[TensorSketch]:
-    """Matrices of the numbered layers of the components, as far as they stand in a row with one of `related`.
+    """Matrices of the numbered layers of the components that form a series with one of `related`.
 
-    A row is what a model names alike up to the number, or shapes alike: a constant that a file calls "465" is no layer.
+    A series has equal names up to the layer number, or equal shapes: a constant named "465" in a file is not a layer.
     """
     layered = [
         t
@@ -222,10 +222,10 @@ def _row(tensor: TensorSketch) -> str:
 
 
 def width_change(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> int | None:
-    """Parameters that the query's related matrices have more than the reference's; None where few differ in size.
+    """By how many parameters the query's related matrices exceed the reference's; None if few differ in size.
 
-    Token tables aside, such matrices are cut: units of the larger are missing in the smaller. What is fused of several
-    is not.
+    Except for token tables, units of the larger matrix are missing in the smaller. Matrices fused from several others
+    are not counted.
     """
     held = [m for m, c in mine if c.kind != "unrelated" and len(m.shape) > 1 and m.role not in _BY_TOKEN]
     more = [match.mine[m.a].params - match.theirs[m.b].params for m in held]
@@ -234,7 +234,7 @@ def width_change(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> in
 
 
 def _holds_others(match: Match, held: TensorMatch, more: int) -> bool:
-    """Whether the larger of two matrices may be fused: it holds others of the smaller's layer, which face nothing."""
+    """Whether the larger of two matrices may be fused: the excess equals unpaired matrices of the smaller's layer."""
     if more > 0:
         small, sketch, faced = match.theirs[held.b], match.b, {m.b for m in match.tensors}
     else:

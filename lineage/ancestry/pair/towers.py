@@ -1,4 +1,4 @@
-"""What the layers on one residual stream show of themselves, in whatever basis they are."""
+"""Properties of the layers on one residual stream that can be read in any basis."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from lineage.types import CheckpointSketch, TensorSketch
 
 _TABLES = ("tokens", "patch", "positions")
 _ATTENTION = ("q", "k", "v", "o", "qkv")
-_MOST = 0.5  # share of the matrices that must show a scheme
-_FEWEST_GAINS = 2  # one constant gain is no sign of a fold
+_MOST = 0.5  # share of the matrices, by size, that must show a scheme
+_FEWEST_GAINS = 2  # one constant gain does not show that gains were folded
 
 
 @dataclass(frozen=True, slots=True)
 class Tower:
-    """A component of a model whose neurons were held, in these of its layers."""
+    """A component of a model whose neurons were compared in the layers `held`."""
 
     sketch: CheckpointSketch
     component: str
@@ -28,13 +28,13 @@ class Tower:
 
     @property
     def stream(self) -> str:
-        """The label of the residual stream on which the neurons stand."""
+        """The label of the residual stream that the neurons read and write."""
         own = (t.part for t in self.sketch.tensors if t.part.component == self.component)
         return next(label for part in own for label in labels(part) if label.endswith("/residual"))
 
     @property
     def on_stream(self) -> list[TensorSketch]:
-        """All that has the stream on one side."""
+        """All tensors with an axis on the stream."""
         stream = self.stream
         return [t for t in self.sketch.tensors if stream in labels(t.part)]
 
@@ -46,13 +46,13 @@ class Tower:
 
     @property
     def layers(self) -> int:
-        """How many layers have neurons."""
+        """The number of layers with neurons."""
         own = [t.part for t in self.sketch.tensors if t.part.component == self.component and kind_of(t.part) in KINDS]
         return len({part.layer for part in own})
 
     @property
     def units(self) -> int:
-        """How many neurons the layers that were held have."""
+        """The number of neurons of the compared layers."""
         own = [
             t for t in self.matrices
             if t.part.component == self.component and t.part.layer in self.held and kind_of(t.part) == "up"
@@ -61,35 +61,35 @@ class Tower:
 
     @property
     def has_experts(self) -> bool:
-        """Whether the neurons are shared out among experts."""
+        """Whether the neurons are divided among experts."""
         return any(t.part.role.startswith(EXPERT) for t in self.matrices)
 
     @property
     def table(self) -> TensorSketch | None:
-        """The table at which the stream begins."""
+        """The embedding table at the start of the stream, None without one."""
         tables = [t for t in self.on_stream if len(t.shape) > 1]
         return next((t for label in _TABLES for t in tables if label in labels(t.part)), None)
 
     @property
     def tokens(self) -> int | None:
-        """How many rows its table of tokens has."""
+        """The number of rows of its token table, None without one."""
         table = self.table
         return None if table is None or "tokens" not in labels(table.part) else _side(table, "tokens")
 
     @property
     def is_flat(self) -> bool:
-        """Whether all gains of the norms between the layers are one constant, as where they were folded away."""
+        """Whether every norm in the layers has constant gains, as after folding."""
         gains = [t for t in self.on_stream if t.part.role == "norm" and t.part.layer is not None and len(t.shape) == 1]
         return len(gains) >= _FEWEST_GAINS and all(t.stats.std == 0.0 for t in gains)
 
     @property
     def has_gains(self) -> bool:
-        """Whether any gain of a norm between the layers was trained."""
+        """Whether any norm in the layers has gains that are not constant."""
         return any(t.part.role == "norm" and t.part.layer is not None and t.stats.std > 0.0 for t in self.on_stream)
 
     @property
     def zeros(self) -> float:
-        """The median share of zeros of a matrix."""
+        """The median share of zeros over the matrices, 0..1."""
         return median([t.stats.zeros for t in self.matrices] or [0.0])
 
     @property

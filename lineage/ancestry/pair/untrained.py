@@ -11,10 +11,10 @@ _DRAWN_ALIKE = 0.03  # relative spread of standard deviations of a few thousand 
 
 
 def is_untrained(sketch: CheckpointSketch) -> bool:
-    """Whether a model is an initialisation: gains and biases start as constants, and the first steps part them.
+    """Whether a model is an initialisation: all gains and biases are constant, which the first training steps change.
 
-    Gains are constant as well where they were folded into the matrices; those of one role were then trained, and no
-    longer have one standard deviation in all layers.
+    Gains are also constant after they were folded into matrices; but trained matrices of one role no longer have the
+    same standard deviation in all layers.
     """
     vectors = [t for t in sketch.tensors if t.part.role in ("norm", "bias") and t.params > 1]
     return bool(vectors) and all(t.stats.std == 0.0 for t in vectors) and _are_drawn_alike(sketch)

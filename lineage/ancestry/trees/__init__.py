@@ -1,1 +1,1 @@
-"""Many models: the likeliest parent of each, unobserved parents, and components from elsewhere, as edges."""
+"""Edges between many models: the likeliest parent of each, unobserved parents, components from other sources."""

@@ -1,4 +1,4 @@
-"""The cheapest rooted forest through arcs that may cost differently each way."""
+"""The cheapest rooted forest over arcs whose cost may differ by direction."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ class _Level:
 
 
 def cheapest_forest(parents: Integers, children: Integers, costs: Points, roots: Points) -> list[int]:
-    """Positions of the arcs, one into each node that is no root, so that all costs and root costs sum to the least.
+    """Positions of the arcs of the cheapest forest: one arc into each node that is not a root.
 
-    Arcs (arcs,) lead between nodes 0..n-1 at `costs`; `roots` (n,) is what it costs each to be one. Minimum
-    arborescence by contraction (Chu and Liu 1965, Edmonds 1967) from a virtual root. Ties go to the lower parent.
+    The sum of arc costs and root costs is minimal. `parents`, `children` and `costs` are (arcs,), over nodes 0..n-1;
+    `roots` (n,) is the cost of each node as a root. Minimum arborescence by contraction (Chu and Liu 1965, Edmonds
+    1967) from a virtual root. Ties go to the lower parent.
     """
     root = len(roots)
     worth = np.flatnonzero(costs < roots[children])
@@ -78,9 +79,9 @@ def _cheapest_into(parent: Integers, child: Integers, cost: Points, root: int) -
 
 
 def _cycles(above: Integers, root: int) -> Integers:
-    """For each node the lowest node of the cycle on which it lies by following `above`, -1 off all cycles."""
+    """For each node, the lowest node of the cycle of `above` on which it lies; -1 for nodes on no cycle."""
     ahead, lowest = np.append(above, root), np.arange(root + 1)
-    for _ in range(root.bit_length()):  # twice as many steps each time: after all nodes, what is met lies on a cycle
+    for _ in range(root.bit_length()):  # steps double each round: after n steps every node reached is on a cycle
         lowest = np.minimum(lowest, lowest[ahead])
         ahead = ahead[ahead]
     cycle = np.full(root + 1, -1)
@@ -89,14 +90,14 @@ def _cycles(above: Integers, root: int) -> Integers:
 
 
 def _renumbered(cycle: Integers) -> Integers:
-    """New numbers of all nodes, the members of a cycle under one; the root, last, keeps the highest."""
+    """New numbers of all nodes: the members of a cycle share one, and the root, last, keeps the highest."""
     nodes = np.arange(len(cycle) + 1)
     stands_for = np.append(np.where(cycle >= 0, cycle, nodes[:-1]), nodes[-1])
     return np.asarray((np.cumsum(stands_for == nodes) - 1)[stands_for])
 
 
 def _open(level: _Level, chosen: NDArray[np.bool_]) -> None:
-    """Choose the arcs of the contracted cycles too, all but those into the nodes at which a chosen arc enters."""
+    """Expand the contracted cycles: choose their arcs too, except into the node where a chosen arc enters the cycle."""
     inside = level.in_cycle.copy()
     inside[level.child[chosen[level.name]]] = False
     chosen[level.name[level.best[inside[:-1]]]] = True

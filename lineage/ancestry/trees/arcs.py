@@ -1,4 +1,4 @@
-"""Possible descents between models, with what each direction costs."""
+"""Candidate arcs of descent between models, with the cost of each direction."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from lineage.types.relations import RESHAPED
 
 Real = TypeVar("Real", float, Points)
 
-STRANGE = 2.8  # -log r at r = 0.06; the cost of having no parent: the comparison decides, this only saves work
+STRANGE = 2.8  # -log r at r = 0.06: the cost of having no parent; it only saves work, the comparison decides
 _NEAREST = 12  # candidates of the same structure
 _ROUGHLY = 0.2  # least share of a model found in one of another structure
-_STRANGERS = 2  # candidates in each other structure
-_CHILD_OF_MERGE = 0.9  # of how near the base of parents that moved apart lies to their merge; like data keep it farther
-OTHER_PARTS = 1e-3  # cost of another head or table around the same layers: each task brings its own
+_STRANGERS = 2  # candidates in each of the other structures
+_CHILD_OF_MERGE = 0.9  # of the distance from a merge to the base of parents that moved independently
+OTHER_PARTS = 1e-3  # cost of another head or embedding around the same layers: each task has its own
 _CHANGED = 0.05  # cost of a change of structure: most steps are plain training
 _FOREIGN = 0.02  # cost of having nothing but the compared matrices in common
-_UNTRAINED = 0.5  # cost of changing the structure of an initialisation: what is changed was trained before
-_TAKEN_OUT = 0.5  # cost of being one component of a larger model that came first
-_DISGUISED = 1.0  # cost of a change of all numbers: who has plain kin is placed by them, and neurons tell less
-_LONELY = 1e-3  # cost of a parent that has no plain kin: it tells apart what is exactly as near
+_UNTRAINED = 0.5  # cost of a change of structure from an initialisation: structures are changed after training
+_TAKEN_OUT = 0.5  # cost of being a component taken out of a larger model
+_DISGUISED = 1.0  # cost of a disguise: undisguised relatives place a model better than neurons do
+_LONELY = 1e-3  # cost of a parent without undisguised relatives: it breaks exact ties
 _MARKOV = 2.0  # cost of a partial correlation of 1 with the initialisation
-_MARKOV_SLACK = 0.04  # partial correlation that training leaves by itself
-_FAINT = 0.1  # a correlation with the initialisation too weak to tell anything
+_MARKOV_SLACK = 0.04  # partial correlation that training alone leaves
+_FAINT = 0.1  # correlation with the initialisation below which it is no evidence
 
 
 @dataclass(frozen=True, slots=True)
 class Arc:
-    """A possible descent: `cost` grows with the distance and with what speaks against this direction."""
+    """A candidate descent: `cost` grows with the distance and with the evidence against this direction."""
 
     parent: int
     child: int
@@ -51,11 +51,11 @@ def within(
     merged: Mapping[int, Sequence[int]],
     weights: NDArray[np.float64] | None = None,
 ) -> Iterator[Arc]:
-    """Arcs between near members of one structure, both ways.
+    """Arcs between near members of one structure, in both directions.
 
-    Given its parent, a model is independent of the initialisation (Markov property of the tree): where the
-    partial correlation with a known initialisation stays positive, the supposed parent is a sibling or a child, and the
-    arc is dearer by how much worse it explains than the turned one.
+    Given its parent, a model is independent of the initialisation (Markov property of the tree). If the partial
+    correlation with a known initialisation stays positive, the supposed parent is a sibling or a child: the arc costs
+    more, by the excess of this partial correlation over that of the reversed arc.
     """
     distance, steps = cohort.distances(weights), cohort.steps(weights)
     starts = [i for i, member in enumerate(cohort.members) if member in first]
@@ -74,7 +74,7 @@ def within(
 
 
 def _neighbours(distance: Points, steps: Points, starts: Sequence[int]) -> tuple[Integers, Integers]:
-    """Ordered pairs of members that are near, or of which one is an initialisation."""
+    """Ordered pairs of members that are near each other, or one of which is an initialisation."""
     apart = np.where(np.eye(len(distance), dtype=bool), np.inf, steps)
     chosen = np.zeros(distance.shape, bool)
     order = np.argsort(apart, axis=1, kind="stable")[:, :_NEAREST]
@@ -87,17 +87,17 @@ def _neighbours(distance: Points, steps: Points, starts: Sequence[int]) -> tuple
 
 
 def _is_child_of_merge(distance: Points, child: int, merge: int, parents: Sequence[int]) -> bool:
-    """Whether a model lies nearer to a merge than the base of its parents can.
+    """Whether a model lies nearer to a merge than the base of the merge's parents can.
 
-    Where n parents moved apart from their base, each as far, and were merged at equal weights, the squared way from the
-    base to the merge is 1 / (n - 1) of that from the merge to a parent.
+    If n parents moved from their base independently, each equally far, and were merged at equal weights, the squared
+    distance from the base to the merge is 1 / (n - 1) of that from the merge to a parent.
     """
     apart = sum(distance[merge, p] for p in parents) / len(parents)
     return child not in parents and distance[child, merge] * max(1, len(parents) - 1) < _CHILD_OF_MERGE * apart
 
 
 def _partial(likeness: Points, children: Integers, parents: Integers, starts: Sequence[int]) -> Points:
-    """Partial correlation of each child with the nearest initialisation, its parent held fixed; 0 without one."""
+    """Partial correlation of each child with its nearest initialisation, given its parent; 0 without one."""
     if not starts:
         return np.zeros(len(children))
     begun = np.array(starts)
@@ -110,16 +110,19 @@ def _partial(likeness: Points, children: Integers, parents: Integers, starts: Se
 
 
 def partial_correlation(between: Real, left: Real, right: Real) -> Real:
-    """Correlation of two models given a third: `between` the two, `left` and `right` of each with the third."""
+    """Partial correlation of two models given a third.
+
+    `between` is the correlation of the two, `left` and `right` are those of each with the third.
+    """
     spread = np.sqrt(np.maximum(1e-12, (1 - left**2) * (1 - right**2)))
     return (between - left * right) / spread  # type: ignore[no-any-return]
 
 
 def strangers(share: Points, structure: Sequence[int], sketches: Sequence[CheckpointSketch]) -> list[Arc]:
-    """Pairs of models of different structure that are worth a look, the smaller as parent.
+    """Pairs of models of different structure that are worth a comparison, the smaller as parent.
 
-    `share` is `Likeness.of_models`, `structure` numbers each model's. The cost is one that a comparison will hardly
-    undercut.
+    `share` (models, models) is `Likeness.of_models`, `structure` numbers the structure of each model. The cost is
+    optimistic: a comparison rarely finds a lower one.
     """
     kinds = np.array(structure)
     wanted: set[tuple[int, int]] = set()
@@ -146,12 +149,12 @@ def across(
     first: Collection[int],
     merged: Collection[int],
 ) -> Iterator[Arc]:
-    """Arcs between models of different structure (layers, vocabulary, width or parts changed), both ways.
+    """Arcs between models of different structure (layers, vocabulary, width or parts changed), in both directions.
 
-    A pair of `strangers` that has not been compared yet costs what its rough likeness promises; then -log r of the
-    matrices that correspond. Of two candidates as near, the one with more in common is the likelier; and parts are put
-    together more often than taken out. Of two as near in disguise it is the one that is not in disguise among its own:
-    `kin` (models,) is how many each has.
+    Before a pair of `strangers` is compared, its cost comes from the rough similarity; afterwards it is -log r of the
+    corresponding matrices. Of two candidates equally near, the one with more parameters in common is preferred, and
+    adding a component is preferred to taking one out. Of two equally near under a disguise, the one with more
+    undisguised relatives is preferred: `kin` (models,) counts them.
     """
     for one in candidates:
         small, large = one.parent, one.child
@@ -164,7 +167,7 @@ def across(
 
 
 def _costs_across(small: int, large: int, pairs: Pairs) -> tuple[float, float]:
-    """What descent of the larger from the smaller costs, and the other way round; infinite without a relation."""
+    """The cost of descent of the larger from the smaller, and of the reverse; infinite without a relation."""
     r = pairs.correlation(small, large)
     if r is None:
         return math.inf, math.inf

@@ -1,4 +1,4 @@
-"""What plainly descends from a merge, and what only lies near: arcs that no tree can have beside it."""
+"""Which models descend from a merge and which only lie near it: arcs that a merge rules out."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from lineage.ancestry.trees.graph_state import Field
 from lineage.ancestry.trees.triples import holds_movement
 
-_BETWEEN = -0.2  # cosine of two parents' movements from what lies between them: of two siblings from their parent -0.16
+_BETWEEN = -0.2  # cosine of the movements to two parents, from a model between them; of two siblings: -0.16
 
-_BLENDED = 0.5  # share of a way: 0.8 and more of running means, 0.06 and less of what was tuned from a merge
+_BLENDED = 0.5  # explained share of a movement: running means 0.8 and more, models tuned from a merge 0.06 and less
 
 
 def beneath(field: Field, merge: int, parents: Sequence[int], models: Collection[int]) -> frozenset[int]:
-    """Those of `models` that hold the way to a merge from each of its parents, and lie between these.
+    """The descendants of a merge among `models`: they hold its movement from each parent and lie between the parents.
 
-    The base of the parents may hold the way as well: from a mean of two it lies at a right angle to the line that joins
-    them. But they moved away from it, each its own way, and from what lies between them they moved against each other.
+    The base of the parents may hold this movement as well: seen from the mean of two, it lies at a right angle to the
+    line that joins them. But from the base the parents moved independently, whereas from a model between them they lie
+    in opposite directions.
     """
     found = []
     for child in models:
@@ -33,8 +34,9 @@ def impossible_arcs(
 ) -> Iterator[tuple[int, int]]:
     """Arcs (parent, child) that merges rule out.
 
-    What does not descend from a merge cannot come from what does: it would hold the way to the merge. And what lies off
-    a merge the way that the merge's parents lie is another blend of these, as the running mean of a run is.
+    A model that does not descend from a merge cannot descend from one that does: it would hold the movement to the
+    merge. And a model that differs from a merge along the directions of the merge's parents is another blend of these
+    parents, such as the running mean of a run.
     """
     others = sorted({*models} - merged.keys())
     for merge, parents in merged.items():

@@ -1,4 +1,4 @@
-"""Components that a model has from elsewhere than from its parent: a transplanted tower, a decoder taken over."""
+"""Components that do not come from a model's parent: a transplanted tower, a decoder taken from another model."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ from lineage.types import ComponentFinding, Edge
 from lineage.types.facts.descent import OtherComponents
 
 _A_PART = 0.01  # share of a model below which a component is a detail
-_TRIES = 3  # likeliest sources of a component that are compared
-_PLAINLY = 0.5  # a correlation that two models apart do not reach in a few hundred values
+_TRIES = 3  # number of the likeliest sources of a component that are compared
+_PLAINLY = 0.5  # a correlation that unrelated models do not reach over a few hundred values
 _EXPERTS = "experts"
 
 Sources = Mapping[int, Mapping[int, Sequence[ComponentFinding]]]
 
 
 def other_sources(search: Search, tree: Tree) -> Sources:
-    """For every model whose parent does not explain all its components: the models that the others come from.
+    """For every model whose parent does not explain all its components: the sources of the unexplained ones.
 
-    A model of two sources was put together from them: had a source taken its part from the model, the model would have
-    that part from nowhere. So one that the tree hangs on the model as a part of it is such a source too.
+    A model with two sources was assembled from them: had a source taken its component from the model, nothing would
+    explain where the model has it from. So a childless child that consists of some of the model's components is
+    considered as a source too.
     """
     missing = search.field.missing.keys()
     above = {child: [arc.parent] for child, arc in tree.items() if not {child, arc.parent} & missing}
@@ -51,7 +52,7 @@ def other_sources(search: Search, tree: Tree) -> Sources:
 
 
 def without_sources(tree: Tree, sources: Sources) -> Tree:
-    """The tree without arcs from a model to what it has a part from."""
+    """The tree without arcs from a model to the sources of its components."""
     return {child: arc for child, arc in tree.items() if child not in sources.get(arc.parent, ())}
 
 
@@ -63,15 +64,16 @@ def part_edges(sources: Sources, pairs: Pairs) -> Iterator[Edge]:
 
 
 def _taken_out(model: int, lines: Lines[int], pairs: Pairs) -> set[int]:
-    """Children that hold a part of the model's components and have no children of their own."""
+    """Children that consist of some, not all, of the model's components and have no children of their own."""
     own = pairs.components(model)
     return {child for child in lines.after(model) if not lines.after(child) and pairs.components(child) < own}
 
 
 def _unexplained(pairs: Pairs, child: int, parents: Sequence[int]) -> list[ComponentFinding]:
-    """Components of the child that nothing relates to any of its parents, where that could be told.
+    """Components of the child that are related to none of its parents, where that can be decided.
 
-    What a parent has not read may be one; of what stands beside the neurons in another basis nothing tells.
+    A component that is no larger than the unread part of a parent may be in that part and is skipped. If a parent is
+    disguised, nothing is returned: outside the neurons, matrices in another basis cannot be compared.
     """
     unread = max(pairs.sketches[parent].unread for parent in parents)
     compared = [pairs.compared(child, parent) for parent in parents]
@@ -82,13 +84,13 @@ def _unexplained(pairs: Pairs, child: int, parents: Sequence[int]) -> list[Compo
 
 
 def _is_alike(finding: ComponentFinding) -> bool:
-    """Whether a component with too few units for a test is plainly the parent's."""
+    """Whether a component with too few units for a test correlates strongly enough to be the parent's."""
     evidence = finding.evidence
     return evidence.z is None and evidence.r is not None and evidence.r > _PLAINLY
 
 
 def _source(search: Search, child: int, name: str, below: set[int]) -> int | None:
-    """The model that holds most of a component, confirmed by a comparison."""
+    """The model in which most of a component is found, confirmed by a comparison; None without one."""
     alike = search.field.alike
     row = next((int(r) for r in np.flatnonzero(alike.owner == child) if alike.names[r] == name), None)
     if row is None:
@@ -102,7 +104,7 @@ def _source(search: Search, child: int, name: str, below: set[int]) -> int | Non
 
 
 def _of_experts(search: Search, child: int, parents: Sequence[int], below: set[int]) -> list[int]:
-    """Dense models that experts of the child were made of, when its parent gave only some."""
+    """Dense models, not its parents, from which some of the child's experts were copied."""
     if not has_experts(search.field.sketches[child]):
         return []
     near = np.flatnonzero(search.field.share[child] > WORTH_A_LOOK).tolist()

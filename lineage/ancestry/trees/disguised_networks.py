@@ -1,4 +1,4 @@
-"""A rough look at models whose units may be permuted or rotated: what their neurons do together."""
+"""Rough search for models whose units may be permuted or rotated, by vectors that describe their neurons."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _LIKE = 0.4  # cosine of two networks: at most 0.35 between unrelated ones of th
 
 
 def in_disguise(sketches: Sequence[CheckpointSketch]) -> NDArray[np.float64]:
-    """Share of each model whose neurons may be another's, (models, models); 0 where nothing suggests it.
+    """Similarity of the networks of every two models, (models, models), 0..1; 0 below the threshold.
 
-    The best cosine of any two of their towers stands for both models. It suggests what to compare, it is no evidence.
+    It is the best cosine of any two of their towers. It only selects pairs to compare and is never used as evidence.
     """
     vectors = [networks(sketch) for sketch in sketches]
     owner = np.repeat(np.arange(len(sketches)), np.array([len(held) for held in vectors], np.int64))

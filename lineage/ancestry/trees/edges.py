@@ -30,19 +30,19 @@ from lineage.types.facts.descent import (
 )
 from lineage.types.relations import FOUND, TRAINED
 
-UNOBSERVED = "unobserved-"  # how the id of a node begins that no model of the index is
+UNOBSERVED = "unobserved-"  # prefix of the id of a node that is not a model of the index
 _BY_VALUES: tuple[Relation, ...] = ("re-encoded", "quantized", "pruned")
-_ALL = 0.1  # how far the share may lie off 1, as training moves on: 0.02 in the practice zoo
-_HUB = 10  # children of a root, at most one of which can be its parent: nine in ten are told right at least
-_NEARER = 3.0  # times as far another merge must lie: 1.1 and 2.4 of false ones, 9 of the true one
-_DIRECTED = 0.5  # how much more often one direction must be chosen than the other
-_SURE = 0.7  # least probability of a direction that hangs on where another model stands
+_ALL = 0.1  # how far a held share may lie off 1, since training goes on: 0.02 in the practice zoo
+_HUB = 10  # least children of a hub: at most one of them is its parent, so nine of ten directions are right
+_NEARER = 3.0  # ratio of distances to the next merge and to this: 1.1 and 2.4 for false ones, 9 for the true one
+_DIRECTED = 0.5  # least difference of the bootstrap support of the two directions
+_SURE = 0.7  # least probability of a direction
 
 
 def measured_edges(search: Search) -> Iterator[Edge]:
-    """Every edge that a search finds: of its trees, of merges, of components from elsewhere.
+    """Every edge that a search finds: of its trees, of merges, and of components from other sources.
 
-    Edges between models that had their place before are not repeated.
+    Edges between models that were placed by an earlier search are not repeated.
     """
     tree, support = search.forest
     sources = other_sources(search, tree)
@@ -65,9 +65,9 @@ def measured_edges(search: Search) -> Iterator[Edge]:
 
 
 def rivals(search: Search, child: int) -> Iterator[Edge]:
-    """Edges into a model that its tree does not have and trees over tensors drawn again have, none of them directed.
+    """Undirected edges into a model that the tree lacks but trees over resampled tensors have.
 
-    Their confidence is how often each is chosen.
+    The confidence of each is the share of resampled trees that have it.
     """
     tree, support = search.forest
     here = tree.get(child)
@@ -78,13 +78,13 @@ def rivals(search: Search, child: int) -> Iterator[Edge]:
 
 
 def _below(first: frozenset[int], chosen: Tree) -> set[int]:
-    """Nodes that descend from an initialisation which is in the index."""
+    """Nodes that descend from an initialisation of the index."""
     tree = Lines((arc.parent, arc.child) for arc in chosen.values())
     return {node for start in first if start in tree for node in tree.beyond(start)}
 
 
 def _word(arc: Arc, field: Field) -> Relation:
-    """The word of a pair, put right by what the tree knows: which of two was rounded, which was trained."""
+    """The relation of an arc, corrected by what the graph knows of the two: which was rounded, which was trained."""
     relation = field.pairs.compared(arc.child, arc.parent).relation
     if relation == "quantized" and arc.child in field.heirs(arc.parent):
         return _tuned(field.correlation(arc.child, arc.parent))
@@ -98,13 +98,14 @@ def _tuned(r: float | None) -> Relation:
 
 
 def directed(tree: Tree, search: Search, support: Support) -> dict[int, float]:
-    """The children of a tree that are known to be the younger end of their arc, with the probability of that.
+    """The children in a tree whose direction is known, with the probability that each is the younger of the two.
 
-    That is so of what can be computed from its parent, or holds its rounding error; of all that hangs on such a model
-    or on a merge, since the tree then begins on the other side; of what hangs on an initialisation, or on the base of
-    differences that were merged. A model on which m others hang is the child of one of them at most: 1 - 1/m; below
-    those is told what holds all of their way.
-    What is known by way of another model is no surer than that one's own place, of which `support` tells.
+    The direction is known for children of an initialisation, and of the base to which merged differences were taken;
+    for models that can be computed from their parent, or that hold its rounding error; and for everything below such a
+    model or below a merge, since the root of the tree must lie on the other side. A hub with m children is itself the
+    child of at most one of them, so each is younger with probability 1 - 1/m, and so are those below that hold all of
+    their parent's movement.
+    A direction derived from another model is no more certain than the place of that model, given by `support`.
     """
     field, pairs = search.field, search.field.pairs
     below: dict[int, list[int]] = defaultdict(list)
@@ -143,9 +144,9 @@ def _spread(
     surely: Collection[int],
     hangs_on: Callable[[int, int], bool],
 ) -> dict[int, float]:
-    """Children that are younger, with the probability of it, and those further `below` that hang on them.
+    """Younger children with their probabilities: those in `begun`, and those further `below` that depend on them.
 
-    The place of those in `surely` is known, that of others as well as their `support`.
+    The place of a node in `surely` is known; that of any other is only as certain as its `support`.
     """
     found, waiting = dict(begun), list(begun)
     above = {child: parent for parent, children in below.items() for child in children}
@@ -161,7 +162,7 @@ def _spread(
 
 
 def _is_of_one_merge(child: int, merge: int, search: Search) -> bool:
-    """Whether no other merge lies nearly as near to a model: what was tuned moves to where other merges are, too."""
+    """Whether every other merge lies clearly farther from a model: tuning may also move towards other merges."""
     own, *others = (
         1.0 - (search.field.correlation(child, one) or 0.0) for one in (merge, *(search.merged.keys() - {merge, child}))
     )
@@ -169,10 +170,10 @@ def _is_of_one_merge(child: int, merge: int, search: Search) -> bool:
 
 
 def _is_hub(node: int, children: Sequence[int], field: Field) -> bool:
-    """Whether so many models hang on a root, most of them of its own structure, that it is the parent of nearly all.
+    """Whether a root has so many children, most of them of its own structure, that it is the parent of nearly all.
 
-    Their ways part at it: where the others hold some of the way to one of them, they part before it, at a model that is
-    not here, and the root is a sibling that lies near to that.
+    Their movements must part at the root. If the others hold some of the movement from one of them to the root, they
+    part earlier, at a model that is not in the index, and the root is a sibling that lies near it.
     """
     alike = [child for child in children if field.have_one_trunk(child, node)]
     if len(children) < _HUB or 2 * len(alike) <= len(children) or Opposed(field, node, alike).against(None) > 0.0:
@@ -182,10 +183,11 @@ def _is_hub(node: int, children: Sequence[int], field: Field) -> bool:
 
 
 def _holds(child: int, copy: int, source: int, field: Field) -> bool:
-    """Whether a model holds what a computed copy does not share with its source, all of it.
+    """Whether a model holds the whole difference between a computed copy and its source.
 
-    What was cut off or rounded in the copy comes back by no training: another copy of the source holds some of it.
-    Where that cannot be told, the structure that the copy was given tells; values that were only rounded do not.
+    Training does not restore what pruning or rounding removed, whereas another copy of the source holds some of it.
+    Where the difference cannot be measured, a new structure of the copy is accepted instead; a copy with other values
+    only (re-encoded, quantized, pruned) is not.
     """
     held = field.held_movement(child, copy, source)
     if held is None:
@@ -194,10 +196,11 @@ def _holds(child: int, copy: int, source: int, field: Field) -> bool:
 
 
 def _goes_on(child: int, parent: int, before: int, field: Field) -> bool:
-    """Whether a model holds its parent's way and no more of it, as far as errors tell.
+    """Whether a model holds exactly its parent's movement from `before`, within 3 standard errors.
 
-    A sibling parts from it before, and an average of a run lies on the way of its end, which went further. Where the
-    parent did not move in its layers, they tell nothing.
+    A sibling holds less of it: it parted earlier. The end of a run holds more of the movement to the run's average: it
+    went further the same way. Without a measured movement the answer is whether the layers of `parent` and `before`
+    differ.
     """
     held = field.held_movement(child, parent, before)
     if held is None:
@@ -228,19 +231,19 @@ def _edge(arc: Arc, field: Field, support: Mapping[tuple[int, int], float], cert
 
 
 def _is_open(child: int, parent: int, search: Search) -> bool:
-    """Whether nothing but the shape of the tree tells a direction, of what may as well be no descent at all."""
+    """Whether only the shape of the tree gives a direction, for a pair that may not be a descent at all."""
     found = search.field.pairs.compared(child, parent)
     if parent in search.field.first:
         return False
     if may_have_begun_together(search.field, child, parent):
         return True
-    # In disguise nothing corresponds by place: where it hangs among its kin is a guess, the pair alone tells which way.
+    # Disguised models do not correspond by position: their place in the tree is a guess, only the pair gives direction.
     is_guess = found.relation in ("component-reused", "disguised") and not search.field.have_one_trunk(child, parent)
     return is_guess and found.role not in ("child", "parent")
 
 
 def _missing_edge(arc: Arc, field: Field) -> Edge:
-    """An edge from or to a parent that is not in the index: its place is inferred, it was compared with nothing."""
+    """An edge from or to a parent that is not in the index: its place is inferred, not compared."""
     missing = field.missing.get(arc.parent) or field.missing[arc.child]
     r = field.correlation(arc.child, arc.parent)
     begun = arc.parent in field.first
@@ -265,10 +268,10 @@ def _id(number: int, field: Field) -> str:
 
 
 def _named(edge: Edge, *, is_first: bool, is_below: bool) -> Edge:
-    """Words that the known initialisation of a family settles.
+    """The edge with the relation that a known initialisation of the family implies.
 
-    What was trained from it shares it; two models that had nothing else in common would be joined through it, so
-    the weak likeness of two of its descendants that are neighbours is continued training.
+    Children of the initialisation share it. Two descendants with nothing else in common would each be joined to the
+    initialisation, so a weak similarity of two that are neighbours in the tree is continued pretraining.
     """
     if is_first:
         return replace(edge, relation="shared-init", basis=(*edge.basis, FromInitialisation()))
@@ -278,7 +281,7 @@ def _named(edge: Edge, *, is_first: bool, is_below: bool) -> Edge:
 
 
 def _parents(mixture: Mixture, tree: Tree, merged: Mapping[int, Sequence[int]]) -> tuple[int, ...]:
-    """The parents of a merge; the base to which differences were taken is none where all others descend from it."""
+    """The parents of a merge, without the base of the differences if all other parents descend from that base."""
     others = tuple(parent for parent in mixture.parents if parent != mixture.origin)
     bases = {mixture.origin, *(other for parent, other in mixture.alternatives if parent == mixture.origin)}
     is_told = all(bases & {*above(parent, tree, merged)} for parent in others)

@@ -1,4 +1,4 @@
-"""The dense models that the experts of a mixture were made of, when there are several."""
+"""The dense models from which the experts of a mixture were copied, when there are several."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from lineage.types import CheckpointSketch
 def expert_sources(
     child: CheckpointSketch, parents: Collection[int], dense: Mapping[int, CheckpointSketch]
 ) -> dict[int, tuple[int, ...]]:
-    """Dense models beside `parents` that hold whole experts of the child exactly, with the numbers of those experts.
+    """Dense models other than `parents` that hold whole experts of the child exactly, with these experts' numbers.
 
-    Each is taken from the model that gives most of those experts which no parent holds (greedy cover); of two that give
-    as many from the one that comes first.
+    Greedy cover of the experts that no parent holds: each time the model that holds most of those left is the donor,
+    on a tie the lowest number.
     """
     held = {number: _holders(digests, dense) for number, digests in _experts(child).items()}
     left = {number: holders for number, holders in held.items() if holders and not holders & set(parents)}
@@ -29,7 +29,7 @@ def expert_sources(
 
 
 def _experts(sketch: CheckpointSketch) -> Mapping[int, set[str]]:
-    """Digests of the matrices of each expert, over all layers; none without experts."""
+    """Digests of the matrices of each expert, over all layers; empty without experts."""
     found: dict[int, set[str]] = defaultdict(set)
     for tensor in sketch.tensors:
         if tensor.part.role.startswith(EXPERT) and len(tensor.shape) > 1:

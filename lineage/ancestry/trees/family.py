@@ -1,4 +1,4 @@
-"""The likeliest tree of one family: the cheapest at prices that comparisons raise, mended by threes and circles."""
+"""The likeliest tree of one family: the cheapest after comparisons, corrected by triples of models and for cycles."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from lineage.ancestry.trees.triples import above, holds_movement, is_chain, lift
 from lineage.ancestry.trees.unobserved import unobserved
 from lineage.ancestry.trees.untouched import Untouched
 
-_DRAWS = 20  # of the bootstrap: a support is known to a tenth
-_AS_NEAR = 1e-3  # difference of correlations that tells nothing
-_AS_FIRST = 4  # models of one structure of which each may be the one that was made of another structure
-_ROOT_NOISE = 0.05  # differences of cost below this say little about where a tree begins
+_DRAWS = 20  # of the bootstrap: a support is known to about 0.1
+_AS_NEAR = 1e-3  # difference of correlations that counts as a tie
+_AS_FIRST = 4  # models of the child's structure that are tried in its place, as the first of that structure
+_ROOT_NOISE = 0.05  # differences of cost below this say little about where the root is
 
 
 class Family:
-    """Models that possible descents or merges join, numbered as in `field`, and the likeliest tree among them.
+    """Models joined by possible descents or merges, numbered as in `field`, and the likeliest tree among them.
 
-    `merged` maps every merge of the graph to its parents, the main one first, `foreign` are the members' `strangers`,
-    `begun` pairs of a base and what was trained from it.
+    `merged` maps every merge of the graph to its parents, the main one first; `foreign` are the members' candidate arcs
+    between structures (`strangers`); `begun` are pairs of a base and a model trained from it.
     """
 
     def __init__(
@@ -63,15 +63,15 @@ class Family:
         self._forests: list[Tree] = []  # the cheapest over tensors drawn again, once the tree is found
 
     def tree(self) -> Tree:
-        """The likeliest arc into each node that has a parent, every one of them compared.
+        """The likeliest arc into each node that has a parent; all chosen pairs have been compared.
 
         Numbers from `len(field.sketches)` on are unobserved parents.
         """
         while True:
             forest, tree = self._solved()
-            # Lifting moves what lies on a circle: where there is one before, what it made of it tells nothing.
+            # Lifting moves nodes of a cycle: if the forest has one, the cycles of the lifted tree mean nothing.
             circling = self._circling(forest) or self._circling(tree)
-            # Where lifting put the arc there, what the forest chose instead is what keeps its child in the circle.
+            # Where lifting made the arc, the arc that the forest chose instead keeps the child in the cycle.
             self._prices.ban([*circling, *((forest[child].parent, child) for _, child in circling)])
             if circling:
                 continue
@@ -106,7 +106,7 @@ class Family:
         return found
 
     def _with_missing(self, tree: Tree) -> Tree:
-        """The tree with unobserved parents put in, and with what should hang on them."""
+        """The tree with unobserved parents inserted above their children, lifted again."""
         closed = {*self._field.rounded, *self._computed(tree), *self._unmoved(tree)}
         missing = unobserved(tree, closed, self._nearby)
         for one in missing:
@@ -119,8 +119,8 @@ class Family:
         return self._field.correlation(left, right) if self._field.have_one_structure(left, right) else None
 
     def _draw(self, generator: np.random.Generator) -> tuple[dict[int, float], Points]:
-        """Costs of having no parent and prices within structures, over tensors drawn again."""
-        # Where nothing tells the ends of a tree apart, each of its nodes is as likely a root as any other.
+        """Costs of having no parent and prices within structures, over resampled tensors."""
+        # The noise makes every node of a tree equally likely as its root where costs do not decide.
         roots = {node: cost + _ROOT_NOISE * generator.gumbel() for node, cost in self._root_costs.items()}
         return roots, self._prices.drawn(self._within(generator))
 
@@ -137,9 +137,9 @@ class Family:
         return [arc for arc in arcs if (arc.parent, arc.child) not in self._impossible]
 
     def _solved(self) -> tuple[Tree, Tree]:
-        """The cheapest forest in which no arc that was chosen is still uncompared, and what lifting makes of it.
+        """The cheapest forest all of whose arcs have been compared, and the tree that lifting makes of it.
 
-        An arc costs least before it has been compared, so that comparing only what is chosen finds the same trees.
+        Comparisons only raise the cost of an arc, so comparing the chosen arcs alone finds the same trees.
         """
         while True:
             self._prices.hear()
@@ -153,16 +153,16 @@ class Family:
                 return forest, tree
 
     def _instead(self, tree: Tree) -> Iterator[tuple[int, int]]:
-        """Ends (parent, child) that may be right in the place of arcs whose two ends a rough look alone chose.
+        """Pairs (parent, child) to compare as alternatives to arcs that are chosen by a rough look alone.
 
-        The child may as well hang on what is above the parent; and of what has the child's structure another may be the
-        first.
+        An ancestor of the parent may be the true parent; and of several models of the child's structure, another may be
+        the first.
         """
         below: dict[int, list[int]] = defaultdict(list)
         for child, arc in sorted(tree.items()):
             below[arc.parent].append(child)
-        # What was computed from a model differs from it as little as that model does. What has another structure than
-        # the parent is priced by a rough look until it is compared.
+        # A copy computed from a model explains a child as well as that model does. A child of another structure than
+        # its parent's is priced by the rough similarity until the two are compared.
         computed = {*self._computed(tree)}
         for arc in tree.values():
             is_rough = not self._field.have_one_trunk(arc.parent, arc.child)
@@ -172,16 +172,16 @@ class Family:
                 yield from ((top, child) for child in (arc.child, *beside[:_AS_FIRST]) for top in tops)
 
     def _compare(self, arcs: Iterable[tuple[int, int]]) -> bool:
-        """Compare the ends of arcs (parent, child); whether there was any to compare."""
+        """Compare the ends of arcs (parent, child) that are still open; returns whether there were any."""
         new = [ends for ends in dict.fromkeys(arcs) if self._field.is_open(ends) and not self._prices.is_told(*ends)]
-        for parent, child in sorted(new):  # what is made ready of a parent serves all its children
+        for parent, child in sorted(new):  # in this order, work prepared for a parent serves all its children
             self._pairs.either(child, parent)
             self._prices.tell(parent, child)
         return bool(new)
 
     def _lifted(self, tree: Tree) -> Tree:
         tree = rerooted(tree, self._field, self._merged, self._begun)
-        # What was computed in another structure can be computed from a copy of its parent with other changes too.
+        # A model computed in another structure could equally be computed from another changed copy of its parent.
         computed = [c for c in self._computed(tree) if self._field.have_one_structure(c, tree[c].parent)]
         fixed = frozenset({*self._field.first, *self._field.rounded, *computed, *self._unmoved(tree)})
         return lifted(tree, self._merged, fixed, self._is_sibling)
@@ -197,7 +197,7 @@ class Family:
         return [child for child, arc in tree.items() if not self._field.is_open([arc.parent, child])]
 
     def _are_siblings(self, child: int, parent: int, grandparent: int) -> bool:
-        """Whether a child hangs on its supposed parent's parent; False where nothing tells."""
+        """Whether a child descends from its supposed parent's parent instead; False without evidence."""
         if not {child, parent, grandparent} & self._field.missing.keys():
             inherited = self._untouched.is_inherited(child, parent, grandparent)
             if inherited is not None:
@@ -208,13 +208,13 @@ class Family:
         return self._have_moved_apart(child, parent, grandparent)
 
     def _have_moved_apart(self, child: int, parent: int, grandparent: int) -> bool:
-        """The same by what training changed."""
+        """The same, decided by the movement of trained values."""
         field = self._field
         if self._pairs.are_disguised(child, parent) or self._pairs.are_disguised(child, grandparent):
             beneath = field.held_beneath(child, parent, grandparent)
             if beneath is not None:
                 return not holds_movement(*beneath)
-            # An adapter leaves neurons alone: a tie goes to the one nearer to the root.
+            # An adapter does not change neurons: a tie goes to the model nearer the root.
             near, far = field.correlation(child, parent), field.correlation(child, grandparent)
             return near is not None and near == far
         held = field.held_movement(child, parent, grandparent)
@@ -224,7 +224,7 @@ class Family:
         if own == above != top:
             return False  # the child has its structure from the parent alone
         near, far = field.correlation(child, parent), field.correlation(child, grandparent)
-        if len({own, above, top}) > 2:  # of two as near, the one that was not changed in its own way
+        if len({own, above, top}) > 2:  # of two equally near, the one whose structure was not changed separately
             return near is not None and far is not None and far >= near - _AS_NEAR
         step = field.correlation(parent, grandparent)
         return not (near is None or far is None or step is None) and not is_chain(near, far, step)
@@ -236,7 +236,7 @@ class Family:
         arcs = [*_ends(tree), *((parent, child) for child, parents in self._merged.items() for parent in parents)]
         if not Lines(arcs).is_circular():
             return set()
-        import networkx as nx  # most trees do not wait for it
+        import networkx as nx  # imported only where a cycle exists: most trees have none
 
         lines: nx.DiGraph[int] = nx.DiGraph(arcs)
         found: set[tuple[int, int]] = set()
@@ -251,7 +251,7 @@ class Family:
 
 
 def _drawn_again(cohort: Cohort, draw: np.random.Generator | None) -> Points | None:
-    """Weights of tensors drawn again with replacement, so that none is 0; None without a draw."""
+    """Weights of tensors resampled with replacement, at least 1e-3; None without a generator."""
     if draw is None:
         return None
     count = len(cohort.sizes)

@@ -1,4 +1,4 @@
-"""What is known of all models of a graph before a tree is drawn: distances, likeness, roundings, beginnings."""
+"""What is known of all models before a tree is built: distances, similarity, rounded copies, initialisations."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from lineage.ancestry.trees.strange_layouts import in_strange_layouts
 from lineage.ancestry.trees.unobserved import Unobserved, distance_to
 from lineage.types import CheckpointSketch
 
-_AGAINST = -0.1  # cosine of two movements of which one undoes some of the other
-_ERRORS = 4.0  # standard errors that it lies off 0
+_AGAINST = -0.1  # cosine below which two movements are opposed
+_ERRORS = 4.0  # standard errors within which a cosine counts as 0
 
 
 class Field:
     """The models of one graph, numbered as in `sketches`; unobserved parents are numbered on from there.
 
-    `grouped` are the cohorts, those that lie near one another of models of one structure, and `structure` tells the
-    cohort of each model (one without matrices is alone): what shares one component only with others of its shapes is as
-    strange to them as a model of other shapes. `trunks` are such cohorts of models of several structures that have the
-    same layers, as tasks with heads of their own have. `alike` is the rough likeness of all pairs, `pairs` their
-    comparisons, `rounded` maps exact roundings to their source, `first` are initialisations, `missing` unobserved
-    parents. `share` (models, models) is how much of each model is found in each other, `kin` (models,) how many are
-    like each without a disguise. `settled` gives the parents of models that have their place already, None if those are
-    not here.
+    `grouped` are the cohorts: groups of models of one structure that lie near one another. `structure` is the number of
+    each model's cohort (a model without matrices is alone): models of equal shapes that share a single component only
+    count as models of different structure. `trunks` are cohorts over several structures with the same layers, such as
+    models with task heads of their own. `alike` is the rough similarity of all pairs, `pairs` their comparisons,
+    `rounded` maps exact roundings to their source, `first` are initialisations, `missing` unobserved parents. `share`
+    (models, models) is how much of each model is found in each other, `kin` (models,) the number of models that are
+    similar to each without a disguise. `settled` gives the parents of models that are placed already, None if the
+    parents are not among the sketches.
     """
 
     def __init__(
@@ -74,15 +74,15 @@ class Field:
         return len({self.structure[member] for member in trunk.members}) > 1
 
     def is_open(self, models: Sequence[int]) -> bool:
-        """Whether one of the models has no place yet."""
+        """Whether at least one of the models is not placed yet."""
         return any(model not in self.settled for model in models)
 
     def are_new(self, models: Collection[int]) -> bool:
-        """Whether none of the models has a place yet."""
+        """Whether none of the models is placed yet."""
         return not any(model in self.settled for model in models)
 
     def is_on_levels(self, model: int) -> bool:
-        """Whether the matrices of a model lie on few levels."""
+        """Whether some matrix of a model takes few distinct values (quantization levels)."""
         return any(has_levels(tensor) for tensor in self.sketches[model].tensors)
 
     def heirs(self, copy: int) -> frozenset[int]:
@@ -90,7 +90,7 @@ class Field:
         return self._heirs.get(copy, frozenset())
 
     def keeps_roundings(self, parent: int, child: int) -> bool:
-        """Whether `child` can come from `parent` as far as rounding errors tell: it holds those of the parent."""
+        """Whether rounding errors allow descent of `child` from `parent`: it must hold those of the parent."""
         if child in self.rounded:
             return self.rounded[child] == parent
         sides = ((parent == copy or parent in held, child in held) for copy, held in self._heirs.items())
@@ -103,7 +103,7 @@ class Field:
         return self.structure[left] == self.structure[right]
 
     def have_one_trunk(self, left: int, right: int) -> bool:
-        """Whether all matrices in the layers of two models correspond, be those around them of other shapes."""
+        """Whether all matrices in the layers of two models correspond; those outside the layers may differ in shape."""
         return self.have_one_structure(left, right) or (
             left in self._trunk and self._trunk[left] == self._trunk.get(right, -1)
         )
@@ -118,7 +118,7 @@ class Field:
         return len(one) > 0 and bool((one == other).all())
 
     def have_common_surroundings(self, left: int, right: int) -> bool:
-        """Whether two models of one structure are related in every matrix outside their layers, as heads are."""
+        """Whether two models of one structure are related in every matrix outside their layers, such as heads."""
         if not self.have_one_structure(left, right):
             return False
         cohort, places = self.grouped[self.structure[left]], self._places[self.structure[left]]
@@ -134,7 +134,7 @@ class Field:
         return self._foreign[left, right]
 
     def correlation(self, left: int, right: int) -> float | None:
-        """Correlation of two models over the matrices that correspond, None if they are not related."""
+        """Correlation of two models over corresponding matrices, None if they are not related."""
         for model, missing in ((left, self.missing.get(right)), (right, self.missing.get(left))):
             if missing is not None:
                 away = distance_to(model, missing, self._distance)
@@ -142,10 +142,10 @@ class Field:
         return self._of_one_trunk(left, right) or self.pairs.correlation(left, right)
 
     def held_movement(self, model: int, other: int, origin: int) -> tuple[float, float] | None:
-        """The share of another's movement from `origin` in a model's own, and its standard error.
+        """The share of another model's movement from `origin` in this model's own, and its standard error.
 
-        By least squares over the sampled values. None for models of several trunks or not of the index, and where the
-        other did not move.
+        By least squares over the sampled values. None for models without a common trunk, for unobserved models, and if
+        the other did not move.
         """
         points = self._points([origin, other, model])
         if points is None:
@@ -158,7 +158,10 @@ class Field:
         return float(share), float(error)
 
     def cosines(self, origin: int, others: Sequence[int]) -> Points:
-        """Cosines of the movements from `origin` to `others`, (others, others); 0 where nothing tells."""
+        """Cosines of the movements from `origin` to `others`, (others, others).
+
+        0 where a cosine is not significant, and for models without a common trunk.
+        """
         found = np.zeros((len(others), len(others)))
         alike = [k for k, one in enumerate(others) if self.have_one_trunk(origin, one)]
         points = self._points([origin, *(others[k] for k in alike)]) if len(alike) > 1 else None
@@ -172,7 +175,10 @@ class Field:
         return found
 
     def explained(self, model: int, origin: int, others: Sequence[int]) -> float:
-        """Share of the squared way from `origin` to a model that the ways to others make up; 0 if nothing tells."""
+        """Share of the squared movement from `origin` to a model that a combination of those to others explains.
+
+        0 for models without a common trunk, and if the model did not move.
+        """
         points = self._points([origin, model, *others])
         if points is None:
             return 0.0
@@ -182,28 +188,28 @@ class Field:
         return float(own @ (made @ np.array(ways))) / length if length > 0.0 else 0.0
 
     def opposed(self, origin: int, others: Sequence[int]) -> NDArray[np.bool_]:
-        """Which two of `others` plainly moved against each other from `origin`, (others, others); symmetric.
+        """Which two of `others` moved in opposed directions from `origin`, (others, others); symmetric.
 
-        Children of one parent seldom do, trained on like data or not: in the calibration half of the practice zoo 1 of
-        227 pairs, where 29 of 82 children went on from their parent's parent so that they would, were that a child.
-        The cosine tells, rather than the share of a short way in a long one: a little of that may be much of the other.
+        Children of one parent seldom do, trained on similar data or not: 1 of 227 pairs in the calibration half of the
+        practice zoo. If the grandparent is taken for a child of the parent, 29 of 82 children are opposed to it.
+        A cosine is used, since the share of a short movement in a long one depends on their lengths.
         """
         return self.cosines(origin, others) < _AGAINST
 
     def held_beneath(self, model: int, other: int, origin: int) -> tuple[float, float] | None:
-        """The same of models in disguise, as far as their heads tell."""
+        """`held_movement` for disguised models, measured by their attention heads; None where these do not allow it."""
         if {model, other, origin} & self.missing.keys():
             return None
         return held_by_heads(self.sketches[model], self.sketches[other], self.sketches[origin])
 
     def add_missing(self, one: Unobserved) -> int:
-        """Number an unobserved parent."""
+        """Add an unobserved parent and return its number."""
         self.structure.append(self.structure[one.children[0]])
         self.missing[len(self.structure) - 1] = one
         return len(self.structure) - 1
 
     def _points(self, models: Sequence[int]) -> Points | None:
-        """Models as points of one space, (models, dims); None where they have no trunk in common or are not here."""
+        """Models as points of one space, (models, dims); None without a common trunk, or if one is unobserved."""
         space = self._space(models)
         if space is None:
             return None
@@ -211,7 +217,7 @@ class Field:
         return cohort.points[[places[one] for one in models]]
 
     def _space(self, models: Sequence[int]) -> tuple[Cohort, Mapping[int, int]] | None:
-        """A cohort that holds all of some models, of their structure or of their trunk, and their places in it."""
+        """The cohort (of one structure or of one trunk) that holds all the models, and the places of its members."""
         first = models[0]
         if not self.missing.keys().isdisjoint(models):
             return None
@@ -238,7 +244,7 @@ class Field:
 
 
 def _near_each_other(cohort: Cohort) -> list[Cohort]:
-    """The members of one structure in groups, between which nothing but parts can be common."""
+    """A cohort split into groups of near members: members of different groups have at most components in common."""
     near = np.argwhere(cohort.distances() < STRANGE).tolist()
     groups = sorted(sorted(group) for group in joined(((i, j) for i, j in near), range(len(cohort.members))))
     return [cohort.among([cohort.members[i] for i in group]) for group in groups] if len(groups) > 1 else [cohort]

@@ -1,7 +1,7 @@
-"""What models have moved by from one another, told by their attention: the same in whatever basis they stand.
+"""Movements between models measured by their attention heads, which do not depend on the basis of the weights.
 
-Disguised models have no matrix in common by place, so that the threes of `Field.held_movement` cannot be held. What the
-heads of a layer do from anchor to anchor is a matrix of numbers that no disguise alters, and nearly linear in the
+The matrices of disguised models do not correspond by position, so `Field.held_movement` cannot compare three of them.
+The attention of a layer's heads between anchors is a matrix that no disguise alters, and it is nearly linear in the
 weights for steps as short as a fine-tuning.
 """
 
@@ -14,15 +14,15 @@ import numpy as np
 from lineage.ancestry.geometry import Points, held_share
 from lineage.types import CheckpointSketch
 
-_LEAST_STEP = 1e-5  # of the length of what heads do: below it there is nothing but rounding
+_LEAST_STEP = 1e-5  # relative to the norm of the origin's attention: a shorter step is rounding
 
 
 def held_by_heads(
     model: CheckpointSketch, other: CheckpointSketch, origin: CheckpointSketch
 ) -> tuple[float, float] | None:
-    """The share of another's movement from `origin` in a model's own, and its standard error, as their heads tell.
+    """The share of another model's movement from `origin` in this model's own, and its standard error, by attention.
 
-    None where no layer of all three is known, and where the other did not move.
+    By least squares over all layers. None if no layer is known of all three, and if the other did not move.
     """
     own, moved, begun = (_heads(one) for one in (model, other, origin))
     layers = sorted(own.keys() & moved.keys() & begun.keys())

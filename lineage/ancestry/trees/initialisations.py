@@ -10,14 +10,15 @@ from lineage.match.values import MIN_DISTINCT
 from lineage.types import CheckpointSketch, TensorSketch
 
 _TAKEN_OVER = 0.05  # share of an untrained model's matrices that another model holds too
-_NOTHING_ELSE = 0.2  # mean cosine of the others that unrelated matrices do not reach
+_NOTHING_ELSE = 0.2  # mean cosine of the remaining matrices: unrelated ones stay below
 
 
 def beginnings(sketches: Sequence[CheckpointSketch], share: Points) -> frozenset[int]:
     """Positions of the models that are initialisations; `share` is `Likeness.of_models`.
 
-    One that holds matrices of a trained model and is otherwise foreign to it is an untrained host, into which they were
-    put. What was trained from an initialisation may have left matrices as they were, but the others still show it.
+    An untrained model that holds matrices of a trained one and is otherwise unrelated to it is excluded: it is a host
+    into which they were copied. Training from an initialisation may leave some matrices unchanged too, but then the
+    remaining ones are still similar.
     """
     untrained = {i for i, sketch in enumerate(sketches) if is_untrained(sketch)}
     trained = {j: _contents(sketch) for j, sketch in enumerate(sketches) if j not in untrained} if untrained else {}

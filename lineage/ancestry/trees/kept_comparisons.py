@@ -1,7 +1,7 @@
-"""Comparisons that were made, kept for the next question about models that are still in memory.
+"""A cache of comparisons between models whose sketches are still in memory.
 
-Questions about one family hold the same known models against one another, and sketches that were read stay from one to
-the next (`lineage.store.kept_sketches`): of these the comparisons need not be made again.
+Queries about one family compare the same known models with one another, and their sketches stay in memory from one
+query to the next (`lineage.store.kept_sketches`), so their comparisons need not be repeated.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from weakref import ref
 from lineage.ancestry.pair.comparison import compare
 from lineage.types import CheckpointSketch, Comparison
 
-MOST_BYTES = 48 << 20  # of one process, beside the sketches that it keeps
-_A_LINE = 350  # bytes of a pair of tensors, but for their names, as `tracemalloc` counts them
+MOST_BYTES = 48 << 20  # a process; the sketches that it keeps are counted separately
+_A_LINE = 350  # bytes of a pair of tensors without their names, measured with `tracemalloc`
 
 
 class WeakKey:
-    """A model as the key of a comparison: all that enters one, its tensors by identity and without keeping them.
+    """A model as the key of a comparison: everything that a comparison reads, with weak references to the tensors.
 
     Two are equal where the models have one id and hold the same tensors, still in memory, whatever they are called.
     """
@@ -39,7 +39,7 @@ class WeakKey:
 
 
 class KeptComparisons:
-    """The comparisons that were asked for last, of about `most_bytes` together; for any number of threads."""
+    """The most recently used comparisons, about `most_bytes` in all; thread-safe."""
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._most = most_bytes
@@ -67,7 +67,7 @@ class KeptComparisons:
 
 
 def _size(one: Comparison | None) -> int:
-    """Bytes of a comparison, roughly: most of it are its tensors, whose names may outlive the models."""
+    """Approximate bytes of a comparison: mostly its tensors, whose names may outlive the models."""
     if one is None:
         return 0
     names = sum(len(m.a) + len(m.b) for m in one.tensors) + sum(len(e.tensor) for e in one.excluded)
@@ -75,4 +75,4 @@ def _size(one: Comparison | None) -> int:
 
 
 kept_comparisons = KeptComparisons()
-"""Those of this process."""
+"""The cache of this process."""

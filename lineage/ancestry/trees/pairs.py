@@ -14,13 +14,13 @@ from lineage.types import CheckpointSketch, Comparison, Direction, TensorMatch, 
 
 Watch = Callable[[int, int], None]
 
-_RELATED_Z = 6.0  # of one tensor: beyond chance for some thousands of tensors looked at
-_RELATED_R = 0.5  # in its place: a correlation that two models apart do not reach in a few hundred values
+_RELATED_Z = 6.0  # of one tensor: beyond chance among some thousands of tensors
+_RELATED_R = 0.5  # without a z: a correlation that unrelated models do not reach over a few hundred values
 _TURNED: dict[Direction, Direction] = {"child": "parent", "parent": "child"}
 
 
 class Pairs:
-    """Comparisons of numbered models. What one says of two models holds both ways, but for its shares."""
+    """Comparisons of numbered models. The result for two models holds in both orders, except for its shares."""
 
     def __init__(self, sketches: Sequence[CheckpointSketch], watch: Watch | None) -> None:
         self.sketches = sketches
@@ -30,51 +30,55 @@ class Pairs:
         self._alike: dict[tuple[int, int], list[tuple[int, TensorMatch]]] = {}
 
     def compared(self, query: int, reference: int) -> Comparison:
-        """What model `query` is to model `reference`."""
+        """The comparison of model `query` with model `reference`, made once."""
         if (query, reference) not in self._made:
             made = kept_comparisons.compared(self.sketches[query], self.sketches[reference])
             self.keep({(query, reference): made})
         return self._made[query, reference]
 
     def keep(self, made: Mapping[tuple[int, int], Comparison]) -> None:
-        """Take over comparisons (query, reference) that were made elsewhere."""
+        """Add comparisons (query, reference) that were made elsewhere."""
         self._made |= made
         if self._watch is not None:
             self._watch(len(self._made), max(len(self._made), 2 * len(self.sketches)))
 
     def made_among(self, models: Collection[int]) -> dict[tuple[int, int], Comparison]:
-        """The comparisons of these models that have been made."""
+        """The comparisons made so far whose query is one of these models."""
         return {ends: found for ends, found in self._made.items() if ends[0] in models}
 
     def either(self, left: int, right: int) -> tuple[Comparison, bool]:
-        """The comparison of two models, made already or made now with `left` as the query; whether `left` is it."""
+        """The comparison of two models in either order, and whether `left` is its query.
+
+        Without an earlier comparison, one with `left` as the query is made.
+        """
         if (left, right) not in self._made and (right, left) in self._made:
             return self._made[right, left], False
         return self.compared(left, right), True
 
     def is_known(self, left: int, right: int) -> bool:
-        """Whether these two have been compared, either way."""
+        """Whether these two have been compared, in either order."""
         return (left, right) in self._made or (right, left) in self._made
 
     def are_disguised(self, left: int, right: int) -> bool:
-        """Whether two models that were compared are one another's in disguise."""
+        """Whether two models have been compared and found to be related in disguise."""
         return self.is_known(left, right) and self.either(left, right)[0].relation == "disguised"
 
     def role(self, left: int, right: int) -> Direction:
-        """What `left` is to `right` as far as a cue says, be it a likely one: among many models others speak too."""
+        """What `left` is to `right` by the cues, including likely ones: in a graph, other models add evidence."""
         found, straight = self.either(left, right)
         role = likely_role(found.cues)
         return role if straight else _TURNED.get(role, role)
 
     def certain_role(self, left: int, right: int) -> Direction | None:
-        """What `left` is to `right` as far as one can be computed from the other."""
+        """What `left` is to `right` as the comparison decides it, where one can be computed from the other."""
         found, straight = self.either(left, right)
         return found.role if straight or found.role is None else _TURNED.get(found.role, found.role)
 
     def alike(self, left: int, right: int) -> list[tuple[int, TensorMatch]]:
-        """Parameters of matrices that correspond, row by row and column by column, of two the fewer, and how they do.
+        """Corresponding matrices of two models: the parameters of the smaller one, and the match.
 
-        Where units were taken out, those that are left face others: such a pair says nothing of a distance.
+        Only token tables may differ in size. In other matrices of different size units were removed, so that rows face
+        other rows: such a pair does not measure a distance.
         """
         ends = min(left, right), max(left, right)
         if ends not in self._alike:
@@ -89,7 +93,7 @@ class Pairs:
         found, straight = self.either(left, right)
         sketches = (self.sketches[left], self.sketches[right])[:: 1 if straight else -1]
         ours, theirs = map(by_name, sketches)
-        # What was joined for the comparison is in neither sketch, and of one size in both.
+        # Tensors joined for the comparison are in neither sketch; they have the same size on both sides.
         sizes = [(_size(ours.get(m.a), m), _size(theirs.get(m.b), m)) for m in found.tensors]
         return [
             (min(both), m)
@@ -98,9 +102,10 @@ class Pairs:
         ]
 
     def correlation(self, left: int, right: int) -> float | None:
-        """Correlation over the matrices that correspond; None if the two models are not related.
+        """Correlation over corresponding matrices; None if the two models are not related.
 
-        The geometric mean by size, token tables for less, as `Cohort.distances` has it for models of one structure.
+        The geometric mean weighted by size, with token tables at a lower weight, as in `Cohort.distances` for models of
+        one structure.
         """
         ends = min(left, right), max(left, right)
         if ends not in self._correlations:
@@ -111,7 +116,7 @@ class Pairs:
         if not is_related(self.either(left, right)[0]):
             return None
         seen = self.either(left, right)[0]
-        if self.are_disguised(left, right):  # nothing corresponds by place: the neurons do
+        if self.are_disguised(left, right):  # matrices do not correspond by position, neurons do
             return seen.evidence.r
         sizes = [(params * (TABLE if m.role in BY_TOKEN else 1.0), m.r) for params, m in self.alike(left, right)]
         logs = [(size, math.log(min(1.0, max(r, FLOOR)))) for size, r in sizes if r is not None]
@@ -130,5 +135,5 @@ def _is_alike(held: TensorMatch) -> bool:
 
 
 def is_related(found: Comparison) -> bool:
-    """Whether a comparison found common descent of any kind, be its word in doubt."""
+    """Whether a comparison found common descent of any kind, even if the relation is in doubt."""
     return is_significant(found.evidence) and found.relation != "independent"

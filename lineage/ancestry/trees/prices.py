@@ -1,4 +1,4 @@
-"""What every possible descent in a family costs: cheap at first, dearer as comparisons tell more."""
+"""The cost of every possible descent in a family: low at first, raised by comparisons."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Tree = dict[int, Arc]
 Draw = tuple[Mapping[int, float], Points]
 """What it costs each member to have no parent, and the price of every arc within a structure."""
 
-_CUE = 1.0  # cost of going against one cue of direction
-_NO_ROOT = 10.0  # cost of no parent for what can be computed: more than any arc's
-_KEPT = 1.0  # price of an arc that was found once and is none of the cheapest now
-_RUNNERS_UP = 2  # arcs across structures that are compared beside the cheapest: they were priced by a rough look
-_CLOSE = 1.3  # if they cost at most this many times as much
+_CUE = 1.0  # cost of an arc against the cues of direction
+_NO_ROOT = 10.0  # cost of no parent for a model that can be computed from another: more than any arc
+_KEPT = 1.0  # cost of an arc of an earlier search that is not a candidate now
+_RUNNERS_UP = 2  # arcs across structures compared beside the cheapest, since their costs are rough
+_CLOSE = 1.3  # runners-up cost at most this many times the cheapest
 _COMPUTED = ("pruned", "quantized")
 _TOUCHED = 0.01  # cost of changing all tensors: as what a light fine-tuning moves; it decides between near models
 _APART = 1e-4  # cost of vectors that lie apart: it tells apart what is as near by its matrices
@@ -34,10 +34,10 @@ _EXACT = 0.9999  # correlation of matrices that were copied, whatever became of 
 class Prices:
     """All arcs of a family as rows of one table, repriced pair by pair.
 
-    `near` are arcs within structures, `foreign` candidates of `across`; `roots` is what it costs each member to have
-    no parent. An arc costs least before its ends have been compared; then it is dearer by the cue of direction that
-    speaks against it, or impossible. What was pruned or quantised has its parent among the models that it can be
-    computed from. Between models that have their place no arc is possible but the one that was found.
+    `near` are arcs within structures, `foreign` candidates of `across`; `roots` is the cost for each member of having
+    no parent. An arc costs least before its ends have been compared; a comparison raises the cost if the cues are
+    against the direction, or makes the arc impossible. A pruned or quantized model has its parent among the models that
+    it can be computed from. Between models that are placed already, only the arc found earlier is possible.
     """
 
     def __init__(
@@ -58,11 +58,11 @@ class Prices:
         near = list(near)
         found = [*near, *self._across(foreign)]
         arcs = [arc for arc in found if field.keeps_roundings(arc.parent, arc.child) and arc.child not in field.rounded]
-        # A rounded copy hangs on what it was rounded from; what does not hold its error cannot tell the two apart.
+        # A rounded copy is a child of its source; models that do not hold its rounding error are as near to both.
         arcs += [Arc(finer, copy, 0.0) for copy, finer in field.rounded.items() if copy in roots]
         arcs = [arc for arc in arcs if field.is_open([arc.parent, arc.child])]
         arcs += self._kept({(arc.parent, arc.child): arc.cost for arc in found})
-        # A merge hangs on its first parent, so that nothing above that can hang on the merge.
+        # A merge is a child of its first parent here, so that no ancestor of that parent can be a child of the merge.
         arcs += [Arc(parents[0], child, 0.0) for child, parents in merged.items()]
         self._rows = {(arc.parent, arc.child): row for row, arc in enumerate(arcs)}
         self._ends = [(arc.parent, arc.child) for arc in arcs]
@@ -115,7 +115,7 @@ class Prices:
         return found
 
     def nearest(self) -> list[tuple[int, int]]:
-        """The cheapest arc into each member, be it in a forest or not, and those that a rough look found as near."""
+        """The cheapest arc into each member and, if it leads across structures, its close runners-up that do too."""
         costs = self._costs(self._found)
         order = np.lexsort((self._parents, costs, self._children))
         order = order[np.isfinite(costs[order])]
@@ -130,7 +130,7 @@ class Prices:
         return [self._ends[row] for row in wanted]
 
     def drawn(self, near: Iterable[Arc]) -> Points:
-        """Prices within structures as they are in `near`, by row; infinite for arcs that it does not have."""
+        """Costs of the arcs in `near`, by row (arcs,); infinite for all other rows."""
         found = np.full(len(self._ends), np.inf)
         for arc in near:
             row = self._rows.get((arc.parent, arc.child))
@@ -159,29 +159,29 @@ class Prices:
             self._is_computed[row] = self.is_computed(child, parent)
 
     def hear(self) -> None:
-        """Take in what comparisons that were made for another reason said of candidates across structures."""
+        """Reprice candidates across structures that were compared for another reason."""
         for small, large in self._foreign:
             if self._pairs.is_known(large, small) and not self.is_told(small, large):
                 self.tell(small, large)
 
     def is_told(self, parent: int, child: int) -> bool:
-        """Whether what a comparison of the two said is in the prices."""
+        """Whether the costs include the comparison of the two."""
         row = self._rows.get((parent, child))
         return self._pairs.is_known(child, parent) if row is None else bool(self._is_told[row])
 
     def is_computed(self, child: int, parent: int) -> bool:
-        """Whether a comparison, made before, says that the child was made from this parent without training."""
+        """Whether the child was computed from this parent without training, by the comparison of the two."""
         pairs = self._pairs
         relation = pairs.either(child, parent)[0].relation
         if relation == "disguised" and self._field.kin[child]:
-            return False  # exact copies of its units are in every disguise of the model that they came from
+            return False  # every disguise of the source holds exact copies of these units
         if pairs.role(child, parent) != "child":
             return False
         if relation in _COMPUTED or pairs.certain_role(child, parent) == "child":
             return True
         if relation != "expert-upcycled":
             return False
-        # Experts may have had noise added when they were made of an MLP: then all else is as it was.
+        # Noise may have been added to experts when they were copied from an MLP: all other matrices are unchanged then.
         alike = (held for _, held in pairs.alike(child, parent))
         others = [held for held in alike if expert_of(held.a) is None and expert_of(held.b) is None]
         return all((held.r or 0.0) > _EXACT for held in others)
@@ -190,7 +190,7 @@ class Prices:
         return list(across(foreign, self._pairs, self._field.kin, self._field.first, self._merged))
 
     def _kept(self, prices: Mapping[tuple[int, int], float]) -> list[Arc]:
-        """The arcs of models that have their place, at the price at which they are found now."""
+        """The arcs of models with one settled parent, at their present cost, or `_KEPT` if not candidates now."""
         settled = {child: parents for child, parents in self._field.settled.items() if child in self._place}
         single = [(parents[0], child) for child, parents in settled.items() if parents and len(parents) == 1]
         return [Arc(*ends, prices.get(ends, _KEPT)) for ends in single]
@@ -202,7 +202,7 @@ class Prices:
         return costs
 
     def _has_computed(self) -> NDArray[np.bool_]:
-        """Which members can be computed from another one, as far as comparisons told."""
+        """Which members can be computed from another one, by the comparisons so far."""
         computed = self._is_computed & np.isfinite(self._found + self._surcharges)
         found = np.zeros(len(self._place), bool)
         found[self._children[computed]] = True

@@ -1,4 +1,4 @@
-"""Work shared out among processes that see all that this one has made so far."""
+"""Work distributed over forked processes, which inherit the state of this one."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
-_PORTIONS = 6  # a process, so that one that was long in the making holds up little
+_PORTIONS = 6  # a process, so that one slow portion delays the rest little
 _own_work: list[Callable[[int], Any]] = []
-"""What a forked process does: a function that closes over what was made before, and so cannot be sent to it."""
+"""The work of a forked process: a closure over state of the parent process, which cannot be pickled."""
 
 
 def cores() -> int:
-    """Processors that this process may use, one where it cannot be forked; macOS has libraries that break then."""
+    """Processors that this process may use; 1 except on Linux, since some macOS libraries break after a fork."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
 
 
 def shared_out(
     work: Callable[[int], Result], sizes: Sequence[float], processes: int
 ) -> Iterator[list[tuple[int, Result]]]:
-    """`work(i)` for every i, with i, a portion at a time as they come in.
+    """Pairs (i, `work(i)`) for every i, one portion at a time, in order of completion.
 
-    `sizes` say roughly how long each takes. What `work` changes stays in its process, what it returns is pickled.
-    Raises what `work` raises, and ChildProcessError if a process was killed (as for want of memory).
+    `sizes` are rough relative durations. Changes that `work` makes stay in its process; its results are pickled. Raises
+    what `work` raises, and ChildProcessError if a process was killed (for example for lack of memory).
     """
     others = set(active_children())
     with _still():
         pool = ProcessPoolExecutor(processes, get_context("fork"), _begin, (work,))
         try:
             with warnings.catch_warnings():
-                # Threads that are there (of the progress line, of BLAS) hold nothing that the work needs.
+                # Running threads (of the progress line, of BLAS) hold nothing that the work needs.
                 warnings.simplefilter("ignore", DeprecationWarning)
                 running = {pool.submit(_each, portion) for portion in _portions(sizes, _PORTIONS * processes)}
             while running:
@@ -52,14 +52,14 @@ def shared_out(
             ) from None
         except BaseException:
             for process in set(active_children()) - others:
-                process.terminate()  # nobody waits for what they do
+                process.terminate()  # their results are not needed
             raise
         finally:
             pool.shutdown(cancel_futures=True)
 
 
 def _begin(work: Callable[[int], Any]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who began the work ends it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles the interrupt
     _own_work[:] = [work]
 
 
@@ -69,7 +69,7 @@ def _each(portion: Sequence[int]) -> list[tuple[int, Any]]:
 
 
 def _portions(sizes: Sequence[float], count: int) -> list[list[int]]:
-    """Positions in at most `count` portions of like size, the largest first (longest processing time first)."""
+    """Positions in at most `count` portions of similar size, largest first (longest processing time rule)."""
     portions: list[list[int]] = [[] for _ in range(min(count, len(sizes)))]
     filled = [0.0] * len(portions)
     for i in sorted(range(len(sizes)), key=lambda i: -sizes[i]):
@@ -81,7 +81,7 @@ def _portions(sizes: Sequence[float], count: int) -> list[list[int]]:
 
 @contextmanager
 def _still() -> Iterator[None]:
-    """Keep the collector from what is there: it would touch, and so copy, every page that the processes share."""
+    """Exclude existing objects from garbage collection, which would touch, and so copy, every shared page."""
     gc.freeze()
     try:
         yield

@@ -1,4 +1,4 @@
-"""Where a tree most likely began to grow."""
+"""The likeliest root of a tree."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from lineage.ancestry.trees.arcs import Arc
 from lineage.ancestry.trees.graph_state import Field
 from lineage.types import Direction
 
-_CERTAIN = 60.0  # log-odds of what can be computed one way only
-_BEGUN = 6.0  # that whoever merged differences took them to the model from which the others came
-_PUT_TOGETHER = 2.0  # that a model with more components has those of the other, rather than gave them
-_OPPOSED = 3.0  # that two which moved against each other are not both children, ln 80 at most: see `Field.opposed`
-_BY_CHANCE = 0.2  # share of the other neighbours that one may move against by chance, as 1 in 190 does: of few not one
+_CERTAIN = 60.0  # log-odds of the direction in which one model can be computed from the other
+_BEGUN = 6.0  # log-odds that the base of merged differences is the base of the models that were merged
+_PUT_TOGETHER = 2.0  # log-odds that a model with more components received them from the other, not the reverse
+_OPPOSED = 3.0  # log-odds that two opposed neighbours are not both children, at most ln 80: see `Field.opposed`
+_BY_CHANCE = 0.2  # share of the other neighbours that one may oppose by chance (1 in 190 does); none if they are few
 _CERTAINLY: Mapping[Direction | None, float] = {"child": _CERTAIN, "parent": -_CERTAIN}
 
 
 def rerooted(
     tree: Mapping[int, Arc], field: Field, merged: Collection[int], begun: Collection[tuple[int, int]]
 ) -> dict[int, Arc]:
-    """The same trees, each oriented from its likeliest root; those with a known beginning, or old ones, as they are.
+    """The same trees, each oriented from its likeliest root; a tree with a known root or placed models is unchanged.
 
-    An undirected tree of n nodes can be rooted in n ways, each of which directs all its edges. Under growth by one
-    model at a time, each hung on any that is there, a root is as likely as there are orders in which the tree can have
-    grown from it: n! / product of the sizes of all subtrees (Shah and Zaman 2011). Cues of two ends are likelihood
-    ratios on the roots of either side. This orients a tree for what has to be looked at from its root; it proves no
-    direction. Every arc must have been compared. Merges (`merged`) are where a tree begins, and `begun` are pairs of a
-    base and what was trained from it.
+    An undirected tree of n nodes can be rooted in n ways, each of which directs all its edges. If the tree grew by one
+    model at a time, each attached to any earlier one, the likelihood of a root is proportional to the number of orders
+    in which the tree can have grown from it: n! / product of the sizes of all subtrees (Shah and Zaman 2011). The cues
+    of an edge are likelihood ratios between the roots on its two sides. The orientation serves the later steps, which
+    need a root; it proves no direction. Every arc must have been compared. Initialisations, merges (`merged`) and
+    unobserved parents are known roots; `begun` are pairs of a base and a model trained from it.
     """
     found: dict[int, Arc] = {}
     for nodes in joined((arc.parent, arc.child) for arc in tree.values()):
@@ -64,7 +64,7 @@ def _log_weights(
     weight = {lines[0][0]: 0.0}
     opposed = {node: Opposed(field, node, around) for node, around in _around(lines).items()}
     for node, nearer in above.items():
-        # The root moves over one edge: the subtree of one end grows to what the other leaves, and the edge turns.
+        # The root moves over one edge: this edge is reversed and the subtree sizes of its two ends change.
         orders = math.log(size[node] / (len(size) - size[node]))
         odds = _log_odds(node, nearer, field)
         here, there = opposed[node], opposed[nearer]
@@ -76,9 +76,9 @@ def _log_weights(
 
 
 def _late(begun: Collection[tuple[int, int]], lines: Sequence[tuple[int, int]]) -> Iterator[int]:
-    """Nodes that would have to come before a base from which they are parted by what was trained from it.
+    """Nodes on the same side of a base as a model trained from it: as the root, they would make that model older.
 
-    A node comes once for each base: that all differences were taken to the wrong model is one mistake.
+    A node is listed once for each base: differences taken to a wrong base are one mistake, however many there are.
     """
     trained: dict[int, set[int]] = defaultdict(set)
     for base, one in begun:
@@ -99,10 +99,10 @@ def _around(lines: Iterable[tuple[int, int]]) -> Mapping[int, list[int]]:
 
 
 class Opposed:
-    """What the neighbours of a node in a tree say of which of them is its parent.
+    """Evidence from the neighbours of a node in a tree on which of them is its parent.
 
-    What was trained on from a model goes on or elsewhere; it seldom goes back on the way from the model's parent. Of
-    two neighbours that moved against each other one is the parent: of many it is the one that several say it of.
+    Training from a model seldom reverses the movement from the model's parent. So of two neighbours that moved in
+    opposed directions one is the parent; among many neighbours, it is the one that several oppose.
     """
 
     def __init__(self, field: Field, node: int, around: Sequence[int]) -> None:
@@ -110,7 +110,7 @@ class Opposed:
         self._pairs = field.opposed(node, self._around)
 
     def against(self, parent: int | None) -> float:
-        """The log-odds against a parent, None for a root."""
+        """The log-odds against `parent` as the parent of the node; None asks about the node as the root."""
         others = np.array([one != parent for one in self._around], bool)
         said = self._pairs[np.ix_(others, others)].sum(axis=1)
         return _OPPOSED if (said > _BY_CHANCE * (len(self._around) - 1)).any() else 0.0
@@ -123,7 +123,7 @@ def may_have_begun_together(field: Field, left: int, right: int) -> bool:
 
 
 def _log_odds(child: int, parent: int, field: Field) -> float:
-    """Log-odds that an edge points from parent to child rather than back, by what the two show."""
+    """Log-odds that an edge points from parent to child rather than back, by the comparison of the two."""
     if child in field.rounded or parent in field.rounded:
         holds = field.rounded.get(child) == parent or child in field.heirs(parent)
         return _CERTAIN if holds else -_CERTAIN

@@ -1,4 +1,4 @@
-"""Models that are another one rounded to a narrower type or to few levels, and what was trained from such."""
+"""Models that are another model rounded to a narrower type or to few levels, and the models trained from them."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from lineage.ancestry.pair.lattices import lattice, steps
 from lineage.types import CheckpointSketch, TensorSketch
 
 _NEAREST = 8  # models nearest to a copy that are tried as its source
-_SURELY = 8.0  # standard errors that an inherited error lies off 0
-_WHOLE = 0.1  # how far the share of an error that was inherited may lie off 1, as training moves on
-_LEVELS = 0.1  # squared distance: 15 levels a row leave less beside few outliers
-_MOST = 0.8  # share of the matrices, by size: the levels of one may be missed
-_A_FEW = 0.05  # share of them that may have been trained, as in `computable`: a small head is now and then
-_FEWER = 0.9  # of as many distinct values as the finer model has: 0.55 of four bits that were missed
-_AS_GOOD = 5e-4  # share of the values on another level that tells nothing of two models
+_SURELY = 8.0  # standard errors by which an inherited error must lie off 0
+_WHOLE = 0.1  # how far the share of an inherited error may lie off 1, since training goes on
+_LEVELS = 0.1  # greatest squared distance to a source: 15 levels a row with few outliers stay below
+_MOST = 0.8  # least share of the matrices, by size, that must be rounded: the levels of some may be missed
+_A_FEW = 0.05  # share of the matrices that may have been trained, as in `computable`: sometimes a small head is
+_FEWER = 0.9  # ratio of distinct values to those of the finer model: 0.55 for four-bit matrices that were missed
+_AS_GOOD = 5e-4  # difference in the share of values on another level that counts as a tie
 _TYPES = (np.dtype(ml_dtypes.bfloat16), np.dtype(np.float16))
 
 
 def roundings(cohort: Cohort, sketches: Sequence[CheckpointSketch]) -> dict[int, int]:
-    """Each model that is the exact rounding of another of its structure, with the other (positions in `sketches`)."""
+    """Maps each model that is an exact rounding of another of its structure to that one (positions in `sketches`)."""
     if len(cohort.members) < 2:
         return {}
     matrices = [_matrices(sketches[member]) for member in cohort.members]
@@ -51,17 +51,17 @@ def roundings(cohort: Cohort, sketches: Sequence[CheckpointSketch]) -> dict[int,
         if left_off:
             least = min(left_off.values())
             as_good = [j for j, left in left_off.items() if left <= least + _AS_GOOD]
-            # Of a model and its copy with noise, the model lies nearer to all the others.
+            # A model lies nearer to all the others than a copy of it with noise does.
             found[copy] = cohort.members[min(as_good, key=lambda j: squared_distances[j].sum())]
     return {copy: finer for copy, finer in found.items() if finer not in found or found[finer] != copy}
 
 
 def heirs(cohort: Cohort, rounded: Mapping[int, int]) -> dict[int, frozenset[int]]:
-    """For each rounded copy, the models that hold its rounding error and so come from it (positions in `sketches`).
+    """For each rounded copy, the models that hold its rounding error and so descend from it (positions in `sketches`).
 
-    The error has nothing to do with training: what was trained from the copy holds all of it, what was trained from
-    the finer model nothing. The share is that of the error in the difference to the finer model, by least squares. Most
-    values of a model and of a light fine-tune of it are rounded alike: of copies of both the nearer is inherited from.
+    The error is independent of training: a model trained from the copy holds all of it, one trained from the finer
+    model none. The share is that of the error in the model's difference from the finer model, by least squares. Most
+    values of a model and of a light fine-tune of it are rounded alike: of copies of both, the nearer is taken.
     """
     place = {member: i for i, member in enumerate(cohort.members)}
     copies = {copy: finer for copy, finer in rounded.items() if copy in place}
@@ -88,11 +88,11 @@ def _matrices(sketch: CheckpointSketch) -> list[TensorSketch]:
 
 
 def _off_levels(copy: Sequence[TensorSketch], finer: Sequence[TensorSketch]) -> float | None:
-    """Share of the values that the finer model would have put on another level; None if it is not rounded from it.
+    """Share of the values for which rounding the finer model gives another level; None if `copy` is not its rounding.
 
-    The matrices, most of them by size, must be the other's, as they are or rounded to its type or to their levels. One
-    that lies on levels and was not rounded from the other's was rounded from another model's: a sibling equals it in
-    all the rest, and one of which a table was trained has another table than the model that was rounded.
+    Most matrices by size must be the finer model's: equal, or rounded to the copy's type or levels. A matrix that lies
+    on levels and is not a rounding of the finer model's was rounded from another model: a sibling of the source, or the
+    source with a token table trained further, equals the source in all other matrices.
     """
     total, off, on_level, trained, missed = sum(mine.params for mine in copy), 0.0, 0, 0, 0
     for mine, other in zip(copy, finer, strict=True):
@@ -117,12 +117,12 @@ def _is_recast(mine: TensorSketch, other: TensorSketch) -> bool:
 
 
 def _has_fewer_values(mine: TensorSketch, other: TensorSketch) -> bool:
-    """Whether a matrix has so few distinct values that it may lie on levels which were not recognised."""
+    """Whether a matrix has so few distinct values that it may lie on levels that were not recognised."""
     return len(np.unique(mine.values)) <= _FEWER * len(np.unique(other.values))
 
 
 def has_levels(tensor: TensorSketch) -> bool:
-    """Whether a matrix lies on few levels, be they blurred."""
+    """Whether a matrix lies on few levels, exact or blurred."""
     return lattice(tensor) is not None or blurred(tensor) is not None
 
 

@@ -24,7 +24,7 @@ from lineage.ancestry.trees.similarity import WORTH_A_LOOK
 from lineage.ancestry.trees.unobserved import Unobserved
 from lineage.types import CheckpointSketch, Comparison
 
-_NEAR = 8  # members of a cohort around one that is asked about, itself among them
+_NEAR = 8  # nearest members of a cohort to the model of the query, itself included
 
 Support = Mapping[tuple[int, int], float]
 _Members = tuple[list[int], list[Arc]]  # models of one family and the candidates across structures among them
@@ -33,10 +33,11 @@ _Members = tuple[list[int], list[Arc]]  # models of one family and the candidate
 class Search:
     """The trees of one graph; models are numbered as in `field`.
 
-    `mixtures` maps merges to their parts, `merged` to their parents, the one of most weight first. `begun` are pairs
-    of a base and what was trained from it, as merges say. `settled` gives the parents of models that are placed
-    already, None if those are not here: only what joins them to the others is looked for. The work is shared out among
-    so many `processes`. Where all is asked `about` one model, what takes long is done near it only.
+    `mixtures` maps merges to their parts, `merged` to their parents, the one with most weight first. `begun` are pairs
+    of a base and a model trained from it, taken from merges of differences. `settled` gives the parents of models that
+    are placed already, None if the parents are not among the sketches: only their edges to other models are searched.
+    The work is distributed over `processes`. If the query is `about` one model, slow steps are limited to models near
+    it.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class Search:
         self._about = about
         self.mixtures = self._mixtures()
         known = {child: parents for child, parents in self.field.settled.items() if parents and len(parents) > 1}
-        # A merge of differences says of a model that it is where the others began.
+        # In a merge of differences, the base is the model from which the other parents were trained.
         self.begun = {
             (base, parent)
             for one in self.mixtures.values()
@@ -63,9 +64,9 @@ class Search:
 
     @cached_property
     def forest(self) -> tuple[Tree, Support]:
-        """The likeliest arc into each node that has a parent, every one compared; how often each is chosen.
+        """The likeliest arc into each node that has a parent, all compared, and the support of each arc.
 
-        Numbers from `len(field.sketches)` on are unobserved parents. The second is a bootstrap over tensors.
+        Numbers from `len(field.sketches)` on are unobserved parents. The support is a bootstrap over tensors, 0..1.
         """
         families = self._asked_about(self._split())
         tree: Tree = {}
@@ -76,9 +77,9 @@ class Search:
         return tree, support
 
     def _asked_about(self, families: Sequence[_Members]) -> Sequence[_Members]:
-        """The families that can tell of the one model that is asked about: nothing that it is like lies in the others.
+        """The families relevant to the model of the query: the other families hold nothing similar to it.
 
-        A component from elsewhere joins two families, of which it suffices that each is like a next one.
+        A component from another source joins two families, so similarity is followed from family to family.
         """
         if self._about is None:
             return families
@@ -97,7 +98,7 @@ class Search:
             yield family.tree(), family.support()
 
     def _shared(self, families: Sequence[_Members]) -> Iterator[tuple[Tree, Support]]:
-        """The same by several processes, which tell what they compared and which parents they miss."""
+        """The same by several processes, which return their comparisons and unobserved parents too."""
 
         def work(number: int) -> tuple[Tree, Support, dict[int, Unobserved], dict[tuple[int, int], Comparison]]:
             (tree, support), models = next(self._searched(families[number : number + 1])), families[number][0]
@@ -115,7 +116,7 @@ class Search:
             yield {arc.child: arc for arc in arcs}, support
 
     def _mixtures(self) -> dict[int, Mixture]:
-        """Merges among all models: layers taken from several first, then sums; none makes a model its own ancestor."""
+        """Merges among all models: stacks of layers from several models first, then sums; they close no cycle."""
         rounded = self.field.rounded
         sources = [rounded.get(model, model) for model in range(len(self.field.sketches))]
         found = [(child, one.renumbered(sources)) for child, one in find_stacks(self.field.sketches).items()]
@@ -141,13 +142,13 @@ class Search:
         return kept
 
     def _copies(self, one: Mixture) -> list[tuple[int, int]]:
-        """The alternatives of a mixture that have the matrices of the parent in whose place they could stand."""
+        """The alternatives (parent, other) of a mixture where both have the same matrices (r at least 1 - `COPY`)."""
         near = ((ends, self.field.correlation(*ends)) for ends in one.alternatives)
         return [ends for ends, r in near if r is not None and r >= 1.0 - COPY]
 
     def _of_trunk(self, trunk: Cohort, known: Collection[int]) -> Iterator[tuple[int, Mixture]]:
-        """The mixtures of layers, of models that are none as a whole; of equal layers one model stands for all."""
-        spread = self.field.share.sum(axis=0)  # whose other parts are found in most models
+        """Mixtures of the layers alone, of models not `known` as mixtures; one model represents all of equal layers."""
+        spread = self.field.share.sum(axis=0)  # the most widely found model represents its equals
         equal: dict[bytes, list[int]] = defaultdict(list)
         for member in sorted(trunk.members, key=lambda m: (-spread[m], self.field.sketches[m].id)):
             equal[trunk.points[trunk.members.index(member)].tobytes()].append(member)
@@ -175,7 +176,7 @@ class Search:
         return [found[number] for number in range(len(sizes))]
 
     def _asked(self, cohort: Cohort) -> list[int] | None:
-        """The members of a cohort of which all is to be known: all, or those near the one that is asked about."""
+        """Members of a cohort for which mixtures are searched: those near the model of the query, None for all."""
         if self._about is None:
             return None
         if self._about not in cohort.members:
@@ -183,7 +184,7 @@ class Search:
         return [int(k) for k in np.argsort(cohort.steps()[cohort.members.index(self._about)])[:_NEAR]]
 
     def _met(self) -> list[Arc]:
-        """Relatives of another structure that the model that is asked about was compared with before."""
+        """Arcs between the model of the query and relatives of another structure that it was compared with before."""
         if self._about is None:
             return []
         held, own = self.field.pairs, self._about
@@ -193,7 +194,7 @@ class Search:
         return [Arc(small, large, 0.0) for small, large in ends]
 
     def _split(self) -> list[_Members]:
-        """The models that a possible descent or a merge joins, group by group: nothing in one tells of another."""
+        """Groups of models joined by possible descents or merges: each can be searched without the others."""
         rough = strangers(self.field.share, self.field.structure, self.field.sketches)
         foreign = list({(arc.parent, arc.child): arc for arc in (*rough, *self._met())}.values())
         near = [(arc.parent, arc.child) for arc in foreign]

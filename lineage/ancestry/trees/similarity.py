@@ -1,4 +1,4 @@
-"""A rough look at all pairs of models at once: whose matrices are held, in some layer, by whom."""
+"""Rough similarity of all pairs of models: which model's matrices are found, in any layer, in which other."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from lineage.match import EXPERT
 from lineage.sketch.vectors import search_vectors
 from lineage.types import CheckpointSketch, TensorSketch
 
-WORTH_A_LOOK = 0.2  # least likeness worth a comparison, of a component or a model with a model
+WORTH_A_LOOK = 0.2  # least similarity worth a comparison, of a component or a model with a model
 _BLOCK = 2048  # rows of one product
 
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """How much of each component is found in each model: it suggests what to compare, it is never evidence.
+    """How much of each component is found in each model; it selects pairs to compare and is never evidence.
 
-    `held` (components, models) float32 is the mean over a component's matrices, by size, of the best cosine that any
-    matrix of the same role and shape has in the other model, whatever its layer (its error is about 1/16 a matrix; one
-    exactly where contents are equal). `owner` (components,) and `names` say whose component it is, `sizes` its
-    parameters.
+    `held` (components, models) float32 is the mean over a component's matrices, weighted by size, of the best cosine
+    with any matrix of the same role and shape in the other model, in any layer (error about 1/16 a matrix; exactly 1
+    for equal contents). `owner` (components,) is the model of each component, `names` are the components' names,
+    `sizes` (components,) their parameters.
     """
 
     held: NDArray[np.float32]
@@ -34,7 +34,7 @@ class Likeness:
     sizes: NDArray[np.float64]
 
     def of_models(self) -> NDArray[np.float64]:
-        """Share of each model that is found in each other, (models, models): all its components by size."""
+        """Share of each model that is found in each other, (models, models): the mean of its components by size."""
         count = self.held.shape[1]
         total = np.zeros((count, count))
         np.add.at(total, self.owner, self.held * self.sizes[:, None])
@@ -42,14 +42,14 @@ class Likeness:
         return np.asarray(total / np.maximum(sizes, 1.0)[:, None])
 
     def parts_worth_a_look(self) -> NDArray[np.bool_]:
-        """Whether some component of one model may come from another, (models, models)."""
+        """Whether some component of one model may come from the other, (models, models)."""
         near = np.zeros((self.held.shape[1], self.held.shape[1]), np.bool_)
         np.logical_or.at(near, self.owner, self.held > WORTH_A_LOOK)
         return near
 
 
 class _Member(NamedTuple):
-    """A matrix: the row of its component, the number of its model, its vector (256,)."""
+    """A matrix: the row of its component, the number of its model, its sketch, its search vector (256,)."""
 
     row: int
     model: int
@@ -58,7 +58,7 @@ class _Member(NamedTuple):
 
 
 def likeness(sketches: Sequence[CheckpointSketch]) -> Likeness:
-    """Hold every matrix of every model against all of its role and shape."""
+    """Compare every matrix of every model with all matrices of its role and shape."""
     buckets: dict[Hashable, list[_Member]] = defaultdict(list)
     rows: dict[tuple[int, str], int] = {}
     for model, sketch in enumerate(sketches):
@@ -66,7 +66,7 @@ def likeness(sketches: Sequence[CheckpointSketch]) -> Likeness:
         for place, vector in zip(searched.places, searched.straight, strict=True):
             tensor = sketch.tensors[place]
             row = rows.setdefault((model, tensor.part.component), len(rows))
-            role = tensor.part.role.removeprefix(EXPERT)  # experts are made of an MLP
+            role = tensor.part.role.removeprefix(EXPERT)  # experts may be copied from an MLP
             buckets[role, tensor.shape[1:]].append(_Member(row, model, tensor, vector))
     held = np.zeros((len(rows), len(sketches)), np.float32)
     sizes = np.zeros(len(rows))
@@ -80,7 +80,7 @@ def likeness(sketches: Sequence[CheckpointSketch]) -> Likeness:
 
 
 def _add(held: NDArray[np.float32], members: Sequence[_Member]) -> None:
-    """Add to each component, for each model, the best cosine of its matrices, times their parameters."""
+    """Add to `held` the best cosine of each matrix with each model, times the matrix's parameters."""
     vectors = np.stack([one.vector for one in members])
     codes = np.unique([one.tensor.band_digest for one in members], return_inverse=True)[1]
     starts = np.flatnonzero(np.r_[True, np.diff([one.model for one in members]) > 0])

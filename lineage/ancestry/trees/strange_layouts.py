@@ -1,4 +1,4 @@
-"""A rough look at models of one shape in several layouts: matrices of any name, as they are and turned."""
+"""Rough similarity of models with different layouts: matrices of any name are matched by size, also transposed."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from lineage.sketch.vectors import is_searchable, search_vectors
 from lineage.types import CheckpointSketch, TensorSketch
 
-_PROBES = 8  # matrices of a model that are looked for, the largest
+_PROBES = 8  # number of the largest matrices of a model that are searched
 _ERROR = 1 / 16  # of a cosine of vectors
-_STRANGE = 0.1  # share of a model that its sizes have in common with another and its roles have not
+_STRANGE = 0.1  # least share of a model that matches another by size and not by role
 
 Size = tuple[int, int, int]
 Vector = NDArray[np.float32]
@@ -31,10 +31,10 @@ class Contents:
 
 
 def in_strange_layouts(sketches: Sequence[CheckpointSketch], structure: Sequence[int]) -> NDArray[np.float64]:
-    """Share of each model that is found in each other, (models, models), where their layouts hide it; 0 elsewhere.
+    """Share of each model that is found in each other, (models, models), if their layouts hide it; 0 elsewhere.
 
-    `structure` numbers that of each model. Two structures are looked at whose matrices have sizes in common that their
-    roles and shapes have not: renamed, or stored the other way round. It suggests what to compare, it is no evidence.
+    `structure` is the number of each model's structure. Two structures are searched if their matrices agree in size but
+    not in role and shape: renamed, or stored transposed. The share only selects pairs to compare and is never evidence.
     """
     members: dict[int, list[int]] = defaultdict(list)
     for model, kind in enumerate(structure):
@@ -49,7 +49,7 @@ def in_strange_layouts(sketches: Sequence[CheckpointSketch], structure: Sequence
 
 
 def _is_strange(one: Contents, other: Contents) -> bool:
-    """Whether more of a model has a size that another has too than has its role and shape there."""
+    """Whether clearly more parameters of a model match the other by size than by role and shape."""
     by_size = sum(params for size, params in one.sizes.items() if size in other.sizes)
     by_role = sum(params for role, params in one.roles.items() if role in other.roles)
     return by_size - by_role > _STRANGE * sum(one.sizes.values())
@@ -65,12 +65,12 @@ def _contents(sketch: CheckpointSketch) -> Contents:
 
 
 def _size(tensor: TensorSketch) -> Size:
-    """Both sides of a matrix, the shorter first, and the positions of its kernel."""
+    """The sides of a matrix, the shorter first, and the number of kernel positions."""
     return min(tensor.shape[:2]), max(tensor.shape[:2]), math.prod(tensor.shape[2:])
 
 
 def _found(few: Sequence[CheckpointSketch], many: Sequence[CheckpointSketch]) -> NDArray[np.float64]:
-    """How much of the largest matrices of some models is in each of others, whatever they are called and turned."""
+    """How much of the largest matrices of each of `few` is found in each of `many`, also renamed or transposed."""
     probes = [_probes(sketch) for sketch in few]
     wanted = {size for held in probes for size, *_ in held}
     found = np.zeros((len(few), len(many)))
@@ -91,7 +91,7 @@ def _probes(sketch: CheckpointSketch) -> list[tuple[Size, int, Vector]]:
 
 
 def _by_size(sketch: CheckpointSketch, wanted: set[Size]) -> dict[Size, Vector]:
-    """Vectors of the matrices of some sizes, as they are and turned."""
+    """Search vectors of the matrices of the wanted sizes, straight and transposed, (n, dims) for each size."""
     held = search_vectors(sketch)
     rows: dict[Size, list[int]] = defaultdict(list)
     for row, place in enumerate(held.places):
@@ -102,7 +102,7 @@ def _by_size(sketch: CheckpointSketch, wanted: set[Size]) -> dict[Size, Vector]:
 
 
 def _best(probe: Vector, vectors: Vector) -> float:
-    """The greatest cosine with vectors (n, dims), less what the best of so many unrelated ones would have."""
+    """The greatest cosine with vectors (n, dims), corrected for the best of as many unrelated ones; 0..1."""
     by_chance = _ERROR * math.sqrt(2 * math.log(len(vectors)))
     best = float((vectors @ probe).max())
     return max(0.0, (best - by_chance) / (1.0 - by_chance))

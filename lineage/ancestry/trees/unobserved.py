@@ -1,4 +1,4 @@
-"""Parents that several models need and none of the index is."""
+"""Inferred parents of several models that are not in the index."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from statistics import median
 from lineage.ancestry.links import joined
 from lineage.ancestry.trees.arcs import Arc, partial_correlation
 
-# Children of one parent share what like data taught them: in the calibration half of the trained zoo a partial
-# correlation of at most 0.55 given the parent (0.28 given an initialisation). Children of a withheld model share more
-# than that, given its own parent: from 0.9 where they moved less than it had.
+# Children of one parent share what they learned from similar data: in the calibration half of the trained zoo, a
+# partial correlation of at most 0.55 given the parent (0.28 given an initialisation). Children of a withheld model
+# share more, given the withheld model's parent: 0.9 and more if they moved less than it had.
 _MORE_THAN_LIKE_DATA = 0.7
 _DIRECTLY = 0.1  # the highest partial correlation of a model with its grandparent, its parent held fixed, is 0.08
 
@@ -22,7 +22,7 @@ Correlation = Callable[[int, int], float | None]
 
 @dataclass(frozen=True, slots=True)
 class Unobserved:
-    """A missing model: what it must descend from, what descends from it, how much its children share at least."""
+    """A missing model: its parent, its children, and the least partial correlation of two children given `parent`."""
 
     parent: int
     children: tuple[int, ...]
@@ -30,9 +30,9 @@ class Unobserved:
 
 
 def unobserved(tree: Mapping[int, Arc], closed: Collection[int], correlation: Correlation) -> list[Unobserved]:
-    """Groups of children of one parent that share more than siblings do, and none of which is the others' parent.
+    """Groups of children of one parent that share more than siblings do, none of which is the others' parent.
 
-    `closed` models (exact copies, computed children) take no part.
+    `closed` models (exact copies, computed children) are skipped.
     """
     children: dict[int, list[int]] = defaultdict(list)
     for child, arc in sorted(tree.items()):
@@ -52,16 +52,17 @@ def _shared(parent: int, left: int, right: int, correlation: Correlation) -> flo
     if between is None or one is None or other is None:
         return None
     shared = partial_correlation(between, one, other)
-    # In a chain the later of the two has nothing of the parent but through the earlier one.
+    # In a chain, the later of the two is independent of the parent given the earlier one.
     direct = min(partial_correlation(one, between, other), partial_correlation(other, between, one))
     return shared if shared > _MORE_THAN_LIKE_DATA and direct > _DIRECTLY else None
 
 
 def distance_to(model: int, missing: Unobserved, distance: Callable[[int, int], float | None]) -> float | None:
-    """-log r between a model and a missing one, from those with its neighbours: distances add up along the tree.
+    """-log r between a model and a missing one, from the distances to its neighbours; None if these are unknown.
 
-    On the path of two neighbours that part at the missing model, a third lies off by half of what its way to both is
-    longer than the way between them (Farris 1972); the median over all pairs of neighbours.
+    Distances add up along the tree. The missing model lies on the path between any two of its neighbours; the model's
+    distance to that path is half the excess of its distances to both over the distance between them (Farris 1972). The
+    result is the median over all pairs of neighbours.
     """
     around: Sequence[int] = [n for n in (missing.parent, *missing.children) if n != model]
     off = []

@@ -1,7 +1,7 @@
-"""What a step left as it was, to the bit: characters that no tree can have come about twice.
+"""Tensors that a training step left unchanged to the bit: characters that cannot arise twice.
 
-The models that hold the same values of a tensor descend from one that had them first. Along the true tree they hang
-together, so that of two trees the one with fewer changes of such characters is the likelier (parsimony, Fitch 1971).
+Models with the same values of a tensor descend from the one that had them first. In the true tree they are connected,
+so of two trees the one with fewer changes of such characters is the likelier (parsimony, Fitch 1971).
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ Character = tuple[Hashable, Hashable]  # which tensor, and the values that it ha
 
 
 class Untouched:
-    """The tensors that models of a family have in common as they are, norms and biases among them.
+    """The tensors that models of a family have in common to the bit, norms and biases included.
 
-    Where the models are stored in several types, values rounded to the narrower ones count beside those as they are: a
-    tensor that nobody trained is the same in all types then.
+    If the models are stored in several types, the values rounded to the narrower types are compared as well, so that an
+    untrained tensor agrees across types.
     """
 
     def __init__(self, sketches: Mapping[int, CheckpointSketch]) -> None:
@@ -49,24 +49,24 @@ class Untouched:
         self._vectors = vectors_apart(self._held)
 
     def steps(self, parents: NDArray[np.int64], children: NDArray[np.int64]) -> tuple[Points, Points]:
-        """What a step from each parent to its child changed, each (arcs,), from 0 to 1.
+        """What the step from each parent to its child changed: two arrays (arcs,), 0..1.
 
-        The share of the tensors in common that it changed at all, and how far it moved norms and biases. Both sides are
-        places in the order of the models' numbers.
+        The first is the share of common tensors with any change, the second how far norms and biases moved. `parents`
+        and `children` are positions in the order of the models' numbers.
         """
         return self._changed[parents, children], self._vectors[parents, children]
 
     def nearer_by(self, model: int, left: int, right: int) -> float:
-        """By how much nearer a model lies to `left` than to `right` by the norms and biases in layers of all three."""
+        """How much nearer a model is to `left` than to `right`, by norms and biases in layers that all three have."""
         own, one, other = (self._held[self._place[k]] for k in (model, left, right))
         common = {where for where in own.keys() & one.keys() & other.keys() if where.layer is not None}
         ours, near, far = ({where: held[where] for where in common} for held in (own, one, other))
         return apart(ours, far) - apart(ours, near)
 
     def is_inherited(self, child: int, parent: int, grandparent: int) -> bool | None:
-        """Whether what a parent and its own parent do not share, and the child has, is the parent's; None if neither.
+        """Whether the child holds tensors that only the parent has (True) or only the grandparent has (False).
 
-        Nor can it be told where the child has some of either.
+        None if it holds tensors of neither, or of both.
         """
         own, above, top = (self._holds[self._place[model]] > 0 for model in (child, parent, grandparent))
         from_parent, from_above = bool((own & above & ~top).any()), bool((own & top & ~above).any())
@@ -74,7 +74,7 @@ class Untouched:
 
 
 def _told(sketch: CheckpointSketch) -> Iterator[TensorSketch]:
-    """The tensors whose values tell: what is one number throughout was never trained, or was begun anew."""
+    """The tensors whose values are evidence: a constant tensor was never trained, or was reinitialised."""
     for tensor in sketch.tensors:
         if tensor.part.excluded is None and tensor.params >= _LEAST_VALUES and tensor.stats.std > 0.0:
             yield tensor
@@ -106,7 +106,7 @@ _ROUNDED = {scheme: _rounded_to(scheme) for scheme in _NARROW}
 
 
 def _shares(holds: NDArray[np.float32], counts: Sequence[Counter[Hashable]]) -> Points:
-    """Share (models, models) of the tensors that two have in common of which they have the same values."""
+    """Share of the tensors in common that have the same values, (models, models)."""
     columns: dict[Hashable, int] = defaultdict(lambda: len(columns))
     places = [[columns[where, k] for where, count in own.items() for k in range(count)] for own in counts]
     has = np.zeros((len(holds), len(columns)), np.float32)

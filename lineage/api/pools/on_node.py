@@ -1,7 +1,7 @@
-"""What a node of a cluster does: it answers a question about one model with the bytes of a `.sketch` file.
+"""The work of a cluster node: it answers a request for one model with the bytes of a `.sketch` file.
 
-Nothing here knows Ray. A node is asked with everything that this process has and the node may lack: the working
-folder, and the hub's settings where the model is at a server, which stay there no longer than the question.
+This module does not depend on Ray. A request carries everything that the node may lack: the working folder and, for a
+model at a server, the hub's settings, which the node uses for this request only.
 """
 
 from __future__ import annotations
@@ -38,10 +38,9 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The bytes of a `.sketch` file and what it does not hold, or why there is none, and the node's name and version.
+    """The bytes of a `.sketch` file and data that it does not hold, or the error, and the node's name and version.
 
-    `path` is what the sketch is said to be of, as in `CheckpointSketch`. `is_visible` is False where the node has
-    nothing at the path.
+    `path` is that of `CheckpointSketch`. `is_visible` is False if the node has nothing at the path.
     """
 
     node: str
@@ -90,7 +89,7 @@ def answer(asked: Question) -> Answer:
 
 
 def checked(task: Task, got: Answer) -> Sketched | Failed:
-    """The sketch of an answer, read as that of a stranger is. Raises ClusterError for a node of another version."""
+    """The sketch of an answer, read as untrusted input. Raises ClusterError for a node of another version."""
     from lineage import __version__
 
     place = shown(task.path)

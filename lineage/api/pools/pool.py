@@ -22,7 +22,7 @@ class Pool(Protocol):
         """Make ready."""
 
     def __exit__(self, *error: object) -> None:
-        """End what is still worked on."""
+        """End the tasks that are still running."""
 
     def capacity(self) -> int:
         """The most tasks to have with it at a time, now; one or more."""
@@ -35,9 +35,9 @@ class Pool(Protocol):
 
 
 def outcomes(pool: Pool, tasks: Iterable[Task]) -> Iterator[Sketched | Failed]:
-    """What becomes of each task; one that was lost is tried again, up to TRIES times in all.
+    """The outcome of each task; a lost task is tried again, up to TRIES times in all.
 
-    No more are begun while the caller is busy with an outcome, so that no more wait than the pool takes.
+    No tasks are started while the caller is busy with an outcome, so that no more wait than the pool takes.
     """
     fresh, again = iter(tasks), deque[Task]()
     tries = Counter[Task]()

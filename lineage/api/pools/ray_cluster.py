@@ -103,7 +103,7 @@ def _connected(address: str) -> Any:
 
 
 def _require_reachable(address: str) -> None:
-    """Raise ClusterError where nobody listens: Ray itself asks again for minutes, and says so all the while."""
+    """Raise ClusterError if nothing listens at the address: Ray itself retries for minutes and prints messages."""
     named = os.environ.get("RAY_ADDRESS", address) if address == "auto" else address
     try:
         parts = urlsplit(named if "//" in named else f"//{named}")

@@ -31,7 +31,7 @@ class Sketched:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The line that says why there is no sketch, and the exit code that goes with it."""
+    """The error message for a task without a sketch, and its exit code."""
 
     path: str
     error: str

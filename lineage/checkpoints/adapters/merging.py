@@ -128,7 +128,7 @@ def _bare(name: str) -> str:
 def _summed(
     base: Checkpoint, adapter: Checkpoint, view: TensorView, change: TensorView, product: Product
 ) -> TensorView:
-    """The view of the sum, transposed where the base stores the matrix the other way round."""
+    """The view of the sum, transposed if the base stores the matrix transposed."""
     if view.shape != product.shape:
         if view.shape != product.shape[::-1] or len(view.shape) != 2:
             raise UnsupportedFormat(

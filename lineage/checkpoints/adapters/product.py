@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lineage.checkpoints.io.byte_sources import Recent
 from lineage.types import AnyArray, TensorView
 
-_BLOCK = 1 << 18  # values worked on at once: they stay in the processor's cache
+_BLOCK = 1 << 18  # values processed at once: they fit in the processor's cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Product:
         return out.reshape(len(out), *self.shape[1:])
 
     def transposed(self) -> Product:
-        """The product for a base that stores the matrix the other way round; for products of two axes."""
+        """The product for a base that stores the matrix transposed; for products of two axes."""
         left, right = (Factor(one.view, not one.turned, one.recent) for one in (self.right, self.left))
         return Product(self.shape[::-1], left, right, self.scale, self.magnitude)
 

@@ -41,7 +41,7 @@ class _Parts:
 
 
 def read_adapter(path: Path, contents: Contents, held: Mapping[str, Any]) -> Contents:
-    """The tensors of a LoRA or DoRA adapter as what they do to its base; `held` is its parsed adapter_config.json.
+    """The tensors of a LoRA or DoRA adapter as changes of its base; `held` is its parsed adapter_config.json.
 
     Every pair of factors becomes a view of its product, named as the tensor that it changes, with the encoding
     `lora-r8` or `dora-r8` (8 is its rank; `-turned` where the base has a layer's inputs as rows); whole tensors

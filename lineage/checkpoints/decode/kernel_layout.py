@@ -50,7 +50,7 @@ def torch_layout(name: str, shape: Shape, shapes: Mapping[str, Shape]) -> Layout
 
 
 def tensorflow_layout(name: str, shape: Shape, shapes: Mapping[str, Shape], pointwise: Collection[int] = ()) -> Layout:
-    """The layout in torch of a kernel in TensorFlow's order, whatever it is called.
+    """The layout in torch of a kernel in TensorFlow's order.
 
     One that makes one unit of many channels, which convolutions of a single place read, too (they are among
     `pointwise`), is depthwise.

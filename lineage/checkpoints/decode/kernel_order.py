@@ -48,7 +48,7 @@ def order_of(shapes: Mapping[str, Shape]) -> Order:
 
 
 def in_torch_order(path: Path, tensors: Sequence[TensorView]) -> tuple[TensorView, ...]:
-    """Bring the kernels of a file whose format says nothing of their order into torch's."""
+    """Bring kernels into torch's order, for formats that do not define the order of axes."""
     shapes = {view.name: view.shape for view in tensors}
     order = order_of(shapes)
     if order == "mlx":

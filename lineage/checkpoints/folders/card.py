@@ -88,7 +88,7 @@ def stated_licence(card: Card) -> str | None:
 
 
 def declared_parents(card: Card, config: Mapping[str, Any], name: str) -> tuple[Declared, ...]:
-    """List the parents that card and config name; a config often names its own model, which says nothing."""
+    """List the parents that card and config name; a config often names its own model, which is skipped."""
     relation = card.first("base_model_relation")
     found = [Declared(parent, relation, "README.md base_model") for parent in card.fields.get("base_model", ())]
     origin = config.get("_name_or_path")
@@ -103,7 +103,7 @@ def says_nothing(file: str) -> bool:
 
 
 def human_name(path: Path, card: Card) -> str:
-    """Name a model after its file or folder, or, where that says nothing, after its card or a folder above."""
+    """Name a model after its file or folder, or, if that name is generic, after its card or a folder above."""
     stem = (
         _SHARD.sub("", _FILE_ENDING.sub("", path.name)) if not path.is_dir() else path.name.removesuffix(".mlpackage")
     )

@@ -1,8 +1,8 @@
 """Values without any header, described by a JSON file beside them.
 
 The description is an object with a list "tensors", each with a "name" and a "shape" and, where they differ from the
-usual, a "dtype" (float32), a "file" (that of the description with the ending .bin) and an "offset" in bytes (behind the
-tensor before it in that file). Values are little-endian and row-major:
+usual, a "dtype" (float32), a "file" (that of the description with the extension .bin) and an "offset" in bytes (after
+the tensor before it in that file). Values are little-endian and row-major:
 
     {"tensors": [{"name": "encoder.weight", "shape": [128, 64]}, {"name": "encoder.bias", "shape": [128]}]}
 """

@@ -130,7 +130,7 @@ def _stored(name: str, window: Window, storage: str) -> TensorView:
 
 
 def _described(file: PositionedFile, key: str, described: Foreign) -> Tensor:
-    """A stand-in of the tensor's shape; its type is that of its parts."""
+    """A placeholder with the tensor's shape and the type of its parts."""
     shape = _fields(described, "TensorStorageMetadata").get("size")
     if not isinstance(shape, tuple) or not all(is_size(side) for side in shape):
         raise Malformed(file.path, f"tensor {quoted(key)} has no shape")

@@ -150,7 +150,7 @@ class _Line(NamedTuple):
 
 
 def _line(file: PositionedFile, at: int) -> _Line | None:
-    """The line in front of a tensor's values; None where none begins."""
+    """The line before a tensor's values; None if there is none at this place."""
     head = _numbers(file, at, 3)
     if head is None or not 0 <= head[0] <= 4 or not 1 <= head[1] <= MAX_NAME or head[2] < 0:
         return None

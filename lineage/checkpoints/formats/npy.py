@@ -69,7 +69,7 @@ def parse_header(
 ) -> Header:
     """Parse a header; `first(n)` gives the first n bytes of the array, fewer if it is shorter.
 
-    `types` are those that whoever wrote the array has besides NumPy's, by what a header calls them. Raises Truncated,
+    `types` are further types of the writer besides NumPy's, by their names in a header. Raises Truncated,
     Malformed, UnsupportedDtype.
     """
     check_name(path, name)

@@ -27,7 +27,7 @@ class Memory:
         self._content = memoryview(content)
 
     def fill(self, offset: int, buffer: memoryview) -> None:
-        """Fill `buffer` from `offset` on; the caller stays within."""
+        """Fill `buffer` from `offset` on; the caller ensures that this lies within the source."""
         buffer[:] = self._content[offset : offset + len(buffer)]
 
 

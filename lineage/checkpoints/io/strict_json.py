@@ -31,7 +31,7 @@ def read_object(file: PositionedFile, limit: int) -> dict[str, Any]:
 
 
 def read_json(file: PositionedFile, limit: int) -> Any:
-    """Read and parse a JSON file of at most `limit` bytes: an object, an array, whatever it holds."""
+    """Read and parse a JSON file of at most `limit` bytes, with a value of any kind."""
     if file.size > limit:
         raise Malformed(file.path, f"is {file.size:,} bytes long, more than the {limit:,} allowed for it")
     return _parsed(file.path, read(file, 0, file.size), "this file")

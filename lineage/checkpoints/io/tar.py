@@ -91,7 +91,7 @@ class Tar:
         return _Header(f"{prefix}/{name}" if prefix else name, size, block[156:157])
 
     def _extended(self, header: _Header, start: int, given: _Extended) -> _Extended:
-        """What a header says about the member after it, added to what an earlier one said."""
+        """The attributes that a header gives to the member after it, added to those of an earlier header."""
         if header.size > MAX_EXTENDED:
             raise Malformed(self.file.path, f"describes a member in {header.size:,} bytes, more than {MAX_EXTENDED:,}")
         content = read(self.file, start, header.size)

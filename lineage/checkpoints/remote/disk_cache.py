@@ -36,11 +36,11 @@ class Shelf:
         self._taken = sum(_size(folder) for folder in self._folders())
 
     def kept(self, key: str) -> Kept:
-        """What is kept of the file of this key, whatever text that is."""
+        """The cached part of the file with this key (any text)."""
         return Kept(self, self.folder / blake3(key.encode()).hexdigest(16))
 
     def takes(self, size: int, into: Path) -> bool:
-        """Whether `size` more bytes fit, once the folders that were not used for longest have gone."""
+        """Whether `size` more bytes fit, after removal of the least recently used folders."""
         with self._guard:
             for folder in self._folders() if self._taken + size > self._most else ():
                 if folder != into and self._taken + size > self._most:

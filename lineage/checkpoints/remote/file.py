@@ -14,7 +14,7 @@ from lineage.checkpoints.remote.memory_cache import Held
 from lineage.checkpoints.remote.ranges import Extent, Span
 from lineage.checkpoints.remote.source import Source
 
-BLOCK = 128 << 10  # what is read at once where nothing is expected
+BLOCK = 128 << 10  # bytes read at once without a prefetch
 LARGEST = 4 << 20  # ... once it is read from front to back
 
 
@@ -151,7 +151,7 @@ class RemoteFile(PositionedFile):
         return found[0]
 
     def _block(self, wanted: Span) -> Span:
-        """What to read for bytes that nobody foresaw: whole blocks, more of them from front to back."""
+        """The range to read for bytes that were not prefetched: whole blocks, more of them in sequential reads."""
         front, ahead = self._front
         ahead = min(2 * ahead, LARGEST) if wanted.start == front else BLOCK
         start = wanted.start // BLOCK * BLOCK if wanted.start != front else front

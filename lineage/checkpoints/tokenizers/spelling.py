@@ -94,7 +94,7 @@ def _encoded(texts: Sequence[str], *, spaced: bool = False) -> list[bytes]:
 
 
 def _from_byte_level(texts: Sequence[str]) -> list[bytes]:
-    """All at once, since a call for each of 256,000 tokens takes a second; whatever is not byte-level text is UTF-8."""
+    """All at once, since a call for each of 256,000 tokens takes a second; text that is not byte-level is UTF-8."""
     joined = "".join(texts)
     if _CHARACTERS.issuperset(joined):
         whole = joined.translate(BYTE_OF).encode("latin-1")

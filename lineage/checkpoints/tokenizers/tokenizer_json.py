@@ -116,7 +116,7 @@ def _steps(value: Any, depth: int = 0) -> list[dict[str, Any]]:
 
 
 def _spelling(steps: list[dict[str, Any]], model: dict[str, Any]) -> Spelling | None:
-    """What the file says about its spelling; None where it says nothing: then the tokens decide."""
+    """The spelling that the file declares; None if it declares none: then the tokens decide."""
     if any(step.get("type") == "ByteLevel" for step in steps):
         return "byte-level, word ends" if model.get("end_of_word_suffix") else "byte-level"
     if model.get("continuing_subword_prefix") == "##" and model.get("type") == "WordPiece":

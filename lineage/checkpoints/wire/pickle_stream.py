@@ -10,7 +10,7 @@ BLOCK = 1 << 14  # bytes read ahead
 
 
 class PickleStream:
-    """Reads exactly what it is asked for. `position` is that in the source; `tell` leaves out what was passed over."""
+    """Reads exactly the bytes requested. `position` is that in the source; `tell` does not count skipped bytes."""
 
     def __init__(self, source: ByteSource) -> None:
         self.source = source

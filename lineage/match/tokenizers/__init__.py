@@ -1,4 +1,4 @@
-"""Two tokenizers held against each other: what they share, whether in one order, and what that makes them."""
+"""Comparison of two tokenizers: shared tokens, their order, and the resulting relation."""
 
 from lineage.match.tokenizers.comparing import compare_tokenizers
 from lineage.match.tokenizers.searching import is_near, nearest_tokenizer

@@ -1,4 +1,4 @@
-"""What tokenizers that were trained apart share: shown beside every overlap, and part of no decision."""
+"""The overlap of independently trained tokenizers: shown beside every overlap, not used in decisions."""
 
 from __future__ import annotations
 

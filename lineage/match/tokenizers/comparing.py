@@ -1,4 +1,4 @@
-"""Two tokenizer sketches held against each other."""
+"""Comparison of two tokenizer sketches."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from lineage.types import (
 )
 
 KEPT = 0.1
-"""Share of neighbours kept below which nothing is said: of vocabularies trained apart on one text, 0.02 are."""
+"""Least share of neighbours kept for a relation: vocabularies trained independently on one text keep 0.02."""
 SEEN = 0.5
 """Share of a vocabulary, come from the other, that must have been seen before "independent" is said."""
 LEAST = 16
-"""Sampled tokens of each without which nothing is said."""
+"""Least number of sampled tokens of each vocabulary for "independent"."""
 ALL_BUT = 0.99
-"""From here on, what is shared both ways is too much to be called independent, in whatever order."""
+"""Share of both vocabularies in common above which they are not called independent, in whatever order."""
 
 
 def compare_tokenizers(a: TokenizerSketch, b: TokenizerSketch, hypotheses: int = 1) -> TokenizerComparison:
-    """Say what the tokenizer `a` is to `b`, from the order of what they share; `hypotheses` is how many were searched.
+    """What tokenizer `a` is to `b`, by the order of shared tokens; `hypotheses` is the number of tokenizers searched.
 
     Reserved tokens, single characters, digits, repetitions and stretches that both have sorted as text are no evidence.
     Overlap and special tokens are counted and decide nothing. Raises SketchMismatch.
@@ -94,7 +94,7 @@ class _Figures:
 
     @property
     def reach(self) -> float:
-        """The largest share of either vocabulary that could have come from the other without being seen."""
+        """The largest share of either vocabulary that could come from the other without being detected."""
         return min(1.0, self.order.reach) * max(self.overlap.of_a, self.overlap.of_b)
 
 

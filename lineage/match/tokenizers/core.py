@@ -1,4 +1,4 @@
-"""The common order of two vocabularies, and where the tokens of one alone stand to it."""
+"""The common order of two vocabularies, and the places of other tokens relative to it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Side:
 
     @property
     def own(self) -> int:
-        """How many sampled tokens are outside the common order."""
+        """The number of sampled tokens outside the common order."""
         return len(self.before) + len(self.within) + len(self.behind)
 
 

@@ -1,4 +1,4 @@
-"""From figures to a relation: what two vocabularies in one order are to one another, and which came first."""
+"""The relation of two vocabularies in one order, and which came first."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from lineage.types import TokenizerBasis, TokenizerRelation, TokenizerSketch
 Name = Literal["a", "b"]
 
 FEW = 0.01
-"""So small a share of a vocabulary outside the common order is counted, but does not change what it is."""
+"""Share of a vocabulary outside the common order up to which the relation does not change."""
 ALIKE = 0.95
 """Share of the common order with one shift of ids from which on tokens were replaced where they stood."""
 
 
 @dataclass(frozen=True, slots=True)
 class Related:
-    """A relation, the vocabulary that came first where that is known, and why."""
+    """A relation, the vocabulary that came first if known, and the reason."""
 
     relation: TokenizerRelation
     parent: Name | None = None

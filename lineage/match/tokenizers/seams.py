@@ -15,7 +15,7 @@ from lineage.match.tails import log10_normal
 from lineage.sketch.tokenizer_kinds import MOST_LENGTH
 
 LEAST = 16
-"""Fewer tokens on a side of a seam tell nothing."""
+"""Least number of tokens on each side of a seam for a test."""
 SHARE = 8
 """A side takes up to an eighth of the common order, so that seven other places in it show how it drifts."""
 

@@ -1,4 +1,4 @@
-"""The known tokenizer that says most about one that is asked about."""
+"""The known tokenizer that is the closest relative of the query's."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _related(asked: TokenizerSketch, near: Sequence[TokenizerSketch], compared: 
 
 
 def is_near(near: Neighbours, *, is_same: bool) -> bool:
-    """Whether two may be related: what the comparison itself asks for, in a tenth of its time."""
+    """Whether two may be related, by a necessary condition of the comparison, in a tenth of its time."""
     return is_same or near.kept >= KEPT * near.anchors > 0
 
 

@@ -1,4 +1,4 @@
-"""What a public address and a licence's name mean to those who read bills of materials."""
+"""Public addresses and licence names in the terms of bills of materials."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from lineage.types import Lineage
 
 
 def render(lineage: Lineage) -> bytes:
-    """The whole graph, without the date that would make equal ones differ.
+    """The whole graph, without a date, so that equal graphs give equal files.
 
     All edges are typed directed, as networkx cannot read mixed graphs; the attribute `directed` says which are.
     """

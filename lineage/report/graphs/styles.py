@@ -1,4 +1,4 @@
-"""How relations look: line style by class of relation, colour by family, and what the legend says of it."""
+"""The style of relations: line style by class of relation, colour by family, and the legend."""
 
 from __future__ import annotations
 

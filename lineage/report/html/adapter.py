@@ -16,7 +16,7 @@ from lineage.types import Adapted, Addition, Fit, Whois
 
 
 def adapter(say: Texts, answer: Whois, adapted: Adapted) -> Markup:
-    """The section of an adapter, in place of what a page says about a model's weights."""
+    """The section of an adapter, in place of the sections on a model's weights."""
     return section(
         "adapter",
         say("head.adapter"),

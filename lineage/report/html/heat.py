@@ -108,7 +108,7 @@ def _map(
 
 
 def _head_class(column: Column, heading: str) -> str | None:
-    classes = ["upright"] if len(heading) > _LONG and heading.isascii() else []  # Hangul is no longer than a cell
+    classes = ["upright"] if len(heading) > _LONG and heading.isascii() else []  # Hangul is not longer than a cell
     return " ".join([*classes, "out"] if not column.is_used else classes) or None
 
 

@@ -82,7 +82,7 @@ def legend(say: Texts, edges: Iterable[Edge], kinds: Sequence[str] = ("root", "h
 
 
 def edge_rows(say: Texts, one: Painted) -> list[list[str]]:
-    """Every edge in words and figures: what the picture shows, for those who do not see it."""
+    """Every edge as text and figures, for readers who do not see the picture."""
     names = {node.id: node.name for node in one.lineage.nodes}
     return [
         [

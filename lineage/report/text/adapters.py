@@ -1,4 +1,4 @@
-"""What an adapter is to the known models, in words and as JSON."""
+"""The relations of an adapter to the known models, as text and as JSON."""
 
 from __future__ import annotations
 

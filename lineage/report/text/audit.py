@@ -1,4 +1,4 @@
-"""What a policy says of a model: a screen for people, a JSON value for programs."""
+"""The result of a policy for a model: a screen for people, a JSON value for programs."""
 
 from __future__ import annotations
 

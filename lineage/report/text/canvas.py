@@ -84,7 +84,7 @@ class Canvas:
             self._console.print(Text("  ".join(cells), style=style), soft_wrap=True)
 
     def tree(self, branch: Branch) -> None:
-        """Add a branch and all below it, with lines that show what hangs on what; text is wrapped beside them."""
+        """Add a branch and all below it, with lines from parents to children; text is wrapped beside them."""
         from rich.text import Text
         from rich.tree import Tree
 

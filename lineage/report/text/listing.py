@@ -129,7 +129,7 @@ def show_screen(
 
 def model_value(record: ModelRecord, is_reference: bool, layer: str | None = None) -> dict[str, Any]:
     """One model of an index; `layer` is the index of others that it is in, null for one's own and the reference."""
-    from lineage.report.json import declared  # a screen does not wait for what JSON needs
+    from lineage.report.json import declared  # imported only for JSON
 
     return {
         "id": record.id,

@@ -29,7 +29,7 @@ _NEARLY_ALL = 0.99  # share below which it is given beside the word
 
 
 class Headline(NamedTuple):
-    """The word for a model's place, and what must be quoted with it."""
+    """The verdict for a model's place, and the rest of its line, which must be quoted with it."""
 
     word: str
     rest: str

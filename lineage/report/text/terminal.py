@@ -179,7 +179,7 @@ def _figures(evidence: Evidence) -> str:
 
 
 def _values_speak(evidence: Evidence) -> bool:
-    """Whether agreement of values says more than the permutation test can in so small a network."""
+    """Whether equal values are stronger evidence than the permutation test, as in small networks."""
     return evidence.agreeing > 10 * max(1.0, evidence.expected) and (evidence.z is None or evidence.z < 15)
 
 
@@ -253,7 +253,7 @@ def _limits(answer: Whois) -> str:
     limits = answer.limits
     models = f"{limits.models_searched:,} model{'' if limits.models_searched == 1 else 's'}"
     if answer.adapted is not None:
-        from lineage.report.text.adapters import searched  # models do not wait for the texts of adapters
+        from lineage.report.text.adapters import searched  # imported only for adapters
 
         models = searched(answer.adapted, limits.models_searched)
     reach = f"; would have seen r >= {limits.min_detectable_r:.2f}" if limits.min_detectable_r is not None else ""

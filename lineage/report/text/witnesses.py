@@ -15,7 +15,7 @@ _LEAST = 3  # equal settings of a part, and half of those compared: fewer are on
 
 
 def witness_lines(found: Witnesses) -> Iterator[str]:
-    """What each says, and that it says nothing about the weights."""
+    """One line for each witness, with the remark that it is not evidence about the weights."""
     if found.tokenizer is not None:
         yield f"tokenizer: {plain(text(tokenizer_witness(found.tokenizer)))}; says nothing about the weights"
     told = [] if found.configuration is None else [plain(text(fact)) for fact in _told(found.configuration)]

@@ -218,9 +218,9 @@ class MilvusIndex(OfAllFamilies):
         return {digest: sorted(pairs) for digest, pairs in sorted(found.items())}
 
     def nearest(self, asked: Codes, kind: ModelKind, k: int) -> Mapping[SearchCue, Sequence[Near]]:
-        """For each asked code of each cue the `k` nearest models of a kind, best first.
+        """For each code of the query and each cue, the `k` nearest models of a kind, best first.
 
-        For tensors, only models that are nearer than the nearest stranger is expected to be.
+        For tensors, only models nearer than the nearest unrelated one is expected to be.
         """
         return {cue: self._nearest(cue, codes, f"{_OURS} and {is_('kind', kind)}", k) for cue, codes in asked.items()}
 
@@ -315,7 +315,7 @@ class MilvusIndex(OfAllFamilies):
 
 
 def _farthest(pairs: int) -> int:
-    """The largest distance in bits at which a tensor's code is still nearer than any stranger is expected to be."""
+    """The largest distance in bits at which a tensor's code is nearer than any unrelated one is expected to be."""
     bits = BITS["tensor"]
     return math.floor(bits / 2.0 - nearest_stranger(pairs) * math.sqrt(bits) / 2.0)
 
@@ -323,7 +323,7 @@ def _farthest(pairs: int) -> int:
 def _models(cue: SearchCue, hits: Sequence[Hit], seals: Mapping[str, str], k: int, limit: int) -> tuple[Near, bool]:
     """The `k` nearest models among hits, and whether they would stay the same with more hits.
 
-    Where the server gave as many hits as were asked for, it may have left out others as far away as the last one: hits
+    If the server returned as many hits as requested, it may have left out others at the distance of the last one: hits
     of that distance are not counted.
     """
     is_cut = len(hits) >= limit and limit < MOST_HITS

@@ -231,5 +231,5 @@ def _digests(sketch: CheckpointSketch, about: Mapping[str, str]) -> Iterator[Row
 
 
 def _key(model: str, seal: str, place: int) -> str:
-    """The key of a row: 32 hexadecimal digits, so that any set of rows can be asked for in pieces of like size."""
+    """The key of a row: 32 hexadecimal digits, so that any set of rows can be requested in pieces of similar size."""
     return blake2b(f"{model} {seal} {place}".encode(), digest_size=16).hexdigest()

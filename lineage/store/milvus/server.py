@@ -49,7 +49,7 @@ _BATCH = 500  # values in one filter
 _WRITTEN = 1000  # rows in one request
 _HITS = 1 << 15  # in one answer to a search
 _PATIENCE_S = 30.0
-_DEEPEST = 64  # hexadecimal digits by which an answer that is too long is asked for in pieces
+_DEEPEST = 64  # hexadecimal digits by which a too long answer is requested in pieces
 _KEY = re.compile(r"[0-9a-f]{8,64}")
 _VALUE = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
@@ -332,7 +332,7 @@ def _client(address: MilvusAddress) -> MilvusClient:
         raise MissingExtra(
             "an index on a Milvus server needs pymilvus and fsspec: pip install 'weight-lineage[milvus]'"
         ) from None
-    logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # each of its errors is told once, by this package
+    logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # its errors are reported once, by this package
     host = f"[{address.host}]" if ":" in address.host else address.host
     uri = f"{'https' if address.is_encrypted else 'http'}://{host}:{address.port}"
     bounded = {"grpc.max_receive_message_length": _MOST_BYTES}

@@ -42,15 +42,15 @@ SCHEMES: tuple[Callable[[str, Stored], Decoded | None], ...] = (
 )
 
 _PLAIN = frozenset({"bfloat16", "float16", "float32", "float64"})
-_PACKED = (compressed.SUFFIX, quanto.DATA)  # decoded, or refused, whatever the type
+_PACKED = (compressed.SUFFIX, quanto.DATA)  # decoded or refused, for any type
 _BESIDE = ".quant_state.bitsandbytes__"
 
 
 def dequantized(path: Path, contents: Contents, config: Mapping[str, Any]) -> Contents:
     """Replace the codes by a view of the weight, and drop its other parts.
 
-    What is packed in a way that is known but not read is left out and counted; what is not recognised stays as it is.
-    Raises Malformed where parts are missing or do not fit each other.
+    Weights in a packing that is known but not supported are left out and counted; unrecognised tensors are unchanged.
+    Raises Malformed if parts are missing or do not fit each other.
     """
     stored = Stored(path, {view.name: view for view in contents.tensors}, _settings(config))
     decoded: dict[str, TensorView] = {}

@@ -26,7 +26,7 @@ _WEIGHT, _BIAS, _MEAN, _VARIANCE = "weight", "bias", "running_mean", "running_va
 class _Held:
     """Weights of one kind of layer: the field that holds them, torch's name, the fields that give the sides.
 
-    `turned` matrices are stored the other way round.
+    `turned` matrices are stored transposed.
     """
 
     number: int

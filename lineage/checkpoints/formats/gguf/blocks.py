@@ -73,7 +73,7 @@ TYPES: dict[int, BlockType] = {
 }
 
 
-# Where a block has numbers of two bytes, which are the other way round in a big-endian file. No others are known.
+# Positions of two-byte numbers in a block, whose bytes are swapped in a big-endian file. No others are known.
 # Source: `byteswap_tensors` of the gguf package's gguf_convert_endian.py.
 _PAIRS: dict[str, tuple[int, ...]] = {
     "Q4_0": (0,), "Q8_0": (0,), "Q4_K": (0, 2), "Q6_K": (208,), "MXFP4": (), "NVFP4": (),

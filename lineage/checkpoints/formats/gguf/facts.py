@@ -37,7 +37,7 @@ _SOURCES = ("general.source.repo_url", "general.source.url", "general.source.hug
 def facts_of(metadata: Mapping[str, Any]) -> Facts | None:
     """Translate the metadata; None where it names no architecture, as in the later files of a split model.
 
-    `config["general.architecture"]` keeps llama.cpp's own word for it; an adapter has its alpha besides.
+    `config["general.architecture"]` keeps llama.cpp's own name of it; an adapter has its alpha besides.
     """
     architecture = text(metadata.get("general.architecture"))
     if architecture is None:

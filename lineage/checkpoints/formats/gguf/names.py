@@ -26,7 +26,7 @@ class Style:
 
 
 def huggingface_name(name: str, style: Style) -> str:
-    """Translate a name; one that the style does not know stays as it is."""
+    """Translate a name; names unknown to the style are unchanged."""
     found = _TENSOR.fullmatch(name)
     if found is None:
         return name

@@ -76,7 +76,7 @@ def _order(
 
 
 def _of_layer(count: Any, layer: int) -> int:
-    """A count that is the same in all layers, or that of one; 0 where there is none."""
+    """A count that is the same in all layers, or given for each layer; 0 if there is none."""
     if isinstance(count, list):
         count = count[layer] if layer < len(count) else 0
     return count if isinstance(count, int) else 0

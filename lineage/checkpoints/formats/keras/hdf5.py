@@ -65,7 +65,7 @@ def datasets(source: ByteSource) -> tuple[tuple[TensorView, ...], tuple[tuple[st
         return _datasets(source, h5py)
     except CheckpointError:
         raise
-    except Exception as error:  # whatever the library raises for a damaged file
+    except Exception as error:  # any exception of the library for a damaged file
         if "truncated file" in str(error):
             raise Truncated(source.path, "ends before its own header says: download it again") from error
         raise Malformed(source.path, f"is a damaged HDF5 file: {reason(error)}") from error

@@ -45,7 +45,7 @@ def variable_name(path: str, variables: int) -> str:
     owner = [part for part, before in zip(owner, ["", *owner], strict=False) if part != before]
     if parts[-2:-1] == ["vars"] and owner and last.isdigit() and len(last) < 4:
         known = _VARIABLES.get(_COUNTED.sub("", owner[-1]), ())
-        # A norm without gain or offset has fewer variables, and then the order says nothing.
+        # A norm without gain or offset has fewer variables, and then their order does not identify them.
         if int(last) < len(known) and (known is not _NORM or variables == len(known)):
             last = known[int(last)]
     return "/".join([*owner, last])

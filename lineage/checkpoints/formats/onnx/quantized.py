@@ -23,7 +23,7 @@ _NODES = {
     "QLinearMatMul": (3, 4, 5, -1),
     "QGemm": (3, 4, 5, -1),
 }
-_CODES = re.compile(r"(?:_quantized|_quant|_q|(?:_DQ)?_Q\d+(?:G\d+)?)$")  # endings of the names of codes
+_CODES = re.compile(r"(?:_quantized|_quant|_q|(?:_DQ)?_Q\d+(?:G\d+)?)$")  # suffixes of the names of codes
 _ZERO = "_zero_point"
 _SCALE = "_scale"
 

@@ -85,7 +85,7 @@ class Constant:
 
 
 def constant(layer: Layer, values: PositionedFile) -> Constant:
-    """Check what a layer says of its values. Raises Malformed, Truncated, UnsupportedDtype."""
+    """Check what a layer declares about its values. Raises Malformed, Truncated, UnsupportedDtype."""
     path, data = values.path, layer.data
     check_name(path, layer.name)
     kind = data.get("element_type", "")

@@ -26,7 +26,7 @@ _GRAPHS = frozenset({_OUTERMOST, "body", "then_body", "else_body"})
 
 @dataclass(slots=True)
 class Layer:
-    """A node: what `data` says of it, and the sides of its output where they are fixed."""
+    """A node: its attributes (`data`), and the shape of its output if it is static."""
 
     name: str
     type: str

@@ -25,7 +25,7 @@ _PRODUCTS = {
 }  # fmt: skip
 _NORMS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
 _OF_NORM = ("gamma", "beta", "moving_mean", "moving_variance")
-# What else a layer reads, and what it is called there.
+# Other inputs of a layer, and their names there.
 _OTHERS = {
     ("BiasAdd", 1): "bias", ("BiasAddV1", 1): "bias", ("QuantizedBiasAdd", 1): "bias",
     **{(op, at + 1): leaf for op in _NORMS for at, leaf in enumerate(_OF_NORM)},

@@ -96,5 +96,5 @@ class _Pickles(PickleStream):
     def _too_large(self, size: int) -> Malformed:
         return Malformed(self.source.path, f"its pickle holds a value of {size:,} bytes, more than {MAX_PICKLE:,}")
 
-    def _cut(self, need: int) -> Truncated:  # noqa: ARG002 - how far a damaged pickle would read says nothing
+    def _cut(self, need: int) -> Truncated:  # noqa: ARG002 - how far a damaged pickle would read is meaningless
         return Truncated(self.source.path, "ends inside its pickles: download it again")

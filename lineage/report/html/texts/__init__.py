@@ -1,4 +1,4 @@
-"""What a page says, one table a language; keys are the same in all."""
+"""The texts of a page, one table for each language with the same keys."""
 
 from __future__ import annotations
 
