@@ -28,7 +28,7 @@ def facing(model: CheckpointSketch, other: CheckpointSketch) -> CheckpointSketch
 
 
 def copies(model: CheckpointSketch) -> dict[str, TensorSketch]:
-    """The original of each copied token table, by the copy's name. Of equal tables heads, then later ones are copies."""
+    """The original of each copied token table, by the name of the copy: heads copy tables, later ones earlier ones."""
     tables = sorted(_tables(model), key=lambda t: t.part.role == "head")
     found: dict[str, TensorSketch] = {}
     for i in reversed(range(len(tables))):
