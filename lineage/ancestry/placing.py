@@ -223,7 +223,7 @@ def looked_for(query: CheckpointSketch) -> tuple[LookedFor, ...]:
 
 
 def not_tested(query: CheckpointSketch) -> tuple[NotTested, ...]:
-    """What was not tested: disguises, or, if neurons of the query are known, disguises of models without neurons."""
+    """What was not tested, disguises among it; if neurons of the query are known, only those of models without any."""
     return (NotTested("hidden-elsewhere"), *NOT_TESTED[1:]) if query.neurons else NOT_TESTED
 
 

@@ -28,7 +28,7 @@ def facing(model: CheckpointSketch, other: CheckpointSketch) -> CheckpointSketch
 
 
 def copies(model: CheckpointSketch) -> dict[str, TensorSketch]:
-    """Maps the name of each token table that copies another to the original; heads count as copies first."""
+    """The original of each copied table, by the copy's name: of equal tables, heads and then later ones are copies."""
     tables = sorted(_tables(model), key=lambda t: t.part.role == "head")
     found: dict[str, TensorSketch] = {}
     for i in reversed(range(len(tables))):

@@ -137,7 +137,7 @@ def refuse_pieces(path: Path, contents: Contents) -> None:
 
 
 def joined_ranks(folder: Path, names: Sequence[str], parts: Sequence[Contents]) -> Contents:
-    """One model from the files of all its ranks. Raises UnsupportedFormat, Malformed."""
+    """One model from the files of all its ranks. Raises UnsupportedFormat if their cut is unknown, Malformed."""
     if not any(part.pieces for part in parts):
         parts = _cut_by_layers(folder, names, parts)
     pieces: dict[str, list[Piece]] = {}
