@@ -78,20 +78,22 @@ def _told(around: Neighbours, child: int, parents: Sequence[int], allowed: float
     if not is_computed:
         return None
     movement = float((offsets**2).sum(axis=1).min())
-    base = _base(around, parents)
+    base = _base(around, parents, weights)
     return Mixture(tuple(parents), tuple(map(float, weights)), {}, left / movement, "task arithmetic", task_base=base)
 
 
-def _base(around: Neighbours, parents: Sequence[int]) -> int | None:
+def _base(around: Neighbours, parents: Sequence[int], weights: Floats) -> int | None:
     """The parent from which the differences of the others are least correlated, as if trained independently.
 
-    None for two parents, and if no parent stands out.
+    None for two parents, and if no parent stands out. None as well if a difference from it was subtracted: a model on
+    the way from the true base to another stands at a right angle between the two, as a base does between its children.
     """
     if len(parents) < 3:
         return None
     alike = {one: around.likeness(one, [other for other in parents if other != one]) for one in parents}
     base, next_ = sorted(parents, key=lambda one: alike[one])[:2]
-    return base if alike[next_] - alike[base] >= _STANDS_OUT else None
+    are_added = all(weight > 0.0 for one, weight in zip(parents, weights, strict=True) if one != base)
+    return base if are_added and alike[next_] - alike[base] >= _STANDS_OUT else None
 
 
 def _affine(gram: Floats) -> tuple[Floats, float]:

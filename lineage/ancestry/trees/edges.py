@@ -281,11 +281,17 @@ def _named(edge: Edge, *, is_first: bool, is_below: bool) -> Edge:
 
 
 def _parents(mixture: Mixture, tree: Tree, merged: Mapping[int, Sequence[int]]) -> tuple[int, ...]:
-    """The parents of a merge, without the base of the differences if all other parents descend from that base."""
-    others = tuple(parent for parent in mixture.parents if parent != mixture.origin)
-    bases = {mixture.origin, *(other for parent, other in mixture.alternatives if parent == mixture.origin)}
-    is_told = all(bases & {*above(parent, tree, merged)} for parent in others)
-    return others if is_told else mixture.parents
+    """The parents of a merge, without the base of its differences if the other parents descend from that.
+
+    If the sum does not identify its base, a term from which all others descend in the tree is the base.
+    """
+    lines = {parent: {*above(parent, tree, merged)} for parent in mixture.parents}
+    origin = mixture.origin
+    if origin is None and mixture.method == "task arithmetic" and len(lines) > 2:
+        origin = next((one for one in lines if all(one in line for other, line in lines.items() if other != one)), None)
+    others = tuple(parent for parent in mixture.parents if parent != origin)
+    bases = {origin, *(other for parent, other in mixture.alternatives if parent == origin)}
+    return others if all(bases & lines[parent] for parent in others) else mixture.parents
 
 
 def _merge_edges(child: int, mixture: Mixture, parents: Sequence[int], pairs: Pairs) -> Iterator[Edge]:

@@ -134,6 +134,14 @@ def test_task_arithmetic_is_found_with_any_number_of_parents(weights):
     }
 
 
+def test_a_model_on_the_way_to_another_is_not_taken_for_the_base_of_both():
+    """Its own differences to the base and to the other stand at a right angle, as those of two children do."""
+    further = tuned(CHILDREN[0], 40, 0.12)
+    mixture, names = mixture_of(total([0.7, 0.6, -0.3], [CHILDREN[0], further, BASE]), further=further)
+    assert {names[p] for p in mixture.parents} == {"child 0", "further", "base"}
+    assert mixture.base is None or names[mixture.base] == "base"
+
+
 def test_a_negative_weight_is_found_too():
     method, parts = found(total([0.7, -0.3, 0.5, 0.1], [*CHILDREN[:3], BASE]))
     assert method == "task arithmetic"
