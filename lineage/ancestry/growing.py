@@ -94,7 +94,14 @@ def _edges_of(groups: Sequence[Sequence[CheckpointSketch]], edges: Sequence[Edge
         if edge.component is None:
             above[edge.child].append(edge.parent)
     settled = {i: [place[p] for p in above[m]] if all(p in place for p in above[m]) else None for m, i in place.items()}
-    search = Search([replace(model, declared=()) for model in models], watch, settled)
+    sketches = [replace(model, declared=()) for model in models]
+    search = Search(sketches, watch, settled)
+    misplaced = {
+        model for model, parents in settled.items() for p in parents or () if model in search.merged.get(p, ())
+    }
+    if misplaced:  # the new model shows that a parent of theirs is a merge of theirs
+        kept = {model: parents for model, parents in settled.items() if model not in misplaced}
+        search = Search(sketches, watch, kept)
     return list(measured_edges(search))
 
 
