@@ -33,10 +33,10 @@ class Neighbours:
     held_out: Floats
     distances: Floats
 
-    def near(self, child: int, excluded: Collection[int] = ()) -> list[int]:
-        """Members from which `child` may be merged, nearest first: related to it and not its copies."""
+    def near(self, child: int, excluded: Collection[int] = (), beyond: float = COPY) -> list[int]:
+        """Members from which `child` may be merged, nearest first: related, at squared distances over `beyond`."""
         row = self.distances[child]
-        found = np.flatnonzero((row > COPY) & (row < RELATED))
+        found = np.flatnonzero((row > beyond) & (row < RELATED))
         ordered = (int(i) for i in found[np.argsort(row[found], kind="stable")])
         return list(islice((i for i in ordered if i != child and i not in excluded), NEAREST))
 

@@ -8,13 +8,13 @@ these values lie many units apart; a value of the base does not (model soups: Wo
 from __future__ import annotations
 
 from functools import cache
-from itertools import combinations, islice
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lineage.ancestry.merge.last_rounded import largest_error
-from lineage.ancestry.merge.mixture import RELATED, Mixture
+from lineage.ancestry.merge.mixture import Mixture
 from lineage.ancestry.merge.neighbours import Neighbours
 from lineage.ancestry.merge.ratios import SINGLE
 
@@ -32,9 +32,7 @@ Floats = NDArray[np.float64]
 
 def soup(around: Neighbours, child: int, excluded: frozenset[int]) -> Mixture | None:
     """`child` as the mean of two to five other members (positions); None if it is not such a mean."""
-    row = around.distances[child]
-    order = (int(i) for i in np.argsort(row, kind="stable") if 0.0 < row[i] < RELATED)
-    near = [*islice((i for i in order if i != child and i not in excluded), _NEAREST)]
+    near = around.near(child, excluded, beyond=0.0)[:_NEAREST]
     if len(near) < 2:
         return None
     cohort, rounding = around.cohort, around.grain(child)

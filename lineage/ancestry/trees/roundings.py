@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +12,7 @@ from lineage.ancestry.merge.mixtures import COPY
 from lineage.ancestry.pair.blurred import blurred, blurred_misses
 from lineage.ancestry.pair.first_looks import look
 from lineage.ancestry.pair.lattices import lattice, steps
+from lineage.ancestry.pair.narrow_types import HALVES, rounded
 from lineage.types import CheckpointSketch, TensorSketch
 
 _NEAREST = 8  # models nearest to a copy that are tried as its source
@@ -23,7 +23,6 @@ _MOST = 0.8  # least share of the matrices, by size, that must be rounded: the l
 _A_FEW = 0.05  # share of the matrices that may have been trained, as in `computable`: sometimes a small head is
 _FEWER = 0.9  # ratio of distinct values to those of the finer model: 0.55 for four-bit matrices that were missed
 _AS_GOOD = 5e-4  # difference in the share of values on another level that counts as a tie
-_TYPES = (np.dtype(ml_dtypes.bfloat16), np.dtype(np.float16))
 
 
 def roundings(cohort: Cohort, sketches: Sequence[CheckpointSketch]) -> dict[int, int]:
@@ -43,7 +42,7 @@ def roundings(cohort: Cohort, sketches: Sequence[CheckpointSketch]) -> dict[int,
         for j in np.argsort(squared)[:_NEAREST].tolist():
             if j == i or squared[j] > (_LEVELS if on_levels[i] else COPY):
                 continue
-            if any(np.array_equal(values[i], _round(values[j], dtype)) for dtype in _TYPES):
+            if _is_narrowed(values[i], values[j]):
                 left_off[j] = 0.0
             elif on_levels[i] and not on_levels[j]:
                 left = _off_levels(matrices[i], matrices[j])
@@ -56,7 +55,7 @@ def roundings(cohort: Cohort, sketches: Sequence[CheckpointSketch]) -> dict[int,
     return {copy: finer for copy, finer in found.items() if finer not in found or found[finer] != copy}
 
 
-def heirs(cohort: Cohort, rounded: Mapping[int, int]) -> dict[int, frozenset[int]]:
+def heirs(cohort: Cohort, sources: Mapping[int, int]) -> dict[int, frozenset[int]]:
     """For each rounded copy, the models that hold its rounding error and so descend from it (positions in `sketches`).
 
     The error is independent of training: a model trained from the copy holds all of it, one trained from the finer
@@ -64,7 +63,7 @@ def heirs(cohort: Cohort, rounded: Mapping[int, int]) -> dict[int, frozenset[int
     values of a model and of a light fine-tune of it are rounded alike: of copies of both, the nearer is taken.
     """
     place = {member: i for i, member in enumerate(cohort.members)}
-    copies = {copy: finer for copy, finer in rounded.items() if copy in place}
+    copies = {copy: finer for copy, finer in sources.items() if copy in place}
     away = np.full((len(place), len(copies)), np.inf)
     for column, (copy, finer) in enumerate(sorted(copies.items())):
         origin, own = cohort.points[place[finer]], cohort.points[place[copy]]
@@ -111,9 +110,11 @@ def _off_levels(copy: Sequence[TensorSketch], finer: Sequence[TensorSketch]) -> 
 
 
 def _is_recast(mine: TensorSketch, other: TensorSketch) -> bool:
-    return np.array_equal(mine.values, other.values) or any(
-        np.array_equal(mine.values, _round(other.values, dtype)) for dtype in _TYPES
-    )
+    return np.array_equal(mine.values, other.values) or _is_narrowed(mine.values, other.values)
+
+
+def _is_narrowed(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> bool:
+    return any(np.array_equal(coarse, rounded(fine, scheme)) for scheme in HALVES)
 
 
 def _has_fewer_values(mine: TensorSketch, other: TensorSketch) -> bool:
@@ -132,8 +133,3 @@ def _misses(mine: TensorSketch, other: TensorSketch) -> float | None:
         return steps(mine).misses(x, y) if lattice(other) is None else None
     levels = blurred(mine)
     return None if levels is None else blurred_misses(levels, x, y)
-
-
-def _round(values: NDArray[np.float32], dtype: np.dtype[np.generic]) -> NDArray[np.float32]:
-    with np.errstate(over="ignore"):
-        return values.astype(dtype).astype(np.float32)

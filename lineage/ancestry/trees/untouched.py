@@ -14,13 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.ancestry.geometry import Points
-from lineage.ancestry.pair.narrow_types import rounded
+from lineage.ancestry.pair.narrow_types import HALVES, rounded
 from lineage.ancestry.vectors import apart, vectors, vectors_apart
 from lineage.sketch.remembered import remembered
 from lineage.types import CheckpointSketch, TensorSketch
 
 _LEAST_VALUES = 16  # of a tensor: fewer may agree by chance
-_NARROW = ("bfloat16", "float16")
 
 Character = tuple[Hashable, Hashable]  # which tensor, and the values that it has
 
@@ -36,7 +35,7 @@ class Untouched:
         self._place = {model: i for i, model in enumerate(sorted(sketches))}
         ordered = [sketches[model] for model in self._place]
         types = {tensor.dtype for sketch in ordered for tensor in _told(sketch)}
-        roundings = sorted(types & {*_NARROW}) if len(types) > 1 else []
+        roundings = sorted(types & {*HALVES}) if len(types) > 1 else []
         characters = [_characters(sketch, roundings) for sketch in ordered]
         held = Counter(character for own in characters for character in own)
         shared = {one: column for column, one in enumerate(c for c, count in held.items() if count > 1)}
@@ -102,7 +101,7 @@ def _rounded_to(scheme: str) -> Callable[[TensorSketch], bytes]:
     return digest
 
 
-_ROUNDED = {scheme: _rounded_to(scheme) for scheme in _NARROW}
+_ROUNDED = {scheme: _rounded_to(scheme) for scheme in HALVES}
 
 
 def _shares(holds: NDArray[np.float32], counts: Sequence[Counter[Hashable]]) -> Points:
