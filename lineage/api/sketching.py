@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lineage import checkpoints
 from lineage.errors import CheckpointError, Malformed, UnsupportedFormat
-from lineage.sketch import is_sketch_file, read_sketch, write_sketch
+from lineage.sketch import is_sketch_file, read_sketch
 from lineage.sketch.sealing import inconsistency
 from lineage.types import CheckpointSketch, Depth, Meter
 from lineage.types.facts.exclusions import Exclusion, UnreadTokenizer
@@ -39,6 +39,8 @@ def sketch(
 
 def save_sketch(made: CheckpointSketch, path: str | Path) -> None:
     """Write a portable sketch file, whole or not at all. Raises OSError."""
+    from lineage.sketch import write_sketch  # a question writes none
+
     write_sketch(made, path)
 
 

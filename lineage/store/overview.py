@@ -20,7 +20,6 @@ from typing import Any
 
 from blake3 import blake3
 
-from lineage.atomic_write import write_whole
 from lineage.sketch.adapters import KINDS, kind_of
 from lineage.sketch.family import FAMILY
 from lineage.sketch.layouts import content_key
@@ -154,6 +153,8 @@ def _overview_in(place: Path, *_: int) -> Overview | None:
 
 def keep_overview(place: Path, overview: Overview) -> None:
     """Keep an overview for the next question, instead of older ones; a folder that cannot be written costs time."""
+    from lineage.atomic_write import write_whole  # once for many questions
+
     models = [record.id for record in overview.records]
     number = {model: i for i, model in enumerate(models)}
     holders = {d: [(number[model], name) for model, name in pairs] for d, pairs in overview.holders.items()}

@@ -20,7 +20,6 @@ import mmap
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, BinaryIO, get_args, overload
 
@@ -28,7 +27,6 @@ import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
-from lineage.atomic_write import written_whole
 from lineage.sketch.family import FAMILY
 from lineage.sketch.search_codes import BITS, WIDTHS
 from lineage.store.anchors import ANCHOR, HOLDER, KIND, VOCABULARY, Tokenizers, joined
@@ -217,12 +215,16 @@ def words_of(codes: NDArray[np.uint8], band: int) -> NDArray[np.uint32]:
 
 def name_of(kind: str, models: Iterable[str]) -> str:
     """The name of the file of exactly these models."""
+    from hashlib import blake2b  # the reference has no such file
+
     seal = blake2b("\n".join([kind, FAMILY, str(SCHEME), *sorted(models)]).encode(), digest_size=16)
     return f"{kind}-{seal.hexdigest()}{SUFFIX}"
 
 
 def write_segment(segment: Segment, path: Path) -> None:
     """Write a segment so that it is there whole or not at all. Raises OSError."""
+    from lineage.atomic_write import written_whole  # a question writes none
+
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path, durable=True) as file:
         _write(segment, file, path.name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from statistics import median
 
 from lineage.report.components import named, share_words
 from lineage.report.figures import (
@@ -237,6 +236,8 @@ def _gains(canvas: Canvas, found: Comparison | None) -> None:
     zs = [m.z for m in vectors if m.z is not None]
     if found is None or not cosines or not zs:
         return
+    from statistics import median  # most answers have no gains to count
+
     canvas.line(
         f"left out: {len(vectors)} norm gains and biases (cosine {median(cosines):.2f}, z {median(zs):.1f} with"
         f" {plain(found.model_name)}: between any two networks such cosines are high, so they never count)",
