@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -28,8 +29,6 @@ def print_json(value: Any, one_line: bool = False) -> None:
 
 def screen_size() -> tuple[int, bool]:
     """The width to draw in, and whether to use colour."""
-    import shutil  # loads compression libraries, which JSON does without
-
     from lineage.report.text.canvas import width_for
 
     return width_for(shutil.get_terminal_size((100, 24)).columns), sys.stdout.isatty()

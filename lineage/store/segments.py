@@ -20,6 +20,7 @@ import mmap
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, BinaryIO, get_args, overload
 
@@ -215,8 +216,6 @@ def words_of(codes: NDArray[np.uint8], band: int) -> NDArray[np.uint32]:
 
 def name_of(kind: str, models: Iterable[str]) -> str:
     """The name of the file of exactly these models."""
-    from hashlib import blake2b  # the reference has no such file
-
     seal = blake2b("\n".join([kind, FAMILY, str(SCHEME), *sorted(models)]).encode(), digest_size=16)
     return f"{kind}-{seal.hexdigest()}{SUFFIX}"
 
