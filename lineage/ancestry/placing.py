@@ -156,7 +156,7 @@ def _as_known(query: CheckpointSketch, known: Sequence[CheckpointSketch]) -> tup
 def _compare(
     query: CheckpointSketch, read: CheckpointSketch, reference: CheckpointSketch, models: int, holding: Holding
 ) -> Comparison:
-    """A comparison of the query as it was read; what it is to a copy is said of the files."""
+    """A comparison of the query as it was read; its relation to a copy is that of the files."""
     found = holding(read, reference, models)
     if found.verdict != "identical" or read is query:
         return found

@@ -30,7 +30,7 @@ def sketch(
 ) -> CheckpointSketch:
     """Sketch a checkpoint (file, folder or address), or read a `.sketch` file.
 
-    Without `depth`, files on disk are read in full, those at a server and the products of large adapters sampled, here
+    Without `depth`, files on disk are read in full, those on a server and the products of large adapters sampled, here
     and below. With `adapter`, a LoRA or DoRA, the sketch is that of the model that it makes of the checkpoint. Raises
     CheckpointError, SketchMismatch.
     """

@@ -39,7 +39,7 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that was given. Raises MemoryError if the process may not take the memory that it needs."""
+        """The command that was given. Raises MemoryError if the process is not allowed the memory that it needs."""
         name, found, rest = super().resolve_command(ctx, args)
         require_address_space(_LITTLE if name in _LIGHT else _MUCH)
         return name, found, rest

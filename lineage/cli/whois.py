@@ -196,7 +196,7 @@ def _write(answer: Whois, relatives: Lineage, target: Path, ending: str, lang: L
 
 
 def _with_files(lineage: Lineage, answer: Whois) -> Lineage:
-    """The node of the model with the SHA-256 of its files, which are read for it."""
+    """The graph with the SHA-256 of the model's files in its node; the files are read for this."""
     from lineage.sketch.file_digests import file_digests
 
     asked = answer.sketch

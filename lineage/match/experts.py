@@ -52,7 +52,7 @@ def facing_experts(
 def expert_map(tensors: Iterable[TensorMatch]) -> ExpertMap | None:
     """Expert of the query -> expert of the reference or "mlp", over the related matrices; None without experts.
 
-    Where the layers disagree (each had its experts put in an order of its own) the majority speaks.
+    Where the layers disagree (each had its experts put in an order of its own) the majority decides.
     """
     votes: dict[int, Counter[int | Literal["mlp"]]] = defaultdict(Counter)
     for held in tensors:

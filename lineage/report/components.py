@@ -19,7 +19,7 @@ _KINDS: Mapping[str, str] = {"mlp": "MLP", "q": "query", "k": "key", "v": "value
 
 
 def share_words(finding: ComponentFinding) -> str:
-    """The share of the model in a component, and what of it came along where that is less: "21.4% of 85.7%"."""
+    """The share of the model in a component, and how much of it was inherited where that is less: "21.4% of 85.7%"."""
     whole, came = percent(finding.share), percent(finding.share_inherited)
     return whole if whole == came else f"{came} of {whole}"
 

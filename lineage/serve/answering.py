@@ -1,4 +1,4 @@
-"""What each question is answered with: the same values, by the same functions, as the command line prints."""
+"""How each question is answered: with the same values, by the same functions, as the command line prints."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def _beside(ending: str, content: bytes, desk: Desk) -> None:
 
 
 def _ingest(asked: Asked, desk: Desk) -> None:
-    """Add models, each whole or not at all, then put them in their place, so that the next question need not."""
+    """Add models, each whole or not at all, then place them in the graph, so that the next question need not."""
     places = [one.get("file", one.get("address")) for one in asked["checkpoints"]]
     work = api.ingest(places, desk.index, depth=asked.get("depth"), name=asked.get("name"), workers=1, watch=desk.tell)
     events = []

@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def bound_memory(mib: int) -> None:
-    """Let this process take `mib` MiB of data, where the system can bound that; 0 is no bound."""
+    """Let this process take `mib` MiB of data, where the system can bound that; 0 is unbounded."""
     if not mib:
         return
     try:
@@ -84,7 +84,7 @@ def _answered(question: dict[str, Any], written: TextIO) -> dict[str, Any]:
 
 
 class _Teller:
-    """Says how far the work is, not more often than anyone can read."""
+    """Reports progress, no more often than anyone can read."""
 
     def __init__(self, written: TextIO) -> None:
         self._written = written

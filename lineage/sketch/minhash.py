@@ -96,7 +96,7 @@ def minhash(codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
 
 
 def minhash_of_distinct(codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """The same of codes that hardly repeat: one that comes twice changes nothing, and takes its time twice."""
+    """The same of codes that hardly repeat: one that occurs twice changes nothing, and is hashed twice."""
     multipliers, offsets = _permutations()
     least = np.full(PERMUTATIONS, 0xFFFFFFFF, np.uint32)
     mixed = _fmix32(codes)

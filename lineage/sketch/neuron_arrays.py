@@ -1,4 +1,4 @@
-"""Neurons in a sketch file: their arrays and what they are of; a file without them is as sound, and says less."""
+"""Neurons in a sketch file: their arrays and what they are of; a file without them is valid, too."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST_LAYERS = 256
 
 
 def neurons_header(neurons: Sequence[Neurons]) -> dict[str, Any]:
-    """What the header says of the arrays: for each layer what it is and how much of it there is; their digest."""
+    """The header's entry for the arrays: for each layer what it is and how much of it there is; their digest."""
     return {
         "digest": _digest(neurons_arrays(neurons)),
         "layers": [

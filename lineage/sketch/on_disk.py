@@ -1,6 +1,7 @@
 """The sketches of a model's tensors in a file without a name, for models with more of them than memory should hold.
 
-They are written some thousands at a time, and read back as many: whoever goes through them in order reads each once.
+They are written some thousands at a time, and read back as many: a caller that goes through them in order reads each
+once.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Kinds of tokens that are no evidence: those that every trainer writes alike, or that a person chose."""
+"""Kinds of tokens that are not evidence: those that every trainer writes alike, or that a person chose."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 A cache in the folder `graphs`, one file for each set of indexes that was asked together: JSON with the fields of `Node`
 and `Edge`, and the id and values of each fact. It can be deleted at any time; a file that is damaged, or made by
-another version, is passed over.
+another version, is ignored.
 """
 
 from __future__ import annotations

@@ -196,11 +196,11 @@ def _record(fields: dict[str, Any]) -> ModelRecord:
 
 
 class FromOverview:
-    """What an index whose models are few answers from an overview of them, whatever it keeps them in."""
+    """The methods that an index of few models answers from an overview, wherever it keeps its sketches."""
 
     @cached_property
     def _overview(self) -> Overview:
-        """What every question asks of all models, made at the first."""
+        """What every question needs of all models, made at the first one."""
         raise NotImplementedError
 
     def models(self) -> list[ModelRecord]:

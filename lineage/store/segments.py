@@ -74,7 +74,7 @@ class Band:
 
     @property
     def large(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-        """What is as long as there are codes."""
+        """The arrays with an entry for each code."""
         return self.words, self.places
 
 
@@ -94,14 +94,14 @@ class Segment:
         return len(self.models)
 
     def let_go(self, *arrays: NDArray[Any]) -> None:
-        """Take no memory for these of its arrays until they are read again, where the system can do that.
+        """Release the memory of these arrays until they are read again, where the system can do that.
 
         The file stays in the system's cache.
         """
         self._advise("MADV_DONTNEED", arrays)
 
     def read_here_and_there(self) -> None:
-        """Have the system read no more than is asked for of tensors: what lies around it would be the whole file."""
+        """Have the system read no more of the tensors than is asked for: reading ahead would read the whole file."""
         self._advise("MADV_RANDOM", [self.codes["tensor"], *(one for band in self.bands for one in band.large)])
 
     def _advise(self, advice: str, arrays: Iterable[NDArray[Any]]) -> None:

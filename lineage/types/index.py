@@ -1,4 +1,4 @@
-"""What an index knows of its models."""
+"""What an index knows about its models."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
-    """What an index knows of one model without opening its sketch.
+    """What an index knows about one model without opening its sketch.
 
     `components` maps each component to its number of weights; `aliases` are other names and paths under which the same
     content was seen; `source` is the path or package that it came from; `added` is ISO 8601 in UTC,

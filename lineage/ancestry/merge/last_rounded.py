@@ -13,7 +13,7 @@ from lineage.ancestry.merge.ratios import HALF, grain
 _ARITHMETIC = (0.0, 0.25, 0.5, 1.0, 2.0)  # roundings of the terms, in largest errors, that arithmetic may have added
 _FITS = 1.5  # greatest ratio of median to expected errors: more is not rounding, as on a great circle
 _MOST_LEFT = 0.01  # greatest share of the squared movement that is rounding: beyond it the weights are too inexact
-_PLAINLY = 150.0  # log-likelihood by which one must be likelier: of 2,400 sums of random models 56 at most went wrong
+_PLAINLY = 150.0  # log-likelihood by which one must lead: in 2,400 sums of random models a wrong one led by 56 at most
 _ONE_ROUNDING = 0.5  # median of a rounding error, in largest errors: they are uniform
 _TAILS = 3.0  # degrees of freedom of Student's t: near zero the errors of the other terms are larger
 _LEAST_HALF = 2.0**-25  # largest rounding error of float16 below its normal numbers

@@ -29,7 +29,7 @@ class Weights:
 
 
 ARCHIVE = re.compile(r".*\.(nemo|mar|llamafile)", re.IGNORECASE)
-"""What models that are packed as a whole folder are called."""
+"""The names of models that are packed as a whole folder."""
 _MODEL = re.compile(r".+\.(safetensors|pt2?|pth|ckpt|gguf|keras|h5|hdf5|onnx|tflite|nemo|mar|llamafile)", re.IGNORECASE)
 # In order of preference: what opens without any pickle comes first. The names are those the common libraries write.
 _ENCODINGS = (
@@ -77,7 +77,7 @@ _FOREIGN = {
 """Formats of whole folders that are not read, by a file that each has."""
 _FOREIGN_DEPTH, _FOREIGN_WIDTH = 2, 16  # folders below each other, and beside, that are looked into for these
 ADAPTER_FILES = ("adapter_model.safetensors", "adapter_model.bin")
-"""What PEFT calls an adapter, the preferred first."""
+"""The file names of PEFT's adapters, the preferred first."""
 _INDEX = re.compile(r".*\.(safetensors|bin)\.index\.json")
 
 

@@ -87,7 +87,7 @@ def relate(a: Ordered, b: Ordered, aligned: float) -> Related:
 
 
 def _of_more(part: Ordered, whole: Ordered) -> Related:
-    """`part` lies in `whole`, in its order: what a pruning left, the base of an extension, or what was put behind."""
+    """`part` lies in `whole`, in its order: what a pruning left, the base of an extension, or what was appended to."""
     if not whole.is_gapless:
         return Related("pruned", whole.name, "subset")
     relation: TokenizerRelation = "extended" if whole.has_few_before else "merged"
@@ -107,7 +107,7 @@ def _merged(part: Ordered, whole: Ordered) -> Related | None:
 
 
 def _with_own(child: Ordered, parent: Ordered) -> Related | None:
-    """`child` lacks tokens from all over `parent`, and has its own behind."""
+    """`child` lacks tokens from all over `parent`, and has its own after the rest."""
     if parent.is_gapless or not child.is_gapless:
         return None
     more = len(child.side.behind) > len(parent.side.within)

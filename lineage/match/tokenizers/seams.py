@@ -1,6 +1,6 @@
 """Whether tokens that stand behind others were added to them, or are a tail that may have been cut off.
 
-A vocabulary cut to its first tokens looks like the base of an extension. What tells is the seam: within one training
+A vocabulary cut to its first tokens looks like the base of an extension. The seam decides: within one training
 the tokens on its two sides are drawn alike, but for a slow drift; what somebody added is of other scripts or lengths.
 """
 
@@ -25,7 +25,7 @@ def seam(core: NDArray[np.uint8], added: NDArray[np.uint8]) -> float:
 
     Both are marks (n, 3) of a sample in the order of ids. Rank tests (Mann and Whitney 1947, ties counted) on lengths,
     on whether a token is ASCII, and on whether it is two earlier ones; the most that they find between neighbouring
-    stretches of the core, where nothing was added, is taken off, since vocabularies drift by themselves.
+    stretches of the core, where nothing was added, is subtracted, since vocabularies drift by themselves.
     """
     width = min(len(added), len(core) // SHARE)
     if width < LEAST:
