@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def command(
     *, address: str | None, name: str | None, key: Path | None, index: str | Path | None, as_json: bool
 ) -> None:
-    """Search the index of somebody else along with your own.
+    """Search an index of somebody else with your own.
 
     \b
       lineage pull ./published                     a folder that `lineage export` wrote
