@@ -75,6 +75,13 @@ def test_a_file_loads_its_own_reader_alone(tmp_path: Path) -> None:
     assert not [name for name in modules if name.startswith("lineage.contrib")]
 
 
+def test_a_command_ends_without_a_last_search_for_garbage() -> None:
+    """What a process holds when it ends is frozen: collections pass it over."""
+    ending = "import atexit, gc, sys; atexit.register(lambda: sys.stderr.write(str(gc.get_freeze_count())))\n"
+    run = [sys.executable, "-c", ending + "from lineage.cli import main; main()", "--version"]
+    assert int(subprocess.run(run, check=True, capture_output=True, text=True).stderr) > 1000
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_every_public_name_of_a_room_is_there(room: str) -> None:
     package = import_module(f"lineage.{room}")
