@@ -140,7 +140,7 @@ def _in_one_layout(
 
 
 def _as_known(query: CheckpointSketch, known: Sequence[CheckpointSketch]) -> tuple[CheckpointSketch, Holding]:
-    """The query, with the tensors of a known model that it is once more, and what compares it.
+    """The query, with the tensors of a known model that it equals, and what compares it.
 
     Comparisons of that one may have been made for an earlier question.
     """

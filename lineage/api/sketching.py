@@ -1,4 +1,4 @@
-"""A sketch of whatever a path or an address means."""
+"""A sketch of whatever a path or an address names."""
 
 from __future__ import annotations
 

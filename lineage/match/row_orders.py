@@ -50,7 +50,7 @@ class FacingRows:
         return np.asarray(self._alike[known, at[known]])
 
     def in_place(self) -> Rows:
-        """Correlation of every row with its counterpart as they lie."""
+        """Correlation of every row with its counterpart as stored."""
         known = np.flatnonzero(self._at[self._index] >= 0)
         return np.asarray(np.vecdot(self._rows[known], self._others[self._at[self._index[known]]]))
 

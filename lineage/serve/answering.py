@@ -304,7 +304,7 @@ def _pair(asked: Asked, desk: Desk) -> tuple[CheckpointSketch, CheckpointSketch]
 
 
 def _sketch(checkpoint: dict[str, Any], asked: Asked, desk: Desk) -> CheckpointSketch:
-    """The sketch of a located checkpoint, under the name by which it was asked about; with an adapter, of both."""
+    """The sketch of a located checkpoint, under the name used in the question; with an adapter, of both."""
     if "model" in checkpoint:
         return api.show(checkpoint["model"], desk.index, reference=desk.reference)[1]
     adapter = None if "adapter" not in asked else _place(asked["adapter"])
@@ -324,7 +324,7 @@ def _is_tokenizer(checkpoint: Asked) -> bool:
 
 
 def _tokenizer(checkpoint: Asked, desk: Desk) -> TokenizerSketch:
-    """The tokenizer of a located checkpoint, under the name by which it was asked about. Raises as `api.tokenizer`."""
+    """The tokenizer of a located checkpoint, under the name used in the question. Raises as `api.tokenizer`."""
     if "model" in checkpoint:
         found = api.show(checkpoint["model"], desk.index, reference=desk.reference)[1].tokenizer
         if found is None:

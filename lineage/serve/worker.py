@@ -1,6 +1,6 @@
 """A process that answers one question after another: `python -m lineage.serve.worker`.
 
-It reads one JSON object a line and writes JSON lines: `{"step": [what, done, total]}`, at last `{"done": index id}` or
+It reads one JSON object a line and writes JSON lines: `{"step": [what, done, total]}`, finally `{"done": index id}` or
 `{"failed": {...}}`. The answer itself goes to the file that the question names. A process of its own can be given a
 bound of memory, be ended when it takes too long, and take nothing with it if a file brings it down. It ends as soon as
 the service that started it does.

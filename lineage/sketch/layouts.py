@@ -125,7 +125,7 @@ def translated(sketch: CheckpointSketch, into: Translation) -> CheckpointSketch:
 
 
 def same_sums(a: TensorSketch, b: TensorSketch) -> bool:
-    """Whether power sums of two tensors are those of the same values, added in whatever order; False without them."""
+    """Whether power sums of two tensors are those of the same values, added in any order; False without them."""
     if a.moments is None or b.moments is None or a.params != b.params:
         return False
     scale = np.array([np.sqrt(a.params * a.moments[1]), a.moments[1], a.moments[1] ** 1.5, a.moments[3]])

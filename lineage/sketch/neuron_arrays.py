@@ -35,7 +35,7 @@ def neurons_header(neurons: Sequence[Neurons]) -> dict[str, Any]:
 
 
 def neurons_arrays(neurons: Sequence[Neurons]) -> dict[str, NDArray[Any]]:
-    """All layers one behind the other: int64 (n,), int8 (rows, 32), float32 (heads, 2, 32, 32) and (rows,).
+    """All layers one after the other: int64 (n,), int8 (rows, 32), float32 (heads, 2, 32, 32) and (rows,).
 
     Without scales where they are not known; none at all without neurons.
     """

@@ -166,7 +166,7 @@ class Blocks:
 
 
 def _tensors(outlines: Sequence[Outline], arrays: Mapping[str, NDArray[Any]]) -> list[TensorSketch]:
-    """Tensors from their outlines and their arrays, one behind the other."""
+    """Tensors from their outlines and their arrays, one after the other."""
     values, codes, scales = arrays["values"], arrays["unit_codes"], arrays["unit_scale"]
     projections, minhashes, moments = (iter(arrays[name]) for name in ("projection", "minhash", "moments"))
     at = unit = 0

@@ -46,7 +46,7 @@ class Tokenizers:
 
     @property
     def arrays(self) -> tuple[tuple[Array, np.dtype[Any]], ...]:
-        """Each with its type, as they lie in a file."""
+        """Each with its type, as stored in a file."""
         return (
             (self.vocabularies, VOCABULARY),
             (self.anchors, ANCHOR),

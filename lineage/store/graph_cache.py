@@ -33,7 +33,7 @@ def kept_graph(folder: Path, key: str, version: str) -> Lineage | None:
 
 
 def is_sound_graph(place: Path) -> bool:
-    """Whether a file holds a graph, of whatever version."""
+    """Whether a file holds a graph, of any version."""
     try:
         held = _held(place)
         if isinstance(held["version"], str):

@@ -109,7 +109,7 @@ def cache_file(cache: Path, seal: str) -> Path:
 
 
 def seal_of(files: Iterable[Path]) -> str:
-    """What changes with any of these files. Raises OSError where one of them cannot be looked at."""
+    """What changes with any of these files. Raises OSError where one of them cannot be examined."""
     from lineage import __version__
 
     seal = blake3(f"{_FORMAT} {__version__} {FAMILY}".encode())

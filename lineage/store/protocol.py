@@ -165,7 +165,7 @@ def models_in(indexes: Sequence[Index], kind: ModelKind) -> int:
 def settled(ask: Callable[[], Answer]) -> Answer:
     """An answer from indexes as they were before or after a change beside it, never from something between.
 
-    `ask` is called again where a model was taken out while it read. Raises Gone where that happens at every try.
+    `ask` is called again where a model was removed while it read. Raises Gone where that happens at every try.
     """
     for _ in range(_TRIES - 1):
         try:

@@ -6,7 +6,7 @@ places in the ids) and the codes; the first `HEAD` bytes of each component's cod
 codes its words, sorted, the codes that have them, and where in both each cell begins, with the end of the last (uint32
 all); then the tokenizers, as `lineage.store.anchors` has them. A band is a place in a code at which 32 bits begin, its
 words; a cell is the words with equal first bits, as many bits as leave about `CELL` unrelated codes in one.
-Tensors that are near are in the same cell of some band (locality-sensitive hashing), so that only those are looked at.
+Tensors that are near are in the same cell of some band (locality-sensitive hashing), so that only those are examined.
 A last line holds BLAKE3 over all before, for `lineage doctor`.
 
 A damaged or absent segment costs time only: its codes are computed again from the sketches.

@@ -106,7 +106,7 @@ class Place:
 
     `parents` are direct ones, with a direction above the threshold; `ancestors` are above those, up to the root;
     `descendants` are children and what comes from them; `siblings` have a parent in common with the model, known or
-    not; `copies` hold the same weights in whatever layout; `open` are neighbours where neither is known to be the
+    not; `copies` hold the same weights in any layout; `open` are neighbours where neither is known to be the
     other's parent, rivals of these, or what is alike by descent or from one initialisation; the likeliest parent first.
     """
 

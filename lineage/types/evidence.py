@@ -151,7 +151,7 @@ class Excluded:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The query against one reference model; `cues` speak for a direction, the strongest first.
+    """The query against one reference model; `cues` are evidence for a direction, the strongest first.
 
     `share` is that of the query's parameters that were inherited, or passed on.
     """

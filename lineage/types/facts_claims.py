@@ -115,7 +115,7 @@ class NothingChanged(Fact):
 
 @dataclass(frozen=True, slots=True)
 class OtherRelation(Fact):
-    """The relation that was measured is another than the claimed one; `is_open` where it has no sure direction."""
+    """The relation that was measured differs from the claimed one; `is_open` where it has no sure direction."""
 
     id: ClassVar[str] = "other-relation"
     line: FromAncestor

@@ -134,7 +134,7 @@ def _is_at_hub(path: str) -> bool:
 
 
 def _as_there(asked: Question) -> AbstractContextManager[None]:
-    """The place of this process in which its path means what it means to whoever asks."""
+    """The place of this process in which its path means what it means to the asking process."""
     if is_remote(asked.task.path):
         return _settings(asked.settings)
     return nullcontext() if Path(asked.task.path).is_absolute() else chdir(asked.folder)

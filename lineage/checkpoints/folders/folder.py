@@ -1,4 +1,4 @@
-"""Which files of a model folder are its weights, when several encodings lie beside each other."""
+"""Which files of a model folder are its weights, when several encodings lie side by side."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def find_weights(folder: Folder) -> Weights:
 
 
 def _foreign(folder: Folder, depth: int) -> Iterator[str]:
-    """What a folder without weights is, by what lies in it or below."""
+    """What a folder without weights is, by the files in it or below."""
     yield from (said for name, said in _FOREIGN.items() if folder.holds(name))
     for child in folder.folders()[:_FOREIGN_WIDTH] if depth else ():
         yield from _foreign(child, depth - 1)

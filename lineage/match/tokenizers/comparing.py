@@ -30,7 +30,7 @@ SEEN = 0.5
 LEAST = 16
 """Least number of sampled tokens of each vocabulary for "independent"."""
 ALL_BUT = 0.99
-"""Share of both vocabularies in common above which they are not called independent, in whatever order."""
+"""Share of both vocabularies in common above which they are not called independent, whatever their order."""
 
 
 def compare_tokenizers(a: TokenizerSketch, b: TokenizerSketch, hypotheses: int = 1) -> TokenizerComparison:
@@ -114,7 +114,7 @@ def _of_others(ordered: tuple[Ordered, Ordered], figures: _Figures) -> Related:
 
 
 def _of_equals(a: TokenizerSketch, b: TokenizerSketch, special: SpecialTokens | None) -> Related:
-    """The ordinary tokens are the same, in the same order: what is left is what all write alike, and the reserved."""
+    """The ordinary tokens are the same, in the same order; what is left are fixed tokens and reserved ones."""
     left, right = _fixed(a), _fixed(b)
     if left != right:
         for less, more, name in ((left, right, "a"), (right, left, "b")):

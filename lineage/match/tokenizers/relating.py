@@ -51,7 +51,7 @@ class Ordered:
 
     @property
     def is_held(self) -> bool:
-        """Whether the other has all but a few of its tokens, in whatever order."""
+        """Whether the other has all but a few of its tokens, in any order."""
         return self._is_few(self.missing)
 
     @property
@@ -65,7 +65,7 @@ class Ordered:
         return self._is_few(len(self.side.before))
 
     def seams(self) -> tuple[float, float]:
-        """log10 p that the common order is drawn as what stands before it, and as what stands behind it."""
+        """log10 p that the common order is drawn like the tokens before it, and like those after it."""
         ids, marks = self.sketch.ids, self.sketch.marks
         core = marks[self.core[np.argsort(ids[self.core], kind="stable")]]
         return seam(core[::-1], marks[self.side.before][::-1]), seam(core, marks[self.side.behind])

@@ -21,7 +21,7 @@ SHARE = 8
 
 
 def seam(core: NDArray[np.uint8], added: NDArray[np.uint8]) -> float:
-    """log10 p that the tokens `added` behind those of `core` are drawn as its last ones are; 0 for too few of them.
+    """log10 p that the tokens `added` after those of `core` are drawn like its last ones; 0 for too few of them.
 
     Both are marks (n, 3) of a sample in the order of ids. Rank tests (Mann and Whitney 1947, ties counted) on lengths,
     on whether a token is ASCII, and on whether it is two earlier ones; the most that they find between neighbouring

@@ -83,7 +83,7 @@ def _facts(say: Say, answer: Whois) -> Markup:
 
 
 def facts(say: Say, sketch: CheckpointSketch, more: Mapping[str, str] | None = None) -> Markup:
-    """What a model is, by what its files say."""
+    """What a model is, according to its files."""
     told = {
         "params": count(sketch.params),
         "tensors": f"{len(sketch.tensors):,}",

@@ -1,4 +1,4 @@
-"""What speaks for a direction: which of two models, the query ("this-model") or the reference, came first."""
+"""Evidence for a direction: which of two models, the query ("this-model") or the reference, came first."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class OtherVersion(Fact):
 
 @dataclass(frozen=True, slots=True)
 class UnopenedModels(Fact):
-    """Models large enough for an adapter whose shapes were not looked at."""
+    """Models large enough for an adapter whose shapes were not examined."""
 
     id: ClassVar[str] = "unopened-models"
     models: int
