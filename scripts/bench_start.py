@@ -2,7 +2,7 @@
 
     python scripts/bench_start.py [--rounds N] [--results docs/results.md]
 
-Three sketches are held against the shipped reference: of plain layers and of a language model, among whose neurons
+Three sketches are compared with the shipped reference: of plain layers and of a language model, among whose neurons
 disguises are looked for, both related to nothing there, and of a model of the reference. Each command runs once before
 it is timed, so that byte code, disk and cache are warm. Prints Markdown; exits with 1 if a bar is missed.
 """
