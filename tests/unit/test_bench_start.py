@@ -1,4 +1,4 @@
-"""The bars of a command's start can be missed, its models have nothing in common, and the stranger has neurons."""
+"""The bars of a command's start can be missed, its models have nothing in common, and the unrelated one has neurons."""
 
 from __future__ import annotations
 
