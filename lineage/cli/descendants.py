@@ -39,7 +39,7 @@ def command(
       lineage descendants base -o below.svg   as a picture, or for other tools
 
     Only measured descent with a known direction counts. Models related without a direction, and models related only by
-    a card, are listed separately. Models that are in no index do not appear. The exit code is 0 even without any.
+    a card, are listed separately. Models that are in no index do not appear. The exit code is 0 even if there are none.
     """
     from lineage import api, report
 

@@ -40,8 +40,8 @@ def sketch_checkpoint(
     With the `vocabulary` of its tokenizer, neurons are also described by tokens. Values take memory by `threads`, not
     by the model; a model on a server is read by as many as it accepts connections. `on_disk` keeps the sketches of a
     model of more than `MOST_HELD` tensors in a temporary file: for callers that go through them in order. Tensors with
-    NaN values are left out; where they hold half of the weights, the file is damaged. Raises CheckpointError for
-    damaged bytes and files, and NoWeights if there is no tensor.
+    values that are not finite are left out; where they hold half of the weights, the file is damaged. Raises
+    CheckpointError for damaged bytes and files, and NoWeights if there is no tensor.
     """
     views = unpacked(_untied(checkpoint), checkpoint.config)
     if not views:

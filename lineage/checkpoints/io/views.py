@@ -83,7 +83,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class DenseRows:
-    """Reads bands of a tensor whose elements lie at `place` in row-major order; its callers may read columns, too."""
+    """Reads bands of a tensor whose elements lie at `place` in row-major order; code that knows it may read columns."""
 
     place: Place
 
