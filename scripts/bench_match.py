@@ -1,4 +1,4 @@
-"""What it costs to hold a sketch against another: read, compared with relatives and with strangers, asked about.
+"""The cost of comparing sketches: reading one, comparing it with relatives and with unrelated models, a whole `whois`.
 
     python scripts/bench_match.py [--models 100] [--rounds 5] [--results docs/performance.md]
 

@@ -4,7 +4,7 @@
 
 The models and the questions are those of bench_scale.py. What is measured is a search by all codes, without sketches
 and equal digests; on a server also how long it takes to put the codes there, and to name the set of models. The index
-at the address must not be there yet, and is taken away at the end.
+at the address must not exist yet, and is dropped at the end.
 """
 
 from __future__ import annotations

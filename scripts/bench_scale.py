@@ -2,13 +2,13 @@
 
     python scripts/bench_scale.py --models 1000000 [--queries 200] [--results docs/performance.md]
 
-Nothing is trained. Models are drawn as search codes with the statistics of real ones: two strangers' bits agree as two
-coins do, those of a model and a tuning of it differ with probability acos(r) / pi. A tenth are roots; the others are
+Nothing is trained. Models are drawn as search codes with the statistics of real ones: bits of unrelated models agree
+as coins do, those of a model and a tuning of it differ with probability acos(r) / pi. A tenth are roots; the others are
 children of a model before them, a few of which have very many children, tuned to a correlation drawn from .3 to .999,
 one in five with half of its layers only. The index holds rows and segments as an ingest leaves them, but no sketches
 and no rows of tensors, so that equal digests, which are found by a look into a B-tree, are not part of this. Each
 question is about a new child of a model in the index: a tuning, a model of half the layers, a model that shares one
-small component with it and nothing else, or a stranger.
+small component with it and nothing else, or an unrelated model.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ Bits = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One kind of question: how often the parent was among the first ten, and how many strangers would be compared.
+    """One kind of question: how often the parent was among the first ten, and how many unrelated models are compared.
 
-    Seconds of the clock, which hang on what else the machine does, and those that its cores worked.
+    Seconds of the clock, which depend on other work of the machine, and seconds of its cores.
     """
 
     what: str
@@ -78,7 +78,7 @@ def flips(random: np.random.Generator, shape: tuple[int, ...], r: float) -> Bits
 
 
 def fresh(random: np.random.Generator, n: int) -> dict[SearchCue, Bits]:
-    """Codes of strangers, (n, codes of a model, bytes)."""
+    """Codes of unrelated models, (n, codes of a model, bytes)."""
     return {cue: coins(random, (n, PARTS[cue], WIDTHS[cue])) for cue in CUES}
 
 
@@ -281,7 +281,7 @@ def _in_a_process(folder: Path, kept: Mapping[str, Codes], queries: int) -> tupl
 
 
 def _asked(folder: Path, kept: Mapping[str, Codes], queries: int) -> tuple[float, list[Asked], int]:
-    """Seconds of a question while nothing of the segments is in memory, then what `ask` tells, and resident bytes."""
+    """Seconds of a question with nothing of the segments in memory, then the results of `ask`, and resident bytes."""
     _forget(folder)
     with SqliteIndex.open(folder) as index:
         cold = ask(index, kept, 1)[0].seconds[0]
@@ -290,7 +290,7 @@ def _asked(folder: Path, kept: Mapping[str, Codes], queries: int) -> tuple[float
 
 
 def _forget(folder: Path) -> None:
-    """Have the system drop what it keeps of the segments, where it can be told so."""
+    """Have the system drop its cache of the segments, where it can."""
     if hasattr(os, "posix_fadvise"):
         for path in (folder / "vectors").iterdir():
             with path.open("rb") as file:

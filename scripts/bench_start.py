@@ -2,7 +2,7 @@
 
     python scripts/bench_start.py [--rounds N] [--results docs/results.md]
 
-Three sketches are held against the shipped reference: of plain layers and of a language model, among whose neurons
+Three sketches are compared with the shipped reference: of plain layers and of a language model, among whose neurons
 disguises are looked for, both related to nothing there, and of a model of the reference. Each command runs once before
 it is timed, so that byte code, disk and cache are warm. Prints Markdown; exits with 1 if a bar is missed.
 """
@@ -65,7 +65,7 @@ def timed(what: str, words: Callable[[int], Sequence[str]], rounds: int, environ
 
 
 def started(source: str, words: Sequence[str], environment: dict[str, str]) -> str:
-    """Run `source` with the words as its arguments, and give what it says on standard error."""
+    """Run `source` with the words as its arguments, and return what it writes to standard error."""
     process = subprocess.run(
         [sys.executable, "-c", source, *words], env=environment, check=True, capture_output=True, text=True
     )
@@ -125,14 +125,14 @@ def measure(rounds: int) -> list[Timed]:
 
 
 def missed(times: Sequence[Timed]) -> list[str]:
-    """The bars that are missed: for a language model that is related to nothing."""
-    one = next(one for one in times if one.what == STRANGER)
-    said = []
-    if one.wall_s >= WAIT_S:
-        said.append(f"{one.what}: {one.wall_s:.2f} s, the bar is {WAIT_S} s")
-    if one.modules >= MOST_MODULES:
-        said.append(f"{one.what}: {one.modules} modules, the bar is {MOST_MODULES}")
-    return said
+    """The bars that are missed: for sketches that are related to nothing."""
+    lines = []
+    for one in times:
+        if one.what in (PLAIN, STRANGER) and one.wall_s >= WAIT_S:
+            lines.append(f"{one.what}: {one.wall_s:.2f} s, the bar is {WAIT_S} s")
+        if one.what in (PLAIN, STRANGER) and one.modules >= MOST_MODULES:
+            lines.append(f"{one.what}: {one.modules} modules, the bar is {MOST_MODULES}")
+    return lines
 
 
 def report(times: Sequence[Timed], rounds: int) -> str:

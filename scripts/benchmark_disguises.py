@@ -66,7 +66,7 @@ _OF_A_FAMILY = 15  # members of each family of which all pairs with another's ar
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One answer: whether the parent is named first and said to be disguised, the word beneath, and which way."""
+    """One answer: whether the parent is named first and as disguised, the relation beneath, and the direction."""
 
     way: str
     is_first: bool
@@ -118,7 +118,7 @@ def _is_of_a_disguise(name: str, recipes: Mapping[str, Recipe]) -> bool:
 
 
 def found_table(seen: Sequence[Seen]) -> str:
-    """How often a disguised model is said to be its parent's, the word beneath is right, and which way it points."""
+    """How often a disguised model is traced to its parent, the relation beneath is right, and the direction."""
     by_way: dict[str, list[Seen]] = defaultdict(list)
     for one in seen:
         by_way[one.way].append(one)
@@ -244,7 +244,7 @@ def _unit_axis(tensor: TensorSketch) -> int:
 
 
 def _numbers(tensor: TensorSketch) -> NDArray[np.float32]:
-    """Each unit's number along the axis that is not the residual stream's; 0 in what is no matrix of a layer."""
+    """Each unit's number along the axis that is not the residual stream's; 0 outside the matrices of layers."""
     if len(tensor.shape) != 2 or tensor.part.layer is None:
         return np.zeros(tensor.shape, np.float32)
     axis = _unit_axis(tensor)

@@ -6,8 +6,8 @@
     python scripts/benchmark_families.py --zoo DIR --orders 10
 
 DIR has a .safetensors file a model, with truth.json in it or DIR.truth.json beside it: a half of what `make_zoo.py
---recipe practice` writes to flat/, or any other families told in that form (zoo/flat.py). Names, dates and cards are
-hidden. `--whois` asks about each model while all others are known, `--withheld` while its parents are not, and
+--recipe practice` writes to flat/, or any other families described in that form (zoo/flat.py). Names, dates and cards
+are hidden. `--whois` asks about each model while all others are known, `--withheld` while its parents are not, and
 `--orders` adds the models in so many orders. `--cache` keeps the sketches for the next table. Thresholds are set on the
 calibration half only; the score half is for reporting (`--totals`).
 """
@@ -98,7 +98,7 @@ def graph_table(truth: Families, sketches: Sketches, index: Path, options: argpa
 
 
 def whois_table(truth: Families, sketches: Sketches, index: Path, options: argparse.Namespace) -> Iterator[str]:
-    """What each model is told to be while all others are known."""
+    """The answer about each model while all others are known."""
     asked = {name: frozenset({name}) for name in [*truth.family][:: options.every]}
     names = names_of(sketches)
     answers = _answers(sketches, asked, index, options)
@@ -116,7 +116,7 @@ def whois_table(truth: Families, sketches: Sketches, index: Path, options: argpa
 
 
 def withheld_table(truth: Families, sketches: Sketches, index: Path, options: argparse.Namespace) -> Iterator[str]:
-    """What each model is told to be while nobody knows its parents."""
+    """The answer about each model while its parents are in no index."""
     answers = _answers(sketches, withheld.questions(truth, options.every), index, options)
     names = names_of(sketches)
     yield f"## {_place(options.zoo)}: whois, the parents withheld"
@@ -168,7 +168,7 @@ def _cpu_seconds() -> float:
 
 
 def _place(folder: Path) -> str:
-    """The folder and the one that it lies in: enough to tell, and nothing of the machine."""
+    """The folder and the one that it lies in: enough to identify it, without paths of the machine."""
     return "/".join(folder.resolve().parts[-2:])
 
 

@@ -1,4 +1,4 @@
-"""Measure the ancestry graph against what is known: the trained zoo, the real checkpoints, and the clock.
+"""Measure the ancestry graph against the truth: the trained zoo, the real checkpoints, and the clock.
 
     python scripts/benchmark_lineage.py --zoo DIR [--half score] [--results docs/results.md] [--picture docs/graph.png]
     python scripts/benchmark_lineage.py --zoo tests/fixtures/zoo --explain

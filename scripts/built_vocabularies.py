@@ -14,9 +14,9 @@ from lineage.types import TokenizerRelation, Vocabulary
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A change to a base, given another vocabulary to take tokens from, and what is to be said of it and `beside`.
+    """A change to a base, given another vocabulary to take tokens from, and the right relation between it and `beside`.
 
-    `parent` is "a" for what was built, "b" for what it is held against: the base, or the other one.
+    `parent` is "a" for what was built, "b" for what it is compared with: the base, or the other one.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Check what is said of public tokenizers: known relations, unrelated pairs, built cases, and the time it takes.
+"""Check the answers about public tokenizers: known relations, unrelated pairs, built cases, and the time it takes.
 
     python scripts/check_tokenizers.py [--cache DIR] [--results docs/results.md]
 
@@ -159,7 +159,7 @@ def check_same_text(pairs: list[Pair]) -> Bar:
 
 
 def check_built(vocabularies: dict[str, Vocabulary], sketches: dict[str, TokenizerSketch]) -> Iterator[list[str]]:
-    """Every change to every base: what was said, and whether it is right."""
+    """Every change to every base: the answer, and whether it is right."""
     for name, donor in BASES:
         base, other = vocabularies[name], vocabularies[donor]
         for case in BUILT:
@@ -250,7 +250,7 @@ def _is_first(tokenizer: PublicTokenizer) -> bool:
 
 
 def distinct(tokenizers: list[PublicTokenizer], sketches: dict[str, TokenizerSketch]) -> set[str]:
-    """The names of one tokenizer of each vocabulary, the first of the table: copies are no further pairs.
+    """The names of one tokenizer of each vocabulary, the first of the table: copies add no pairs.
 
     Of one training in several sizes, the largest.
     """

@@ -1,7 +1,7 @@
 """Disguises: changes to a model's numbers that leave its function as it was, by the names of Hugging Face's code.
 
 Llama, Mixtral, GPT-2, BERT, ViT and LLaVA. `permuted` gives residual channels and neurons another order; `rotated`
-turns the residual stream, with the gains (and the biases) of the norms folded into what reads it; `rescaled` moves a
+rotates the residual stream, with the gains (and the biases) of the norms folded into what reads it; `rescaled` moves a
 scale from one matrix of an MLP to the next and mixes the value heads by invertible matrices.
 """
 
@@ -80,7 +80,7 @@ def permuted(arrays: Arrays, seed: int) -> dict[str, NDArray[np.float32]]:
 
 
 def rotated(arrays: Arrays, seed: int) -> dict[str, NDArray[np.float32]]:
-    """The residual stream of each tower turned; for towers whose norms stand before what they feed (not BERT's).
+    """The residual stream of each tower rotated; for towers whose norms come before what they feed (not BERT's).
 
     Tied tables are written twice: the head has the last gain in it.
     """
@@ -191,6 +191,6 @@ def _mlp(name: str) -> str:
 
 
 def _parts(name: str) -> Iterator[str]:
-    """What tells one MLP from another: tower, layer, expert."""
+    """What distinguishes one MLP from another: tower, layer, expert."""
     yield _tower(name)
     yield from re.findall(r"(?:layers?|h|experts)\.\d+", name)

@@ -96,7 +96,7 @@ def _is_put_together(node: dict[str, Any], nodes: dict[str, dict[str, Any]]) -> 
 
 
 def fit(found: Sequence[Pair], with_vectors: bool) -> DescentModel:
-    """Log-odds of descent by ridge logistic regression (Newton's method), and the bounds of what is said."""
+    """Log-odds of descent by ridge logistic regression (Newton's method), and the bounds of the decision."""
     chosen = [p for p in found if not with_vectors or (p.apart.vectors is not None and _is_open(p))]
     groups = Counter((p.derived, p.roots) for p in chosen)
     weights = np.array([1 / groups[p.derived, p.roots] for p in chosen])

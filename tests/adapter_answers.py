@@ -54,7 +54,7 @@ def hostile(name: str) -> Whois:
 
 
 def moved_alike(merged: Addition) -> Addition:
-    """Another model, which is no sum."""
+    """Another model, which is not a sum."""
     return replace(merged, word="alike", child="e" * 32, child_name="tuned-alike", r=0.91, predicted=0.02)
 
 

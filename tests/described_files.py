@@ -24,7 +24,7 @@ HALF, INTEGER = 0x01306B47, 0x000D4B38
 
 
 def tagged(array: np.ndarray) -> bytes:
-    """Values behind the tag that tells their type, filled up to four bytes."""
+    """Values behind the tag that gives their type, filled up to four bytes."""
     tag = {"float16": HALF, "int8": INTEGER}.get(array.dtype.name, 0)
     data = array.tobytes()
     return struct.pack("<I", tag) + data + bytes(-len(data) % 4)

@@ -153,7 +153,7 @@ class _Turned:
 
 
 def write_gguf_split(folder: Path, arrays: Mapping[str, np.ndarray]) -> Path:
-    """Two files; the first one alone tells the architecture."""
+    """Two files; the first one alone gives the architecture."""
     names = list(arrays)
     for number in (1, 2):
         metadata: dict[str, Any] = {"split.no": number - 1, "split.count": 2, "split.tensors.count": len(names)}

@@ -1,4 +1,4 @@
-"""How much memory a step may take, measured where the system tells it."""
+"""How much memory a step may take, measured where the system reports it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def within(kib: int) -> Iterator[None]:
     """Fail if the resident memory of this process rises by more than `kib` KiB at any time in the block.
 
     On Linux the peak is forgotten first, and what the allocator keeps of freed memory is given back, so that nothing
-    that ran before hides what is taken here. Windows tells no peak: there the block runs unmeasured.
+    that ran before hides what is taken here. Windows reports no peak: there the block runs unmeasured.
     """
     before = _peak(afresh=True)
     yield

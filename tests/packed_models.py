@@ -186,7 +186,7 @@ DENSE: dict[str, tuple[Packing, dict[str, Any]]] = {
     "names of one's own": (lambda m: gated(fused(m, "self_attn.p1", stacked), "mlp.p2", stacked), {}),
     "up first": (lambda m: gated(m, "mlp.up_gate_proj", lambda gate, up: stacked(up, gate)), {}),
 }
-"""Packings that names, shapes and the config tell: the parts have the digests of the split model's."""
+"""Packings that names, shapes and the config reveal: the parts have the digests of the split model's."""
 
 UNTOLD: dict[str, Packing] = {
     "by head": lambda m: fused(m, "self_attn.qkv_proj", by_group),
@@ -199,7 +199,7 @@ UNTOLD: dict[str, Packing] = {
     "names of one's own, by turns": lambda m: gated(m, "mlp.p2", by_turns),
     "conv1d": conv1d,
 }
-"""Packings that only the values tell."""
+"""Packings that only the values reveal."""
 
 ROTARY: dict[str, Packing] = {
     "meta": lambda m: renamed(in_pairs(m)),
@@ -238,7 +238,7 @@ def experts(
 
 
 def dbrx(model: Arrays) -> Arrays:
-    """Experts one above the other in a matrix, the one that leads back turned."""
+    """Experts one above the other in a matrix, the down projection transposed."""
     made: Arrays = {}
     for name, array in experts(model, None, "w2").items():
         if ".experts." in name:
@@ -308,7 +308,7 @@ EXPERT_STACKS: dict[str, tuple[Packing, dict[str, Any]]] = {
     "two stacks of any name": (lambda m: named(m, "fc_in", "fc_out", turn=True), {}),
     "three stacks of any name": (three_named, {}),
 }
-"""Stacks of experts that names, shapes and the config tell."""
+"""Stacks of experts that names, shapes and the config reveal."""
 
 UNTOLD_EXPERTS: dict[str, Packing] = {
     "by turns": lambda m: experts(m, "gate_up_proj", "down_proj", by_turns),

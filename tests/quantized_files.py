@@ -320,7 +320,7 @@ def quanto_fp8(module: str, matrix: np.ndarray) -> Arrays:
 
 
 def quanto_bits(bits: int, group: int, *, whole_shift: bool = False) -> Encode:
-    """The bias, which tells the number of outputs here, is written as "a.bias" by who writes the model."""
+    """The bias, which tells the number of outputs here, is written as "a.bias" by the writer of the model."""
 
     def encode(module: str, matrix: np.ndarray) -> Arrays:
         grid = matrix.reshape(-1, group)

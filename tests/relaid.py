@@ -44,7 +44,7 @@ def turned(weights: Arrays) -> Arrays:
 
 
 def converted(weights: Arrays) -> Arrays:
-    """Every matrix turned, under names that tell nothing."""
+    """Every matrix transposed, under names that reveal nothing."""
     return numbered({name: np.ascontiguousarray(array.T) for name, array in weights.items()})
 
 

@@ -45,7 +45,7 @@ def tower_axes(tensor: Named, role: str, tower: Tower, towers: Sequence[Tower]) 
 
 
 def stream_axis(tower: Tower, length: int) -> Axis:
-    """The residual channels of a tower, or an axis that is not understood if its length differs."""
+    """The axis of a tower's residual channels, or an unknown axis if its length differs."""
     return _free_axis(tower.stream) if length == tower.width else fixed_axis("unknown")
 
 
@@ -61,7 +61,7 @@ def _free_axis(label: str) -> Axis:
 
 
 def is_doubled(tensor: Named, tower: Tower) -> bool:
-    """True if a matrix that makes MLP units makes twice as many as are read: gate and up in one."""
+    """True if a matrix makes twice as many MLP units as are read from it: gate and up in one."""
     units = tower.hidden.get(mlp_label(tower.component, tensor), 0)
     return units > 0 and any(n == 2 * units and n != tower.width for n in tensor.shape)
 

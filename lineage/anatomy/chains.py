@@ -28,7 +28,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Which axes a chain has settled: `made` and `read` give the label by tensor name."""
+    """The axes that chains settle: `made` and `read` give the label by tensor name."""
 
     made: Mapping[str, str]
     read: Mapping[str, str]

@@ -37,7 +37,7 @@ class SubModel(NamedTuple):
 def sub_models(
     names_shapes: Sequence[tuple[str, tuple[int, ...]]], config: Mapping[str, Any]
 ) -> tuple[SubModel, ...] | None:
-    """Part a model into its sub-models, in the order of their first tensors; None for a single one."""
+    """Split a model into its sub-models, in the order of their first tensors; None for a single one."""
     configs = config.get(SUB_MODELS)
     if isinstance(configs, Mapping):
         prefixes = {f"{name}.": name for name in configs}

@@ -148,7 +148,7 @@ def _may_lie_on_circles(row: list[float]) -> bool:
 
 
 def _are_close(a: float, b: float) -> bool:
-    """Whether two of many values, all within two roundings of the largest of them, can be these."""
+    """Whether these can be two of many values that all lie within two roundings of the largest."""
     return abs(a - b) <= 2.1 * _ROUNDING * max(abs(a), abs(b))
 
 
@@ -228,7 +228,7 @@ def _is_hill(row: FloatArray, peak: int) -> bool:
 
 
 def _is_boxes(m: FloatArray) -> bool:
-    """Prior boxes or the places of a grid, two to four numbers each: cell after cell every one goes on by one step."""
+    """Prior boxes or the places of a grid, two to four numbers each, which grow by one step from cell to cell."""
     if not 2 <= m.shape[1] <= 4 or len(m) < _BOXES or np.count_nonzero(m) < m.size / 2:
         return False
     return all(any(_goes_on(column, lag) for lag in range(1, _LARGEST_LAG + 1)) for column in m.T)

@@ -1,6 +1,6 @@
 """A glance at many tensors of one shape: which of them a formula of `generators` may have made.
 
-What a formula made always passes; of trained weights about one in a hundred does, and is then looked at whole.
+Tables made by a formula always pass; about one in a hundred trained weights passes too and is then tested in full.
 """
 
 from __future__ import annotations

@@ -39,10 +39,10 @@ def doubled_axis(weight: Named, down: Named) -> int | None:
 
 
 def parts_by_shapes(weight: Named, home: Path, modules: Mapping[Path, Named]) -> Sequence[str]:
-    """What a stack of experts without a telling name holds; nothing where no router counts as many, or shapes fail.
+    """The parts in a stack of experts whose name says nothing; empty without a router of that size or fitting shapes.
 
-    Of two stacks one is twice as wide (gate and up) or leads back; of three one leads back. Which of two is the gate
-    is taken from their order, and corrected by values where that is wrong.
+    Of two stacks one is twice as wide (gate and up) or is the down projection; of three one is the down projection.
+    Which of two is the gate is taken from their order, and corrected by values where that is wrong.
     """
     if len(weight.shape) != 3 or not 1 < weight.shape[0] <= MOST or not _is_counted(weight.shape[0], home, modules):
         return ()
@@ -118,12 +118,12 @@ def _is_stack(tensor: Named, count: int) -> bool:
 
 
 def _is_counted(count: int, home: Path, modules: Mapping[Path, Named]) -> bool:
-    """Whether the router beside the experts counts as many."""
+    """Whether the router of these experts has as many outputs."""
     return any(count in tensor.shape for tensor in _around(home, modules))
 
 
 def _count(home: Path, modules: Mapping[Path, Named]) -> int:
-    """The experts that a router counts, 0 without one."""
+    """The number of outputs of the router, 0 without one."""
     named = (t for t in _around(home, modules) if re.search(r"router|gate|wg", ".".join(t.module[len(home) :])))
     return next((tensor.shape[0] for tensor in named), 0)
 

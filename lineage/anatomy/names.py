@@ -23,7 +23,7 @@ _LEAVES = frozenset(
 )
 _MAX_DIGITS = 9
 _KNOWN = 1 << 14  # cached names, or templates of them: models of one library have the same
-_NUMBER = re.compile(r"(?<![^.])[0-9]{1,8}(?![^.])")  # as `is_number` tells, among tokens
+_NUMBER = re.compile(r"(?<![^.])[0-9]{1,8}(?![^.])")  # as `is_number` decides, among tokens
 _PARAMETER_OF = re.compile(r"^(.+)_(weight|bias)$")
 _NUMBERED = re.compile(r"^(layer|block|h)_(\d+)$")
 
@@ -41,7 +41,7 @@ class Named:
     module: Path
     leaf: str
     template: str = field(init=False, compare=False, repr=False)
-    """The module path with every index replaced by `#`; few are different, which makes what is asked of them cheap."""
+    """The module path with every index replaced by `#`; there are few different ones, so results are cached."""
 
     def __post_init__(self) -> None:
         """Work out the template."""
@@ -76,7 +76,7 @@ def take_apart(names_shapes: Sequence[tuple[str, tuple[int, ...]]]) -> tuple[Nam
 
 
 def is_number(token: str) -> bool:
-    """True for a token that counts: digits only, and no more of them than any model has layers."""
+    """True for an index: digits only, no more of them than the layer number of any model has."""
     return token.isascii() and token.isdigit() and len(token) < _MAX_DIGITS
 
 
@@ -91,7 +91,7 @@ def stack_index(module: Path) -> int | None:
 
 @lru_cache(maxsize=_KNOWN)
 def _stack_index(template: str) -> int | None:
-    """The same of a template, where nothing but numbers is `#`."""
+    """The same for a template, in which only numbers are `#`."""
     tokens = template.split(".")
     return _first_stack(tokens, [i for i, one in enumerate(tokens) if i and one == "#"])
 

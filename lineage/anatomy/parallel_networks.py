@@ -15,7 +15,7 @@ _WORDS = re.compile(r"[a-z]+|[0-9]+[a-z]*", re.IGNORECASE)
 
 
 def twins(tensors: Sequence[Named]) -> list[list[Named]]:
-    """The networks that the tensors fall into, the largest first; one where they are not of one design.
+    """The networks that the tensors belong to, the largest first; a single one where they are not of one design.
 
     Networks of one design have tensors of equal names and numbers of axes behind prefixes that are variants of one
     name: `model` and `model_8k`, the two branches of an If. Prefixes that count (`layer1`, `layer2`) or that have no
@@ -44,6 +44,6 @@ def _path(tensor: Named) -> Path:
 
 
 def _are_variants(prefixes: Collection[str]) -> bool:
-    """Whether names have a word in common and differ by more than by how they count."""
+    """Whether names have a word in common and differ in more than their numbers."""
     words = [{word for word in _WORDS.findall(prefix.lower()) if not word.isdigit()} for prefix in prefixes]
     return len({frozenset(held) for held in words}) == len(prefixes) and bool(set.intersection(*words))

@@ -78,7 +78,7 @@ def is_projector(tensor: Named) -> bool:
 
 
 def in_head(tensor: Named) -> bool:
-    """True for every part of a head, its norms and biases too."""
+    """True for every part of a head, including its norms and biases."""
     return _is_in(_HEAD, tensor.template + ".")
 
 

@@ -1,8 +1,9 @@
 """The experts of a mixture one by one, where a framework keeps all of a layer in one tensor.
 
 Layouts: transformers from 5 on (experts, 2 units, width), gate above up; Llama-4 and Qwen3-VL (experts, width, 2
-units); gpt-oss the same with gate and up by turns; Granite's and JetMoE's `input_linear`; torchtitan's w1, w2, w3; DBRX
-and MegaBlocks (experts x units, width); vLLM's w13 and w2. Others are recognised by their shapes (`grouped_experts`).
+units); gpt-oss the same with gate and up alternating; Granite's and JetMoE's `input_linear`; torchtitan's w1, w2, w3;
+DBRX and MegaBlocks (experts x units, width); vLLM's w13 and w2. Others are recognised by their shapes
+(`grouped_experts`).
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def _split_rows(view: TensorView, weight: Named, home: Path, modules: Mapping[Pa
 
 
 def _doubled_axis(weight: Named, modules: Mapping[Path, Named]) -> int | None:
-    """The axis, of one expert's matrix, that holds gate and up: twice as long as the one that leads back reads."""
+    """The axis, of one expert's matrix, that holds gate and up: twice as long as the input of down."""
     named = [modules[path] for name in _DOWN if (path := (*weight.parent, name)) in modules]
     found = (doubled_axis(weight, down) for down in named or beside(weight, modules))
     return next((axis for axis in found if axis is not None), None)
@@ -111,6 +112,6 @@ def _halves(matrix: TensorView, axis: int, by_turns: bool) -> list[TensorView]:
 
 
 def _stem(name: str, tensor: Named) -> str:
-    """The name of the experts' module, as the file has it."""
+    """The name of the experts' module as it is in the file."""
     head, found, _ = name.partition("experts.")
     return f"{head}experts" if found else f"{name[: name.rindex(tensor.last)]}experts"

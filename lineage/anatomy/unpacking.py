@@ -1,7 +1,7 @@
 """From tensors as a framework packed them to logical parts: query, key, value, gate, up, and the experts one by one.
 
 The same weights are stored as one matrix or as several; a part has the same values, and the same digest, either way.
-A tensor whose layout neither names nor shapes nor the config show stays as it is: `lineage.match` decides by values.
+A tensor whose layout neither names nor shapes nor the config reveal stays as it is: `lineage.match` decides by values.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class _Known:
         return Fused((keys, keys), None) if keys and not rest and query.shape[0] % keys == 0 else None
 
     def _gated(self, weight: Named) -> Fused | None:
-        """Gate and up in one: twice as many units as the matrix reads that leads back."""
+        """Gate and up in one: twice as many units as the down projection reads."""
         down = self._roles.get((weight.parent, "down"))
         if weight.last not in _DOUBLED:
             down = self._only_other(weight, _MLP)

@@ -13,7 +13,7 @@ from lineage.store import Index
 from lineage.types import CheckpointSketch, Near, SearchCue, TensorSketch
 
 NEAREST = 16  # by all that votes, and by components
-LEAST = 8  # that are compared though none is nearer than a stranger: a search may not see what a comparison does
+LEAST = 8  # compared though none is nearer than an unrelated model: a search may miss what a comparison sees
 NEAREST_NETWORKS = 8  # by what neurons do to the tokens
 _MOST_STATES = 8  # of indexes in which the candidates of a model are kept
 _CODES = 4  # of a model, as most have three components

@@ -140,7 +140,7 @@ def _in_one_layout(
 
 
 def _as_known(query: CheckpointSketch, known: Sequence[CheckpointSketch]) -> tuple[CheckpointSketch, Holding]:
-    """The query, with the tensors of a known model that it is once more, and what compares it.
+    """The query, with the tensors of a known model that it equals, and what compares it.
 
     Comparisons of that one may have been made for an earlier question.
     """
@@ -156,7 +156,7 @@ def _as_known(query: CheckpointSketch, known: Sequence[CheckpointSketch]) -> tup
 def _compare(
     query: CheckpointSketch, read: CheckpointSketch, reference: CheckpointSketch, models: int, holding: Holding
 ) -> Comparison:
-    """A comparison of the query as it was read; what it is to a copy is said of the files."""
+    """A comparison of the query as it was read; its relation to a copy is that of the files."""
     found = holding(read, reference, models)
     if found.verdict != "identical" or read is query:
         return found

@@ -151,7 +151,7 @@ def held(text: str, searched: Iterable[Index]) -> tuple[ModelRecord, Index]:
 
 
 def place_of(index: str | Path | None) -> Place:
-    """Where the index is that is named, or the default one. Raises StoreError for a malformed address."""
+    """The place of the index that is named, or of the default one. Raises StoreError for a malformed address."""
     return default_index() if index is None else store.place_of(index)
 
 

@@ -65,7 +65,7 @@ def ingest(
     written stops all (Locked, StoreError). `name` names the model of a single path, in place of its card or file.
     Each model is added whole or not at all; repeating an ingest changes nothing, and the index is created
     with its first model.
-    With `ray`, the address of a Ray cluster, the models are sketched on its nodes, which have to see the paths, and
+    With `ray`, the address of a Ray cluster, the models are sketched on its nodes, which must reach the paths, and
     added here; `watch` is then called with models done and to do, not with bytes. Raises ClusterError, MissingExtra.
     """
     from lineage import __version__

@@ -81,7 +81,7 @@ def as_answer(a: CheckpointSketch, b: CheckpointSketch, found: Comparison) -> Wh
 
 
 def handed_over(a: CheckpointSketch, b: CheckpointSketch) -> tuple[Fact, ...]:
-    """What a comparison of two models must say of sketches that were handed over."""
+    """What a comparison of two models must say about sketches that were handed over."""
     from lineage import ancestry
 
     return ancestry.of_pair(a, b)

@@ -1,4 +1,4 @@
-"""A sketch of whatever a path or an address means."""
+"""A sketch of whatever a path or an address names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lineage import checkpoints
 from lineage.errors import CheckpointError, Malformed, UnsupportedFormat
-from lineage.sketch import is_sketch_file, read_sketch, write_sketch
+from lineage.sketch import is_sketch_file, read_sketch
 from lineage.sketch.sealing import inconsistency
 from lineage.types import CheckpointSketch, Depth, Meter
 from lineage.types.facts.exclusions import Exclusion, UnreadTokenizer
@@ -30,7 +30,7 @@ def sketch(
 ) -> CheckpointSketch:
     """Sketch a checkpoint (file, folder or address), or read a `.sketch` file.
 
-    Without `depth`, files on disk are read in full, those at a server and the products of large adapters sampled, here
+    Without `depth`, files on disk are read in full, those on a server and the products of large adapters sampled, here
     and below. With `adapter`, a LoRA or DoRA, the sketch is that of the model that it makes of the checkpoint. Raises
     CheckpointError, SketchMismatch.
     """
@@ -39,6 +39,8 @@ def sketch(
 
 def save_sketch(made: CheckpointSketch, path: str | Path) -> None:
     """Write a portable sketch file, whole or not at all. Raises OSError."""
+    from lineage.sketch import write_sketch  # a question writes none
+
     write_sketch(made, path)
 
 

@@ -1,4 +1,4 @@
-"""The tokenizer of whatever a path or an address means, and the comparison of two."""
+"""The tokenizer of whatever a path or an address names, and the comparison of two."""
 
 from __future__ import annotations
 

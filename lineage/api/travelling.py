@@ -140,6 +140,6 @@ def _absolute(address: str | Path) -> str | Path:
 
 
 def _name_of(address: str) -> str:
-    """What to call a layer that came from there: the last part of its address that is a name."""
+    """The name of a layer from this address: the last part of the address that is a name."""
     parts = [re.sub(r"[^A-Za-z0-9_.]", "_", part) for part in re.split(r"[/\\@]", address) if part]
     return (parts[-1] if parts else "layer").lstrip("_.") or "layer"

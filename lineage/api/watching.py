@@ -20,7 +20,7 @@ Look = dict[str, tuple[tuple[str, int, int], ...]]
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds between two scans. With `is_once` it ends when nothing is left that grows."""
+    """Seconds between two scans. With `is_once` it ends when no model is left that still grows."""
 
     every_s: float = 10.0
     is_once: bool = False

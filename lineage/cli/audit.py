@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     "--policy",
     required=True,
     type=click.Choice(["licence", "from-scratch", "t-class"]),
-    help="licence: what the licences of all ancestors require; from-scratch: what was inherited; t-class: the level of"
-    " T-Class 2.0 that it can have at most.",
+    help="licence: what the licences of all ancestors require; from-scratch: what was inherited; t-class: the highest"
+    " level of T-Class 2.0 that it can have.",
 )
 @click.option(
     "--rules",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="A file with rules and licences of your own, beside those that come with lineage.",
+    help="A file with rules and licences of your own, in addition to those that come with lineage.",
 )
 @options.sarif
 @options.gate
@@ -60,8 +60,8 @@ def command(
       lineage audit ./nova --policy licence --sarif licence.sarif   for a code host
 
     MODEL is a checkpoint, a .sketch file, or a model of an index. With --gate the exit code is 20 if the policy is
-    violated, 30 if that stays open. Only measured descent with a direction violates a policy; what is undirected or
-    only declared is possible. A finding is not legal advice, and it never certifies anything.
+    violated, 30 if that stays open. Only measured descent with a known direction violates a policy; descent that is
+    undirected or only declared is possible. A finding is not legal advice, and it never certifies anything.
     """
     from lineage import api, report
     from lineage.atomic_write import write_whole

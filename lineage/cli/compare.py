@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option(
     "--explain",
     is_flag=True,
-    help="Show layer maps, what was done, the cues with their odds, every tensor pair, the null.",
+    help="Show layer maps, the changes found, the cues with their odds, every tensor pair and the null.",
 )
 @output.report(
     "Write the comparison as a self-contained page (.html), every matrix beside what chance gives; or the two"

@@ -38,8 +38,8 @@ def command(
       lineage descendants ./base --json       a checkpoint or .sketch, which need not be in an index
       lineage descendants base -o below.svg   as a picture, or for other tools
 
-    Only measured descent with a direction makes a descendant. Models related without one, and models that only a card
-    relates, are listed apart. What is in no index is not named. The exit code is 0 without descendants too.
+    Only measured descent with a known direction counts. Models related without a direction, and models related only by
+    a card, are listed separately. Models that are in no index do not appear. The exit code is 0 even if there are none.
     """
     from lineage import api, report
 

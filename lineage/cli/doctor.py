@@ -22,7 +22,7 @@ def command(ctx: click.Context, *, index: str | Path | None, as_json: bool) -> N
       lineage doctor
       lineage doctor --index DIR --json
 
-    Exit code 1 means damage; a line for each says what to do. Notes, such as files that an interrupted ingest
+    Exit code 1 means damage; a line for each problem says what to do. Notes, such as files that an interrupted ingest
     left behind, are harmless.
     """
     from lineage import api, report

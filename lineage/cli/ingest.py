@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 @click.argument("paths", metavar="PATH...", nargs=-1, type=click.Path())
 @options.index
 @options.depth
-@click.option("--name", metavar="NAME", help="What to call the model; for one PATH.")
+@click.option("--name", metavar="NAME", help="Name of the model; with a single PATH only.")
 @click.option(
     "--workers",
     type=click.IntRange(1, 1024),
-    help="Models sketched at a time; without it two, or with --ray one for each processor of the cluster.",
+    help="Models sketched at a time; by default two, or with --ray one for each processor of the cluster.",
 )
 @click.option(
     "--ray",
     metavar="ADDRESS",
-    help="Sketch on the nodes of this Ray cluster: auto, HOST:PORT or ray://HOST:PORT. They have to see every PATH.",
+    help="Sketch on the nodes of this Ray cluster: auto, HOST:PORT or ray://HOST:PORT. They must all reach every PATH.",
 )
 @click.option("--catalogue", is_flag=True, help="Add the public models of the catalogue that you do not have yet.")
 @click.option("--family", metavar="NAME", help="With --catalogue: only the models of this family, such as llama.")

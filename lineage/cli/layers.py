@@ -16,7 +16,7 @@ from lineage.cli.output import print_json
 @options.index
 @options.as_json
 def command(*, remove: str | None, index: str | Path | None, as_json: bool) -> None:
-    """List the indexes of others that are searched beside yours.
+    """List the indexes of others that are searched with yours.
 
     \b
       lineage layers

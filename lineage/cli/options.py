@@ -11,7 +11,7 @@ from lineage.cli.gates import words_of
 
 
 class _IndexPlace(click.Path):
-    """A folder, or the address of an index on a server as it stands: a Path would fold its slashes."""
+    """A folder, or the address of an index on a server unchanged: a Path would merge its slashes."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         return value if isinstance(value, str) and "://" in value else super().convert(value, param, ctx)
@@ -23,7 +23,7 @@ index = click.option(
     type=_IndexPlace(path_type=Path),
     envvar="LINEAGE_INDEX",
     show_envvar=True,
-    help="Folder of your index, or milvus://HOST:PORT/NAME?sketches=URL; without it, the one in your data folder.",
+    help="Folder of your index, or milvus://HOST:PORT/NAME?sketches=URL; by default the one in your data folder.",
 )
 reference = click.option(
     "--no-reference",
@@ -36,7 +36,7 @@ reference = click.option(
 depth = click.option(
     "--depth",
     type=click.Choice(["full", "sampled"]),
-    help="full reads every byte and finds exact copies and reordered rows; sampled reads a few percent. Without it:"
+    help="full reads every byte and finds exact copies and reordered rows; sampled reads a few percent. Default:"
     " full, or sampled for what is read from a server.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output, nothing else.")
@@ -52,7 +52,7 @@ sarif = click.option(
     "--sarif",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the findings as SARIF 2.1.0 too, which code hosts show.",
+    help="Also write the findings as SARIF 2.1.0, which code hosts display.",
 )
 adapter = click.option(
     "--adapter",
@@ -66,5 +66,5 @@ state = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     envvar="LINEAGE_STATE",
     show_envvar=True,
-    help="Folder of the service's jobs, uploads and tokens; without it, one in your state folder.",
+    help="Folder of the service's jobs, uploads and tokens; by default one in your state folder.",
 )

@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 
 @click.command("pull")
 @click.argument("address", required=False)
-@click.option("--name", metavar="NAME", help="What to call the layer; without it, the last part of the address.")
+@click.option("--name", metavar="NAME", help="Name of the layer; by default the last part of the address.")
 @click.option(
     "--key",
     metavar="KEY.pem",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="The public Ed25519 key that it must be signed with, now and at each update. Needs the extra `sign`.",
+    help="The public Ed25519 key that verifies its signature, now and at each update. Needs the extra `sign`.",
 )
 @options.index
 @options.as_json
 def command(
     *, address: str | None, name: str | None, key: Path | None, index: str | Path | None, as_json: bool
 ) -> None:
-    """Search an index of others beside your own.
+    """Search an index of somebody else with your own.
 
     \b
       lineage pull ./published                     a folder that `lineage export` wrote
-      lineage pull https://host/lineage            the same at a web server
-      lineage pull hf:datasets/org/name            or in a data set of the hub
+      lineage pull https://host/lineage            the same from a web server
+      lineage pull hf:datasets/org/name            or from a data set of the hub
       lineage pull                                 update every layer: only what changed is fetched
 
     It is kept as a read-only layer: `lineage layers` lists them. Each file is checked against the manifest, each

@@ -13,7 +13,7 @@ from lineage.errors import MissingExtra
 
 
 @click.command("serve")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8350, show_default=True, help="Port; 0 for a free one.")
 @options.state
 @click.option(
@@ -29,7 +29,7 @@ from lineage.errors import MissingExtra
     "file",
     metavar="FILE",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="A TOML file with limits and who may ask: docs/serve.md lists them.",
+    help="A TOML file with limits and who may ask questions: see docs/serve.md.",
 )
 @options.index
 @options.reference
@@ -43,7 +43,7 @@ def command(
     index: str | Path | None,
     reference: bool,
 ) -> None:
-    """Answer over HTTP, with a page to ask on.
+    """Answer questions over HTTP, and on a web page.
 
     \b
       lineage serve                            for yourself: http://127.0.0.1:8350

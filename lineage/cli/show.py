@@ -16,7 +16,7 @@ from lineage.cli.output import print_json, screen_size
 @options.reference
 @options.as_json
 def command(*, model: str, index: str | Path | None, reference: bool, as_json: bool) -> None:
-    """Show all that the index knows of MODEL.
+    """Show all that the index knows about MODEL.
 
     \b
       lineage show 3f9a

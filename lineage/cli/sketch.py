@@ -31,7 +31,7 @@ def command(*, checkpoint: str, output: Path, adapter: str | None, depth: Depth 
       lineage whois model.sketch               anywhere, without the weights
       lineage sketch ./base --adapter ./lora -o tuned.sketch
 
-    A sketch is small, is made locally, and can be asked about like its weights (but not merged with an --adapter).
+    A sketch is small, is made locally, and can be queried like its weights (but not merged with an --adapter).
     """
     from lineage import api, report
     from lineage.sketch.sealing import seal

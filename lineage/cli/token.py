@@ -17,7 +17,7 @@ from lineage.cli.output import print_json
     type=click.Choice(["ask", "ingest", "administer"]),
     default="ask",
     show_default=True,
-    help="ask: every question; ingest: adding models, too; administer: figures of the service, too.",
+    help="ask: every question; ingest: also adding models; administer: also figures of the service.",
 )
 @click.option("--revoke", is_flag=True, help="Revoke the token of that name; a running service refuses it at once.")
 @options.state

@@ -24,7 +24,7 @@ def command(*, model: str, index: str | Path | None, reference: bool, as_json: b
       lineage trace 3f9a --json
 
     MODEL is an id, a unique prefix of one, a name or an alias. Each step shows its relation, its figures and the
-    reason for its direction; relatives whose direction is open are listed apart.
+    reason for its direction; relatives whose direction is open are listed separately.
     """
     from lineage import api, report
 

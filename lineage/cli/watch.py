@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Time between two scans of the folder.",
 )
-@click.option("--once", is_flag=True, help="Stop once all that is there has been added.")
+@click.option("--once", is_flag=True, help="Stop once everything that is there has been added.")
 @options.index
 @options.depth
 @options.as_json
@@ -38,9 +38,9 @@ def command(
     \b
       lineage watch ./zoo --once --every 1       what is there now, then stop
 
-    It runs until it is interrupted. A file in FOLDER is a model by itself, a folder in it as `lineage ingest` takes
-    one. A model is added once two scans find its files unchanged, so that one still being copied waits, and again when
-    they change. With --json, one object a line, as `lineage ingest` prints them.
+    It runs until it is interrupted. A file in FOLDER is a model by itself, a folder in it is taken as `lineage ingest`
+    takes one. A model is added once two scans find its files unchanged, so that one still being copied waits, and
+    again when they change. With --json, one object a line, as `lineage ingest` prints them.
     """
     from lineage import api
 

@@ -84,7 +84,6 @@ def command(
     read does not stop the others; the exit code shows that one failed.
     """
     from lineage import api, report
-    from lineage.atomic_write import write_whole
 
     ending = output.ending_of(target, lang)
     checkpoints = (*checkpoints, *(() if listed is None else _listed(listed)))
@@ -122,6 +121,8 @@ def command(
 
     code = _each(checkpoints, answered, failed, as_json) if several or table else answered(checkpoints[0])
     if table is not None:
+        from lineage.atomic_write import write_whole
+
         write_whole(table, report.table.table(rows))
     return code
 
@@ -195,7 +196,7 @@ def _write(answer: Whois, relatives: Lineage, target: Path, ending: str, lang: L
 
 
 def _with_files(lineage: Lineage, answer: Whois) -> Lineage:
-    """The node of the model with the SHA-256 of its files, which are read for it."""
+    """The graph with the SHA-256 of the model's files in its node; the files are read for this."""
     from lineage.sketch.file_digests import file_digests
 
     asked = answer.sketch

@@ -23,7 +23,7 @@ Slot = tuple[str, ...]
 class Block:
     """One layer: tensors (places in the sketch) by their path after the layer number, routed experts apart.
 
-    `roles` finds the same tensors by what they are for and their rank among those of one role and number of axes;
+    `roles` finds the same tensors by their purpose and their rank among those of one role and number of axes;
     `experts` holds those of each routed expert that is stored by itself, by role.
     """
 

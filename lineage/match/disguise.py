@@ -23,7 +23,7 @@ from lineage.match.permutation import permutation_test, standardise
 from lineage.match.tails import log10_normal
 from lineage.sketch.remembered import remembered
 from lineage.sketch.vectors import network_vectors, networks_in
-from lineage.types import Neurons
+from lineage.types import Float64Array, Neurons
 
 SUGGESTIVE = 0.3
 """Cosine of two networks' vectors from which they are worth a look: that of a parent and a child is above 0.45 on the
@@ -40,8 +40,6 @@ _ROUNDING = 4e-5  # one less the cosine of codes that narrow types leave: 3.8e-5
 _MOST = 0.9  # of the pairs
 _KEPT = 128  # layers that are kept ready, a sixth of a megabyte each: those of a dozen models
 _SPREAD = 1.25  # of z between unrelated models, where independence would give 1
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +160,7 @@ class _Layer:
     neurons: Neurons
     unit: NDArray[np.float32]
     beyond: tuple[NDArray[np.float32], ...]
-    sizes: Floats | None
+    sizes: Float64Array | None
 
 
 _kept: Latest[Neurons, _Layer] = Latest(_KEPT)
@@ -251,7 +249,7 @@ def _sizes(
     return alike, moved if moved > _PLAINLY * float((reads + writes).std() / 2.0) else 0.0
 
 
-def _log_sizes(codes: NDArray[np.int8], scale: NDArray[np.float32]) -> Floats:
+def _log_sizes(codes: NDArray[np.int8], scale: NDArray[np.float32]) -> Float64Array:
     return np.asarray(np.log(np.maximum(np.linalg.norm(codes.astype(np.float64), axis=-1), 1.0) * scale), np.float64)
 
 
@@ -269,7 +267,7 @@ def _beyond(first: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[n
     return np.asarray(y - x @ np.linalg.solve(gram + ridge * np.eye(len(gram), dtype=np.float32), x.T @ y), np.float32)
 
 
-def _in_order(scores: Floats) -> list[tuple[int, int]]:
+def _in_order(scores: Float64Array) -> list[tuple[int, int]]:
     """Pairs (query layer, reference layer), both ascending, with the greatest total score."""
     n, m = scores.shape
     best = np.zeros((n + 1, m + 1))

@@ -83,7 +83,7 @@ def _counting(
 ) -> Iterator[TensorSketch]:
     """Routers of the query, and vectors with a number for each expert, in the reference's order.
 
-    Vectors have as many names as there are frameworks, and other things are as long: they are taken for numbers of
+    Vectors have as many names as there are frameworks, and other things are as long: they are treated as numbers of
     experts where they are equal to one of the reference in this order.
     """
     ours, others = ([s.tensors[i] for i in block.paths.values()] for s, block in ((a, left), (b, right)))

@@ -28,9 +28,9 @@ def facing_experts(
 ) -> list[tuple[int, int, bool]]:
     """Places of corresponding MLP matrices of two layers, at least one a mixture, and whether values chose the pair.
 
-    Every expert of the query faces the reference's one MLP: no choice. Against several experts, that of the same number
-    (the first for an MLP) is taken without a look at values, unless another one is plainly nearer and related:
-    equal in content, or with a matrix whose z passes `threshold`.
+    Every expert of the query corresponds to the reference's one MLP: no choice. Against several experts, that of the
+    same number (the first for an MLP) is taken without a look at values, unless another one is plainly nearer and
+    related: equal in content, or with a matrix whose z passes `threshold`.
     """
     left, right = layers.a, layers.b
     if right is None or not (left.experts or right.experts):
@@ -52,7 +52,7 @@ def facing_experts(
 def expert_map(tensors: Iterable[TensorMatch]) -> ExpertMap | None:
     """Expert of the query -> expert of the reference or "mlp", over the related matrices; None without experts.
 
-    Where the layers disagree (each had its experts put in an order of its own) the majority speaks.
+    Where the layers disagree (each had its experts put in an order of its own) the majority decides.
     """
     votes: dict[int, Counter[int | Literal["mlp"]]] = defaultdict(Counter)
     for held in tensors:

@@ -43,7 +43,8 @@ def groups(pairs: Iterable[Sides]) -> dict[Key, Group]:
 
     The numbers of layers and experts are taken out of the labels: the MLP units of all layers are relabelled
     together. That is one of the relabellings under which nothing changes, so the test stays exact, and it stays so for
-    models whose layers or experts are copies of one another, whose tests, one by one, would be one test counted often.
+    models whose layers or experts are copies of one another, whose tests, one by one, would be one test counted many
+    times.
     """
     labelled = [
         (label, (a, axis, b, facing(axis, transposed)))

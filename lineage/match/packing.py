@@ -194,7 +194,7 @@ def _chosen_order(
 
 @remembered
 def _stacked(members: _Members) -> RowStack | None:
-    """The rows of what one side has, made once for all models that it is held against."""
+    """The rows of one side, stacked once for all models that it is compared with."""
     return row_stack(members.weights)
 
 

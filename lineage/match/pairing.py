@@ -25,7 +25,7 @@ LOG10_ALPHA = -6.0
 """Corrected significance, log10, from which common descent is reported: one false report in a million searches."""
 
 _TRIES = 3  # reference tensors tried for each query tensor, the nearest by vector first
-_NEAR = 0.2  # cosine below which the vectors are no evidence (their error is 1/16)
+_NEAR = 0.2  # cosine below which the vectors are not evidence (their error is 1/16)
 _STRONG = 12.0  # z from which a pair is not searched again
 _PLAINLY = 1.0  # z by which another must be better: two copies of one matrix differ in the last bits
 
@@ -48,7 +48,7 @@ def pair_tensors(a: CheckpointSketch, b: CheckpointSketch, models: int) -> list[
     Tensors of equal digest are paired next (chance makes no such pair), and what is left then by equal shape in the
     same order. Any other content pair replaces one only if its own permutation z passes at 1e-6 after correction for
     every pair of tensors of the two models and for `models` searched: choosing the best of many would otherwise make
-    evidence out of noise. Vectors, which are no evidence, follow the matrix of their module at last.
+    evidence out of noise. Vectors, which are not evidence, follow the matrix of their module in the end.
     """
     tried = len(searchable(a)) * len(searchable(b)) * models
     tried += len(kernels(a)) * len(kernels(b)) * models
@@ -186,7 +186,7 @@ def _beside_matrices(a: CheckpointSketch, b: CheckpointSketch, known: Mapping[in
     """Vectors that structure paired with another module than their matrix's, each with the one of that module.
 
     `conv1.bias` goes where `conv1.weight` went, and not to layer 1 of a model that counts from 0. What a vector holds
-    is not looked at.
+    is not examined.
     """
     theirs = {tensor.name: j for j, tensor in enumerate(b.tensors)}
     modules = {

@@ -1,7 +1,7 @@
 """Key and value heads that a conversion repeated for each query head that shares them, reduced to one copy.
 
 Programs without grouped queries get a model with them in this way (`repeat_kv` of transformers, done to the weights).
-Whether rows repeat, one side tells by itself: rows that no training made equal are equal, units and all.
+One side alone shows whether rows repeat: rows that no training makes equal are equal, including their units.
 """
 
 from __future__ import annotations

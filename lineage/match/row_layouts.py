@@ -1,6 +1,6 @@
 """The orders in which frameworks store the rows of fused matrices, as candidates between two models.
 
-Each is a reading of the query's rows in the reference's order; which one holds, if any, is for the values to say.
+Each is a reading of the query's rows in the reference's order; the values decide which one holds, if any.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _attention_orders(queries: int, keys: int, values: int) -> Iterator[Places]:
 
 
 def _turns(side: int) -> Iterator[Order]:
-    """Halves for pairs and pairs for halves, in heads of `side` rows that turn whole or in part."""
+    """Halves for pairs and pairs for halves, in heads of `side` rows that are rotated in whole or in part."""
     shares = _TURNING if side % _LEAST_IN_PART == 0 else _TURNING[:1]
     for turning in (round(side * share) for share in shares):
         if turning % 2 == 0:

@@ -40,7 +40,7 @@ class FacingRows:
 
     @cached_property
     def _alike(self) -> Rows:
-        """Correlation of every row with every one of the reference's: many orders ask for some of them."""
+        """Correlation of every row with every one of the reference's: many orders need some of them."""
         return np.asarray(self._rows @ self._others.T)
 
     def likeness(self, order: Places) -> Rows:
@@ -50,7 +50,7 @@ class FacingRows:
         return np.asarray(self._alike[known, at[known]])
 
     def in_place(self) -> Rows:
-        """Correlation of every row with its counterpart as they lie."""
+        """Correlation of every row with its counterpart as stored."""
         known = np.flatnonzero(self._at[self._index] >= 0)
         return np.asarray(np.vecdot(self._rows[known], self._others[self._at[self._index[known]]]))
 
@@ -71,10 +71,10 @@ def best_order(pairs: Sequence[FacingRows], orders: Sequence[Places], models: in
     """The order with the greatest similarity of rows to their counterparts, among those proven to increase it.
 
     None where the rows are in place, or none is proven. If an order is wrong, whether a row is nearer to the one that
-    it leads to or to the one that lies there is a toss: the sum of the gains over the root of the sum of their squares
-    exceeds t with a probability of exp(-t^2 / 2) at most (Hoeffding 1963). That must pass at 1e-6 after correction for
-    every order tried and for `models` searched. What a wrong order puts right by chance the right one does, too, so
-    that its likenesses have the largest sum.
+    it leads to or to the one that lies there is a coin toss: the sum of the gains over the root of the sum of their
+    squares exceeds t with a probability of exp(-t^2 / 2) at most (Hoeffding 1963). That must pass at 1e-6 after
+    correction for every order tried and for `models` searched. What a wrong order puts right by chance the right one
+    does, too, so that its correlations have the largest sum.
     """
     if float(np.quantile(np.concatenate([one.in_place() for one in pairs]), 0.1)) > _IN_PLACE:
         return None

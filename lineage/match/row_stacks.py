@@ -122,7 +122,7 @@ def turned(tensor: TensorSketch) -> TensorSketch:
 
 
 def joined_name(names: Sequence[str]) -> str:
-    """One name of tensors that differ in one piece: "attn.(q_proj+k_proj+v_proj).weight"."""
+    """One name for tensors whose names differ in one piece: "attn.(q_proj+k_proj+v_proj).weight"."""
     if len(names) == 1:
         return names[0]
     pieces = [name.split(".") for name in names]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lineage.match.cache import Latest
 from lineage.match.units import same_positions
 from lineage.sketch.stacks import by_kind, in_stacks, laid
-from lineage.types import TensorSketch
+from lineage.types import Float64Array, TensorSketch
 
 TOLERANCE = 1e-4  # of the tensor's standard deviation: light training moves values more, copying does not
 MIN_VALUES = 16  # least number of non-zero values of a tensor
@@ -21,7 +21,6 @@ _NEARLY = 1.001  # multiple of the tolerance beyond which no exact comparison is
 _BEHIND_SIGN = np.int32(0x7FFFFFFF)  # bits of float32
 
 Values = NDArray[np.float32]
-Floats = NDArray[np.float64]
 Grid = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
@@ -152,7 +151,7 @@ def _same_grid(a: Grid, b: Grid) -> bool:
     return a is b or (same_positions(a[0], b[0]) and same_positions(a[1], b[1]))
 
 
-def _spread(values: Values, live: NDArray[np.bool_], size: NDArray[np.int64]) -> Floats:
+def _spread(values: Values, live: NDArray[np.bool_], size: NDArray[np.int64]) -> Float64Array:
     """Standard deviation of the live values of each tensor, of which there are `size` (p,)."""
     count, is_live = np.maximum(size, 1), live.reshape(len(live), -1)
     off = values.reshape(is_live.shape).astype(np.float64)
@@ -162,7 +161,7 @@ def _spread(values: Values, live: NDArray[np.bool_], size: NDArray[np.int64]) ->
     return np.asarray(np.sqrt(np.vecdot(off, off) / count))
 
 
-def _counted(ordered: NDArray[np.int64], columns: int, eps: Floats, tried: _Tried) -> list[Agreement]:
+def _counted(ordered: NDArray[np.int64], columns: int, eps: Float64Array, tried: _Tried) -> list[Agreement]:
     """Agreements of p pairs of tensors of so many columns, whose values lie in order, (p, 2 * rows * columns).
 
     `eps` (p,) is what values may differ by.
@@ -187,13 +186,13 @@ def _flat(values: Values, live: NDArray[np.bool_]) -> Values:
     return np.where(live, values, np.float32(np.inf)).reshape(len(values), values.shape[1] * values.shape[2])
 
 
-def _rate(seen: NDArray[np.int64], tried: NDArray[np.int64]) -> Floats:
+def _rate(seen: NDArray[np.int64], tried: NDArray[np.int64]) -> Float64Array:
     """Share of the pairs of places tried that agree, one more than was seen, for each pair of tensors; 0 of none."""
     counts = np.bincount(seen, minlength=len(tried)) + 1
     return np.divide(counts, tried, out=np.zeros(len(tried)), where=tried > 0)
 
 
-def _near(ordered: NDArray[np.int64], eps: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _near(ordered: NDArray[np.int64], eps: Float64Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Places in one and in the other tensor, flattened, of all pairs of values of one row at most `eps` apart.
 
     The values of both lie in order in a row, those of the other at places from n on, (p, 2n): what is near lies next

@@ -47,7 +47,7 @@ _ORDER: tuple[Standing, ...] = ("violated", "inconclusive", "possible", "bound",
 
 
 def audit(case: Case, policy: Policy, extra: RuleFile | None = None) -> Audit:
-    """Check a case against a policy, with the rules and licences of an extra file beside those of the package."""
+    """Check a case against a policy, with the rules and licences of an extra file added to those of the package."""
     base = built_in(policy)
     rules: Sequence[Rule] = (*base.rules, *(extra.rules if extra is not None else ()))
     table = known_licences() if extra is None else known_licences().extended(extra.licences)
@@ -101,7 +101,7 @@ def for_policy(file: RuleFile, policy: Policy, path: str) -> RuleFile:
 
 
 def _verdict(found: Sequence[PolicyFinding]) -> PolicyVerdict:
-    """Violated by what is certain; inconclusive by what would violate or is not known."""
+    """Violated if a certain finding violates the policy; inconclusive if one may, or something is unknown."""
     if any(one.standing == "violated" for one in found):
         return "violated"
     is_open = any(one.standing == "inconclusive" or (one.standing == "possible" and one.says != "due") for one in found)

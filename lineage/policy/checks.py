@@ -36,7 +36,7 @@ def seen(check: Check, model: Model, ancestor: Ancestor, beside: Beside | None) 
 
 
 def _begins(name: str, prefix: str | None) -> Seen:
-    """A name with an organisation is a published one; that of a file or folder may not be the published one."""
+    """A name with an organisation is a published name; the name of a file or folder may differ from it."""
     if prefix is None or bare(name).startswith(prefix.lower()):
         return "met"
     return "failed" if re.fullmatch(r"[\w.-]+/[\w.-]+", name) else "unseen"

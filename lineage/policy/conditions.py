@@ -17,7 +17,7 @@ When = Mapping[str, Condition]
 
 
 def holds_of_model(when: When, model: Model, bound: str | None = None) -> bool:
-    """Whether the conditions about the model itself hold; others are left aside."""
+    """Whether the conditions about the model itself hold; others are ignored."""
     answers: dict[str, Callable[[Any], bool]] = {
         "model-terms": lambda terms: _has(model.licence, terms),
         "model-lacks": lambda terms: _lacks(model.licence, terms),

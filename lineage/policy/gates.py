@@ -11,7 +11,7 @@ from lineage.types.relations import UNDIRECTED
 WORDS = tuple(dict.fromkeys((*get_args(Verdict), *get_args(Relation))))
 _OF_DESCENT: frozenset[str] = frozenset({"derived", "partly-derived"})
 _EITHER_WAY: frozenset[str] = frozenset({"related", *UNDIRECTED})
-"""What is true of two models alike, whichever came first."""
+"""Relations that hold in both directions, whichever model came first."""
 
 
 def gate_of_answer(words: Collection[str], answer: Whois) -> PolicyVerdict:

@@ -1,4 +1,4 @@
-"""The T-Class that a model can have at most: the bounds of its components and of the whole put together.
+"""The highest T-Class that a model can have: the bounds of its components and of the whole combined.
 
 T-Class 2.0 is by Seung Hyun Lee (2026), CC BY-SA 4.0: https://github.com/epoko77-ai/sovereign-ai-tclass-2.0
 """
@@ -20,7 +20,7 @@ _WHOLE = 0.99  # share of the parameters from which the rest is a new head or a 
 
 
 class Bounds(NamedTuple):
-    """The highest class that the components allow, that if every open direction counted against them, and why."""
+    """The highest class that the components allow, that with every open direction counted against them, and why."""
 
     bound: TClass
     possible: TClass
@@ -28,7 +28,7 @@ class Bounds(NamedTuple):
 
 
 def bounds(rules: Sequence[Rule], model: Model, components: Sequence[Component]) -> Bounds:
-    """The highest class of the model; what is only possible lowers `possible` alone, what is declared neither."""
+    """The highest class of the model; a possible ancestor lowers only `possible`, a declared one neither."""
     sure = _lowest(rules, model, [_taken(one, inherited=False) for one in components])
     perhaps = _lowest(rules, model, [_taken(one, inherited=True) for one in components])
     reasons = [
@@ -68,7 +68,7 @@ def _bound(one: PolicyFinding) -> TClass:
 
 
 def _taken(component: Component, *, inherited: bool) -> Component:
-    """A component whose ancestry is open, taken one way or the other."""
+    """A component whose ancestry is open, with that question decided one way or the other."""
     if component.state == "possible":
         return replace(component, state="inherited" if inherited else "nothing")
     return replace(component, state="nothing") if component.state == "declared" else component

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from lineage.report.figures import percent, plain, spans
 from lineage.report.words import Language, texts
 from lineage.types import ComponentFinding, InheritedPart
-from lineage.types.facts.schemes import Scheme, StoredAs
+
+if TYPE_CHECKING:
+    from lineage.types.facts.schemes import Scheme
 
 MOST_PARTS = 4
 """Parts spelled out before the rest is counted."""
@@ -16,7 +19,7 @@ _KINDS: Mapping[str, str] = {"mlp": "MLP", "q": "query", "k": "key", "v": "value
 
 
 def share_words(finding: ComponentFinding) -> str:
-    """The share of the model in a component, and what of it came along where that is less: "21.4% of 85.7%"."""
+    """The share of the model in a component, and how much of it was inherited where that is less: "21.4% of 85.7%"."""
     whole, came = percent(finding.share), percent(finding.share_inherited)
     return whole if whole == came else f"{came} of {whole}"
 
@@ -36,6 +39,8 @@ def scheme_words(schemes: Sequence[Scheme], language: Language = "en") -> str | 
     """The schemes of a component, the commonest first: "gguf q4_k + q6_k" names the format of several once."""
     if not schemes:
         return None
+    from lineage.types.facts.schemes import StoredAs
+
     first, *rest = schemes
     head = f"{first.encoding.split()[0]} " if isinstance(first, StoredAs) and first.encoding else ""
     return " + ".join([*texts([first], language), *(name.removeprefix(head) for name in texts(rest, language))])

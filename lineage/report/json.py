@@ -37,7 +37,7 @@ Json = dict[str, Any]
 
 
 def whois(answer: Whois) -> Json:
-    """`lineage/whois/2`; the role of a component is that of its model in the place."""
+    """`lineage/whois/2`; the role of a component is that of its model's place."""
     limits, timings = answer.limits, answer.timings
     weights = {parent.model: parent.weight for parent in answer.place.parents}
     placed = [

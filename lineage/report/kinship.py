@@ -94,7 +94,7 @@ def neighbours(lineage: Lineage) -> Lineage:
 
 
 def part(lineage: Lineage, kept: Set[str]) -> Lineage:
-    """Those nodes, the edges among them, and what their cards say against the weights."""
+    """Those nodes, the edges among them, and the claims of their cards that contradict the weights."""
     nodes = tuple(node for node in lineage.nodes if node.id in kept)
     return replace(
         lineage,
@@ -127,7 +127,7 @@ def called(node: Node) -> str:
 
 
 def unseen(nodes: Iterable[Node]) -> tuple[Fact, ...]:
-    """What an answer about these nodes must say of sketches that were handed over."""
+    """What an answer about these nodes must say about sketches that were handed over."""
     found = [node for node in nodes if node.weights_seen is False]
     names, ids = tuple(node.name for node in found), tuple(node.id for node in found)
     return (WeightsUnseen(ids, names),) if found else ()

@@ -67,7 +67,7 @@ def _method(found: Merge) -> str:
 
 
 def _named(key: str, part: MergePart) -> Iterator[str]:
-    """A model: its repository at the hub, else its name as a path, in which `+` and `@` mean nothing."""
+    """A model: its repository on the hub, else its name as a path, in which `+` and `@` have no meaning."""
     at_hub = hub_reference(part.address)
     if at_hub is not None and "+" not in at_hub:
         yield f"{key}: {yaml_text(at_hub)}"

@@ -1,4 +1,4 @@
-"""What an audit or a check of claims found as SARIF 2.1.0 (OASIS), which code hosts show beside a change."""
+"""What an audit or a check of claims found as SARIF 2.1.0 (OASIS), which code hosts show next to a change."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _location(place: str, line: int = 1) -> dict[str, Any]:
 
 
 def _fingerprint(*parts: str | None) -> str:
-    """What stays the same from run to run, so that a known finding is not shown as new."""
+    """A fingerprint that is stable from run to run, so that a known finding is not shown as new."""
     return sha256("\n".join(part or "" for part in parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 

@@ -53,7 +53,7 @@ _UNRELATED = ("independent", "inconclusive")
 
 
 def tokenizer_relation(found: TokenizerComparison) -> Fact:
-    """What A is to B, true as it stands."""
+    """What A is to B, true when quoted alone."""
     if found.relation == "identical":
         special = found.special
         return EqualTokenizers(found.b, special is not None and bool(special.only_a or special.only_b))

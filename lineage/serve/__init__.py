@@ -3,7 +3,7 @@
     settings    what the operator allows: folders, limits, who may ask without a token
     tokens      bearer tokens and their roles, kept as digests
     asked       a request's JSON as a question, checked before anything is read
-    answering   what a question is answered with, by `lineage.api` and `lineage.report`, in a process of its own
+    answering   how a question is answered, by `lineage.api` and `lineage.report`, in a process of its own
     lanes       those processes, their queue, their limits
     jobs        questions that were accepted, on disk: a restart finds them
     endpoints   the table of routes, from which the OpenAPI document is made

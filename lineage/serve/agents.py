@@ -44,7 +44,7 @@ _ADAPTER: Schema = {**_CHECKPOINT, "description": "A LoRA or DoRA: a path or an 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """One question: what it is asked with, and its answer. `checkpoints` are the keys that name one.
+    """One question: its parameters, and its answer. `checkpoints` are the keys that name one.
 
     The answer has the schema of its kind, or that of two tokenizers where it may be about such.
     """

@@ -1,4 +1,4 @@
-"""What each question is answered with: the same values, by the same functions, as the command line prints."""
+"""How each question is answered: with the same values, by the same functions, as the command line prints."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def _beside(ending: str, content: bytes, desk: Desk) -> None:
 
 
 def _ingest(asked: Asked, desk: Desk) -> None:
-    """Add models, each whole or not at all, then put them in their place, so that the next question need not."""
+    """Add models, each whole or not at all, then place them in the graph, so that the next question need not."""
     places = [one.get("file", one.get("address")) for one in asked["checkpoints"]]
     work = api.ingest(places, desk.index, depth=asked.get("depth"), name=asked.get("name"), workers=1, watch=desk.tell)
     events = []
@@ -304,7 +304,7 @@ def _pair(asked: Asked, desk: Desk) -> tuple[CheckpointSketch, CheckpointSketch]
 
 
 def _sketch(checkpoint: dict[str, Any], asked: Asked, desk: Desk) -> CheckpointSketch:
-    """The sketch of a located checkpoint, under the name by which it was asked about; with an adapter, of both."""
+    """The sketch of a located checkpoint, under the name used in the question; with an adapter, of both."""
     if "model" in checkpoint:
         return api.show(checkpoint["model"], desk.index, reference=desk.reference)[1]
     adapter = None if "adapter" not in asked else _place(asked["adapter"])
@@ -324,7 +324,7 @@ def _is_tokenizer(checkpoint: Asked) -> bool:
 
 
 def _tokenizer(checkpoint: Asked, desk: Desk) -> TokenizerSketch:
-    """The tokenizer of a located checkpoint, under the name by which it was asked about. Raises as `api.tokenizer`."""
+    """The tokenizer of a located checkpoint, under the name used in the question. Raises as `api.tokenizer`."""
     if "model" in checkpoint:
         found = api.show(checkpoint["model"], desk.index, reference=desk.reference)[1].tokenizer
         if found is None:

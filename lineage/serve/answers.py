@@ -35,7 +35,7 @@ REPORTS: dict[str, tuple[str, ...]] = {
     "verify": (TEXT, LOG),
     "table": (SHEET,),
 }
-"""What the answer of each kind of job can be read as, beside its JSON; the first where nothing is asked for."""
+"""The formats of the answer of each kind of job besides JSON; the first is the default."""
 
 
 def answer(

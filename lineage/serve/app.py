@@ -100,7 +100,7 @@ class Agents:
         )
 
     def running(self) -> AbstractAsyncContextManager[None]:
-        """The time in which it answers."""
+        """The context in which it answers."""
         return self._manager.run()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -142,7 +142,7 @@ def error_of(request: Request, found: Refused, headers: dict[str, str] | None = 
 
 
 async def _unrouted(request: Request, error: Exception) -> Response:
-    """What Starlette itself refuses: a path that there is not, a method that it does not have."""
+    """What Starlette itself refuses: an unknown path, a method that a path does not have."""
     assert isinstance(error, HTTPException)
     word = _WORDS.get(error.status_code, "bad-request")
     takes = (error.headers or {}).get("Allow", "other methods")

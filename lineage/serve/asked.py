@@ -1,4 +1,4 @@
-"""The checkpoint that a request names: an upload, a model, a path that the operator allows, an address of the hub.
+"""The checkpoint that a request names: an upload, a model, a path that the operator allows, an address on the hub.
 
 A tokenizer without weights is an upload of its own kind, or lies at a path or an address.
 """
@@ -57,7 +57,7 @@ def reads_weights(checkpoint: Asked) -> bool:
 
 
 def as_asked(text: str, asked: Asked, hidden: Mapping[str, str] | None = None) -> str:
-    """`text` with each place of this machine as whoever asks calls it; `hidden` are further places, and their names."""
+    """`text` with each path of this machine under its name in the question; `hidden` are more paths and their names."""
     places = {**(hidden or {}), **_files(asked)}
     for place in sorted(places, key=len, reverse=True):
         text = text.replace(place, places[place])

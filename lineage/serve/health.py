@@ -1,4 +1,4 @@
-"""Whether the service answers, whether it can take questions, and what it has counted."""
+"""Whether the service answers, whether it can take questions, and its counters."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def ready(call: Call) -> Response:
 
 
 async def measured(call: Call) -> Response:
-    """What was counted."""
+    """The counters."""
     settings = call.service.settings
     count = len(await asyncio.to_thread(api.models, settings.index, reference=settings.reference))
     counts = call.service.jobs.counts

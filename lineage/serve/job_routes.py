@@ -1,4 +1,4 @@
-"""Jobs as they stand, their answers, their reports."""
+"""The state of jobs, their answers, their reports."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WHY_NOT = {
 
 
 async def job_state(call: Call) -> Response:
-    """A job as it stands."""
+    """The state of a job."""
     job = call.service.jobs.find(call.given["job"])
     return JSONResponse(call.service.jobs.value(job), headers=made_from(job))
 

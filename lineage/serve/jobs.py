@@ -1,4 +1,4 @@
-"""Questions that were accepted, each a folder on disk: what was asked, how far it is, what came of it.
+"""Questions that were accepted, each a folder on disk: what was asked, its progress, its outcome.
 
 A job is on disk before it is accepted, and its state is written whole each time, so that a service that is killed
 finds every job again: what had not ended is asked once more, and twice at most.
@@ -88,7 +88,7 @@ class Jobs:
     # -- from start to stop
 
     def start(self) -> None:
-        """Take up again what had not ended, and forget what was kept long enough."""
+        """Resume what had not ended, and delete what was kept long enough."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for job in self._kept():
             if job.is_over:

@@ -25,7 +25,7 @@ class JsonLines(logging.Formatter):
 
 
 def to_standard_error() -> None:
-    """Send what this service and uvicorn say to standard error."""
+    """Send what this service and uvicorn log to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     for name in ("lineage.serve", "uvicorn", "uvicorn.error"):

@@ -82,7 +82,7 @@ def _at_odds(kind: str, asked: Asked, call: Call) -> str | None:
 
 
 async def of_job(call: Call, job: Job) -> Response:
-    """The answer of a job that is done, its error, or the job as it stands."""
+    """The answer of a job that is done, its error, or the state of the job."""
     headers = {JOB_HEADER: job.id}
     if job.state == "done":
         content = await asyncio.to_thread(call.service.jobs.result(job).read_bytes)

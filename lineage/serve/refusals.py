@@ -57,7 +57,7 @@ STATUSES = frozenset({400, 401, 403, 404, 405, 408, 409, 411, 413, 415, 421, 422
 
 
 def refused(error: Exception) -> Refused:
-    """What an error of this package, of memory or of the disk is over HTTP; anything else is a fault of the program."""
+    """An error of this package, of memory or of the disk as a refusal; anything else is a fault of the program."""
     for kind, status, word in _KINDS:
         if isinstance(error, kind):
             said = (

@@ -70,7 +70,7 @@ def server_of(settings: Settings, listening: socket.socket, told: Callable[[str]
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            """Say where it listens once it does."""
+            """Report the address once it listens."""
             await super().startup(sockets)
             if self.started:
                 logging.getLogger("lineage.serve").info("start", extra={"fields": {"address": address}})

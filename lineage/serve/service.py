@@ -1,4 +1,4 @@
-"""One running service: its settings, its processes, its jobs, and what was counted."""
+"""One running service: its settings, its processes, its jobs, and its counters."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Service:
         return self._tokens[1]
 
     def refused(self, error: Exception) -> Refused:
-        """What an error of this process is to whoever asked, without the places of this machine."""
+        """An error of this process as a refusal for the client, without paths of this machine."""
         found = refused(error)
         hidden = {str(place_of(self.settings.index)): "the index", str(self.settings.state): "the state of the service"}
         return replace(found, message=as_asked(found.message, {}, hidden))
@@ -89,7 +89,7 @@ class Service:
         return located(asked, self.settings)
 
     async def index_id(self) -> str:
-        """What the indexes that are searched are called now."""
+        """The ids of the indexes that are searched, at present."""
         return await asyncio.to_thread(api.index_id, self.settings.index, reference=self.settings.reference)
 
     async def index_id_if_any(self) -> str | None:
@@ -102,7 +102,7 @@ class Service:
     async def read(self, kind: str, asked: Asked, *, is_long: bool = False) -> tuple[bytes, str]:
         """Answer a question outside of any job. Returns the answer and the id of the index that it was made from.
 
-        What is asked of the graph is kept until the index changes. Raises Refusal.
+        Answers about the graph are kept until the index changes. Raises Refusal.
         """
         seal = await asyncio.to_thread(self._seal) if kind in _KEPT else None
         key = None if seal is None else (kind, json.dumps(asked, sort_keys=True), seal)

@@ -56,7 +56,7 @@ def tokens(state: Path) -> tuple[Token, ...]:
 
 
 def add_token(state: Path, name: str, role: Role) -> str:
-    """Make a token, keep its digest, and return it: it is seen this once. Raises Malformed for a name in use."""
+    """Make a token, keep its digest, and return it: it is shown only this once. Raises Malformed for a name in use."""
     known = tokens(state)
     if any(one.name == name for one in known):
         raise Malformed(state / FILE, f"has a token {name!r} already: revoke it first, or choose another name")
@@ -67,7 +67,7 @@ def add_token(state: Path, name: str, role: Role) -> str:
 
 
 def revoke_token(state: Path, name: str) -> None:
-    """Forget the token of that name; a running service heeds it at once. Raises Unknown."""
+    """Forget the token of that name; a running service refuses it at once. Raises Unknown."""
     known = tokens(state)
     left = tuple(one for one in known if one.name != name)
     if left == known:

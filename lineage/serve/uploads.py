@@ -1,4 +1,4 @@
-"""Sketches and tokenizers that were sent: written to disk as they come, within limits, named after their content."""
+"""Sketches and tokenizers that were sent: written to disk as they arrive, within limits, named after their content."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TOKENIZER_NAME = (
 )
 """Names under which a tokenizer is sent: those that `lineage whois` takes for one."""
 
-_TOKENIZERS = (".tokenizer", ".txt", ".json")  # its sketch; what may be a list of words; what tells itself what it is
+_TOKENIZERS = (".tokenizer", ".txt", ".json")  # its sketch; what may be a list of words; what declares its own kind
 _DAY_S = 86_400
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 

@@ -1,6 +1,6 @@
 """A process that answers one question after another: `python -m lineage.serve.worker`.
 
-It reads one JSON object a line and writes JSON lines: `{"step": [what, done, total]}`, at last `{"done": index id}` or
+It reads one JSON object a line and writes JSON lines: `{"step": [what, done, total]}`, finally `{"done": index id}` or
 `{"failed": {...}}`. The answer itself goes to the file that the question names. A process of its own can be given a
 bound of memory, be ended when it takes too long, and take nothing with it if a file brings it down. It ends as soon as
 the service that started it does.
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def bound_memory(mib: int) -> None:
-    """Let this process take `mib` MiB of data, where the system can bound that; 0 is no bound."""
+    """Let this process take `mib` MiB of data, where the system can bound that; 0 is unbounded."""
     if not mib:
         return
     try:
@@ -84,7 +84,7 @@ def _answered(question: dict[str, Any], written: TextIO) -> dict[str, Any]:
 
 
 class _Teller:
-    """Says how far the work is, not more often than anyone can read."""
+    """Reports progress, no more often than anyone can read."""
 
     def __init__(self, written: TextIO) -> None:
         self._written = written

@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from lineage.sketch.checkpoint_pass import sketch_checkpoint
     from lineage.sketch.family import FAMILY
     from lineage.sketch.search_codes import asked_codes, kept_codes
-    from lineage.sketch.sketch_file import is_sketch_file, read_sketch, write_sketch
+    from lineage.sketch.sketch_file import is_sketch_file, read_sketch
+    from lineage.sketch.sketch_writing import write_sketch
     from lineage.sketch.tokenizer import sketch_tokenizer
     from lineage.sketch.tokenizer_file import (
         is_tokenizer_file,
@@ -30,7 +31,7 @@ __getattr__ = names_of(
         "kept_codes": "search_codes", "network_vectors": "vectors", "read_sketch": "sketch_file",
         "sketch_checkpoint": "checkpoint_pass",
         "is_tokenizer_file": "tokenizer_file", "read_tokenizer": "tokenizer_file", "sketch_tokenizer": "tokenizer",
-        "write_sketch": "sketch_file", "write_tokenizer": "tokenizer_file",
+        "write_sketch": "sketch_writing", "write_tokenizer": "tokenizer_file",
         "tokenizer_of_sketch": "tokenizer_file",
     },
 )  # fmt: skip

@@ -114,7 +114,7 @@ def _weighted(view: TensorView, weights: Float32Array, by_rows: bool) -> Float32
 
 
 def _orthonormal(sums: Float32Array) -> Float32Array | None:
-    """The same with orthonormal columns, turned as little as can be (Löwdin 1950), in the dimensions that they span.
+    """The same with orthonormal columns, rotated as little as possible (Löwdin 1950), in the dimensions that they span.
 
     None where these are fewer than `_LEAST_RANK`.
     """

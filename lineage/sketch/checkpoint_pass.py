@@ -37,11 +37,11 @@ def sketch_checkpoint(
 
     `sampled` reads a few percent of the bytes; `full` reads all and adds digests, power sums and row codes;
     every figure that both have is the same. `watch(done, total)` is called with bytes as tensors finish.
-    With the `vocabulary` of its tokenizer, neurons are told by tokens too. Values take memory by `threads`, not by the
-    model; a model at a server is read by as many as it takes connections. `on_disk` keeps the sketches of a model of
-    more than `MOST_HELD` tensors in a temporary file: for who goes through them in order.
-    Tensors with values that are no numbers are left out; where they hold half of the weights, the file is damaged.
-    Raises CheckpointError for damaged bytes and files, and NoWeights if there is no tensor.
+    With the `vocabulary` of its tokenizer, neurons are also described by tokens. Values take memory by `threads`, not
+    by the model; a model on a server is read by as many as it accepts connections. `on_disk` keeps the sketches of a
+    model of more than `MOST_HELD` tensors in a temporary file: for callers that go through them in order. Tensors with
+    values that are not finite are left out; where they hold half of the weights, the file is damaged. Raises
+    CheckpointError for damaged bytes and files, and NoWeights if there is no tensor.
     """
     views = unpacked(_untied(checkpoint), checkpoint.config)
     if not views:

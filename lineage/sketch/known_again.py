@@ -1,4 +1,4 @@
-"""A sketch that is a known one once more: what was worked out of the known one's tensors holds for it."""
+"""A sketch that equals a known one: what was computed from the known one's tensors holds for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lineage.types.sketch import StoredTensors
 
 
 def known_again(sketch: CheckpointSketch, known: Iterable[CheckpointSketch]) -> CheckpointSketch:
-    """The sketch with the tensors and neurons of that one of the `known` which holds the very same; else as it is."""
+    """The sketch with the tensors and neurons of the one of `known` that equals it; unchanged if none does."""
     alike = (one for one in known if one.id == sketch.id and not isinstance(one.tensors, StoredTensors))
     same = next((one for one in alike if _are_same(sketch.tensors, one.tensors)), None)
     if same is None or isinstance(sketch.tensors, StoredTensors):

@@ -85,8 +85,8 @@ def same_weights(a: CheckpointSketch, b: CheckpointSketch) -> bool:
 def correspondence(a: CheckpointSketch, b: CheckpointSketch) -> tuple[Same, ...] | None:
     """Tensors of equal values, one of `b` for each of `a`; None unless all of both models are matched.
 
-    Of several tensors of equal values each faces that of its name, else the first. Fixed tables and constants are
-    nobody's and left out; of weights that were not read nothing is known.
+    Of several tensors of equal values each faces that of its name, else the first. Fixed tables and constants
+    belong to no model and are left out; of weights that were not read nothing is known.
     """
     if a.unread or b.unread:
         return None
@@ -125,7 +125,7 @@ def translated(sketch: CheckpointSketch, into: Translation) -> CheckpointSketch:
 
 
 def same_sums(a: TensorSketch, b: TensorSketch) -> bool:
-    """Whether power sums of two tensors are those of the same values, added in whatever order; False without them."""
+    """Whether power sums of two tensors are those of the same values, added in any order; False without them."""
     if a.moments is None or b.moments is None or a.params != b.params:
         return False
     scale = np.array([np.sqrt(a.params * a.moments[1]), a.moments[1], a.moments[1] ** 1.5, a.moments[3]])
@@ -158,9 +158,9 @@ def _vectors(tensors: Mapping[int, TensorSketch]) -> Counter[str]:
 
 @remembered
 def _sampled_values(tensor: TensorSketch) -> tuple[bytes, bool]:
-    """Shape and sampled values of a tensor in the one of its two orientations that sorts first; whether it is turned.
+    """Shape and sampled values of a tensor in that of its two orientations that sorts first; whether it is transposed.
 
-    The grid depends on the length of each axis alone, so a matrix that is turned has the turned grid. Positions of a
+    The grid depends on the length of each axis alone, so a transposed matrix has the transposed grid. Positions of a
     kernel have one order, and axes of length one do not count.
     """
     shape = tensor.shape if len(tensor.shape) < 2 else (*tensor.shape[:2], math.prod(tensor.shape[2:]))

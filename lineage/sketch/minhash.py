@@ -96,7 +96,7 @@ def minhash(codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
 
 
 def minhash_of_distinct(codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """The same of codes that hardly repeat: one that comes twice changes nothing, and takes its time twice."""
+    """The same of codes that hardly repeat: one that occurs twice changes nothing, and is hashed twice."""
     multipliers, offsets = _permutations()
     least = np.full(PERMUTATIONS, 0xFFFFFFFF, np.uint32)
     mixed = _fmix32(codes)
@@ -115,7 +115,7 @@ def as_datasketch(values: NDArray[np.uint32]) -> MinHash:
 
 @cache
 def _permutations() -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-    """The (a, b) that datasketch draws for `affine32`: legacy generator, whose stream NumPy keeps for ever."""
+    """The (a, b) that datasketch draws for `affine32`: legacy generator, whose stream NumPy keeps forever."""
     generator = np.random.RandomState(SEED_MINHASH)
     halves = generator.randint(0, 1 << 31, PERMUTATIONS, dtype=np.uint32)
     return halves * np.uint32(2) + np.uint32(1), generator.randint(0, 1 << 32, PERMUTATIONS, dtype=np.uint32)

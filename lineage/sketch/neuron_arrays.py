@@ -1,4 +1,4 @@
-"""Neurons in a sketch file: their arrays and what they are of; a file without them is as sound, and says less."""
+"""Neurons in a sketch file: their arrays and what they are of; a file without them is valid, too."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST_LAYERS = 256
 
 
 def neurons_header(neurons: Sequence[Neurons]) -> dict[str, Any]:
-    """What the header says of the arrays: for each layer what it is and how much of it there is; their digest."""
+    """The header's entry for the arrays: for each layer what it is and how much of it there is; their digest."""
     return {
         "digest": _digest(neurons_arrays(neurons)),
         "layers": [
@@ -35,7 +35,7 @@ def neurons_header(neurons: Sequence[Neurons]) -> dict[str, Any]:
 
 
 def neurons_arrays(neurons: Sequence[Neurons]) -> dict[str, NDArray[Any]]:
-    """All layers one behind the other: int64 (n,), int8 (rows, 32), float32 (heads, 2, 32, 32) and (rows,).
+    """All layers one after the other: int64 (n,), int8 (rows, 32), float32 (heads, 2, 32, 32) and (rows,).
 
     Without scales where they are not known; none at all without neurons.
     """

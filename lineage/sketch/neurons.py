@@ -52,7 +52,7 @@ def neurons_of(
 
     Once by rows of the table and, with a `vocabulary`, once by its tokens. Reads these layers' matrices whole, in
     bands, and a part of the table. Layers without numbers, of fewer than `LEAST_NEURONS` neurons or with values that
-    are no numbers are passed over. Raises CheckpointError.
+    are not numbers are skipped. Raises CheckpointError.
     """
     layers = list(layers_with_neurons(placed))
     streams = dict.fromkeys(layer.stream for layer in layers)
@@ -136,7 +136,7 @@ def _attention_products(
     """What outputs and values, queries and keys do to the anchors, each (units, anchors), unit facing unit.
 
     Where queries share their keys and values each group has its own again. None where a layer has no such matrices, or
-    groups and nobody says how many heads there are.
+    has groups and an unknown number of heads.
     """
     behind = _gained(layer.heads_gain, basis)
     made = {role: _products(*one, layer.stream, basis if role == "o" else behind) for role, one in layer.heads.items()}

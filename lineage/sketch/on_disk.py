@@ -1,6 +1,7 @@
 """The sketches of a model's tensors in a file without a name, for models with more of them than memory should hold.
 
-They are written some thousands at a time, and read back as many: whoever goes through them in order reads each once.
+They are written some thousands at a time, and read back as many: a caller that goes through them in order reads each
+once.
 """
 
 from __future__ import annotations
@@ -165,7 +166,7 @@ class Blocks:
 
 
 def _tensors(outlines: Sequence[Outline], arrays: Mapping[str, NDArray[Any]]) -> list[TensorSketch]:
-    """Tensors from their outlines and their arrays, one behind the other."""
+    """Tensors from their outlines and their arrays, one after the other."""
     values, codes, scales = arrays["values"], arrays["unit_codes"], arrays["unit_scale"]
     projections, minhashes, moments = (iter(arrays[name]) for name in ("projection", "minhash", "moments"))
     at = unit = 0

@@ -1,7 +1,7 @@
 """Limits on the figures of a tensor: those of any numbers, and those of weights.
 
 The inequalities hold for every tensor, so that a sketch which breaks one was damaged or forged; a tensor whose numbers
-lie beyond what weights have is no evidence, since sums of its squares leave float32.
+lie beyond what weights have is not evidence, since sums of its squares leave float32.
 """
 
 from __future__ import annotations

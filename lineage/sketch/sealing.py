@@ -1,7 +1,7 @@
 """The seal that binds digests of a sketch to its values, and whether two sketches of one id can be of the same weights.
 
 An id covers digests alone, which anybody can copy into a sketch of something else. The seal covers digests and sampled
-values together, and so is another for such a mixture; all else is the same only within the rounding of machines.
+values together, and so differs for such a mixture; all else is the same only within the rounding of machines.
 """
 
 from __future__ import annotations
@@ -101,8 +101,9 @@ def _codes_agree(a: Neurons, b: Neurons) -> bool:
 def inconsistency(sketch: CheckpointSketch) -> tuple[str, str] | None:
     """An inconsistency of a sketch within itself and the tensor's name; None if there is none.
 
-    Checked is what a sketch tells twice: tensors whose values it holds whole have their digests and sums, and the
-    projection of a matrix is that of its units, within what coding them rounds away. Longer tensors tell too little.
+    What a sketch holds twice is checked: tensors whose values it holds whole have their digests and sums, and the
+    projection of a matrix is that of its units, within what coding them rounds away. Longer tensors hold too little
+    twice.
     """
     for tensor in sketch.tensors:
         for what, is_possible in _told_twice(tensor):

@@ -1,7 +1,7 @@
 """Codes by which an index finds a model: short sign codes, of which more bits agree the nearer two vectors are.
 
 The signs of projections of two vectors at an angle t agree with probability 1 - t / pi (Charikar 2002), so that the
-share of equal bits tells their cosine. A component is the sum of its tensors, whatever they are called and in whatever
+share of equal bits gives their cosine. A component is the sum of its tensors, whatever they are called and in whatever
 layer they stand: half of the layers still have a cosine of 0.7 with the whole. Codes suggest, they are never evidence.
 """
 

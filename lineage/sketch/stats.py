@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from lineage.types import Stats
 
 GROUP = 32  # the shortest run of weights that common schemes give one scale
-MOST_LEVELS = 512  # a lattice with more levels is no quantisation, just a coarse float
+MOST_LEVELS = 512  # a lattice with more levels is not a quantisation, just a coarse float
 _ROWS = 16
 _GROUPS = 96
 _WIDEST = 1 << 17  # values of a row that are sorted: what a file claims to be one row may fill the memory

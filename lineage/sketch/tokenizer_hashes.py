@@ -16,8 +16,8 @@ _WORD = 8  # bytes
 def token_hashes(tokens: Sequence[bytes]) -> NDArray[np.uint64]:
     """One hash each, uint64 (len(tokens),): SplitMix64's finaliser over the length and the words of eight bytes.
 
-    A call of BLAKE3 for each of 256,000 tokens takes a second; this takes a tenth. It is no cryptographic hash: who
-    writes a vocabulary can make tokens collide, and could as well copy the tokens.
+    A call of BLAKE3 for each of 256,000 tokens takes a second; this takes a tenth. It is not a cryptographic hash:
+    the author of a vocabulary can make tokens collide, but could just as well copy the tokens.
     """
     lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
     counts = -(-lengths // _WORD)

@@ -1,4 +1,4 @@
-"""Kinds of tokens that are no evidence: those that every trainer writes alike, or that a person chose."""
+"""Kinds of tokens that are not evidence: those that every trainer writes alike, or that a person chose."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def lengths_and_scripts(tokens: Sequence[bytes]) -> NDArray[np.uint8]:
 
 
 def joined_from_earlier(tokens: Sequence[bytes], vocabulary: Vocabulary, kinds: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Whether each token is two of the vocabulary, one behind the other, ordinary ones of lower ids; uint8 (n,).
+    """Whether each token is two of the vocabulary, one after the other, ordinary ones of lower ids; uint8 (n,).
 
     Those that byte-pair training makes are, all of them; those that somebody adds need not be. Where a trainer puts
     the single characters, first or last, does not matter.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def is_settled(index: SqliteIndex, sketch: CheckpointSketch) -> bool:
-    """Whether there is nothing to write: the layout is there, as well seen, whole, and by this name and path."""
+    """Whether there is nothing to write: the layout is there, complete, as well seen, under this name and path."""
     held = held_of(index.db, sketch.id)
     if not held or (sketch.weights_seen and held[0].weights_seen is not True):
         return False

@@ -46,7 +46,7 @@ class Tokenizers:
 
     @property
     def arrays(self) -> tuple[tuple[Array, np.dtype[Any]], ...]:
-        """Each with its type, as they lie in a file."""
+        """Each with its type, as stored in a file."""
         return (
             (self.vocabularies, VOCABULARY),
             (self.anchors, ANCHOR),
@@ -61,7 +61,7 @@ class Tokenizers:
         return bool(has_ends) and (not len(self.kinds) or int(self.kinds["vocabulary"].max()) < held)
 
     def names(self) -> list[tuple[bytes, int]]:
-        """What each kind is, in whatever segment."""
+        """The identity of each kind, the same in every segment."""
         digests = self.vocabularies["digest"][self.kinds["vocabulary"]]
         return list(zip(digests.tolist(), self.kinds["special"].tolist(), strict=True))
 
@@ -108,7 +108,7 @@ def tokenizers_of(sketch: TokenizerSketch | None) -> Tokenizers:
 
 
 def joined(parts: Sequence[Tokenizers], numbers: Sequence[NDArray[np.int32]]) -> Tokenizers:
-    """Those of several segments in one; `numbers` has for each of their models the new place, -1 if it goes."""
+    """Those of several segments in one; `numbers` has for each of their models the new place, -1 if it is dropped."""
     parts = [_renumbered(part, places) for part, places in zip(parts, numbers, strict=True)]
     if not any(len(part.holders) for part in parts):
         return tokenizers_of(None)
@@ -135,7 +135,7 @@ def joined(parts: Sequence[Tokenizers], numbers: Sequence[NDArray[np.int32]]) ->
 
 
 def _renumbered(part: Tokenizers, places: NDArray[np.int32]) -> Tokenizers:
-    """A copy whose holders have their new places, without those that go."""
+    """A copy whose holders have their new places, without those that are dropped."""
     now = places[part.holders["model"]]
     holders = part.holders[now >= 0]
     holders["model"] = now[now >= 0]

@@ -97,7 +97,7 @@ def agreeing_with(index: SqliteIndex, sketch: CheckpointSketch, held: Sequence[H
 
 
 def vouch(index: SqliteIndex, held: Iterable[Held]) -> None:
-    """Note of sketches of unknown origin that the weights agree with them."""
+    """Mark sketches of unknown origin as agreeing with the weights."""
     with index.db.atomic():
         for one in held:
             if one.layout is None:
@@ -107,7 +107,7 @@ def vouch(index: SqliteIndex, held: Iterable[Held]) -> None:
 
 
 def _names(index: SqliteIndex, sketch: CheckpointSketch, held: Sequence[Held]) -> list[str]:
-    """What the model was called before, as aliases; nothing of it where no sketch of it stays."""
+    """The earlier names of the model, as aliases; none where no sketch of it stays."""
     if not held:
         return []
     names = [name for one in held if one.layout is None for name in (one.name, one.source)]

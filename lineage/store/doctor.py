@@ -104,7 +104,7 @@ def _foreign(index: SqliteIndex, row: Mapping[str, Any], what: str) -> Finding:
 
 
 def _told(index: SqliteIndex, held: Held, what: str, problem: str | None) -> Iterator[Finding]:
-    """A problem as damage, unless another process has replaced or taken out since what has it."""
+    """A problem as damage, unless another process has since replaced or removed what has it."""
     if problem and held in held_of(index.db, held.model):
         yield Finding(True, what, f"{problem}: ingest it again, or `lineage remove {held.model[:12]}`")
 

@@ -12,7 +12,7 @@ from lineage.types import CheckpointSketch, Codes, ModelKind, ModelRecord, Near,
 
 
 class Without:
-    """The index `of` without `model`; what is next takes the place of what is left out."""
+    """The index `of` without `model`; the next model takes the place of the one left out."""
 
     def __init__(self, of: Index, model: str) -> None:
         self._of = of
@@ -25,7 +25,7 @@ class Without:
 
     @property
     def state(self) -> Hashable | None:
-        """That of the whole, and what is left out."""
+        """That of the whole, and the model left out."""
         of = self._of.state
         return None if of is None else (of, self._model)
 

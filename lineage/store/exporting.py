@@ -1,4 +1,4 @@
-"""Writing an index as a folder that travels."""
+"""Writing an index as a portable folder."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ def export_index(home: SqliteIndex, target: Path, key: Path | None = None) -> Ma
     """Write the models of `home` to the folder `target`, which is new, empty, or an earlier export, and its manifest.
 
     With `key`, a PEM file of an Ed25519 key, the manifest is signed.
-    The manifest is written last: until then an earlier one is in place, and what no longer fits it is seen not to.
-    Paths of this machine do not travel. Raises StoreError for a folder of other things, CheckpointError, OSError.
+    The manifest is written last: until then the earlier one is in place, and a file that no longer matches it is
+    refused. Paths of this machine do not travel. Raises StoreError for a folder of other things, CheckpointError,
+    OSError.
     """
     if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).is_file():
         raise StoreError(f"{target}: holds other things: choose an empty folder")

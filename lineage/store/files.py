@@ -1,4 +1,4 @@
-"""What lies where in the folder of an index."""
+"""The layout of the folder of an index."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ VECTORS = "vectors"
 CATALOGUE = "catalogue"
 LAYERS = "layers"
 CACHE = "reference"
-"""What is kept of the shipped index, in the user's cache folder; for some that is the folder of the data, too."""
+"""The cache of the shipped index, in the user's cache folder; on some systems that is the data folder, too."""
 
 
 def take_away(path: Path) -> None:

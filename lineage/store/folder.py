@@ -41,9 +41,9 @@ class _Entry:
 class SketchFolder(FromOverview):
     """The index over `folder/sketches/ID.sketch`, with what `folder/catalogue/*.json` says about each.
 
-    A sketch without a record goes by its own name; a record without a sketch is knowledge, not searched.
-    What a search asks of all of them is worked out once and kept in the folder `cache`, if there is one; a sketch is
-    read when it is asked for. `layer` is what it is called where it is a layer. Raises CheckpointError for damaged
+    A sketch without a record has its own name; a record without a sketch is not searched.
+    What a search needs of all of them is worked out once and kept in the folder `cache`, if there is one; a sketch is
+    read when it is asked for. `layer` is its name if it is a layer. Raises CheckpointError for damaged
     files.
     """
 

@@ -2,7 +2,7 @@
 
 A cache in the folder `graphs`, one file for each set of indexes that was asked together: JSON with the fields of `Node`
 and `Edge`, and the id and values of each fact. It can be deleted at any time; a file that is damaged, or made by
-another version, is passed over.
+another version, is ignored.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def kept_graph(folder: Path, key: str, version: str) -> Lineage | None:
 
 
 def is_sound_graph(place: Path) -> bool:
-    """Whether a file holds a graph, of whatever version."""
+    """Whether a file holds a graph, of any version."""
     try:
         held = _held(place)
         if isinstance(held["version"], str):

@@ -1,7 +1,7 @@
 """Sketches that were read, kept for the next question for as long as their files are as they were.
 
-What is worked out of a tensor is remembered with it (`lineage.match.cache`), so that whoever answers one question after
-another neither decodes a model again nor learns again what it looks like.
+What is computed from a tensor is remembered with it (`lineage.match.cache`), so that a process that answers one
+question after another neither decodes a model again nor computes the same again.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class KeptSketches:
         self._changing = Lock()
 
     def read(self, path: Path, /, **said: Any) -> CheckpointSketch:
-        """As `read_sketch`, of a file that nobody changes in place, with what is `said` of it in place of its own.
+        """As `read_sketch`, of a file that nobody changes in place, with the fields of `said` in place of its own.
 
         Raises Malformed, SketchMismatch, OSError.
         """

@@ -1,8 +1,8 @@
 """Read-only indexes of others, kept beside one's own and searched with it.
 
 A layer is a folder `layers/NAME-DIGEST` in that of the index, as `lineage.store.manifest` describes it, and a file
-`layers/NAME.json` that points at it. To update it is to write another folder and to replace the file: whoever searches
-sees the layer as it was or as it is. The folder before is kept for those that still read it.
+`layers/NAME.json` that points at it. An update writes another folder and replaces the file: a search sees the old
+layer or the new one. The previous folder is kept for processes that still read it.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def put_layer(index: Path, name: str, address: str, content: bytes, fetch: Fetch
     """Make or update a layer from the manifest `content`; `fetch` puts files into a folder, `key` is kept with it.
 
     What is there already, of this layer or of a pull that was cut off, is not fetched again. Raises Malformed for a
-    file that is not what the manifest says, or is no sketch; the layer is then as before.
+    file that is not what the manifest says, or is not a sketch; the layer is then as before.
     """
     home = index / LAYERS
     home.mkdir(exist_ok=True)
@@ -99,7 +99,7 @@ def put_layer(index: Path, name: str, address: str, content: bytes, fetch: Fetch
 
 
 def remove_layer(index: Path, name: str) -> None:
-    """Take a layer away. Raises Unknown."""
+    """Remove a layer. Raises Unknown."""
     pointer = index / LAYERS / f"{name}.json"
     if not _NAME.fullmatch(name) or not pointer.is_file():
         raise Unknown(f"{index}: has no layer {name!r}: `lineage layers` lists them")

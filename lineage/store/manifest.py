@@ -1,4 +1,4 @@
-"""An index as a folder that travels: sketches, records, and a manifest that says what each file must be.
+"""An index as a portable folder: sketches, records, and a manifest that says what each file must be.
 
     manifest.json            every file with its SHA-256 and size
     sketches/ID.sketch       the first layout of a model; ID.LAYOUT.sketch another

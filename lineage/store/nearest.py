@@ -36,7 +36,7 @@ _Found = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 def nearest(segments: Sequence[Segment], asked: Codes, k: int) -> Mapping[SearchCue, list[Near]]:
     """For each code of the query and each cue, the `k` nearest models, each once, best first and then by id.
 
-    Of tensors only such as chance would bring not once.
+    Of tensors only those nearer than chance is expected to bring even once.
     """
     looks = [(one, cue) for cue, codes in asked.items() if len(codes) for one in segments if len(one.codes[cue])]
     looked = list(zip(looks, _looked(looks, asked, k), strict=True))
@@ -60,7 +60,7 @@ def _named(found: Sequence[tuple[Segment, _Found]], cue: SearchCue, rows: int, k
 
 
 def _least(found: Sequence[_Found], rows: int, wanted: int) -> NDArray[np.int64]:
-    """Of each row the bits that differ in the last that is wanted of all segments together, int64 (rows,)."""
+    """For each row the bits that differ in the last wanted code of all segments together, int64 (rows,)."""
     row, distances = (np.concatenate([np.empty(0, np.int64), *(near[i] for near in found)]) for i in (0, 2))
     kept = _first(row, distances, wanted)
     least = np.zeros(rows, np.int64)

@@ -20,7 +20,6 @@ from typing import Any
 
 from blake3 import blake3
 
-from lineage.atomic_write import write_whole
 from lineage.sketch.adapters import KINDS, kind_of
 from lineage.sketch.family import FAMILY
 from lineage.sketch.layouts import content_key
@@ -110,7 +109,7 @@ def cache_file(cache: Path, seal: str) -> Path:
 
 
 def seal_of(files: Iterable[Path]) -> str:
-    """What changes with any of these files. Raises OSError where one of them cannot be looked at."""
+    """What changes with any of these files. Raises OSError where one of them cannot be examined."""
     from lineage import __version__
 
     seal = blake3(f"{_FORMAT} {__version__} {FAMILY}".encode())
@@ -154,6 +153,8 @@ def _overview_in(place: Path, *_: int) -> Overview | None:
 
 def keep_overview(place: Path, overview: Overview) -> None:
     """Keep an overview for the next question, instead of older ones; a folder that cannot be written costs time."""
+    from lineage.atomic_write import write_whole  # once for many questions
+
     models = [record.id for record in overview.records]
     number = {model: i for i, model in enumerate(models)}
     holders = {d: [(number[model], name) for model, name in pairs] for d, pairs in overview.holders.items()}
@@ -195,11 +196,11 @@ def _record(fields: dict[str, Any]) -> ModelRecord:
 
 
 class FromOverview:
-    """What an index whose models are few answers from an overview of them, whatever it keeps them in."""
+    """The methods that an index of few models answers from an overview, wherever it keeps its sketches."""
 
     @cached_property
     def _overview(self) -> Overview:
-        """What every question asks of all models, made at the first."""
+        """What every question needs of all models, made at the first one."""
         raise NotImplementedError
 
     def models(self) -> list[ModelRecord]:

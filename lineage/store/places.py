@@ -25,7 +25,7 @@ def place_of(index: str | Path) -> Place:
 
 
 def require_folder(place: Place) -> Path:
-    """The folder, for what only an index in one has. Raises StoreError for an address."""
+    """The folder, for what only an index in a folder supports. Raises StoreError for an address."""
     if not isinstance(place, Path):
         raise StoreError(f"{place}: is not a folder: this works on an index in a folder only")
     return place

@@ -1,4 +1,4 @@
-"""What every index promises, whether it is a database, a folder of sketches or a remote service."""
+"""The protocol of every index, whether it is a database, a folder of sketches or a remote service."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Index(Protocol):
 
     @property
     def state(self) -> Hashable | None:
-        """Two that are equal, of whatever object, say that a search finds the same; None where nothing tells."""
+        """Equal states, even of different objects, mean that a search finds the same; None where that is unknown."""
 
     def __len__(self) -> int:
         """Number of models."""
@@ -85,7 +85,7 @@ class Home(Index, Protocol):
         """The name of a model that is there and holds the same values in another layout; None if there is none."""
 
     def contradicted(self, sketch: CheckpointSketch) -> tuple[str, Figure] | None:
-        """The name of what is there under the id of `sketch`, and what both cannot have of the same weights."""
+        """The name of the model under the id of `sketch`, and the figure in which the two contradict each other."""
 
     def tokenizers(self, asked: TokenizerSketch, without: str | None = None) -> list[tuple[str, Neighbours, bool]]:
         """The different tokenizers of the models but `without`, by the first model that has each.
@@ -100,10 +100,10 @@ class Home(Index, Protocol):
         """Add a model or another layout of one, or note another name or path; whether a sketch was written."""
 
     def finish_run(self) -> None:
-        """Say that additions came to their end."""
+        """Record that the additions are complete."""
 
     def remove(self, model: str) -> None:
-        """Take the model of that id out. Raises Unknown."""
+        """Remove the model of that id. Raises Unknown."""
 
 
 class OfAllFamilies(ABC):
@@ -138,9 +138,9 @@ def set_id(models: Iterable[str]) -> str:
 
 
 def toggled(name: str, model: str) -> str:
-    """The name of a set with a model more or, if it was there, without it: the digests of all, added bit by bit.
+    """The name of a set with one model added or, if it was there, removed: the digests of all, combined by XOR.
 
-    So one model is added to a million without a look at them. It names a set; it is no proof of what is in it.
+    So one model is added to a million without looking at them. It names a set; it does not prove what is in it.
     """
     return joined(name, blake2b(f"{FAMILY}\n{model}".encode(), digest_size=8).hexdigest())
 
@@ -165,7 +165,7 @@ def models_in(indexes: Sequence[Index], kind: ModelKind) -> int:
 def settled(ask: Callable[[], Answer]) -> Answer:
     """An answer from indexes as they were before or after a change beside it, never from something between.
 
-    `ask` is called again where a model was taken out while it read. Raises Gone where that happens at every try.
+    `ask` is called again where a model was removed while it read. Raises Gone where that happens at every try.
     """
     for _ in range(_TRIES - 1):
         try:

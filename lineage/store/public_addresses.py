@@ -10,7 +10,7 @@ from lineage.types import ModelRecord
 
 
 def addresses(indexes: Iterable[Index]) -> Mapping[str, str]:
-    """The address (`hf:org/name@commit`, `pypi:name==1.0`, `https://host/file`) by model id; the first index is right.
+    """The address (`hf:org/name@commit`, `pypi:name==1.0`, `https://host/file`) by model id; the first index prevails.
 
     A model that was only ever seen at a path has none: the path is its owner's own business.
     """

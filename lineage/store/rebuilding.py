@@ -1,4 +1,4 @@
-"""Making tables and cache again from the sketch files."""
+"""Rebuilding tables and cache from the sketch files."""
 
 from __future__ import annotations
 

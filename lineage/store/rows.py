@@ -41,7 +41,7 @@ _TYPES: Mapping[str, Mapping[str, tuple[type, ...]]] = {
 
 
 def now() -> str:
-    """This second, ISO 8601 in UTC."""
+    """The present second, ISO 8601 in UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
@@ -63,7 +63,7 @@ def tensor_rows(sketch: CheckpointSketch) -> Iterator[dict[str, Any]]:
 
 
 def model_row(sketch: CheckpointSketch) -> dict[str, Any]:
-    """What the table `models` has of a sketch itself."""
+    """The columns of `models` that come from the sketch itself."""
     return {
         "id": sketch.id, "name": storable(sketch.name), "family": sketch.family, "depth": sketch.depth,
         "format": storable(sketch.format), "architecture": storable(sketch.architecture), "params": sketch.params,
@@ -140,14 +140,14 @@ def delete_model(db: Database, model: str) -> None:
 
 
 def leave_segment(db: Database, model: str) -> None:
-    """Have what is searched of one model made again from its sketch; what its segment has of it counts no more."""
+    """Have the search codes of a model made again from its sketch; those in its segment no longer count."""
     for row in list(db.table("models").rows_where("id = ? and segment is not null", [model], select="segment")):
         db.execute("update segments set dead = dead + 1 where name = ?", [row["segment"]])
         db.execute("update models set segment = null where id = ?", [model])
 
 
 def forget_segment(db: Database, model: str) -> None:
-    """Drop the segment with the codes of a model, which are wrong by now: those of all in it are made again."""
+    """Drop the segment with the codes of a model, which are out of date: those of all models in it are made again."""
     for row in list(db.table("models").rows_where("id = ? and segment is not null", [model], select="segment")):
         db.execute("update models set segment = null where segment = ?", [row["segment"]])
         db.execute("delete from segments where name = ?", [row["segment"]])

@@ -1,7 +1,7 @@
 """The search codes of an index on disk: segments that are written once, merged now and then, and listed in a table.
 
 A model is in the segment that its row names, or in none yet. What is in none, or in one that was lost, is made again
-from its sketch. A model that was taken out stays in its segment, as a dead one, until that is merged; answers leave it
+from its sketch. A model that was removed stays in its segment, as a dead one, until that is merged; answers leave it
 out. A new segment takes in those before it that are not much larger: each code is written again a few times while
 an index grows to a million models, and there are never many segments.
 """
@@ -123,9 +123,9 @@ class Searching:
         return any(self._pending(kind, self._rows(kind)) for kind in KINDS)
 
     def settle(self) -> None:
-        """Put every model into a segment, merge what has become many, and forget files that nobody needs.
+        """Put every model into a segment, merge segments where there are many, and delete files that nobody needs.
 
-        The caller is the only writer. Raises OSError; what was there before is then still right.
+        The caller is the only writer. Raises OSError; what was there before is then still valid.
         """
         for kind in KINDS:
             rows = self._rows(kind)
@@ -196,7 +196,7 @@ class Searching:
     def _segments(self, kind: ModelKind) -> tuple[Sequence[_Row], Sequence[Segment]]:
         """The rows of a kind and their segments, that of the models in none last.
 
-        What a writer has merged meanwhile is looked for again, so that no model falls between two looks.
+        Segments that a writer has merged meanwhile are looked up again, so that no model is missed.
         """
         while True:
             rows = self._rows(kind)

@@ -6,7 +6,7 @@ places in the ids) and the codes; the first `HEAD` bytes of each component's cod
 codes its words, sorted, the codes that have them, and where in both each cell begins, with the end of the last (uint32
 all); then the tokenizers, as `lineage.store.anchors` has them. A band is a place in a code at which 32 bits begin, its
 words; a cell is the words with equal first bits, as many bits as leave about `CELL` unrelated codes in one.
-Tensors that are near are in the same cell of some band (locality-sensitive hashing), so that only those are looked at.
+Tensors that are near are in the same cell of some band (locality-sensitive hashing), so that only those are examined.
 A last line holds BLAKE3 over all before, for `lineage doctor`.
 
 A damaged or absent segment costs time only: its codes are computed again from the sketches.
@@ -28,7 +28,6 @@ import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
-from lineage.atomic_write import written_whole
 from lineage.sketch.family import FAMILY
 from lineage.sketch.search_codes import BITS, WIDTHS
 from lineage.store.anchors import ANCHOR, HOLDER, KIND, VOCABULARY, Tokenizers, joined
@@ -75,7 +74,7 @@ class Band:
 
     @property
     def large(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-        """What is as long as there are codes."""
+        """The arrays with an entry for each code."""
         return self.words, self.places
 
 
@@ -95,14 +94,14 @@ class Segment:
         return len(self.models)
 
     def let_go(self, *arrays: NDArray[Any]) -> None:
-        """Take no memory for these of its arrays until they are read again, where the system can do that.
+        """Release the memory of these arrays until they are read again, where the system can do that.
 
         The file stays in the system's cache.
         """
         self._advise("MADV_DONTNEED", arrays)
 
     def read_here_and_there(self) -> None:
-        """Have the system read no more than is asked for of tensors: what lies around it would be the whole file."""
+        """Have the system read no more of the tensors than is asked for: reading ahead would read the whole file."""
         self._advise("MADV_RANDOM", [self.codes["tensor"], *(one for band in self.bands for one in band.large)])
 
     def _advise(self, advice: str, arrays: Iterable[NDArray[Any]]) -> None:
@@ -223,6 +222,8 @@ def name_of(kind: str, models: Iterable[str]) -> str:
 
 def write_segment(segment: Segment, path: Path) -> None:
     """Write a segment so that it is there whole or not at all. Raises OSError."""
+    from lineage.atomic_write import written_whole  # a question writes none
+
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path, durable=True) as file:
         _write(segment, file, path.name)

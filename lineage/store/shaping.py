@@ -12,7 +12,7 @@ Made = TypeVar("Made")
 
 
 def shaped(kind: type[Made], held: Any) -> Made:
-    """An object of the dataclass `kind` from its fields by name. Raises TypeError where one is missing or of no fit."""
+    """An object of the dataclass `kind` from its fields by name. Raises TypeError where one is missing or unfit."""
     about: Any = kind
     hints = _hints(about)
     if not isinstance(held, dict) or not held.keys() <= hints.keys():

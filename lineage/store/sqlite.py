@@ -238,7 +238,7 @@ class SqliteIndex(OfAllFamilies):
         return None if found is None else replace(found, name=first.name)
 
     def settle(self, patience_s: float = PATIENCE_S) -> None:
-        """Write what a search needs, so that the next one finds it; where that cannot be, a search takes longer."""
+        """Write what a search needs, so that the next one finds it; where that is impossible, a search takes longer."""
         with suppress(LineageError, OSError, sqlite3.Error), self.writing(patience_s):
             self._searching.settle()
 
@@ -267,7 +267,7 @@ class SqliteIndex(OfAllFamilies):
         return next(alike, None)
 
     def contradicted(self, sketch: CheckpointSketch) -> tuple[str, Figure] | None:
-        """The name of what is there under the id of `sketch`, and what both cannot have of the same weights."""
+        """The name of the model under the id of `sketch`, and the figure in which the two contradict each other."""
         return contradicted(self, sketch)
 
     @property
@@ -323,7 +323,7 @@ class SqliteIndex(OfAllFamilies):
             self.settle()
 
     def remove(self, model: str) -> None:
-        """Take the model of that id out. Raises Unknown."""
+        """Remove the model of that id. Raises Unknown."""
         with self.writing():
             if not self._is_known(model):
                 raise Unknown(f"{self.folder}: no model of id {model}")
@@ -333,7 +333,7 @@ class SqliteIndex(OfAllFamilies):
             self.unlink(held)
 
     def _forget_caches(self) -> None:
-        """Throw away what was worked out from a sketch that is another now, under the same id."""
+        """Delete what was computed from a sketch that has since been replaced under the same id."""
         self._searching = Searching(self.folder, self.db, self.load)
         for cache in (self.folder / GRAPHS).glob("*.json"):
             take_away(cache)
@@ -367,7 +367,7 @@ def _is_current(folder: Path, db: Database) -> bool:
 
 
 def _seal(file: Path) -> tuple[int, int, int] | None:
-    """Of a file without content, as each reader makes one of the log of a database at rest, as of none."""
+    """The same for an empty file as for none: each reader makes an empty log of a database at rest."""
     try:
         about = file.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""How many models of each kind an index has, and the name of their set, kept so that nobody counts."""
+"""How many models of each kind an index has, and the name of their set, kept so that nothing has to be counted."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def counted(db: Database) -> dict[tuple[str, str], tuple[int, str]]:
 
 
 def told(db: Database) -> dict[tuple[str, str], tuple[int, str]]:
-    """What the totals are, without empty ones."""
+    """The totals, without empty ones."""
     rows = db.execute("select family, kind, models, name from totals where models != 0 or name != ?", [EMPTY])
     return {(family, kind): (number, name) for family, kind, number, name in rows}
 
 
 def recount(db: Database) -> None:
-    """Set every total right; the caller holds the transaction."""
+    """Correct every total; the caller holds the transaction."""
     db.execute("delete from totals")
     db.table("totals").insert_all(
         {"family": family, "kind": kind, "models": number, "name": name}

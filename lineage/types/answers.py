@@ -1,4 +1,4 @@
-"""What `whois` answers about a model or an adapter: its place among its relatives, and what chance gives."""
+"""What `whois` answers about a model or an adapter: its place among its relatives, and the null distribution."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Relabelled:
 
 @dataclass(frozen=True, slots=True)
 class Null:
-    """What chance looks like beside the figures of one query.
+    """The null distribution for the figures of one query.
 
     `models` compared models came out unrelated; `unrelated` are the components that could be tested against them,
     `matrices` (r, z) of the single matrices among those. `relabelled` are draws from the permutation null itself.
@@ -74,7 +74,7 @@ class Null:
 
 @dataclass(frozen=True, slots=True)
 class Relative:
-    """A known model with its place beside the one that was asked about.
+    """A known model and its place relative to the one that was asked about.
 
     `relation` is the word for the edge between the two, or for what leads from one to the other. `probability` is that
     of the place: for a parent, an ancestor or a descendant that of the direction too, for an open one that it is the
@@ -106,7 +106,7 @@ class Place:
 
     `parents` are direct ones, with a direction above the threshold; `ancestors` are above those, up to the root;
     `descendants` are children and what comes from them; `siblings` have a parent in common with the model, known or
-    not; `copies` hold the same weights in whatever layout; `open` are neighbours where neither is known to be the
+    not; `copies` hold the same weights in any layout; `open` are neighbours where neither is known to be the
     other's parent, rivals of these, or what is alike by descent or from one initialisation; the likeliest parent first.
     """
 
@@ -170,7 +170,7 @@ class Adapted:
 
 @dataclass(frozen=True, slots=True)
 class Witnesses:
-    """What tokenizer and configuration show, never mixed with the weights; None where there is none or none is known.
+    """What tokenizer and configuration show, never mixed with the weights; None where there is none to compare.
 
     `tokenizer` is compared with the nearest known one, `configuration` with the published ones.
     """
@@ -184,7 +184,7 @@ class Whois:
     """The answer of `whois`: the best comparison for each component, alternatives, limits.
 
     `nearest` is the comparison that found or, failing that, tested most; None where nothing was compared. `null` is
-    what chance looks like beside these figures. `place` is where the model stands among its relatives: `ancestors` are
+    the null distribution for these figures. `place` is where the model stands among its relatives: `ancestors` are
     the comparisons with its parents there, and with its copies. The components of an adapter are compared with other
     adapters only; `adapted` says how it relates to models. `witnesses` take no part in any of this. `handed_over` is
     what the answer must say of sketches of weights that were not seen here.

@@ -49,7 +49,7 @@ class Declared:
 
 
 class ReadAhead(Protocol):
-    """The hints that a checkpoint at a server takes: what will be read soon, and that nothing more will be.
+    """The hints that a checkpoint on a server accepts: what will be read soon, and that nothing more will be.
 
     `connections` threads may read at a time.
     """

@@ -98,7 +98,7 @@ class Inherited:
     """What of a component came from the reference, counted in parameters of the tensors that did, each on its own.
 
     `share` is that of the model's parameters; `untested` are parameters of tensors too small to be judged alone, which
-    are in `params` only where `parts` is empty: then nothing of the component is known not to have come along.
+    are in `params` only where `parts` is empty: then no tensor of the component is known to be new.
     """
 
     params: int
@@ -151,7 +151,7 @@ class Excluded:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The query against one reference model; `cues` speak for a direction, the strongest first.
+    """The query against one reference model; `cues` are evidence for a direction, the strongest first.
 
     `share` is that of the query's parameters that were inherited, or passed on.
     """

@@ -115,7 +115,7 @@ class NothingChanged(Fact):
 
 @dataclass(frozen=True, slots=True)
 class OtherRelation(Fact):
-    """The relation that was measured is another than the claimed one; `is_open` where it has no sure direction."""
+    """The relation that was measured differs from the claimed one; `is_open` where it has no sure direction."""
 
     id: ClassVar[str] = "other-relation"
     line: FromAncestor
@@ -176,7 +176,7 @@ class CountFits(Fact):
 
 @dataclass(frozen=True, slots=True)
 class CountNear(Fact):
-    """The parameters are further from the claim than names are rounded, and too near to contradict it."""
+    """The count is further from the claim than rounding explains, but too near to contradict it."""
 
     id: ClassVar[str] = "count-near"
     params: int
@@ -280,7 +280,7 @@ class StoredUnsettled(Fact):
 
 @dataclass(frozen=True, slots=True)
 class NoTokenizer(Fact):
-    """No tokenizer lies beside the weights that could be compared with known ones, or too little of it could be."""
+    """No tokenizer that could be compared with known ones came with the weights, or too little of it could be."""
 
     id: ClassVar[str] = "no-tokenizer"
 

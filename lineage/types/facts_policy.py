@@ -12,7 +12,7 @@ from lineage.types.words import Certainty
 
 @dataclass(frozen=True, slots=True)
 class Quotation:
-    """Words of a rule file, as they stand there.
+    """Text of a rule file, verbatim.
 
     `key` names those that come with the package, which have a translation ("rule.licence.share-alike", with ".advice"
     for its advice; "licence.gemma.unsure"). It is None for a user's own, whose language nobody knows.
@@ -23,7 +23,7 @@ class Quotation:
 
 
 Figure = str | float | Quotation | tuple[str | None, ...] | None
-"""What stands for a word in braces: a name or a number, several names, None for one that is not known."""
+"""The value of a placeholder in braces: a name or a number, several names, None where it is unknown."""
 
 
 # -- rules ---------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What an index knows of its models."""
+"""What an index knows about its models."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
-    """What an index knows of one model without opening its sketch.
+    """What an index knows about one model without opening its sketch.
 
     `components` maps each component to its number of weights; `aliases` are other names and paths under which the same
     content was seen; `source` is the path or package that it came from; `added` is ISO 8601 in UTC,
     None where the index keeps no date. `layouts` are those that the content has beside the first, ordered by id.
-    `content` is equal for models of equal values in whatever layout (see `lineage.sketch.layouts.content_key`), None
+    `content` is equal for models of equal values in any layout (see `lineage.sketch.layouts.content_key`), None
     where the index does not know it. `weights_seen` is as in CheckpointSketch.
     """
 
@@ -62,8 +62,8 @@ ModelKind = Literal["model", "adapter"]
 """Kinds that are searched only among themselves."""
 
 SearchCue = Literal["component", "rows", "network", "tensor"]
-"""What a model is found by: a whole component, the rows that a component has in whatever order, what its neurons do to
-the tokens, a single tensor."""
+"""How a model is found: by a whole component, the rows of a component in any order, the action of its neurons
+on the tokens, a single tensor."""
 
 Codes = Mapping[SearchCue, NDArray[np.uint8]]
 """Search codes by cue, uint8 (n, bytes of `lineage.sketch.search_codes.WIDTHS`): the nearer two things are, the more

@@ -20,7 +20,7 @@ Outcome = Literal["consistent", "contradicted", "unsupported"]
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What lies beside the weights: file names, the first 64 KiB of the card, whether the config asks for own code."""
+    """Files beside the weights: names, the first 64 KiB of the card, whether the config asks for custom code."""
 
     files: tuple[str, ...]
     card: str
@@ -98,8 +98,8 @@ class PolicyFinding:
 class Audit:
     """What a policy says about a model: every finding, the lines of descent behind them, and what it does not say.
 
-    `bound` is the T-Class that the model can have at most, `possible_bound` the one if every open direction were
-    against it; both are None for other policies.
+    `bound` is the highest T-Class that the model can have, `possible_bound` the highest if every open direction
+    counted against it; both are None for other policies.
     """
 
     policy: str

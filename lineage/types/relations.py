@@ -14,7 +14,7 @@ class Nature:
 
     `inherits`: weights of the one came from the other, or both from one. `is_told_alone`: two models suffice to see
     it. `is_exact`: the values are the same, rounding of the storage and order aside. `is_directed`: one of the two can
-    be the parent. `reshapes`: layers, units, tokens or experts are others. `trains`: all weights were trained on.
+    be the parent. `reshapes`: layers, units, tokens or experts differ. `trains`: all weights were trained on.
     """
 
     inherits: bool = True

@@ -83,7 +83,7 @@ class TensorSketch:
 
 
 class Outlined(Protocol):
-    """What a tensor is, without what was measured of it; see `TensorSketch`."""
+    """What a tensor is, without its measurements; see `TensorSketch`."""
 
     @property
     def name(self) -> str:
@@ -115,7 +115,7 @@ class Outlined(Protocol):
 
 
 class StoredTensors(Sequence[TensorSketch]):
-    """Sketches of tensors that lie elsewhere than in memory, where only their outlines are."""
+    """Sketches of tensors that are not in memory; only their outlines are."""
 
     @property
     @abstractmethod
@@ -130,7 +130,7 @@ class Neurons:
     `index` (n,) int64 are their numbers in the layer, those of a mixture's experts one after the other, ascending.
     `codes` (kinds, n, 32) int8: for each matrix that has the neurons on one side and the residual stream on the other
     (gate, up, down; or up, down; the head alone), the direction of the neuron's weights along 32 anchors of the stream;
-    times `scale` (kinds, n) float32, None in sketches made before, they are the weights along them. `attention`
+    times `scale` (kinds, n) float32, None in older sketches, they are the weights along them. `attention`
     (2, 32, 32) float32 is what the heads do from anchor to anchor, values and outputs, queries and keys; None where a
     layer has no such matrices. Heads on one stream are numbered as layers are. `keyed` says what identifies the
     anchors: only neurons with the same key can be compared.
@@ -150,7 +150,7 @@ class CheckpointSketch:
     """The sketch of a whole model; `id` is made from content digests, never from float bytes.
 
     `family` names the sketch scheme with every parameter that must agree before two are compared. `unread` counts the
-    values of weights that could not be read, which `left_out` names. `neurons` are there at full depth, of towers.
+    values of weights that could not be read, which `left_out` names. `neurons` exist at full depth, for towers.
     `tokenizer` is that of the tokenizer beside the weights, `configuration` what its config says: witnesses of their
     own, which enter neither `id` nor any comparison of weights. `weights_seen` is False for a sketch that was handed
     over: it claims to be of weights that nobody here has read; None where that is unknown, in an older index.

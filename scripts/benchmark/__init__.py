@@ -1,1 +1,1 @@
-"""The ancestry graph held against what is known: one module a question, put together by benchmark_lineage.py."""
+"""The ancestry graph compared with the truth: one module a question, put together by benchmark_lineage.py."""

@@ -1,4 +1,4 @@
-"""False accusations: descent said of models that have none in common, in the graph and pair by pair."""
+"""False accusations: descent reported for models without a common ancestor, in the graph and pair by pair."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def graph_figures(said: Said, truth: Truth) -> list[Figure]:
 
 
 def pair_figures(truth: Truth, load: Callable[[str], CheckpointSketch], most: int) -> tuple[list[Figure], list[str]]:
-    """Words said of unrelated and of shared-initialisation pairs, and one line for each accusation.
+    """Relations reported for unrelated and for shared-initialisation pairs, and one line for each accusation.
 
     Of each kind `most` pairs are compared, drawn at random with a fixed seed where there are more.
     """

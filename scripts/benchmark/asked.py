@@ -1,4 +1,4 @@
-"""Each model asked about as if the index did not have it, and what it said."""
+"""Each model queried as if it were not in the index, and the answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Sketches = Mapping[str, CheckpointSketch]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What `whois` said of the model of that name, and how long it took, the sketch of the model not counted.
+    """The answer of `whois` about the model of that name, and the time it took, without sketching the model.
 
     `seconds` are the clock's, `cpu_seconds` the processor's, which other work on the machine changes little.
     """
@@ -52,7 +52,7 @@ def index_of(sketches: Sequence[CheckpointSketch], folder: Path) -> Path:
 
 
 def ask(sketches: Sketches, gone: Mapping[str, frozenset[str]], index: Path, jobs: int) -> Iterator[Answer]:
-    """Ask about each model of `gone` while its models, by name, are known to nobody; all others are in `index`."""
+    """Ask about each model of `gone` while the models named there are in no index; all others are in `index`."""
     yield from spread(_answer, (_question(name, hidden, sketches, index) for name, hidden in gone.items()), jobs)
 
 

@@ -1,4 +1,4 @@
-"""Risk and coverage: how often the edges that the graph is surest of are wrong."""
+"""Risk and coverage: how often the edges of greatest confidence are wrong."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def ancestors(said: Said, truth: Truth) -> tuple[float, float, float]:
 
 
 def by_operator(said: Said, truth: Truth) -> list[list[str]]:
-    """For each operator: true edges, found, direction right, word right, and the words said."""
+    """For each operator: true edges, found, direction right, relation right, and the relations reported."""
     rows: dict[str, list[tuple[bool, Edge | None, bool]]] = defaultdict(list)
     for ends, true in truth.edges.items():
         edge = said.get(ends) or said.get((ends[1], ends[0]))
@@ -88,7 +88,7 @@ def by_cue(said: Said, truth: Truth) -> list[list[str]]:
 
 
 def confusion(said: Said, truth: Truth) -> tuple[list[str], list[list[str]]]:
-    """Expected word by word said, as a head and rows; words that `accept` allows count as said."""
+    """Expected relation by reported one, as a header and rows; relations that `accept` allows count as reported."""
     cells: Counter[tuple[str, str]] = Counter()
     for ends, true in truth.edges.items():
         edge = said.get(ends) or said.get((ends[1], ends[0]))

@@ -18,7 +18,7 @@ _SUFFIX = ".safetensors"
 
 @dataclass(frozen=True, slots=True)
 class Families:
-    """The truth about the models of one folder, by name; zoo/flat.py tells the terms.
+    """The truth about the models of one folder, by name; zoo/flat.py explains the terms.
 
     `words` are by (parent, child), the expected one first. `parents` has the direct parents of each child, `above` all
     models that it comes from, `accepted` and `lenient` what is right, or may pass, as a parent of it. `copies` has with
@@ -44,11 +44,11 @@ class Families:
         return frozenset().union(*(self.copies[name] for name in names))
 
     def sources(self, name: str) -> frozenset[str]:
-        """All models that `name` may be said to come from: whatever leads to it, what passes as a parent, copies."""
+        """All models that may be reported as ancestors of `name`: those that lead to it, accepted parents, copies."""
         return self.same(self.above[name] | self.accepted[name] | self.lenient[name] | {name}) - {name}
 
     def descendants(self, name: str) -> frozenset[str]:
-        """All models that may be said to come from `name`: what it or a copy of it leads to, and copies."""
+        """All models that may be reported as descendants of `name`: those it or a copy of it leads to, and copies."""
         own = self.copies[name]
         return self.same({name, *(other for other, above in self.above.items() if above & own)}) - {name}
 
@@ -77,7 +77,7 @@ def read_families(folder: Path) -> Families:
 
 
 def families_of_file(path: Path) -> Families:
-    """What a file in the form of zoo/flat.py tells. Raises SystemExit for one in another form."""
+    """The truth in a file in the form of zoo/flat.py. Raises SystemExit for one in another form."""
     told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if "families" not in told:
         raise SystemExit(f"{path}: is no truth about families: benchmark_lineage.py reads that of the first zoo")
@@ -85,7 +85,7 @@ def families_of_file(path: Path) -> Families:
 
 
 def families_of(told: Mapping[str, Any]) -> Families:
-    """The truth as zoo/flat.py writes it; what is not told of copies, operators and weights is nothing."""
+    """The truth as zoo/flat.py writes it; copies, operators and weights that are not given are empty."""
     family = {name: one for one, names in told["families"].items() for name in names}
     words = {(parent, child): tuple(word.split("|")) for parent, child, word in told["edges"]}
     descent: nx.DiGraph[str] = nx.DiGraph([*words])
@@ -116,5 +116,5 @@ def families_of(told: Mapping[str, Any]) -> Families:
 
 
 def _operator(parents: frozenset[str], name: str, words: Mapping[Ends, tuple[str, ...]]) -> str:
-    """How a model was made, where it is told by its edges alone."""
+    """How a model was made, where only its edges show it."""
     return min((words[parent, name][0] for parent in parents), default="root")

@@ -111,7 +111,7 @@ def _part(graph: Graph, members: frozenset[str]) -> Graph:
 
 
 def by_operator(graph: Graph, truth: Families) -> str:
-    """True edges by how the child was made: found, directed, called by the right word, and the words said."""
+    """True edges by how the child was made: found, directed, with the right relation, and the relations reported."""
     rows: Mapping[str, list[Found]] = {truth.operator[f.ends[1]]: [] for f in graph.found}
     for found in graph.found:
         rows[truth.operator[found.ends[1]]].append(found)

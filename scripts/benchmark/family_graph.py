@@ -1,4 +1,4 @@
-"""The graph of a folder of families held against the truth: what became of each true edge, where each direction leads.
+"""The graph of a folder of families compared with the truth: which true edges were found, which directions are right.
 
 Every measured edge counts, those too that say no descent: two models that share an initialisation have no true edge.
 """
@@ -21,7 +21,7 @@ from lineage.types import Edge, Lineage
 class Found:
     """What became of one true edge: `edge` joins its ends, or both are copies in one node (`is_folded`), or neither.
 
-    `is_turned` tells that the edge is said the other way round, or would be if it had a direction.
+    `is_turned` means that the edge is reversed, or would be if it had a direction.
     """
 
     ends: Ends
@@ -42,12 +42,12 @@ class Found:
 
     @property
     def is_typed(self) -> bool:
-        """Whether they are, by a word that is not wrong."""
+        """Whether they are, with a relation that is not wrong."""
         return self.is_directed and self.is_word
 
     @property
     def word(self) -> str:
-        """What was said."""
+        """The relation reported."""
         return "one node" if self.is_folded else MISSED if self.edge is None else self.edge.relation
 
 
@@ -110,7 +110,7 @@ def directions(graph: Graph, truth: Families) -> Iterator[Claim]:
 
 
 def explained(graph: Graph, truth: Families) -> Iterable[str]:
-    """One line for every true edge that is not there in full, and for every edge that is no true one."""
+    """One line for every true edge that is missing or incomplete, and for every false edge."""
     for found in graph.found:
         if not found.is_typed:
             points = found.edge is not None and found.edge.directed

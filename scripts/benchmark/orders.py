@@ -1,4 +1,4 @@
-"""Whether the graph of the same models is the same in whatever order they were added."""
+"""Whether the graph of the same models is the same in any order of adding them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lineage.types import CheckpointSketch, Lineage
 
 
 def digest(found: Lineage) -> str:
-    """A digest of the whole JSON of a graph, in which nothing tells when or where it was made."""
+    """A digest of the whole JSON of a graph, which does not depend on when or where it was made."""
     return sha256(json.dumps(document(found), sort_keys=True).encode()).hexdigest()
 
 

@@ -18,7 +18,7 @@ _BARS = {"linear of up to 4": (0.95, 0.01), "dare": (0.9, None), "dare-ties": (0
 
 
 def merge_figures(said: Said, truth: Truth) -> list[Figure]:
-    """For each kind of merge: parents found, parents named that are none, mean absolute error of the weights."""
+    """For each kind of merge: parents found, wrong parents named, mean absolute error of the weights."""
     kinds = _kinds(truth)
     found: dict[str, list[float | None]] = defaultdict(list)
     for ends, true in truth.edges.items():

@@ -1,4 +1,4 @@
-"""The place that an answer gives a model, held against the truth, while all others are known."""
+"""The place that an answer gives a model, compared with the truth, while all others are known."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Judged:
     """What is right in one answer.
 
     `is_first` and `is_listed` say of the parent that it is named first, or among parents, copies and open neighbours.
-    `is_said` says that a parent is named with a direction and `is_right` that the first such is one. The names are of
-    models said, with a direction, to be above (`over`) or below (`under`) that are not, of those named as kin that are
-    of another family (`strangers`), and of those that share an initialisation and nothing else (`begun_alike`).
+    `is_said` means that a parent is named with a direction and `is_right` that the first such one is a parent. The
+    names are of models wrongly reported, with a direction, as ancestors (`over`) or descendants (`under`), of relatives
+    named that are of another family (`strangers`), and of those that share an initialisation only (`begun_alike`).
     """
 
     answer: Answer
@@ -45,12 +45,12 @@ class Judged:
 
     @property
     def is_called_derived(self) -> bool:
-        """Whether an ancestor is said to be known."""
+        """Whether an ancestor is reported."""
         return self.answer.verdict in ("derived", "partly-derived") or bool(self.answer.place.parents)
 
 
 def judge(answer: Answer, truth: Families, names: Names) -> Judged:
-    """Hold one answer against the truth."""
+    """Compare one answer with the truth."""
     name, place = answer.name, answer.place
     right = truth.same(truth.accepted[name]) - {name}
     sources, descendants = truth.sources(name), truth.descendants(name)
@@ -95,7 +95,7 @@ def _claims(place: Place, asked: str, truth: Families, names: Names) -> Iterator
 
 
 def place_figures(judged: Sequence[Judged], truth: Families, bars: Bars) -> list[Figure]:
-    """First-named parents, directions, false ancestors, roots and strangers."""
+    """First-named parents, directions, false ancestors, roots and unrelated models."""
     plain = [one for one in judged if one.has_parent and not one.is_disguised]
     still, moving = ([one for one in plain if one.is_moving is moves] for moves in (False, True))
     hidden = [one for one in judged if one.is_disguised]

@@ -1,4 +1,4 @@
-"""The graph over real public checkpoints: every known relation that the index sees, nothing between strangers."""
+"""The graph over real public checkpoints: every known relation that the index sees, none between unrelated models."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def real_index(cache: Path | None, scratch: Path) -> tuple[Index, dict[str, str]
 
 
 def real_section(index: Index, ids: Mapping[str, str]) -> str:
-    """Relations and strangers of the graph over `index`, as Markdown."""
+    """Relations and unrelated models of the graph over `index`, as Markdown."""
     found = graph([index])
     rows = list(_relations(found, ids))
     said = [row[3] for row in rows]
@@ -64,7 +64,7 @@ def real_section(index: Index, ids: Mapping[str, str]) -> str:
 
 
 def _relations(found: Lineage, ids: Mapping[str, str]) -> Iterator[list[str]]:
-    """Child, parent, expected word, word said, direction and confidence of each known relation."""
+    """Child, parent, expected and reported relation, direction and confidence of each known relation."""
     said = said_edges(found)
     node_of = _nodes(found, ids)
     for child, parent, word in check_real.RELATED:

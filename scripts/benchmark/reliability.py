@@ -1,4 +1,4 @@
-"""Whether directions are right as often as their probabilities say: a table and a diagram in five bins."""
+"""Whether directions are right as often as their probabilities claim: a table and a diagram in five bins."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def binned(claims: Iterable[Claim]) -> list[Bin]:
 
 
 def reliability_figure(bins: Sequence[Bin]) -> Figure:
-    """In how many of the bins that hold claims these are right as often as they say."""
+    """In how many of the bins with claims these are right as often as claimed."""
     told = [one.is_calibrated for one in bins if one.claims]
     measured = f"{sum(map(bool, told))} of {len(told)} bins with claims"
     return Figure(f"probabilities of directions within {WITHIN:.0%} of what is right", measured, "all", all(told))

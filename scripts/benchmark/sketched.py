@@ -1,4 +1,4 @@
-"""The sketches of a folder of models: made once, kept, and without anything that could tell but the weights."""
+"""The sketches of a folder of models: made once, kept, and without any hint but the weights."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def sketching() -> str:
 
 
 def hidden(sketches: Mapping[str, CheckpointSketch]) -> dict[str, CheckpointSketch]:
-    """The sketches by their true names, under others that say nothing, the same for the same id; without cards."""
+    """The sketches by their true names, renamed to meaningless names, the same for the same id; without cards."""
     ids = sorted({sketch.id for sketch in sketches.values()})
     random.Random(0).shuffle(ids)  # noqa: S311 - no secret
     other = {model: f"m{number:03d}" for number, model in enumerate(ids)}

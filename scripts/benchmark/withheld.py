@@ -1,4 +1,4 @@
-"""Models asked about while their parents are known to nobody: what is said of the siblings."""
+"""Models queried while their parents are in no index: what is reported about the siblings."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _relatives(truth: Families, name: str) -> frozenset[str]:
 
 
 def withheld_figures(answers: Sequence[Answer], truth: Families, names: Names, bars: Bars) -> list[Figure]:
-    """Directions that are said all the same, what is called sibling or left open, and parents that are proposed."""
+    """Directions that are reported nevertheless, what is called sibling or left open, and parents that are proposed."""
     directed = [one for one in answers if one.place.parents or _false_children(one, truth, names)]
     from_above = [one for one in directed if _comes_from(one, truth, names)]
     kin = [one for one in answers if one.place.siblings or one.place.open]
@@ -46,7 +46,7 @@ def withheld_figures(answers: Sequence[Answer], truth: Families, names: Names, b
 
 
 def explained(answers: Iterable[Answer], truth: Families, names: Names) -> Iterator[str]:
-    """One line for each direction that was said."""
+    """One line for each direction that was reported."""
     for one in answers:
         if one.place.parents:
             word = "above" if _comes_from(one, truth, names) else "wrong"

@@ -1,4 +1,4 @@
-"""What a process may not do while it reads a stranger's file, and how much memory it may take."""
+"""What a process may not do while it reads an untrusted file, and how much memory it may take."""
 
 from __future__ import annotations
 

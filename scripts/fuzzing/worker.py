@@ -93,7 +93,7 @@ def fuzz(target: Target, seconds: float) -> Outcome:
 
 
 def write_files(files: Files, home: Path) -> Path:
-    """Write a model into an empty folder, and tell what to open."""
+    """Write a model into an empty folder, and return what to open."""
     home.mkdir(parents=True)
     for name, content in files.items():
         (home / name).parent.mkdir(parents=True, exist_ok=True)

@@ -111,7 +111,7 @@ def _weights(edges: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
 
 
 def _said(recipe: Recipe, table: Mapping[str, Recipe]) -> str:
-    """How a model was made, and of what if that is no plain training."""
+    """How a model was made, and from what unless that is plain training."""
     own = " ".join([recipe.operator, *(str(recipe.args[k]) for k in ("scheme", "dtype") if k in recipe.args)])
     if recipe.operator == "root":
         return "checkpoint of a root" if "stop" in recipe.args else "root"

@@ -31,7 +31,7 @@ class Course:
     `masked` keeps zeros of the matrices zero; `prefer` trains by preference (DPO) of the text over its shuffled words.
     `stop` ends the run early, on its way through `steps`; `ema` > 0 gives the running mean of the weights instead of
     the last ones; `rounded` keeps the weights in bfloat16 throughout; `until` > 0 ends the run once the median
-    cosine of the matrices to what they were is no more. `optimizer` and `schedule`: see descent.py.
+    cosine of the matrices to their first values is no larger. `optimizer` and `schedule`: see descent.py.
     """
 
     data: str

@@ -96,7 +96,7 @@ def show(browser: Browser, tmp_path: Path) -> Iterator[Show]:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A service over a base, a fine-tune of it, and a stranger with a hostile name."""
+    """A service over a base, a fine-tune of it, and an unrelated model with a hostile name."""
     folder = tmp_path_factory.mktemp("pages")
     base = trained(1)
     made = {"base": base, "child": tuned(base, 2), "hostile": trained(3)}

@@ -70,7 +70,7 @@ def start(*words: object, **settings: Any) -> subprocess.Popen[str]:
 
 @dataclass(frozen=True)
 class Desk:
-    """A base, a fine-tune of it, a stranger, and where an index goes."""
+    """A base, a fine-tune of it, an unrelated model, and where an index goes."""
 
     folder: Path
     base: Path

@@ -31,7 +31,7 @@ def lora(desk: Desk) -> Path:
 
 @pytest.fixture
 def words(run: Run, desk: Desk, lora: Path) -> tuple[Any, ...]:
-    """The options of an index that holds the base, its child by the adapter, a fine-tune and a stranger."""
+    """The options of an index that holds the base, its child by the adapter, a fine-tune and an unrelated model."""
     merged = {**trained(1)}
     for module, (b, a) in FACTORS.items():
         merged[f"{module}.weight"] = merged[f"{module}.weight"] + np.float32(2.0) * (b @ a)

@@ -17,7 +17,7 @@ from tests.small_models import as_of_another_family, saved, trained
 
 @pytest.fixture
 def ingested(run: Run, desk: Desk) -> str:
-    """Id of the base in the index, beside the stranger."""
+    """Id of the base in the index, beside the unrelated model."""
     done = run("ingest", desk.base, desk.stranger, "--index", desk.index, "--json")
     assert done.code == 0, done.err
     return next(line["id"] for line in done.lines if line["path"] == str(desk.base))

@@ -25,7 +25,7 @@ def halved(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 @pytest.fixture
 def at_home(run: Run, desk: Desk) -> tuple[object, ...]:
-    """An index of a base, a pruning of it, what is only related to it, and a stranger."""
+    """An index of a base, a pruning of it, what is only related to it, and an unrelated model."""
     pruned = saved(halved(trained(1)), desk.folder / "pruned.safetensors")
     done = run("ingest", desk.base, desk.child, desk.stranger, pruned, "--index", desk.index)
     assert done.code == 0, done.err

@@ -18,7 +18,7 @@ from tests.small_models import saved, trained, tuned
 
 @pytest.fixture
 def at_home(run: Run, desk: Desk) -> tuple[object, ...]:
-    """The words that ask an index of base, child and stranger alone."""
+    """The words that ask an index of base, child and unrelated model alone."""
     done = run("ingest", desk.base, desk.child, desk.stranger, "--index", desk.index)
     assert done.code == 0, done.err
     return ("--index", desk.index, "--no-reference")

@@ -31,7 +31,7 @@ def forged(digests: CheckpointSketch, figures: CheckpointSketch) -> CheckpointSk
 
 @pytest.fixture
 def squatter(desk: Desk) -> Path:
-    """A sketch with the digests of the base and the figures of the stranger."""
+    """A sketch with the digests of the base and the figures of the unrelated model."""
     path = desk.folder / "squatter.sketch"
     write_sketch(forged(api.sketch(desk.base), api.sketch(desk.stranger)), path)
     return path

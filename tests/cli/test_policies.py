@@ -41,7 +41,7 @@ def halved(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 @pytest.fixture
 def home(run: Run, tmp_path: Path) -> tuple[object, ...]:
-    """An index of a non-commercial base and a stranger."""
+    """An index of a non-commercial base and an unrelated model."""
     base = folder(tmp_path / "base", trained(1), "---\nlicense: cc-by-nc-4.0\n---\n")
     other = folder(tmp_path / "other", trained(3), "---\nlicense: mit\n---\n")
     assert run("ingest", base, other, "--index", tmp_path / "index").code == 0

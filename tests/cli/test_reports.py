@@ -20,7 +20,7 @@ from tests.standards import CHECKS, SOURCES
 
 @pytest.fixture
 def at_home(run: Run, desk: Desk) -> tuple[object, ...]:
-    """The words that ask an index of base and stranger alone."""
+    """The words that ask an index of base and unrelated model alone."""
     done = run("ingest", desk.base, desk.stranger, "--index", desk.index)
     assert done.code == 0, done.err
     return ("--index", desk.index, "--no-reference")

@@ -39,7 +39,7 @@ KNOWN = {
 
 @pytest.fixture
 def model(desk: Desk, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a config, an index with a stranger, and two published configurations."""
+    """A folder with a config, an index with an unrelated model, and two published configurations."""
     shipped = tmp_path / "shipped"
     shipped.mkdir()
     (shipped / "configurations.json").write_text(json.dumps(KNOWN))

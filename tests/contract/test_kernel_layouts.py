@@ -1,4 +1,4 @@
-"""A network of convolutions against its own tuned copy and a stranger, however its kernels are called and ordered."""
+"""A network of convolutions against its tuned copy and an unrelated one, however its kernels are named and ordered."""
 
 from __future__ import annotations
 

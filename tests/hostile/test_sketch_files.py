@@ -1,4 +1,4 @@
-"""A `.sketch` file comes from strangers: damaged or forged, it is refused in one line, and takes no memory."""
+"""A `.sketch` file comes from unrelated models: damaged or forged, it is refused in one line, and takes no memory."""
 
 from __future__ import annotations
 

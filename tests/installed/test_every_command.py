@@ -50,7 +50,7 @@ NEEDS_MATPLOTLIB = "graph.png: needs matplotlib: pip install 'weight-lineage[pic
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory, installed: Installed) -> Path:
-    """A folder with a base, a fine-tune of it, a stranger, and an index that holds the first two."""
+    """A folder with a base, a fine-tune of it, an unrelated model, and an index that holds the first two."""
     folder = tmp_path_factory.mktemp("desk")
     base = trained(1)
     saved(base, folder / BASE)

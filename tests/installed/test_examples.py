@@ -73,7 +73,7 @@ def test_the_python_of_the_readme_works(installed, readme_desk):
 
 
 def examples(command: click.Command) -> Iterator[list[str]]:
-    """Words of each `lineage ...` line of a help page, without what is said about it."""
+    """Words of each `lineage ...` line of a help page, without its explanation."""
     for line in (command.help or "").splitlines():
         if line.lstrip().startswith("lineage "):
             yield shlex.split(re.split(r" {2,}", line.strip())[0])[1:]

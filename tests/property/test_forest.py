@@ -22,7 +22,7 @@ def problems(draw):
 
 
 def forest(arcs, roots):
-    """The chosen arc into each node that is no root."""
+    """The chosen arc into each node that is not a root."""
     parents, children = (np.array([arc[side] for arc in arcs], np.int64) for side in (0, 1))
     chosen = cheapest_forest(parents, children, np.array([arc[2] for arc in arcs]), np.array(roots))
     return {arcs[row][1]: arcs[row] for row in chosen}

@@ -51,7 +51,7 @@ WAYS = {
 
 
 def sides(seed: int, ways: Sequence[str]) -> list[tuple[TensorSketch, TensorSketch, bool]]:
-    """Pairs of tensors of all shapes, the second made from the first, some turned or of another length."""
+    """Pairs of tensors of all shapes, the second made from the first, some transposed or of another length."""
     random = np.random.default_rng(seed)
     found = []
     for i, way in enumerate(ways):

@@ -55,7 +55,7 @@ class Served:
     pool: urllib3.PoolManager = field(default_factory=lambda: urllib3.PoolManager(timeout=60, retries=False))
 
     def ask(self, method: str, path: str, body: Any = None, role: str | None = None, **headers: str) -> Said:
-        """One request; a body that is no bytes is sent as JSON."""
+        """One request; a body that is not bytes is sent as JSON."""
         sent = headers | ({} if role is None else {"Authorization": f"Bearer {self.tokens[role]}"})
         if body is not None and not isinstance(body, bytes):
             body, sent = json.dumps(body).encode(), JSON | sent

@@ -1,4 +1,4 @@
-"""The models that the benchmark of comparisons makes: families, whose members are told from strangers."""
+"""The models that the benchmark of comparisons makes: families, whose members are told from unrelated models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The promises of a pull can be broken, and each that is broken is said."""
+"""The promises of a pull can be broken, and each that is broken is reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bars of the service can be missed, and each that is missed is said."""
+"""The bars of the service can be missed, and each that is missed is reported."""
 
 from __future__ import annotations
 

@@ -374,7 +374,7 @@ def test_orders_are_held_against_the_first():
 
 @pytest.fixture(scope="module")
 def zoo(tmp_path_factory) -> Path:
-    """A base with two children, one quantised and one pruned, and a stranger with a child."""
+    """A base with two children, one quantised and one pruned, and an unrelated model with a child."""
     folder = tmp_path_factory.mktemp("zoo") / "small"
     folder.mkdir()
     base, other = encoder(1), encoder(2)

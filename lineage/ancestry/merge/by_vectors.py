@@ -1,4 +1,4 @@
-"""Which of two models with nearly the same matrices is the parent of a merge: its norms, biases and tables tell."""
+"""Which of two models with nearly the same matrices is the parent of a merge, by its norms, biases and tables."""
 
 from __future__ import annotations
 

@@ -6,14 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.ancestry.geometry import held_share
+from lineage.types import Float64Array
 
 _CURVED = 0.5  # least share of the distance from the chord to the circle
 _SURE = 6.0  # standard errors by which that share must exceed 0: linear is the default
 
-Floats = NDArray[np.float64]
 
-
-def lies_on_circle(child: Floats, a: Floats, b: Floats, tensors: NDArray[np.int64]) -> bool:
+def lies_on_circle(child: Float64Array, a: Float64Array, b: Float64Array, tensors: NDArray[np.int64]) -> bool:
     """Whether `child` is the spherical interpolation of `a` and `b` tensor by tensor (slerp, Shoemake 1985).
 
     All are points of a cohort (dims,), `tensors` (dims,) numbers their tensors. In each tensor the circle bulges from
@@ -28,13 +27,15 @@ def lies_on_circle(child: Floats, a: Floats, b: Floats, tensors: NDArray[np.int6
     return bool(shares[0] > _CURVED and shares[0] > _SURE * errors[0])
 
 
-def off_circle(child: Floats, a: Floats, b: Floats, tensors: NDArray[np.int64]) -> float:
+def off_circle(child: Float64Array, a: Float64Array, b: Float64Array, tensors: NDArray[np.int64]) -> float:
     """Squared distance of `child` from the great circle of `a` and `b` at its nearest share, tensor by tensor."""
     left, bulge = _off_chord(child, a, b, tensors)
     return float(((left - bulge) ** 2).sum())
 
 
-def _off_chord(child: Floats, a: Floats, b: Floats, tensors: NDArray[np.int64]) -> tuple[Floats, Floats]:
+def _off_chord(
+    child: Float64Array, a: Float64Array, b: Float64Array, tensors: NDArray[np.int64]
+) -> tuple[Float64Array, Float64Array]:
     """Offsets from the chord to the child and to the circle, each (dims of the tensors that differ in `a` and `b`,)."""
     left, bulges = [np.zeros(0)], [np.zeros(0)]
     for number in np.unique(tensors):
@@ -49,7 +50,7 @@ def _off_chord(child: Floats, a: Floats, b: Floats, tensors: NDArray[np.int64]) 
     return np.concatenate(left), np.concatenate(bulges)
 
 
-def _bulge(a: Floats, b: Floats, share: float) -> Floats:
+def _bulge(a: Float64Array, b: Float64Array, share: float) -> Float64Array:
     """Offset from the chord to the circle at `share` of the way from `a` to `b`, perpendicular to the chord."""
     norms = float(np.linalg.norm(a) * np.linalg.norm(b))
     angle = float(np.arccos(np.clip(a @ b / norms, -1.0, 1.0))) if norms > 0.0 else 0.0

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lineage.ancestry.geometry import Cohort
 from lineage.ancestry.merge.ratios import HALF, grain
+from lineage.types import Float64Array
 
 _ARITHMETIC = (0.0, 0.25, 0.5, 1.0, 2.0)  # roundings of the terms, in largest errors, that arithmetic may have added
 _FITS = 1.5  # greatest ratio of median to expected errors: more is not rounding, as on a great circle
 _MOST_LEFT = 0.01  # greatest share of the squared movement that is rounding: beyond it the weights are too inexact
-_PLAINLY = 150.0  # log-likelihood by which one must be likelier: of 2,400 sums of random models 56 at most went wrong
+_PLAINLY = 150.0  # log-likelihood by which one must lead: in 2,400 sums of random models a wrong one led by 56 at most
 _ONE_ROUNDING = 0.5  # median of a rounding error, in largest errors: they are uniform
 _TAILS = 3.0  # degrees of freedom of Student's t: near zero the errors of the other terms are larger
 _LEAST_HALF = 2.0**-25  # largest rounding error of float16 below its normal numbers
-
-Floats = NDArray[np.float64]
 
 
 def is_last_rounded(cohort: Cohort, child: int, parents: Sequence[int], weights: Sequence[float]) -> bool | None:
@@ -53,7 +51,7 @@ def is_last_rounded(cohort: Cohort, child: int, parents: Sequence[int], weights:
     return None if times > _FITS else ahead > 0.0
 
 
-def _fit(errors: Floats, own: Floats, terms: Floats) -> tuple[float, list[Floats]]:
+def _fit(errors: Float64Array, own: Float64Array, terms: Float64Array) -> tuple[float, list[Float64Array]]:
     """Log-likelihood of errors whose largest are these, in squares, and how many times what is expected they are.
 
     The latter for each way of computing that is as likely.
@@ -68,7 +66,7 @@ def _fit(errors: Floats, own: Floats, terms: Floats) -> tuple[float, list[Floats
     return most, [ratios for likelihood, ratios in found if likelihood == most]
 
 
-def largest_error(values: Floats, rounding: float) -> Floats:
+def largest_error(values: Float64Array, rounding: float) -> Float64Array:
     """Largest rounding error of each value in a type with relative rounding error `rounding`; 0 for zeros."""
     found = np.where(values != 0.0, rounding * 2.0 ** (np.frexp(values)[1] - 1.0), 0.0)
     return np.where(found > 0.0, np.maximum(found, _LEAST_HALF), 0.0) if rounding == HALF else found

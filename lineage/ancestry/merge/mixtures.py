@@ -41,9 +41,9 @@ def find_mixtures(
     `excluded` members are not considered as children, and as parents only of trimmed differences, where a rounded copy
     gives other values than the model. The order is: means that are reproduced value by value, other exact sums, sums of
     trimmed differences, nearly exact sums, and task vectors if they leave far less. Merges of the same parents lie in
-    each other's hull: if a model can be written with other merges and without, the fewest parents win, and on a tie the
-    parents that are not merges. Trimmed differences, which are slow, are searched for the members in `asked` only,
-    by default for all.
+    each other's hull: if a model can be written with other merges and without, the fewest parents are preferred,
+    on a tie the parents that are not merges. Trimmed differences, which are slow, are searched for the members in
+    `asked` only, by default for all.
     """
     if len(cohort.members) < 2:
         return {}

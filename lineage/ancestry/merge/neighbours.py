@@ -7,18 +7,16 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lineage.ancestry.geometry import Cohort
 from lineage.ancestry.merge.mixture import COPY, RELATED
 from lineage.ancestry.merge.ratios import grain
+from lineage.types import Float64Array
 
 NEAREST = 200  # candidates for the parents of one model
 _LEAST_TENSORS = 2  # one to fit and one to hold out
 _ROUNDED = 0.4  # mean square of the rounding errors of a child and its parents, in squared largest errors
 _MOST_ROUNDED = 0.1  # greatest share of the movement: the base of eight children leaves an eighth as their mean
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +27,9 @@ class Neighbours:
     """
 
     cohort: Cohort
-    fitted: Floats
-    held_out: Floats
-    distances: Floats
+    fitted: Float64Array
+    held_out: Float64Array
+    distances: Float64Array
 
     def near(self, child: int, excluded: Collection[int] = (), beyond: float = COPY) -> list[int]:
         """Members from which `child` may be merged, nearest first: related, at squared distances over `beyond`."""
@@ -59,11 +57,11 @@ class Neighbours:
         left = [_ROUNDED * one**2 * square for one in types]
         return max((one for one in left if one < _MOST_ROUNDED * movement), default=0.0)
 
-    def offsets(self, origin: int, others: Sequence[int], *, held_out: bool = False) -> Floats:
+    def offsets(self, origin: int, others: Sequence[int], *, held_out: bool = False) -> Float64Array:
         """Inner products (others, others) of the differences of `others` from `origin`, over half of the tensors."""
         return _offsets(self.held_out if held_out else self.fitted, origin, others)
 
-    def all_offsets(self, origin: int, others: Sequence[int]) -> Floats:
+    def all_offsets(self, origin: int, others: Sequence[int]) -> Float64Array:
         """The same over all tensors."""
         return self.offsets(origin, others) + self.offsets(origin, others, held_out=True)
 
@@ -80,7 +78,7 @@ def neighbours(cohort: Cohort) -> Neighbours:
     return Neighbours(cohort, products[0], products[1], distances)
 
 
-def _offsets(products: Floats, origin: int, others: Sequence[int]) -> Floats:
+def _offsets(products: Float64Array, origin: int, others: Sequence[int]) -> Float64Array:
     chosen = list(others)
     across = products[origin, chosen]
     return np.asarray(products[np.ix_(chosen, chosen)] - across[:, None] - across + products[origin, origin])

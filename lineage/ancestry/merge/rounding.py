@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lineage.ancestry.geometry import Cohort
 from lineage.ancestry.merge.last_rounded import largest_error
 from lineage.ancestry.merge.ratios import SINGLE, grain
+from lineage.types import Float64Array
 
 _SMALLEST = 0.1  # share of the values of each tensor that is tested: those with the smallest rounding errors
 _MOST = 0.8  # greatest median residual, in largest errors: 0.3 to 0.6 for true sums, 1 to 6 with a copy as a parent
 _IN_SINGLE = 8.0  # the same in single precision, where a sum of several terms is rounded at each step
-
-Floats = NDArray[np.float64]
 
 
 def leaves_rounding(cohort: Cohort, child: int, parents: Sequence[int]) -> bool:
@@ -27,7 +25,7 @@ def leaves_rounding(cohort: Cohort, child: int, parents: Sequence[int]) -> bool:
     """
     points = cohort.points[[child, *parents]] / cohort.scales[cohort.tensors]
     rounding = grain(points[0, cohort.tensors == cohort.tensors[0]])
-    ratios: list[Floats] = []
+    ratios: list[Float64Array] = []
     for number in np.unique(cohort.tensors):
         own, *others = points[:, cohort.tensors == number]
         if all(np.array_equal(own, other) for other in others):

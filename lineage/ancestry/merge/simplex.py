@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from lineage.types import Float64Array
 
 
-def simplex_weights(gram: Floats) -> Floats:
+def simplex_weights(gram: Float64Array) -> Float64Array:
     """Weights w (n,) >= 0, sum 1, that minimise w' gram w, `gram` (n, n); active set (Lawson and Hanson 1974)."""
     count = len(gram)
     ridge = gram + np.eye(count) * 1e-12 * max(float(np.trace(gram)), 1e-300)
@@ -27,7 +26,7 @@ def simplex_weights(gram: Floats) -> Floats:
     return weights
 
 
-def _on_support(gram: Floats, support: list[int], start: Floats) -> Floats:
+def _on_support(gram: Float64Array, support: list[int], start: Float64Array) -> Float64Array:
     """Minimise on the support; a weight that would become negative leaves the support where it reaches zero."""
     current = start.copy()
     active = list(support)

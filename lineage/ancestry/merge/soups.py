@@ -11,12 +11,12 @@ from functools import cache
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lineage.ancestry.merge.last_rounded import largest_error
 from lineage.ancestry.merge.mixture import Mixture
 from lineage.ancestry.merge.neighbours import Neighbours
 from lineage.ancestry.merge.ratios import SINGLE
+from lineage.types import Float64Array
 
 _NEAREST = 10  # nearest members, any of which may have been averaged
 _MOST = 5  # greatest number of averaged models
@@ -26,8 +26,6 @@ _ROUNDINGS = {True: 4.0, False: 1.1}  # tolerance of a value in largest errors, 
 _APART = 8.0  # least spread of the terms, in tolerances: with less spread a base equals their mean by chance
 _LEAST = 100  # least number of values with such a spread
 _SURELY = 0.97  # least share of them that is reproduced: half are for the base of the terms
-
-Floats = NDArray[np.float64]
 
 
 def soup(around: Neighbours, child: int, excluded: frozenset[int]) -> Mixture | None:
@@ -57,13 +55,13 @@ def soup(around: Neighbours, child: int, excluded: frozenset[int]) -> Mixture | 
 
 
 @cache
-def _means(count: int) -> Floats:
+def _means(count: int) -> Float64Array:
     """The weights of all means of two to five out of `count` models, (means, count)."""
     chosen = [some for size in range(2, min(_MOST, count) + 1) for some in combinations(range(count), size)]
     return np.array([[float(k in some) / len(some) for k in range(count)] for some in chosen])
 
 
-def _come_out(values: Floats, terms: Floats, allowed: Floats) -> float:
+def _come_out(values: Float64Array, terms: Float64Array, allowed: Float64Array) -> float:
     """Share of the values (values,) that equal the mean of the terms (terms, values) within `allowed` (values,).
 
     Only values whose terms lie clearly apart are counted; 0 if these are too few.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lineage.ancestry.merge.mixture import COPY, LEAST_WEIGHT, MOST_PARENTS, Mixture
 from lineage.ancestry.merge.neighbours import Neighbours
 from lineage.ancestry.merge.simplex import simplex_weights
+from lineage.types import Float64Array
 
 _EXACT = 1e-6  # share of the movement that float32 may leave unexplained
 _CLOSE = 0.02  # the same for rounding and spherical interpolation
@@ -18,8 +18,6 @@ _NEARLY = 0.5  # greatest residual of one set of weights with which separate wei
 _AS_EXACT = 3.0  # greatest ratio of the residual with two parents to that of another sum
 _ROUNDED = 1e-9  # share of the movement that counts as float32 rounding
 _UNEVEN = 0.05  # least difference of a layer's weights from the whole model's that is reported
-
-Floats = NDArray[np.float64]
 
 
 def exact_sum(around: Neighbours, child: int, near: Sequence[int]) -> Mixture | None:
@@ -82,7 +80,7 @@ def paired_mixture(around: Neighbours, child: int, near: Sequence[int], residual
     return _linear(around, child, [near[int(first)], near[int(second)]])
 
 
-def _left(around: Neighbours, child: int, parents: Sequence[int], weights: Floats) -> float:
+def _left(around: Neighbours, child: int, parents: Sequence[int], weights: Float64Array) -> float:
     """Share of the squared movement from the nearest parent that the sum leaves, on tensors that were not fitted."""
     gram = around.offsets(child, parents, held_out=True)
     movement = float(np.diag(gram).min())

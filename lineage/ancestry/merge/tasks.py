@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lineage.ancestry.merge.last_rounded import is_last_rounded
 from lineage.ancestry.merge.mixture import LEAST_WEIGHT, MOST_PARENTS, Mixture
@@ -13,6 +12,7 @@ from lineage.ancestry.merge.neighbours import Neighbours
 from lineage.ancestry.merge.ratios import BRAIN
 from lineage.ancestry.merge.replayed import is_replayed
 from lineage.ancestry.merge.rounding import leaves_rounding
+from lineage.types import Float64Array
 
 _EXACT = 1e-6  # share of the movement that float32 may leave
 _TRIED = 60  # neighbours in one fit: bounds the cost
@@ -20,8 +20,6 @@ _MOST_WEIGHT = 3.0  # beyond it a fit is taken for chance
 _MOST_BASE = 0.5  # greatest absolute weight of a base that is added to a sum of others
 _LIKELIEST = 3  # bases that are checked value by value
 _STANDS_OUT = 0.2  # least lead of the base in the largest cosine of the differences from it, over any other parent
-
-Floats = NDArray[np.float64]
 
 
 def task_mixture(around: Neighbours, child: int, near: Sequence[int]) -> Mixture | None:
@@ -82,7 +80,7 @@ def _told(around: Neighbours, child: int, parents: Sequence[int], allowed: float
     return Mixture(tuple(parents), tuple(map(float, weights)), {}, left / movement, "task arithmetic", task_base=base)
 
 
-def _base(around: Neighbours, parents: Sequence[int], weights: Floats) -> int | None:
+def _base(around: Neighbours, parents: Sequence[int], weights: Float64Array) -> int | None:
     """The parent from which the differences of the others are least correlated, as if trained independently.
 
     None for two parents, and if no parent stands out. None as well if a difference from it was subtracted: a model on
@@ -96,7 +94,7 @@ def _base(around: Neighbours, parents: Sequence[int], weights: Floats) -> int | 
     return base if are_added and alike[next_] - alike[base] >= _STANDS_OUT else None
 
 
-def _affine(gram: Floats) -> tuple[Floats, float]:
+def _affine(gram: Float64Array) -> tuple[Float64Array, float]:
     """Weights (n,) of any sign, sum 1, that minimise the squared length of the weighted offsets, and that length.
 
     `gram` (n, n) are the inner products of the offsets.
@@ -107,7 +105,7 @@ def _affine(gram: Floats) -> tuple[Floats, float]:
     return weights, max(float(weights @ gram @ weights), 0.0)
 
 
-def _fewest(gram: Floats, allowed: float) -> list[int]:
+def _fewest(gram: Float64Array, allowed: float) -> list[int]:
     """Candidates left after dropping those of least effect, as long as the residual stays within `allowed`."""
     kept = list(range(len(gram)))
     while len(kept) > 2:

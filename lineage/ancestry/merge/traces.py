@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lineage.ancestry.merge.differences import trained_alike
 from lineage.ancestry.merge.mixture import COPY, RELATED
 from lineage.ancestry.merge.neighbours import Neighbours
 from lineage.ancestry.merge.ratios import AROUND, SINGLE, grain, window_of
+from lineage.types import Float64Array
 
 _SAMPLE = 640  # sampled values
 _BASES, _FEW_BASES = 8, 3  # central neighbours tried as bases; fewer in a large cohort of 16-bit models, which is slow
@@ -22,8 +22,6 @@ _EQUAL_LEAST, _EQUAL_MOST = 0.004, 0.98  # share of values equal to a base's: le
 _ALIKE = 0.97  # cosine from which rounding to 16 bits hides the difference of two differences
 _TOGETHER = 4  # ratios within one window that are beyond chance in float32
 _WIDE = 8.0  # greatest absolute logarithm of a ratio that is considered
-
-Floats = NDArray[np.float64]
 
 
 class Traces:
@@ -71,7 +69,7 @@ class Traces:
             ranked |= {near[k]: _CANDIDATES for k in central[:most] if near[k] not in ranked}
         return ranked
 
-    def _alike(self, child: int, base: int, aside: Collection[int], count: int) -> tuple[list[int], Floats]:
+    def _alike(self, child: int, base: int, aside: Collection[int], count: int) -> tuple[list[int], Float64Array]:
         """Candidates whose differences from the base are most similar to the child's, and the nearest; cosines."""
         apart = self._around.distances
         near = np.array([i for i in self._around.near(base, {child, *aside}) if apart[child, i] > COPY], np.int64)
@@ -82,7 +80,7 @@ class Traces:
         return [int(i) for i in near[kept]], cosines[kept]
 
 
-def _has_constant(moved: Floats, theirs: Floats, rounding: float) -> bool:
+def _has_constant(moved: Float64Array, theirs: Float64Array, rounding: float) -> bool:
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = np.log(moved / theirs)
     logs[~np.isfinite(logs)] = np.nan
@@ -93,7 +91,7 @@ def _has_constant(moved: Floats, theirs: Floats, rounding: float) -> bool:
     return any(_stands_out(row[np.abs(row) < _WIDE], window) for row in logs)
 
 
-def _stands_out(logs: Floats, window: float) -> bool:
+def _stands_out(logs: Float64Array, window: float) -> bool:
     """Whether some window holds clearly more than twice the number expected from its neighbourhood."""
     bins = np.bincount(np.floor((logs + _WIDE) / window).astype(np.int64), minlength=int(2 * _WIDE / window) + 1)
     pairs = bins[1:] + bins[:-1]

@@ -18,7 +18,7 @@ from lineage.ancestry.pair.first_looks import look
 from lineage.ancestry.pair.lattices import LEAST_SPREAD
 from lineage.ancestry.pair.narrow_types import SIGNIFICANDS, narrow_types, rounded
 from lineage.sketch.remembered import remembered
-from lineage.types import TensorSketch
+from lineage.types import Float64Array, TensorSketch
 from lineage.types.facts.schemes import BlurredLevels
 
 _TYPES = ("bfloat16", "float16")
@@ -36,7 +36,6 @@ _LEAST = 8  # least number of non-zero values of a run
 _MOST_MISSES = 0.03  # share of the values that may differ from the rounded source
 
 Values = NDArray[np.float32]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +48,7 @@ class Blurred:
     floats: bool
     narrow: str
     layout: str
-    steps: Floats
+    steps: Float64Array
 
     @property
     def scheme(self) -> BlurredLevels:
@@ -142,7 +141,7 @@ def _laid_out(values: Values, layout: str) -> Values:
     return turned[:, :_RUN] if layout.endswith("heads") else turned
 
 
-def _step(run: Floats, floats: bool, narrow: str) -> tuple[float, float]:
+def _step(run: Float64Array, floats: bool, narrow: str) -> tuple[float, float]:
     """The widest step whose levels fit all values of a run, and log10 of the probability of such a fit by chance.
 
     NaN and 0 if no step fits.
@@ -170,34 +169,34 @@ def _step(run: Floats, floats: bool, narrow: str) -> tuple[float, float]:
     return step, min(0.0, float(log_p))
 
 
-def _half_units(x: Floats, narrow: str) -> Floats:
+def _half_units(x: Float64Array, narrow: str) -> Float64Array:
     """Half the spacing of the narrow type's numbers at each value."""
     _, exponents = np.frexp(x)
     least = -24 if narrow == "float16" else -133
     return np.asarray(np.ldexp(0.5, np.maximum(exponents - 1 - SIGNIFICANDS[narrow], least)))
 
 
-def _nearest(places: Floats, floats: bool) -> Floats:
+def _nearest(places: Float64Array, floats: bool) -> Float64Array:
     return _to_float(places) if floats else np.asarray(np.rint(places))
 
 
-def _to_float(places: Floats) -> Floats:
+def _to_float(places: Float64Array) -> Float64Array:
     """Rounded to four significant bits."""
     parts, exponents = np.frexp(places)
     return np.asarray(np.ldexp(np.rint(parts * 16.0) / 16.0, exponents))
 
 
-def _spacing(x: Floats, step: float, floats: bool) -> Floats:
+def _spacing(x: Float64Array, step: float, floats: bool) -> Float64Array:
     return np.asarray(np.ldexp(step, np.frexp(x / step)[1] - 4)) if floats else np.full(x.shape, step)
 
 
-def _fit(x: Floats, slack: Floats, steps: Floats, floats: bool) -> Floats:
+def _fit(x: Float64Array, slack: Float64Array, steps: Float64Array, floats: bool) -> Float64Array:
     """Share of the values (n,) that lie within `slack` of a level, for each step (m,)."""
     levels = _nearest(x / steps[:, None], floats) * steps[:, None]
     return np.asarray((np.abs(levels - x) <= slack).mean(axis=1))
 
 
-def _refined(x: Floats, half: Floats, step: float, floats: bool) -> float:
+def _refined(x: Float64Array, half: Float64Array, step: float, floats: bool) -> float:
     """The middle of the range of steps at which every level rounds to its value; 0 if the range is empty."""
     levels = _nearest(x / step, floats)
     told = (levels > 0) & (half < _SURE * _spacing(x, step, floats)) & (np.abs(levels * step - x) <= 2 * half)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,9 @@ from lineage.match.pairing import LOG10_ALPHA
 from lineage.match.permutation import unit_rows
 from lineage.match.units import common_index
 from lineage.types import Direction, Relation, TensorMatch, TensorSketch
-from lineage.types.facts.schemes import MoreZeros, Scheme, UnitScales
+
+if TYPE_CHECKING:
+    from lineage.types.facts.schemes import Scheme
 
 Kind = Literal["same", "recast", "reordered", "pruned", "quantized", "tuned", "unrelated"]
 EQUAL: tuple[Kind, ...] = ("same", "recast", "reordered")
@@ -196,10 +198,16 @@ def _pruned(a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray
     exact = np.isclose(sparse[kept], dense[kept], rtol=2.0**-8, atol=0.0).mean()
     if exact < 0.98:
         return None
+    from lineage.types.facts.schemes import MoreZeros
+
     role: Direction = "child" if more > 0 else "parent"
     return Change("pruned", role, MoreZeros(round(abs(more), 2)))
 
 
 def _rescaled(a: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32]) -> Change | None:
     """Recast with scales per unit if a batch norm was folded into one side; else None."""
-    return Change("recast", scheme=UnitScales()) if len(a.shape) > 1 and scaled_by_unit(x, y) else None
+    if len(a.shape) < 2 or not scaled_by_unit(x, y):
+        return None
+    from lineage.types.facts.schemes import UnitScales
+
+    return Change("recast", scheme=UnitScales())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from lineage.ancestry.pair.changes import EQUAL, Change, Changes, Compared, classified
 from lineage.ancestry.pair.relations import component_relation, layer_map, strongest_word
@@ -24,8 +25,10 @@ from lineage.types import (
     Verdict,
 )
 from lineage.types.facts import Fact
-from lineage.types.facts.schemes import Scheme
 from lineage.types.relations import DERIVED, EXACT, FOUND
+
+if TYPE_CHECKING:
+    from lineage.types.facts.schemes import Scheme
 
 _A_PART = 0.1  # share of unrelated parameters from which a component was reused and the model not derived as a whole
 _A_DETAIL = 0.01  # share of a model below which a component does not decide the relation of the whole

@@ -115,7 +115,7 @@ class Steps:
 
 @remembered
 def steps(tensor: TensorSketch) -> Steps:
-    """The steps of a matrix's sampled values: many others are held against them."""
+    """The steps of a matrix's sampled values: many others are compared with them."""
     return _steps(tensor.values)
 
 

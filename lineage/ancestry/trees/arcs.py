@@ -33,7 +33,7 @@ _DISGUISED = 1.0  # cost of a disguise: undisguised relatives place a model bett
 _LONELY = 1e-3  # cost of a parent without undisguised relatives: it breaks exact ties
 _MARKOV = 2.0  # cost of a partial correlation of 1 with the initialisation
 _MARKOV_SLACK = 0.04  # partial correlation that training alone leaves
-_FAINT = 0.1  # correlation with the initialisation below which it is no evidence
+_FAINT = 0.1  # correlation with the initialisation below which it is not evidence
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ class Family:
         return {ends: count / _DRAWS for ends, count in counts.items()}
 
     def _redrawn(self) -> list[Tree]:
-        """The cheapest forests over tensors drawn again, in which merges close no circle either."""
+        """The cheapest forests over tensors drawn again, in which merges close no cycle either."""
         banned = [set[tuple[int, int]]() for _ in self._draws]
         found = self._prices.cheapest_of(self._draws, banned)
         open_ = [*range(len(found))]
@@ -230,7 +230,7 @@ class Family:
         return not (near is None or far is None or step is None) and not is_chain(near, far, step)
 
     def _circling(self, tree: Tree) -> set[tuple[int, int]]:
-        """Tree arcs without which merges close no circle: the dearest of each circle."""
+        """Tree arcs without which merges close no cycle: the most expensive of each cycle."""
         if not self._merged:
             return set()
         arcs = [*_ends(tree), *((parent, child) for child, parents in self._merged.items() for parent in parents)]

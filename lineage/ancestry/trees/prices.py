@@ -26,7 +26,7 @@ _RUNNERS_UP = 2  # arcs across structures compared beside the cheapest, since th
 _CLOSE = 1.3  # runners-up cost at most this many times the cheapest
 _COMPUTED = ("pruned", "quantized")
 _TOUCHED = 0.01  # cost of changing all tensors: as what a light fine-tuning moves; it decides between near models
-_APART = 1e-4  # cost of vectors that lie apart: it tells apart what is as near by its matrices
+_APART = 1e-4  # cost of vectors that lie apart: it separates what is as near by its matrices
 _TOGETHER = 1 << 16  # arcs among which forests are sought at once: a few megabytes
 _EXACT = 0.9999  # correlation of matrices that were copied, whatever became of the others
 

@@ -33,7 +33,7 @@ class LocalPool:
         self._pool.shutdown()
 
     def capacity(self) -> int:
-        """As many as are worked on."""
+        """As many as are worked on at a time."""
         return self._workers
 
     def take(self, task: Task) -> None:
@@ -41,7 +41,7 @@ class LocalPool:
         self._running[self._pool.submit(sketched, task, self._threads, self._listen)] = task
 
     def finished(self) -> list[tuple[Task, Outcome]]:
-        """Those that have ended by now, one at least."""
+        """Those that have ended by now, at least one."""
         done, _ = wait(self._running, return_when=FIRST_COMPLETED)
         return [(self._running.pop(future), future.result()) for future in done]
 

@@ -1,7 +1,7 @@
 """The work of a cluster node: it answers a request for one model with the bytes of a `.sketch` file.
 
 This module does not depend on Ray. A request carries everything that the node may lack: the working folder and, for a
-model at a server, the hub's settings, which the node uses for this request only.
+model on a server, the hub's settings, which the node uses for this request only.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def _is_at_hub(path: str) -> bool:
 
 
 def _as_there(asked: Question) -> AbstractContextManager[None]:
-    """The place of this process in which its path means what it means to whoever asks."""
+    """The place of this process in which its path means what it means to the asking process."""
     if is_remote(asked.task.path):
         return _settings(asked.settings)
     return nullcontext() if Path(asked.task.path).is_absolute() else chdir(asked.folder)
@@ -142,7 +142,7 @@ def _as_there(asked: Question) -> AbstractContextManager[None]:
 
 @contextmanager
 def _settings(given: Mapping[str, str]) -> Iterator[None]:
-    """Have the hub's settings of whoever asks, and none of this machine's, for as long as the question takes."""
+    """Use the hub's settings of the asking process, and none of this machine's, while the question is answered."""
     own = {name: os.environ.pop(name) for name in (_ENDPOINT, _TOKEN) if name in os.environ}
     os.environ.update(given)
     try:

@@ -1,4 +1,4 @@
-"""What every pool promises, and the trying again of what was lost."""
+"""The protocol of every pool, and the retries of lost tasks."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Pool(Protocol):
         """End the tasks that are still running."""
 
     def capacity(self) -> int:
-        """The most tasks to have with it at a time, now; one or more."""
+        """The most tasks that it takes at present, one or more."""
 
     def take(self, task: Task) -> None:
-        """Begin with a task, or put it behind those that are worked on."""
+        """Start a task, or queue it behind those under way."""
 
     def finished(self) -> list[tuple[Task, Outcome]]:
-        """Wait until tasks that it was given have ended, one at least, and give them back."""
+        """Wait until at least one task has ended, and return all that have."""
 
 
 def outcomes(pool: Pool, tasks: Iterable[Task]) -> Iterator[Sketched | Failed]:

@@ -45,7 +45,7 @@ class RayCluster:
         self._ray.shutdown()
 
     def capacity(self) -> int:
-        """`workers`; without, two for each processor, so that one waits where one ends."""
+        """`workers`, or else two for each processor, so that the next one is waiting when one ends."""
         self._processors = self._of_nodes()
         return self._workers or max(1, 2 * sum(self._processors))
 
@@ -57,7 +57,7 @@ class RayCluster:
         self._running[begin.remote(question(task, threads))] = task, threads
 
     def finished(self) -> list[tuple[Task, Outcome]]:
-        """Those that have ended by now, one at least."""
+        """Those that have ended by now, at least one."""
         seen = time.monotonic()
         while True:
             done, _ = self._ray.wait([*self._running], num_returns=1, timeout=_LOOK_S)
@@ -82,7 +82,7 @@ class RayCluster:
         return checked(task, got)
 
     def _of_nodes(self) -> list[int]:
-        """The processors of each node that is there and has any."""
+        """The processors of each live node that has any."""
         alive = (node["Resources"] for node in self._ray.nodes() if node["Alive"])
         return [int(has["CPU"]) for has in alive if has.get("CPU", 0) >= 1]
 

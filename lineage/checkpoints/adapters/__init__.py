@@ -1,4 +1,4 @@
-"""Low-rank adapters: a change to a model, not models themselves; what they add, and what they make of their base."""
+"""Low-rank adapters: changes to a model, not models themselves; what they add, and what they make of their base."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def merged(base: Checkpoint, adapter: Checkpoint) -> Checkpoint:
 
     DoRA's magnitudes are applied as in DoRA (Liu et al. 2024): every row of the sum is scaled to its magnitude. Raises
     UnsupportedFormat where one is not an adapter, or the other is, where a target has no place in the base, and for
-    what cannot be done right: biases of adapters, rows of single tokens, magnitudes of columns.
+    what cannot be merged correctly: biases of adapters, rows of single tokens, magnitudes of columns.
     """
     _require_mergeable(base, adapter)
     places = _places(base, adapter)

@@ -34,7 +34,7 @@ MAX_HELD = 1 << 25  # values of a factor that is held in memory
 
 @dataclass(slots=True)
 class _Parts:
-    """The tensors of one target, by what they are for."""
+    """The tensors of one target, by purpose."""
 
     views: dict[Kind, TensorView] = field(default_factory=dict)
     is_embedding: bool = False

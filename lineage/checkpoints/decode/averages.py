@@ -25,7 +25,7 @@ _MOST_PLACES = 4  # where the weights of an average may begin
 
 
 def averages(shapes: Shapes) -> dict[str, Exclusion]:
-    """Which tensors, of those of a file with their shapes, are averages of others or count for them; with the reason.
+    """Which tensors, of those of a file with their shapes, are averages of others or their counters; with the reason.
 
     Names are compared without dots, which Stable Diffusion's `model_ema` takes out of them; a list, as torch_ema's
     `shadow_params`, has the shapes of the weights. Averages are only recognised where each one has its

@@ -102,7 +102,7 @@ class _Latest:
 
 
 def _plain(view: TensorView) -> Place | None:
-    """Where a view lies, if it lies in row-major order and is read as it lies."""
+    """Where a view lies, if it lies in row-major order and is read as stored."""
     if isinstance(view.rows, DenseRows) and view.rows.place.shape == view.shape:
         return view.rows.place
     return None

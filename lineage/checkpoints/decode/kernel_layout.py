@@ -30,7 +30,7 @@ LARGEST_KERNEL = 11  # on a side
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How torch would have a tensor: its name and shape, and strides in elements over the values as they lie."""
+    """How torch would have a tensor: its name and shape, and strides in elements over the values as stored."""
 
     name: str
     shape: Shape

@@ -48,7 +48,7 @@ _Parts = Mapping[str, TensorView]
 
 
 class _Found(NamedTuple):
-    """A weight, the part in whose place it comes, and the parts that are spent on it."""
+    """A weight, the part that it replaces, and the parts that it is made of."""
 
     weight: TensorView
     main: str
@@ -221,7 +221,7 @@ def _squared(values: Float64Array, axes: tuple[int, ...]) -> Float64Array:
 
 
 def _over(lengths: Float64Array, squares: Float64Array) -> Float64Array:
-    """Length over norm: 0 where the direction is nothing, as the weight then is; NaN where no float64 is the norm."""
+    """Length over norm: 0 where the direction is zero, as the weight then is; NaN where no float64 is the norm."""
     norms = np.where(np.isfinite(squares), np.sqrt(squares), np.nan)
     with np.errstate(over="ignore"):
         return np.divide(lengths, norms, out=np.zeros(norms.shape), where=norms != 0)

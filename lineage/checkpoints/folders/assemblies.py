@@ -37,7 +37,7 @@ class Assembly(NamedTuple):
 
 
 def find_assembly(folder: Folder) -> Assembly | None:
-    """The models that the folder lists as one; None where it lists none or has but one. Raises Malformed."""
+    """The models that the folder lists as one; None where it lists none or only one. Raises Malformed."""
     if folder.holds(PIPELINE):
         listed = strict_json.read_object(folder.open(PIPELINE), MAX_LIST)
         names = [name for name, loader in listed.items() if _is_loader(loader)]

@@ -98,7 +98,7 @@ def declared_parents(card: Card, config: Mapping[str, Any], name: str) -> tuple[
 
 
 def says_nothing(file: str) -> bool:
-    """Whether a file is called as any model's weights are: `model.safetensors`."""
+    """Whether a file has a generic name of weights: `model.safetensors`."""
     return _SHARD.sub("", _FILE_ENDING.sub("", file)).lower() in _SAYS_NOTHING
 
 

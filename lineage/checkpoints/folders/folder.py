@@ -1,4 +1,4 @@
-"""Which files of a model folder are its weights, when several encodings lie beside each other."""
+"""Which files of a model folder are its weights, when several encodings lie side by side."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Weights:
 
 
 ARCHIVE = re.compile(r".*\.(nemo|mar|llamafile)", re.IGNORECASE)
-"""What models that are packed as a whole folder are called."""
+"""The names of models that are packed as a whole folder."""
 _MODEL = re.compile(r".+\.(safetensors|pt2?|pth|ckpt|gguf|keras|h5|hdf5|onnx|tflite|nemo|mar|llamafile)", re.IGNORECASE)
 # In order of preference: what opens without any pickle comes first. The names are those the common libraries write.
 _ENCODINGS = (
@@ -77,7 +77,7 @@ _FOREIGN = {
 """Formats of whole folders that are not read, by a file that each has."""
 _FOREIGN_DEPTH, _FOREIGN_WIDTH = 2, 16  # folders below each other, and beside, that are looked into for these
 ADAPTER_FILES = ("adapter_model.safetensors", "adapter_model.bin")
-"""What PEFT calls an adapter, the preferred first."""
+"""The file names of PEFT's adapters, the preferred first."""
 _INDEX = re.compile(r".*\.(safetensors|bin)\.index\.json")
 
 
@@ -106,7 +106,7 @@ def find_weights(folder: Folder) -> Weights:
 
 
 def _foreign(folder: Folder, depth: int) -> Iterator[str]:
-    """What a folder without weights is, by what lies in it or below."""
+    """What a folder without weights is, by the files in it or below."""
     yield from (said for name, said in _FOREIGN.items() if folder.holds(name))
     for child in folder.folders()[:_FOREIGN_WIDTH] if depth else ():
         yield from _foreign(child, depth - 1)

@@ -74,7 +74,7 @@ def _layers(numbers: set[int], count: int) -> Iterator[str]:
 
 
 def _rows(shapes: Shapes, settings: Mapping[str, int]) -> Iterator[str]:
-    """Matrices with fewer rows than the width of the model, or than the config says; what leads back, with columns."""
+    """Matrices with fewer rows (those that project back: columns) than the model is wide, or than the config says."""
     gains = Counter(shape[0] for name, shape in shapes.items() if len(shape) == 1 and _NORM.search(name))
     width = settings.get("hidden_size") or (gains.most_common(1)[0][0] if gains else 0)
     queries = settings.get("num_attention_heads", 0) * settings.get("head_dim", 0) or width

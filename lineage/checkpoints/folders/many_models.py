@@ -21,7 +21,7 @@ MAX_DEPTH = 8  # folders below each other; a manifest of ollama lies five deep
 def models_in(place: Path) -> list[Path]:
     """The models of a folder of models, in the order of their names; a model, or a file, is itself alone.
 
-    A folder in which nothing is found stands for itself, so that opening it says why. Links to folders are followed
+    A folder in which nothing is found stands for itself, so that opening it reports why. Links to folders are followed
     where they lead to one below `place`. Raises CheckpointError for a folder that cannot be listed, UnsupportedFormat
     for a link that leads out of it or folders that are too many or too deep.
     """

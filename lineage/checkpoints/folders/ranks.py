@@ -159,7 +159,7 @@ def joined_ranks(folder: Path, names: Sequence[str], parts: Sequence[Contents]) 
 
 
 def _once(pieces: Sequence[Piece]) -> list[Piece]:
-    """Each place once: copies of the same part (hybrid sharding) are taken for equal."""
+    """Each place once: copies of the same part (hybrid sharding) are treated as equal."""
     return list({piece.offsets: piece for piece in reversed(pieces)}.values())
 
 

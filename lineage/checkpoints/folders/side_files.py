@@ -16,7 +16,7 @@ _OWN_CODE = re.compile(r"(modeling|configuration)_.*\.py")
 
 
 def beside(path: str | Path) -> Beside | None:
-    """What lies beside the weights in a folder, on disk or at a hub; None for anything else. Raises CheckpointError."""
+    """What lies beside the weights in a folder, on disk or on a hub; None for anything else. Raises CheckpointError."""
     folder: Folder | PositionedFile
     if is_remote(path):
         folder = locate(str(path)).place

@@ -42,7 +42,7 @@ class DistributedReader:
         return head.startswith(b"\x80") and _MODULE in head
 
     def read(self, file: PositionedFile) -> Contents:
-        """List the tensors, each of its parts found; the optimizer's are not looked at. Raises CheckpointError."""
+        """List the tensors, each of its parts found; the optimizer's are not examined. Raises CheckpointError."""
         metadata = _fields(Unpickler(file.path, PickleStream(file), CONSTRUCTORS, storage_from_id).load(), "Metadata")
         tensors, places = _mapping(file, metadata, "state_dict_metadata"), _places(file, metadata)
         state = _State(file, metadata.get("planner_data"))

@@ -1,4 +1,4 @@
-"""Equinox: the leaves of a model as .npy arrays one behind the other, perhaps after a line of JSON with its settings.
+"""Equinox: the leaves of a model as .npy arrays one after the other, perhaps after a line of JSON with its settings.
 
 Nothing names the leaves, so that they are called `leaf.0`, `leaf.1` and so on, in the order of the model's fields.
 Source: `tree_serialise_leaves` of https://github.com/patrick-kidger/equinox/blob/main/equinox/_serialisation.py; the

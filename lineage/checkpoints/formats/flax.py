@@ -74,7 +74,7 @@ def _array(file: MsgpackFile, place: Bytes) -> _Array:
 
 
 def _chunked(file: MsgpackFile, value: Mapping[str, Any]) -> _Array:
-    """An array whose values, one behind the other, are those of several."""
+    """An array whose values, one after the other, are those of several."""
     shape, chunks = value.get("shape"), value.get("chunks")
     if not isinstance(shape, dict) or not isinstance(chunks, dict) or not all(map(_is_size, shape.values())):
         raise Malformed(file.source.path, "an array in chunks has no shape or chunks")

@@ -16,7 +16,7 @@ _FORMATS = "lineage.checkpoints.formats"
 class Listed:
     """A reader that is imported when the first bytes of a file fit.
 
-    `begins` is what every file of the format begins with; whether a file that does is one, the reader says.
+    `begins` is what every file of the format begins with; the reader decides whether a file that does is one.
     """
 
     begins: re.Pattern[bytes]

@@ -1,4 +1,4 @@
-"""Files that are given for weights and are something else: what each is, and what to do about it."""
+"""Files that are given as weights and are something else: what each is, and what to do about it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The safetensors format, by an own header parser.
+"""The safetensors format, with a header parser of our own.
 
 The library's NumPy reader knows neither bf16 nor fp8; its header is simple. Format and reasons:
 https://github.com/huggingface/safetensors#format

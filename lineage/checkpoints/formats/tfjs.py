@@ -100,7 +100,7 @@ def _group(
     shapes: Mapping[str, tuple[int, ...]],
     recent: Recent,
 ) -> Iterator[TensorView]:
-    """View the weights of one group, which lie one behind the other. Raises CheckpointError."""
+    """View the weights of one group, which lie one after the other. Raises CheckpointError."""
     at = 0
     for weight in weights:
         end = at + weight.nbytes

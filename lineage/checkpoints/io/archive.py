@@ -75,7 +75,7 @@ class Archive:
             raise Malformed(self.file.path, f"member {quoted(name)} is damaged: {reason(error)}") from error
 
     def _packed(self, info: zipfile.ZipInfo) -> Window:
-        """The bytes of a member as they lie in the file, found through its local header."""
+        """The bytes of a member as stored in the file, found through its local header."""
         sign, name, extra = _LOCAL_HEADER.unpack(read(self.file, info.header_offset, _LOCAL_HEADER.size))
         if sign != b"PK\x03\x04":
             raise Malformed(self.file.path, f"member {quoted(info.filename)} is not where the directory says")

@@ -54,7 +54,7 @@ class Repeating:
 
 
 class Joined:
-    """Several sources, one behind the other, as one."""
+    """Several sources, one after the other, as one."""
 
     def __init__(self, path: Path, parts: Sequence[ByteSource]) -> None:
         self.path = path

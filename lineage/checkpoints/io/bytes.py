@@ -42,7 +42,7 @@ class ByteSource(Protocol):
 
 
 class Folder(Protocol):
-    """Files beside each other, on disk or at a server, by their names; `path` is what messages call it."""
+    """Files side by side, on disk or on a server, by their names; `path` is what messages call it."""
 
     path: Path
     meter: Meter

@@ -45,7 +45,7 @@ def count_elements(path: Path, name: str, shape: Sequence[int]) -> int:
 
 
 def without_elements(path: Path, shapes: Mapping[str, Sequence[int]]) -> list[str]:
-    """Names of the tensors that have no elements, as a layer of some libraries has for the bias that it does without.
+    """Names of the tensors that have no elements, as some libraries write for a bias that a layer does not have.
 
     Raises Malformed where they are as many as the others: then the weights were left behind.
     """
@@ -83,7 +83,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class DenseRows:
-    """Reads bands of a tensor whose elements lie at `place` in row-major order; who knows it can read columns, too."""
+    """Reads bands of a tensor whose elements lie at `place` in row-major order; code that knows it may read columns."""
 
     place: Place
 
@@ -106,7 +106,7 @@ def packed(name: str, place: Place, bits: int, storage: str) -> TensorView:
     """View a tensor of `bits` < 8 bits an element, lowest bits of the first byte first.
 
     This is the order of torch's float4_e2m1fn_x2 (first value in the low nibble), continued over byte
-    borders for 6 bits; the safetensors format leaves the order to whoever writes.
+    borders for 6 bits; the safetensors format leaves the order to the writer.
     """
 
     def rows(start: int, stop: int) -> AnyArray:

@@ -1,4 +1,4 @@
-"""Checkpoints at servers: `hf:org/name@revision` and `https://host/file`, read by ranges, never downloaded."""
+"""Checkpoints on servers: `hf:org/name@revision` and `https://host/file`, read by ranges, never downloaded."""
 
 from __future__ import annotations
 

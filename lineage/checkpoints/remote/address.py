@@ -41,7 +41,7 @@ class HubAddress:
 
 @dataclass(frozen=True, slots=True)
 class WebAddress:
-    """A file at a server. `url` may hold a secret in its query; the text of the address leaves the query out."""
+    """A file on a server. `url` may hold a secret in its query; the text of the address leaves the query out."""
 
     url: str
 
@@ -63,7 +63,7 @@ def endpoint() -> str:
 
 
 def is_url(text: str) -> bool:
-    """Whether this is the address of something at a server: a host that can be, and a port that can be, if any."""
+    """Whether this is the address of something on a server: a host that can be, and a port that can be, if any."""
     try:
         parts = urlsplit(text)
         host, port = parts.hostname or "", parts.port
@@ -81,7 +81,7 @@ def shown(text: str) -> str:
 
 
 def parse(text: str) -> HubAddress | WebAddress:
-    """Read an address; the page of a repository at the hub means the repository. Raises Malformed."""
+    """Read an address; the page of a repository on the hub means the repository. Raises Malformed."""
     if text.lower().startswith("hf:"):
         match = re.fullmatch(_HUB, text[:3].lower() + text[3:])
         if match is None:

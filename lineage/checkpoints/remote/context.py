@@ -17,7 +17,7 @@ from lineage.types import Meter
 
 
 class Opened:
-    """Opens remote files over one session, with one memory and one place on disk."""
+    """Opens remote files over one session, with one memory cache and one disk cache."""
 
     def __init__(self, session: Session, meter: Meter) -> None:
         self.meter = meter

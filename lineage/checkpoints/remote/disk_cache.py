@@ -1,4 +1,4 @@
-"""Ranges of remote files on disk, so that what was killed goes on where it stopped; safe to delete at any time.
+"""Ranges of remote files on disk, so that a killed process goes on where it stopped; safe to delete at any time.
 
 One folder a file, named after its address and content; one file an extent, named after its place (`START-STOP`,
 hexadecimal): a BLAKE3 digest of 32 bytes, then the bytes. Files appear whole or not at all, and one that is damaged is
@@ -27,7 +27,7 @@ _PLACE = re.compile(r"([0-9a-f]{1,16})-([0-9a-f]{1,16})")
 
 
 class Shelf:
-    """The folder below `root` that all kept ranges lie in, and how much of it is taken."""
+    """The folder below `root` that all kept ranges lie in, and how much of it is used."""
 
     def __init__(self, root: Path, most: int = MOST_BYTES) -> None:
         self.folder = root / FOLDER

@@ -51,7 +51,7 @@ class Fetch:
 
 
 class RemoteFile(PositionedFile):
-    """A file at a server; `meter` counts the bytes that readers asked for, not what the network carried.
+    """A file on a server; `meter` counts the bytes that readers asked for, not what the network carried.
 
     `number` distinguishes it from the other files of `held`.
     """
@@ -145,7 +145,7 @@ class RemoteFile(PositionedFile):
                 self._kept.add(extent)
 
     def _alone(self, wanted: Span) -> Extent:
-        """What was fetched and let go again before it was used, or damaged on disk."""
+        """What was fetched and dropped again before it was used, or damaged on disk."""
         found = self._source.one(Span(wanted.start, min(wanted.stop, wanted.start + LARGEST)))
         self._take(found)
         return found[0]

@@ -36,7 +36,7 @@ class Held:
             return extent
 
     def add(self, file: int, extent: Extent) -> None:
-        """Hold an extent, and let go of what it covers and of what was not used for longest."""
+        """Hold an extent, and drop those that it covers and the least recently used."""
         with self._guard:
             starts = self._starts.setdefault(file, [])
             place = bisect_right(starts, extent.start) - 1

@@ -59,7 +59,7 @@ class Reply:
         self._raw = raw
 
     def body(self, limit: int) -> bytes:
-        """Read the body to its end, but no more than `limit` bytes of it. Raises Broken for one that drips."""
+        """Read the body to its end, but no more than `limit` bytes of it. Raises Broken for one that trickles."""
         parts, left, deadline = [], limit, time.monotonic() + PATIENCE_S + limit / SLOWEST
         while left and (part := self._raw.read1(min(left, _PIECE))):
             parts.append(part)
@@ -131,7 +131,7 @@ class Session:
             raise _Passing(str(error)) from error
 
     def _wait(self, shown: object, pause: float) -> None:
-        """Wait, unless all is over."""
+        """Wait, unless the session is stopped."""
         if self._stopped.wait(pause) if pause > 0 else self._stopped.is_set():
             raise Unreachable(str(shown), "was not read to its end: stopped")
 

@@ -1,4 +1,4 @@
-"""One file at a server, read by ranges and checked to stay the same file."""
+"""One file on a server, read by ranges and checked to stay the same file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _NoParts(Exception):
 
 
 class Source:
-    """The bytes of one file at a server.
+    """The bytes of one file on a server.
 
     `size` is None until it is known from a listing or the first answer. `tag` identifies the content: the strong
     ETag, None where the server gives none. Raises Unreachable, also for a file that changes between two answers.
@@ -116,7 +116,7 @@ class Source:
         return [extent for extent, _ in found]
 
     def _whole(self, reply: Reply, spans: Sequence[Span]) -> list[Extent]:
-        """The whole file, from a server that does not cut it, if that is bearable."""
+        """The whole file, from a server without ranges, if it is not too large."""
         if len(spans) > 1:
             raise _NoParts
         claimed = reply.headers.get("Content-Length", "")

@@ -1,4 +1,4 @@
-"""Files beside each other at a server that lists nothing: known only by asking for each."""
+"""Files side by side on a server that lists nothing: known only by asking for each."""
 
 from __future__ import annotations
 

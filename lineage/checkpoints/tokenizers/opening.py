@@ -29,7 +29,7 @@ _NAMES = (
     re.compile(r"vocab\.txt"),
     re.compile(r".*\.gguf", re.IGNORECASE),
 )
-"""The files that hold a tokenizer, those that say most first; the last holds weights besides."""
+"""The files that hold a tokenizer, the most informative first; the last holds weights besides."""
 _HEAD = 1 << 16  # bytes
 
 

@@ -1,6 +1,6 @@
 """tokenizer.json of Hugging Face's tokenizers: BPE, Unigram, WordPiece or WordLevel.
 
-Format: https://github.com/huggingface/tokenizers. Merges are passed over: converters rebuild them from the vocabulary.
+Format: https://github.com/huggingface/tokenizers. Merges are skipped: converters rebuild them from the vocabulary.
 """
 
 from __future__ import annotations

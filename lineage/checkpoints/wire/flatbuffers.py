@@ -1,6 +1,6 @@
 """Tables and vectors of a FlatBuffer, read in place and within bounds.
 
-Format: https://flatbuffers.dev/internals. Every offset is checked against the file; how many tables are looked at is
+Format: https://flatbuffers.dev/internals. Every offset is checked against the file; how many tables are examined is
 bounded, since many references may name one table.
 """
 

@@ -1,7 +1,7 @@
 """MessagePack as plain data; values that are bytes stay in the file as places.
 
-Format: https://github.com/msgpack/msgpack/blob/master/spec.md. An own reader, since the library builds every value in
-memory: here only texts, numbers and containers are built, and their number is bounded.
+Format: https://github.com/msgpack/msgpack/blob/master/spec.md. A reader of our own, since the library builds every
+value in memory: here only texts, numbers and containers are built, and their number is bounded.
 """
 
 from __future__ import annotations

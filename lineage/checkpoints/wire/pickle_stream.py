@@ -1,4 +1,4 @@
-"""A source as the stream that a pickle is read from, with values between the opcodes passed over."""
+"""A source as the stream that a pickle is read from, with values between the opcodes skipped."""
 
 from __future__ import annotations
 

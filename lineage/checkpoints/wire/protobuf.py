@@ -1,7 +1,7 @@
 """The wire format of protocol buffers, read in place and within bounds.
 
 Format: https://protobuf.dev/programming-guides/encoding. Only what is asked for is read: a field that holds the values
-of a tensor is passed over, its place is kept.
+of a tensor is skipped, its place is kept.
 """
 
 from __future__ import annotations

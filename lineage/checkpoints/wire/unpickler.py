@@ -9,11 +9,11 @@ tuple as a dictionary key) before any allow-list is asked.
 The rule for a global:
 
 1. A name in the table `constructors` builds data of this project.
-2. A name of the standard library that is neither there nor in `INERT` refuses the file at sight. Nothing in a
+2. A name of the standard library that is neither there nor in `INERT` refuses the file on sight. Nothing in a
    checkpoint needs `os.system`, `builtins.eval` or `subprocess.Popen`.
 3. A class of another package (its last name begins with a capital, as PEP 8 has it), a class of a TorchScript program
    or a name in `INERT` becomes a `Foreign` placeholder that swallows arguments and state.
-4. Any other name is taken for a function: a mention is harmless, a call refuses the file.
+4. Any other name is treated as a function: a mention is harmless, a call refuses the file.
 """
 
 from __future__ import annotations

@@ -26,18 +26,18 @@ from lineage.types import (
 KEPT = 0.1
 """Least share of neighbours kept for a relation: vocabularies trained independently on one text keep 0.02."""
 SEEN = 0.5
-"""Share of a vocabulary, come from the other, that must have been seen before "independent" is said."""
+"""Share of a vocabulary, come from the other, that must be detectable before "independent" is reported."""
 LEAST = 16
 """Least number of sampled tokens of each vocabulary for "independent"."""
 ALL_BUT = 0.99
-"""Share of both vocabularies in common above which they are not called independent, in whatever order."""
+"""Share of both vocabularies in common above which they are not called independent, whatever their order."""
 
 
 def compare_tokenizers(a: TokenizerSketch, b: TokenizerSketch, hypotheses: int = 1) -> TokenizerComparison:
     """What tokenizer `a` is to `b`, by the order of shared tokens; `hypotheses` is the number of tokenizers searched.
 
-    Reserved tokens, single characters, digits, repetitions and stretches that both have sorted as text are no evidence.
-    Overlap and special tokens are counted and decide nothing. Raises SketchMismatch.
+    Reserved tokens, single characters, digits, repetitions and stretches that both have sorted as text are not
+    evidence. Overlap and special tokens are counted and decide nothing. Raises SketchMismatch.
     """
     if a.family != b.family:
         raise SketchMismatch(f"{a.name} and {b.name} are of sketch families {a.family!r} and {b.family!r}")
@@ -114,7 +114,7 @@ def _of_others(ordered: tuple[Ordered, Ordered], figures: _Figures) -> Related:
 
 
 def _of_equals(a: TokenizerSketch, b: TokenizerSketch, special: SpecialTokens | None) -> Related:
-    """The ordinary tokens are the same, in the same order: what is left is what all write alike, and the reserved."""
+    """The ordinary tokens are the same, in the same order; what is left are fixed tokens and reserved ones."""
     left, right = _fixed(a), _fixed(b)
     if left != right:
         for less, more, name in ((left, right, "a"), (right, left, "b")):

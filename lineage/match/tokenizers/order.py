@@ -27,16 +27,16 @@ ALPHA = -6.0
 """log10 of the corrected p below which tokens count as in one order, as everywhere in this package."""
 ENDS = (2, 4, 8)
 """Halves, quarters and eighths at the ends of a vocabulary are tested besides all of it."""
-_STEEPEST = 200.0  # tilt beyond which a double tells one window from none
+_STEEPEST = 200.0  # tilt beyond which a double distinguishes one window from none
 
 
 def order_test(a: NDArray[np.uint32], b: NDArray[np.uint32], hypotheses: int = 1) -> OrderTest:
     """Test whether tokens with ids `a` and `b` (m,) each, without ties, come in one order in both.
 
-    Windows are cut in the order of A and in that of B, and the weaker answer counts. Where one vocabulary was put
-    behind another, only a stretch is in order: the first and the last half, quarter and eighth of either are tried too,
-    and paid for. `z` is that of all tokens. The bound on p is Chernoff's from the exact distribution, which at perfect
-    agreement is the exact p, (1/24)^windows.
+    Windows are cut in the order of A and in that of B, and the weaker answer counts. Where one vocabulary was
+    appended to another, only a stretch is in order: the first and the last half, quarter and eighth of either are tried
+    too, and corrected for. `z` is that of all tokens. The bound on p is Chernoff's from the exact distribution, which
+    at perfect agreement is the exact p, (1/24)^windows.
     """
     windows, total = _weaker(a, b)
     if windows == 0:

@@ -51,7 +51,7 @@ class Ordered:
 
     @property
     def is_held(self) -> bool:
-        """Whether the other has all but a few of its tokens, in whatever order."""
+        """Whether the other has all but a few of its tokens, in any order."""
         return self._is_few(self.missing)
 
     @property
@@ -65,7 +65,7 @@ class Ordered:
         return self._is_few(len(self.side.before))
 
     def seams(self) -> tuple[float, float]:
-        """log10 p that the common order is drawn as what stands before it, and as what stands behind it."""
+        """log10 p that the common order is drawn like the tokens before it, and like those after it."""
         ids, marks = self.sketch.ids, self.sketch.marks
         core = marks[self.core[np.argsort(ids[self.core], kind="stable")]]
         return seam(core[::-1], marks[self.side.before][::-1]), seam(core, marks[self.side.behind])
@@ -87,7 +87,7 @@ def relate(a: Ordered, b: Ordered, aligned: float) -> Related:
 
 
 def _of_more(part: Ordered, whole: Ordered) -> Related:
-    """`part` lies in `whole`, in its order: what a pruning left, the base of an extension, or what was put behind."""
+    """`part` lies in `whole`, in its order: what a pruning left, the base of an extension, or what was appended to."""
     if not whole.is_gapless:
         return Related("pruned", whole.name, "subset")
     relation: TokenizerRelation = "extended" if whole.has_few_before else "merged"
@@ -107,7 +107,7 @@ def _merged(part: Ordered, whole: Ordered) -> Related | None:
 
 
 def _with_own(child: Ordered, parent: Ordered) -> Related | None:
-    """`child` lacks tokens from all over `parent`, and has its own behind."""
+    """`child` lacks tokens from all over `parent`, and has its own after the rest."""
     if parent.is_gapless or not child.is_gapless:
         return None
     more = len(child.side.behind) > len(parent.side.within)

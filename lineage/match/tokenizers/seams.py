@@ -1,6 +1,6 @@
 """Whether tokens that stand behind others were added to them, or are a tail that may have been cut off.
 
-A vocabulary cut to its first tokens looks like the base of an extension. What tells is the seam: within one training
+A vocabulary cut to its first tokens looks like the base of an extension. The seam decides: within one training
 the tokens on its two sides are drawn alike, but for a slow drift; what somebody added is of other scripts or lengths.
 """
 
@@ -21,11 +21,11 @@ SHARE = 8
 
 
 def seam(core: NDArray[np.uint8], added: NDArray[np.uint8]) -> float:
-    """log10 p that the tokens `added` behind those of `core` are drawn as its last ones are; 0 for too few of them.
+    """log10 p that the tokens `added` after those of `core` are drawn like its last ones; 0 for too few of them.
 
     Both are marks (n, 3) of a sample in the order of ids. Rank tests (Mann and Whitney 1947, ties counted) on lengths,
     on whether a token is ASCII, and on whether it is two earlier ones; the most that they find between neighbouring
-    stretches of the core, where nothing was added, is taken off, since vocabularies drift by themselves.
+    stretches of the core, where nothing was added, is subtracted, since vocabularies drift by themselves.
     """
     width = min(len(added), len(core) // SHARE)
     if width < LEAST:

@@ -16,7 +16,7 @@ def nearest_tokenizer(
 ) -> TokenizerComparison | None:
     """Compare with every known one whose neighbours are kept, or that has the same tokens; None without any known.
 
-    `more` others were looked at besides: the p-values are corrected for them, too.
+    `more` others were examined besides: the p-values are corrected for them, too.
 
     Copies come first, then what it comes from, then other relatives; of these the ones that share more in order, and
     then those with the same special tokens. Where none is related, the one that shares most of its tokens with it: that

@@ -1,4 +1,4 @@
-"""A patch for the front matter of a model card (huggingface.co/docs/hub/model-cards): what the weights say of parents.
+"""A patch for the front matter of a model card (huggingface.co/docs/hub/model-cards): parents that the weights show.
 
 Only direct, measured, directed parents are `base_model`; what is declared stands in a comment. An adapter alone has no
 such parent, so `base_model_relation` is merge, quantized or finetune, or left out where the hub has no such value.

@@ -81,7 +81,7 @@ def _relative(node: Json, edge: Json) -> Json:
 
 
 def _identity(relative: Mapping[str, Any], edge: Json) -> Json:
-    """How sure it is that the relative is this model, and by which method."""
+    """The confidence that the relative is this model, and the method."""
     field = "purl" if "purl" in relative else "name"
     figures = ", ".join(f"{key} {edge[key]}" for key in ("r", "z", "log10_p") if edge[key] is not None)
     method = {

@@ -39,12 +39,12 @@ def render(lineage: Lineage) -> bytes:
 
 
 def _names(node: Json) -> list[str]:
-    """What the subjects of a model would be called if there were no others."""
+    """The names of the subjects of a model if there were no others."""
     return [file["name"] for file in node["files"]] or [node["name"]]
 
 
 def _subjects(node: Json, names: Counter[str]) -> list[Json]:
-    """The subjects of a model; a name that another subject has too gets the model's id added."""
+    """The subjects of a model; the model's id is added to a name that another subject has too."""
     called = [name if name and names[name] == 1 else f"{name} {node['id']}" for name in _names(node)]
     if node["files"]:
         return [

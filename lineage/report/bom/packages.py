@@ -45,13 +45,13 @@ def url(address: str | None) -> str | None:
 
 
 def repository(address: str | None) -> str | None:
-    """`org/name` of an address at the hub."""
+    """`org/name` of an address on the hub."""
     hub = _HUB.fullmatch(address or "")
     return None if hub is None else hub["name"]
 
 
 def hub_reference(address: str | None) -> str | None:
-    """`org/name`, or `org/name@revision` where the address has one, of a whole repository at the hub."""
+    """`org/name`, or `org/name@revision` where the address has one, of a whole repository on the hub."""
     hub = _HUB.fullmatch(address or "")
     if hub is None or hub["path"]:
         return None

@@ -1,4 +1,4 @@
-"""What all these formats say, and how: the graph's own JSON, names for it, identifiers and dates that never vary."""
+"""What these formats have in common: the graph's own JSON, names for it, identifiers and dates that never vary."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ ENDINGS = {
     ".intoto.json": "..bom.intoto:render",
     ".card.yaml": "..bom.card:render",
 }
-"""Each extension with the function that renders it, as module:function seen from here: `render(lineage) -> bytes`.
+"""Each extension with the function that renders it, as module:function in this package: `render(lineage) -> bytes`.
 
 The longest extension that fits is used.
 """

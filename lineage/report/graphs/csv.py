@@ -20,7 +20,7 @@ _FORMULA = ("=", "+", "-", "@")
 
 
 def render(lineage: Lineage) -> bytes:
-    """A head and a line an edge; unknown is empty, lists are JSON."""
+    """A header and one line per edge; unknown is empty, lists are JSON."""
     names = {node.id: node.name for node in lineage.nodes}
     seen = {node.id: node.weights_seen if node.observed else None for node in lineage.nodes}
     page = StringIO()
@@ -35,7 +35,7 @@ def render(lineage: Lineage) -> bytes:
 
 
 def cell(value: Any) -> str | float | int:
-    """A value as a cell: text that a spreadsheet would take for a formula begins with a quote."""
+    """A value as a cell: a quote is put before text that a spreadsheet would take for a formula."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -47,5 +47,5 @@ def cell(value: Any) -> str | float | int:
 
 
 def _begins_a_formula(text: str) -> bool:
-    """Whether a spreadsheet could take a text for a formula: full-width and small signs are signs there as well."""
+    """Whether a spreadsheet could take a text for a formula: full-width and small forms of the signs count as well."""
     return normalize("NFKC", text).lstrip().startswith(_FORMULA)

@@ -1,4 +1,4 @@
-"""Generations: which column each model stands in, and the way of each edge through the columns between its ends."""
+"""Generations: the column of each model, and the route of each edge through the columns between its ends."""
 
 from __future__ import annotations
 

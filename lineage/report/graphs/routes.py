@@ -15,7 +15,7 @@ _HEAD = 7.0  # room for an arrow's head
 
 Point = tuple[float, float]
 Curve = tuple[Point, Point, Point]
-"""A cubic Bézier curve from where the line has come: two control points and the end."""
+"""A cubic Bézier curve from the end of the line so far: two control points and the end."""
 
 
 @dataclass(frozen=True, slots=True)

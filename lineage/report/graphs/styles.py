@@ -18,12 +18,12 @@ _FAMILIES = (
     "#2f62ad", "#b3541e", "#2c7a4b", "#8e3b8a", "#a8323e", "#00758f", "#7a6212", "#5a4fb0", "#b03a72", "#4c6b22",
     "#1f6f6b", "#855233",
 )  # fmt: skip
-"""Twelve hues of like darkness, so that white text is readable on each."""
+"""Twelve hues of equal darkness, so that white text is readable on each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line style: `dash` are lengths on and off, none of them for a whole line; a double line has a light core."""
+    """A line style: `dash` are lengths on and off, empty for a solid line; a double line has a light core."""
 
     label: str
     width: float
@@ -63,7 +63,7 @@ def line(edge: Edge) -> Line:
 
 
 def drawn(style: Line, edge: Edge) -> Line:
-    """`style` with the strength of the edge: a doubtful one is drawn thinner."""
+    """`style` with the strength of the edge: a weak one is drawn thinner."""
     doubtful = edge.confidence is not None and edge.confidence < 0.5
     return replace(style, width=style.width * 0.6) if doubtful else style
 
@@ -89,7 +89,7 @@ def tint(colour_: str, share: float) -> str:
 
 
 def text_width(text: str, size: float) -> float:
-    """About how wide `text` is set, in pixels: not less than in DejaVu Sans, the widest of the usual fonts."""
+    """The approximate width of `text` in pixels: not less than in DejaVu Sans, the widest of the usual fonts."""
     return size * sum(map(_advance, text))
 
 

@@ -69,7 +69,7 @@ def _edge(drawn: DrawnEdge) -> Iterable[str]:
 
 
 def head(x: float, y: float, facing: int) -> tuple[tuple[float, float], tuple[float, float]]:
-    """The two back corners of an arrow's head with its tip at (x, y)."""
+    """The two rear corners of an arrowhead with its tip at (x, y)."""
     back = x - facing * 9.0
     return (back, y - 4.2), (back, y + 4.2)
 

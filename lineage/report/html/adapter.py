@@ -41,7 +41,7 @@ def _itself(say: Texts, answer: Whois, adapted: Adapted) -> Iterator[Markup]:
 
 
 def _base(say: Texts, answer: Whois, adapted: Adapted) -> Iterator[Markup]:
-    """What it declares as its base, and whether the shapes of that fit."""
+    """What it declares as its base, and whether its shapes fit."""
     named = [said for said in answer.sketch.declared if said.relation == "adapter"]
     held = [fit for fit in adapted.fits if fit.declared]
     if not named:

@@ -1,4 +1,4 @@
-"""The figures beside their null: what chance gives, and how far from it this model lies."""
+"""The figures and their null distribution: what chance gives, and how far from it this model lies."""
 
 from __future__ import annotations
 

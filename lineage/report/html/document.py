@@ -1,4 +1,4 @@
-"""The shell of a page: one file, nothing fetched, and a policy that forbids fetching anything."""
+"""The shell of a page: one file, nothing fetched, and a content policy that forbids fetching anything."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def other_models(say: Texts, answer: Whois, found: Sequence[Comparison], caption
 
 
 def declared(say: Texts, answer: Whois) -> Markup:
-    """What the model's own files declare, apart from what was measured."""
+    """What the model's own files declare, separate from what was measured."""
     rows: list[list[str]] = [
         [
             model(one.model),
@@ -125,7 +125,7 @@ def method(say: Texts, answer: Whois, version: str, other: CheckpointSketch | No
 
 
 def _confirmed(say: Texts, answer: Whois, said: Declared) -> Markup:
-    """What the weights say about one declared parent."""
+    """What the weights show about one declared parent."""
     if answer.adapted is not None and said.relation == "adapter":
         return say("declared.base")
     found = {_bare(one.model_name) for one in (*answer.ancestors, *answer.alternatives)}
@@ -183,7 +183,7 @@ def _names(say: Texts, names: list[str]) -> Markup:
 
 
 def _gains(say: Texts, answer: Whois) -> Markup | None:
-    """The figure that has misled others, beside its z, with the reason that it does not count."""
+    """A figure that is often misread, with its z and the reason that it does not count."""
     if answer.nearest is None:
         return None
     vectors = [m for m in answer.nearest.tensors if m.role == "norm" and m.cosine is not None and m.z is not None]

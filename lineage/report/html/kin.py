@@ -15,7 +15,8 @@ _MOST = 28  # models in the picture of one answer
 def kin(answer: Whois, relatives: Lineage | None = None) -> tuple[Lineage, int]:
     """The graph to draw for an answer, and how many relatives were left out of it; `relatives` as for `lineage_of`.
 
-    The model, the line above it and its neighbours come first; then relatives ever further off, while there is room.
+    The model, the line above it and its neighbours come first; then more and more distant relatives, while there is
+    room.
     """
     lineage = lineage_of(answer, relatives)
     query = lineage.about or answer.sketch.id

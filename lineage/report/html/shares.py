@@ -62,7 +62,7 @@ def _row(say: Texts, piece: Piece) -> list[str]:
 
 
 def _part(piece: Piece, x: float, label: str) -> Markup:
-    """A component from `x` on: what came from its origin, then what of it did not."""
+    """A component from `x` on: the share that came from its origin, then the rest."""
     width, came = max(piece.finding.share, _LEAST_SEEN), piece.finding.share_inherited
     parts = [tag("title", unmarked(label)), _rectangle(x, width, piece.fill)]
     if width - came > _LEAST_SEEN:

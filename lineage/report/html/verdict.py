@@ -1,4 +1,4 @@
-"""The answer in one plain paragraph: what was found, how sure it is, which way it goes, what it does not say."""
+"""The answer in one plain paragraph: what was found, how certain it is, its direction, and what it does not show."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _verdict(say: Texts, answer: Whois) -> Iterator[Markup]:
 
 
 def _of_adapter(say: Texts, answer: Whois, adapted: Adapted) -> Iterator[Markup]:
-    """What it is to other adapters, and the models whose difference holds it."""
+    """Its relation to other adapters, and the models whose difference contains it."""
     query = model(answer.sketch.name)
     is_related_by_models = answer.verdict == "related" and not answer.alternatives
     if not is_related_by_models:

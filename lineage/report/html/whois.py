@@ -83,7 +83,7 @@ def _facts(say: Say, answer: Whois) -> Markup:
 
 
 def facts(say: Say, sketch: CheckpointSketch, more: Mapping[str, str] | None = None) -> Markup:
-    """What a model is, by what its files say."""
+    """What a model is, according to its files."""
     told = {
         "params": count(sketch.params),
         "tensors": f"{len(sketch.tensors):,}",
@@ -101,7 +101,7 @@ def _shares(say: Say, parts: tuple[Piece, ...]) -> Markup:
 
 
 def layers(say: Say, answer: Whois, parts: tuple[Piece, ...], none: Markup) -> Markup:
-    """Every matrix alone, with its figures beside those of chance; `none` is the text if there are no matrices."""
+    """Every matrix alone, with its figures and those of chance; `none` is the text if there are no matrices."""
     maps = shown(answer, parts)
     if not maps:
         return section("layers", say("head.layers"), tag("p", none))

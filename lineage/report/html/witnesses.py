@@ -1,4 +1,4 @@
-"""The tokenizer and the configuration, in a section of their own: what they say, and that it is not evidence."""
+"""The tokenizer and the configuration, in a section of their own: what they show, marked as not evidence."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lineage.types.settings import ConfigurationFound, PartSettings
 
 
 def witnesses(say: Texts, answer: Whois) -> Markup | None:
-    """None where nothing lies beside the weights, or nothing is known of it."""
+    """None where there are no such files, or nothing is known about them."""
     tokenizer, configuration = answer.witnesses.tokenizer, answer.witnesses.configuration
     if tokenizer is None and configuration is None:
         return None

@@ -1,4 +1,4 @@
-"""Findings as they stand in a sentence or a cell of a page."""
+"""Findings in the words of a sentence or a cell of a page."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def finding_words(say: Texts, finding: ComponentFinding) -> Markup:
 
 
 def share_of(say: Texts, finding: ComponentFinding) -> Markup:
-    """The share of the model in a component, and what of it came along where that is less."""
+    """The share of the model in a component, and how much of it was inherited where that is less."""
     whole, came = percent(finding.share), percent(finding.share_inherited)
     return escaped(whole) if whole == came else say("shares.came", came=came, share=whole)
 

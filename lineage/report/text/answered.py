@@ -80,7 +80,7 @@ def _measured(answer: Whois, other: Comparison, end: str) -> Iterator[Edge]:
 
 
 def _role(answer: Whois, other: Comparison) -> Direction | None:
-    """What the model is to another by its place; relatives without a place, such as an adapter's, have no role."""
+    """The model's role towards another, by its place; relatives without one, such as an adapter's, have no role."""
     return (
         None if stand_of(answer.place, other.model) is None else placed_role(answer, other.model, other.role or "child")
     )
@@ -106,7 +106,7 @@ def _edge(query: str, end: str, found: Comparison | ComponentFinding, role: Dire
 def _with_additions(answer: Whois, known: Lineage, query: str, held: Mapping[str, str]) -> Lineage:
     """Join an adapter to each model that is another one with the adapter added.
 
-    A model that only moved alike gets no edge: the weights do not tell whether it was merged at all.
+    A model that only moved alike gets no edge: the weights do not show whether it was merged at all.
     """
     nodes = {node.id: node for node in known.nodes}
     edges = list(known.edges)

@@ -1,4 +1,4 @@
-"""The answer of `descendants`: what comes from one model, by generation, and what may."""
+"""The answer of `descendants`: what comes from one model, by generation, and what may come from it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def headline(found: Descendants) -> str:
 
 
 def _unseen(found: Descendants) -> str:
-    """What the first line must say of sketches that were handed over: the model itself, or all that it counts."""
+    """What the first line must say about sketches that were handed over: the model itself, or all that it counts."""
     counted = found.found or found.open
     if found.model.weights_seen is False:
         return "; its own weights were not seen here"
@@ -104,7 +104,7 @@ def _at_least(least: str) -> str:
 
 
 def _told(one: Descendant, start: str, names: Mapping[str, str]) -> str:
-    """What the last step did, what came along, what lies between, how sure it is, and its other names."""
+    """The last step, what was inherited, what lies between, how certain it is, and its other names."""
     last = one.way[-1]
     facts = (
         _word(last) if last.directed else f"{_word(last)}, direction open",

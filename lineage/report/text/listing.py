@@ -18,7 +18,7 @@ _MOST_ID = 12  # digits of an id that distinguish models in practice
 def list_screen(listed: Sequence[tuple[ModelRecord, bool, str | None]], width: int = 100, colour: bool = False) -> str:
     """One line a model: short id, name, size, depth, licence, the index that it is in, and its copies.
 
-    The further layouts of a model are named beside it, and which model listed before it has its sampled values.
+    With it stand the further layouts of the model, and a model listed before it that has its sampled values.
     """
     if not listed:
         return "no models yet: `lineage ingest PATH` adds some\n"
@@ -47,7 +47,7 @@ def list_screen(listed: Sequence[tuple[ModelRecord, bool, str | None]], width: i
 
 
 def _holder(record: ModelRecord, is_reference: bool, layer: str | None) -> str:
-    """The index that a model is in; of one's own, whether its weights were seen."""
+    """The index that a model is in; for the user's own, whether its weights were seen."""
     if layer is not None or is_reference:
         return layer or "reference"
     return "handed over" if record.weights_seen is False else "own"
@@ -89,7 +89,7 @@ def show_screen(
     width: int = 100,
     colour: bool = False,
 ) -> str:
-    """All that an index knows of a model, tensor by tensor at the end."""
+    """All that an index knows about a model, tensor by tensor at the end."""
     canvas = Canvas(width, colour)
     canvas.pair(plain(record.name), f"layer {layer}" if layer else "reference" if is_reference else "own index", "dim")
     facts = {

@@ -72,7 +72,7 @@ def stand_of(place: Place, model: str | None) -> Stand | None:
 
 
 def placed_role(answer: Whois, model: str | None, role: Direction | None) -> Direction | None:
-    """What the model asked about is to another: what its place says; what a finding says where it has none."""
+    """The role of the model towards another: by its place, or by a finding where it has none."""
     stand = stand_of(answer.place, model)
     return role if role is None or stand is None else _ROLES[stand]
 
@@ -101,7 +101,7 @@ def headline(answer: Whois) -> Headline:
 
 
 def _owed(answer: Whois) -> list[Fact]:
-    """What the first line must say of sketches that were handed over: only of models that its verdict rests on."""
+    """What the first line must say about sketches that were handed over: only models that its verdict rests on."""
     stands: Mapping[Verdict, tuple[Stand, ...]] = {
         "identical": ("copies",), "derived": ("parents",), "partly-derived": ("parents",), "origin": ("descendants",),
         "related": ("open",) if answer.place.open else ("siblings",),
@@ -190,7 +190,7 @@ def pair_headline(found: Comparison, name: str) -> Headline:
 
 
 def lines(answer: Whois) -> Iterator[str]:
-    """What else the place says: up, down, beside, what is open, and parents that no index holds."""
+    """The rest of the place: ancestors, descendants, siblings, what is open, and parents that no index holds."""
     place = answer.place
     if place.ancestors:
         yield f"up to the root: {'; '.join(_step(answer, one) for one in place.ancestors)}"
@@ -329,7 +329,7 @@ def _models(number: int) -> str:
 
 
 def _word(relation: Relation, basis: Sequence[Fact]) -> str:
-    """The relation, and of what is in disguise the one beneath it."""
+    """The relation; for a disguised model the one beneath the disguise."""
     word = phrase(relation, None, bare=True)
     if relation != "disguised":
         return word

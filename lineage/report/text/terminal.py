@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from statistics import median
 
 from lineage.report.components import named, share_words
 from lineage.report.figures import (
@@ -135,7 +134,7 @@ def compare_screen(
 
 
 def handed_over_lines(canvas: Canvas, facts: Sequence[Fact]) -> None:
-    """What an answer must say of sketches of weights that were not seen, a line each, before all else."""
+    """What an answer must say about sketches of weights that were not seen, a line each, before all else."""
     for fact in facts:
         is_loud = isinstance(fact, ClaimContradicted)
         canvas.line(plain(text(fact)), "bold yellow" if is_loud else "yellow", indent=2)
@@ -201,7 +200,7 @@ def _direction(found: Comparison, role: Direction | None) -> str:
 
 
 def _reasons(found: Comparison) -> list[Fact]:
-    """What decided the direction; the rest of the basis is what was seen to have been done."""
+    """What decided the direction; the rest of the basis are the changes that were found."""
     if found.role not in ("child", "parent"):
         return []
     return [cue.fact for cue in found.cues if cue.role == found.role] or list(found.basis)
@@ -231,12 +230,14 @@ def _unread(canvas: Canvas, sketch: CheckpointSketch) -> None:
 
 
 def _gains(canvas: Canvas, found: Comparison | None) -> None:
-    """The figure that has misled others, beside its z, with the reason that it does not count."""
+    """A figure that is often misread, with its z and the reason that it does not count."""
     vectors = [m for m in found.tensors if m.role == "norm"] if found is not None else []
     cosines = [m.cosine for m in vectors if m.cosine is not None]
     zs = [m.z for m in vectors if m.z is not None]
     if found is None or not cosines or not zs:
         return
+    from statistics import median  # most answers have no gains to count
+
     canvas.line(
         f"left out: {len(vectors)} norm gains and biases (cosine {median(cosines):.2f}, z {median(zs):.1f} with"
         f" {plain(found.model_name)}: between any two networks such cosines are high, so they never count)",
@@ -299,7 +300,7 @@ def _explain(canvas: Canvas, found: Comparison) -> None:
 
 
 def _described(finding: ComponentFinding, found: Comparison) -> str:
-    """One component: its word and how sure it is, what was done to it, which layers and experts face which."""
+    """One component: its relation and how certain it is, the changes, the maps of layers and experts."""
     is_found = finding.relation not in NOTHING_FOUND or finding.is_alike
     words = in_common(finding, pair_stand(found), found.model_name) if is_found else unfound(finding)
     parts = [f"{plain(finding.name)}: {words}"]

@@ -115,7 +115,7 @@ def _alone(trace: Trace) -> tuple[str, ...]:
 def _branches(
     child: str, above: Mapping[str, Sequence[Edge]], nodes: Mapping[str, Node], shown: set[str]
 ) -> tuple[Branch, ...]:
-    """A branch for each parent of `child`; a model that is in the tree already is not unfolded again."""
+    """A branch for each parent of `child`; a model that is in the tree already is not expanded again."""
     grown = []
     for edge in above.get(child, ()):
         parent = nodes[edge.parent]
@@ -155,7 +155,7 @@ def _facts(node: Node) -> str:
 
 
 def _undirected(trace: Trace) -> list[Edge]:
-    """Measured edges of the model without a direction, the most alike first."""
+    """Measured edges of the model without a direction, the most similar first."""
     found = [
         edge
         for edge in trace.lineage.edges

@@ -1,7 +1,7 @@
 """What a report says about a fact: one text per id, in each language.
 
-The texts of a subject of facts (`lineage.types.facts`) are in a module of its name, which is loaded when something in
-it is said for the first time; those of policies and claims are beside them.
+The texts of a subject of facts (`lineage.types.facts`) are in a module of its name, which is loaded when a text
+of it is used for the first time; those of policies and claims are beside them.
 """
 
 from __future__ import annotations

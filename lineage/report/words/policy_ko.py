@@ -69,7 +69,7 @@ def _licence(found: Any) -> str:
 
 
 def _components(names: Any) -> str:
-    """Components by their Korean names; those of a pipeline, and several told together, keep what they have."""
+    """Components by their Korean names; those of a pipeline, and several named together, keep theirs."""
     return ", ".join(_COMPONENTS.get(one, str(one)) for one in names)
 
 

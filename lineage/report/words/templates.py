@@ -9,7 +9,7 @@ _BRACES = re.compile(r"\{([^{}]*)\}")
 
 
 def filled(text: str, words: Mapping[str, str]) -> str:
-    """`text` with every word in braces replaced; nothing that is put in is looked at again."""
+    """`text` with every word in braces replaced; inserted values are not expanded again."""
     return _BRACES.sub(lambda match: words.get(match[1], match[0]), text)
 
 

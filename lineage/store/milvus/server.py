@@ -101,7 +101,7 @@ class Server:
             self._client.close()
 
     def is_there(self) -> bool:
-        """Whether the server has this index. Raises StoreError for collections of its names that are no such index."""
+        """Whether the server has this index. Raises StoreError if collections of its names are not one."""
         with self._told():
             if not self._client.has_collection(self._name("models")):
                 return False

@@ -17,7 +17,7 @@ SUBJECTS = (
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """Something that was found, decided or left out; a subclass a kind, whose fields are its figures and names.
+    """Something that was found, decided or left out; each subclass is a kind whose fields are its figures and names.
 
     `id` is a literal, the same in every language and version: it goes into JSON, and `report.words` has a text for it.
     A class without one is a group of kinds.

@@ -1,4 +1,4 @@
-"""What was seen to have been done to a model or a component."""
+"""Changes that were found in a model or a component."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class OtherFewBits(Fact):
 
 @dataclass(frozen=True, slots=True)
 class UnchangedValues(Fact):
-    """A share of the sampled values of matrices that were tuned did not move."""
+    """A share of the sampled values of tuned matrices did not change."""
 
     id: ClassVar[str] = "unchanged-values"
     share: float

@@ -1,4 +1,4 @@
-"""What speaks for a direction: which of two models, the query ("this-model") or the reference, came first."""
+"""Evidence for a direction: which of two models, the query ("this-model") or the reference, came first."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ExpertsOfOne(Fact):
 
 @dataclass(frozen=True, slots=True)
 class FewerUnits(Fact):
-    """The units of one side are some of the other's."""
+    """The units of one side are a subset of the other's."""
 
     id: ClassVar[str] = "fewer-units"
     narrower: Side
@@ -53,7 +53,7 @@ class CopiedLayers(Fact):
 
 @dataclass(frozen=True, slots=True)
 class FewerLayers(Fact):
-    """All layers of one side are some of the other's."""
+    """The layers of one side are a subset of the other's."""
 
     id: ClassVar[str] = "fewer-layers"
     shallower: Side

@@ -1,4 +1,4 @@
-"""What was undone to see a model beneath a disguise, and what was seen there."""
+"""How the disguise of a model was undone, and what was found beneath it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class UndoneBasis(Fact):
 
 @dataclass(frozen=True, slots=True)
 class UndoneScales(Fact):
-    """Scales moved from the matrix that a neuron reads by to the one that it writes by; `spread` of their logarithm."""
+    """Scales moved from the input matrix of a neuron to its output matrix; `spread` is that of their logarithm."""
 
     id: ClassVar[str] = "undone-scales"
     spread: float

@@ -1,4 +1,4 @@
-"""Sketches that were handed over: what an answer takes on the word of their senders."""
+"""Sketches that were handed over: what an answer knows only from their senders."""
 
 from __future__ import annotations
 

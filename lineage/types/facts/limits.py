@@ -21,7 +21,7 @@ class LookedFor(Fact):
 
 @dataclass(frozen=True, slots=True)
 class NotTested(Fact):
-    """A way that was not looked for, or that leaves no trace in weights."""
+    """A way to make one model from another that was not looked for, or that leaves no trace in weights."""
 
     id: ClassVar[str] = "not-tested"
     what: Literal[
@@ -40,7 +40,7 @@ class OtherVersion(Fact):
 
 @dataclass(frozen=True, slots=True)
 class UnopenedModels(Fact):
-    """Models large enough for an adapter whose shapes were not looked at."""
+    """Models large enough for an adapter whose shapes were not examined."""
 
     id: ClassVar[str] = "unopened-models"
     models: int

@@ -103,7 +103,7 @@ class TokenOrder(Fact):
 
 @dataclass(frozen=True, slots=True)
 class OwnTokens(Fact):
-    """Tokens outside the common order, of one side; `behind` of them stand behind it."""
+    """Tokens outside the common order, of one side; `behind` of them come after it."""
 
     id: ClassVar[str] = "own-tokens"
     side: Literal["this-tokenizer", "other"]

@@ -1,4 +1,4 @@
-"""A folded batch norm is told from training, however light."""
+"""A folded batch norm is distinguished from training, however light."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Few-bit schemes are named from the sampled values, and plain rounding is told from anything else."""
+"""Few-bit schemes are named from the sampled values, and plain rounding is distinguished from anything else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rank of a difference is read off the sample, and a direction that was projected out is told from an adapter."""
+"""The rank of a difference is read off the sample, and a projected direction is distinguished from an adapter."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def test_a_constant_that_a_file_numbers_is_no_layer(base):
 
 
 def test_what_was_changed_outside_the_sample_was_changed(base):
-    """The digests differ though every sampled value is equal; a zero of the other sign is no change."""
+    """The digests differ though every sampled value is equal; a zero of the other sign is not a change."""
     whole = {"layer.1.weight": np.random.default_rng(4).standard_normal((700, 400)).astype(np.float32)}
     whole["layer.1.weight"][600, 5] = 0.0
     tuned, signed = ({name: array.copy() for name, array in whole.items()} for _ in range(2))

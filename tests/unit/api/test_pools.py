@@ -1,4 +1,4 @@
-"""What is lost is tried again, what a node sends is believed as little as a stranger's file, secrets go no further."""
+"""What is lost is tried again, what a node sends is believed as little as an untrusted file, secrets go no further."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Equinox: leaves without names, settings before them, and what is no weight."""
+"""Equinox: leaves without names, settings before them, and what is not a weight."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flax and thinc: axes, chunks, wrappers, what is no weight."""
+"""Flax and thinc: axes, chunks, wrappers, what is not a weight."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tensors by themselves: related, not related, or too small to be told."""
+"""Tensors by themselves: related, not related, or too small to decide."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def stack_of(rows: NDArray[np.float32]) -> RowStack:
 
 
 def found_by_values(name: str) -> str:
-    """The word for a packing that only values tell: two whole parts that changed names are equal as they are."""
+    """The word for a packing that only values reveal: two whole parts that changed names are equal as they are."""
     return "identical" if name == "up before gate" else "re-encoded"
 
 

@@ -31,7 +31,7 @@ def sketched(tmp_path: Path):
 
 
 def both_ways(a: TokenizerSketch, b: TokenizerSketch) -> TokenizerComparison:
-    """The comparison of a with b, which is that of b with a, turned round."""
+    """The comparison of a with b, which is that of b with a, reversed."""
     found, turned = compare_tokenizers(a, b), compare_tokenizers(b, a)
     assert found.relation == turned.relation
     assert found.parent == {"a": "b", "b": "a", None: None}[turned.parent]

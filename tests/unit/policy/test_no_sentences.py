@@ -18,7 +18,7 @@ _PHRASE = re.compile(r"[a-z]{2,},? [a-z]{2,}")
 
 
 def sentences(source: str) -> Iterator[str]:
-    """Texts of two English words and more that are no docstring, no pattern and no part of an error."""
+    """Texts of two English words and more that are not a docstring, a pattern or a part of an error."""
     tree = ast.parse(source)
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     waiting: list[ast.AST] = [tree]

@@ -164,7 +164,7 @@ def test_mixed_values_of_shared_heads_are_unmixed_where_it_is_known_how_many_the
 
 
 def turned_pairs(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Queries and keys of each rotary pair turned by one angle, the ones scaled and the others scaled back."""
+    """Queries and keys of each rotary pair rotated by one angle, the ones scaled and the others scaled back."""
     random = np.random.default_rng(4)
     made = dict(arrays)
     for name in [name for name in arrays if "k_proj" in name]:

@@ -1,4 +1,4 @@
-"""HQQ weights: `X.W_q`, `X.scale`, `X.zero`, `X.shape` and what says how, as tensors beside each other.
+"""HQQ weights: `X.W_q`, `X.scale`, `X.zero`, `X.shape` and what says how, as tensors side by side.
 
 Layout: `Quantizer` and `BitPack` of hqq (core/quantize.py, core/bitpack.py): the weight is reshaped to (-1, group) with
 a scale for each row (axis 1), or to (group, -1) with one for each column (axis 0); weight = (code - zero) * scale. Rows

@@ -21,7 +21,7 @@ WHOLE = 1 << 22  # values of a matrix without a place that are read at a time to
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A weight brought back, and the names of the stored tensors that went into it."""
+    """A decoded weight, and the names of the stored tensors that it is made of."""
 
     view: TensorView
     parts: frozenset[str]
@@ -67,7 +67,7 @@ class PackedLinear(NamedTuple):
 
 
 def packed_linear(name: str, stored: Stored) -> PackedLinear | None:
-    """The parts of the linear layer whose codes are `name`, None for anything else. Raises Malformed if some miss."""
+    """The parts of the linear layer whose codes are `name`, else None. Raises Malformed if one is missing."""
     module = name.removesuffix(".qweight")
     qweight = stored.tensors[name]
     beside = [f"{module}.scales", f"{module}.qzeros"]

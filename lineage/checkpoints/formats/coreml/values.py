@@ -76,7 +76,7 @@ class Stored:
         return self.dtype.kind not in "biu" and self.bits >= 8
 
     def view(self) -> TensorView:
-        """The values as they lie."""
+        """The values as stored."""
         assert self.place is not None
         if self.bits < 8:
             return packed(self.name, self.place, self.bits, self.storage)

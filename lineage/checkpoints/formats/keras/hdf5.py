@@ -1,4 +1,4 @@
-"""HDF5 files, as Keras and others keep weights in: the groups by h5py, the values as they lie in the file.
+"""HDF5 files, as Keras and others keep weights in: the groups by h5py, the values as stored in the file.
 
 Nothing outside the file is read: links to other files, values in other files and virtual datasets are refused.
 Format: https://docs.hdfgroup.org/hdf5/v1_14/_f_m_t3.html

@@ -63,7 +63,7 @@ class OnnxReader:
 
 
 class _Decoded:
-    """The weights of all graphs that are not simply a constant as it lies in the file, by place."""
+    """The weights of all graphs that are not simply a constant as stored in the file, by place."""
 
     def __init__(self, graphs: list[Graph]) -> None:
         self._views: dict[str, list[TensorView]] = {}
@@ -82,7 +82,7 @@ class _Decoded:
         self._parts.update(part.storage for part in parts)
 
     def views(self, stored: Stored) -> list[TensorView] | None:
-        """The weights that a constant was decoded into, given once; none for a scale; None for what is as it lies."""
+        """The weights that a constant was decoded into, given once; none for a scale; None for one used as stored."""
         if stored.storage in self._views:
             found, self._views[stored.storage] = self._views[stored.storage], []
             return found
@@ -96,7 +96,7 @@ def _plain_view(graph: Graph, stored: Stored) -> TensorView:
 
 
 def _is_number(file: PositionedFile, stored: Stored) -> bool:
-    """Whether a constant is a shape, an index, a factor or an input left empty, as they lie among the weights."""
+    """Whether a constant is a shape, an index, a factor or an input left empty, as found among the weights."""
     if stored.place is None:
         if len(stored.shape) != 1:
             count_elements(file.path, stored.name, stored.shape)

@@ -63,7 +63,7 @@ class Constant:
 
     @property
     def is_float(self) -> bool:
-        """Whether these may be weights as they lie: floating point of sixteen bits and more."""
+        """Whether these may be weights as stored: floating point of sixteen bits and more."""
         return self.kind in {"f16", "bf16", "f32", "f64"}
 
     def shaped(self, shape: Sequence[int]) -> Constant:

@@ -43,7 +43,7 @@ class Graph:
     readers: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
 
     def only_reader(self, layer: str) -> tuple[str, int] | None:
-        """The layer that reads another, and at which port, if there is but one."""
+        """The layer that reads another, and at which port, if there is only one."""
         found = self.readers.get(layer, [])
         return found[0] if len(found) == 1 else None
 

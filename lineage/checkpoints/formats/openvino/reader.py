@@ -62,7 +62,7 @@ class OpenvinoReader:
 
 
 def _weights(graph: Graph, values: PositionedFile) -> Iterator[TensorView | Unread]:
-    """What the constants of one graph are: weights, or not; shapes, axes and single factors are passed over."""
+    """What the constants of one graph are: weights, or not; shapes, axes and single factors are skipped."""
     held = {identity: constant(layer, values) for identity, layer in graph.layers.items() if layer.type == "Const"}
     compressed = {identity: found for identity in held if (found := scaled(graph, held, identity)) is not None}
     parts = {part.start for one in compressed.values() for part in (one.scale, one.zero) if part is not None}

@@ -59,7 +59,7 @@ class Arrays:
 
     @property
     def constructors(self) -> dict[str, Callable[..., object]]:
-        """Torch's table with what builds arrays in the places of what passes over them."""
+        """Torch's table, in which builders of arrays replace what skips them."""
         inline = {f"{package}.multiarray._reconstruct": self._inline for package in _PACKAGES}
         buffers = {f"{package}.numeric._frombuffer": self._buffer for package in _PACKAGES}
         wrapped = dict.fromkeys(_WRAPPERS, self._wrapped)

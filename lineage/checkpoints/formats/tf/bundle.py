@@ -171,7 +171,7 @@ class _Bundle:
 
 
 class _Repeated:
-    """Tells variables that another one stands for: saved twice, or averaged over training."""
+    """Recognises variables that another one stands for: saved twice, or averaged over training."""
 
     def __init__(self, entries: Sequence[_Entry]) -> None:
         self._keys = {entry.key for entry in entries}

@@ -119,7 +119,7 @@ class _Weights:
 
 
 def _is_number(constant: Constant, role: Direction) -> bool:
-    """Whether a constant is a shape, an index, a factor or nothing at all, as they lie among the weights."""
+    """Whether a constant is a shape, an index, a factor or nothing at all, as found among the weights."""
     if constant.kind not in _WEIGHTS | CODES | NO_NUMBERS and len(constant.shape) < 2:
         return True
     return constant.count == 0 or (constant.count == 1 and not role.is_parameter)

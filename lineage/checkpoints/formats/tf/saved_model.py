@@ -1,4 +1,4 @@
-"""A SavedModel: a folder with a graph, which is not looked at, and the variables of the model as a tensor bundle."""
+"""A SavedModel: a folder with a graph, which is not examined, and the variables of the model as a tensor bundle."""
 
 from __future__ import annotations
 

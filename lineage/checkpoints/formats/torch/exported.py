@@ -1,6 +1,6 @@
 """Programs of torch.export (.pt2): a zip with one member a storage and a list of the weights in JSON.
 
-Before torch 2.8 the weights are a torch checkpoint in the zip. The program itself is not looked at. Sources:
+Before torch 2.8 the weights are a torch checkpoint in the zip. The program itself is not examined. Sources:
 torch/export/pt2_archive/constants.py and _package.py, `save` of torch/export/__init__.py (2.1 to 2.7), and `ScalarType`
 and `Layout` of torch/_export/serde/schema.py.
 """

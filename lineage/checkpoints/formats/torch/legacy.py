@@ -1,4 +1,4 @@
-"""PyTorch checkpoints before version 1.6: five pickles, then the storages one behind the other.
+"""PyTorch checkpoints before version 1.6: five pickles, then the storages one after the other.
 
 The pickles are: magic number, protocol version 1001, system information, the objects, the storage keys in the order
 of their data. Each storage is its count of values (8 bytes, little-endian) and the values.

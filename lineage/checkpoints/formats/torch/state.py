@@ -51,7 +51,7 @@ def name_tensors(path: Path, loaded: Any, *, is_program: bool = False) -> Named:
 
     A wrapper key ("state_dict", "module.") that holds every weight is dropped from the names. A program may have any
     number of empty buffers, a checkpoint only a few. Raises Malformed for endless nesting, for two tensors of one name
-    and for as many tensors without elements as with.
+    and for as many tensors without elements as with elements.
     """
     weights: list[Weight] = []
     left_out: list[tuple[str, Exclusion]] = []

@@ -2,7 +2,7 @@
 
 Layout: `_get_fp32_state_dict_from_zero3_checkpoint` of deepspeed/utils/zero_to_fp32.py. Each rank has one run of values
 in `fp32_flat_groups`; of each tensor of `param_shapes`, in turn, it holds the next ceil(values / ranks), and the tensor
-is the parts of all ranks one behind the other, without the padding at the end. Buffers lie whole in `module`, tensors
+is the parts of all ranks one after the other, without the padding at the end. Buffers lie whole in `module`, tensors
 that are not trained in parts in `frozen_param_fragments`.
 """
 
@@ -72,7 +72,7 @@ def read_zero(models: Sequence[PositionedFile], optimizers: Sequence[PositionedF
 
 
 def _run(loaded: Loaded, ranks: int) -> ByteSource:
-    """All values of one rank, one behind the other."""
+    """All values of one rank, one after the other."""
     state = _mapping(loaded, _mapping(loaded, loaded.value).get("optimizer_state_dict"))
     groups = state.get("fp32_flat_groups")
     if state.get("zero_stage", ZERO_PARTS) != ZERO_PARTS or not isinstance(groups, list):

@@ -1,6 +1,6 @@
 """PyTorch checkpoints since version 1.6, and TorchScript programs: a zip of pickles and one member a storage.
 
-A program has code and constants besides; the code is not looked at.
+A program has code and constants besides; the code is not examined.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class Texts:
         return escaped(self.table[section][name]).format(**filled)
 
     def word(self, section: str, name: str) -> Markup:
-        """The word for a relation, verdict, component or role; a numbered or unknown one keeps what it is called."""
+        """The word for a relation, verdict, component or role; a numbered or unknown one keeps its name."""
         table = self.table[section]
         if name in table:
             return escaped(table[name])

@@ -1,4 +1,4 @@
-"""What speaks for a direction."""
+"""Evidence for a direction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was seen to have been done."""
+"""Changes that were found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was undone of a disguise, and what was seen beneath it."""
+"""How a disguise was undone, and what was found beneath it."""
 
 from __future__ import annotations
 

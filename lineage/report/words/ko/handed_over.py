@@ -1,4 +1,4 @@
-"""What an answer owes to sketches that were handed over."""
+"""What an answer knows only from sketches that were handed over."""
 
 from __future__ import annotations
 

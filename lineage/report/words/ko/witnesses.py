@@ -1,4 +1,4 @@
-"""What a tokenizer and a configuration say, beside the weights."""
+"""What a tokenizer and a configuration show, apart from the weights."""
 
 from __future__ import annotations
 
