@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from lineage.match.cache import Latest
 from lineage.match.permutation import PermutationTest, standardised_trace
 from lineage.match.units import Ready, facing_ready
 from lineage.sketch.family import MIN_UNITS
+from lineage.sketch.stacks import by_kind
 from lineage.types import TensorSketch
 
 Sides = tuple[TensorSketch, TensorSketch, bool]
@@ -89,16 +90,46 @@ def _along(pairs: Sequence[Sides], axes: Sequence[Iterable[int]]) -> list[list[P
     """The tests of each pair along each of its axes that has enough units on both sides."""
     tried = [(i, axis) for i, chosen in enumerate(axes) for axis in chosen]
     ready = facing_ready([(a, axis, b, facing(axis, turned)) for i, axis in tried for a, b, turned in [pairs[i]]])
+    facing_units = {k: both for k, both in enumerate(ready) if both is not None and len(both[0].positions) >= MIN_UNITS}
     found: list[list[PermutationTest]] = [[] for _ in pairs]
-    for (i, _), both in zip(tried, ready, strict=True):
-        test = None if both is None else _test(*both)
+    for k, test in zip(facing_units, _tests([*facing_units.values()]), strict=True):
         if test is not None:
-            found[i].append(test)
+            found[tried[k][0]].append(test)
     return found
 
 
-def _test(left: Ready, right: Ready) -> PermutationTest | None:
-    if len(left.positions) < MIN_UNITS:
-        return None
-    trace, square = float(np.vdot(left.rows, right.rows)), float(np.vdot(left.gram, right.gram))
-    return standardised_trace(trace, square, float(np.vdot(left.norms, right.norms)), len(left.positions))
+def _tests(facing_units: Sequence[tuple[Ready, Ready]]) -> list[PermutationTest | None]:
+    """The test of each two axes; of those that follow one another in the same two stacks together."""
+    found: list[PermutationTest | None] = [None] * len(facing_units)
+    stacks = [(id(left.stack), id(right.stack)) for left, right in facing_units]
+    for places in by_kind(stacks, len(stacks)):
+        for run in _runs(places, facing_units):
+            for k, test in zip(run, _tests_of_run(*facing_units[run[0]], len(run)), strict=True):
+                found[k] = test
+    return found
+
+
+def _runs(places: Sequence[int], facing_units: Sequence[tuple[Ready, Ready]]) -> Iterator[list[int]]:
+    """The places, in runs of those that lie behind one another in the stacks of both sides."""
+    run: list[int] = []
+    behind = (-1, -1)
+    for k in places:
+        left, right = facing_units[k]
+        if run and (left.place, right.place) != behind:
+            yield run
+            run = []
+        run.append(k)
+        behind = left.place + 1, right.place + 1
+    yield run
+
+
+def _tests_of_run(left: Ready, right: Ready, count: int) -> Iterator[PermutationTest | None]:
+    """The tests of `count` axes from these two on, in their stacks."""
+    if count == 1:
+        trace, alike, square = (float(np.vdot(x, y)) for x, y in zip(left[1:4], right[1:4], strict=True))
+        yield standardised_trace(trace, square, alike, len(left.positions))
+        return
+    sides = [[array[one.place : one.place + count].reshape(count, -1) for array in one.stack] for one in (left, right)]
+    traces, norms, squares = (np.vecdot(x, y).tolist() for x, y in zip(*sides, strict=True))
+    for trace, square, alike in zip(traces, squares, norms, strict=True):
+        yield standardised_trace(trace, square, alike, len(left.positions))

@@ -71,8 +71,9 @@ def prepare(a: CheckpointSketch, b: CheckpointSketch) -> None:
         matrices = [t for t in sketch.tensors if t.shape in shapes and t.part.excluded is None and None not in t.units]
         if len(matrices) <= _KEPT // 4:
             free = [(t, axis) for t in matrices for axis in (0, 1) if t.part.axes[axis].exchangeable]
-            _many(_ready, free, _made_ready)
-            _many(_centred, [(t, 0) for t in matrices], _made_centred)
+            # Marked as used here, once a comparison, and not by each look at them.
+            _ready.keep(_many(_ready, free, _made_ready).items())
+            _centred.keep(_many(_centred, [(t, 0) for t in matrices], _made_centred).items())
 
 
 def ready(tensor: TensorSketch, axis: int) -> Ready | None:
@@ -111,8 +112,9 @@ def _many(kept: Latest[Axis, Made], axes: Sequence[Axis], make: Make[Made]) -> d
     if new:
         kinds = by_kind([(axis[0].shape[axis[1]], _positions(axis)) for axis in new], len(new))
         alike = [[new[i] for i in places] for places in kinds]
-        found.update(zip((axis for some in alike for axis in some), make(alike), strict=True))
-    kept.keep(found.items())
+        made = dict(zip((axis for some in alike for axis in some), make(alike), strict=True))
+        kept.keep(made.items())
+        found |= made
     return found
 
 
