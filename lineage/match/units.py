@@ -112,9 +112,9 @@ def _many(kept: Latest[Axis, Made], axes: Sequence[Axis], make: Make[Made]) -> d
     if new:
         kinds = by_kind([(axis[0].shape[axis[1]], _positions(axis)) for axis in new], len(new))
         alike = [[new[i] for i in places] for places in kinds]
-        made = dict(zip((axis for some in alike for axis in some), make(alike), strict=True))
-        kept.keep(made.items())
-        found |= made
+        fresh = [*zip((axis for some in alike for axis in some), make(alike), strict=True)]
+        kept.keep(fresh)
+        found.update(fresh)
     return found
 
 
