@@ -21,6 +21,7 @@ def whois(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
         from lineage.ancestry.adapter import whois_adapter
 
         return with_claims(whois_adapter(query, searched), searched, refuted)
+    from lineage.ancestry.kept_answers import kept_answers
     from lineage.ancestry.placing import whois_model
 
-    return with_claims(whois_model(query, searched), searched, refuted)
+    return with_claims(kept_answers.answered(whois_model, query, searched), searched, refuted)

@@ -16,6 +16,7 @@ from lineage.ancestry.folding import fold
 from lineage.ancestry.layouts import fitting, in_one_layout
 from lineage.ancestry.pair.comparison import compare, excluded, left_out
 from lineage.ancestry.pair.relations import is_significant
+from lineage.match.units import release
 from lineage.sketch.family import FAMILY
 from lineage.store import Index, models_in
 from lineage.types import (
@@ -158,6 +159,8 @@ def _compare(
 ) -> Comparison:
     """A comparison of the query as it was read; its relation to a copy is that of the files."""
     found = holding(read, reference, models)
+    if not is_significant(found.evidence):
+        release(reference)
     if found.verdict != "identical" or read is query:
         return found
     word = holding(query, reference, models).relation

@@ -6,15 +6,15 @@ r and z of all pairs of tensors are computed in a few products.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lineage.match.axes import facing, shared_label
-from lineage.match.units import ready, same_positions, stacked
+from lineage.match.units import Stack, ready, same_positions, stacked
 from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.family import MIN_UNITS
 from lineage.types import CheckpointSketch, TensorSketch
@@ -36,6 +36,18 @@ class Cells:
     related: NDArray[np.bool_]
 
 
+class _Faced(NamedTuple):
+    """The matrices of one name, each with the number of its block: the query's, and the reference's of that shape."""
+
+    mine: list[tuple[int, TensorSketch]]
+    theirs: list[tuple[int, TensorSketch]]
+    transposed: bool
+
+    @property
+    def sides(self) -> tuple[list[TensorSketch], list[TensorSketch], bool]:
+        return [t for _, t in self.mine], [t for _, t in self.theirs], self.transposed
+
+
 def cells(
     a: CheckpointSketch,
     b: CheckpointSketch,
@@ -43,23 +55,37 @@ def cells(
     references: Sequence[Mapping[Name, int]],
     threshold: float,
 ) -> Cells:
-    """Compare every block with every block; a block gives the places of its tensors by their names within it."""
+    """Compare every block with every block; a block gives the places of its tensors by their names within it.
+
+    Where no blocks are related, as in strangers, their scores are not computed and are 0.
+    """
     shape = len(queries), len(references)
     total, weight, related = np.zeros(shape), np.zeros(shape), np.zeros(shape, np.bool_)
+    faced = [*_faced(a, b, queries, references)]
+    for one in faced if any(_may_be_related(*one.sides, threshold) for one in faced) else ():
+        found = similarities(*one.sides)
+        at = np.ix_([i for i, _ in one.mine], [j for j, _ in one.theirs])
+        params = float(one.mine[0][1].params)
+        total[at] += params * (np.where(found.equal, 1.0, found.r) + _EQUAL * found.equal)
+        weight[at] += params
+        related[at] |= found.equal | (found.z > threshold)
+    return Cells(np.divide(total, weight, out=total, where=weight > 0), related)
+
+
+def _faced(
+    a: CheckpointSketch,
+    b: CheckpointSketch,
+    queries: Sequence[Mapping[Name, int]],
+    references: Sequence[Mapping[Name, int]],
+) -> Iterator[_Faced]:
+    """The matrices of each name and shape in the query's blocks, and those in the reference's, which has some."""
     for name in dict.fromkeys(name for block in queries for name in block):
         mine, theirs = _by_shape(a, queries, name), _by_shape(b, references, name)
         for size, left in mine.items():
             transposed = size not in theirs
             right = theirs.get(size[::-1] if transposed and len(size) == 2 else size)
-            if right is None:
-                continue
-            found = similarities([t for _, t in left], [t for _, t in right], transposed)
-            at = np.ix_([i for i, _ in left], [j for j, _ in right])
-            params = float(left[0][1].params)
-            total[at] += params * (np.where(found.equal, 1.0, found.r) + _EQUAL * found.equal)
-            weight[at] += params
-            related[at] |= found.equal | (found.z > threshold)
-    return Cells(np.divide(total, weight, out=total, where=weight > 0), related)
+            if right is not None:
+                yield _Faced(left, right, transposed)
 
 
 def _by_shape(
@@ -100,6 +126,21 @@ def similarities(a: Sequence[TensorSketch], b: Sequence[TensorSketch], transpose
     )
 
 
+def _may_be_related(a: Sequence[TensorSketch], b: Sequence[TensorSketch], transposed: bool, threshold: float) -> bool:
+    """Whether any two may have equal content or a z above the threshold.
+
+    Their z is that of the axis where it is nearest to zero: one axis, the shorter, can exclude it.
+    """
+    if not transposed and _same_content(a, b).any():
+        return True
+    for axis in sorted(_tested_axes(a[0], b[0], transposed), key=lambda axis: a[0].shape[axis]):
+        units = _facing_units(a, b, axis, facing(axis, transposed))
+        if units is not None:
+            trace = _products(units[0].rows, units[1].rows)
+            return bool((np.abs(_z(*units, trace)) > threshold).any())
+    return False
+
+
 def _tested_axes(a: TensorSketch, b: TensorSketch, transposed: bool) -> tuple[int, ...]:
     free = tuple(axis for axis in (0, 1) if shared_label(a.part, b.part, axis, transposed) is not None)
     return free or (0, 1)
@@ -109,19 +150,36 @@ def _along(
     a: Sequence[TensorSketch], b: Sequence[TensorSketch], axis: int, other: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """Correlation and z of all pairs along one axis; None without enough units at common positions."""
+    units = _facing_units(a, b, axis, other)
+    if units is None:
+        return None
+    ours, others = units
+    trace = _products(ours.rows, others.rows)
+    return _ratio(trace, _products(ours.norms, others.norms)), _z(ours, others, trace)
+
+
+def _facing_units(
+    a: Sequence[TensorSketch], b: Sequence[TensorSketch], axis: int, other: int
+) -> tuple[Stack, Stack] | None:
+    """The units of both sides along one axis; None without enough of them at common positions."""
     left, right = [ready(t, axis) for t in a], [ready(t, other) for t in b]
     mine, theirs = [x for x in left if x is not None], [x for x in right if x is not None]
     if len(mine) < len(left) or len(theirs) < len(right):
         return None
     if any(not same_positions(mine[0].positions, one.positions) for one in (*mine, *theirs)):
         return None
-    units = len(mine[0].positions)
-    if units < MIN_UNITS:
-        return None
-    ours, others = stacked(mine), stacked(theirs)
-    trace, alike, square = (_flat(x) @ _flat(y).T for x, y in zip(ours, others, strict=True))
-    sigma = np.sqrt(np.maximum(square, 0.0) / (units - 1))
-    return _ratio(trace, alike), _ratio(trace, sigma)
+    return (stacked(mine), stacked(theirs)) if len(mine[0].positions) >= MIN_UNITS else None
+
+
+def _z(ours: Stack, others: Stack, trace: NDArray[np.float32]) -> NDArray[np.float64]:
+    square = _products(ours.gram, others.gram)
+    sigma = np.sqrt(np.maximum(square, 0.0) / (ours.rows.shape[1] - 1))
+    return _ratio(trace, sigma)
+
+
+def _products(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Inner products of all with all."""
+    return _flat(x) @ _flat(y).T
 
 
 def _flat(arrays: NDArray[np.float32]) -> NDArray[np.float32]:

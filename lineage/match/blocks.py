@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from lineage.anatomy.names import Path, is_number, stack_index, take_apart
+from lineage.anatomy.names import Named, Path, is_number, take_apart
 from lineage.sketch.remembered import remembered
 from lineage.types import CheckpointSketch, TensorSketch
 
@@ -15,6 +15,8 @@ EXPERT = "expert-"
 """Prefix of the roles of expert matrices; the rest is the role in a dense model."""
 
 _KNOWN = 1 << 14  # names whose expert is kept: models of one library have the same
+
+_MOST_NAMES = 2048  # of a model whose names are kept
 
 Slot = tuple[str, ...]
 
@@ -45,15 +47,22 @@ class Stack:
     blocks: Mapping[int, Block]
 
 
+@lru_cache(maxsize=16)
+def _taken_apart(names: tuple[tuple[str, tuple[int, ...]], ...]) -> tuple[Named, ...]:
+    """The names of a model, which those of its kind have too."""
+    return take_apart(names)
+
+
 @remembered
 def stacks(sketch: CheckpointSketch) -> tuple[Stack, ...]:
     """Every stack of a model whose layer numbers stand alone in its tensors' names, in order of first appearance."""
     kept = [i for i, t in enumerate(sketch.tensors) if t.part.excluded is None]
-    named = take_apart([(sketch.tensors[i].name, sketch.tensors[i].shape) for i in kept])
+    names = tuple((sketch.tensors[i].name, sketch.tensors[i].shape) for i in kept)
+    named = _taken_apart(names) if len(names) <= _MOST_NAMES else take_apart(names)
     found: dict[Path, dict[int, Block]] = {}
     components: dict[Path, Counter[str]] = defaultdict(Counter)
     for i, name in zip(kept, named, strict=True):
-        tensor, at = sketch.tensors[i], stack_index(name.module)
+        tensor, at = sketch.tensors[i], name.stack_at
         if at is None or int(name.module[at]) != tensor.part.layer:
             continue
         stack = name.module[:at]

@@ -62,3 +62,9 @@ class Latest(OrderedDict[Key, Fact]):
                 self.move_to_end(key)
             while len(self) > self.most:
                 self.popitem(last=False)
+
+    def drop(self, keys: Iterable[Key]) -> None:
+        """Forget the facts of these keys, as far as they are there."""
+        with self._changing:
+            for key in keys:
+                self.pop(key, None)

@@ -205,16 +205,14 @@ def _thirds(members: _Members, kind: str) -> tuple[int, ...] | None:
 
 def _related(facing: Sequence[tuple[_Members, _Members]], tried: int) -> list[tuple[_Members, _Members]]:
     """The first few whose matrices that read the units are related: equal, or individually significant."""
-    found: list[tuple[_Members, _Members]] = []
     needed = normal_quantile(LOG10_ALPHA - math.log10(2 * tried))
-    for start in range(0, len(facing), _LAYERS):
-        held = [(one, sides) for one in facing[start : start + _LAYERS] if (sides := _witnesses(*one)) is not None]
-        tests = pair_tests([(*sides, False) for _, sides in held])
-        for (one, (left, right)), test in zip(held, tests, strict=True):
-            if _are_equal([left], [right]) or (test is not None and test.z > needed):
-                found.append(one)
-        if len(found) >= _LAYERS:
-            break
+    held = [(one, sides) for one in facing if (sides := _witnesses(*one)) is not None]
+    tests = pair_tests([(*sides, False) for _, sides in held])
+    found = [
+        one
+        for (one, (left, right)), test in zip(held, tests, strict=True)
+        if _are_equal([left], [right]) or (test is not None and test.z > needed)
+    ]
     return found[:_LAYERS]
 
 

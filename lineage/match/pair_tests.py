@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 import numpy as np
 
 from lineage.match.axes import facing, shared_label
 from lineage.match.cache import Latest
 from lineage.match.permutation import PermutationTest, standardised_trace
-from lineage.match.units import Ready, facing_ready
+from lineage.match.units import Ready, facing_ready, stacked
 from lineage.sketch.family import MIN_UNITS
+from lineage.sketch.stacks import by_kind
 from lineage.types import TensorSketch
 
 Sides = tuple[TensorSketch, TensorSketch, bool]
@@ -90,15 +91,55 @@ def _along(pairs: Sequence[Sides], axes: Sequence[Iterable[int]]) -> list[list[P
     tried = [(i, axis) for i, chosen in enumerate(axes) for axis in chosen]
     ready = facing_ready([(a, axis, b, facing(axis, turned)) for i, axis in tried for a, b, turned in [pairs[i]]])
     found: list[list[PermutationTest]] = [[] for _ in pairs]
-    for (i, _), both in zip(tried, ready, strict=True):
-        test = None if both is None else _test(*both)
+    held = [k for k, both in enumerate(ready) if both is not None and len(both[0].positions) >= MIN_UNITS]
+    units = [both for both in (ready[k] for k in held) if both is not None]
+    # Axes of one role lie at even distances in their stacks, layer by layer.
+    kinds = [(pairs[i][0].part.role, axis) for i, axis in (tried[k] for k in held)]
+    for k, test in zip(held, _tests(units, kinds), strict=True):
         if test is not None:
-            found[i].append(test)
+            found[tried[k][0]].append(test)
     return found
 
 
-def _test(left: Ready, right: Ready) -> PermutationTest | None:
-    if len(left.positions) < MIN_UNITS:
-        return None
-    trace, square = float(np.vdot(left.rows, right.rows)), float(np.vdot(left.gram, right.gram))
-    return standardised_trace(trace, square, float(np.vdot(left.norms, right.norms)), len(left.positions))
+def _tests(units: Sequence[tuple[Ready, Ready]], kinds: Sequence[Hashable]) -> list[PermutationTest | None]:
+    """The test of each two axes; of those of a kind that follow one another in the same two stacks together."""
+    found: list[PermutationTest | None] = [None] * len(units)
+    stacks = [(id(left.stack), id(right.stack), kind) for (left, right), kind in zip(units, kinds, strict=True)]
+    for places in by_kind(stacks, len(stacks)):
+        for run in _runs(places, units):
+            for k, test in zip(run, _tests_of_run([units[k] for k in run]), strict=True):
+                found[k] = test
+    return found
+
+
+def _runs(places: Sequence[int], units: Sequence[tuple[Ready, Ready]]) -> Iterator[list[int]]:
+    """The places, in runs of those that lie behind one another in the stacks of both sides, at even distances."""
+    run: list[int] = []
+    step = 0
+    for k in places:
+        left, right = units[k]
+        if run:
+            before, other = units[run[-1]]
+            apart = left.place - before.place
+            if apart < 1 or apart != right.place - other.place or (len(run) > 1 and apart != step):
+                yield run
+                run = []
+            step = apart
+        run.append(k)
+    yield run
+
+
+def _tests_of_run(run: Sequence[tuple[Ready, Ready]]) -> Iterator[PermutationTest | None]:
+    """The tests of axes at even distances in the stacks of their sides."""
+    units = len(run[0][0].positions)
+    if len(run) == 1:
+        ((left, right),) = run
+        trace, alike, square = (float(np.vdot(x, y)) for x, y in zip(left[1:4], right[1:4], strict=True))
+        yield standardised_trace(trace, square, alike, units)
+        return
+    sides = [stacked([both[side] for both in run]) for side in (0, 1)]
+    traces, norms, squares = (
+        np.vecdot(x.reshape(len(run), -1), y.reshape(len(run), -1)).tolist() for x, y in zip(*sides, strict=True)
+    )
+    for trace, square, alike in zip(traces, squares, norms, strict=True):
+        yield standardised_trace(trace, square, alike, units)

@@ -18,6 +18,7 @@ from lineage.sketch.stacks import by_kind, laid
 from lineage.types import CheckpointSketch, TensorSketch, Units
 
 _KEPT = 8192  # cached axes of tensors: both axes of a dozen models, about ten KB each
+_SMALL = _KEPT // 128  # matrices of a model of which the cache holds a hundred
 _TOGETHER = 16  # axes processed at once: they fit in the processor's cache
 
 Axis = tuple[TensorSketch, int]
@@ -71,8 +72,21 @@ def prepare(a: CheckpointSketch, b: CheckpointSketch) -> None:
         matrices = [t for t in sketch.tensors if t.shape in shapes and t.part.excluded is None and None not in t.units]
         if len(matrices) <= _KEPT // 4:
             free = [(t, axis) for t in matrices for axis in (0, 1) if t.part.axes[axis].exchangeable]
-            _many(_ready, free, _made_ready)
-            _many(_centred, [(t, 0) for t in matrices], _made_centred)
+            # Marked as used here, once a comparison, and not by each look at them.
+            _ready.keep(_many(_ready, free, _made_ready).items())
+            _centred.keep(_many(_centred, [(t, 0) for t in matrices], _made_centred).items())
+
+
+def release(sketch: CheckpointSketch) -> None:
+    """Give back the memory of a model that will not be compared again soon, for the next one.
+
+    Memory that is new to the process costs as much as the numbers that are put there. Small models stay: the cache
+    holds many of these, and a later question may meet them.
+    """
+    matrices = [t for t in sketch.tensors if None not in t.units]
+    if len(matrices) > _SMALL:
+        _ready.drop((t, axis) for t in matrices for axis in (0, 1))
+        _centred.drop((t, axis) for t in matrices for axis in (0, 1))
 
 
 def ready(tensor: TensorSketch, axis: int) -> Ready | None:
@@ -111,8 +125,9 @@ def _many(kept: Latest[Axis, Made], axes: Sequence[Axis], make: Make[Made]) -> d
     if new:
         kinds = by_kind([(axis[0].shape[axis[1]], _positions(axis)) for axis in new], len(new))
         alike = [[new[i] for i in places] for places in kinds]
-        found.update(zip((axis for some in alike for axis in some), make(alike), strict=True))
-    kept.keep(found.items())
+        fresh = [*zip((axis for some in alike for axis in some), make(alike), strict=True)]
+        kept.keep(fresh)
+        found.update(fresh)
     return found
 
 

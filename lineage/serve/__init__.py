@@ -4,7 +4,8 @@
     tokens      bearer tokens and their roles, kept as digests
     asked       a request's JSON as a question, checked before anything is read
     answering   how a question is answered, by `lineage.api` and `lineage.report`, in a process of its own
-    lanes       those processes, their queue, their limits
+    waiting     the queue of those processes
+    lanes       those processes, their limits
     jobs        questions that were accepted, on disk: a restart finds them
     endpoints   the table of routes, from which the OpenAPI document is made
     app         all of it as an ASGI application

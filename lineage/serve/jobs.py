@@ -24,11 +24,12 @@ from lineage.atomic_write import write_whole
 from lineage.serve.answering import TEXT, page_beside
 from lineage.serve.answers import REPORTS
 from lineage.serve.asked import Asked, called, located, reads_weights
-from lineage.serve.lanes import Lanes, Question, Step
+from lineage.serve.lanes import Lanes
 from lineage.serve.refusals import Refusal, Refused
 from lineage.serve.settings import Settings
 from lineage.serve.tables import rows
 from lineage.serve.uploads import age, forget_uploads
+from lineage.serve.waiting import Question, Step
 
 _LOG = logging.getLogger("lineage.serve")
 JOBS = "jobs"

@@ -1,4 +1,4 @@
-"""Processes that answer questions, a few at a time; what waits for them, and what bounds them."""
+"""Processes that answer questions, a few at a time, and what bounds them."""
 
 from __future__ import annotations
 
@@ -8,49 +8,17 @@ import logging
 import os
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from lineage.serve.asked import Asked
 from lineage.serve.refusals import Refused
 from lineage.serve.settings import Settings
+from lineage.serve.waiting import Question, Queue, Step, Waiting, model_of
 
 _LOG = logging.getLogger("lineage.serve")
 _LINE = 1 << 20  # bytes of a line from a worker
 _MOST_ANSWERS = 200  # of one process, so that whatever a library does not give back is bounded
-
-Step = tuple[str, int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What a process is to answer, and where to.
-
-    `is_long` is work that may take minutes: one process, where there are two or more, never does such work.
-    """
-
-    kind: str
-    asked: Asked
-    target: Path
-    sketch: Path | None = None
-    is_long: bool = False
-
-
-@dataclass(slots=True)
-class _Waiting:
-    question: Question
-    step: Callable[[Step], None]
-    started: Callable[[], None]
-    ended: asyncio.Future[str | Refused] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-
-    def end(self, found: str | Refused) -> None:
-        """Give the answer to the caller if it still waits."""
-        if not self.ended.done():
-            self.ended.set_result(found)
 
 
 class Lanes:
@@ -58,7 +26,7 @@ class Lanes:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._waiting: tuple[deque[_Waiting], deque[_Waiting]] = (deque(), deque())  # short, long
+        self._queue = Queue()
         self._changed = asyncio.Condition()
         self._tasks: list[asyncio.Task[None]] = []
         self.busy = 0
@@ -67,7 +35,7 @@ class Lanes:
     def start(self) -> None:
         """Begin to take questions."""
         count = self._settings.limits.workers
-        self._tasks = [asyncio.create_task(self._lane(takes_long=i > 0 or count == 1)) for i in range(count)]
+        self._tasks = [asyncio.create_task(self._lane(i, takes_long=i > 0 or count == 1)) for i in range(count)]
 
     async def stop(self) -> None:
         """End every process, whatever it does."""
@@ -77,7 +45,7 @@ class Lanes:
 
     def waiting(self) -> int:
         """Number of questions that no process has taken yet."""
-        return sum(map(len, self._waiting))
+        return len(self._queue)
 
     async def answer(
         self,
@@ -86,27 +54,26 @@ class Lanes:
         started: Callable[[], None] = lambda: None,
     ) -> str | Refused:
         """The id of the index that the answer was made from, once the answer is at its target, or the refusal."""
-        one = _Waiting(question, step, started)
+        one = Waiting(question, step, started, model=model_of(question.asked))
         async with self._changed:
-            self._waiting[question.is_long].append(one)
+            self._queue.put(one)
             self._changed.notify_all()
         try:
             return await one.ended
         finally:
-            for kind in self._waiting:
-                if one in kind:
-                    kind.remove(one)
+            self._queue.remove(one)
 
-    async def _lane(self, *, takes_long: bool) -> None:
+    async def _lane(self, number: int, *, takes_long: bool) -> None:
         process: Process | None = None
         answered = 0
         try:
             while True:
-                one = await self._next(takes_long)
+                one = await self._next(number, takes_long=takes_long)
                 self.busy += 1
                 try:
                     if process is None or process.returncode is not None or answered >= _MOST_ANSWERS:
                         await _end(process)
+                        self._queue.restarted(number, one)
                         process, answered = await self._begin(), 0
                     answered += 1
                     one.started()
@@ -122,11 +89,10 @@ class Lanes:
         finally:
             await _end(process)
 
-    async def _next(self, takes_long: bool) -> _Waiting:
-        short, long = self._waiting
+    async def _next(self, number: int, *, takes_long: bool) -> Waiting:
         async with self._changed:
-            await self._changed.wait_for(lambda: short or (takes_long and long))
-            return short.popleft() if short else long.popleft()
+            await self._changed.wait_for(lambda: self._queue.has_some(takes_long=takes_long))
+            return self._queue.take(number)
 
     async def _begin(self) -> Process:
         settings = {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
@@ -135,7 +101,7 @@ class Lanes:
             *words, stdin=PIPE, stdout=PIPE, limit=_LINE, env=os.environ | settings
         )
 
-    async def _asked(self, process: Process, one: _Waiting) -> bool:
+    async def _asked(self, process: Process, one: Waiting) -> bool:
         """Have one question answered; False where the process cannot go on."""
         seconds = self._settings.limits.seconds
         try:
@@ -150,7 +116,7 @@ class Lanes:
         one.end(found or Refused(422, "ended", "the process that worked on it ended: it may need more memory"))
         return found is not None
 
-    async def _told(self, process: Process, one: _Waiting) -> str | Refused | None:
+    async def _told(self, process: Process, one: Waiting) -> str | Refused | None:
         assert process.stdin is not None
         assert process.stdout is not None
         question = one.question

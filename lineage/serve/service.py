@@ -15,11 +15,12 @@ from lineage.errors import LineageError, Malformed
 from lineage.match.cache import Latest
 from lineage.serve.asked import Asked, as_asked, located
 from lineage.serve.jobs import Jobs
-from lineage.serve.lanes import Lanes, Question
+from lineage.serve.lanes import Lanes
 from lineage.serve.metrics import Metrics
 from lineage.serve.refusals import Refusal, Refused, refused
 from lineage.serve.settings import Settings
 from lineage.serve.tokens import FILE, Token, tokens
+from lineage.serve.waiting import Question
 from lineage.store.files import DATABASE
 
 _LOG = logging.getLogger("lineage.serve")

@@ -15,9 +15,9 @@ from pathlib import Path
 from lineage import report
 from lineage.atomic_write import write_whole
 from lineage.serve.asked import Asked, called, located, reads_weights
-from lineage.serve.lanes import Question
 from lineage.serve.refusals import Refusal, Refused
 from lineage.serve.settings import Settings
+from lineage.serve.waiting import Question
 
 Answer = Callable[[Question], Awaitable[str | Refused]]
 _NO_INDEX = 503  # whatever is wrong with the index or the disk is wrong for every row

@@ -12,6 +12,8 @@ from lineage.ancestry.merge.differences import Differences
 from lineage.ancestry.merge.ratios import BRAIN, HALF, SINGLE
 from lineage.ancestry.merge.trimmed import _gained, _left
 from lineage.ancestry.pair.lattices import _CODES, _coded, _even, _steps, misses, steps
+from lineage.match import block_similarity
+from lineage.match.block_similarity import cells
 from lineage.match.containment import _are_among
 from lineage.match.pair_tests import pair_tests, pair_tests_above
 from lineage.match.row_orders import FacingRows
@@ -30,6 +32,55 @@ def test_tests_above_a_bound_are_those_of_all(pairs, bound):
     forget()
     above = pair_tests_above(pairs, [bound] * len(pairs))
     assert above == [test if test is not None and test.z > bound else None for test in pair_tests(pairs)]
+
+
+def layers(seed, count=4):
+    """Matrices of some layers, by the name of each."""
+    random = np.random.default_rng(seed)
+    shapes = {"up": (64, 40), "down": (40, 64), "gate": (64, 40)}
+    return {
+        f"layers.{i}.{name}.weight": random.standard_normal(shape).astype(np.float32)
+        for i in range(count)
+        for name, shape in shapes.items()
+    }
+
+
+def blocks(model):
+    """The places of the tensors of each layer by their names."""
+    places = {tensor.name: i for i, tensor in enumerate(model.tensors)}
+    return [{name: places[f"layers.{i}.{name}.weight"] for name in ("up", "down", "gate")} for i in range(4)]
+
+
+@settings(max_examples=30)
+@given(SEEDS, st.floats(0.0, 12.0), st.lists(st.sampled_from(sorted(layers(0))), max_size=3))
+def test_blocks_of_strangers_are_passed_over_only_where_none_is_related(seed, threshold, inherited):
+    base, other = layers(seed), layers(seed + 1)
+    noise = np.random.default_rng(seed).standard_normal(base["layers.0.up.weight"].size).astype(np.float32)
+    for i, name in enumerate(inherited):  # equal, or trained
+        other[name] = base[name] + np.float32(i) * noise.reshape(base[name].shape)
+    ours, theirs = sketch(base), sketch(other)
+    forget()
+    found = cells(ours, theirs, blocks(ours), blocks(theirs), threshold)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(block_similarity, "_may_be_related", lambda *_: True)
+        every = cells(ours, theirs, blocks(ours), blocks(theirs), threshold)
+    assert np.array_equal(found.related, every.related)
+    assert not inherited or found.related.any()
+    assert np.array_equal(found.score, every.score) or not every.related.any()
+
+
+@settings(max_examples=30)
+@given(SEEDS, st.lists(st.integers(0, 11), min_size=1, max_size=20))
+def test_tests_of_axes_that_lie_behind_one_another_are_those_of_each(seed, order):
+    ours, theirs = sketch(layers(seed)), sketch(layers(seed + 1))
+    pairs = [(ours.tensors[i], theirs.tensors[i], False) for i in order]
+    forget()
+    prepare(ours, theirs)
+    together = pair_tests(pairs)
+    forget()
+    prepare(ours, theirs)
+    assert together == [pair_tests([pair])[0] for pair in pairs]
+    assert None not in together
 
 
 @settings(max_examples=25)

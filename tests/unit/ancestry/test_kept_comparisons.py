@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from lineage import api, report
-from lineage.ancestry import compare
+from lineage.ancestry import compare, kept_answers
+from lineage.ancestry.kept_answers import KeptAnswers
 from lineage.ancestry.trees import kept_comparisons, pairs
 from lineage.ancestry.trees.kept_comparisons import KeptComparisons
 from lineage.sketch import read_sketch, write_sketch
@@ -44,6 +45,8 @@ def forget(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def keep(monkeypatch: pytest.MonkeyPatch, kept: KeptComparisons) -> None:
+    """Keep comparisons there, and no answers."""
+    monkeypatch.setattr(kept_answers, "kept_answers", KeptAnswers(0))
     for module in (pairs, kept_comparisons):
         monkeypatch.setattr(module, "kept_comparisons", kept)
 
