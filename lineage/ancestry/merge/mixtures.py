@@ -14,7 +14,8 @@ from lineage.ancestry.merge.great_circles import lies_on_circle, off_circle
 from lineage.ancestry.merge.last_rounded import is_last_rounded
 from lineage.ancestry.merge.mixture import COPY, Mixture
 from lineage.ancestry.merge.neighbours import Neighbours, neighbours
-from lineage.ancestry.merge.rounding import leaves_rounding
+from lineage.ancestry.merge.replayed import is_replayed
+from lineage.ancestry.merge.rounding import is_rounded_once, leaves_rounding
 from lineage.ancestry.merge.soups import soup
 from lineage.ancestry.merge.sums import close_sum, exact_sum, paired_mixture
 from lineage.ancestry.merge.tasks import task_mixture, with_base
@@ -62,7 +63,8 @@ def find_mixtures(
 
     def task(child: int, aside: Collection[int]) -> Mixture | None:
         one = task_mixture(around, child, around.near(child, aside))
-        return one if one is not None and leaves_rounding(cohort, child, one.parents) else None
+        is_all = one is not None and leaves_rounding(cohort, child, one.parents)
+        return one if is_all and _is_of_known(around, child, one) else None
 
     def close(child: int, aside: Collection[int]) -> Mixture | None:
         near = around.near(child, aside)
@@ -103,7 +105,23 @@ def _result(around: Neighbours, child: int, one: Mixture | None, near: Sequence[
     if one is None or is_last_rounded(around.cohort, child, one.parents, one.weights) is False:
         return None
     is_all = leaves_rounding(around.cohort, child, one.parents)
-    return one if is_all else with_base(around, child, one.parents, near)
+    whole = one if is_all else with_base(around, child, one.parents, near)
+    return whole if whole is not None and _is_of_known(around, child, whole) else None
+
+
+def _is_of_known(around: Neighbours, child: int, one: Mixture) -> bool:
+    """Whether a sum was computed from these parents: no parent takes the place of an unknown one.
+
+    A parent that was computed from an unknown model and others contains it, so that an exact sum can be rewritten with
+    that parent and the others. It is then no longer reproduced to one rounding. A rewritten sum has a subtracted or a
+    third term.
+    """
+    if len(one.parents) == 2 and min(one.weights) > 0.0:
+        return True
+    cohort, parents = around.cohort, one.parents
+    if one.by_layer:
+        return is_rounded_once(cohort, child, parents, by_layer=True) is not False
+    return is_rounded_once(cohort, child, parents) or is_replayed(cohort, child, parents, one.weights) is True
 
 
 def _is_all(around: Neighbours, child: int, one: Mixture) -> bool:

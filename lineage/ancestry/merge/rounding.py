@@ -1,4 +1,4 @@
-"""Whether the residual of a sum is rounding, which shrinks with the values, or comes from replaced parents."""
+"""Whether the residual of a sum is rounding of its result, or comes from replaced or unknown parents."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from lineage.ancestry.merge.ratios import SINGLE, grain
 _SMALLEST = 0.1  # share of the values of each tensor that is tested: those with the smallest rounding errors
 _MOST = 0.8  # greatest median residual, in largest errors: 0.3 to 0.6 for true sums, 1 to 6 with a copy as a parent
 _IN_SINGLE = 8.0  # the same in single precision, where a sum of several terms is rounded at each step
+_WITHIN = 1.02  # residual, in largest errors, that one rounding and the error of the weights may leave
+_ONCE = 0.98  # least share of values within it: 1 for every true sum, 1 - w/4 with a rounded term of weight w in it
 
 Floats = NDArray[np.float64]
 
@@ -41,3 +43,29 @@ def leaves_rounding(cohort: Cohort, child: int, parents: Sequence[int]) -> bool:
         ratios.append(ratio[squares[told] <= np.quantile(squares[told], _SMALLEST)] if told.any() else ratio)
     found = np.concatenate([np.zeros(0), *ratios])
     return not len(found) or float(np.median(found)) <= (_IN_SINGLE if rounding == SINGLE else _MOST)
+
+
+def is_rounded_once(cohort: Cohort, child: int, parents: Sequence[int], *, by_layer: bool = False) -> bool | None:
+    """Whether a child (positions) is a sum of its parents, with weights of sum 1, that was rounded once, to its type.
+
+    A parent that was itself computed from an unknown model and others takes that model's place in an exact sum, but
+    adds its own rounding error. The weights are fitted, of all values or layer by layer, with every residual divided by
+    the value's largest rounding error, so that the smallest values determine them. None in single precision, where a
+    sum is rounded at each step.
+    """
+    points = cohort.points[[child, *parents]] / cohort.scales[cohort.tensors]
+    rounding = grain(points[0, cohort.tensors == cohort.tensors[0]])
+    if rounding == SINGLE:
+        return None
+    own, first, *others = points
+    allowed = largest_error(own, rounding)
+    told = (allowed > 0.0) & (points != own).any(axis=0)
+    within: list[NDArray[np.bool_]] = []
+    for layer in np.unique(cohort.layers) if by_layer else [None]:
+        here = told if layer is None else told & (cohort.layers == layer)
+        steps = np.array([(other - first)[here] / allowed[here] for other in others])
+        whole = (own - first)[here] / allowed[here]
+        weights, *_ = np.linalg.lstsq(steps.T, whole)
+        within.append(np.abs(whole - weights @ steps) <= _WITHIN)
+    found = np.concatenate(within)
+    return float(found.mean()) >= _ONCE if len(found) else None
