@@ -25,7 +25,7 @@ from lineage.ancestry.merge.trimmed import trimmed_mixture
 __all__ = ["COPY", "Mixture", "closes_circle", "find_mixtures"]
 
 _WHOLE = 1e-6  # residual at which a mixture counts as complete
-_MOST_LEFT = 0.02  # greatest residual of trimmed differences: true ones leave 3e-4, false ones 0.03 and more
+_MOST_LEFT = 0.005  # greatest residual of trimmed differences: true ones leave 3e-4, a noisy copy as a parent 0.02
 _CUT_OFF = 0.02  # excess of zeros over the base from which a model counts as pruned: trimming restores base values
 _OFF_CIRCLE = 0.1  # greatest share of a sum's residual that may remain off the great circle
 _BETTER = 10.0  # how many times less task vectors must leave than an inexact sum
