@@ -63,8 +63,9 @@ def find_mixtures(
 
     def task(child: int, aside: Collection[int]) -> Mixture | None:
         one = task_mixture(around, child, around.near(child, aside))
-        is_all = one is not None and leaves_rounding(cohort, child, one.parents)
-        return one if is_all and _is_of_known(around, child, one) else None
+        if one is None or not leaves_rounding(cohort, child, one.parents):
+            return None
+        return one if _is_of_known(around, child, one) else None
 
     def close(child: int, aside: Collection[int]) -> Mixture | None:
         near = around.near(child, aside)
