@@ -114,15 +114,16 @@ def _is_of_known(around: Neighbours, child: int, one: Mixture) -> bool:
     """Whether a sum was computed from these parents: no parent takes the place of an unknown one.
 
     A parent that was computed from an unknown model and others contains it, so that an exact sum can be rewritten with
-    that parent and the others. It is then no longer reproduced to one rounding. A rewritten sum has a subtracted or a
-    third term.
+    that parent and the others. It is then no longer reproduced to one rounding. Spherical interpolation, between two,
+    has weights of its own for each tensor.
     """
-    if len(one.parents) == 2 and min(one.weights) > 0.0:
-        return True
     cohort, parents = around.cohort, one.parents
-    if one.by_layer:
-        return is_rounded_once(cohort, child, parents, by_layer=True) is not False
-    return is_rounded_once(cohort, child, parents) or is_replayed(cohort, child, parents, one.weights) is True
+    is_plain = min(one.weights) > 0.0
+    groups = cohort.layers if one.by_layer else cohort.tensors if is_plain and len(parents) == 2 else None
+    once = is_rounded_once(cohort, child, parents, groups)
+    if once is None and (one.by_layer or (is_plain and len(parents) == 2)):
+        return True
+    return once is True or is_replayed(cohort, child, parents, one.weights) is True
 
 
 def _is_all(around: Neighbours, child: int, one: Mixture) -> bool:

@@ -45,26 +45,29 @@ def leaves_rounding(cohort: Cohort, child: int, parents: Sequence[int]) -> bool:
     return not len(found) or float(np.median(found)) <= (_IN_SINGLE if rounding == SINGLE else _MOST)
 
 
-def is_rounded_once(cohort: Cohort, child: int, parents: Sequence[int], *, by_layer: bool = False) -> bool | None:
-    """Whether a child (positions) is a sum of its parents, with weights of sum 1, that was rounded once, to its type.
+def is_rounded_once(
+    cohort: Cohort, child: int, parents: Sequence[int], groups: NDArray[np.int64] | None = None
+) -> bool | None:
+    """Whether a child (positions) is a sum of its parents that was rounded once, to its type.
 
     A parent that was itself computed from an unknown model and others takes that model's place in an exact sum, but
-    adds its own rounding error. The weights are fitted, of all values or layer by layer, with every residual divided by
-    the value's largest rounding error, so that the smallest values determine them. None in single precision, where a
-    sum is rounded at each step.
+    adds its own rounding error. The weights are fitted, with every residual divided by the value's largest rounding
+    error, so that the smallest values determine them: one set with sum 1, or a set of any sum for each of the `groups`
+    (dims,), which spherical interpolation needs. None in single precision, where a sum is rounded at each step.
     """
     points = cohort.points[[child, *parents]] / cohort.scales[cohort.tensors]
     rounding = grain(points[0, cohort.tensors == cohort.tensors[0]])
     if rounding == SINGLE:
         return None
-    own, first, *others = points
+    own, *terms = points
     allowed = largest_error(own, rounding)
     told = (allowed > 0.0) & (points != own).any(axis=0)
+    start = np.zeros(len(own)) if groups is not None else terms.pop(0)
     within: list[NDArray[np.bool_]] = []
-    for layer in np.unique(cohort.layers) if by_layer else [None]:
-        here = told if layer is None else told & (cohort.layers == layer)
-        steps = np.array([(other - first)[here] / allowed[here] for other in others])
-        whole = (own - first)[here] / allowed[here]
+    for group in np.unique(groups) if groups is not None else [None]:
+        here = told if groups is None else told & (groups == group)
+        steps = np.array([(term - start)[here] / allowed[here] for term in terms])
+        whole = (own - start)[here] / allowed[here]
         weights, *_ = np.linalg.lstsq(steps.T, whole)
         within.append(np.abs(whole - weights @ steps) <= _WITHIN)
     found = np.concatenate(within)
