@@ -19,7 +19,7 @@ from lineage.sketch.adapters import is_adapter
 from lineage.store import Index
 from lineage.types import Edge, Lineage, ModelRecord
 
-METHOD = 9
+METHOD = 10
 """Version of the graph search: increased when the same sketches give another graph, so that no stored one is reused."""
 
 _MANY = 200  # number of models from which several processes are worth their start

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -59,6 +59,38 @@ def has_its_vectors(child: int, one: Mixture, sketches: Sequence[CheckpointSketc
     return left <= _MOST_LEFT * moved + rounded
 
 
+def has_its_tables(child: int, one: Mixture, sketches: Sequence[CheckpointSketch]) -> bool:
+    """Whether the matrices of a merge outside its layers may come from its parents, where not all of these have them.
+
+    A parent whose vocabulary was cut or extended may replace an unknown model of which it has the layers to the bit.
+    But the merge's table then holds a part of that model's, and is neither equal to one of the other parents' nor a sum
+    of these.
+    """
+    own, *parents = (_outside(sketches[model]) for model in (child, *one.parents))
+    for where, values in own.items():
+        held = [(weight, parent[where]) for weight, parent in zip(one.weights, parents, strict=True) if where in parent]
+        if held and len(held) < len(parents) and not _is_of(values, held):
+            return False
+    return True
+
+
+def _outside(sketch: CheckpointSketch) -> dict[Hashable, Points]:
+    """Sampled values of the matrices outside the layers."""
+    tensors = (tensor for tensor in sketch.tensors if tensor.part.layer is None and _is_told(tensor, matrices=True))
+    return {(t.part.component, t.part.role, t.shape): t.values.reshape(-1).astype(np.float64) for t in tensors}
+
+
+def _is_of(values: Points, held: Sequence[tuple[float, Points]]) -> bool:
+    """Whether values equal those of a parent, or are the weighted mean of the parents, given with their weights."""
+    rounded = _square(values) * BRAIN**2
+    nearest = min(_square(values - one) for _, one in held)
+    total = sum(weight for weight, _ in held)
+    if nearest <= rounded or total <= 0.0:
+        return nearest <= rounded
+    mean = np.tensordot([weight / total for weight, _ in held], [one for _, one in held], axes=1)
+    return _square(values - mean) <= _MOST_LEFT * nearest + rounded
+
+
 def _has_foreign(
     mine: CheckpointSketch, parents: Sequence[CheckpointSketch], kept: Mapping[str, float], least: float
 ) -> bool:
@@ -86,12 +118,12 @@ def _square(vector: Points) -> float:
 
 def _kept(one: CheckpointSketch, other: CheckpointSketch, *, matrices: bool) -> dict[str, float]:
     """Share of equal values in each matrix, or else in each vector, that two models have in common."""
-    own, theirs = ({t.name: t.values for t in of.tensors if _is_told(t, matrices)} for of in (one, other))
+    own, theirs = ({t.name: t.values for t in of.tensors if _is_told(t, matrices=matrices)} for of in (one, other))
     common = [name for name in own if name in theirs and own[name].shape == theirs[name].shape]
     return {name: float((own[name] == theirs[name]).mean()) for name in common}
 
 
-def _is_told(tensor: TensorSketch, matrices: bool) -> bool:
+def _is_told(tensor: TensorSketch, *, matrices: bool) -> bool:
     return tensor.part.excluded is None and (tensor.params not in tensor.shape) == matrices
 
 

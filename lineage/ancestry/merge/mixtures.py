@@ -14,7 +14,8 @@ from lineage.ancestry.merge.great_circles import lies_on_circle, off_circle
 from lineage.ancestry.merge.last_rounded import is_last_rounded
 from lineage.ancestry.merge.mixture import COPY, Mixture
 from lineage.ancestry.merge.neighbours import Neighbours, neighbours
-from lineage.ancestry.merge.rounding import leaves_rounding
+from lineage.ancestry.merge.replayed import is_replayed
+from lineage.ancestry.merge.rounding import is_rounded_once, leaves_rounding
 from lineage.ancestry.merge.soups import soup
 from lineage.ancestry.merge.sums import close_sum, exact_sum, paired_mixture
 from lineage.ancestry.merge.tasks import task_mixture, with_base
@@ -24,7 +25,7 @@ from lineage.ancestry.merge.trimmed import trimmed_mixture
 __all__ = ["COPY", "Mixture", "closes_circle", "find_mixtures"]
 
 _WHOLE = 1e-6  # residual at which a mixture counts as complete
-_MOST_LEFT = 0.02  # greatest residual of trimmed differences: true ones leave 3e-4, false ones 0.03 and more
+_MOST_LEFT = 0.005  # greatest residual of trimmed differences: true ones leave 3e-4, a noisy copy as a parent 0.02
 _CUT_OFF = 0.02  # excess of zeros over the base from which a model counts as pruned: trimming restores base values
 _OFF_CIRCLE = 0.1  # greatest share of a sum's residual that may remain off the great circle
 _BETTER = 10.0  # how many times less task vectors must leave than an inexact sum
@@ -62,7 +63,9 @@ def find_mixtures(
 
     def task(child: int, aside: Collection[int]) -> Mixture | None:
         one = task_mixture(around, child, around.near(child, aside))
-        return one if one is not None and leaves_rounding(cohort, child, one.parents) else None
+        if one is None or not leaves_rounding(cohort, child, one.parents):
+            return None
+        return one if _is_of_known(around, child, one) else None
 
     def close(child: int, aside: Collection[int]) -> Mixture | None:
         near = around.near(child, aside)
@@ -103,7 +106,24 @@ def _result(around: Neighbours, child: int, one: Mixture | None, near: Sequence[
     if one is None or is_last_rounded(around.cohort, child, one.parents, one.weights) is False:
         return None
     is_all = leaves_rounding(around.cohort, child, one.parents)
-    return one if is_all else with_base(around, child, one.parents, near)
+    whole = one if is_all else with_base(around, child, one.parents, near)
+    return whole if whole is not None and _is_of_known(around, child, whole) else None
+
+
+def _is_of_known(around: Neighbours, child: int, one: Mixture) -> bool:
+    """Whether a sum was computed from these parents: no parent takes the place of an unknown one.
+
+    A parent that was computed from an unknown model and others contains it, so that an exact sum can be rewritten with
+    that parent and the others. It is then no longer reproduced to one rounding. Spherical interpolation, between two,
+    has weights of its own for each tensor.
+    """
+    cohort, parents = around.cohort, one.parents
+    is_plain = min(one.weights) > 0.0
+    groups = cohort.layers if one.by_layer else cohort.tensors if is_plain and len(parents) == 2 else None
+    once = is_rounded_once(cohort, child, parents, groups)
+    if once is None and (one.by_layer or (is_plain and len(parents) == 2)):
+        return True
+    return once is True or is_replayed(cohort, child, parents, one.weights) is True
 
 
 def _is_all(around: Neighbours, child: int, one: Mixture) -> bool:

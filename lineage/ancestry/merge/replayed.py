@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice, permutations
 
 import numpy as np
@@ -14,19 +14,22 @@ from lineage.ancestry.pair.narrow_types import rounded
 
 _SAMPLE = 4000  # sampled values: shares are then known to a hundredth
 _PLACES, _NEAR = 4, 2e-6  # decimal places of a weight that somebody chose, and the tolerance of a fitted one
+_FEW_PLACES = 2  # of a weight where each step was rounded to a narrow type: a fit is no more exact then
 _ORDERS = 24  # orders in which terms are added: all orders of four
 _SURELY = 0.97  # least share of reproduced values; another order or precision gives fewer
 _AHEAD = 0.05  # least lead over the share of any other model, which is high if that model's weight is near 1
 _NARROW = {HALF: "float16", BRAIN: "bfloat16"}
 
 Singles = NDArray[np.float32]
+Rounding = Callable[[Singles], Singles]
 
 
 def is_replayed(cohort: Cohort, child: int, parents: Sequence[int], weights: Sequence[float]) -> bool | None:
     """Whether a child (positions) is reproduced bit for bit from its parents, and no parent from the others and it.
 
     The sum is computed as merge tools do: in double precision; or in single precision as a base (any of the terms) plus
-    the sum of weighted differences, as a base to which these are added one by one, or as the sum of weighted terms.
+    the sum of weighted differences, as a base to which these are added one by one, or as the sum of weighted terms,
+    divided by that of the weights; or in one of these ways with each step rounded to the narrow type of the result.
     False if a parent is reproduced instead, None if no model is, or none clearly better than the others.
     """
     factors = [-1.0, *weights]
@@ -39,14 +42,29 @@ def is_replayed(cohort: Cohort, child: int, parents: Sequence[int], weights: Seq
     shares = []
     for result, own in enumerate(values):
         others = [k for k in range(len(values)) if k != result]
-        of_others = [_plain(-factors[k] / factors[result]) for k in others]
+        of_others = [-factors[k] / factors[result] for k in others]
         narrow = _NARROW.get(grain(points[result, cohort.tensors == cohort.tensors[0]]))
-        totals = _totals(values[others], of_others)
-        stored = (total if narrow is None else rounded(total, narrow) for total in totals)
-        shares.append(max(float((total == own).mean()) for total in stored))
+        shares.append(max(float((total == own).mean()) for total in _results(values[others], of_others, narrow)))
     first, *rest = shares
     ahead = first - max(rest)
     return None if max(shares) < _SURELY or abs(ahead) < _AHEAD else ahead > 0.0
+
+
+def _results(terms: Singles, weights: Sequence[float], narrow: str | None) -> Iterator[Singles]:
+    """The sum of the terms (terms, values) as it may have been stored, in `narrow` or else in single precision."""
+    chosen = np.array([_plain(weight) for weight in weights])
+    double = np.tensordot(chosen, terms.astype(np.float64), axes=1).astype(np.float32)
+    single = chosen.astype(np.float32)
+    for total in (double, *_totals(terms, single, lambda values: values)):
+        yield total if narrow is None else rounded(total, narrow)
+    if narrow is None:
+        yield from (total / single.sum() for total in _totals(terms, single, lambda values: values))
+        return
+    few = np.array([round(weight, _FEW_PLACES) for weight in weights], np.float32)
+    for stored in (few, rounded(few, narrow)):
+        whole = rounded(stored.sum(keepdims=True), narrow)
+        for total in _totals(terms, stored, lambda values: rounded(values, narrow)):
+            yield rounded(rounded(total, narrow) / whole, narrow)
 
 
 def _plain(weight: float) -> float:
@@ -55,15 +73,19 @@ def _plain(weight: float) -> float:
     return decimal if abs(weight - decimal) < _NEAR else weight
 
 
-def _totals(terms: Singles, exact: Sequence[float]) -> Iterator[Singles]:
-    """The weighted sum of the terms (terms, values), computed in each way that is tried."""
-    yield np.tensordot(exact, terms.astype(np.float64), axes=1).astype(np.float32)
-    weights = np.array(exact, np.float32)
+def _totals(terms: Singles, weights: Singles, kept: Rounding) -> Iterator[Singles]:
+    """The weighted sum of the terms (terms, values), in each order that is tried; `kept` rounds the result of a step.
+
+    Sums of weighted terms, or differences, are rounded after each addition, or only as a whole.
+    """
     for base, start in enumerate(terms):
         others = [k for k in range(len(terms)) if k != base]
-        steps = {k: weights[k] * (terms[k] - start) for k in others}
+        steps = {k: kept(weights[k] * kept(terms[k] - start)) for k in others}
+        products = {k: kept(weights[k] * term) for k, term in enumerate(terms)}
         for order in islice(permutations(others), _ORDERS):
-            summed, one_by_one, plain = np.zeros_like(start), start, weights[base] * start
+            summed, one_by_one, plain = np.zeros_like(start), start, products[base]
+            at_once, all_at_once = summed, plain
             for k in order:
-                summed, one_by_one, plain = summed + steps[k], one_by_one + steps[k], plain + weights[k] * terms[k]
-            yield from (start + summed, one_by_one, plain)
+                summed, one_by_one = kept(summed + steps[k]), kept(one_by_one + steps[k])
+                plain, at_once, all_at_once = kept(plain + products[k]), at_once + steps[k], all_at_once + products[k]
+            yield from (start + summed, one_by_one, plain, start + kept(at_once), all_at_once)

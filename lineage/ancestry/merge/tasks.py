@@ -70,6 +70,8 @@ def _told(around: Neighbours, child: int, parents: Sequence[int], allowed: float
         return None
     if len(parents) == 2 and weights.min() > 0.0:
         return None  # between the two: a plain sum
+    if _may_be_mean(around, child, parents, weights):
+        return None
     is_computed = is_last_rounded(around.cohort, child, parents, weights.tolist())
     if is_computed is None:
         is_computed = is_replayed(around.cohort, child, parents, weights.tolist())
@@ -78,6 +80,16 @@ def _told(around: Neighbours, child: int, parents: Sequence[int], allowed: float
     movement = float((offsets**2).sum(axis=1).min())
     base = _base(around, parents, weights)
     return Mixture(tuple(parents), tuple(map(float, weights)), {}, left / movement, "task arithmetic", task_base=base)
+
+
+def _may_be_mean(around: Neighbours, child: int, parents: Sequence[int], weights: Float64Array) -> bool:
+    """Whether a parent may be a mean of the others and of a finer model, of which the child is a copy in a narrow type.
+
+    Where all other terms are subtracted, the same sum makes the one that is added a mean of the child and of these, and
+    the child's rounding hides that of the mean.
+    """
+    added = [parent for parent, weight in zip(parents, weights, strict=True) if weight > 0.0]
+    return len(added) == 1 and around.grain(child) > around.grain(added[0])
 
 
 def _base(around: Neighbours, parents: Sequence[int], weights: Float64Array) -> int | None:

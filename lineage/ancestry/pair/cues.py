@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lineage.ancestry.pair.changes import EQUAL, TOKEN_ROLES, Compared, rows_in_place
 from lineage.ancestry.pair.decay import common_factor
-from lineage.ancestry.pair.relations import layer_matrices, projected_role, width_change
+from lineage.ancestry.pair.relations import layer_matrices, projected_role, width_changes
 from lineage.match import has_experts
 from lineage.match.pair_correlations import pair_correlation
 from lineage.types import CheckpointSketch, Direction, Relation, TensorSketch
@@ -70,7 +70,21 @@ def computable(of: Compared) -> Said | None:
     by = _WAYS[kind]
     # If other parts or the structure differ, the two may be children of the model that was rounded.
     is_whole = _is_the_whole(of) and not {*RESHAPED} & {*of.words.values()}
-    return Said(role, Computable(_child(role), by), certain=has_few_tuned and has_its_vectors and is_whole)
+    is_one_way = not _has_another_source(of, role)
+    certain = has_few_tuned and has_its_vectors and is_whole and is_one_way
+    return Said(role, Computable(_child(role), by), certain=certain)
+
+
+def _has_another_source(of: Compared, role: Direction) -> bool:
+    """Whether some matrices show that both were computed from a third model.
+
+    These are matrices that are finer on the side of the copy, and token tables or heads on levels to which the other
+    side's do not round: its own were trained further.
+    """
+    return any(
+        c.role not in (None, role) or (c.kind == "quantized" and c.role is None and m.role in TOKEN_ROLES)
+        for m, c in of.changes
+    )
 
 
 def _is_the_whole(of: Compared) -> bool:
@@ -97,6 +111,8 @@ def _is_all(of: Compared, word: Relation, role: Direction) -> bool:
     contrary = any(c.role not in (None, role) for _, c in of.changes)  # the other side was rounded
     others = {*RESHAPED} & {*of.words.values()} - {word}
     if word != "expert-upcycled" and has_experts(of.match.a) != has_experts(of.match.b):
+        return False
+    if word == "vocabulary-changed" and not _is_the_whole(of):
         return False
     return _is_untouched(of) and not contrary and not others and (word == "width-pruned" or _keeps_sizes(of))
 
@@ -175,11 +191,13 @@ def narrower(of: Compared) -> Said | None:
     """Related matrices are smaller on one side: units are removed more often than added."""
     if "width-pruned" not in of.words.values():
         return None
-    less = width_change(of.match, of.changes)
-    if less is None:
+    changes = width_changes(of.match, of.changes)
+    if not changes:
         return None
-    role: Direction = "child" if less < 0 else "parent"
-    return Said(role, FewerUnits(_child(role)), _is_all(of, "width-pruned", role))
+    role: Direction = "child" if sum(changes) < 0 else "parent"
+    # Units of different matrices may have been removed from a third model on either side.
+    is_one_way = all((change < 0) == (role == "child") for change in changes)
+    return Said(role, FewerUnits(_child(role)), is_one_way and _is_all(of, "width-pruned", role))
 
 
 def vocabulary_grown(of: Compared) -> Said | None:

@@ -53,7 +53,7 @@ def _shape_word(match: Match, name: str, changes: Sequence[tuple[TensorMatch, Ch
         return "expert-upcycled"
     if _depth_changed(match, name, changes):
         return "depth-changed"
-    if width_change(match, mine) is not None:
+    if width_changes(match, mine):
         return "width-pruned"
     return "vocabulary-changed" if _vocabulary_changed(match, mine) else None
 
@@ -221,8 +221,8 @@ def _row(tensor: TensorSketch) -> str:
     return tensor.name.partition(str(tensor.part.layer))[0]
 
 
-def width_change(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> int | None:
-    """By how many parameters the query's related matrices exceed the reference's; None if few differ in size.
+def width_changes(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> list[int]:
+    """By how many parameters related matrices of the query exceed the reference's; none if few differ in size.
 
     Except for token tables, units of the larger matrix are missing in the smaller. Matrices fused from several others
     are not counted.
@@ -230,7 +230,7 @@ def width_change(match: Match, mine: Sequence[tuple[TensorMatch, Change]]) -> in
     held = [m for m, c in mine if c.kind != "unrelated" and len(m.shape) > 1 and m.role not in _BY_TOKEN]
     more = [match.mine[m.a].params - match.theirs[m.b].params for m in held]
     cut = [params for m, params in zip(held, more, strict=True) if params and not _holds_others(match, m, params)]
-    return sum(cut) if len(cut) > len(held) / 20 else None
+    return cut if len(cut) > len(held) / 20 else []
 
 
 def _holds_others(match: Match, held: TensorMatch, more: int) -> bool:

@@ -8,6 +8,8 @@ from dataclasses import replace
 from hashlib import blake2b
 from statistics import median
 
+import numpy as np
+
 from lineage.ancestry.links import Lines
 from lineage.ancestry.merge.mixtures import Mixture
 from lineage.ancestry.pair.calibration import calibration
@@ -35,6 +37,8 @@ _BY_VALUES: tuple[Relation, ...] = ("re-encoded", "quantized", "pruned")
 _ALL = 0.1  # how far a held share may lie off 1, since training goes on: 0.02 in the practice zoo
 _HUB = 10  # least children of a hub: at most one of them is its parent, so nine of ten directions are right
 _NEARER = 3.0  # ratio of distances to the next merge and to this: 1.1 and 2.4 for false ones, 9 for the true one
+_TOGETHER = 0.5  # cosine of two movements above which they part later: that of two siblings, seen from a third
+_BETWEEN = 1.0  # greatest uncertainty of a share that may be the whole way
 _DIRECTED = 0.5  # least difference of the bootstrap support of the two directions
 _SURE = 0.7  # least probability of a direction
 
@@ -118,7 +122,12 @@ def directed(tree: Tree, search: Search, support: Support) -> dict[int, float]:
     known += [c for c, arc in tree.items() if (arc.parent, c) in search.begun]
     known += [c for c, arc in tree.items() if c in field.rounded or c in field.heirs(arc.parent)]
     known += computed
-    merged = [(node, child) for node in search.merged for child in below[node] if _is_of_one_merge(child, node, search)]
+    merged = [
+        (node, child)
+        for node in search.merged
+        for child in below[node]
+        if _is_of_one_merge(child, node, search) and _holds_merge(child, node, search, tree)
+    ]
     begun = {child: support.get((node, child), 0.0) for node, child in merged}
     begun |= dict.fromkeys(known, 1.0)
     made = computed | field.rounded.keys()
@@ -129,7 +138,8 @@ def directed(tree: Tree, search: Search, support: Support) -> dict[int, float]:
         return parent not in made or _holds(child, parent, tree[parent].parent, field)
 
     def goes_on(child: int, parent: int) -> bool:
-        return hangs_on(child, parent) and _goes_on(child, parent, tree[parent].parent, field)
+        goes = hangs_on(child, parent) and _goes_on(child, parent, tree[parent].parent, field)
+        return goes and not _is_bypassed(parent, child, below[parent], field)
 
     surely = made | field.missing.keys()
     found = _spread(begun, below, support, surely, hangs_on)
@@ -169,14 +179,28 @@ def _is_of_one_merge(child: int, merge: int, search: Search) -> bool:
     return all(other >= _NEARER * own for other in others)
 
 
+def _holds_merge(child: int, merge: int, search: Search, tree: Tree) -> bool:
+    """Whether a model holds all of a merge's movement from each of its parents, and from the models above these.
+
+    A merge of the same models and of one that is not in the index holds some of it.
+    """
+    parents = search.merged[merge]
+    origins = {*parents, *(tree[parent].parent for parent in parents if parent in tree)} - {child, merge}
+    held = (search.field.held_movement(child, merge, origin) for origin in sorted(origins))
+    return all(abs(one[0] - 1.0) <= max(_ALL, 3.0 * one[1]) for one in held if one is not None)
+
+
 def _is_hub(node: int, children: Sequence[int], field: Field) -> bool:
     """Whether a root has so many children, most of them of its own structure, that it is the parent of nearly all.
 
     Their movements must part at the root. If the others hold some of the movement from one of them to the root, they
-    part earlier, at a model that is not in the index, and the root is a sibling that lies near it.
+    part earlier, at a model that is not in the index, and the root is a sibling that lies near it. If two have a common
+    way, they part later.
     """
     alike = [child for child in children if field.have_one_trunk(child, node)]
     if len(children) < _HUB or 2 * len(alike) <= len(children) or Opposed(field, node, alike).against(None) > 0.0:
+        return False
+    if (field.cosines(node, alike) > _TOGETHER).any(where=~np.eye(len(alike), dtype=bool)):
         return False
     held = {child: [field.held_movement(z, child, node) for z in alike if z != child] for child in alike}
     return all(median(one[0] for one in shares if one is not None) <= _ALL for shares in held.values() if any(shares))
@@ -206,6 +230,15 @@ def _goes_on(child: int, parent: int, before: int, field: Field) -> bool:
     if held is None:
         return not field.have_equal_layers(parent, before)
     return abs(held[0] - 1.0) <= 3.0 * held[1]
+
+
+def _is_bypassed(parent: int, child: int, beside: Sequence[int], field: Field) -> bool:
+    """Whether a child holds the whole way from its parent to another child: the other lies between the two.
+
+    The parent may then be a copy with noise of a model that is not in the index, of which another child has the layers.
+    """
+    ways = (field.held_movement(child, other, parent) for other in beside if other != child)
+    return any(abs(way[0] - 1.0) <= 3.0 * way[1] < _BETWEEN for way in ways if way is not None)
 
 
 def _edge(arc: Arc, field: Field, support: Mapping[tuple[int, int], float], certainty: float | None) -> Edge:

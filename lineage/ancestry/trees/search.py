@@ -11,7 +11,7 @@ import numpy as np
 
 from lineage.ancestry.geometry import Cohort
 from lineage.ancestry.links import Lines, joined
-from lineage.ancestry.merge.by_vectors import has_its_vectors, told_by_vectors
+from lineage.ancestry.merge.by_vectors import has_its_tables, has_its_vectors, told_by_vectors
 from lineage.ancestry.merge.mixtures import COPY, Mixture, closes_circle, find_mixtures
 from lineage.ancestry.merge.passthrough import find_stacks
 from lineage.ancestry.trees.arcs import STRANGE, Arc, strangers
@@ -136,7 +136,8 @@ class Search:
                 and self.field.is_open([child, *one.parents])
             ):
                 told = told_by_vectors(child, one, self._copies(one), self.field.sketches)
-                if has_its_vectors(child, told, self.field.sketches):
+                has_all = (held(child, told, self.field.sketches) for held in (has_its_vectors, has_its_tables))
+                if all(has_all):
                     lines.add((parent, child) for parent in told.parents)
                     kept[child] = told
         return kept

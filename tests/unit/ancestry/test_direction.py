@@ -228,3 +228,33 @@ def test_what_cannot_be_otherwise_comes_before_what_is_likely():
 def test_narrower_matrices_make_the_child():
     down, up = compare(sketch(narrow(BASE)), sketch(BASE)), compare(sketch(BASE), sketch(narrow(BASE)))
     assert (down.relation, down.role, up.role) == ("width-pruned", "child", "parent")
+
+
+def test_of_two_models_that_lack_different_units_neither_is_the_parent():
+    """One has narrower layers inside its MLPs, the other fewer values in its attention."""
+    heads = {n: a for n, a in BASE.items() if "attention" not in n}
+    for name, a in BASE.items():
+        if "attention.self" in name:
+            heads[name] = a[: len(a) // 2]
+        elif "attention.output.dense.weight" in name:
+            heads[name] = a[:, : a.shape[1] // 2]
+        elif "attention" in name:
+            heads[name] = a
+    for query, reference in permutations((narrow(BASE), heads), 2):
+        assert compare(sketch(query), sketch(reference)).role == "undirected"
+
+
+def with_classes(arrays: Arrays, seed: int) -> Arrays:
+    head = 0.02 * np.random.default_rng(seed).standard_normal((40, 64))
+    return arrays | {"classifier.weight": head.astype(np.float32)}
+
+
+def test_a_rounding_with_the_head_of_another_model_is_not_computed_from_one_with_a_trained_head():
+    original = with_classes(BASE, 1)
+    copy = matrices(int8_rows)(original)
+    tuned_head = original | {"classifier.weight": matrices(noise(0.5))(with_classes(BASE, 1))["classifier.weight"]}
+    assert compare(sketch(copy), sketch(original)).role == "child"
+    assert compare(sketch(copy), sketch(tuned_head)).role == "undirected"
+    # A head that was trained after the rounding lies on no levels.
+    healed = copy | {"classifier.weight": tuned_head["classifier.weight"]}
+    assert compare(sketch(healed), sketch(original)).role == "child"

@@ -9,6 +9,7 @@ import pytest
 from operators import int8_rows, magnitude_pruned, matrices, noise
 
 from lineage.ancestry.merge.mixture import Mixture
+from lineage.ancestry.trees import edges
 from lineage.ancestry.trees.edges import measured_edges
 from lineage.ancestry.trees.search import Search
 from tests.synthetic import Arrays, encoder, sketch
@@ -174,3 +175,39 @@ def test_of_two_merges_that_lie_nearly_as_near_none_is_told_to_be_the_parent():
     family["tuned"] = trained(merges["0.5"], 82, 0.02)
     assert said(family)[frozenset(("one", "tuned"))] == "tuned"
     assert said(family | {"other": merges["0.47"]}).get(frozenset(("one", "tuned"))) is None
+
+
+def test_a_copy_with_noise_is_not_told_to_be_the_parent_of_what_came_from_its_unknown_original():
+    """Of another copy, with rows of its table cut off, the others hold the whole way."""
+    table = "bert.embeddings.word_embeddings.weight"
+    family = {f"child {i}": trained(BASE, 10 + i) for i in range(10)} | {"base": BASE}
+    original = trained(BASE, 90)
+    family["noisy"] = trained(original, 91, 0.002)
+    family["cut"] = original | {table: original[table][:-16]}
+    family |= {f"tuned {k}": trained(original, 92 + k, 0.01) for k in range(2)}
+    found = said(family)
+    assert all("noisy" not in ends or child in (None, "noisy") for ends, child in found.items())
+    assert found[frozenset(("base", "noisy"))] == "noisy"
+
+
+def test_a_model_of_which_two_have_a_common_way_is_no_hub():
+    """They parted later, at a model that may be the older one; chance gives two of many children no common way."""
+    children = [trained(BASE, 10 + i) for i in range(11)]
+    way = {n: children[0][n] - a for n, a in BASE.items()}
+    further = gone_on(BASE, way, 1.0, 70)
+    field = Search([sketch(a, name=f"{k}") for k, a in enumerate([BASE, *children, further])]).field
+    assert edges._is_hub(0, range(1, 12), field)
+    assert not edges._is_hub(0, range(1, 13), field)
+
+
+def test_a_merge_of_the_same_models_and_an_unknown_one_was_not_tuned_from_the_merge_of_the_known():
+    first, second, unknown = (trained(BASE, 80 + k, 0.1) for k in range(3))
+
+    def mean(models: list[Arrays]) -> Arrays:
+        return {n: np.mean([one[n] for one in models], axis=0, dtype=np.float32) for n in BASE}
+
+    family = {"base": BASE, "first": first, "second": second, "two": mean([first, second])}
+    family["tuned"] = trained(family["two"], 85, 0.02)
+    assert said(family)[frozenset(("two", "tuned"))] == "tuned"
+    found = said(family | {"three": mean([first, second, unknown])})
+    assert found.get(frozenset(("two", "three"))) is None
