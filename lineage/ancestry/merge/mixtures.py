@@ -9,6 +9,7 @@ import numpy as np
 
 from lineage.ancestry.geometry import Cohort, Points
 from lineage.ancestry.links import Lines
+from lineage.ancestry.merge.blends import blend
 from lineage.ancestry.merge.collinear import SUMS, stand_ins
 from lineage.ancestry.merge.great_circles import lies_on_circle, off_circle
 from lineage.ancestry.merge.last_rounded import is_last_rounded
@@ -40,11 +41,11 @@ def find_mixtures(
     """Every member of a cohort that is a mixture of others, by its position.
 
     `excluded` members are not considered as children, and as parents only of trimmed differences, where a rounded copy
-    gives other values than the model. The order is: means that are reproduced value by value, other exact sums, sums of
-    trimmed differences, nearly exact sums, and task vectors if they leave far less. Merges of the same parents lie in
-    each other's hull: if a model can be written with other merges and without, the fewest parents are preferred,
-    on a tie the parents that are not merges. Trimmed differences, which are slow, are searched for the members in
-    `asked` only, by default for all.
+    gives other values than the model. The order is: means and sums of few that are reproduced value by value, other
+    exact sums, sums of trimmed differences, nearly exact sums, and task vectors if they leave far less. Merges of the
+    same parents lie in each other's hull: if a model can be written with other merges and without, the fewest parents
+    are preferred, on a tie the parents that are not merges. Trimmed differences, which are slow, are searched for the
+    members in `asked` only, by default for all.
     """
     if len(cohort.members) < 2:
         return {}
@@ -53,6 +54,11 @@ def find_mixtures(
 
     def mean(child: int, aside: Collection[int]) -> Mixture | None:
         return soup(around, child, frozenset(aside))
+
+    def blended(child: int, aside: Collection[int]) -> Mixture | None:
+        one = blend(around, child, frozenset(aside))
+        is_made = one is not None and is_last_rounded(cohort, child, one.parents, one.weights) is not False
+        return one if is_made else None
 
     def exact(child: int, aside: Collection[int]) -> Mixture | None:
         near = around.near(child, aside)
@@ -74,6 +80,7 @@ def find_mixtures(
 
     members = [i for i in range(len(cohort.members)) if i not in excluded]
     means = _solved(around, mean, members, {*excluded})
+    means |= _solved(around, blended, [i for i in members if i not in means], {*excluded, *means})
     found = dict(means)
     for solve in (exact, trimmed, close):
         tried = [i for i in members if solve is not trimmed or asked is None or i in asked]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.ancestry.pair.first_looks import look
-from lineage.ancestry.pair.lattices import LEAST_SPREAD
+from lineage.ancestry.pair.lattices import LEAST_SPREAD, is_plainly_off
 from lineage.ancestry.pair.narrow_types import SIGNIFICANDS, narrow_types, rounded
 from lineage.sketch.remembered import remembered
 from lineage.types import Float64Array, TensorSketch
@@ -72,6 +72,17 @@ class Blurred:
         spacing = _spacing(np.abs(places), 1.0, self.floats)
         return float(2 * (np.abs(places - _nearest(places, self.floats)) / spacing).mean()) if told.any() else 0.0
 
+    def beyond(self, coarse: Values, fine: Values) -> Float64Array:
+        """How far fine values lie beyond half the distance to the next level, as shares of them, (n,); below 0 within.
+
+        The level is the one on which the coarse value lies.
+        """
+        x, y = (_laid_out(values, self.layout).astype(np.float64) for values in (coarse, fine))
+        told = np.isfinite(self.steps)
+        level, place = _nearest(x[told] / self.steps[told, None], self.floats), y[told] / self.steps[told, None]
+        off = np.abs(place - level) - _spacing(np.abs(level), 1.0, self.floats) / 2
+        return np.asarray(off / np.maximum(np.abs(place), np.finfo(np.float64).tiny)).reshape(-1)
+
 
 _SCALES: Mapping[str, Literal["tensor", "row", "column", "part-of-row", "part-of-column"]] = {
     "tensor": "tensor",
@@ -110,7 +121,8 @@ def blurred_misses(levels: Blurred, coarse: Values, fine: Values) -> float | Non
     the levels, they were trained from the coarse ones, not rounded to them.
     """
     missed = 1.0 - levels.agreement(coarse, fine)
-    return missed if missed <= _MOST_MISSES and levels.spread(fine) >= LEAST_SPREAD else None
+    is_plain = missed <= _MOST_MISSES and levels.spread(fine) >= LEAST_SPREAD
+    return missed if is_plain and not is_plainly_off(levels.beyond(coarse, fine)) else None
 
 
 def _found(tensor: TensorSketch, floats: bool, narrow: str) -> Blurred | None:

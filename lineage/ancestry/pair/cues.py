@@ -78,13 +78,14 @@ def computable(of: Compared) -> Said | None:
 def _has_another_source(of: Compared, role: Direction) -> bool:
     """Whether some matrices show that both were computed from a third model.
 
-    These are matrices that are finer on the side of the copy, and token tables or heads on levels to which the other
-    side's do not round: its own were trained further.
+    These are matrices that are finer on the side of the copy, a token table or head that was trained on one side, and
+    more than a few matrices on levels to which the other side's do not round, since its own were trained further.
     """
-    return any(
-        c.role not in (None, role) or (c.kind == "quantized" and c.role is None and m.role in TOKEN_ROLES)
-        for m, c in of.changes
-    )
+    if any(c.role not in (None, role) for _, c in of.changes):
+        return True
+    others = [m for m, c in of.changes if c.kind == "quantized" and c.role is None]
+    trained = [m for m, c in of.changes if c.kind == "tuned" and len(m.shape) > 1]
+    return len(others) > _A_FEW * len(of.changes) or any(m.role in TOKEN_ROLES for m in (*others, *trained))
 
 
 def _is_the_whole(of: Compared) -> bool:

@@ -23,6 +23,8 @@ _FITTING = 0.8  # least share of the runs: runs with an outlier or few levels do
 _ORDERED = 0.9  # least share of the rows: rounding keeps the order of values, training does not
 _HALF = 0.6  # of a step, a little above half: dequantized values are rounded once more
 _MOST_MISSES = 0.015  # share of values beyond half a step: 0.004 if half precision blurred the levels
+_PLAINLY = 0.02  # of a value that lies beyond half a step, as a share of it: ten times what half precision blurs
+_CHANCE = 1  # values of a matrix so plainly beyond it: none in 34 copies, 2 and more in all with trained matrices
 _LEAST_ROW = 16  # least length of a row for a step of 256 levels
 LEAST_SPREAD = 0.4  # mean error in half steps: 0.5 of rounding, 0.36 of training that passes all other tests
 _FIRST = 3  # values of a run that are tested first
@@ -91,15 +93,17 @@ class Steps:
         ordered = (np.diff(in_order, axis=1) >= 0).all(axis=1)
         if not len(rounded) or float(np.where(self.head.found, near, ordered).mean()) <= _ORDERED:
             return None
-        errors = self._errors(coarse, fine)
+        errors, beyond = self._errors(coarse, fine)
         if not errors.size:
             return 0.0
         chance, missed = _MOST_MISSES * errors.size, int((errors > 1.0).sum())
         is_plain = errors.mean() >= LEAST_SPREAD and missed <= chance + 3.0 * np.sqrt(chance)
-        return missed / errors.size if is_plain else None
+        return missed / errors.size if is_plain and not is_plainly_off(beyond) else None
 
-    def _errors(self, coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> Values:
+    def _errors(self, coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> tuple[Values, Values]:
         """Rounding errors in halves of the distance to the next level, of the values (n,) whose level is known.
+
+        The second array (n,) is how far each value lies beyond that half, as a share of the value, below 0 within it.
 
         Few levels show in the head of a row. Of many, 16 values miss most, so that the step comes out too wide; but
         then one scale holds for the row, where that is long enough.
@@ -109,8 +113,19 @@ class Steps:
         told = np.isfinite(gaps) & (gaps.shape[1] == RUN)
         whole = self.row.found & ~told.any(axis=1) & (rounded.shape[1] >= _LEAST_ROW)
         off = np.abs(rounded - plain)
-        of_rows = off[whole] / self.row.step[whole, None]
-        return 2 * np.concatenate([off[:, :RUN][told] / gaps[told], of_rows.reshape(-1)])
+        rows = np.broadcast_to(self.row.step[whole, None], off[whole].shape)
+        halves = np.concatenate([gaps[told], rows.reshape(-1)]) / 2
+        away = np.concatenate([off[:, :RUN][told], off[whole].reshape(-1)])
+        sizes = np.concatenate([np.abs(plain[:, :RUN][told]), np.abs(plain[whole]).reshape(-1)])
+        return away / halves, (away - halves) / np.maximum(sizes, np.finfo(np.float64).tiny)
+
+
+def is_plainly_off(beyond: Values) -> bool:
+    """Whether values of a matrix lie so far beyond half a step, as shares of them (n,), that they were trained.
+
+    A step that is not known exactly moves the places where rounding changes by a small share of the value.
+    """
+    return int((beyond > _PLAINLY).sum()) > _CHANCE
 
 
 @remembered

@@ -52,7 +52,7 @@ class Field:
         self.share = self.alike.of_models()
         self.first = beginnings(sketches, self.share)
         self.rounded = {i: j for cohort in self.grouped for i, j in roundings(cohort, sketches).items()}
-        self._heirs = {copy: m for c in self.grouped for copy, m in heirs(c, self.rounded).items()}
+        self._heirs = {copy: m for c in self.grouped for copy, m in heirs(c, self.rounded, sketches).items()}
         self.missing: dict[int, Unobserved] = {}
         self.structure = [-1 - i for i in range(len(sketches))]
         for number, cohort in enumerate(self.grouped):

@@ -55,12 +55,15 @@ def roundings(cohort: Cohort, sketches: Sequence[CheckpointSketch]) -> dict[int,
     return {copy: finer for copy, finer in found.items() if finer not in found or found[finer] != copy}
 
 
-def heirs(cohort: Cohort, sources: Mapping[int, int]) -> dict[int, frozenset[int]]:
+def heirs(
+    cohort: Cohort, sources: Mapping[int, int], sketches: Sequence[CheckpointSketch]
+) -> dict[int, frozenset[int]]:
     """For each rounded copy, the models that hold its rounding error and so descend from it (positions in `sketches`).
 
     The error is independent of training: a model trained from the copy holds all of it, one trained from the finer
     model none. The share is that of the error in the model's difference from the finer model, by least squares. Most
-    values of a model and of a light fine-tune of it are rounded alike: of copies of both, the nearer is taken.
+    values of a model and of a light fine-tune of it are rounded alike: of copies of both, the nearer is taken. A model
+    with other values on levels was rounded itself, perhaps from a model that is not in the index.
     """
     place = {member: i for i, member in enumerate(cohort.members)}
     copies = {copy: finer for copy, finer in sources.items() if copy in place}
@@ -73,6 +76,8 @@ def heirs(cohort: Cohort, sources: Mapping[int, int]) -> dict[int, frozenset[int
         shares, errors = held_share(error, cohort.points - origin)
         inherits = (np.abs(shares - 1.0) < np.maximum(_WHOLE, 3 * errors)) & (shares > _SURELY * errors)
         inherits[[place[model] for model in copies]] = False
+        for row in np.flatnonzero(inherits).tolist():
+            inherits[row] = not _is_on_other_levels(sketches[cohort.members[row]], sketches[copy])
         away[inherits, column] = ((cohort.points[inherits] - own) ** 2).sum(axis=1)
     nearest = {member: int(np.argmin(row)) for member, row in zip(place, away, strict=True) if np.isfinite(row).any()}
     return {
@@ -107,6 +112,12 @@ def _off_levels(copy: Sequence[TensorSketch], finer: Sequence[TensorSketch]) -> 
     if trained > _A_FEW * total or trained + missed >= (1.0 - _MOST) * total:
         return None
     return off / max(1, on_level)
+
+
+def _is_on_other_levels(model: CheckpointSketch, copy: CheckpointSketch) -> bool:
+    """Whether a matrix that differs from the copy's lies on levels."""
+    pairs = zip(_matrices(model), _matrices(copy), strict=True)
+    return any(has_levels(mine) for mine, other in pairs if not np.array_equal(mine.values, other.values))
 
 
 def _is_recast(mine: TensorSketch, other: TensorSketch) -> bool:
