@@ -58,7 +58,8 @@ def places(
         parent = raised(model, {**directed, model: Arc(near, model, 0.0)}, merged, fixed, siblings(directed)).parent
         above = directed[parent].parent if parent in directed else None
         # Children of one parent seldom move in opposed directions.
-        held = (field.held_by_neurons(model, one, parent) for one in beside[parent] if one != above)
+        trained = [one for one in beside[parent] if one != above and one not in field.rounded]
+        held = (field.held_by_neurons(model, one, parent) for one in trained)
         if any(one is not None and one.is_opposed for one in held):
             odds *= _OPPOSED
         # Models of which many are made are likelier to be taken again.

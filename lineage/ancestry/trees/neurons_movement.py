@@ -33,7 +33,7 @@ _MOST_HELD = 1.75
 _SLACK = 0.08  # error of these limits
 _BLURRED = 0.2  # error from which the common directions are taken in again
 _OPPOSED = 0.2
-_ERRORS = 5.0
+_ERRORS = 4.0
 _ALL_HELD = 0.15  # how far the share of all directions may lie off 1, where the others moved too little
 
 
