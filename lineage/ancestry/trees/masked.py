@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-from lineage.ancestry.links import joined, outward
+from lineage.ancestry.links import Lines, joined, outward
 from lineage.ancestry.trees.arcs import Arc
 from lineage.ancestry.trees.graph_state import Field
 from lineage.ancestry.trees.prices import Tree
 from lineage.ancestry.trees.rooting import root_odds
 from lineage.ancestry.trees.triples import IsSibling, raised
 
+_OPPOSED = 0.05  # odds of two opposed children of one parent, as `lineage.ancestry.trees.rooting` has it
+_LIKELY = 0.5
 _UNLIKELY = 0.02  # probability of a root that is not asked
 
-_OPPOSED = 0.05  # odds of two opposed children of one parent, as `lineage.ancestry.trees.rooting` has it
 
 Places = Sequence[tuple[int, float]]
 """Parents of a model with the probability of what makes each its parent, 0..1; a parent may be there more than once."""
@@ -52,19 +53,50 @@ def places(
     `siblings` makes of a directed tree the test that `lifted` needs; `fixed` and `merged` are as there.
     """
     others = {child: arc for child, arc in tree.items() if model not in (child, arc.parent)}
+    found = [
+        (directed, _place(model, near, directed, field, merged, fixed, siblings(directed)), odds)
+        for directed, odds in _directed(others, near, field, merged, begun)
+    ]
+    known = {parent for _, parent, _ in found}
     beside = _beside(others)
-    found = []
-    for directed, odds in _directed(others, near, field, merged, begun):
-        parent = raised(model, {**directed, model: Arc(near, model, 0.0)}, merged, fixed, siblings(directed)).parent
+    weighed = []
+    for directed, parent, odds in found:
         above = directed[parent].parent if parent in directed else None
-        # Children of one parent seldom move in opposed directions.
         trained = [one for one in beside[parent] if one != above and one not in field.rounded]
-        held = (field.held_by_neurons(model, one, parent) for one in trained)
-        if any(one is not None and one.is_opposed for one in held):
-            odds *= _OPPOSED
-        # Models of which many are made are likelier to be taken again.
-        found.append((parent, odds * max(1, len(beside[parent]))))
-    return found
+        held = [(one, field.held_by_neurons(model, one, parent)) for one in trained]
+        if any(share is not None and share.is_opposed for _, share in held):
+            odds *= _OPPOSED  # children of one parent seldom move in opposed directions
+        for one, share in held:
+            # A place that another root gives lies beyond a line, of whose length the model holds the rest.
+            if one in known and share is not None and share.is_clear:
+                odds *= share.between_siblings
+        # Models of which many are made are likelier to be taken again: of two with the same neurons, the one with kin.
+        weighed.append((parent, odds * max(1, len(beside[parent]))))
+    return weighed
+
+
+def _place(
+    model: int,
+    near: int,
+    tree: Tree,
+    field: Field,
+    merged: Mapping[int, Sequence[int]],
+    fixed: frozenset[int],
+    is_sibling: IsSibling,
+) -> int:
+    """The parent of a model in a directed tree: first up from `near`, then down along movements that it holds."""
+    parent = raised(model, {**tree, model: Arc(near, model, 0.0)}, merged, fixed, is_sibling).parent
+    below = Lines((arc.parent, arc.child) for arc in tree.values())
+    left = {near}
+    while True:
+        children = [one for one in below.after(parent) if one not in left | fixed] if parent in below else []
+        shares = [(one, field.held_by_neurons(model, one, parent)) for one in children]
+        held = [(share.odds, -one) for one, share in shares if share is not None and share.is_clear]
+        held = [one for one in held if one[0] > _LIKELY]
+        if not held:
+            return parent
+        left |= {parent}
+        parent = -max(held)[1]
 
 
 def _beside(tree: Tree) -> Mapping[int, list[int]]:

@@ -31,6 +31,7 @@ _PLAINLY = 0.5  # of what rounding adds
 _LEAST_HELD = 0.88
 _MOST_HELD = 1.75
 _SLACK = 0.08  # error of these limits
+_CLEAR = 0.1  # error up to which a share is known well
 _BLURRED = 0.2  # error from which the common directions are taken in again
 _OPPOSED = 0.2
 _ERRORS = 4.0
@@ -85,6 +86,20 @@ class Held:
         error = math.hypot(self.error, _SLACK) * math.sqrt(2.0)
         least = 1.0 - _ALL_HELD if self.is_whole else _LEAST_HELD
         return 0.5 * (math.erf((most - self.share) / error) - math.erf((least - self.share) / error))
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether it is known well, and beyond the common directions."""
+        return not self.is_whole and self.error <= _CLEAR
+
+    @property
+    def between_siblings(self) -> float:
+        """How likely siblings hold as much of each other's movements, relative to the likeliest share, 0.
+
+        Calibration half of the practice zoo, 721 pairs: half hold less than a tenth, one in ten more than a half, few
+        any of the opposite movement.
+        """
+        return 0.95 * math.exp(-4.0 * max(0.0, self.share)) + 0.05
 
     @property
     def is_opposed(self) -> bool:
