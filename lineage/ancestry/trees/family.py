@@ -13,8 +13,7 @@ from lineage.ancestry.links import Lines
 from lineage.ancestry.trees.arcs import OTHER_PARTS, STRANGE, Arc, within
 from lineage.ancestry.trees.beneath_merges import impossible_arcs
 from lineage.ancestry.trees.graph_state import Field
-from lineage.ancestry.trees.masked import drawn as chosen
-from lineage.ancestry.trees.masked import likeliest, masked, places
+from lineage.ancestry.trees.masked import Masked, at_quantile, likeliest
 from lineage.ancestry.trees.prices import Prices, Tree
 from lineage.ancestry.trees.rooting import rerooted
 from lineage.ancestry.trees.triples import IsSibling, above, holds_movement, is_chain, lifted
@@ -58,6 +57,7 @@ class Family:
         self._root_costs |= dict.fromkeys(self._merged, np.inf)
         self._cohorts = [part for cohort in field.grouped if len((part := cohort.among(here)).members) > 1]
         self._trunks = [part for trunk in field.trunks if len((part := trunk.among(here)).members) > 1]
+        self._masked = Masked(field, self._merged, begun)
         self._untouched = Untouched({model: field.sketches[model] for model in sorted(here)})
         self._impossible = frozenset(impossible_arcs(field, self._merged, here))
         near = self._within(None)
@@ -202,14 +202,12 @@ class Family:
         """
         found = dict(tree)
         at = 0.5 if draw is None else (draw + 0.5) / _DRAWS
-        for model in masked(forest, self._field, self._merged):
-            near = forest[model].parent if model in forest else next(c for c, a in forest.items() if a.parent == model)
-            siblings = partial(self._siblings_beneath, at)
+        for model, near in self._masked.models(forest):
             fixed = self._fixed(found) - {model}
-            of = places(model, near, found, self._field, self._merged, self._begun, fixed, siblings)
-            parent = likeliest(of) if draw is None else chosen(of, (_STRIDE * draw % _DRAWS + 0.5) / _DRAWS)
+            of = self._masked.places(model, near, found, fixed, partial(self._siblings_beneath, at))
+            parent = likeliest(of) if draw is None else at_quantile(of, (_STRIDE * draw % _DRAWS + 0.5) / _DRAWS)
             found = {child: arc for child, arc in found.items() if arc.parent != model}
-            found[model] = Arc(parent, model, forest[model].cost if model in forest else forest[near].cost)
+            found[model] = Arc(parent, model, (forest.get(model) or forest[near]).cost)
         return found
 
     def _siblings_beneath(self, at: float, tree: Tree) -> IsSibling:
@@ -252,16 +250,7 @@ class Family:
         """The same, decided by the movement of trained values."""
         field = self._field
         if self._pairs.are_disguised(child, parent) or self._pairs.are_disguised(child, grandparent):
-            held = field.held_by_neurons(child, parent, grandparent)
-            if held is not None:
-                alone = self._is_reshaped(child, parent) and not self._is_reshaped(child, grandparent)
-                return held.odds * (_RESHAPED if alone else 1.0) < at
-            beneath = field.held_beneath(child, parent, grandparent)
-            if beneath is not None:
-                return not holds_movement(*beneath)
-            # An adapter does not change neurons: a tie goes to the model nearer the root.
-            near, far = field.correlation(child, parent), field.correlation(child, grandparent)
-            return near is not None and near == far
+            return self._are_apart_beneath(child, parent, grandparent, at)
         held = field.held_movement(child, parent, grandparent)
         if held is not None:
             return not holds_movement(*held)
@@ -273,6 +262,20 @@ class Family:
             return near is not None and far is not None and far >= near - _AS_NEAR
         step = field.correlation(parent, grandparent)
         return not (near is None or far is None or step is None) and not is_chain(near, far, step)
+
+    def _are_apart_beneath(self, child: int, parent: int, grandparent: int, at: float) -> bool:
+        """The same, for disguised models, by their neurons, or by their heads where neurons do not tell."""
+        field = self._field
+        held = field.held_by_neurons(child, parent, grandparent)
+        if held is not None:
+            alone = self._is_reshaped(child, parent) and not self._is_reshaped(child, grandparent)
+            return held.odds * (_RESHAPED if alone else 1.0) < at
+        beneath = field.held_beneath(child, parent, grandparent)
+        if beneath is not None:
+            return not holds_movement(*beneath)
+        # An adapter does not change neurons: a tie goes to the model nearer the root.
+        near, far = field.correlation(child, parent), field.correlation(child, grandparent)
+        return near is not None and near == far
 
     def _is_reshaped(self, left: int, right: int) -> bool:
         """Whether two disguised models differ in depth, width or vocabulary beneath the disguise."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from lineage.ancestry.links import Lines, joined, outward
 from lineage.ancestry.trees.arcs import Arc
@@ -18,85 +19,99 @@ from lineage.ancestry.trees.rooting import root_odds
 from lineage.ancestry.trees.triples import IsSibling, raised
 
 _OPPOSED = 0.05  # odds of two opposed children of one parent, as `lineage.ancestry.trees.rooting` has it
-_LIKELY = 0.5
+_LIKELY = 0.5  # probability of a movement's being held from which a model is a child of what moved
 _UNLIKELY = 0.02  # probability of a root that is not asked
 
-
 Places = Sequence[tuple[int, float]]
-"""Parents of a model with the probability of what makes each its parent, 0..1; a parent may be there more than once."""
+"""Parents of a model and how likely each is, in any unit; a parent may be there more than once."""
 
 
-def masked(forest: Tree, field: Field, merged: Collection[int]) -> list[int]:
-    """The models of a forest that hang on one relative, in disguise, without any undisguised kin."""
-    alone = [(model, found[0]) for model, found in sorted(_beside(forest).items()) if len(found) == 1]
-    return [model for model, other in alone if model not in merged and _is_masked(model, other, field)]
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """Models that hang on one relative, in disguise, without any undisguised kin.
 
-
-def _is_masked(model: int, other: int, field: Field) -> bool:
-    if {model, other} & field.missing.keys() or field.kin[model] or not field.is_open([model, other]):
-        return False
-    return field.pairs.are_disguised(model, other) and field.pairs.certain_role(model, other) not in ("child", "parent")
-
-
-def places(
-    model: int,
-    near: int,
-    tree: Tree,
-    field: Field,
-    merged: Mapping[int, Sequence[int]],
-    begun: Collection[tuple[int, int]],
-    fixed: frozenset[int],
-    siblings: Callable[[Tree], IsSibling],
-) -> Places:
-    """Where a model that lies next to `near` belongs, for each likely root of the tree of the others.
-
-    `siblings` makes of a directed tree the test that `lifted` needs; `fixed` and `merged` are as there.
+    `merged` are the merges and their parents, `begun` pairs of a base and a model trained from it.
     """
-    others = {child: arc for child, arc in tree.items() if model not in (child, arc.parent)}
-    found = [
-        (directed, _place(model, near, directed, field, merged, fixed, siblings(directed)), odds)
-        for directed, odds in _directed(others, near, field, merged, begun)
-    ]
-    known = {parent for _, parent, _ in found}
-    beside = _beside(others)
-    weighed = []
-    for directed, parent, odds in found:
-        above = directed[parent].parent if parent in directed else None
-        trained = [one for one in beside[parent] if one != above and one not in field.rounded]
-        held = [(one, field.held_by_neurons(model, one, parent)) for one in trained]
-        if any(share is not None and share.is_opposed for _, share in held):
-            odds *= _OPPOSED  # children of one parent seldom move in opposed directions
-        for one, share in held:
-            # A place that another root gives lies beyond a line, of whose length the model holds the rest.
-            if one in known and share is not None and share.is_clear:
-                odds *= share.between_siblings
+
+    field: Field
+    merged: Mapping[int, Sequence[int]]
+    begun: Collection[tuple[int, int]]
+
+    def models(self, forest: Tree) -> list[tuple[int, int]]:
+        """These models of a forest, each with its relative."""
+        alone = ((model, found[0]) for model, found in sorted(_beside(forest).items()) if len(found) == 1)
+        return [ends for ends in alone if self._is_masked(*ends)]
+
+    def places(
+        self, model: int, near: int, tree: Tree, fixed: frozenset[int], siblings: Callable[[Tree], IsSibling]
+    ) -> Places:
+        """Where a model that lies next to `near` belongs, for each likely root of the tree of the others.
+
+        `siblings` makes of a directed tree the test that `lifted` needs; `fixed` is as there.
+        """
+        others = {child: arc for child, arc in tree.items() if model not in (child, arc.parent)}
+        found = []
+        for directed, odds in self._directed(others, near):
+            start = {**directed, model: Arc(near, model, 0.0)}
+            parent = raised(model, start, self.merged, fixed, siblings(directed)).parent
+            parent = self._lowered(model, parent, directed, {near, *fixed})
+            found.append((parent, directed[parent].parent if parent in directed else None, odds))
+        beside, known = _beside(others), {parent for parent, _, _ in found}
         # Models of which many are made are likelier to be taken again: of two with the same neurons, the one with kin.
-        weighed.append((parent, odds * max(1, len(beside[parent]))))
-    return weighed
+        return [
+            (
+                parent,
+                odds * self._fit(model, parent, set(beside[parent]) - {above}, known) * max(1, len(beside[parent])),
+            )
+            for parent, above, odds in found
+        ]
 
+    def _is_masked(self, model: int, other: int) -> bool:
+        field = self.field
+        if {model, other} & field.missing.keys() or model in self.merged or field.kin[model]:
+            return False
+        role = field.pairs.certain_role(model, other) if field.pairs.are_disguised(model, other) else "child"
+        return field.is_open([model, other]) and role not in ("child", "parent")
 
-def _place(
-    model: int,
-    near: int,
-    tree: Tree,
-    field: Field,
-    merged: Mapping[int, Sequence[int]],
-    fixed: frozenset[int],
-    is_sibling: IsSibling,
-) -> int:
-    """The parent of a model in a directed tree: first up from `near`, then down along movements that it holds."""
-    parent = raised(model, {**tree, model: Arc(near, model, 0.0)}, merged, fixed, is_sibling).parent
-    below = Lines((arc.parent, arc.child) for arc in tree.values())
-    left = {near}
-    while True:
-        children = [one for one in below.after(parent) if one not in left | fixed] if parent in below else []
-        shares = [(one, field.held_by_neurons(model, one, parent)) for one in children]
-        held = [(share.odds, -one) for one, share in shares if share is not None and share.is_clear]
-        held = [one for one in held if one[0] > _LIKELY]
-        if not held:
-            return parent
-        left |= {parent}
-        parent = -max(held)[1]
+    def _directed(self, tree: Tree, near: int) -> Iterator[tuple[Tree, float]]:
+        """The tree, from each likely root of the part of it that holds a node, with the root's probability."""
+        field = self.field
+        nodes = next((part for part in joined((a.parent, a.child) for a in tree.values()) if near in part), {near})
+        lines = sorted((min(a.parent, a.child), max(a.parent, a.child)) for a in tree.values() if a.child in nodes)
+        if not lines or nodes & {*field.first, *self.merged, *field.missing} or not field.are_new(nodes):
+            yield tree, 1.0
+            return
+        rest = {child: arc for child, arc in tree.items() if child not in nodes}
+        odds = root_odds(lines, field, self.begun)
+        for root in sorted(odds, key=lambda node: field.sketches[node].id):
+            if odds[root] >= _UNLIKELY:
+                yield rest | {child: Arc(above, child, 0.0) for above, child in outward(lines, root)}, odds[root]
+
+    def _lowered(self, model: int, parent: int, tree: Tree, left: Collection[int]) -> int:
+        """The last node down a tree whose movement from its own parent the model clearly holds."""
+        below = Lines((arc.parent, arc.child) for arc in tree.values())
+        seen = {*left}
+        while True:
+            children = [one for one in below.after(parent) if one not in seen] if parent in below else []
+            shares = [(one, self.field.held_by_neurons(model, one, parent)) for one in children]
+            held = [(share.odds, -one) for one, share in shares if share is not None and share.is_clear]
+            if not held or max(held)[0] <= _LIKELY:
+                return parent
+            seen.add(parent)
+            parent = -max(held)[1]
+
+    def _fit(self, model: int, parent: int, around: Collection[int], known: Collection[int]) -> float:
+        """How well a model fits among the neighbours of its parent: as a sibling of theirs, which seldom is opposed.
+
+        A place that another root gives (`known`) lies beyond a line of which the model holds the rest from there.
+        """
+        trained = sorted(one for one in around if one not in self.field.rounded)
+        shares = [(one, self.field.held_by_neurons(model, one, parent)) for one in trained]
+        fit = _OPPOSED if any(share is not None and share.is_opposed for _, share in shares) else 1.0
+        for one, share in shares:
+            if one in known and share is not None and share.is_clear:
+                fit *= share.between_siblings
+        return fit
 
 
 def _beside(tree: Tree) -> Mapping[int, list[int]]:
@@ -107,23 +122,6 @@ def _beside(tree: Tree) -> Mapping[int, list[int]]:
     return found
 
 
-def _directed(
-    tree: Tree, near: int, field: Field, merged: Mapping[int, Sequence[int]], begun: Collection[tuple[int, int]]
-) -> Iterator[tuple[Tree, float]]:
-    """The tree, from each likely root of the part of it that holds a node, with the root's probability."""
-    nodes = next((nodes for nodes in joined((a.parent, a.child) for a in tree.values()) if near in nodes), {near})
-    lines = sorted(sorted((arc.parent, arc.child)) for arc in tree.values() if arc.child in nodes)
-    if not lines or nodes & {*field.first, *merged, *field.missing} or not field.are_new(nodes):
-        yield tree, 1.0
-        return
-    rest = {child: arc for child, arc in tree.items() if child not in nodes}
-    odds = root_odds([(one, other) for one, other in lines], field, begun)
-    for root in sorted(odds, key=lambda node: field.sketches[node].id):
-        if odds[root] >= _UNLIKELY:
-            outwards = outward(((one, other) for one, other in lines), root)
-            yield rest | {child: Arc(parent, child, 0.0) for parent, child in outwards}, odds[root]
-
-
 def likeliest(found: Places) -> int:
     """The likeliest parent."""
     odds: dict[int, float] = defaultdict(float)
@@ -132,8 +130,8 @@ def likeliest(found: Places) -> int:
     return max(sorted(odds), key=lambda parent: odds[parent])
 
 
-def drawn(found: Places, at: float) -> int:
-    """The parent at a place between 0 and 1 of the probability of all."""
+def at_quantile(found: Places, at: float) -> int:
+    """The parent at a place between 0 and 1 of the odds of all."""
     left = at * sum(odds for _, odds in found)
     for parent, odds in found:
         left -= odds

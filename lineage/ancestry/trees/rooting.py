@@ -75,9 +75,7 @@ def _log_weights(
     return weight
 
 
-def root_odds(
-    lines: Sequence[tuple[int, int]], field: Field, begun: Collection[tuple[int, int]]
-) -> dict[int, float]:
+def root_odds(lines: Sequence[tuple[int, int]], field: Field, begun: Collection[tuple[int, int]]) -> dict[int, float]:
     """The probability of each node of an undirected tree to be its root (see `rerooted`)."""
     weights = _log_weights(outward(lines, min(min(line) for line in lines)), field, begun)
     most = max(weights.values())
