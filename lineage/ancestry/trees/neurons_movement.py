@@ -25,9 +25,9 @@ _LEAST = 24  # neurons that three layers must share
 _FEWEST = 2  # matrices that must have moved plainly
 _FLAT = 1e-9  # of weights and shares: two models that do not differ at all
 _PLAINLY = 0.5  # of what rounding adds
-# Calibration half of the practice zoo, with models tuned once more in disguise: of 122 children 103 hold as much of what
-# their parent learned as these limits allow, and the parents of most others moved by hardly more than rounding; of 166
-# siblings that lie nearer to the supposed parent, most of them trained on the same data, 147 do not.
+# Calibration half of the practice zoo, with models tuned once more in disguise: of 122 children 103 hold as much of
+# what their parent learned as these limits allow, and the parents of most others moved by hardly more than rounding; of
+# 166 siblings that lie nearer to the supposed parent, most of them trained on the same data, 147 do not.
 _LEAST_HELD = 0.88
 _MOST_HELD = 1.75
 _SLACK = 0.08  # error of these limits

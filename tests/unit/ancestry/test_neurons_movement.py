@@ -49,7 +49,8 @@ TUNED = sketched(SIBLING, "tuned")
 def test_neurons_tell_the_child_of_a_tuned_model_from_a_sibling_of_the_same_data(disguise, change):
     child, sibling = change(disguise(taught(SIBLING, 2), 5)), change(disguise(taught(BASE, 2), 5))
     held, shared = (held_by_neurons(sketched(one), TUNED, PLAIN) for one in (child, sibling))
-    assert held is not None and shared is not None
+    assert held is not None
+    assert shared is not None
     assert abs(held.share - 1.0) < 0.25
     assert shared.share < 0.5
     assert held.odds > 0.5 > shared.odds
