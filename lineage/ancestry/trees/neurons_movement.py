@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -172,9 +173,10 @@ def _rounded_alike(one: Placed, other: Placed) -> Points:
     """The covariance of the rounding errors of the codes of each neuron in two models, (n,)."""
     both = np.sqrt(one[1] * other[1])
     apart = np.square(one[0] - other[0]).mean(axis=1) / np.where(both > 0, 12.0 * both, 1.0)
-    return np.asarray(both * np.interp(apart, _APART, _ALIKE))
+    return np.asarray(both * np.interp(apart, *_of_steps()))
 
 
+@cache
 def _of_steps() -> tuple[Points, Points]:
     """The mean square of differences of rounded numbers, in steps, and the correlation of their rounding errors.
 
@@ -185,9 +187,6 @@ def _of_steps() -> tuple[Points, Points]:
     alike = 6.0 / math.pi**2 * (np.exp(-2.0 * (math.pi * waves * deviations) ** 2) / waves**2).sum(axis=0)
     alike[0] = 1.0
     return deviations**2 + (1.0 - alike) / 6.0, alike
-
-
-_APART, _ALIKE = _of_steps()
 
 
 def _paired(*models: CheckpointSketch) -> Iterator[tuple[Placed, Placed, Placed]]:
