@@ -10,6 +10,7 @@ from disguises import permuted, rescaled, rotated
 from operators import int8_rows, magnitude_pruned, matrices, noise
 
 from lineage.ancestry import compare
+from lineage.ancestry.pair.disguised import seen_through
 from lineage.ancestry.pair.untrained import is_untrained
 from lineage.ancestry.standing import standing
 from lineage.ancestry.trees.arcs import Arc
@@ -18,6 +19,7 @@ from lineage.ancestry.trees.edges import measured_edges
 from lineage.ancestry.trees.heads_movement import held_by_heads
 from lineage.ancestry.trees.search import Search
 from lineage.ancestry.trees.triples import holds_movement
+from lineage.types.evidence import Inherited
 from lineage.types.facts.cues import FewerUnits
 from lineage.types.facts.disguises import Beneath, FoldedGains, SameNeurons, UndoneBasis, UndoneGains, UndoneScales
 from tests.disguised_models import LAYERS, MLP, WIDTH, llama, sketched
@@ -103,6 +105,25 @@ def test_what_may_share_no_more_than_an_initialisation_is_left_open():
 def test_unrelated_models_stay_independent():
     found = compare(sketched(hidden(llama(2))), PLAIN)
     assert found.verdict == "independent"
+
+
+@pytest.mark.parametrize(
+    ("arrays", "part", "word"),
+    [(BASE, 0.1, "disguised"), (BASE, 0.9, "component-reused"), (llama(2), 0.1, "component-reused")],
+    ids=["a few rows", "most rows", "rows of an unrelated model"],
+)
+def test_a_tower_of_which_a_few_rows_were_found_is_seen_through_too(arrays, part, word):
+    """Rounded by rows and in another order of channels, what writes to the stream keeps its rows."""
+    query = sketched(permuted(arrays, 5))
+    by_place = compare(replace(query, neurons=()), PLAIN)
+    components = tuple(
+        replace(c, relation="component-reused", inherited=Inherited(1, part * c.share, 0, ()))
+        if c.name == "text decoder"
+        else c
+        for c in by_place.components
+    )
+    found = seen_through(query, PLAIN, components, by_place.evidence).components
+    assert {c.name: c.relation for c in found}["text decoder"] == word
 
 
 def test_a_model_that_is_found_by_place_is_not_called_disguised():
