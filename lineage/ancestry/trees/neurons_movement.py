@@ -26,6 +26,7 @@ _LEAST = 24  # neurons that three layers must share
 _FEWEST = 2  # matrices that must have moved plainly
 _FLAT = 1e-9  # of weights and shares: two models that do not differ at all
 _PLAINLY = 0.5  # of what rounding adds
+_BARELY = 0.1  # the same, where nothing moved more
 # Calibration half of the practice zoo, with models tuned once more in disguise: of 122 children 103 hold as much of
 # what their parent learned as these limits allow, and the parents of most others moved by hardly more than rounding; of
 # 166 siblings that lie nearer to the supposed parent, most of them trained on the same data, 147 do not.
@@ -51,12 +52,13 @@ class _Blocks:
     error: Points
     noise: Points
 
-    def share(self) -> tuple[float, float] | None:
+    def share(self, least: float = _PLAINLY) -> tuple[float, float] | None:
         """The share of the step in the movement and its standard error; None with too few matrices that moved.
 
+        Those count whose step is longer than what rounding adds to it, by `least`.
         The matrices are combined by their errors and by how much they differ beyond these (DerSimonian and Laird 1986).
         """
-        known = self.step > _PLAINLY * self.noise
+        known = self.step > least * self.noise
         if known.sum() < _FEWEST:
             return None
         shares, errors = self.along[known] / self.step[known], self.error[known] / self.step[known] ** 2 + _FLAT
@@ -117,7 +119,8 @@ def held_by_neurons(model: CheckpointSketch, other: CheckpointSketch, origin: Ch
     beyond = _moved(layers, _IN_COMMON).share()
     if beyond is not None and beyond[1] <= _BLURRED:
         return Held(*beyond, is_whole=False)
-    whole = _moved(layers, 0).share()
+    moved = _moved(layers, 0)
+    whole = moved.share() or moved.share(_BARELY)
     return None if whole is None else Held(*whole, is_whole=True)
 
 
