@@ -54,9 +54,10 @@ def test_a_disguise_is_seen_through(disguise, change):
     assert Beneath(WORDS[change]) in found.basis
     folded = disguise is not permuted
     assert (UndoneGains() in found.basis) == folded
-    # An order tells nothing of who came first, gains that were folded away do; what was done on top may be a sibling's.
+    # An order tells nothing of who came first: both may be of a third. Gains that were folded away do, where the order
+    # is the same; what was done on top may be a sibling's.
     assert (FoldedGains("this-model") in found.basis) == (found.role == "child")
-    assert found.role == ("child" if folded and change == "plain" else "undirected")
+    assert found.role == ("child" if disguise is rotated and change == "plain" else "undirected")
 
 
 @pytest.mark.parametrize(
@@ -140,13 +141,22 @@ def test_gains_that_were_folded_away_make_no_initialisation():
     assert not is_untrained(sketched(rotated(trained, 5)))
 
 
-def test_the_place_of_a_disguised_model_is_beside_what_it_was():
+@pytest.mark.parametrize(("disguise", "is_directed"), [(rotated, True), (hidden, False)], ids=["rotated", "all"])
+def test_the_place_of_a_disguised_model_is_beside_what_it_was(disguise, is_directed):
     family = [PLAIN, sketched(matrices(noise(0.1, seed=1))(BASE), "tuned"), sketched(llama(9), "other")]
-    query = sketched(hidden(BASE), "hidden")
+    query = sketched(disguise(BASE, 5), "hidden")
     found = standing(query, [[one] for one in family], {one.id: (one, compare(query, one)) for one in family}).place
-    assert [one.model_name for one in found.parents] == ["base"]
-    assert found.parents[0].relation == "disguised"
-    assert (found.open, found.descendants) == ((), ())
+    told, silent = (found.parents, found.open) if is_directed else (found.open, found.parents)
+    assert [(one.model_name, one.relation) for one in told] == [("base", "disguised")]
+    assert (silent, found.descendants) == ((), ())
+
+
+def test_of_two_disguises_of_an_unknown_model_none_is_said_to_come_from_the_other():
+    query, other = sketched(rotated(BASE, 5), "rotated"), sketched(permuted(BASE, 6), "permuted")
+    for asked, known in ((query, other), (other, query)):
+        found = standing(asked, [[known]], {known.id: (known, compare(asked, known))}).place
+        assert [one.model_name for one in found.open] == [known.name]
+        assert (found.parents, found.descendants) == ((), ())
 
 
 def test_of_an_order_alone_nobody_knows_which_came_first():
