@@ -30,6 +30,7 @@ for one mixture at 0.39, at least 0.49.
 """
 
 _A_LITTLE = 0.5  # share of a component's parameters
+_BY_PLACE = 4.0  # z of a component of which something corresponds by position
 
 _OWNERS = ("text decoder", "text encoder")  # components that own the residual stream of experts
 
@@ -54,7 +55,7 @@ def seen_through(
 ) -> Seen:
     """The components of query `a`, with "disguised" for those that are the reference's in disguise; the evidence.
 
-    A component of which less than half was found otherwise is looked at too. If neurons are similar beyond chance
+    A component of which some rows alone were found is looked at too. If neurons are similar beyond chance
     but may share an initialisation only, the component is "inconclusive", not "independent". The tables at the
     start of a disguised tower define the basis of the comparison and have its relation; so have the attention
     heads beside the experts of a mixture, if they agree. Other components on the stream of such a tower were not
@@ -90,8 +91,11 @@ def seen_through(
 
 
 def _is_a_little(finding: ComponentFinding) -> bool:
-    """Whether little of a component was found by place or by rows: an order of channels leaves some matrices' rows."""
-    return finding.relation == "component-reused" and finding.share_inherited < _A_LITTLE * finding.share
+    """Whether some rows of a component were found, and nothing by place: an order of channels leaves such rows."""
+    by_place = finding.evidence.z is not None and finding.evidence.z > _BY_PLACE
+    return (
+        finding.relation == "component-reused" and not by_place and finding.share_inherited < _A_LITTLE * finding.share
+    )
 
 
 def _is_all(components: Collection[ComponentFinding], b: CheckpointSketch) -> bool:

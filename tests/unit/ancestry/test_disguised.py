@@ -109,16 +109,26 @@ def test_unrelated_models_stay_independent():
 
 
 @pytest.mark.parametrize(
-    ("arrays", "part", "word"),
-    [(BASE, 0.1, "disguised"), (BASE, 0.9, "component-reused"), (llama(2), 0.1, "component-reused")],
-    ids=["a few rows", "most rows", "rows of an unrelated model"],
+    ("arrays", "part", "z", "word"),
+    [
+        (BASE, 0.1, 0.0, "disguised"),
+        (BASE, 0.9, 0.0, "component-reused"),
+        (BASE, 0.1, 20.0, "component-reused"),
+        (llama(2), 0.1, 0.0, "component-reused"),
+    ],
+    ids=["a few rows", "most rows", "a part at its place", "rows of an unrelated model"],
 )
-def test_a_tower_of_which_a_few_rows_were_found_is_seen_through_too(arrays, part, word):
+def test_a_tower_of_which_a_few_rows_were_found_is_seen_through_too(arrays, part, z, word):
     """Rounded by rows and in another order of channels, what writes to the stream keeps its rows."""
     query = sketched(permuted(arrays, 5))
     by_place = compare(replace(query, neurons=()), PLAIN)
     components = tuple(
-        replace(c, relation="component-reused", inherited=Inherited(1, part * c.share, 0, ()))
+        replace(
+            c,
+            relation="component-reused",
+            evidence=replace(c.evidence, z=z),
+            inherited=Inherited(1, part * c.share, 0, ()),
+        )
         if c.name == "text decoder"
         else c
         for c in by_place.components
