@@ -66,10 +66,14 @@ _OF_A_FAMILY = 15  # members of each family of which all pairs with another's ar
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One answer: whether the parent is named first and as disguised, the relation beneath, and the direction."""
+    """One answer: whether the parent is named, named first and as disguised, the relation beneath, and the direction.
+
+    Where several may be the parent, all are named with their probabilities: `is_named` if it is among them.
+    """
 
     way: str
     is_first: bool
+    is_named: bool
     is_disguised: bool
     beneath: bool | None
     points: str
@@ -123,8 +127,8 @@ def found_table(seen: Sequence[Seen]) -> str:
     for one in seen:
         by_way[one.way].append(one)
     rows = [_row(text, by_way[way]) for way, text in _WAYS.items() if by_way[way]]
-    head = ["disguise", "parent right", "called disguised", "word beneath", "direction", "models of another family"]
-    return table(head, [*rows, _row("**all**", seen)])
+    head = ["disguise", "parent right", "parent named", "called disguised", "word beneath", "direction"]
+    return table([*head, "models of another family"], [*rows, _row("**all**", seen)])
 
 
 def missed(seen: Sequence[Seen]) -> Iterator[str]:
@@ -141,6 +145,7 @@ def _row(text: str, seen: Sequence[Seen]) -> list[str]:
     return [
         text,
         _share([one.is_first for one in seen]),
+        _share([one.is_named for one in seen]),
         _share([one.is_disguised for one in seen]),
         f"{sum(told)} of {len(told)}",
         ", ".join(f"{count} {point}" for point, count in sorted(points.items(), reverse=True)),
@@ -183,6 +188,10 @@ def _kin(answer: Answer) -> list[Relative]:
     return [*place.parents, *place.copies, *place.open, *place.siblings, *place.descendants]
 
 
+def _up(answer: Answer) -> list[Relative]:
+    return [*answer.place.parents, *answer.place.copies, *answer.place.open]
+
+
 def _judged(answer: Answer, known: Collection[str], truth: Families, names: Names, recipe: Recipe) -> Seen:
     """One answer; where the parent is known to nobody, whatever it comes from is right."""
     judged = judge(answer, truth, names)
@@ -190,11 +199,15 @@ def _judged(answer: Answer, known: Collection[str], truth: Families, names: Name
     words = [fact.relation for fact in (kin[0].basis if kin else ()) if isinstance(fact, Beneath)]
     operator = "width" if recipe.parents[0].endswith(".w") else recipe.operator
     right = truth.same(truth.accepted[answer.name]) & {*known} or truth.sources(answer.name)
+    root, _, way = answer.name.partition(".")
     if operator == "width":  # some families have the same cut of their own
-        right |= {recipe.parents[0].replace(".w", ".width")}
+        right |= {f"{root}.width"}
+    if way == "h4.half" and recipe.architecture.startswith(disguises.POST_NORM):
+        right |= {f"{root}.half"}  # reordered alone, the halved is the same model before and after
     return Seen(
-        way=answer.name.partition(".")[2],
+        way=way,
         is_first=bool(kin) and bool(names[kin[0].model] & right),
+        is_named=any(names[one.model] & right for one in _up(answer)),
         is_disguised=bool(kin) and kin[0].relation == "disguised",
         beneath=words[0] in _BENEATH[operator] if words else None,
         points="wrong" if judged.over or judged.under else "right" if judged.is_said else "open",

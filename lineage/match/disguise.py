@@ -38,6 +38,7 @@ _RIDGE = 0.01  # of the mean eigenvalue
 _PLAINLY = 3.0  # times as much as sizes changed otherwise
 _ROUNDING = 4e-5  # one less the cosine of codes that narrow types leave: 3.8e-5 at most on the calibration half
 _MOST = 0.9  # of the pairs
+_PARTNERS = 0.5  # least mean cosine of the codes of two neurons that are one
 _KEPT = 128  # layers that are kept ready, a sixth of a megabyte each: those of a dozen models
 _SPREAD = 1.25  # of z between unrelated models, where independence would give 1
 
@@ -147,6 +148,18 @@ def disguises(query: Sequence[Neurons], reference: Sequence[Neurons]) -> tuple[D
             best = max(tried, key=lambda held: held.z)
             found.append(replace(best, log10_p=min(0.0, best.log10_p + math.log10(len(tried)))))
     return tuple(found)
+
+
+def partners(one: Neurons, other: Neurons) -> NDArray[np.int64]:
+    """For each neuron of a layer its place among those of another, (n,): each the other's nearest by all their codes.
+
+    -1 for neurons without a partner. For layers known to be related, with the same kinds of matrices.
+    """
+    a, b = _prepared(one).unit, _prepared(other).unit
+    likeness = np.matmul(a, b.transpose(0, 2, 1)).mean(axis=0)
+    there, back = likeness.argmax(axis=1), likeness.argmax(axis=0)
+    places = np.arange(len(there))
+    return np.where((back[there] == places) & (likeness[places, there] > _PARTNERS), there, -1).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,7 +12,7 @@ from zoo.recipes import Recipe
 
 from tests.disguised_models import LAYERS, MLP, llama, sketched
 
-SEEN = Seen("permuted", is_first=True, is_disguised=True, beneath=True, points="open", strangers=0)
+SEEN = Seen("permuted", is_first=True, is_named=True, is_disguised=True, beneath=True, points="open", strangers=0)
 
 
 def recipe(seed: int) -> Recipe:
@@ -34,7 +34,7 @@ def test_the_table_counts_by_what_was_done():
     lost = replace(SEEN, is_first=False, is_disguised=False, beneath=None, points="wrong", strangers=2)
     rows = found_table([SEEN, lost, replace(SEEN, way="h2.int8", beneath=False, points="right")]).splitlines()
     assert [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[2:]] == [
-        ["permuted", "1 of 2 (50%)", "1 of 2 (50%)", "1 of 1", "1 wrong, 1 open", "2"],
-        ["all, then int8", "1 of 1 (100%)", "1 of 1 (100%)", "0 of 1", "1 right", "0"],
-        ["**all**", "2 of 3 (67%)", "2 of 3 (67%)", "1 of 2", "1 wrong, 1 right, 1 open", "2"],
+        ["permuted", "1 of 2 (50%)", "2 of 2 (100%)", "1 of 2 (50%)", "1 of 1", "1 wrong, 1 open", "2"],
+        ["all, then int8", "1 of 1 (100%)", "1 of 1 (100%)", "1 of 1 (100%)", "0 of 1", "1 right", "0"],
+        ["**all**", "2 of 3 (67%)", "3 of 3 (100%)", "2 of 3 (67%)", "1 of 2", "1 wrong, 1 right, 1 open", "2"],
     ]

@@ -3,7 +3,7 @@
 Once neurons are paired by their action on the tokens, the two models are in one basis and their distance is measured as
 usual; zeros, levels and sizes are properties of each model. A rotation hides which model was rounded or pruned, and a
 narrowed model may be a sibling of the other, so these cues are not certain. The only certain cue is that gains were
-folded into the next matrices, if everything else is shown to be the same.
+folded into the next matrices, if everything else is shown to be the same, the order of the neurons too.
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ def cues_beneath(a: CheckpointSketch, b: CheckpointSketch, held: Disguise) -> It
         if child.units < parent.units and child.has_experts == parent.has_experts:
             found.append(("narrower", role, FewerUnits(side)))
     # If one side has folded gains and the other has fewer units, both were made from a third model.
-    certain = len({said for _, said, _ in found}) == 1 and _is_same(held) and alike_as_wholes(ours, theirs)
+    # In another order, either may be the one that was reordered, and the order of a third that both were made of.
+    alone = len({said for _, said, _ in found}) == 1 and _is_in_order(held)
+    certain = alone and _is_same(held) and alike_as_wholes(ours, theirs)
     for name, said, fact in found:
         yield Cue(name, said, ratio(name), fact, certain=certain and name == "folded-gains")
     match _word(ours, theirs, held):
@@ -86,6 +88,12 @@ def _same_neurons(held: Disguise) -> SameNeurons:
 def _towers(a: CheckpointSketch, b: CheckpointSketch, held: Disguise) -> tuple[Tower, Tower]:
     mine, theirs = zip(*(one.layers for one in held.layers), strict=True)
     return Tower(a, held.component[0], mine), Tower(b, held.component[1], theirs)
+
+
+def _is_in_order(held: Disguise) -> bool:
+    """Whether paired neurons follow each other in the same order in both models."""
+    facing = (layer.pairs[np.argsort(layer.pairs[:, 0], kind="stable"), 1] for layer in held.layers)
+    return all(bool((np.diff(one) > 0).all()) for one in facing)
 
 
 def _is_same(held: Disguise) -> bool:

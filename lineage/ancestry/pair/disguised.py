@@ -29,6 +29,9 @@ There, a shared initialisation gives at most 0.32 and 0.41; training to a cosine
 for one mixture at 0.39, at least 0.49.
 """
 
+_A_LITTLE = 0.5  # share of a component's parameters
+_BY_PLACE = 4.0  # z of a component of which something corresponds by position
+
 _OWNERS = ("text decoder", "text encoder")  # components that own the residual stream of experts
 
 
@@ -52,13 +55,15 @@ def seen_through(
 ) -> Seen:
     """The components of query `a`, with "disguised" for those that are the reference's in disguise; the evidence.
 
-    If neurons are similar beyond chance but may share an initialisation only, the component is "inconclusive", not
-    "independent". The tables at the start of a disguised tower define the basis of the comparison and have its
-    relation; so have the attention heads beside the experts of a mixture, if they agree. Other components on the stream
-    of such a tower were not tested and are "inconclusive".
+    A component of which some rows alone were found is looked at too. If neurons are similar beyond chance
+    but may share an initialisation only, the component is "inconclusive", not "independent". The tables at the
+    start of a disguised tower define the basis of the comparison and have its relation; so have the attention
+    heads beside the experts of a mixture, if they agree. Other components on the stream of such a tower were not
+    tested and are "inconclusive".
     """
     lost = {c.name for c in components if c.relation in NOTHING_FOUND}
-    sought = [one for one in a.neurons if one.component in lost]
+    parts = {c.name for c in components if _is_a_little(c)}
+    sought = [one for one in a.neurons if one.component in lost | parts]
     if not sought or not _may_be_alike(a, b):
         return Seen(components, overall)
     alike = {
@@ -67,9 +72,9 @@ def seen_through(
         if held.log10_p + math.log10(overall.hypotheses) < LOG10_ALPHA
     }
     proven = {name: held for name, held in alike.items() if _descends(held)}
-    components = tuple(
-        replace(c, relation="inconclusive") if c.name in alike.keys() - proven.keys() else c for c in components
-    )
+    open_ones = (alike.keys() - proven.keys()) & lost
+    components = tuple(replace(c, relation="inconclusive") if c.name in open_ones else c for c in components)
+    lost |= parts & proven.keys()
     if not proven:
         return Seen(components, overall)
     told = {name: _told(a, b, held) for name, held in proven.items()}
@@ -83,6 +88,14 @@ def seen_through(
     if not _is_all(found, b):
         cues = tuple(replace(cue, certain=False) for cue in cues)
     return Seen(found, largest.evidence, cues)
+
+
+def _is_a_little(finding: ComponentFinding) -> bool:
+    """Whether some rows of a component were found, and nothing by place: an order of channels leaves such rows."""
+    by_place = finding.evidence.z is not None and finding.evidence.z > _BY_PLACE
+    return (
+        finding.relation == "component-reused" and not by_place and finding.share_inherited < _A_LITTLE * finding.share
+    )
 
 
 def _is_all(components: Collection[ComponentFinding], b: CheckpointSketch) -> bool:
@@ -139,6 +152,7 @@ def _named(finding: ComponentFinding, a: CheckpointSketch, told: Mapping[str, _T
         evidence=evidence,
         confidence=1.0,
         basis=basis,
+        inherited=None,
         layer_map=tuple(one.layers for one in held.layers),
     )
 

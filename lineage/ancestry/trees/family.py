@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
@@ -13,14 +13,19 @@ from lineage.ancestry.links import Lines
 from lineage.ancestry.trees.arcs import OTHER_PARTS, STRANGE, Arc, within
 from lineage.ancestry.trees.beneath_merges import impossible_arcs
 from lineage.ancestry.trees.graph_state import Field
+from lineage.ancestry.trees.masked import Masked, at_quantile, likeliest
 from lineage.ancestry.trees.prices import Prices, Tree
 from lineage.ancestry.trees.rooting import rerooted
-from lineage.ancestry.trees.triples import above, holds_movement, is_chain, lifted
+from lineage.ancestry.trees.triples import IsSibling, above, holds_movement, is_chain, lifted
 from lineage.ancestry.trees.unobserved import unobserved
 from lineage.ancestry.trees.untouched import Untouched
+from lineage.types.facts.disguises import Beneath
+from lineage.types.relations import RESHAPED
 
 _DRAWS = 20  # of the bootstrap: a support is known to about 0.1
+_STRIDE = 7  # by which draws of roots go through them: it has no divisor in common with the number of draws
 _AS_NEAR = 1e-3  # difference of correlations that counts as a tie
+_RESHAPED = 0.2  # odds that a disguised model of its grandparent's structure descends from what has another
 _AS_FIRST = 4  # models of the child's structure that are tried in its place, as the first of that structure
 _ROOT_NOISE = 0.05  # differences of cost below this say little about where the root is
 
@@ -52,6 +57,7 @@ class Family:
         self._root_costs |= dict.fromkeys(self._merged, np.inf)
         self._cohorts = [part for cohort in field.grouped if len((part := cohort.among(here)).members) > 1]
         self._trunks = [part for trunk in field.trunks if len((part := trunk.among(here)).members) > 1]
+        self._masked = Masked(field, self._merged, begun)
         self._untouched = Untouched({model: field.sketches[model] for model in sorted(here)})
         self._impossible = frozenset(impossible_arcs(field, self._merged, here))
         near = self._within(None)
@@ -82,12 +88,12 @@ class Family:
     def support(self) -> Mapping[tuple[int, int], float]:
         """How often each arc of the tree is chosen if tensors are drawn again with replacement (Efron 1979)."""
         counts = Counter[tuple[int, int]]()
-        lifted: dict[frozenset[tuple[int, int]], list[tuple[int, int]]] = {}  # of a few forests come most draws
-        for forest in self._forests:
+        lifted: dict[frozenset[tuple[int, int]], Tree] = {}  # of a few forests come most draws
+        for draw, forest in enumerate(self._forests):
             drawn = frozenset(_ends(forest))
             if drawn not in lifted:
-                lifted[drawn] = _ends(self._lifted(forest))
-            counts.update(lifted[drawn])
+                lifted[drawn] = self._lifted(forest)
+            counts.update(_ends(self._unmasked(forest, lifted[drawn], draw)))
         return {ends: count / _DRAWS for ends, count in counts.items()}
 
     def _redrawn(self) -> list[Tree]:
@@ -148,7 +154,7 @@ class Family:
             forest = self._prices.cheapest(self._root_costs)
             if self._compare(_ends(forest)):
                 continue
-            tree = self._lifted(forest)
+            tree = self._unmasked(forest, self._lifted(forest))
             if not self._compare([*_ends(tree), *self._instead(tree)]):
                 return forest, tree
 
@@ -181,10 +187,40 @@ class Family:
 
     def _lifted(self, tree: Tree) -> Tree:
         tree = rerooted(tree, self._field, self._merged, self._begun)
+        return lifted(tree, self._merged, self._fixed(tree), self._is_sibling)
+
+    def _fixed(self, tree: Tree) -> frozenset[int]:
+        """Nodes whose arcs in a tree are known: none moves, and none becomes a parent by moving others."""
         # A model computed in another structure could equally be computed from another changed copy of its parent.
         computed = [c for c in self._computed(tree) if self._field.have_one_structure(c, tree[c].parent)]
-        fixed = frozenset({*self._field.first, *self._field.rounded, *computed, *self._unmoved(tree)})
-        return lifted(tree, self._merged, fixed, self._is_sibling)
+        return frozenset({*self._field.first, *self._field.rounded, *computed, *self._unmoved(tree)})
+
+    def _unmasked(self, forest: Tree, tree: Tree, draw: int | None = None) -> Tree:
+        """The tree that a forest gave, with the models that are known in disguise only at their likeliest places.
+
+        A draw takes one root of the others' tree, and of what neurons hold one value within the errors.
+        """
+        found = dict(tree)
+        at = 0.5 if draw is None else (draw + 0.5) / _DRAWS
+        for model, near in self._masked.models(forest):
+            fixed = self._fixed(found) - {model}
+            of = self._masked.places(model, near, found, fixed, partial(self._siblings_beneath, at))
+            parent = likeliest(of) if draw is None else at_quantile(of, (_STRIDE * draw % _DRAWS + 0.5) / _DRAWS)
+            found = {child: arc for child, arc in found.items() if arc.parent != model}
+            found[model] = Arc(parent, model, (forest.get(model) or forest[near]).cost)
+        return found
+
+    def _siblings_beneath(self, at: float, tree: Tree) -> IsSibling:
+        """The test of `lifted` for models in disguise, whose neurons hold a movement if that is likelier than `at`.
+
+        They tell little of a short step, so that the way from each farther ancestor in the tree counts too.
+        """
+
+        def are_siblings(child: int, parent: int, grandparent: int) -> bool:
+            tops = (grandparent, *above(grandparent, tree, self._merged))
+            return any(self._is_sibling(child, parent, top, at) for top in tops)
+
+        return are_siblings
 
     def _computed(self, tree: Tree) -> list[int]:
         return [
@@ -196,8 +232,11 @@ class Family:
     def _unmoved(self, tree: Tree) -> list[int]:
         return [child for child, arc in tree.items() if not self._field.is_open([arc.parent, child])]
 
-    def _are_siblings(self, child: int, parent: int, grandparent: int) -> bool:
-        """Whether a child descends from its supposed parent's parent instead; False without evidence."""
+    def _are_siblings(self, child: int, parent: int, grandparent: int, at: float = 0.5) -> bool:
+        """Whether a child descends from its supposed parent's parent instead; False without evidence.
+
+        `at` is the probability from which neurons of disguised models hold a movement.
+        """
         if not {child, parent, grandparent} & self._field.missing.keys():
             inherited = self._untouched.is_inherited(child, parent, grandparent)
             if inherited is not None:
@@ -205,18 +244,13 @@ class Family:
             if self._field.have_equal_layers(parent, grandparent) and self._field.have_one_trunk(child, parent):
                 nearer = self._untouched.nearer_by(child, parent, grandparent)
                 return nearer < 0.0 or (nearer == 0.0 and not self._field.have_common_surroundings(child, parent))
-        return self._have_moved_apart(child, parent, grandparent)
+        return self._have_moved_apart(child, parent, grandparent, at)
 
-    def _have_moved_apart(self, child: int, parent: int, grandparent: int) -> bool:
+    def _have_moved_apart(self, child: int, parent: int, grandparent: int, at: float) -> bool:
         """The same, decided by the movement of trained values."""
         field = self._field
         if self._pairs.are_disguised(child, parent) or self._pairs.are_disguised(child, grandparent):
-            beneath = field.held_beneath(child, parent, grandparent)
-            if beneath is not None:
-                return not holds_movement(*beneath)
-            # An adapter does not change neurons: a tie goes to the model nearer the root.
-            near, far = field.correlation(child, parent), field.correlation(child, grandparent)
-            return near is not None and near == far
+            return self._are_apart_beneath(child, parent, grandparent, at)
         held = field.held_movement(child, parent, grandparent)
         if held is not None:
             return not holds_movement(*held)
@@ -228,6 +262,25 @@ class Family:
             return near is not None and far is not None and far >= near - _AS_NEAR
         step = field.correlation(parent, grandparent)
         return not (near is None or far is None or step is None) and not is_chain(near, far, step)
+
+    def _are_apart_beneath(self, child: int, parent: int, grandparent: int, at: float) -> bool:
+        """The same, for disguised models, by their neurons, or by their heads where neurons do not tell."""
+        field = self._field
+        held = field.held_by_neurons(child, parent, grandparent)
+        if held is not None:
+            alone = self._is_reshaped(child, parent) and not self._is_reshaped(child, grandparent)
+            return held.odds * (_RESHAPED if alone else 1.0) < at
+        beneath = field.held_beneath(child, parent, grandparent)
+        if beneath is not None:
+            return not holds_movement(*beneath)
+        # An adapter does not change neurons: a tie goes to the model nearer the root.
+        near, far = field.correlation(child, parent), field.correlation(child, grandparent)
+        return near is not None and near == far
+
+    def _is_reshaped(self, left: int, right: int) -> bool:
+        """Whether two disguised models differ in depth, width or vocabulary beneath the disguise."""
+        basis = self._pairs.either(left, right)[0].basis
+        return any(isinstance(fact, Beneath) and fact.relation in RESHAPED for fact in basis)
 
     def _circling(self, tree: Tree) -> set[tuple[int, int]]:
         """Tree arcs without which merges close no cycle: the most expensive of each cycle."""

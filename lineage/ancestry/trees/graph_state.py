@@ -14,6 +14,7 @@ from lineage.ancestry.trees.arcs import STRANGE
 from lineage.ancestry.trees.disguised_networks import in_disguise
 from lineage.ancestry.trees.heads_movement import held_by_heads
 from lineage.ancestry.trees.initialisations import beginnings
+from lineage.ancestry.trees.neurons_movement import Held, held_by_neurons
 from lineage.ancestry.trees.pairs import Pairs, Watch
 from lineage.ancestry.trees.roundings import has_levels, heirs, roundings
 from lineage.ancestry.trees.similarity import WORTH_A_LOOK, likeness
@@ -65,6 +66,7 @@ class Field:
         self._likeness = [np.exp(-c.distances()) for c in self.grouped]
         self.trunks = [near for trunk in trunks(sketches) for near in _near_each_other(trunk) if self._is_mixed(near)]
         self._trunk = {member: number for number, trunk in enumerate(self.trunks) for member in trunk.members}
+        self._held: dict[tuple[int, int, int], Held | None] = {}
         self._foreign: dict[tuple[int, int], float] = {}
         self._sizes = {member: matrix_sizes(sketches[member]) for member in self._trunk}
         self._trunk_places = [{m: i for i, m in enumerate(c.members)} for c in self.trunks]
@@ -201,6 +203,15 @@ class Field:
         if {model, other, origin} & self.missing.keys():
             return None
         return held_by_heads(self.sketches[model], self.sketches[other], self.sketches[origin])
+
+    def held_by_neurons(self, model: int, other: int, origin: int) -> Held | None:
+        """What a disguised model holds of another's movement in its neurons; None where these do not tell."""
+        if {model, other, origin} & self.missing.keys():
+            return None
+        if (model, other, origin) not in self._held:
+            three = (self.sketches[one] for one in (model, other, origin))
+            self._held[model, other, origin] = held_by_neurons(*three)
+        return self._held[model, other, origin]
 
     def add_missing(self, one: Unobserved) -> int:
         """Add an unobserved parent and return its number."""

@@ -75,6 +75,15 @@ def _log_weights(
     return weight
 
 
+def root_odds(lines: Sequence[tuple[int, int]], field: Field, begun: Collection[tuple[int, int]]) -> dict[int, float]:
+    """The probability of each node of an undirected tree to be its root (see `rerooted`)."""
+    weights = _log_weights(outward(lines, min(min(line) for line in lines)), field, begun)
+    most = max(weights.values())
+    odds = {node: math.exp(weight - most) for node, weight in sorted(weights.items())}
+    total = sum(odds.values())
+    return {node: one / total for node, one in odds.items()}
+
+
 def _late(begun: Collection[tuple[int, int]], lines: Sequence[tuple[int, int]]) -> Iterator[int]:
     """Nodes on the same side of a base as a model trained from it: as the root, they would make that model older.
 

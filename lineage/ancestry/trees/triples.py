@@ -64,19 +64,43 @@ def lifted(
     """
     found = dict(tree)
     for child in sorted(tree):
-        seen = {child}
-        while child not in fixed:
-            arc = found[child]
-            above = _next_above(arc.parent, found, merged, fixed)
-            higher = [a for a in above if a not in seen and not _is_below(a, child, found, merged)]
-            better = next((a for a in higher if is_sibling(child, arc.parent, a)), None)
-            if better is None:
-                better = _beside_merge(child, found, merged, fixed, is_sibling)
-            if better is None:
-                break
-            seen.add(arc.parent)
-            found[child] = Arc(better, child, arc.cost)
+        if child not in fixed:
+            _raise(child, found, merged, fixed, is_sibling)
     return found
+
+
+def raised(
+    child: int,
+    tree: Mapping[int, Arc],
+    merged: Mapping[int, Sequence[int]],
+    fixed: frozenset[int],
+    is_sibling: IsSibling,
+) -> Arc:
+    """The arc into one child of a tree, as `lifted` moves it."""
+    found = dict(tree)
+    _raise(child, found, merged, fixed, is_sibling)
+    return found[child]
+
+
+def _raise(
+    child: int,
+    tree: dict[int, Arc],
+    merged: Mapping[int, Sequence[int]],
+    fixed: frozenset[int],
+    is_sibling: IsSibling,
+) -> None:
+    seen = {child}
+    while True:
+        arc = tree[child]
+        above = _next_above(arc.parent, tree, merged, fixed)
+        higher = [a for a in above if a not in seen and not _is_below(a, child, tree, merged)]
+        better = next((a for a in higher if is_sibling(child, arc.parent, a)), None)
+        if better is None:
+            better = _beside_merge(child, tree, merged, fixed, is_sibling)
+        if better is None:
+            return
+        seen.add(arc.parent)
+        tree[child] = Arc(better, child, arc.cost)
 
 
 def _beside_merge(

@@ -10,6 +10,7 @@ from disguises import permuted, rescaled, rotated
 from operators import int8_rows, magnitude_pruned, matrices, noise
 
 from lineage.ancestry import compare
+from lineage.ancestry.pair.disguised import seen_through
 from lineage.ancestry.pair.untrained import is_untrained
 from lineage.ancestry.standing import standing
 from lineage.ancestry.trees.arcs import Arc
@@ -18,6 +19,7 @@ from lineage.ancestry.trees.edges import measured_edges
 from lineage.ancestry.trees.heads_movement import held_by_heads
 from lineage.ancestry.trees.search import Search
 from lineage.ancestry.trees.triples import holds_movement
+from lineage.types.evidence import Inherited
 from lineage.types.facts.cues import FewerUnits
 from lineage.types.facts.disguises import Beneath, FoldedGains, SameNeurons, UndoneBasis, UndoneGains, UndoneScales
 from tests.disguised_models import LAYERS, MLP, WIDTH, llama, sketched
@@ -52,9 +54,10 @@ def test_a_disguise_is_seen_through(disguise, change):
     assert Beneath(WORDS[change]) in found.basis
     folded = disguise is not permuted
     assert (UndoneGains() in found.basis) == folded
-    # An order tells nothing of who came first, gains that were folded away do; what was done on top may be a sibling's.
+    # An order tells nothing of who came first: both may be of a third. Gains that were folded away do, where the order
+    # is the same; what was done on top may be a sibling's.
     assert (FoldedGains("this-model") in found.basis) == (found.role == "child")
-    assert found.role == ("child" if folded and change == "plain" else "undirected")
+    assert found.role == ("child" if disguise is rotated and change == "plain" else "undirected")
 
 
 @pytest.mark.parametrize(
@@ -105,6 +108,35 @@ def test_unrelated_models_stay_independent():
     assert found.verdict == "independent"
 
 
+@pytest.mark.parametrize(
+    ("arrays", "part", "z", "word"),
+    [
+        (BASE, 0.1, 0.0, "disguised"),
+        (BASE, 0.9, 0.0, "component-reused"),
+        (BASE, 0.1, 20.0, "component-reused"),
+        (llama(2), 0.1, 0.0, "component-reused"),
+    ],
+    ids=["a few rows", "most rows", "a part at its place", "rows of an unrelated model"],
+)
+def test_a_tower_of_which_a_few_rows_were_found_is_seen_through_too(arrays, part, z, word):
+    """Rounded by rows and in another order of channels, what writes to the stream keeps its rows."""
+    query = sketched(permuted(arrays, 5))
+    by_place = compare(replace(query, neurons=()), PLAIN)
+    components = tuple(
+        replace(
+            c,
+            relation="component-reused",
+            evidence=replace(c.evidence, z=z),
+            inherited=Inherited(1, part * c.share, 0, ()),
+        )
+        if c.name == "text decoder"
+        else c
+        for c in by_place.components
+    )
+    found = seen_through(query, PLAIN, components, by_place.evidence).components
+    assert {c.name: c.relation for c in found}["text decoder"] == word
+
+
 def test_a_model_that_is_found_by_place_is_not_called_disguised():
     tuned = compare(sketched(matrices(noise(0.1))(BASE)), PLAIN)
     assert "disguised" not in {tuned.relation, *(c.relation for c in tuned.components)}
@@ -119,13 +151,22 @@ def test_gains_that_were_folded_away_make_no_initialisation():
     assert not is_untrained(sketched(rotated(trained, 5)))
 
 
-def test_the_place_of_a_disguised_model_is_beside_what_it_was():
+@pytest.mark.parametrize(("disguise", "is_directed"), [(rotated, True), (hidden, False)], ids=["rotated", "all"])
+def test_the_place_of_a_disguised_model_is_beside_what_it_was(disguise, is_directed):
     family = [PLAIN, sketched(matrices(noise(0.1, seed=1))(BASE), "tuned"), sketched(llama(9), "other")]
-    query = sketched(hidden(BASE), "hidden")
+    query = sketched(disguise(BASE, 5), "hidden")
     found = standing(query, [[one] for one in family], {one.id: (one, compare(query, one)) for one in family}).place
-    assert [one.model_name for one in found.parents] == ["base"]
-    assert found.parents[0].relation == "disguised"
-    assert (found.open, found.descendants) == ((), ())
+    told, silent = (found.parents, found.open) if is_directed else (found.open, found.parents)
+    assert [(one.model_name, one.relation) for one in told] == [("base", "disguised")]
+    assert (silent, found.descendants) == ((), ())
+
+
+def test_of_two_disguises_of_an_unknown_model_none_is_said_to_come_from_the_other():
+    query, other = sketched(rotated(BASE, 5), "rotated"), sketched(permuted(BASE, 6), "permuted")
+    for asked, known in ((query, other), (other, query)):
+        found = standing(asked, [[known]], {known.id: (known, compare(asked, known))}).place
+        assert [one.model_name for one in found.open] == [known.name]
+        assert (found.parents, found.descendants) == ((), ())
 
 
 def test_of_an_order_alone_nobody_knows_which_came_first():

@@ -1,0 +1,140 @@
+"""The place of models that are known in disguise only, among relatives whose own order may be open.
+
+Such a model hangs on the relative that is nearest to it. Whether it descends from that one or from what that one was
+made of is seen by the neurons that it shares with both, but only once it is known which of two relatives was made of
+the other: each possible root of the others' tree gives a place, with the probability of that root.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from lineage.ancestry.links import Lines, joined, outward
+from lineage.ancestry.trees.arcs import Arc
+from lineage.ancestry.trees.graph_state import Field
+from lineage.ancestry.trees.prices import Tree
+from lineage.ancestry.trees.rooting import root_odds
+from lineage.ancestry.trees.triples import IsSibling, raised
+
+_OPPOSED = 0.05  # odds of two opposed children of one parent, as `lineage.ancestry.trees.rooting` has it
+_LIKELY = 0.5  # probability of a movement's being held from which a model is a child of what moved
+_UNLIKELY = 0.02  # probability of a root that is not asked
+
+Places = Sequence[tuple[int, float]]
+"""Parents of a model and how likely each is, in any unit; a parent may be there more than once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """Models that hang on one relative, in disguise, without any undisguised kin.
+
+    `merged` are the merges and their parents, `begun` pairs of a base and a model trained from it.
+    """
+
+    field: Field
+    merged: Mapping[int, Sequence[int]]
+    begun: Collection[tuple[int, int]]
+
+    def models(self, forest: Tree) -> list[tuple[int, int]]:
+        """These models of a forest, each with its relative."""
+        alone = ((model, found[0]) for model, found in sorted(_beside(forest).items()) if len(found) == 1)
+        return [ends for ends in alone if self._is_masked(*ends)]
+
+    def places(
+        self, model: int, near: int, tree: Tree, fixed: frozenset[int], siblings: Callable[[Tree], IsSibling]
+    ) -> Places:
+        """Where a model that lies next to `near` belongs, for each likely root of the tree of the others.
+
+        `siblings` makes of a directed tree the test that `lifted` needs; `fixed` is as there.
+        """
+        others = {child: arc for child, arc in tree.items() if model not in (child, arc.parent)}
+        found = []
+        for directed, odds in self._directed(others, near):
+            start = {**directed, model: Arc(near, model, 0.0)}
+            parent = raised(model, start, self.merged, fixed, siblings(directed)).parent
+            parent = self._lowered(model, parent, directed, {near, *fixed})
+            found.append((parent, directed[parent].parent if parent in directed else None, odds))
+        beside, known = _beside(others), {parent for parent, _, _ in found}
+        # Models of which many are made are likelier to be taken again: of two with the same neurons, the one with kin.
+        return [
+            (
+                parent,
+                odds * self._fit(model, parent, set(beside[parent]) - {above}, known) * max(1, len(beside[parent])),
+            )
+            for parent, above, odds in found
+        ]
+
+    def _is_masked(self, model: int, other: int) -> bool:
+        field = self.field
+        if {model, other} & field.missing.keys() or model in self.merged or field.kin[model]:
+            return False
+        role = field.pairs.certain_role(model, other) if field.pairs.are_disguised(model, other) else "child"
+        return field.is_open([model, other]) and role not in ("child", "parent")
+
+    def _directed(self, tree: Tree, near: int) -> Iterator[tuple[Tree, float]]:
+        """The tree, from each likely root of the part of it that holds a node, with the root's probability."""
+        field = self.field
+        nodes = next((part for part in joined((a.parent, a.child) for a in tree.values()) if near in part), {near})
+        lines = sorted((min(a.parent, a.child), max(a.parent, a.child)) for a in tree.values() if a.child in nodes)
+        if not lines or nodes & {*field.first, *self.merged, *field.missing} or not field.are_new(nodes):
+            yield tree, 1.0
+            return
+        rest = {child: arc for child, arc in tree.items() if child not in nodes}
+        odds = root_odds(lines, field, self.begun)
+        for root in sorted(odds, key=lambda node: field.sketches[node].id):
+            if odds[root] >= _UNLIKELY:
+                yield rest | {child: Arc(above, child, 0.0) for above, child in outward(lines, root)}, odds[root]
+
+    def _lowered(self, model: int, parent: int, tree: Tree, left: Collection[int]) -> int:
+        """The last node down a tree whose movement from its own parent the model clearly holds."""
+        below = Lines((arc.parent, arc.child) for arc in tree.values())
+        seen = {*left}
+        while True:
+            children = [one for one in below.after(parent) if one not in seen] if parent in below else []
+            shares = [(one, self.field.held_by_neurons(model, one, parent)) for one in children]
+            held = [(share.odds, -one) for one, share in shares if share is not None and share.is_clear]
+            if not held or max(held)[0] <= _LIKELY:
+                return parent
+            seen.add(parent)
+            parent = -max(held)[1]
+
+    def _fit(self, model: int, parent: int, around: Collection[int], known: Collection[int]) -> float:
+        """How well a model fits among the neighbours of its parent: as a sibling of theirs, which seldom is opposed.
+
+        A place that another root gives (`known`) lies beyond a line of which the model holds the rest from there.
+        """
+        trained = sorted(one for one in around if one not in self.field.rounded)
+        shares = [(one, self.field.held_by_neurons(model, one, parent)) for one in trained]
+        fit = _OPPOSED if any(share is not None and share.is_opposed for _, share in shares) else 1.0
+        for one, share in shares:
+            if one in known and share is not None and share.is_clear:
+                fit *= share.between_siblings
+        return fit
+
+
+def _beside(tree: Tree) -> Mapping[int, list[int]]:
+    found: dict[int, list[int]] = defaultdict(list)
+    for child, arc in tree.items():
+        found[child].append(arc.parent)
+        found[arc.parent].append(child)
+    return found
+
+
+def likeliest(found: Places) -> int:
+    """The likeliest parent."""
+    odds: dict[int, float] = defaultdict(float)
+    for parent, one in found:
+        odds[parent] += one
+    return max(sorted(odds), key=lambda parent: odds[parent])
+
+
+def at_quantile(found: Places, at: float) -> int:
+    """The parent at a place between 0 and 1 of the odds of all."""
+    left = at * sum(odds for _, odds in found)
+    for parent, odds in found:
+        left -= odds
+        if left <= 0.0:
+            return parent
+    return found[-1][0]
