@@ -63,7 +63,7 @@ def heirs(
     The error is independent of training: a model trained from the copy holds all of it, one trained from the finer
     model none. The share is that of the error in the model's difference from the finer model, by least squares. Most
     values of a model and of a light fine-tune of it are rounded alike: of copies of both, the nearer is taken. A model
-    with other values on levels was rounded itself, perhaps from a model that is not in the index.
+    with other values on levels was itself rounded, perhaps from a model that is not in the index.
     """
     place = {member: i for i, member in enumerate(cohort.members)}
     copies = {copy: finer for copy, finer in sources.items() if copy in place}
@@ -115,9 +115,10 @@ def _off_levels(copy: Sequence[TensorSketch], finer: Sequence[TensorSketch]) -> 
 
 
 def _is_on_other_levels(model: CheckpointSketch, copy: CheckpointSketch) -> bool:
-    """Whether a matrix that differs from the copy's lies on levels."""
+    """Whether most matrices that differ from the copy's lie on levels, which training would have left."""
     pairs = zip(_matrices(model), _matrices(copy), strict=True)
-    return any(has_levels(mine) for mine, other in pairs if not np.array_equal(mine.values, other.values))
+    moved = [mine for mine, other in pairs if not np.array_equal(mine.values, other.values)]
+    return 2 * sum(has_levels(mine) for mine in moved) > len(moved)
 
 
 def _is_recast(mine: TensorSketch, other: TensorSketch) -> bool:
