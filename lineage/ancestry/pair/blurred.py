@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.ancestry.pair.first_looks import look
-from lineage.ancestry.pair.lattices import LEAST_SPREAD, is_plainly_off
+from lineage.ancestry.pair.lattices import LEAST_SPREAD, is_outermost, is_plainly_off
 from lineage.ancestry.pair.narrow_types import SIGNIFICANDS, narrow_types, rounded
 from lineage.sketch.remembered import remembered
 from lineage.types import Float64Array, TensorSketch
@@ -75,13 +75,14 @@ class Blurred:
     def beyond(self, coarse: Values, fine: Values) -> Float64Array:
         """How far fine values lie beyond half the distance to the next level, as shares of them, (n,); below 0 within.
 
-        The level is the one on which the coarse value lies.
+        The level is the one on which the coarse value lies; beyond the outermost, values may have been cut off.
         """
         x, y = (_laid_out(values, self.layout).astype(np.float64) for values in (coarse, fine))
         told = np.isfinite(self.steps)
         level, place = _nearest(x[told] / self.steps[told, None], self.floats), y[told] / self.steps[told, None]
         off = np.abs(place - level) - _spacing(np.abs(level), 1.0, self.floats) / 2
-        return np.asarray(off / np.maximum(np.abs(place), np.finfo(np.float64).tiny)).reshape(-1)
+        share = off / np.maximum(np.abs(place), np.finfo(np.float64).tiny)
+        return np.where(is_outermost(x[told], y[told]), -1.0, share).reshape(-1)
 
 
 _SCALES: Mapping[str, Literal["tensor", "row", "column", "part-of-row", "part-of-column"]] = {

@@ -88,7 +88,8 @@ class Steps:
     def misses(self, coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> float | None:
         """Share of the values, all as they were when this was found, that another level is nearer to: see `misses`."""
         rounded, plain = coarse[:, :RUN].astype(np.float64), fine[:, :RUN].astype(np.float64)
-        near = np.abs(rounded - plain).max(axis=1, initial=0.0) < _HALF * self.head.step
+        inside = np.where(is_outermost(rounded, plain), 0.0, np.abs(rounded - plain))
+        near = inside.max(axis=1, initial=0.0) < _HALF * self.head.step
         in_order = np.take_along_axis(rounded, plain.argsort(axis=1), axis=1)
         ordered = (np.diff(in_order, axis=1) >= 0).all(axis=1)
         if not len(rounded) or float(np.where(self.head.found, near, ordered).mean()) <= _ORDERED:
@@ -103,7 +104,8 @@ class Steps:
     def _errors(self, coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> tuple[Values, Values]:
         """Rounding errors in halves of the distance to the next level, of the values (n,) whose level is known.
 
-        The second array (n,) is how far each value lies beyond that half, as a share of the value, below 0 within it.
+        The second array (n,) is how far each value lies beyond that half, as a share of the value: below 0 within it,
+        and for values beyond the outermost level, where some schemes cut off.
 
         Few levels show in the head of a row. Of many, 16 values miss most, so that the step comes out too wide; but
         then one scale holds for the row, where that is long enough.
@@ -116,8 +118,15 @@ class Steps:
         rows = np.broadcast_to(self.row.step[whole, None], off[whole].shape)
         halves = np.concatenate([gaps[told], rows.reshape(-1)]) / 2
         away = np.concatenate([off[:, :RUN][told], off[whole].reshape(-1)])
+        cut = np.concatenate(
+            [
+                is_outermost(rounded[:, :RUN], plain[:, :RUN])[told],
+                is_outermost(rounded[whole], plain[whole]).reshape(-1),
+            ]
+        )
         sizes = np.concatenate([np.abs(plain[:, :RUN][told]), np.abs(plain[whole]).reshape(-1)])
-        return away / halves, (away - halves) / np.maximum(sizes, np.finfo(np.float64).tiny)
+        beyond = (away - halves) / np.maximum(sizes, np.finfo(np.float64).tiny)
+        return away / halves, np.where(cut, -1.0, beyond)
 
 
 def is_plainly_off(beyond: Values) -> bool:
@@ -126,6 +135,13 @@ def is_plainly_off(beyond: Values) -> bool:
     A step that is not known exactly moves the places where rounding changes by a small share of the value.
     """
     return int((beyond > _PLAINLY).sum()) > _CHANCE
+
+
+def is_outermost(coarse: Values, fine: Values) -> NDArray[np.bool_]:
+    """Which fine values lie outside all coarse values of their row, (rows, columns)."""
+    if not coarse.size:
+        return np.zeros(coarse.shape, bool)
+    return np.asarray((fine > coarse.max(axis=1, keepdims=True)) | (fine < coarse.min(axis=1, keepdims=True)))
 
 
 @remembered
@@ -137,10 +153,10 @@ def steps(tensor: TensorSketch) -> Steps:
 def misses(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> float | None:
     """Share of values that are nearer to another level; None if they are not a plain rounding of the others.
 
-    After a plain rounding, no error in the first 16 values of a row exceeds half a step; on uneven levels at least the
-    order of values is kept. Neither holds after training on either side, or for schemes that compensate the errors of
-    earlier columns (GPTQ). Errors that are small compared with the steps come from light training that started on the
-    levels: then nothing was rounded.
+    After a plain rounding, no error in the first 16 values of a row exceeds half a step, unless the value was cut off
+    at the outermost level; on uneven levels at least the order of values is kept. Neither holds after training on
+    either side, or for schemes that compensate the errors of earlier columns (GPTQ). Errors that are small compared
+    with the steps come from light training that started on the levels: then nothing was rounded.
     """
     return _steps(coarse).misses(coarse, fine)
 
