@@ -30,6 +30,7 @@ TOKEN_ROLES = ("token-embedding", "head")
 """Roles of tables with a row for each token (or class)."""
 
 _MIN_VALUES = 16  # values of a tensor: fewer may agree with a rounding by chance
+_KEPT = 0.98  # least share of the values that pruning left as they were, up to the type in which they are stored
 _SUMMED = 1e-7  # relative difference of power sums of the same values between machines
 FEWEST_R = 0.57  # above the r of a shared initialisation (see `disguised.DISGUISED_R`)
 _TESTED_Z = 6.0  # one tensor alone: p < 2e-9
@@ -195,8 +196,11 @@ def _pruned(a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray
     kept = sparse != 0
     if kept.sum() < _MIN_VALUES:
         return None
-    exact = np.isclose(sparse[kept], dense[kept], rtol=2.0**-8, atol=0.0).mean()
-    if exact < 0.98:
+    from lineage.ancestry.pair.narrow_types import HALVES, rounded
+
+    mine, other = sparse[kept], dense[kept]
+    ways = [(mine, other), *((mine, rounded(other, t)) for t in HALVES), *((rounded(mine, t), other) for t in HALVES)]
+    if max(float((left == right).mean()) for left, right in ways) < _KEPT:
         return None
     from lineage.types.facts.schemes import MoreZeros
 

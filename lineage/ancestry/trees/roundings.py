@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from lineage.ancestry.geometry import Cohort, held_share
 from lineage.ancestry.merge.mixtures import COPY
 from lineage.ancestry.pair.blurred import blurred, blurred_misses
+from lineage.ancestry.pair.changes import TOKEN_ROLES
 from lineage.ancestry.pair.first_looks import look
 from lineage.ancestry.pair.lattices import lattice, steps
 from lineage.ancestry.pair.narrow_types import HALVES, rounded
@@ -96,7 +97,8 @@ def _off_levels(copy: Sequence[TensorSketch], finer: Sequence[TensorSketch]) -> 
 
     Most matrices by size must be the finer model's: equal, or rounded to the copy's type or levels. A matrix that lies
     on levels and is not a rounding of the finer model's was rounded from another model: a sibling of the source, or the
-    source with a token table trained further, equals the source in all other matrices.
+    source with a token table trained further, equals the source in all other matrices. Nor is a copy told from one with
+    another token table or head that lies on no levels, since either may have been trained.
     """
     total, off, on_level, trained, missed = sum(mine.params for mine in copy), 0.0, 0, 0, 0
     for mine, other in zip(copy, finer, strict=True):
@@ -107,6 +109,8 @@ def _off_levels(copy: Sequence[TensorSketch], finer: Sequence[TensorSketch]) -> 
             return None
         elif _has_fewer_values(mine, other):
             missed += mine.params
+        elif mine.part.role in TOKEN_ROLES:
+            return None
         else:
             trained += mine.params
     if trained > _A_FEW * total or trained + missed >= (1.0 - _MOST) * total:
