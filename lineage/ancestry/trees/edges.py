@@ -138,6 +138,9 @@ def directed(tree: Tree, search: Search, support: Support) -> dict[int, float]:
         return parent not in made or _holds(child, parent, tree[parent].parent, field)
 
     def goes_on(child: int, parent: int) -> bool:
+        # A copy of few bits of a model that is not in the index lies where that model does, but is no one's parent.
+        if field.is_on_levels(parent) and parent not in made:
+            return False
         goes = hangs_on(child, parent) and _goes_on(child, parent, tree[parent].parent, field)
         return goes and not _is_bypassed(parent, child, below[parent], field)
 

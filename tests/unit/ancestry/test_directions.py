@@ -190,6 +190,16 @@ def test_a_copy_with_noise_is_not_told_to_be_the_parent_of_what_came_from_its_un
     assert found[frozenset(("base", "noisy"))] == "noisy"
 
 
+def test_a_copy_of_few_bits_is_not_told_to_be_the_parent_of_what_came_from_its_unknown_original():
+    family = {f"child {i}": trained(BASE, 10 + i) for i in range(10)} | {"base": BASE}
+    original = trained(BASE, 90)
+    family["int8"] = matrices(int8_rows)(original)
+    family |= {f"tuned {k}": trained(original, 92 + k, 0.05) for k in range(2)}
+    found = said(family)
+    assert all("int8" not in ends or child in (None, "int8") for ends, child in found.items())
+    assert found[frozenset(("base", "int8"))] == "int8"
+
+
 def test_a_model_of_which_two_have_a_common_way_is_no_hub():
     """They parted later, at a model that may be the older one; chance gives two of many children no common way."""
     children = [trained(BASE, 10 + i) for i in range(11)]
