@@ -17,6 +17,7 @@ from lineage.ancestry.merge.last_rounded import largest_error
 from lineage.ancestry.merge.mixture import Mixture
 from lineage.ancestry.merge.neighbours import Neighbours
 from lineage.ancestry.merge.ratios import SINGLE
+from lineage.ancestry.merge.rounding import WITHIN
 from lineage.types import Float64Array
 
 _NEAREST = 10  # nearest members, of which two or three may have been added
@@ -24,7 +25,6 @@ _MOST = 3  # greatest number of terms
 _LEFT = 0.4  # greatest mean squared residual, in squared largest errors: uniform errors leave a third
 _LEAST_WEIGHT = 0.05  # of a term
 _APART = 4.0  # least distance of a sum's value from each term, in largest errors: nearer ones tell nothing
-_WITHIN = 1.02  # residual, in largest errors, of one rounding and the error of the weights
 _LEAST = 100  # least number of values that tell
 _SURELY = 0.97  # least share of them that is reproduced
 _SMALLEST = 2.0**-20  # least rounding error of a value, as a share of the largest term: the sum is made in float32
@@ -85,4 +85,4 @@ def _come_out(offsets: Float64Array, weights: Float64Array) -> float:
     """
     off = weights @ offsets
     tells = (np.abs(offsets - off) >= _APART).all(axis=0)
-    return float((np.abs(off[tells]) <= _WITHIN).mean()) if tells.sum() >= _LEAST else 0.0
+    return float((np.abs(off[tells]) <= WITHIN).mean()) if tells.sum() >= _LEAST else 0.0

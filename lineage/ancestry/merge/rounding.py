@@ -15,7 +15,7 @@ from lineage.types import Float64Array
 _SMALLEST = 0.1  # share of the values of each tensor that is tested: those with the smallest rounding errors
 _MOST = 0.8  # greatest median residual, in largest errors: 0.3 to 0.6 for true sums, 1 to 6 with a copy as a parent
 _IN_SINGLE = 8.0  # the same in single precision, where a sum of several terms is rounded at each step
-_WITHIN = 1.02  # residual, in largest errors, that one rounding and the error of the weights may leave
+WITHIN = 1.02  # residual, in largest errors, that one rounding and the error of the weights may leave
 _ONCE = 0.98  # least share of values within it: 1 for every true sum, 1 - w/4 with a rounded term of weight w in it
 
 
@@ -68,6 +68,6 @@ def is_rounded_once(
         steps = np.array([(term - start)[here] / allowed[here] for term in terms])
         whole = (own - start)[here] / allowed[here]
         weights, *_ = np.linalg.lstsq(steps.T, whole)
-        within.append(np.abs(whole - weights @ steps) <= _WITHIN)
+        within.append(np.abs(whole - weights @ steps) <= WITHIN)
     found = np.concatenate(within)
     return float(found.mean()) >= _ONCE if len(found) else None

@@ -190,7 +190,7 @@ def _holds_merge(child: int, merge: int, search: Search, tree: Tree) -> bool:
     parents = search.merged[merge]
     origins = {*parents, *(tree[parent].parent for parent in parents if parent in tree)} - {child, merge}
     held = (search.field.held_movement(child, merge, origin) for origin in sorted(origins))
-    return all(abs(one[0] - 1.0) <= max(_ALL, 3.0 * one[1]) for one in held if one is not None)
+    return all(_is_all(*one) for one in held if one is not None)
 
 
 def _is_hub(node: int, children: Sequence[int], field: Field) -> bool:
@@ -219,7 +219,12 @@ def _holds(child: int, copy: int, source: int, field: Field) -> bool:
     held = field.held_movement(child, copy, source)
     if held is None:
         return source in field.missing or field.pairs.compared(copy, source).relation not in _BY_VALUES
-    return abs(held[0] - 1.0) <= max(_ALL, 3.0 * held[1])
+    return _is_all(*held)
+
+
+def _is_all(share: float, error: float) -> bool:
+    """Whether a held share of a movement is the whole, within its error or what later training changes."""
+    return abs(share - 1.0) <= max(_ALL, 3.0 * error)
 
 
 def _goes_on(child: int, parent: int, before: int, field: Field) -> bool:

@@ -15,7 +15,7 @@ from lineage.ancestry.links import Lines, joined, outward
 from lineage.ancestry.trees.arcs import Arc
 from lineage.ancestry.trees.graph_state import Field
 from lineage.ancestry.trees.prices import Tree
-from lineage.ancestry.trees.rooting import root_odds
+from lineage.ancestry.trees.rooting import around, root_odds
 from lineage.ancestry.trees.triples import IsSibling, raised
 
 _OPPOSED = 0.05  # odds of two opposed children of one parent, as `lineage.ancestry.trees.rooting` has it
@@ -115,11 +115,7 @@ class Masked:
 
 
 def _beside(tree: Tree) -> Mapping[int, list[int]]:
-    found: dict[int, list[int]] = defaultdict(list)
-    for child, arc in tree.items():
-        found[child].append(arc.parent)
-        found[arc.parent].append(child)
-    return found
+    return around((child, arc.parent) for child, arc in tree.items())
 
 
 def likeliest(found: Places) -> int:

@@ -62,7 +62,7 @@ def _log_weights(
     for nearer, node in reversed(lines):
         size[nearer] += size[node]
     weight = {lines[0][0]: 0.0}
-    opposed = {node: Opposed(field, node, around) for node, around in _around(lines).items()}
+    opposed = {node: Opposed(field, node, others) for node, others in around(lines).items()}
     for node, nearer in above.items():
         # The root moves over one edge: this edge is reversed and the subtree sizes of its two ends change.
         orders = math.log(size[node] / (len(size) - size[node]))
@@ -99,7 +99,8 @@ def _late(begun: Collection[tuple[int, int]], lines: Sequence[tuple[int, int]]) 
                 yield from side
 
 
-def _around(lines: Iterable[tuple[int, int]]) -> Mapping[int, list[int]]:
+def around(lines: Iterable[tuple[int, int]]) -> Mapping[int, list[int]]:
+    """The nodes to which lines join each node, in the order of the lines."""
     found: dict[int, list[int]] = defaultdict(list)
     for one, other in lines:
         found[one].append(other)

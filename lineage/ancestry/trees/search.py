@@ -136,8 +136,8 @@ class Search:
                 and self.field.is_open([child, *one.parents])
             ):
                 told = told_by_vectors(child, one, self._copies(one), self.field.sketches)
-                has_all = (held(child, told, self.field.sketches) for held in (has_its_vectors, has_its_tables))
-                if all(has_all):
+                of = child, told, self.field.sketches
+                if has_its_vectors(*of) and has_its_tables(*of):
                     lines.add((parent, child) for parent in told.parents)
                     kept[child] = told
         return kept
