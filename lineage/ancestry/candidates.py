@@ -26,6 +26,34 @@ def candidates(query: CheckpointSketch, index: Index) -> list[str]:
 
     Only adapters are candidates for adapters, and models for models.
     """
+    found, others = _found(query, index)
+    return found + others[: max(0, LEAST - len(found))]
+
+
+def kept_relatives(known: CheckpointSketch, index: Index) -> list[str]:
+    """The candidates that a search finds related to a model which many questions meet.
+
+    They are kept from one question to the next for as long as the index stays.
+    """
+    state = index.state
+    if state is None:
+        return _found(known, index)[0]
+    relatives = _relatives(known)
+    if state not in relatives:
+        if len(relatives) >= _MOST_STATES:
+            relatives.clear()
+        relatives[state] = _found(known, index)[0]
+    return relatives[state]
+
+
+@remembered
+def _relatives(known: CheckpointSketch) -> dict[Hashable, list[str]]:  # noqa: ARG001 - whose they are
+    """Relatives of a model by the state of an index."""
+    return {}
+
+
+def _found(query: CheckpointSketch, index: Index) -> tuple[list[str], list[str]]:
+    """The models that a search finds related, and the nearest of the others."""
     kind = kind_of(query)
     votes: dict[str, float] = {}
     digests = {d for t in query.tensors for d in (t.band_digest, t.digest) if d is not None and _tells(t)}
@@ -46,27 +74,7 @@ def candidates(query: CheckpointSketch, index: Index) -> list[str]:
     parts += [("component", row) for row in turned["component"]] + [("rows", row) for row in straight["rows"]]
     related = _in_turn([_beyond(cue, row, beyond) for cue, row in parts])
     found = list(dict.fromkeys([*voted, *related[:NEAREST], *alike]))
-    others = [model for model in _in_turn([row for _, row in parts]) if model not in found]
-    return found + others[: max(0, LEAST - len(found))]
-
-
-def kept_candidates(known: CheckpointSketch, index: Index) -> list[str]:
-    """As `candidates`, of a model that many questions meet, from one to the next for as long as the index stays."""
-    state = index.state
-    if state is None:
-        return candidates(known, index)
-    found = _found(known)
-    if state not in found:
-        if len(found) >= _MOST_STATES:
-            found.clear()
-        found[state] = candidates(known, index)
-    return found[state]
-
-
-@remembered
-def _found(known: CheckpointSketch) -> dict[Hashable, list[str]]:  # noqa: ARG001 - whose it is
-    """Candidates of a model by the state of an index."""
-    return {}
+    return found, [model for model in _in_turn([row for _, row in parts]) if model not in found]
 
 
 def _alike(networks: Sequence[Near]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
 
-from lineage.ancestry.candidates import candidates, kept_candidates
+from lineage.ancestry.candidates import candidates, kept_relatives
 from lineage.ancestry.chance import null
 from lineage.ancestry.folding import fold
 from lineage.ancestry.layouts import fitting, in_one_layout
@@ -42,8 +42,7 @@ Layouts = Mapping[str, Sequence[CheckpointSketch]]
 Holding = Callable[[CheckpointSketch, CheckpointSketch, int], Comparison]
 
 MOST_ALTERNATIVES = 16  # the true one may be far down among many children of one parent
-_RELATIVES = 8  # related models whose own neighbours are searched
-_MOST_AROUND = 48  # related models and their neighbours that are read: bounds the cost
+_MOST_AROUND = 200  # relatives, and theirs in turn, that are read: bounds the cost
 _EXACTNESS = {"identical": 2, "re-encoded": 1}
 
 TRANSFORMATIONS = (
@@ -168,14 +167,18 @@ def _compare(
 
 
 def _neighbourhood(compared: Sequence[Comparison], held: Layouts, indexes: Sequence[Index]) -> Layouts:
-    """The related models and the candidates of these, so that the tree contains the relatives of relatives too."""
-    related = [one.model for one in compared if is_significant(one.evidence)]
-    around = {model: held[model] for model in related}
-    for model in related[:_RELATIVES]:
+    """The related models, their relatives, the relatives of these and so on: the family as far as a search finds it.
+
+    A tree of the nearest relatives only may take one of them, of which they are near, for the parent of the others.
+    """
+    around = {one.model: held[one.model] for one in compared if is_significant(one.evidence)}
+    waiting = list(around)
+    for model in waiting:  # grows during the loop
         for index in indexes:
-            for other in kept_candidates(held[model][0], index):
+            for other in kept_relatives(around[model][0], index):
                 if len(around) < _MOST_AROUND and other not in around:
                     around[other] = held[other] if other in held else index.layouts(other)
+                    waiting.append(other)
     return around
 
 

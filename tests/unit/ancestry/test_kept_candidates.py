@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lineage.ancestry import candidates as looked_for
-from lineage.ancestry.candidates import candidates, kept_candidates
+from lineage.ancestry.candidates import candidates, kept_relatives
 from lineage.store import MemoryIndex, SqliteIndex
 from lineage.store.excluding import Without
 from tests.small_models import sketched, trained, tuned
@@ -16,14 +16,14 @@ SKETCHES = [sketched(BASE, "base"), *(sketched(tuned(BASE, seed), f"child {seed}
 
 @pytest.fixture
 def searches(monkeypatch):
-    found = []
+    asked, found = [], looked_for._found
 
     def counted(query, index):
-        found.append(query.name)
-        return candidates(query, index)
+        asked.append(query.name)
+        return found(query, index)
 
-    monkeypatch.setattr(looked_for, "candidates", counted)
-    return found
+    monkeypatch.setattr(looked_for, "_found", counted)
+    return asked
 
 
 def test_they_are_those_of_a_search_of_the_index_as_it_is(tmp_path, searches):
@@ -34,11 +34,11 @@ def test_they_are_those_of_a_search_of_the_index_as_it_is(tmp_path, searches):
                 index.add(sketch, "0.0.test")
             index.finish_run()
         with SqliteIndex.open(tmp_path) as index:
-            assert kept_candidates(known, index) == candidates(known, index)
-            assert len(kept_candidates(known, index)) == len(held)
+            assert kept_relatives(known, index) == [one.id for one in held]
+            assert len(kept_relatives(known, index)) == len(held)
     with SqliteIndex.open(tmp_path) as index:
         index.remove(others[0].id)
-        assert kept_candidates(known, index) == [known.id]
+        assert kept_relatives(known, index) == [known.id]
     assert len(searches) == 4
 
 
@@ -47,11 +47,17 @@ def test_an_index_without_one_of_its_models_is_another(tmp_path):
         for sketch in SKETCHES:
             index.add(sketch, "0.0.test")
         index.finish_run()
-        assert len(kept_candidates(SKETCHES[0], index)) == 3
-        assert SKETCHES[1].id not in kept_candidates(SKETCHES[0], Without(index, SKETCHES[1].id))
+        assert len(kept_relatives(SKETCHES[0], index)) == 3
+        assert SKETCHES[1].id not in kept_relatives(SKETCHES[0], Without(index, SKETCHES[1].id))
 
 
 def test_an_index_that_does_not_tell_is_searched_each_time(searches):
     index = MemoryIndex(SKETCHES)
-    assert kept_candidates(SKETCHES[0], index) == kept_candidates(SKETCHES[0], index)
+    assert kept_relatives(SKETCHES[0], index) == kept_relatives(SKETCHES[0], index)
     assert len(searches) == 2
+
+
+def test_the_nearest_of_all_are_candidates_but_no_relatives():
+    index = MemoryIndex([*SKETCHES, sketched(trained(7), "stranger")])
+    assert len(candidates(SKETCHES[0], index)) == 4
+    assert {*kept_relatives(SKETCHES[0], index)} == {one.id for one in SKETCHES}
