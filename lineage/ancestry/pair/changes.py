@@ -78,7 +78,7 @@ def classified(held: Sequence[Held]) -> list[Change]:
     cast = set(_maybe_cast(held, seen, alike)) if alike else set[int]()
     for i, one in seen.items():
         found[i] = _of_values(*held[i], one, is_narrow=i in cast)
-    return _with_ranks(held, [Change("unrelated") if one is None else one for one in found])
+    return _with_ranks(held, _with_compensated(held, [Change("unrelated") if one is None else one for one in found]))
 
 
 def _maybe_cast(held: Sequence[Held], seen: Mapping[int, Beside], alike: Sequence[int]) -> Iterator[int]:
@@ -112,6 +112,14 @@ def _of_values(match: TensorMatch, a: TensorSketch, b: TensorSketch, seen: Besid
     return Change("tuned", unchanged=_still(a, seen)) if _is_related(a, match) else Change("unrelated")
 
 
+def _with_compensated(held: Sequence[Held], found: list[Change]) -> list[Change]:
+    if not any(one.kind == "quantized" and one.role is None for one in found):
+        return found
+    from lineage.ancestry.pair.compensated import with_compensated  # imported only for quantized models
+
+    return with_compensated(held, found)
+
+
 def _with_ranks(held: Sequence[Held], found: Sequence[Change]) -> list[Change]:
     """The changes, those of tuned matrices with the rank of the difference."""
     tuned = [i for i, one in enumerate(found) if one.kind == "tuned" and len(held[i][1].shape) > 1]
@@ -132,7 +140,18 @@ def _of_equal_samples(a: TensorSketch, b: TensorSketch, match: TensorMatch, seen
         return Change("same")
     if seen.x.size < _MIN_VALUES or a.digest is None or b.digest is None:
         return None
-    return Change("tuned", unchanged=_still(a, seen)) if _differ_elsewhere(a, b) else Change("same")
+    if _differ_elsewhere(a, b):
+        return Change("tuned", unchanged=_still(a, seen))
+    return _between_halves(a, b) if a.dtype != b.dtype else Change("same")
+
+
+def _between_halves(a: TensorSketch, b: TensorSketch) -> Change:
+    from lineage.ancestry.pair.recast import is_cast_between_halves
+    from lineage.types.facts.schemes import StoredAs
+
+    if is_cast_between_halves(a, b):
+        return Change("recast", "child", StoredAs("float16"))
+    return Change("recast", "parent", StoredAs("float16")) if is_cast_between_halves(b, a) else Change("same")
 
 
 def _is_related(a: TensorSketch, match: TensorMatch) -> bool:

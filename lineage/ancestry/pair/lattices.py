@@ -101,6 +101,17 @@ class Steps:
         is_plain = errors.mean() >= LEAST_SPREAD and missed <= chance + 3.0 * np.sqrt(chance)
         return missed / errors.size if is_plain and not is_plainly_off(beyond) else None
 
+    def first_errors(self, coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> tuple[Values, Values]:
+        """The errors and excesses of the first column (see `_errors`), of the rows whose level is known and not cut."""
+        if coarse.shape[1] < RUN:
+            return np.empty(0), np.empty(0)
+        rounded, plain = coarse[:, :RUN].astype(np.float64), fine[:, :RUN].astype(np.float64)
+        up = plain[:, 0] / self.unit[:, 0] > self.level[:, 0]
+        gaps = np.where(up, self.above[:, 0], self.below[:, 0])
+        told = np.isfinite(gaps) & ~is_outermost(rounded, plain)[:, 0]
+        off, halves = np.abs(rounded - plain)[told, 0], gaps[told] / 2
+        return off / halves, (off - halves) / np.maximum(np.abs(plain[told, 0]), np.finfo(np.float64).tiny)
+
     def _errors(self, coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> tuple[Values, Values]:
         """Rounding errors in halves of the distance to the next level, of the values (n,) whose level is known.
 
@@ -155,8 +166,8 @@ def misses(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> float | No
 
     After a plain rounding, no error in the first 16 values of a row exceeds half a step, unless the value was cut off
     at the outermost level; on uneven levels at least the order of values is kept. Neither holds after training on
-    either side, or for schemes that compensate the errors of earlier columns (GPTQ). Errors that are small compared
-    with the steps come from light training that started on the levels: then nothing was rounded.
+    either side, or for schemes that compensate the errors of earlier columns (see `compensated`). Errors that are small
+    compared with the steps come from light training that started on the levels: then nothing was rounded.
     """
     return _steps(coarse).misses(coarse, fine)
 

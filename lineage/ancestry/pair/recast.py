@@ -44,6 +44,18 @@ def recast(a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray[
     return None
 
 
+def is_cast_between_halves(coarse: TensorSketch, fine: TensorSketch) -> bool:
+    """Whether one tensor is stored as float16 and is the other, stored as bfloat16, but for unsampled small values.
+
+    The two must have equal sampled values, all numbers of both types. Those of float16 have three more bits, so that
+    they came from bfloat16; below 2 ** -16 the cast loses some, so that the way back gives other values.
+    """
+    stored = coarse.dtype, fine.dtype
+    return (
+        stored == ("float16", "bfloat16") and None not in (coarse.digest, fine.digest) and coarse.digest != fine.digest
+    )
+
+
 def _are_recomputed(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> bool:
     """Whether values differ from narrow ones only by float32 arithmetic, such as recomputed lengths times directions.
 

@@ -11,9 +11,11 @@ from lineage.ancestry.geometry import Cohort, held_share
 from lineage.ancestry.merge.mixtures import COPY
 from lineage.ancestry.pair.blurred import blurred, blurred_misses
 from lineage.ancestry.pair.changes import TOKEN_ROLES
+from lineage.ancestry.pair.compensated import compensated_misses
 from lineage.ancestry.pair.first_looks import look
 from lineage.ancestry.pair.lattices import lattice, steps
 from lineage.ancestry.pair.narrow_types import HALVES, rounded
+from lineage.ancestry.pair.recast import is_cast_between_halves
 from lineage.types import CheckpointSketch, TensorSketch
 
 _NEAREST = 8  # models nearest to a copy that are tried as its source
@@ -43,7 +45,10 @@ def roundings(cohort: Cohort, sketches: Sequence[CheckpointSketch]) -> dict[int,
         for j in np.argsort(squared)[:_NEAREST].tolist():
             if j == i or squared[j] > (_LEVELS if on_levels[i] else COPY):
                 continue
-            if _is_narrowed(values[i], values[j]):
+            if np.array_equal(values[i], values[j]):
+                pairs = zip(matrices[i], matrices[j], strict=True)
+                left_off |= {j: 0.0} if any(is_cast_between_halves(*pair) for pair in pairs) else {}
+            elif _is_narrowed(values[i], values[j]):
                 left_off[j] = 0.0
             elif on_levels[i] and not on_levels[j]:
                 left = _off_levels(matrices[i], matrices[j])
@@ -101,10 +106,13 @@ def _off_levels(copy: Sequence[TensorSketch], finer: Sequence[TensorSketch]) -> 
     another token table or head that lies on no levels, since either may have been trained.
     """
     total, off, on_level, trained, missed = sum(mine.params for mine in copy), 0.0, 0, 0, 0
+    rough: list[tuple[TensorSketch, TensorSketch]] = []
     for mine, other in zip(copy, finer, strict=True):
         left = 0.0 if _is_recast(mine, other) else _misses(mine, other)
         if left is not None:
             off, on_level = off + left * mine.params, on_level + mine.params
+        elif lattice(mine) is not None and not has_levels(other):
+            rough.append((mine, other))
         elif has_levels(mine):
             return None
         elif _has_fewer_values(mine, other):
@@ -113,6 +121,12 @@ def _off_levels(copy: Sequence[TensorSketch], finer: Sequence[TensorSketch]) -> 
             return None
         else:
             trained += mine.params
+    if rough:
+        left = compensated_misses(rough)
+        if left is None:
+            return None
+        size = sum(mine.params for mine, _ in rough)
+        off, on_level = off + left * size, on_level + size
     if trained > _A_FEW * total or trained + missed >= (1.0 - _MOST) * total:
         return None
     return off / max(1, on_level)

@@ -121,3 +121,29 @@ def test_a_copy_of_a_gentle_child_that_is_not_there_was_not_trained_from_the_cop
     sketches = [sketch(arrays, name=str(i)) for i, arrays in enumerate([BASE, *copies])]
     (cohort,) = cohorts(sketches)
     assert heirs(cohort, {1: 0}, sketches) == {1: frozenset()}
+
+
+def between_halves() -> tuple[Arrays, Arrays]:
+    """A model in bfloat16 with small values where no sample looks, and the same in float16, where these lose digits."""
+    fine = {name: array.astype(ml_dtypes.bfloat16) for name, array in encoder(2).items()}
+    for one in sketch(fine).tensors:
+        if len(one.shape) > 1:
+            rows, columns = (np.setdiff1d(np.arange(n), at)[:1] for n, at in zip(one.shape, one.grid, strict=True))
+            fine[one.name][np.ix_(rows, columns)] = 1.1e-6
+    return fine, {name: array.astype(np.float16) for name, array in fine.items()}
+
+
+def test_float16_that_holds_bfloat16_but_for_its_smallest_values_was_cast_from_it():
+    fine, coarse = (sketch(arrays) for arrays in between_halves())
+    assert (compare(coarse, fine).role, compare(fine, coarse).role) == ("child", "parent")
+    assert compare(coarse, fine).relation == "re-encoded"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_halves_with_equal_samples_the_source_is_known(order):
+    fine, coarse = between_halves()
+    sketches = [sketch(fine, name="fine"), sketch(coarse, name="coarse"), sketch(stored(encoder(3)), name="other")]
+    sketches = sketches[::order]
+    (cohort,) = cohorts(sketches)
+    found = roundings(cohort, sketches)
+    assert {sketches[i].name: sketches[j].name for i, j in found.items()} == {"coarse": "fine"}
