@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from lineage.ancestry.geometry import Points
-from lineage.ancestry.merge.mixture import ON_A_BASE, Mixture
+from lineage.ancestry.merge.mixture import BY_TENSOR, ON_A_BASE, Mixture
 from lineage.ancestry.merge.ratios import BRAIN
 from lineage.ancestry.vectors import vectors
 from lineage.types import CheckpointSketch, TensorSketch
@@ -54,9 +54,16 @@ def has_its_vectors(child: int, one: Mixture, sketches: Sequence[CheckpointSketc
         return float(np.mean(few or [0.0])) <= _OTHERS and not _has_foreign(mine, others, kept, least)
     common = [*_in_common(child, one.parents, sketches)]
     moved = min(sum(_square(own - held[k]) for own, held in common) for k in range(len(one.parents)))
-    left = sum(_square(own - np.tensordot(one.weights, held, axes=1)) for own, held in common)
+    left = sum(_square(own - _weights(one, own, held) @ np.array(held)) for own, held in common)
     rounded = sum(_square(own) for own, _ in common) * BRAIN**2
     return left <= _MOST_LEFT * moved + rounded
+
+
+def _weights(one: Mixture, own: Points, held: Sequence[Points]) -> Points:
+    """The weights of a merge in a vector: those in its matrices, or fitted where each tensor has weights of its own."""
+    if one.method not in BY_TENSOR:
+        return np.array(one.weights)
+    return np.asarray(np.linalg.lstsq(np.array(held).T, own)[0])
 
 
 def has_its_tables(child: int, one: Mixture, sketches: Sequence[CheckpointSketch]) -> bool:

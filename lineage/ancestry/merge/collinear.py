@@ -14,7 +14,7 @@ from lineage.ancestry.merge.simplex import simplex_weights
 _EXACT = 1e-6  # share of the movement, or of a difference, that float32 rounding leaves
 _AS_GOOD = 3.0  # greatest ratio of the residual with another parent to that with the chosen one
 
-SUMS = ("linear", "layerwise linear")
+SUMS = ("linear", "layerwise linear", "tensorwise linear")
 
 
 def stand_ins(around: Neighbours, child: int, found: Mixture) -> Iterator[tuple[int, int]]:

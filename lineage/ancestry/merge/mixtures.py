@@ -22,8 +22,9 @@ from lineage.ancestry.merge.sums import close_sum, exact_sum, paired_mixture
 from lineage.ancestry.merge.tasks import task_mixture, with_base
 from lineage.ancestry.merge.traces import Traces
 from lineage.ancestry.merge.trimmed import trimmed_mixture
+from lineage.ancestry.merge.uneven_blends import uneven_blend
 
-__all__ = ["COPY", "Mixture", "closes_circle", "find_mixtures"]
+__all__ = ["COPY", "Mixture", "closes_circle", "find_mixtures", "trimmed_among"]
 
 _WHOLE = 1e-6  # residual at which a mixture counts as complete
 _MOST_LEFT = 0.005  # greatest residual of trimmed differences: true ones leave 3e-4, a noisy copy as a parent 0.02
@@ -42,10 +43,10 @@ def find_mixtures(
 
     `excluded` members are not considered as children, and as parents only of trimmed differences, where a rounded copy
     gives other values than the model. The order is: means and sums of few that are reproduced value by value, other
-    exact sums, sums of trimmed differences, nearly exact sums, and task vectors if they leave far less. Merges of the
-    same parents lie in each other's hull: if a model can be written with other merges and without, the fewest parents
-    are preferred, on a tie the parents that are not merges. Trimmed differences, which are slow, are searched for the
-    members in `asked` only, by default for all.
+    exact sums, sums of trimmed differences, sums with other weights in each tensor, nearly exact sums, and task vectors
+    if they leave far less. Merges of the same parents lie in each other's hull: if a model can be written with other
+    merges and without, the fewest parents are preferred, on a tie the parents that are not merges. Trimmed differences,
+    which are slow, are searched for the members in `asked` only, by default for all.
     """
     if len(cohort.members) < 2:
         return {}
@@ -78,11 +79,14 @@ def find_mixtures(
         one = close_sum(around, child, near)
         return _result(around, child, one, near) if one is not None and _is_all(around, child, one) else None
 
+    def uneven(child: int, aside: Collection[int]) -> Mixture | None:
+        return uneven_blend(around, child, frozenset(aside))
+
     members = [i for i in range(len(cohort.members)) if i not in excluded]
     means = _solved(around, mean, members, {*excluded})
     means |= _solved(around, blended, [i for i in members if i not in means], {*excluded, *means})
     found = dict(means)
-    for solve in (exact, trimmed, close):
+    for solve in (exact, trimmed, uneven, close):
         tried = [i for i in members if solve is not trimmed or asked is None or i in asked]
         found |= _solved(around, solve, [i for i in tried if i not in found], {*excluded, *found})
     inexact = [i for i in members if i not in found or found[i].residual > _WHOLE]
@@ -103,6 +107,18 @@ def find_mixtures(
         )
         for child, one in _without_circles(around, found).items()
     }
+
+
+def trimmed_among(cohort: Cohort, asked: Collection[int], mixed: Collection[int]) -> dict[int, Mixture]:
+    """The members in `asked` that are sums of trimmed differences, of parents that are not `mixed` where possible."""
+    around = neighbours(cohort)
+    traces = Traces(around)
+
+    def trimmed(child: int, aside: Collection[int]) -> Mixture | None:
+        return _trimmed(around, traces, child, aside)
+
+    found = _without_circles(around, _solved(around, trimmed, [*asked], {*mixed}))
+    return {k: replace(one, alternatives=(*stand_ins(around, k, one),)) for k, one in found.items()}
 
 
 def _result(around: Neighbours, child: int, one: Mixture | None, near: Sequence[int]) -> Mixture | None:
@@ -158,12 +174,12 @@ def _ends(around: Neighbours, child: int, one: Mixture) -> tuple[Points, Points,
 
 
 def _method(around: Neighbours, child: int, one: Mixture) -> str:
-    """The method of a sum: slerp on the great circle between two parents, else linear, by layer or not."""
+    """The method of a sum: slerp on the great circle between two parents, else linear, by layer or tensor or not."""
     if one.method not in SUMS:
         return one.method
     if len(one.parents) == 2 and lies_on_circle(*_ends(around, child, one), around.cohort.tensors):
         return "slerp"
-    return "layerwise linear" if one.by_layer else "linear"
+    return "layerwise linear" if one.by_layer else one.method
 
 
 def _instead(pair: Mixture, plain: Mixture) -> Mixture:
