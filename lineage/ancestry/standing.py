@@ -54,6 +54,8 @@ def standing(
         told = [(i, one, *made[one.id]) for i, one in enumerate(laid) if one.id in made and not one.declared]
         search.field.pairs.keep({(0, i): held for i, one, seen, held in told if names_of(one) == names_of(seen)})
     edges = tuple(measured_edges(search))
+    if search.look_again(_beside(search)):
+        edges = tuple(measured_edges(search))
     names = {sketch.id: sketch.name for sketch in sketches}
     chosen = {sketches[p].id: n for (p, c), n in search.forest[1].items() if c == 0 and p < len(sketches)}
     kin = _Kin(query.id, edges, names, chosen)
@@ -71,6 +73,13 @@ def standing(
     }
     read = {model: laid[number[model]] for model in compared}
     return Standing(replace(place, copies=tuple(copies)), compared, read)
+
+
+def _beside(search: Search) -> set[int]:
+    """The neighbours of the query in the tree, and those that it has over resampled tensors."""
+    tree, support = search.forest
+    lines = [*((arc.parent, arc.child) for arc in tree.values()), *support]
+    return {one for ends in lines if 0 in ends for one in ends} - {0}
 
 
 def _copied(query: CheckpointSketch, copy: CheckpointSketch, made: Mapping[str, Made]) -> Relation:

@@ -49,19 +49,27 @@ def trained_alike(cohort: Cohort) -> Mask:
 
 
 def differences(
-    cohort: Cohort, ends: tuple[int, int], near: Sequence[int], rounding: float, most: int | None = None
+    cohort: Cohort,
+    ends: tuple[int, int],
+    near: Sequence[int],
+    rounding: float,
+    most: int | None = None,
+    *,
+    zero_in: int | None = None,
 ) -> Differences:
     """Differences of a child and of candidates from a base, over all values or about `most` of them.
 
     `ends` are the child and the base, `near` the candidates (positions). Values that are zero in the child, the base or
-    any candidate are left out: models pruned alike agree in their zeros.
+    any candidate are left out: models pruned alike agree in their zeros. Or else those are taken that are zero in one
+    of the candidates only, `zero_in` (its place in `near`).
     """
     places = np.flatnonzero(trained_alike(cohort))
     if most is not None and most < len(places):
         places = places[np.linspace(0, len(places) - 1, most).astype(np.int64)]
     here, start, *points = cohort.points[np.ix_(np.array([*ends, *near]), places)]
     others = np.array(points).reshape(len(near), len(places))
-    used = (here != 0.0) & (start != 0.0) & (others != 0.0).all(axis=0)
+    wanted = np.arange(len(near)) != (-1 if zero_in is None else zero_in)
+    used = (here != 0.0) & (start != 0.0) & ((others != 0.0) == wanted[:, None]).all(axis=0)
     others, here, start = others[:, used], here[used], start[used]
     moved = here - start
     error = 1e-6 * np.abs(moved) + 2 * SINGLE * (np.abs(here) + np.abs(start) + np.abs(others).max(axis=0, initial=0.0))

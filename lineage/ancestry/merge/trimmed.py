@@ -35,6 +35,7 @@ _WHOLE = 0.95  # a tensor in which one combination holds everywhere was not merg
 _MIXED = 0.5  # least share of tensors that were
 _LEAST_MOVED = 100  # values that moved: shares of fewer are known too roughly
 _LEAST_LEFT = 10  # values that are left to explain: fewer do not show one more parent
+_AS_MANY = 0.8  # share of what is reproduced elsewhere that values pruned in a parent must reach
 _LEAST_JOINT = 3  # values that only a parent joined to the others reproduces: one or two may be chance
 _FEW = 4000  # values with which the search begins
 _STARTS = 2  # first parents that are tried where 16 bits blur which explains most
@@ -63,7 +64,24 @@ def trimmed_mixture(
     if not proved:
         return None
     best = max(proved, key=lambda one: float(explained(found, one).mean()))
-    return _mixture(found, best, base, near)
+    return _mixture(found, best, base, near) if _has_their_zeros(cohort, (child, base), near, found, best) else None
+
+
+def _has_their_zeros(
+    cohort: Cohort, ends: tuple[int, int], near: Sequence[int], found: Differences, current: Combinations
+) -> bool:
+    """Whether the values that are zero in one of the parents are reproduced like the others.
+
+    A pruned copy takes its source's place in a merge of that, but for the values that were pruned.
+    """
+    least = _AS_MANY * float(explained(found, current).mean())
+    parents = [near[k] for k in current.chosen]
+    for k in range(len(parents)):
+        zeros = differences(cohort, ends, parents, found.rounding, zero_in=k)
+        told = combinations(zeros.theirs, range(len(parents)), current.shares, current.gain)
+        if (~zeros.still).sum() >= _LEAST_LEFT and explained(zeros, told).mean() < least:
+            return False
+    return True
 
 
 def _starts(found: Differences) -> Iterator[Combinations]:

@@ -10,7 +10,7 @@ from statistics import median
 
 import numpy as np
 
-from lineage.ancestry.links import Lines
+from lineage.ancestry.links import Lines, joined
 from lineage.ancestry.merge.mixtures import Mixture
 from lineage.ancestry.pair.calibration import calibration
 from lineage.ancestry.trees.arcs import Arc
@@ -18,7 +18,7 @@ from lineage.ancestry.trees.component_sources import other_sources, part_edges, 
 from lineage.ancestry.trees.graph_state import Field
 from lineage.ancestry.trees.pairs import Pairs
 from lineage.ancestry.trees.prices import Tree
-from lineage.ancestry.trees.rooting import Opposed, may_have_begun_together
+from lineage.ancestry.trees.rooting import Opposed, may_have_begun_together, root_odds
 from lineage.ancestry.trees.search import Search, Support
 from lineage.ancestry.trees.triples import above
 from lineage.types import Edge, Relation
@@ -36,7 +36,10 @@ UNOBSERVED = "unobserved-"  # prefix of the id of a node that is not a model of 
 _BY_VALUES: tuple[Relation, ...] = ("re-encoded", "quantized", "pruned")
 _ALL = 0.1  # how far a held share may lie off 1, since training goes on: 0.02 in the practice zoo
 _HUB = 10  # least children of a hub: at most one of them is its parent, so nine of ten directions are right
+_YOUNGER = 0.8  # least probability that the root of a tree is not below a hub's child
 _NEARER = 3.0  # ratio of distances to the next merge and to this: 1.1 and 2.4 for false ones, 9 for the true one
+_PRUNED = 0.05  # difference of the shares of zeros of a pruned model and of its source
+_MORE = 0.02  # the same of two copies that were pruned alike, at most
 _TOGETHER = 0.5  # cosine of two movements above which they part later: that of two siblings, seen from a third
 _BETWEEN = 1.0  # greatest uncertainty of a share that may be the whole way
 _DIRECTED = 0.5  # least difference of the bootstrap support of the two directions
@@ -119,7 +122,6 @@ def directed(tree: Tree, search: Search, support: Support) -> dict[int, float]:
     computed = {c for c, parent in observed if pairs.is_known(c, parent) and pairs.certain_role(c, parent) == "child"}
     known = [child for node in (*field.first, *field.missing) for child in below[node]]
     known += [c for c, arc in tree.items() if c in field.missing or arc.parent in field.missing]
-    known += [c for c, arc in tree.items() if (arc.parent, c) in search.begun]
     known += [c for c, arc in tree.items() if c in field.rounded or c in field.heirs(arc.parent)]
     known += computed
     merged = [
@@ -128,14 +130,17 @@ def directed(tree: Tree, search: Search, support: Support) -> dict[int, float]:
         for child in below[node]
         if _is_of_one_merge(child, node, search) and _holds_merge(child, node, search, tree)
     ]
-    begun = {child: support.get((node, child), 0.0) for node, child in merged}
-    begun |= dict.fromkeys(known, 1.0)
     made = computed | field.rounded.keys()
     hubs = [node for node in below if node not in tree and _is_hub(node, below[node], field)]
-    likely = {child: 1.0 - 1.0 / len(below[hub]) for hub in hubs for child in below[hub]}
+    trained = {child: odds for hub in hubs for child, odds in _younger_than(hub, tree, search)}
+    trained |= {child: support.get((node, child), 0.0) for node, child in merged}
+    trained |= {c: 1.0 for c, arc in tree.items() if (arc.parent, c) in search.begun}
 
     def hangs_on(child: int, parent: int) -> bool:
-        return parent not in made or _holds(child, parent, tree[parent].parent, field)
+        before = tree[parent].parent
+        return not _is_pruned_further(child, parent, before, field) and (
+            parent not in made or _holds(child, parent, before, field)
+        )
 
     def goes_on(child: int, parent: int) -> bool:
         # A copy of few bits of a model that is not in the index lies where that model does, but is no one's parent.
@@ -145,8 +150,8 @@ def directed(tree: Tree, search: Search, support: Support) -> dict[int, float]:
         return goes and not _is_bypassed(parent, child, below[parent], field)
 
     surely = made | field.missing.keys()
-    found = _spread(begun, below, support, surely, hangs_on)
-    others = _spread(likely, below, support, surely, goes_on)
+    found = _spread(dict.fromkeys(known, 1.0), below, support, surely, hangs_on)
+    others = _spread(trained, below, support, surely, goes_on)
     return {child: max(found.get(child, 0.0), others.get(child, 0.0)) for child in found.keys() | others.keys()}
 
 
@@ -209,6 +214,22 @@ def _is_hub(node: int, children: Sequence[int], field: Field) -> bool:
     return all(median(one[0] for one in shares if one is not None) <= _ALL for shares in held.values() if any(shares))
 
 
+def _younger_than(hub: int, tree: Tree, search: Search) -> Iterator[tuple[int, float]]:
+    """The children of a hub that are of its structure, with the probability that the root is not among those below.
+
+    Where the others hang is a guess: their movements are not measured.
+    """
+    lines = [(arc.parent, child) for child, arc in sorted(tree.items())]
+    own = next(group for group in joined(lines) if hub in group)
+    lines = [ends for ends in lines if ends[0] in own]
+    odds, beyond = root_odds(lines, search.field, search.begun), Lines(lines)
+    for node, child in lines:
+        if node == hub and search.field.have_one_trunk(child, hub):
+            younger = 1.0 - sum(odds[one] for one in {child, *beyond.beyond(child)})
+            if younger >= _YOUNGER:
+                yield child, younger
+
+
 def _holds(child: int, copy: int, source: int, field: Field) -> bool:
     """Whether a model holds the whole difference between a computed copy and its source.
 
@@ -220,6 +241,15 @@ def _holds(child: int, copy: int, source: int, field: Field) -> bool:
     if held is None:
         return source in field.missing or field.pairs.compared(copy, source).relation not in _BY_VALUES
     return _is_all(*held)
+
+
+def _is_pruned_further(child: int, parent: int, before: int, field: Field) -> bool:
+    """Whether a model has more zeros than its supposed parent, which was pruned itself.
+
+    Both may have been pruned from other models: the smallest weights of relatives are the same.
+    """
+    first, then, own = (field.zeros(model) for model in (before, parent, child))
+    return then > first + _PRUNED and own > then + _MORE
 
 
 def _is_all(share: float, error: float) -> bool:

@@ -87,6 +87,13 @@ class Field:
         """Whether some matrix of a model takes few distinct values (quantization levels)."""
         return any(has_levels(tensor) for tensor in self.sketches[model].tensors)
 
+    def zeros(self, model: int) -> float:
+        """Share of a model's sampled matrix values that are 0; 0.0 for unobserved models."""
+        if model in self.missing:
+            return 0.0
+        held = [t.values for t in self.sketches[model].tensors if len(t.shape) > 1]
+        return sum(int((values == 0).sum()) for values in held) / max(1, sum(values.size for values in held))
+
     def heirs(self, copy: int) -> frozenset[int]:
         """The models that hold the rounding error of a rounded copy."""
         return self._heirs.get(copy, frozenset())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -12,7 +12,7 @@ import numpy as np
 from lineage.ancestry.geometry import Cohort
 from lineage.ancestry.links import Lines, joined
 from lineage.ancestry.merge.by_vectors import has_its_tables, has_its_vectors, told_by_vectors
-from lineage.ancestry.merge.mixtures import COPY, Mixture, closes_circle, find_mixtures
+from lineage.ancestry.merge.mixtures import COPY, Mixture, closes_circle, find_mixtures, trimmed_among
 from lineage.ancestry.merge.passthrough import find_stacks
 from lineage.ancestry.trees.arcs import STRANGE, Arc, strangers
 from lineage.ancestry.trees.family import Family
@@ -51,7 +51,32 @@ class Search:
         self.field = Field(sketches, watch, settled)
         self._processes = processes
         self._about = about
-        self.mixtures = self._mixtures()
+        self.mixtures: dict[int, Mixture] = {}
+        self._lines = Lines[int]()
+        self._keep(self._found())
+
+    def look_again(self, models: Collection[int]) -> bool:
+        """Search merges of trimmed differences, which is slow, among further models; whether there are any.
+
+        Such a merge may have been taken for a model that lies between others: the trees have to be made again.
+        """
+        before = len(self.mixtures)
+        for cohort in self.field.grouped:
+            places = {member: k for k, member in enumerate(cohort.members)}
+            done = {*(self._asked(cohort) or ()), *(places[m] for m in self.mixtures.keys() & places.keys())}
+            open_ = [places[m] for m in sorted(models) if m in places and m not in self.field.rounded]
+            asked = [k for k in open_ if k not in done]
+            mixed = [places[m] for m in self.mixtures.keys() & places.keys()]
+            found = trimmed_among(cohort, asked, mixed) if asked else {}
+            self._keep((cohort.members[child], one.renumbered(cohort.members)) for child, one in found.items())
+        if len(self.mixtures) == before:
+            return False
+        vars(self).pop("forest", None)
+        return True
+
+    def _keep(self, found: Iterable[tuple[int, Mixture]]) -> None:
+        """Add mixtures that are possible, and what follows from all of them."""
+        self.mixtures |= self._possible(found)
         known = {child: parents for child, parents in self.field.settled.items() if parents and len(parents) > 1}
         # In a merge of differences, the base is the model from which the other parents were trained.
         self.begun = {
@@ -115,30 +140,32 @@ class Search:
             arcs = (Arc(here.get(a.parent, a.parent), here.get(a.child, a.child), a.cost) for a in tree.values())
             yield {arc.child: arc for arc in arcs}, support
 
-    def _mixtures(self) -> dict[int, Mixture]:
-        """Merges among all models: stacks of layers from several models first, then sums; they close no cycle."""
+    def _found(self) -> Iterator[tuple[int, Mixture]]:
+        """Merges among all models: stacks of layers from several models first, then sums."""
         rounded = self.field.rounded
         sources = [rounded.get(model, model) for model in range(len(self.field.sketches))]
         found = [(child, one.renumbered(sources)) for child, one in find_stacks(self.field.sketches).items()]
         for cohort, summed in zip(self.field.grouped, self._sums(), strict=True):
             found += [(cohort.members[child], one.renumbered(cohort.members)) for child, one in summed.items()]
+        yield from found
         for trunk in self.field.trunks:
-            found += self._of_trunk(trunk, {child for child, _ in found})
-        lines = Lines[int]()
+            yield from self._of_trunk(trunk, {child for child, _ in found})
+
+    def _possible(self, found: Iterable[tuple[int, Mixture]]) -> dict[int, Mixture]:
+        """The mixtures that close no cycle, and whose roundings, vectors and tables fit; the first of each model."""
         kept: dict[int, Mixture] = {}
         for child, one in found:
-            circular = closes_circle(lines, child, one.parents)
             if (
-                not circular
+                not closes_circle(self._lines, child, one.parents)
                 and child not in kept
-                and child not in rounded
+                and child not in self.field.rounded
                 and all(self.field.keeps_roundings(parent, child) for parent in one.parents)
                 and self.field.is_open([child, *one.parents])
             ):
                 told = told_by_vectors(child, one, self._copies(one), self.field.sketches)
                 of = child, told, self.field.sketches
                 if has_its_vectors(*of) and has_its_tables(*of):
-                    lines.add((parent, child) for parent in told.parents)
+                    self._lines.add((parent, child) for parent in told.parents)
                     kept[child] = told
         return kept
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import ml_dtypes
 import numpy as np
 import pytest
 from operators import int8_rows, magnitude_pruned, matrices, noise
 
 from lineage.ancestry.merge.mixture import Mixture
 from lineage.ancestry.trees import edges
+from lineage.ancestry.trees.arcs import Arc
 from lineage.ancestry.trees.edges import measured_edges
 from lineage.ancestry.trees.search import Search
 from tests.synthetic import Arrays, encoder, sketch
@@ -180,7 +182,7 @@ def test_of_two_merges_that_lie_nearly_as_near_none_is_told_to_be_the_parent():
 def test_a_copy_with_noise_is_not_told_to_be_the_parent_of_what_came_from_its_unknown_original():
     """Of another copy, with rows of its table cut off, the others hold the whole way."""
     table = "bert.embeddings.word_embeddings.weight"
-    family = {f"child {i}": trained(BASE, 10 + i) for i in range(10)} | {"base": BASE}
+    family = {f"child {i}": trained(BASE, 10 + i) for i in range(16)} | {"base": BASE}
     original = trained(BASE, 90)
     family["noisy"] = trained(original, 91, 0.002)
     family["cut"] = original | {table: original[table][:-16]}
@@ -221,3 +223,43 @@ def test_a_merge_of_the_same_models_and_an_unknown_one_was_not_tuned_from_the_me
     assert said(family)[frozenset(("two", "tuned"))] == "tuned"
     found = said(family | {"three": mean([first, second, unknown])})
     assert found.get(frozenset(("two", "three"))) is None
+
+
+def test_a_gentle_child_with_many_neighbours_is_not_told_to_be_the_parent_of_its_parent():
+    """Both have children of their own: which of the two is the older does not follow from ten neighbours of one."""
+    gentle = trained(BASE, 40, 0.004)
+    family = {"base": BASE, "gentle": gentle} | {f"of base {k}": trained(BASE, 50 + k) for k in range(5)}
+    family |= {f"of gentle {k}": trained(gentle, 60 + k) for k in range(12)}
+    found = said(family)
+    assert found[frozenset(("base", "gentle"))] is None
+    assert all(child is None for ends, child in found.items() if any(name.startswith("of base") for name in ends))
+
+
+def bfloat16(arrays: Arrays) -> Arrays:
+    return {name: array.astype(ml_dtypes.bfloat16).astype(np.float32) for name, array in arrays.items()}
+
+
+def test_what_holds_a_part_only_of_a_younger_models_way_is_not_younger():
+    """Such as a merge that was not found: it lies between its parents, and the other of these beyond it."""
+    base = bfloat16(BASE)
+    first, second, third = (bfloat16(trained(base, 70 + k)) for k in range(3))
+    shares = {name: 0.3 + 0.4 * k / len(base) for k, name in enumerate(base)}
+    stock = bfloat16({n: (1 - s) * base[n] + s / 2 * (first[n] + second[n]) for n, s in shares.items()})
+    between = trained({n: 0.55 * first[n] + 0.45 * third[n] for n in base}, 80, 0.01)
+    after = bfloat16(trained(first, 81))
+    family = [base, first, second, third, stock, between, after]
+    search = Search([sketch(one, name=f"{k}") for k, one in enumerate(family)])
+    tree = {c: Arc(p, c, 0.0) for c, p in ((1, 0), (2, 0), (5, 1), (3, 5), (6, 1))}
+    told = edges.directed(tree, search, {(arc.parent, c): 1.0 for c, arc in tree.items()})
+    assert told.keys() == {1, 2, 6}
+
+
+def test_a_pruned_relative_is_not_told_to_come_from_a_model_that_was_pruned_less():
+    """The smallest weights of both are the same, so that it holds all of what pruning did."""
+    pruned = matrices(magnitude_pruned)(BASE)
+    sibling = {n: np.where(np.abs(a) < 0.8 * a.std(), 0, a) if a.ndim > 1 else a for n, a in trained(BASE, 82).items()}
+    healed = {n: np.where(pruned[n] == 0, 0, a) for n, a in trained(pruned, 83).items()}
+    search = Search([sketch(one, name=f"{k}") for k, one in enumerate([BASE, pruned, sibling, healed])])
+    tree = {c: Arc(p, c, 0.0) for c, p in ((1, 0), (2, 1), (3, 1))}
+    search.field.pairs.compared(1, 0)
+    assert edges.directed(tree, search, {(arc.parent, c): 1.0 for c, arc in tree.items()}).keys() == {1, 3}

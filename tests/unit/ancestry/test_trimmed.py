@@ -198,3 +198,21 @@ def test_a_pruned_copy_of_a_base_that_is_not_there_is_no_merge_of_what_was_made_
     models |= {"pruned": matrices(magnitude_pruned)(BASE)}
     (cohort,) = cohorts([sketch(arrays, name=name) for name, arrays in models.items()])
     assert cohort.members.index(3) not in find_mixtures(cohort)
+
+
+@pytest.mark.parametrize(
+    ("thin", "combine", "is_parent"), [(trimmed, elected, False), (dropped, summed, False), (dropped, summed, True)]
+)
+def test_a_pruned_copy_is_a_parent_only_of_what_was_made_of_it(thin, combine, is_parent):
+    """Its source gives the same values but where it was pruned."""
+    pruned = matrices(magnitude_pruned)(CHILDREN[1])
+    family = [BASE, CHILDREN[0], pruned, *CHILDREN[2:]]
+    generator, merge = np.random.default_rng(5), {}
+    for name, array in BASE.items():
+        other = pruned if is_parent else CHILDREN[1]
+        thinned = [thin(one[name] - array, 0.5, generator) for one in (CHILDREN[0], other)]
+        merge[name] = (array + combine(np.stack(thinned), np.float32(1.0))).astype(np.float32)
+    sketches = [sketch(one, name=str(k)) for k, one in enumerate([*family, merge])]
+    (cohort,) = cohorts(sketches)
+    mixtures = {cohort.members[k]: {cohort.members[p] for p in m.parents} for k, m in find_mixtures(cohort).items()}
+    assert mixtures == ({7: {0, 1, 2}} if is_parent else {})
