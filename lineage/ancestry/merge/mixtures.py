@@ -43,7 +43,7 @@ def find_mixtures(
 
     `excluded` members are not considered as children, and as parents only of trimmed differences, where a rounded copy
     gives other values than the model. The order is: means and sums of few that are reproduced value by value, other
-    exact sums, sums of trimmed differences, sums with other weights in each tensor, nearly exact sums, and task vectors
+    exact sums, sums of trimmed differences, nearly exact sums, sums with other weights in each tensor, and task vectors
     if they leave far less. Merges of the same parents lie in each other's hull: if a model can be written with other
     merges and without, the fewest parents are preferred, on a tie the parents that are not merges. Trimmed differences,
     which are slow, are searched for the members in `asked` only, by default for all.
@@ -86,7 +86,7 @@ def find_mixtures(
     means = _solved(around, mean, members, {*excluded})
     means |= _solved(around, blended, [i for i in members if i not in means], {*excluded, *means})
     found = dict(means)
-    for solve in (exact, trimmed, uneven, close):
+    for solve in (exact, trimmed, close, uneven):
         tried = [i for i in members if solve is not trimmed or asked is None or i in asked]
         found |= _solved(around, solve, [i for i in tried if i not in found], {*excluded, *found})
     inexact = [i for i in members if i not in found or found[i].residual > _WHOLE]

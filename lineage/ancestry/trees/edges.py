@@ -72,14 +72,16 @@ def measured_edges(search: Search) -> Iterator[Edge]:
 
 
 def rivals(search: Search, child: int) -> Iterator[Edge]:
-    """Undirected edges into a model that the tree lacks but trees over resampled tensors have.
+    """Undirected edges into a model that the tree lacks: those of trees over resampled tensors, and from farther up.
 
-    The confidence of each is the share of resampled trees that have it.
+    The tree joins what lies nearest. A sibling trained on the same data, or an average of a run, lies nearer than the
+    parent, which is then farther up. The confidence of each is the share of resampled trees that have it.
     """
     tree, support = search.forest
     here = tree.get(child)
-    for (parent, other), _ in sorted(support.items()):
-        is_new = other == child and parent not in search.field.missing and (here is None or here.parent != parent)
+    drawn = sorted(parent for parent, other in support if other == child)
+    for parent in dict.fromkeys([*drawn, *above(child, tree, search.merged)]):
+        is_new = parent not in search.field.missing and (here is None or here.parent != parent)
         if is_new and search.field.pairs.compared(child, parent).relation in FOUND:
             yield _edge(Arc(parent, child, 0.0), search.field, support, None)
 
