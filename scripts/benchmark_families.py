@@ -3,12 +3,14 @@
     python scripts/benchmark_families.py --zoo DIR --graph [--explain]
     python scripts/benchmark_families.py --zoo DIR --whois [--every 5] [--diagram docs/reliability.png]
     python scripts/benchmark_families.py --zoo DIR --withheld [--every 5]
+    python scripts/benchmark_families.py --zoo DIR --absent
     python scripts/benchmark_families.py --zoo DIR --orders 10
 
 DIR has a .safetensors file a model, with truth.json in it or DIR.truth.json beside it: a half of what `make_zoo.py
 --recipe practice` writes to flat/, or any other families described in that form (zoo/flat.py). Names, dates and cards
-are hidden. `--whois` asks about each model while all others are known, `--withheld` while its parents are not, and
-`--orders` adds the models in so many orders. `--cache` keeps the sketches for the next table. Thresholds are set on the
+are hidden. `--whois` asks about each model while all others are known, `--withheld` while its parents are not;
+`--absent` draws the graph of each family without one of its parents in turn, and `--orders` adds the models in so many
+orders. `--cache` keeps the sketches for the next table. Thresholds are set on the
 calibration half only; the score half is for reporting (`--totals`).
 """
 
@@ -22,7 +24,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmark import family_edges, family_graph, places, withheld
+from benchmark import absent, family_edges, family_graph, places, withheld
 from benchmark.asked import Answer, Sketches, ask, index_of
 from benchmark.bars import BARS
 from benchmark.families import Families, read_families
@@ -45,7 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         cache = options.cache or Path(scratch, "cache")
         sketches = sketches_of(options.zoo, truth.family, cache, options.jobs)
-        tables = {"graph": graph_table, "whois": whois_table, "withheld": withheld_table, "orders": orders_table}
+        tables = {
+            "graph": graph_table, "whois": whois_table, "withheld": withheld_table, "absent": absent_table,
+            "orders": orders_table,
+        }  # fmt: skip
         kind = next(kind for kind in tables if getattr(options, kind))
         text = "\n\n".join(tables[kind](truth, sketches, Path(scratch, "index"), options))
     print(text)
@@ -61,6 +66,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     which.add_argument("--graph", action="store_true", help="the graph of all models")
     which.add_argument("--whois", action="store_true", help="each model, all others known")
     which.add_argument("--withheld", action="store_true", help="each model, its parents not known")
+    which.add_argument("--absent", action="store_true", help="the graph of each family without one parent in turn")
     which.add_argument("--orders", type=int, metavar="N", help="the graph for N orders of adding the models")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="ask about every N-th model only")
     parser.add_argument("--bars", choices=[*BARS], default="practice", help="what to hold the figures to")
@@ -127,6 +133,19 @@ def withheld_table(truth: Families, sketches: Sketches, index: Path, options: ar
     yield from _listed(withheld.withheld_figures(answers, truth, names, BARS[options.bars]))
     if options.explain:
         yield "\n".join(withheld.explained(answers, truth, names))
+
+
+def absent_table(truth: Families, sketches: Sketches, _: Path, options: argparse.Namespace) -> Iterator[str]:
+    """Directions in graphs of families of which one parent is in no index."""
+    found = [*absent.graphs(truth, sketches, options.jobs)]
+    yield f"## {_place(options.zoo)}: the graph, one parent absent at a time"
+    yield (
+        f"{_command(options, 'absent')} {len(found)} graphs, each of one family without one model of two children or "
+        "more and without its copies."
+    )
+    yield from _listed(absent.absent_figures(found, truth, BARS[options.bars].withheld_direction))
+    if options.explain:
+        yield "\n".join(absent.explained(found, truth))
 
 
 def orders_table(_: Families, sketches: Sketches, __: Path, options: argparse.Namespace) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import benchmark_families
 import pytest
-from benchmark import family_edges, family_graph, places, withheld
+from benchmark import absent, family_edges, family_graph, places, withheld
 from benchmark.asked import Answer
 from benchmark.bars import BARS, Bars
 from benchmark.families import Families, families_of, read_families
@@ -352,6 +352,23 @@ def test_an_interval_has_a_fortieth_on_either_side():
     assert [at_most("few", hits, 100, 0.02).held for hits in (2, 3)] == [True, False]
 
 
+# -- one parent absent
+
+
+def test_each_model_with_several_children_is_absent_once_with_its_copies():
+    asked = absent.questions(TRUTH)
+    assert asked.keys() == {"root", "one"}
+    assert asked["one"] == {"root", "low", "two", "three", "merge", "twin"}
+    assert asked["root"] == {"one", "copy", "low", "two", "three", "merge", "twin"}
+
+
+def test_directions_are_wrong_that_lead_from_no_source():
+    drawn = graph_of(edge("two", "three"), edge("two", "merge", "merged"), edge("three", "twin", directed=False))
+    found = [absent.Absent("root", drawn)]
+    assert [one.measured[:6] for one in absent.absent_figures(found, TRUTH, 0.02)] == ["1 of 2"]
+    assert list(absent.explained(found, TRUTH)) == ["without root: two -> three: fine-tuned, None"]
+
+
 # -- the order
 
 
@@ -414,7 +431,9 @@ def test_each_table_is_printed_by_one_command(zoo, tmp_path, capsys):
     assert asked.strip() in (tmp_path / "page.md").read_text()
     alone = table_of(zoo, cache, capsys, "--withheld", "--bars", "cases")
     assert "2 models asked about while their parents" in alone
-    assert str(zoo.parent) not in drawn + asked + alone
+    hidden = table_of(zoo, cache, capsys, "--absent")
+    assert "1 graphs, each of one family" in hidden
+    assert str(zoo.parent) not in drawn + asked + alone + hidden
 
 
 def test_totals_say_nothing_of_single_families(zoo, tmp_path, capsys):
