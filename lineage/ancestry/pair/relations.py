@@ -19,6 +19,7 @@ _BY_TOKEN = ("token-embedding", "position-embedding", "type-embedding", "head")
 _LOW_RANK = 0.9  # share of the tuned matrices, without tables, whose difference has low rank if adapters were merged
 _MOSTLY = 0.5  # least tested share of a component for a statement on its initialisation
 _SOME = 0.01  # share of the compared parameters below which a change is ignored
+_PRUNED = 0.3  # difference of the shares of zeros from which trained matrices were pruned too
 
 
 def is_significant(evidence: Evidence) -> bool:
@@ -113,6 +114,7 @@ def _tuned_word(
 
     matrices = [(m, c) for m, c in changes if m.component == name and c.kind == "tuned" and len(m.shape) > 1]
     tuned = [(m, c, match.mine[m.a].params) for m, c in matrices]
+    inner_pairs = [m for m, _, _ in tuned if m.role not in _BY_TOKEN]
     inner = [(c, size) for m, c, size in tuned if m.role not in _BY_TOKEN]
     weight = sum(size for _, size in inner)
     if weight and sum(size for c, size in inner if c.rank is not None) > _LOW_RANK * weight:
@@ -128,9 +130,16 @@ def _tuned_word(
         return "fine-tuned"
     odds, bounds = descent_odds(match, name, changes)
     if odds >= bounds.derived_at:
-        return word
+        return "pruned" if abs(_more_zeros(match, inner_pairs)) >= _PRUNED else word
     begun = is_untrained(match.a) != is_untrained(match.b)
     return "shared-init" if begun or odds <= bounds.shared_at else "inconclusive"
+
+
+def _more_zeros(match: Match, pairs: Sequence[TensorMatch]) -> float:
+    """How much greater the share of zeros of the query's matrices is than of the reference's; 0 without any."""
+    held = [match.sides(pair) for pair in pairs]
+    more = sum((mine.stats.zeros - theirs.stats.zeros) * mine.params for mine, theirs in held)
+    return more / max(1, sum(mine.params for mine, _ in held))
 
 
 def projected_role(match: Match, changes: Sequence[tuple[TensorMatch, Change]]) -> Direction | None:

@@ -15,6 +15,7 @@ from lineage.ancestry.trees.beneath_merges import impossible_arcs
 from lineage.ancestry.trees.graph_state import Field
 from lineage.ancestry.trees.masked import Masked, at_quantile, likeliest
 from lineage.ancestry.trees.prices import Prices, Tree
+from lineage.ancestry.trees.pruned_apart import pruned_apart
 from lineage.ancestry.trees.rooting import rerooted
 from lineage.ancestry.trees.triples import IsSibling, above, holds_movement, is_chain, lifted
 from lineage.ancestry.trees.unobserved import unobserved
@@ -59,7 +60,8 @@ class Family:
         self._trunks = [part for trunk in field.trunks if len((part := trunk.among(here)).members) > 1]
         self._masked = Masked(field, self._merged, begun)
         self._untouched = Untouched({model: field.sketches[model] for model in sorted(here)})
-        self._impossible = frozenset(impossible_arcs(field, self._merged, here))
+        apart = (ends for cohort in (*self._cohorts, *self._trunks) for ends in pruned_apart(cohort))
+        self._impossible = frozenset([*impossible_arcs(field, self._merged, here), *apart])
         near = self._within(None)
         foreign = [arc for arc in foreign if (arc.parent, arc.child) not in self._impossible]
         self._prices = Prices(field, self._root_costs, self._merged, near, foreign, untouched=self._untouched)

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 import ml_dtypes
 import numpy as np
 import pytest
-from operators import int8_rows, magnitude_pruned, matrices, noise
+from operators import int8_rows, magnitude_pruned, matrices, noise, pruned_2_4
 
+from lineage.ancestry.geometry import cohorts
 from lineage.ancestry.merge.mixture import Mixture
 from lineage.ancestry.trees import edges
 from lineage.ancestry.trees.arcs import Arc
 from lineage.ancestry.trees.edges import measured_edges
+from lineage.ancestry.trees.pruned_apart import pruned_apart
 from lineage.ancestry.trees.search import Search
 from tests.synthetic import Arrays, encoder, sketch
 
@@ -263,3 +265,14 @@ def test_a_pruned_relative_is_not_told_to_come_from_a_model_that_was_pruned_less
     tree = {c: Arc(p, c, 0.0) for c, p in ((1, 0), (2, 1), (3, 1))}
     search.field.pairs.compared(1, 0)
     assert edges.directed(tree, search, {(arc.parent, c): 1.0 for c, arc in tree.items()}).keys() == {1, 3}
+
+
+def test_two_that_were_pruned_in_other_places_are_no_parents_of_each_other():
+    first, second = matrices(magnitude_pruned)(BASE), matrices(pruned_2_4)(BASE)
+    healed = {n: np.where(second[n] == 0, 0, a) for n, a in trained(second, 84).items()}
+    again = {n: np.where(first[n] == 0, 0, a) for n, a in trained(first, 85).items()}
+    (cohort,) = cohorts([sketch(one) for one in (BASE, first, healed, again)])
+    apart = set(pruned_apart(cohort))
+    assert {(1, 2), (2, 1)} <= apart
+    assert not {(1, 3), (3, 1)} & apart
+    assert not any(0 in ends for ends in apart)
