@@ -19,7 +19,7 @@ _BY_TOKEN = ("token-embedding", "position-embedding", "type-embedding", "head")
 _LOW_RANK = 0.9  # share of the tuned matrices, without tables, whose difference has low rank if adapters were merged
 _MOSTLY = 0.5  # least tested share of a component for a statement on its initialisation
 _SOME = 0.01  # share of the compared parameters below which a change is ignored
-_PRUNED = 0.3  # difference of the shares of zeros from which trained matrices were pruned too
+_PRUNED = 0.3  # how many more zeros, as a share, trained matrices have that were pruned too
 
 
 def is_significant(evidence: Evidence) -> bool:
@@ -130,7 +130,7 @@ def _tuned_word(
         return "fine-tuned"
     odds, bounds = descent_odds(match, name, changes)
     if odds >= bounds.derived_at:
-        return "pruned" if abs(_more_zeros(match, inner_pairs)) >= _PRUNED else word
+        return "pruned" if _more_zeros(match, inner_pairs) >= _PRUNED else word
     begun = is_untrained(match.a) != is_untrained(match.b)
     return "shared-init" if begun or odds <= bounds.shared_at else "inconclusive"
 

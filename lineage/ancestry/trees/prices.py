@@ -172,12 +172,15 @@ class Prices:
     def is_computed(self, child: int, parent: int) -> bool:
         """Whether the child was computed from this parent without training, by the comparison of the two."""
         pairs = self._pairs
-        relation = pairs.either(child, parent)[0].relation
+        found = pairs.either(child, parent)[0]
+        relation = found.relation
         if relation == "disguised" and self._field.kin[child]:
             return False  # every disguise of the source holds exact copies of these units
         if pairs.role(child, parent) != "child":
             return False
-        if relation in _COMPUTED or pairs.certain_role(child, parent) == "child":
+        if pairs.certain_role(child, parent) == "child":
+            return True
+        if relation in _COMPUTED and any(cue.name == "computable" for cue in found.cues):
             return True
         if relation != "expert-upcycled":
             return False
