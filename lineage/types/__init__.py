@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         Standing,
         Verification,
     )
+    from lineage.types.relations import Direction, Relation, Verdict
     from lineage.types.sketch import CheckpointSketch, Neurons, Outlined, Stats, StoredTensors, TensorSketch, Units
     from lineage.types.tokenizers import (
         Neighbours,
@@ -64,13 +65,10 @@ if TYPE_CHECKING:
         AnyArray,
         Certainty,
         Depth,
-        Direction,
         ExpertMap,
         Float32Array,
         Float64Array,
         FloatArray,
-        Relation,
-        Verdict,
     )
 
 __all__ = [
@@ -164,7 +162,7 @@ __getattr__ = names_of(
         "Beside": "policies", "Between": "answers", "Case": "policies", "Certainty": "words", "Checked": "policies",
         "Checkpoint": "checkpoints", "CheckpointSketch": "sketch", "Claim": "policies", "Comparison": "evidence",
         "ComponentFinding": "evidence", "Cue": "evidence", "Declared": "checkpoints", "Depth": "words",
-        "Descendant": "ancestry", "Descendants": "ancestry", "DescentLine": "policies", "Direction": "words",
+        "Descendant": "ancestry", "Descendants": "ancestry", "DescentLine": "policies", "Direction": "relations",
         "Edge": "ancestry", "Evidence": "evidence", "ExpertMap": "words", "Fit": "answers", "Float32Array": "words",
         "Float64Array": "words", "FloatArray": "words",
         "Excluded": "evidence", "Inherited": "evidence", "InheritedPart": "evidence",
@@ -174,11 +172,11 @@ __getattr__ = names_of(
         "Neurons": "sketch",
         "Node": "ancestry", "Null": "answers", "Outcome": "policies", "Outlined": "sketch",
         "Part": "anatomy", "Place": "answers", "PolicyFinding": "policies", "PolicyVerdict": "policies",
-        "ReadAhead": "checkpoints", "Relabelled": "answers", "Relation": "words", "Relative": "answers",
+        "ReadAhead": "checkpoints", "Relabelled": "answers", "Relation": "relations", "Relative": "answers",
         "SUB_MODELS": "checkpoints", "Standing": "policies", "Stats": "sketch", "StoredTensors": "sketch",
         "TensorMatch": "evidence",
         "TensorSketch": "sketch", "TensorView": "checkpoints", "Timings": "answers", "Trace": "ancestry",
-        "Units": "sketch", "UnrelatedComponent": "answers", "Verdict": "words", "Verification": "policies",
+        "Units": "sketch", "UnrelatedComponent": "answers", "Verdict": "relations", "Verification": "policies",
         "Whois": "answers", "Witnesses": "answers",
         "Neighbours": "tokenizers",
         "OrderTest": "tokenizers",

@@ -46,12 +46,12 @@ Held = tuple[TensorMatch, TensorSketch, TensorSketch]
 class Change:
     """The kind of change of a tensor, its direction if it can be computed one way only, and its scheme.
 
-    `role` is the query's: a rounding, pruning or quantization can be computed from the finer side only. `rank` is that
-    of the difference if it is low; `unchanged` is the share of a tuned matrix's non-zero values that are equal.
+    `direction` is the query's: a rounding, pruning or quantization can be computed from the finer side only. `rank` is
+    that of the difference if it is low; `unchanged` is the share of a tuned matrix's non-zero values that are equal.
     """
 
     kind: Kind
-    role: Direction | None = None
+    direction: Direction | None = None
     scheme: Scheme | None = None
     rank: int | None = None
     unchanged: float = 0.0
@@ -204,8 +204,8 @@ def _pruned(a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray
         return None
     from lineage.types.facts.schemes import MoreZeros
 
-    role: Direction = "child" if more > 0 else "parent"
-    return Change("pruned", role, MoreZeros(round(abs(more), 2)))
+    direction: Direction = Direction.CHILD if more > 0 else Direction.PARENT
+    return Change("pruned", direction, MoreZeros(round(abs(more), 2)))
 
 
 def _rescaled(a: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32]) -> Change | None:

@@ -70,8 +70,8 @@ class Masked:
         field = self.field
         if {model, other} & field.missing.keys() or model in self.merged or field.kin[model]:
             return False
-        role = field.pairs.certain_role(model, other) if field.pairs.are_disguised(model, other) else "child"
-        return field.is_open([model, other]) and role not in ("child", "parent")
+        is_directed = not field.pairs.are_disguised(model, other) or field.pairs.either(model, other)[0].is_directed
+        return field.is_open([model, other]) and not is_directed
 
     def _directed(self, tree: Tree, near: int) -> Iterator[tuple[Tree, float]]:
         """The tree, from each likely root of the part of it that holds a node, with the root's probability."""

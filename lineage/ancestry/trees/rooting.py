@@ -19,7 +19,7 @@ _BEGUN = 6.0  # log-odds that the base of merged differences is the base of the 
 _PUT_TOGETHER = 2.0  # log-odds that a model with more components received them from the other, not the reverse
 _OPPOSED = 3.0  # log-odds that two opposed neighbours are not both children, at most ln 80: see `Field.opposed`
 _BY_CHANCE = 0.2  # share of the other neighbours that one may oppose by chance (1 in 190 does); none if they are few
-_CERTAINLY: Mapping[Direction | None, float] = {"child": _CERTAIN, "parent": -_CERTAIN}
+_CERTAINLY: Mapping[Direction | None, float] = {Direction.CHILD: _CERTAIN, Direction.PARENT: -_CERTAIN}
 
 
 def rerooted(
@@ -129,7 +129,7 @@ class Opposed:
 def may_have_begun_together(field: Field, left: int, right: int) -> bool:
     """Whether two models that were compared may have nothing in common but an initialisation."""
     missing = {left, right} & field.missing.keys()
-    return not missing and field.pairs.either(left, right)[0].relation in ("shared-init", "inconclusive")
+    return not missing and field.pairs.either(left, right)[0].relation.is_beginning
 
 
 def _log_odds(child: int, parent: int, field: Field) -> float:
@@ -139,8 +139,8 @@ def _log_odds(child: int, parent: int, field: Field) -> float:
         return _CERTAIN if holds else -_CERTAIN
     found, straight = field.pairs.either(child, parent)
     sign = 1.0 if straight else -1.0
-    if found.role in _CERTAINLY:
-        return sign * _CERTAINLY[found.role]
+    if found.direction in _CERTAINLY:
+        return sign * _CERTAINLY[found.direction]
     ours, theirs = field.pairs.components(child), field.pairs.components(parent)
     parts = _PUT_TOGETHER * ((theirs < ours) - (ours < theirs))
     return sign * leaning(found.cues) + parts

@@ -108,8 +108,8 @@ def test_the_quantised_copy_is_the_child(operator, dtype):
     wide = {name: a.astype(np.float32) for name, a in base.items()}
     copy, source = sketch(changed(wide, dtype, operator), name="copy"), sketch(base, name="base")
     found, turned = compare(copy, source), compare(source, copy)
-    assert (found.relation, found.role) == ("quantized", "child")
-    assert (turned.relation, turned.role) == ("quantized", "parent")
+    assert (found.relation, found.direction) == ("quantized", "child")
+    assert (turned.relation, turned.direction) == ("quantized", "parent")
 
 
 @pytest.mark.parametrize("dtype", NARROW)
@@ -132,4 +132,4 @@ def test_a_copy_hangs_on_the_one_it_was_rounded_from():
     ]
     (cohort,) = cohorts(models)
     assert roundings(cohort, models) == {2: 1}
-    assert compare(models[2], models[0]).role != "child"
+    assert compare(models[2], models[0]).direction != "child"

@@ -75,7 +75,7 @@ def test_a_model_on_levels_is_no_rounding_of_what_was_lightly_trained_from_it(sc
     light = matrices(noise({"int8": 0.001, "int4": 0.02, "nf4": 0.02}[scheme], seed=6))(copy)
     copy, light = (stored(arrays) if dtype == "bfloat16" else arrays for arrays in (copy, light))
     for query, reference in ((copy, light), (light, copy)):
-        assert compare(sketch(query), sketch(reference)).role == "undirected"
+        assert compare(sketch(query), sketch(reference)).direction == "undirected"
 
 
 def test_of_a_model_and_its_copy_with_noise_the_model_was_rounded():

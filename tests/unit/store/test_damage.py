@@ -14,7 +14,7 @@ import pytest
 from lineage.errors import LineageError, Malformed, StoreError
 from lineage.store import SqliteIndex, examine, keep_graph, kept_graph, rebuild
 from lineage.store.database import require_files
-from lineage.types import Edge, Lineage, Node
+from lineage.types import Edge, Lineage, Node, Relation
 from lineage.types.facts.descent import NamedIn
 from tests.small_models import sketched, trained
 from tests.systems import needs_pipes
@@ -244,7 +244,7 @@ GRAPH = Lineage(
         Edge(
             "a",
             "c",
-            "fine-tuned",
+            Relation.FINE_TUNED,
             True,
             "measured",
             None,
