@@ -17,7 +17,7 @@ from lineage.types import Direction
 _CERTAIN = 60.0  # log-odds of the direction in which one model can be computed from the other
 _BEGUN = 6.0  # log-odds that the base of merged differences is the base of the models that were merged
 _PUT_TOGETHER = 2.0  # log-odds that a model with more components received them from the other, not the reverse
-_OPPOSED = 3.0  # log-odds that two opposed neighbours are not both children, at most ln 80: see `Field.opposed`
+OPPOSED = 3.0  # log-odds that two opposed neighbours are not both children, at most ln 80: see `Field.opposed`
 _BY_CHANCE = 0.2  # share of the other neighbours that one may oppose by chance (1 in 190 does); none if they are few
 _CERTAINLY: Mapping[Direction | None, float] = {Direction.CHILD: _CERTAIN, Direction.PARENT: -_CERTAIN}
 
@@ -123,7 +123,7 @@ class Opposed:
         """The log-odds against `parent` as the parent of the node; None asks about the node as the root."""
         others = np.array([one != parent for one in self._around], bool)
         said = self._pairs[np.ix_(others, others)].sum(axis=1)
-        return _OPPOSED if (said > _BY_CHANCE * (len(self._around) - 1)).any() else 0.0
+        return OPPOSED if (said > _BY_CHANCE * (len(self._around) - 1)).any() else 0.0
 
 
 def may_have_begun_together(field: Field, left: int, right: int) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from cachetools import LRUCache
 
 from lineage.checkpoints.io.views import DenseRows, Place, dense, strided
 from lineage.types import AnyArray, TensorView
@@ -78,7 +78,7 @@ class _Latest:
 
     def __init__(self, view: TensorView) -> None:
         self._view = view
-        self._held: OrderedDict[int, AnyArray] = OrderedDict()
+        self._held: LRUCache[int, AnyArray] = LRUCache(_HELD)
         self._lock = threading.Lock()
 
     def reader(self, number: int) -> Callable[[int, int], AnyArray]:
@@ -95,9 +95,6 @@ class _Latest:
         with self._lock:
             if number not in self._held:
                 self._held[number] = self._view.rows(number, number + 1)[0]
-                if len(self._held) > _HELD:
-                    self._held.popitem(last=False)
-            self._held.move_to_end(number)
             return self._held[number]
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_right
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
+from cachetools import LRUCache
 
 from lineage.checkpoints.io.bytes import ByteSource, read
 from lineage.errors import Malformed, Truncated
@@ -79,7 +79,7 @@ class Recent:
     """The last few decoded runs of one file, by key."""
 
     def __init__(self) -> None:
-        self._held: OrderedDict[str, bytes] = OrderedDict()
+        self._held: LRUCache[str, bytes] = LRUCache(KEPT)
         self._lock = threading.RLock()  # what is decoded may be made from what was decoded
 
     def get(self, key: str, make: Callable[[], bytes]) -> bytes:
@@ -87,9 +87,6 @@ class Recent:
         with self._lock:
             if key not in self._held:
                 self._held[key] = make()
-                if len(self._held) > KEPT:
-                    self._held.popitem(last=False)
-            self._held.move_to_end(key)
             return self._held[key]
 
 

@@ -7,17 +7,15 @@ from collections.abc import Callable
 import ml_dtypes
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from operators import int4_groups, int8_rows, matrices, nf4_groups, noise
 
 from lineage.ancestry import compare
 from lineage.ancestry.geometry import cohorts
 from lineage.ancestry.trees.roundings import heirs, roundings
-from lineage.types import CheckpointSketch
+from lineage.types import CheckpointSketch, Float32Array
 from tests.synthetic import Arrays, encoder, sketch
 
-Floats = NDArray[np.float32]
-Operator = Callable[[Floats], Floats]
+Operator = Callable[[Float32Array], Float32Array]
 SCHEMES: dict[str, Operator] = {"int8": int8_rows, "int4": int4_groups, "nf4": nf4_groups}
 
 
