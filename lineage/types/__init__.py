@@ -22,7 +22,16 @@ if TYPE_CHECKING:
         Whois,
         Witnesses,
     )
-    from lineage.types.checkpoints import SUB_MODELS, Checkpoint, Declared, Meter, ReadAhead, TensorView
+    from lineage.types.checkpoints import (
+        SUB_MODELS,
+        Checkpoint,
+        Declared,
+        FileSpan,
+        Meter,
+        ReadAhead,
+        Spans,
+        TensorView,
+    )
     from lineage.types.evidence import (
         Comparison,
         ComponentFinding,
@@ -100,6 +109,7 @@ __all__ = [
     "Evidence",
     "Excluded",
     "ExpertMap",
+    "FileSpan",
     "Fit",
     "Float32Array",
     "Float64Array",
@@ -132,6 +142,7 @@ __all__ = [
     "Relation",
     "Relative",
     "SearchCue",
+    "Spans",
     "SpecialTokens",
     "Standing",
     "Stats",
@@ -163,7 +174,8 @@ __getattr__ = names_of(
         "Checkpoint": "checkpoints", "CheckpointSketch": "sketch", "Claim": "policies", "Comparison": "evidence",
         "ComponentFinding": "evidence", "Cue": "evidence", "Declared": "checkpoints", "Depth": "words",
         "Descendant": "ancestry", "Descendants": "ancestry", "DescentLine": "policies", "Direction": "relations",
-        "Edge": "ancestry", "Evidence": "evidence", "ExpertMap": "words", "Fit": "answers", "Float32Array": "words",
+        "Edge": "ancestry", "Evidence": "evidence", "ExpertMap": "words", "FileSpan": "checkpoints",
+        "Fit": "answers", "Float32Array": "words",
         "Float64Array": "words", "FloatArray": "words",
         "Excluded": "evidence", "Inherited": "evidence", "InheritedPart": "evidence",
         "Layout": "index", "Limits": "answers", "Lineage": "ancestry", "Merge": "ancestry", "MergePart": "ancestry",
@@ -173,7 +185,8 @@ __getattr__ = names_of(
         "Node": "ancestry", "Null": "answers", "Outcome": "policies", "Outlined": "sketch",
         "Part": "anatomy", "Place": "answers", "PolicyFinding": "policies", "PolicyVerdict": "policies",
         "ReadAhead": "checkpoints", "Relabelled": "answers", "Relation": "relations", "Relative": "answers",
-        "SUB_MODELS": "checkpoints", "Standing": "policies", "Stats": "sketch", "StoredTensors": "sketch",
+        "SUB_MODELS": "checkpoints", "Spans": "checkpoints",
+        "Standing": "policies", "Stats": "sketch", "StoredTensors": "sketch",
         "TensorMatch": "evidence",
         "TensorSketch": "sketch", "TensorView": "checkpoints", "Timings": "answers", "Trace": "ancestry",
         "Units": "sketch", "UnrelatedComponent": "answers", "Verdict": "relations", "Verification": "policies",
