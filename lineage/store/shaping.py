@@ -41,7 +41,7 @@ def fitted(value: Any, hint: Any) -> Any:
         return value
     if isinstance(hint, type) and type(value) is hint:
         return value
-    raise TypeError(f"{value!r:.40} is no {hint}")
+    raise TypeError(f"{value!r:.40} is not a {hint}")
 
 
 @cache

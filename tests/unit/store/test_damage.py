@@ -217,7 +217,7 @@ def test_sketches_of_one_another_are_damage_until_they_are_made_again(folder):
     assert (rebuilt.models, len(rebuilt.left_out)) == (0, 2)
     with SqliteIndex.open(folder) as index:  # the advice is no rebuild, which leaves them out
         assert {finding.problem for finding in examine(index)} == {
-            "is no sketch of the model of its name, and of no use: take it away"
+            "is not a sketch of the model of its name, and of no use: take it away"
         }
         for model in (ONE, TWO):
             index.add(model, VERSION)
