@@ -135,7 +135,7 @@ def test_nobody_waits_for_a_pipe(folder, place):
         assert kept_graph(folder, "all", "1") is None
     rebuilt = rebuild(folder, VERSION)
     assert rebuilt.models == (1 if place == "sketches/{0}.sketch" else 2)
-    assert all("no plain file" in reason for _, reason in rebuilt.left_out)
+    assert all("not a plain file" in reason for _, reason in rebuilt.left_out)
 
 
 OTHERS = {
