@@ -32,6 +32,7 @@ from lineage.types import (
     ComponentFinding,
     Cue,
     Declared,
+    Direction,
     Edge,
     Evidence,
     Excluded,
@@ -49,6 +50,7 @@ from lineage.types import (
     TensorSketch,
     Timings,
     UnrelatedComponent,
+    Verdict,
     Whois,
 )
 from lineage.types.facts.changes import EqualMatrices
@@ -63,9 +65,14 @@ SINGLE = {"embeddings": (151936, 4096), "projector": (4096, 4608), "head": (1519
 UNRELATED = 24
 DRAWS = 400
 SEED = 20
-RELATIONS: tuple[Relation, ...] = (
-    "fine-tuned", "fine-tuned", "continued-pretraining", "adapter-merged", "quantized", "re-encoded",
-)  # fmt: skip
+RELATIONS = (
+    Relation.FINE_TUNED,
+    Relation.FINE_TUNED,
+    Relation.CONTINUED_PRETRAINING,
+    Relation.ADAPTER_MERGED,
+    Relation.QUANTIZED,
+    Relation.RE_ENCODED,
+)
 REPORT_BYTES = 1_500_000
 REPORT_SECONDS = 2.0
 
@@ -92,21 +99,21 @@ def answer() -> Whois:
         params[tensor.part.component] = params.get(tensor.part.component, 0) + tensor.params
     tuned = Evidence(0.9951, 188.0, 9, 4812, 60000, 300.0, -7600.0, 0.99, 0.02, 4000)
     nothing = Evidence(0.0004, 0.3, 9, 290, 60000, 300.0, 0.0, 0.99, 0.02, 4000)
-    cue = Cue("gains", "child", 9.0, SpreadGains("this-model", 0.012))
+    cue = Cue("gains", Direction.CHILD, 9.0, SpreadGains("this-model", 0.012))
     findings = tuple(
         ComponentFinding(
             name,
             size,
             size / sketch.params,
-            "fine-tuned",
-            "child",
+            Relation.FINE_TUNED,
+            Direction.CHILD,
             tuned,
             0.99,
             (SpreadGains("this-model", 0.012),),
             None,
         )
         if name == "vision encoder"
-        else ComponentFinding(name, size, size / sketch.params, "independent", None, nothing, 0.0, (), None)
+        else ComponentFinding(name, size, size / sketch.params, Relation.INDEPENDENT, None, nothing, 0.0, (), None)
         for name, size in params.items()
     )
     matches = tuple(_match(tensor, draw) for tensor in tensors)
@@ -114,13 +121,24 @@ def answer() -> Whois:
         Excluded(f"model.layers.{i}.self_attn.rotary_emb.inv_freq", FixedTable("rotary-table")) for i in range(32)
     )
     parent = Comparison(
-        "0" * 32, "org0/model-0-instruct", "partly-derived", "component-reused", "child", 0.08, tuned, 0.99,
-        (cue.fact,), findings, matches, tables, (cue,),
-    )  # fmt: skip
+        "0" * 32,
+        "org0/model-0-instruct",
+        Verdict.PARTLY_DERIVED,
+        Relation.COMPONENT_REUSED,
+        Direction.CHILD,
+        0.08,
+        tuned,
+        0.99,
+        (cue.fact,),
+        findings,
+        matches,
+        tables,
+        (cue,),
+    )
     others = tuple(replace(parent, model=f"{i:032x}", model_name=f"org{i}/model-{i}-instruct") for i in range(2, 6))
     return Whois(
         sketch,
-        "partly-derived",
+        Verdict.PARTLY_DERIVED,
         tuple((f, "0" * 32, parent.model_name) if f.relation == "fine-tuned" else (f, None, None) for f in findings),
         (parent,),
         others,
@@ -131,7 +149,7 @@ def answer() -> Whois:
         parent,
         _null(tuple(params), draw),
         place=Place(
-            parents=(Relative(parent.model, parent.model_name, "fine-tuned", 0.99, ("vision encoder",)),),
+            parents=(Relative(parent.model, parent.model_name, Relation.FINE_TUNED, 0.99, ("vision encoder",)),),
             open=tuple(Relative(one.model, one.model_name, one.relation, 0.5) for one in others),
         ),
     )  # fmt: skip
@@ -267,9 +285,11 @@ def _joins(draw: random.Random, nodes: list[Node], own: list[int], child: int) -
     ]  # fmt: skip
     others = [one for one in own if one != parent]
     if others and draw.random() < 0.06:
-        joins.append(Edge(nodes[draw.choice(others)].id, nodes[child].id, "merged", True, "measured", weight=0.4))
+        joins.append(
+            Edge(nodes[draw.choice(others)].id, nodes[child].id, Relation.MERGED, True, "measured", weight=0.4)
+        )
     if draw.random() < 0.1:
-        joins.append(Edge(nodes[parent].id, nodes[child].id, "fine-tuned", True, "declared"))
+        joins.append(Edge(nodes[parent].id, nodes[child].id, Relation.FINE_TUNED, True, "declared"))
     return joins
 
 

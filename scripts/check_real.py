@@ -30,11 +30,10 @@ from lineage.ancestry import compare, whois
 from lineage.checkpoints import open_checkpoint
 from lineage.sketch import sketch_checkpoint, write_sketch
 from lineage.store import SketchFolder
-from lineage.types import CheckpointSketch, Comparison, Whois
+from lineage.types import CheckpointSketch, Comparison, Verdict, Whois
 from lineage.types.facts.exclusions import FixedTable
 
 BASE = "all-MiniLM-L6-v2"
-FOUND = ("identical", "derived", "partly-derived")
 _MOSTLY = 0.5  # share of a model that was tested
 
 
@@ -148,7 +147,7 @@ def check_related(models: dict[str, Model]) -> Iterator[tuple[Bar, list[str]]]:
         if evidence is not None and best is not None:
             row += [
                 number(evidence.r, 4), number(evidence.z, 1), f"{evidence.agreeing}/{evidence.compared}",
-                f"{evidence.log10_p:.0f}", f"{evidence.coverage:.2f}", best.role or "",
+                f"{evidence.log10_p:.0f}", f"{evidence.coverage:.2f}", best.direction or "",
             ]  # fmt: skip
         yield Bar(f"{child} <- {parent}: {word}", " ".join(row[1:]), named and strong), row
 
@@ -171,7 +170,7 @@ def check_unrelated(models: dict[str, Model]) -> tuple[list[Bar], list[float], s
             found = compare(query.sketch, reference.sketch)
             tested = found.evidence.coverage >= _MOSTLY
             verdicts[tested, found.verdict] = verdicts.get((tested, found.verdict), 0) + 1
-            if found.verdict in FOUND or found.verdict == "related":
+            if found.verdict.inherits or found.verdict == Verdict.RELATED:
                 wrong.append(f"{a} / {b}: {found.verdict}")
         agreeing, expected = agreeing + found.evidence.agreeing, expected + found.evidence.expected
         if found.evidence.z is not None:
@@ -324,7 +323,7 @@ def judge(base: str, operation: Operation, answer: Whois) -> tuple[Bar, list[str
         right = word and inherited == {(operation.component, base)}
     row = [base, operation.name, answer.verdict]
     if best is not None:
-        row += [best.relation, best.role or "", number(best.evidence.r, 4), number(best.evidence.z, 1)]
+        row += [best.relation, best.direction or "", number(best.evidence.r, 4), number(best.evidence.z, 1)]
     return Bar(f"{base}, {operation.name}: {operation.word}", " ".join(row[2:]), right), row
 
 

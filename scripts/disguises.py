@@ -13,12 +13,13 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from lineage.types import Float64Array
+
 POST_NORM = ("bert",)
 """Kinds that no rotation leaves as they were: a norm stands behind the sum."""
 GATED = ("llama", "llava", "mixtral")
 """Kinds whose matrices can be rescaled: no smooth activation stands between them."""
 
-Floats = NDArray[np.float64]
 Arrays = Mapping[str, NDArray[np.float32]]
 
 # Which axis of a tensor is the residual stream, by the end of its name; the first that fits.
@@ -89,7 +90,7 @@ def rotated(arrays: Arrays, seed: int) -> dict[str, NDArray[np.float32]]:
         made.setdefault("lm_head.weight", made[name].copy())
     centres = any(re.search(_NORM.replace("weight|bias", "bias") + "$", name) for name in made)
     _fold_norms(made)
-    turns: dict[str, Floats] = {}
+    turns: dict[str, Float64Array] = {}
     for name in sorted(made):
         axis = _stream_axis(name, made[name])
         if axis is None or re.search(_NORM + "$", name):
@@ -126,7 +127,7 @@ def _partner(name: str) -> str:
     return name.replace(".w3.", ".w2.") if name.endswith("w3.weight") else ""
 
 
-def _fold_norms(arrays: dict[str, Floats]) -> None:
+def _fold_norms(arrays: dict[str, Float64Array]) -> None:
     """Gains and biases of norms taken into the matrices that read behind them."""
     for name in sorted(arrays):
         norm = _norm_before(name, arrays)
@@ -144,7 +145,7 @@ def _fold_norms(arrays: dict[str, Floats]) -> None:
             arrays[name] = np.full_like(arrays[name], float(name.endswith("weight")))
 
 
-def _norm_before(name: str, arrays: Mapping[str, Floats]) -> str | None:
+def _norm_before(name: str, arrays: Mapping[str, Float64Array]) -> str | None:
     for reader, norm in _READ_BEHIND:
         if re.search(reader + "$", name):
             layer = re.match(r".*?(?:layers?|h)\.\d+\.", name)
@@ -157,7 +158,7 @@ def _norm_before(name: str, arrays: Mapping[str, Floats]) -> str | None:
     return None
 
 
-def _rotation(length: int, seed: int, *, keeps_mean: bool = False) -> Floats:
+def _rotation(length: int, seed: int, *, keeps_mean: bool = False) -> Float64Array:
     """A random rotation; with `keeps_mean` one that leaves the direction of equal numbers, as LayerNorm asks."""
     random = np.random.default_rng(seed)
     if not keeps_mean:

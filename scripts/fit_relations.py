@@ -142,7 +142,7 @@ def count(edges: Sequence[dict[str, Any]], known: dict[str, CheckpointSketch]) -
         of = examine(known[edge["child"]], known[edge["parent"]])
         for name, cue in CUES.items():
             said = cue(of)
-            right = None if said is None else said.role == "child"
+            right = None if said is None else said.direction == "child"
             counts[name]["silent" if right is None else "right" if right else "wrong"] += 1
     return {name: Count(c["right"], c["wrong"], c["silent"]) for name, c in counts.items() if c["right"] + c["wrong"]}
 

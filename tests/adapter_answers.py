@@ -10,7 +10,7 @@ from lineage.ancestry import compare_adapters, whois
 from lineage.checkpoints import open_checkpoint
 from lineage.sketch import sketch_checkpoint
 from lineage.store import SketchFolder
-from lineage.types import Adapted, Addition, CheckpointSketch, Declared, Fit, Whois
+from lineage.types import Adapted, Addition, CheckpointSketch, Declared, Fit, Verdict, Whois
 
 FIXTURES = Path(__file__).parent / "fixtures"
 MERGED, ALONE, AGAIN = "taken-out-of-lora4", "first-1-qa", "first-1-qa-again"
@@ -34,7 +34,7 @@ def beside_its_like() -> Whois:
     """The one that stands alone, where an adapter with the same first factors is known too."""
     found = compare_adapters(adapter(ALONE), adapter(AGAIN))
     components = tuple((finding, found.model, found.model_name) for finding in found.components)
-    return replace(asked(ALONE), verdict="related", components=components, alternatives=(found,), nearest=found)
+    return replace(asked(ALONE), verdict=Verdict.RELATED, components=components, alternatives=(found,), nearest=found)
 
 
 def hostile(name: str) -> Whois:

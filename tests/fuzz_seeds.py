@@ -17,7 +17,7 @@ from lineage.checkpoints.tokenizers import open_tokenizer
 from lineage.sketch import sketch_checkpoint, sketch_tokenizer, write_sketch, write_tokenizer
 from lineage.sketch.layouts import content_id
 from lineage.store import SqliteIndex, keep_graph
-from lineage.types import Edge, Lineage, Node
+from lineage.types import Edge, Lineage, Node, Relation
 from lineage.types.facts.changes import EqualMatrices
 from lineage.types.facts.descent import NamedIn
 from tests.adapter_files import drawn, write_adapter
@@ -278,7 +278,7 @@ def index_folder(folder: Path) -> None:
         index.finish_run()
     nodes = (Node(near.id, near.name, 3, ("x",), copies=("y",)), Node(handed.id, "handed", 3, weights_seen=False))
     basis = (NamedIn("card"), EqualMatrices(3, 4))
-    edges = (Edge(near.id, handed.id, "fine-tuned", True, "measured", r=0.5, basis=basis, layer_map=((0, 1),)),)
+    edges = (Edge(near.id, handed.id, Relation.FINE_TUNED, True, "measured", r=0.5, basis=basis, layer_map=((0, 1),)),)
     keep_graph(folder, "all", "fuzz", Lineage(nodes, edges))
     for name in ("writer.lock", "writer.pid"):
         (folder / name).unlink(missing_ok=True)

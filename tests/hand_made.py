@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lineage.types import Edge, Lineage, Node
+from lineage.types import Edge, Lineage, Node, Relation
 from lineage.types.facts.descent import Contradiction, DeclaredUnrelated, NamedIn
 
 HOSTILE = (
@@ -28,7 +28,7 @@ def node(name: str, **facts: object) -> Node:
 
 def edge(parent: str, child: str, relation: str = "fine-tuned", **facts: object) -> Edge:
     ends = {"parent": parent.encode().hex() or "00", "child": child.encode().hex() or "00"}
-    return Edge(**({"relation": relation, "directed": True, "source": "measured"} | ends | facts))  # type: ignore[arg-type]
+    return Edge(**({"relation": Relation(relation), "directed": True, "source": "measured"} | ends | facts))  # type: ignore[arg-type]
 
 
 def against(child: str, parent: str, source: str = "card") -> Contradiction:

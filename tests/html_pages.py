@@ -10,7 +10,19 @@ from typing import Any
 
 from bench_report import answer
 
-from lineage.types import Comparison, Cue, Declared, Excluded, Null, Place, Relative, Whois
+from lineage.types import (
+    Comparison,
+    Cue,
+    Declared,
+    Direction,
+    Excluded,
+    Null,
+    Place,
+    Relation,
+    Relative,
+    Verdict,
+    Whois,
+)
 from lineage.types.facts.descent import NamedIn
 from lineage.types.facts.exclusions import Stated
 from lineage.types.facts.schemes import StoredAs
@@ -47,7 +59,7 @@ def named(hostile: str) -> Whois:
         parent,
         model_name=hostile,
         basis=(NamedIn(hostile),),
-        cues=(Cue("gains", "child", 2.0, NamedIn(hostile)),),
+        cues=(Cue("gains", Direction.CHILD, 2.0, NamedIn(hostile)),),
         tensors=tuple(replace(m, a=hostile, b=hostile, role=hostile) for m in parent.tensors[:40]),
         components=tuple(replace(c, basis=(NamedIn(hostile),), schemes=schemes) for c in parent.components),
     )
@@ -69,33 +81,34 @@ def named(hostile: str) -> Whois:
 
 def plain_answer(verdict: str) -> Whois:
     """A small answer of each verdict."""
-    asked = answer()
+    asked, told = answer(), Verdict(verdict)
     (parent,) = asked.ancestors
-    at = Relative(parent.model, parent.model_name, "fine-tuned", 0.97, basis=parent.basis)
+    at = Relative(parent.model, parent.model_name, Relation.FINE_TUNED, 0.97, basis=parent.basis)
     if verdict == "origin":
-        found = replace(parent, role="parent")
+        found = replace(parent, direction=Direction.PARENT)
         components = tuple((f, parent.model, parent.model_name) for f, _, _ in asked.components)
         place = Place(descendants=(at,))
-        return replace(asked, verdict=verdict, components=components, ancestors=(), alternatives=(found,), place=place)
+        return replace(asked, verdict=told, components=components, ancestors=(), alternatives=(found,), place=place)
     if verdict in ("independent", "inconclusive"):
         nothing = tuple(
-            (replace(f, relation=verdict, role=None, confidence=0.0, basis=()), None, None)
+            (replace(f, relation=Relation(verdict), direction=None, confidence=0.0, basis=()), None, None)
             for f, _, _ in asked.components
         )
         return replace(
-            asked, verdict=verdict, components=nothing, ancestors=(), alternatives=(), null=Null(), place=Place()
+            asked, verdict=told, components=nothing, ancestors=(), alternatives=(), null=Null(), place=Place()
         )
     if verdict == "related":
         kin = tuple(
-            (replace(f, relation="shared-init", role=None), parent.model, "twin") for f, _, _ in asked.components
+            (replace(f, relation=Relation.SHARED_INIT, direction=None), parent.model, "twin")
+            for f, _, _ in asked.components
         )
-        place = Place(siblings=(replace(at, relation="shared-init"),))
-        return replace(asked, verdict=verdict, components=kin, ancestors=(), alternatives=(parent,), place=place)
-    word = "identical" if verdict == "identical" else "fine-tuned"
-    found: Comparison = replace(parent, verdict=verdict, relation=word)
+        place = Place(siblings=(replace(at, relation=Relation.SHARED_INIT),))
+        return replace(asked, verdict=told, components=kin, ancestors=(), alternatives=(parent,), place=place)
+    word = Relation.IDENTICAL if verdict == "identical" else Relation.FINE_TUNED
+    found: Comparison = replace(parent, verdict=told, relation=word)
     components = tuple((replace(f, relation=word), found.model, found.model_name) for f, _, _ in asked.components)
     place = Place(copies=(at,)) if verdict == "identical" else Place(parents=(at,))
-    return replace(asked, verdict=verdict, components=components, ancestors=(found,), alternatives=(), place=place)
+    return replace(asked, verdict=told, components=components, ancestors=(found,), alternatives=(), place=place)
 
 
 @dataclass

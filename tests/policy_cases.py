@@ -12,6 +12,7 @@ from lineage.types import (
     CheckpointSketch,
     Comparison,
     ComponentFinding,
+    Direction,
     Edge,
     Evidence,
     Inherited,
@@ -19,7 +20,9 @@ from lineage.types import (
     Limits,
     Lineage,
     Node,
+    Relation,
     Timings,
+    Verdict,
     Whois,
 )
 from lineage.types.facts.cues import Computable
@@ -36,8 +39,8 @@ def evidence(r: float = 0.99, z: float = 120.0, log10_p: float = -300.0, coverag
 
 
 def finding(name: str, share: float, relation: str = "independent", **facts: Any) -> ComponentFinding:
-    known = {"role": None, "evidence": evidence(0.0, 0.3, 0.0), "confidence": 0.0, "basis": (), "layer_map": None}
-    return ComponentFinding(name, int(share * 1e6), share, relation, **(known | facts))  # type: ignore[arg-type]
+    known = {"direction": None, "evidence": evidence(0.0, 0.3, 0.0), "confidence": 0.0, "basis": (), "layer_map": None}
+    return ComponentFinding(name, int(share * 1e6), share, Relation(relation), **(known | facts))  # type: ignore[arg-type]
 
 
 def sketch(name: str = "acme/Nova-7B", licence: str | None = None, **facts: Any) -> CheckpointSketch:
@@ -51,7 +54,7 @@ GRAFT = Inherited(214_000, 0.214, 1000, (InheritedPart("attention", (0, 1, 2, 3)
 
 def grafted(model: str) -> Comparison:
     """A model whose text decoder has the attention of `model`, and nothing else from it."""
-    made = compared(model, {"text decoder": "component-reused"}, relation="component-reused", share=0.214)
+    made = compared(model, {"text decoder": "component-reused"}, relation=Relation.COMPONENT_REUSED, share=0.214)
     parts = [replace(one, inherited=GRAFT) if one.name == "text decoder" else one for one in made.components]
     return replace(made, components=tuple(parts))
 
@@ -59,13 +62,28 @@ def grafted(model: str) -> Comparison:
 def compared(model: str, relations: dict[str, str], name: str | None = None, **facts: Any) -> Comparison:
     """What the model is to an ancestor, component by component; those that `relations` leaves out are independent."""
     parts = tuple(
-        finding(part, share, relations.get(part, "independent"), role="child", evidence=evidence(), confidence=1.0)
+        finding(
+            part,
+            share,
+            relations.get(part, "independent"),
+            direction=Direction.CHILD,
+            evidence=evidence(),
+            confidence=1.0,
+        )
         for part, share in COMPONENTS
     )
     known = {
-        "verdict": "derived", "relation": "fine-tuned", "role": "child", "share": 1.0, "evidence": evidence(),
-        "confidence": 1.0, "basis": (), "components": parts, "tensors": (), "excluded": (),
-    }  # fmt: skip
+        "verdict": Verdict.DERIVED,
+        "relation": Relation.FINE_TUNED,
+        "direction": Direction.CHILD,
+        "share": 1.0,
+        "evidence": evidence(),
+        "confidence": 1.0,
+        "basis": (),
+        "components": parts,
+        "tensors": (),
+        "excluded": (),
+    }
     return Comparison(model, name or model, **(known | facts))
 
 
@@ -81,7 +99,7 @@ def edge(parent: str, child: str = MODEL, relation: str = "fine-tuned", **facts:
         "basis": ROUNDED,
         "share": 1.0,
     }
-    return Edge(parent, child, relation, **(known | facts))  # type: ignore[arg-type]
+    return Edge(parent, child, Relation(relation), **(known | facts))  # type: ignore[arg-type]
 
 
 def case(
@@ -101,7 +119,7 @@ def case(
     parts = [finding(part, share) for part, share in COMPONENTS] if components is None else components
     answer = Whois(
         sketch=made,
-        verdict="independent",
+        verdict=Verdict.INDEPENDENT,
         components=tuple((part, None, None) for part in parts),
         ancestors=(),
         alternatives=(),

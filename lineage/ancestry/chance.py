@@ -25,7 +25,7 @@ def null(
 
     `chosen` is the comparison shown for each component; the units of its reference are relabelled.
     """
-    strangers = [one for one in compared if one.verdict in ("independent", "inconclusive")]
+    strangers = [one for one in compared if one.verdict.finds_nothing]
     unrelated = [each for one in strangers for each in _unrelated(one)]
     shuffled = [_relabelled(query, loaded[one.model], name, one) for name, one in chosen.items()]
     return Null(

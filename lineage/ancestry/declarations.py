@@ -9,7 +9,7 @@ import networkx as nx
 
 from lineage.ancestry.pair.cues import bare_name
 from lineage.sketch.adapters import is_adapter
-from lineage.types import Edge, Lineage, ModelRecord
+from lineage.types import Edge, Lineage, ModelRecord, Relation
 from lineage.types.facts.descent import Contradiction, DeclaredReversed, DeclaredUnrelated, NamedIn
 
 
@@ -38,7 +38,9 @@ def declarations(
             for parent in named.get(bare_name(fact.model), ()):
                 if parent == child:
                     continue
-                edges.append(Edge(parent, child, "inconclusive", True, "declared", basis=(NamedIn(fact.source),)))
+                edges.append(
+                    Edge(parent, child, Relation.INCONCLUSIVE, True, "declared", basis=(NamedIn(fact.source),))
+                )
                 if adapters & {parent, child}:
                     continue  # adapters have no measured edges that could contradict it
                 told = (child, parent, group[0].name, fact.model, fact.source)

@@ -6,9 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from lineage.types import Descendant, Edge, Lineage, Node, Relation
-
-_APART: tuple[Relation, ...] = ("shared-init", "sibling", "inconclusive")  # not followed without a direction
+from lineage.types import Descendant, Edge, Lineage, Node
 
 Step = tuple[str, Edge]
 
@@ -21,7 +19,7 @@ def below(lineage: Lineage, model: str) -> tuple[tuple[Descendant, ...], tuple[D
     """
     measured = [edge for edge in lineage.edges if edge.source == "measured"]
     directed = [edge for edge in measured if edge.directed]
-    open_ones = [edge for edge in measured if not edge.directed and edge.relation not in _APART]
+    open_ones = [edge for edge in measured if not edge.directed and edge.relation.inherits]
     down = [(edge.parent, edge.child, edge) for edge in directed]
     across = [ends for edge in open_ones for ends in ((edge.parent, edge.child, edge), (edge.child, edge.parent, edge))]
     under = _ways(model, down, ())

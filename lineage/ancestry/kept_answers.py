@@ -6,12 +6,13 @@ Whoever answers one question after another meets copies of one model again and a
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from threading import Lock
 
 from blake3 import blake3
+from cachetools import LRUCache
 
 from lineage.sketch.family import FAMILY
 from lineage.store import Index
@@ -30,9 +31,7 @@ class KeptAnswers:
     """The most recently used answers, about `most_bytes` in all; thread-safe."""
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
-        self._most = most_bytes
-        self._held: OrderedDict[Asked, tuple[str, Whois]] = OrderedDict()
-        self._bytes = 0
+        self._held: LRUCache[Asked, tuple[str, Whois]] = LRUCache(most_bytes, lambda held: _size(held[1]))
         self._changing = Lock()
 
     def answered(
@@ -49,24 +48,13 @@ class KeptAnswers:
         asked = _digest(query), states
         with self._changing:
             held = self._held.get(asked)
-            if held is not None:
-                self._held.move_to_end(asked)
         if held is not None and (held[0] == query.name or repr(held[0]) not in repr(held[1].place)):  # facts have names
             return replace(held[1], sketch=query, timings=Timings(0.0, 0.0, time.perf_counter() - started, 0.0))
         made = answer(query, indexes)
         if _states(indexes) == states:  # nothing was added meanwhile
-            self._keep(asked, query.name, replace(made, sketch=_NO_MODEL))
+            with self._changing, suppress(ValueError):  # one that is larger than the bound is not kept
+                self._held[asked] = query.name, replace(made, sketch=_NO_MODEL)
         return made
-
-    def _keep(self, asked: Asked, name: str, made: Whois) -> None:
-        with self._changing:
-            if asked in self._held:
-                self._bytes -= _size(self._held.pop(asked)[1])
-            self._held[asked] = name, made
-            self._bytes += _size(made)
-            while self._bytes > self._most:
-                _, (_, gone) = self._held.popitem(last=False)
-                self._bytes -= _size(gone)
 
 
 def _states(indexes: Sequence[Index]) -> tuple[Hashable, ...] | None:

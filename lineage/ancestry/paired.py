@@ -9,7 +9,18 @@ from lineage.ancestry.handed_over import of_pair
 from lineage.ancestry.pair.comparison import excluded, left_out
 from lineage.ancestry.pair.relations import is_significant
 from lineage.ancestry.placing import looked_for
-from lineage.types import CheckpointSketch, Comparison, Limits, Place, Relative, Timings, Verdict, Whois
+from lineage.types import (
+    CheckpointSketch,
+    Comparison,
+    Direction,
+    Limits,
+    Place,
+    Relation,
+    Relative,
+    Timings,
+    Verdict,
+    Whois,
+)
 from lineage.types.facts import Fact
 from lineage.types.facts.limits import LookedFor
 from lineage.types.relations import EITHER_WAY
@@ -49,20 +60,20 @@ def _without_merges(a: CheckpointSketch) -> tuple[LookedFor, ...]:
 
 def _place(found: Comparison) -> Place:
     """The place of the first model: the second one as its copy, parent, descendant, sibling or open relative."""
-    probability = found.confidence if found.role in ("child", "parent") else EITHER_WAY
+    probability = found.confidence if found.is_directed else EITHER_WAY
     other = (Relative(found.model, found.model_name, found.relation, probability, basis=found.basis),)
-    if found.verdict == "identical":
+    if found.verdict == Verdict.IDENTICAL:
         return Place(copies=other)
-    if found.verdict == "related":  # if it may be descent, its direction is open
-        return Place(siblings=other) if found.relation == "shared-init" else Place(open=other)
-    if found.verdict not in ("derived", "partly-derived"):
+    if found.verdict == Verdict.RELATED:  # if it may be descent, its direction is open
+        return Place(siblings=other) if found.relation == Relation.SHARED_INIT else Place(open=other)
+    if not found.verdict.is_descent:
         return Place()
-    if found.role == "child":
+    if found.direction == Direction.CHILD:
         return Place(parents=other)
-    return Place(descendants=other) if found.role == "parent" else Place(open=other)
+    return Place(descendants=other) if found.direction == Direction.PARENT else Place(open=other)
 
 
 def _verdict(found: Comparison, place: Place) -> Verdict:
     if place.open or place.siblings:
-        return "related"
-    return "origin" if place.descendants else found.verdict
+        return Verdict.RELATED
+    return Verdict.ORIGIN if place.descendants else found.verdict

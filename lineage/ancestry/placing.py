@@ -26,13 +26,14 @@ from lineage.types import (
     Limits,
     ModelRecord,
     Place,
+    Relation,
     Relative,
     Timings,
     Verdict,
     Whois,
 )
 from lineage.types.facts.limits import LookedFor, NotTested, OtherVersion
-from lineage.types.relations import DERIVED, EITHER_WAY, EXACT, FOUND
+from lineage.types.relations import EITHER_WAY, Direction
 
 if TYPE_CHECKING:
     from lineage.ancestry.standing import Standing
@@ -43,7 +44,8 @@ Holding = Callable[[CheckpointSketch, CheckpointSketch, int], Comparison]
 
 MOST_ALTERNATIVES = 16  # the true one may be far down among many children of one parent
 _MOST_AROUND = 200  # relatives, and theirs in turn, that are read: bounds the cost
-_EXACTNESS = {"identical": 2, "re-encoded": 1}
+_EXACTNESS = {Relation.IDENTICAL: 2, Relation.RE_ENCODED: 1}
+_STANDS: Mapping[Direction | None, str] = {Direction.CHILD: "parents", Direction.PARENT: "descendants"}
 
 TRANSFORMATIONS = (
     LookedFor("copy"),
@@ -160,7 +162,7 @@ def _compare(
     found = holding(read, reference, models)
     if not is_significant(found.evidence):
         release(reference)
-    if found.verdict != "identical" or read is query:
+    if found.verdict != Verdict.IDENTICAL or read is query:
         return found
     word = holding(query, reference, models).relation
     return replace(found, relation=word, components=tuple(replace(c, relation=word) for c in found.components))
@@ -199,8 +201,7 @@ def _of_pairs(compared: Sequence[Comparison]) -> Place:
     best = [one for name in names if (one := _best(name, compared)) is not None and is_ancestry(one)]
     lists: dict[str, list[Relative]] = defaultdict(list)
     for one in dict.fromkeys(sorted(best, key=_rank, reverse=True)):
-        role = {"child": "parents", "parent": "descendants"}.get(one.role or "", "open")
-        stand = "copies" if one.verdict == "identical" else role
+        stand = "copies" if one.verdict == Verdict.IDENTICAL else _STANDS.get(one.direction, "open")
         probability = EITHER_WAY if stand == "open" else one.confidence
         lists[stand].append(Relative(one.model, one.model_name, one.relation, probability, basis=one.basis))
     found = {stand: tuple(relatives) for stand, relatives in lists.items()}
@@ -210,14 +211,14 @@ def _of_pairs(compared: Sequence[Comparison]) -> Place:
 def _alike(compared: Sequence[Comparison]) -> Iterator[Relative]:
     """The models of a common origin, either by descent or by a shared initialisation."""
     for one in compared:
-        if one.verdict == "related" and one.relation == "inconclusive":
+        if one.verdict == Verdict.RELATED and one.relation == Relation.INCONCLUSIVE:
             yield Relative(one.model, one.model_name, one.relation, EITHER_WAY)
 
 
 def _with_copies(place: Place, compared: Sequence[Comparison]) -> Place:
     """The place with further copies whose equal weights only a comparison finds: fused tensors, reordered rows."""
     known = {one.model for one in place.copies}
-    told = [one for one in compared if one.verdict == "identical" and one.model not in known]
+    told = [one for one in compared if one.verdict == Verdict.IDENTICAL and one.model not in known]
     same = {one.model: Relative(one.model, one.model_name, one.relation, 1.0) for one in told}
     if not same:
         return place
@@ -270,7 +271,7 @@ def _rank(comparison: Comparison) -> tuple[bool, float, float, int, float, float
 
 def is_ancestry(comparison: Comparison) -> bool:
     """Whether a comparison found inheritance, of the whole or of a part."""
-    return comparison.verdict in ("identical", "derived", "partly-derived")
+    return comparison.verdict.inherits
 
 
 def _best(name: str, compared: Sequence[Comparison]) -> Comparison | None:
@@ -283,7 +284,7 @@ def _best(name: str, compared: Sequence[Comparison]) -> Comparison | None:
         # Without a finding, the comparison that tested most is shown.
         likeness = round(evidence.r or 0.0, 4) if found else evidence.coverage
         exact = _EXACTNESS.get(finding.relation, 0)
-        return finding.relation in DERIVED, found, likeness, exact, comparison.share, -evidence.log10_p
+        return finding.relation.is_of_whole, found, likeness, exact, comparison.share, -evidence.log10_p
 
     return max(compared, key=strength, default=None)
 
@@ -302,7 +303,7 @@ def _placed(query: CheckpointSketch, compared: Sequence[Comparison], first: Sequ
         return tuple((finding, None, None) for finding in alone.components)
     placed: list[Placed] = []
     for finding in compared[0].components:
-        explaining = (one for one in first if _finding(finding.name, one).relation in DERIVED)
+        explaining = (one for one in first if _finding(finding.name, one).relation.is_of_whole)
         best = next(explaining, None) or _best(finding.name, compared)
         assert best is not None
         chosen = _finding(finding.name, best)
@@ -315,8 +316,8 @@ def _in_words_of(place: Place, placed: Sequence[Placed]) -> tuple[Placed, ...]:
     """The components, with the relation `merged` for those of a merge: compared with one parent they look tuned."""
     mixed = {one.model for one in place.parents if one.weight is not None}
     return tuple(
-        (replace(part, relation="merged"), model, name)
-        if model in mixed and part.relation in DERIVED and part.relation not in EXACT
+        (replace(part, relation=Relation.MERGED), model, name)
+        if model in mixed and part.relation.is_of_whole and not part.relation.is_exact
         else (part, model, name)
         for part, model, name in placed
     )
@@ -334,16 +335,20 @@ def _shown(
 def _verdict(placed: Sequence[Placed], place: Place) -> Verdict:
     """The verdict for the place: `derived` only for a model with a parent."""
     if place.copies:
-        return "identical"
+        return Verdict.IDENTICAL
     parents = {relative.model for relative in place.parents}
     derived = sum(
-        finding.share_inherited for finding, model, _ in placed if finding.relation in FOUND and model in parents
+        finding.share_inherited for finding, model, _ in placed if finding.relation.is_told_by_two and model in parents
     )
     if parents:
-        return "derived" if derived >= 0.5 else "partly-derived"
+        return Verdict.DERIVED if derived >= 0.5 else Verdict.PARTLY_DERIVED
     if place.open or place.siblings:
-        return "related"
+        return Verdict.RELATED
     if place.descendants:
-        return "origin"
-    foreign = sum(finding.share for finding, _, _ in placed if finding.relation == "independent")
-    return "independent" if 2.0 * foreign >= sum(finding.share for finding, _, _ in placed) > 0.0 else "inconclusive"
+        return Verdict.ORIGIN
+    foreign = sum(finding.share for finding, _, _ in placed if finding.relation == Relation.INDEPENDENT)
+    return (
+        Verdict.INDEPENDENT
+        if 2.0 * foreign >= sum(finding.share for finding, _, _ in placed) > 0.0
+        else Verdict.INCONCLUSIVE
+    )

@@ -14,7 +14,7 @@ from lineage.ancestry.trees.edges import UNOBSERVED, measured_edges, rivals
 from lineage.ancestry.trees.search import Search
 from lineage.sketch.layouts import names_of
 from lineage.types import Between, CheckpointSketch, Comparison, Edge, Place, Relation, Relative
-from lineage.types.relations import EITHER_WAY, EXACT
+from lineage.types.relations import EITHER_WAY
 
 Made = tuple[CheckpointSketch, Comparison]
 _MOST = 64  # relatives of each kind: larger families are shown by the graph
@@ -64,7 +64,7 @@ def standing(
     beside = [edge for edge in (*edges, *perhaps) if query.id in (edge.parent, edge.child)]
     near = [e.child if e.parent == query.id else e.parent for e in beside]
     found = {one.id: Relative(one.id, one.name, _copied(query, one, made), 1.0) for one in groups[0][1:]}
-    copies = sorted(found.values(), key=lambda copy: (copy.model != query.id, copy.relation != "identical"))
+    copies = sorted(found.values(), key=lambda copy: (copy.model != query.id, copy.relation != Relation.IDENTICAL))
     number = {sketch.id: i for i, sketch in enumerate(sketches)}
     compared = {
         model: _said(search.field.pairs.compared(0, number[model]), edge)
@@ -89,7 +89,7 @@ def _copied(query: CheckpointSketch, copy: CheckpointSketch, made: Mapping[str, 
 
 def _said(found: Comparison, edge: Edge) -> Comparison:
     """A comparison with the relation of its edge: the tree knows which of two quantized models was trained."""
-    if edge.component is not None or edge.relation in (found.relation, "merged"):
+    if edge.component is not None or edge.relation in (found.relation, Relation.MERGED):
         return found
     parts = (
         replace(part, relation=edge.relation) if part.relation == found.relation else part for part in found.components
@@ -114,20 +114,20 @@ class _Kin:
             if edge.directed:
                 self._above[edge.child].append(edge)
                 self._below[edge.parent].append(edge)
-            elif own in (edge.parent, edge.child) and edge.relation != "inconclusive":
+            elif own in (edge.parent, edge.child) and edge.relation != Relation.INCONCLUSIVE:
                 self._open.append(edge)
 
     @property
     def is_open(self) -> bool:
         """Whether the model has no known parent, and has neighbours in an open direction."""
-        return not self._above[self._own] and any(edge.relation != "shared-init" for edge in self._open)
+        return not self._above[self._own] and any(edge.relation != Relation.SHARED_INIT for edge in self._open)
 
     def place(self, rivals: Sequence[Edge]) -> Place:
         """The place; `rivals` are further possible neighbours, added to those in an open direction."""
         parents = tuple(self._relatives(self._above[self._own], up=True))
-        beside = [edge for edge in self._open if edge.relation != "shared-init"]
+        beside = [edge for edge in self._open if edge.relation != Relation.SHARED_INIT]
         open_ = [*self._relatives(beside, up=None)]
-        begun = tuple(self._relatives([edge for edge in self._open if edge.relation == "shared-init"], up=None))
+        begun = tuple(self._relatives([edge for edge in self._open if edge.relation == Relation.SHARED_INIT], up=None))
         descendants = self._followed(up=False)
         ancestors = self._followed(up=True)
         siblings = self._siblings()
@@ -142,11 +142,11 @@ class _Kin:
         neighbours that share a component only are not counted as near.
         """
         above = {edge.parent for edge in edges}
-        whole = [edge for edge in edges if edge.relation != "component-reused"]
+        whole = [edge for edge in edges if edge.relation != Relation.COMPONENT_REUSED]
         near = {model: edge.r or 0.0 for edge in whole for model in (edge.parent, edge.child)}
         chosen = [(self._chosen.get(one.model, 0.0), one) for one in found]
         chosen.sort(
-            key=lambda of: (of[1].relation not in EXACT, -of[0], of[1].model not in above, -near.get(of[1].model, 0.0))
+            key=lambda of: (not of[1].relation.is_exact, -of[0], of[1].model not in above, -near.get(of[1].model, 0.0))
         )
         # Any model of the family may be the root, so no probability is below one in the family's size.
         least = 1.0 / max(2, self._family)
@@ -189,12 +189,12 @@ class _Kin:
         """Other children of the parents, including parents that no index holds; edges of merges are skipped."""
         found: list[Relative] = []
         for edge in self._above[self._own]:
-            if edge.relation == "merged":
+            if edge.relation == Relation.MERGED:
                 continue
             through = edge.parent if edge.parent in self._names else None
-            others = [one for one in self._below[edge.parent] if one.relation != "merged"]
+            others = [one for one in self._below[edge.parent] if one.relation != Relation.MERGED]
             found += [
-                replace(one, relation="sibling", probability=one.probability * _probability(edge))
+                replace(one, relation=Relation.SIBLING, probability=one.probability * _probability(edge))
                 for one in self._relatives(others, up=False, through=through)
             ]
         return tuple(found[:_MOST])

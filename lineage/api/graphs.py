@@ -30,8 +30,8 @@ def graph(
 ) -> Lineage:
     """The ancestry graph of all models, or of one (see `find`) with its neighbours or its whole `family`.
 
-    With `files`, the node of `model` has the SHA-256 of its files (see `file_digests`), which are read for it. `watch`
-    is called with the comparisons that are done and to do. Raises Unknown, NoIndex.
+    With `files`, the node of `model` has the SHA-256 of its files (see `file_digests`), which are sketched for it.
+    `watch` is called with the comparisons that are done and to do. Raises Unknown, NoIndex.
     """
     from lineage import ancestry
 

@@ -11,7 +11,7 @@ from lineage import store
 from lineage.api.graphs import node_of, whole_graph, with_model
 from lineage.api.indexes import find, held, indexes
 from lineage.sketch.adapters import is_adapter, require_model
-from lineage.types import CheckpointSketch, Depth, Descendants, Trace
+from lineage.types import CheckpointSketch, Depth, Descendants, Relation, Trace
 
 if TYPE_CHECKING:
     from lineage.store import Index
@@ -35,7 +35,7 @@ def _traced(model: str, searched: Sequence[Index], watch: Callable[[int, int], N
     record, home = held(model, searched)
     family = ancestry.part_of(whole_graph(searched, watch), record.id, only_neighbours=False)
     node = node_of(record.id, family).id
-    is_merge = any(edge.relation == "merged" and edge.child == node for edge in family.edges)
+    is_merge = any(edge.relation == Relation.MERGED and edge.child == node for edge in family.edges)
     merge = ancestry.decompose(home.load(record.id), searched) if is_merge else None
     bases = tuple(said for said in record.declared if said.relation == "adapter") if is_adapter(record) else None
     return Trace(node, family, () if merge is None else merge.alternatives, bases)

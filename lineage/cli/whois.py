@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -19,6 +20,7 @@ from lineage.errors import NoIndex, StoreError
 if TYPE_CHECKING:
     from lineage.report.html import Language
     from lineage.report.table import Row
+    from lineage.sketch.file_digests import Digests
     from lineage.types import Depth, Lineage, TokenizerComparison, Whois
 
 
@@ -103,12 +105,13 @@ def command(
             if table is not None:
                 rows.append(report.table.tokenizer_row(checkpoint, found))
             return 0
-        with progress() as watch:
+        with progress() as watch, _digests(checkpoint, adapter, ending) as taken:
             answer = api.whois(checkpoint, index, reference=reference, depth=depth, watch=watch, adapter=adapter)
+            files = taken()
         if table is not None:
             rows.append(report.table.row(checkpoint, answer))
         if target is not None:
-            _write(answer, api.relatives(answer, index, reference=reference), target, ending, lang)
+            _write(answer, api.relatives(answer, index, reference=reference), target, ending, lang=lang, files=files)
         if as_json:
             output.print_json(report.json.whois(answer), one_line=several)
         else:
@@ -180,7 +183,10 @@ def _each(
     return code_of_failures(failures) if failures else max(codes)
 
 
-def _write(answer: Whois, relatives: Lineage, target: Path, ending: str, lang: Language | None) -> None:
+def _write(
+    answer: Whois, relatives: Lineage, target: Path, ending: str, *, lang: Language | None, files: Digests
+) -> None:
+    """Write the report; a statement names the `files` of the model."""
     from lineage import __version__, report
     from lineage.atomic_write import write_whole
 
@@ -189,17 +195,18 @@ def _write(answer: Whois, relatives: Lineage, target: Path, ending: str, lang: L
         return
     lineage = report.answered.lineage_of(answer, relatives)
     if ending in report.graphs.STATEMENTS:
-        lineage = report.kinship.up_to_roots(_with_files(lineage, answer))
+        nodes = (replace(node, files=files) if node.id == lineage.about else node for node in lineage.nodes)
+        lineage = report.kinship.up_to_roots(replace(lineage, nodes=tuple(nodes)))
     else:
         lineage = report.kinship.neighbours(lineage)
     report.graphs.write(lineage, target)
 
 
-def _with_files(lineage: Lineage, answer: Whois) -> Lineage:
-    """The graph with the SHA-256 of the model's files in its node; the files are read for this."""
-    from lineage.sketch.file_digests import file_digests
+def _digests(checkpoint: str, adapter: str | None, ending: str) -> AbstractContextManager[Callable[[], Digests]]:
+    """Take the digests of the model's files while it is sketched, for a statement about it."""
+    if not ending or adapter is not None:
+        return nullcontext(tuple)
+    from lineage.report.graphs import STATEMENTS
+    from lineage.sketch.file_digests import taken_beside
 
-    asked = answer.sketch
-    digests = file_digests(asked.path, asked.id, asked.depth)
-    nodes = (replace(node, files=digests) if node.id == lineage.about else node for node in lineage.nodes)
-    return replace(lineage, nodes=tuple(nodes))
+    return taken_beside(checkpoint) if ending in STATEMENTS else nullcontext(tuple)

@@ -47,7 +47,11 @@ def by_name(sketch: CheckpointSketch) -> Mapping[str, TensorSketch]:
 
 
 class Latest(OrderedDict[Key, Fact]):
-    """A dictionary of at most `most` entries that drops the least recently used: for facts too large to keep all."""
+    """A dictionary of at most `most` entries that drops the least recently used: for facts too large to keep all.
+
+    Reading takes no lock and marks nothing, so threads may read while another one adds. A cache of `cachetools` does
+    not bear that: one that drops the least recently used changes at each look, and `get` of any looks twice.
+    """
 
     def __init__(self, most: int) -> None:
         super().__init__()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from lineage.policy.names import bare
-from lineage.types import Declared, Edge, Lineage, Node
+from lineage.types import Declared, Edge, Lineage, Node, Relation
 from lineage.types.facts.descent import NamedIn
 
 _PUBLISHED = re.compile(r"\w[\w.-]*/\w[\w.-]*")
@@ -48,7 +48,7 @@ def with_declared(
             continue
         parent = f"{_PREFIX}{name}"
         edges.setdefault(
-            (parent, child), Edge(parent, child, "inconclusive", True, "declared", basis=(NamedIn(fact.source),))
+            (parent, child), Edge(parent, child, Relation.INCONCLUSIVE, True, "declared", basis=(NamedIn(fact.source),))
         )
         if parent not in nodes:
             public = known.get(name)

@@ -20,9 +20,9 @@ from lineage.types import (
     InheritedPart,
     Lineage,
     Node,
+    Relation,
     Relative,
 )
-from lineage.types.relations import INHERITED
 
 CERTAIN = 0.9
 """Confidence from which a directed edge counts as measured; below it an ancestor is possible."""
@@ -82,7 +82,7 @@ def inherited_share(case: Case, lines: Sequence[DescentLine], certainty: Certain
     sizes = {finding.name: finding.share for finding, _, _ in case.answer.components}
     whole, most = 0.0, dict.fromkeys(sizes, 0.0)
     for line in lines:
-        if _RANK[line.certainty] > _RANK[certainty] or line.relation not in INHERITED:
+        if _RANK[line.certainty] > _RANK[certainty] or not line.relation.inherits:
             continue
         if line.component is None:
             whole = max(whole, 1.0 if line.share is None else line.share)
@@ -118,9 +118,9 @@ def _steps(lineage: Lineage, below: set[str]) -> Mapping[str, Sequence[Step]]:
     for edge in lineage.edges:
         if edge.source == "declared":
             found[edge.child].append((edge.parent, "declared", edge))
-        elif edge.relation in INHERITED and edge.directed:
+        elif edge.relation.inherits and edge.directed:
             found[edge.child].append((edge.parent, "measured" if _is_certain(edge) else "possible", edge))
-        elif edge.relation in INHERITED:
+        elif edge.relation.inherits:
             found[edge.child].append((edge.parent, "possible", edge))
             found[edge.parent].append((edge.child, "possible", edge))
     return {node: [step for step in steps if step[0] not in below] for node, steps in found.items()}
@@ -147,7 +147,7 @@ def _is_certain(edge: Edge) -> bool:
 
     A part that two models share was taken out of one or put into the other: without a reason the direction is open.
     """
-    is_decided = bool(edge.basis) or edge.relation not in ("component-reused", "identical")
+    is_decided = bool(edge.basis) or edge.relation not in (Relation.COMPONENT_REUSED, Relation.IDENTICAL)
     return is_decided and edge.confidence is not None and edge.confidence >= CERTAIN
 
 
@@ -187,7 +187,7 @@ def _name(node: Node) -> str | None:
 
 def _parts(compared: Comparison, edge: Edge) -> Iterator[ComponentFinding]:
     for part in compared.components:
-        if part.relation in INHERITED and edge.component in (None, part.name):
+        if part.relation.inherits and edge.component in (None, part.name):
             yield part
 
 
@@ -197,7 +197,7 @@ def _of_component(line: DescentLine, part: ComponentFinding, edge: Edge) -> Desc
         line,
         component=part.name,
         share=part.share_inherited,
-        relation="merged" if edge.relation == "merged" else part.relation,
+        relation=Relation.MERGED if edge.relation == Relation.MERGED else part.relation,
         r=part.evidence.r,
         z=part.evidence.z,
         log10_p=part.evidence.log10_p,
@@ -213,7 +213,7 @@ def _same_weights(case: Case, nodes: Mapping[str, Node]) -> Iterator[DescentLine
     """The node itself, where it stands for another model of the same weights: which one is the copy is open."""
     node = nodes.get(case.node)
     if node is not None and case.answer.sketch.id != node.id:
-        same = Edge(node.id, case.answer.sketch.id, "identical", False, "measured", share=1.0, confidence=1.0)
+        same = Edge(node.id, case.answer.sketch.id, Relation.IDENTICAL, False, "measured", share=1.0, confidence=1.0)
         yield _line(node, same, "possible")
 
 
@@ -224,7 +224,7 @@ def _only_asked(case: Case, known: set[str | None], nodes: Mapping[str, Node]) -
     apart = {relative.model for relative in (*place.descendants, *place.siblings)}
     probabilities = {parent.model: parent.probability for parent in place.parents}
     for part, model, name in case.answer.components:
-        if model is None or model in placed or model in apart or part.relation not in INHERITED:
+        if model is None or model in placed or model in apart or not part.relation.inherits:
             continue
         if known & {None, part.name}:
             continue
@@ -241,7 +241,7 @@ def _only_asked(case: Case, known: set[str | None], nodes: Mapping[str, Node]) -
 def _can_give(case: Case, edge: Edge, parent: str, component: str | None) -> bool:
     """Whether a step of a reused part can be about this component: not where the parent is known to lack it."""
     has = case.components.get(parent)
-    return component is None or edge.relation != "component-reused" or has is None or component in has
+    return component is None or edge.relation != Relation.COMPONENT_REUSED or has is None or component in has
 
 
 def _further(line: DescentLine, node: Node, component: str | None, certainty: Certainty, edge: Edge) -> DescentLine:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import get_args
 
-from lineage.types import Comparison, PolicyVerdict, Relation, Verdict, Whois
-from lineage.types.relations import UNDIRECTED
+from lineage.types import Comparison, Direction, PolicyVerdict, Relation, Verdict, Whois
 
-WORDS = tuple(dict.fromkeys((*get_args(Verdict), *get_args(Relation))))
-_OF_DESCENT: frozenset[str] = frozenset({"derived", "partly-derived"})
-_EITHER_WAY: frozenset[str] = frozenset({"related", *UNDIRECTED})
+WORDS = tuple(dict.fromkeys(map(str, (*Verdict, *Relation))))
+_OF_DESCENT = frozenset(str(word) for word in Verdict if word.is_descent)
+_EITHER_WAY = frozenset({str(Verdict.RELATED), *(str(word) for word in Relation if not word.is_directed)})
 """Relations that hold in both directions, whichever model came first."""
 
 
@@ -28,7 +26,7 @@ def gate_of_answer(words: Collection[str], answer: Whois) -> PolicyVerdict:
     if not place.parents:  # adapters of one product have none
         perhaps |= verdict & _OF_DESCENT
         verdict -= _OF_DESCENT
-    return _outcome(words, found | verdict, perhaps, is_blind=answer.verdict == "inconclusive")
+    return _outcome(words, found | verdict, perhaps, is_blind=answer.verdict == Verdict.INCONCLUSIVE)
 
 
 def gate_of_comparison(words: Collection[str], found: Comparison) -> PolicyVerdict:
@@ -38,9 +36,9 @@ def gate_of_comparison(words: Collection[str], found: Comparison) -> PolicyVerdi
     comes from the first.
     """
     both = {found.verdict, found.relation}
-    if found.role == "child" or found.verdict == "identical" or both <= _EITHER_WAY:
+    if found.direction == Direction.CHILD or found.verdict == Verdict.IDENTICAL or both <= _EITHER_WAY:
         return _outcome(words, both, (), is_blind="inconclusive" in both)
-    return "nothing-found" if found.role == "parent" else _outcome(words, {"related"}, both)
+    return "nothing-found" if found.direction == Direction.PARENT else _outcome(words, {"related"}, both)
 
 
 def _outcome(

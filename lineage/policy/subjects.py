@@ -9,7 +9,7 @@ from lineage.policy.descents import inherited_share, surety
 from lineage.policy.licences import Licence, Table
 from lineage.policy.vocabulary import Architecture, SettingsState, State, TokenizerState
 from lineage.policy.witnesses import settings_of_text, settings_state, tokenizer_state
-from lineage.types import Case, Certainty, ComponentFinding, DescentLine
+from lineage.types import Case, Certainty, ComponentFinding, DescentLine, Relation
 
 _SAME_LAYOUT = 0.99  # share of the parameters whose tensors must match the layout of another model
 _STATES: Mapping[Certainty, State] = {"measured": "inherited", "possible": "possible", "declared": "declared"}
@@ -115,9 +115,9 @@ def _component(finding: ComponentFinding, lines: Sequence[DescentLine]) -> Compo
 
 def _unrelated(finding: ComponentFinding) -> State:
     """The state of a component without an ancestor; a model whose only relatives descend from it has no ancestor."""
-    if finding.relation == "shared-init":
+    if finding.relation == Relation.SHARED_INIT:
         return "shared-init"
-    return "untested" if finding.relation == "inconclusive" else "nothing"
+    return "untested" if finding.relation == Relation.INCONCLUSIVE else "nothing"
 
 
 def _architecture(case: Case, published: Sequence[str]) -> Architecture:

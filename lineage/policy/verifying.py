@@ -11,7 +11,7 @@ from lineage.policy.names import may_be_same, share_a_word
 from lineage.policy.schemes import scheme_of, stored
 from lineage.policy.statements import parameter_count
 from lineage.policy.witnesses import tokenizer_state
-from lineage.types import Case, Checked, Claim, Comparison, DescentLine, Outcome, Verification
+from lineage.types import Case, Checked, Claim, Comparison, DescentLine, Outcome, Relation, Verdict, Verification
 from lineage.types.facts import Fact
 from lineage.types.facts_claims import (
     BaseDescends,
@@ -49,7 +49,6 @@ from lineage.types.facts_claims import (
     UnknownRelation,
 )
 from lineage.types.facts_policy import NeverProved, OutcomesMean
-from lineage.types.relations import INHERITED
 
 NAMING_SLACK = 1.3
 """Names round: a "7B" has 6.5 to 8.5 billion parameters, with or without its embeddings."""
@@ -60,11 +59,19 @@ _COVERED = 0.5  # share of the parameters that must have been compared before a 
 _REACH = 0.5  # the largest r that may have gone unseen then
 _STORED = 0.95  # share of the matrices that must be stored differently from the claim
 _FEW = 0.05
-_RELATIONS: Mapping[str, frozenset[str]] = {
-    "finetune": frozenset({"fine-tuned", "continued-pretraining", "adapter-merged", "vocabulary-changed", "merged"}),
-    "adapter": frozenset({"adapter-merged", "fine-tuned", "continued-pretraining"}),
-    "merge": frozenset({"merged"}),
-    "quantized": frozenset({"quantized", "re-encoded"}),
+_RELATIONS: Mapping[str, frozenset[Relation]] = {
+    "finetune": frozenset(
+        {
+            Relation.FINE_TUNED,
+            Relation.CONTINUED_PRETRAINING,
+            Relation.ADAPTER_MERGED,
+            Relation.VOCABULARY_CHANGED,
+            Relation.MERGED,
+        }
+    ),
+    "adapter": frozenset({Relation.ADAPTER_MERGED, Relation.FINE_TUNED, Relation.CONTINUED_PRETRAINING}),
+    "merge": frozenset({Relation.MERGED}),
+    "quantized": frozenset({Relation.QUANTIZED, Relation.RE_ENCODED}),
 }
 Judged = tuple[Outcome, Fact]
 
@@ -77,7 +84,7 @@ class _Known:
     @property
     def measured(self) -> list[DescentLine]:
         """Measured lines that pass weights on, the nearest first."""
-        sure = [line for line in self.lines if line.certainty == "measured" and line.relation in INHERITED]
+        sure = [line for line in self.lines if line.certainty == "measured" and line.relation.inherits]
         return sorted(sure, key=lambda line: (len(line.through), -(line.share or 0.0)))
 
 
@@ -128,9 +135,9 @@ def _one_base(model: str, known: _Known) -> Judged:
 
 def _compared(compared: Comparison | None, known: _Known) -> Judged:
     """A named base that the graph does not put above the model."""
-    if compared is None or compared.verdict == "inconclusive":
+    if compared is None or compared.verdict == Verdict.INCONCLUSIVE:
         return "unsupported", LittleCompared()
-    if compared.verdict != "independent":
+    if compared.verdict != Verdict.INDEPENDENT:
         return "unsupported", NoLineMeasured(compared.verdict)
     return _independent(compared, known)
 
@@ -152,7 +159,7 @@ def _measured_child(case: Case, node: str) -> BaseDescends | None:
             e
             for e in case.lineage.edges
             if e.source == "measured" and e.directed and (e.parent, e.child) == (case.node, node)
-            if e.relation in INHERITED and (e.confidence or 0.0) >= CERTAIN and e.basis
+            if e.relation.inherits and (e.confidence or 0.0) >= CERTAIN and e.basis
         ),
         None,
     )
@@ -169,7 +176,7 @@ def _relation(claim: Claim, known: _Known) -> Judged:
     hit = next((line for line in direct if line.relation in expected), None)
     if hit is not None:
         return "consistent", Descends(_figures(hit), is_open=hit.certainty != "measured")
-    if {line.relation for line in direct} == {"identical"} and known.case.answer.verdict == "identical":
+    if {line.relation for line in direct} == {Relation.IDENTICAL} and known.case.answer.verdict == Verdict.IDENTICAL:
         return "contradicted", NothingChanged(direct[0].ancestor_name)
     return "unsupported", OtherRelation(_figures(direct[0]), is_open=direct[0].certainty != "measured")
 

@@ -100,7 +100,7 @@ CONDITIONS: dict[About, dict[str, Kind]] = {
 
 WORDS: dict[Kind, tuple[str, ...]] = {
     "terms": TERMS,
-    "relations": get_args(Relation),
+    "relations": tuple(map(str, Relation)),
     "certainties": get_args(Certainty),
     "states": get_args(State),
     "architectures": get_args(Architecture),

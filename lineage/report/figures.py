@@ -9,44 +9,47 @@ from typing import Any, NamedTuple
 
 from lineage.printable import escaped
 from lineage.types import Direction, Relation
-from lineage.types.relations import UNDIRECTED
 
 _PHRASES: dict[Relation, str] = {
-    "identical": "identical to",
-    "re-encoded": "re-encoded",
-    "quantized": "quantized",
-    "pruned": "pruned",
-    "fine-tuned": "fine-tuned",
-    "adapter-merged": "adapter merged",
-    "continued-pretraining": "pretraining continued",
-    "vocabulary-changed": "vocabulary changed",
-    "depth-changed": "layers changed",
-    "width-pruned": "width pruned",
-    "expert-upcycled": "upcycled to experts",
-    "merged": "merged",
-    "component-reused": "reused",
-    "disguised": "disguised",
-    "shared-init": "same initialisation as",
-    "sibling": "sibling of",
-    "independent": "no inheritance found",
-    "inconclusive": "too little to tell",
+    Relation.IDENTICAL: "identical to",
+    Relation.RE_ENCODED: "re-encoded",
+    Relation.QUANTIZED: "quantized",
+    Relation.PRUNED: "pruned",
+    Relation.FINE_TUNED: "fine-tuned",
+    Relation.ADAPTER_MERGED: "adapter merged",
+    Relation.CONTINUED_PRETRAINING: "pretraining continued",
+    Relation.VOCABULARY_CHANGED: "vocabulary changed",
+    Relation.DEPTH_CHANGED: "layers changed",
+    Relation.WIDTH_PRUNED: "width pruned",
+    Relation.EXPERT_UPCYCLED: "upcycled to experts",
+    Relation.MERGED: "merged",
+    Relation.COMPONENT_REUSED: "reused",
+    Relation.DISGUISED: "disguised",
+    Relation.SHARED_INIT: "same initialisation as",
+    Relation.SIBLING: "sibling of",
+    Relation.INDEPENDENT: "no inheritance found",
+    Relation.INCONCLUSIVE: "too little to tell",
 }
 _ENDINGS: dict[Direction | None, str] = {
-    "child": "from",
-    "parent": "into",
-    "undirected": "from or into",
+    Direction.CHILD: "from",
+    Direction.PARENT: "into",
+    Direction.UNDIRECTED: "from or into",
     None: "from or into",
 }
-_BARE: dict[Relation, str] = {"identical": "identical", "shared-init": "same initialisation", "sibling": "sibling"}
+_BARE: dict[Relation, str] = {
+    Relation.IDENTICAL: "identical",
+    Relation.SHARED_INIT: "same initialisation",
+    Relation.SIBLING: "sibling",
+}
 _LETTERLESS = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
-def phrase(relation: Relation, role: Direction | None, scheme: str | None = None, *, bare: bool = False) -> str:
+def phrase(relation: Relation, direction: Direction | None, scheme: str | None = None, *, bare: bool = False) -> str:
     """The relation as it stands before the other model's name: "fine-tuned from", "reused into"; `bare` without it."""
     words = _PHRASES[relation] if scheme is None else f"{_PHRASES[relation]} ({plain(scheme)})"
     if bare:
         return _BARE.get(relation, words)
-    return words if relation in UNDIRECTED else f"{words} {_ENDINGS[role]}"
+    return words if not relation.is_directed else f"{words} {_ENDINGS[direction]}"
 
 
 def probability(value: float) -> str:

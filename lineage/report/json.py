@@ -12,7 +12,7 @@ from lineage.report.components import scheme_words
 from lineage.report.facts import fact_value, fact_values
 from lineage.report.figures import finite
 from lineage.report.text.adapters import adapter_value
-from lineage.report.text.places import pair_verdict, placed_role, would_settle
+from lineage.report.text.places import pair_verdict, placed_direction, would_settle
 from lineage.report.witness_json import witnesses_value
 from lineage.report.words import text, texts
 from lineage.types import (
@@ -37,11 +37,11 @@ Json = dict[str, Any]
 
 
 def whois(answer: Whois) -> Json:
-    """`lineage/whois/2`; the role of a component is that of its model's place."""
+    """`lineage/whois/2`; the direction of a component is that of its model's place."""
     limits, timings = answer.limits, answer.timings
     weights = {parent.model: parent.weight for parent in answer.place.parents}
     placed = [
-        (replace(found, role=placed_role(answer, model, found.role)), model, name)
+        (replace(found, direction=placed_direction(answer, model, found.direction)), model, name)
         for found, model, name in answer.components
     ]
     return {
@@ -98,7 +98,7 @@ def comparison(
         "handed_over": fact_values(handed_over),
         "verdict": pair_verdict(found),
         "relation": found.relation,
-        "role": found.role,
+        "role": found.direction,
         "share": finite(found.share),
         **_evidence(found.evidence),
         "confidence": finite(found.confidence),
@@ -147,7 +147,7 @@ def component(finding: ComponentFinding, model: str | None, name: str | None) ->
         "relation": finding.relation,
         "model": model,
         "model_name": name,
-        "role": finding.role,
+        "role": finding.direction,
         **_evidence(finding.evidence),
         "confidence": finite(finding.confidence),
         "basis": texts(finding.basis),
@@ -172,7 +172,7 @@ def ancestor(found: Comparison, weight: float | None) -> Json:
         "model": found.model,
         "model_name": found.model_name,
         "relation": found.relation,
-        "role": found.role,
+        "role": found.direction,
         "share": finite(found.share),
         **_evidence(found.evidence),
         "confidence": finite(found.confidence),
@@ -332,7 +332,7 @@ def _null(null: Null) -> Json:
 def _cue(cue: Cue) -> Json:
     return {
         "name": cue.name,
-        "role": cue.role,
+        "role": cue.direction,
         "ratio": finite(cue.ratio),
         "text": text(cue.fact),
         "text_fact": fact_value(cue.fact),

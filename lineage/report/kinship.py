@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
-from lineage.types import Edge, Lineage, Node
+from lineage.types import Edge, Lineage, Node, Relation
 from lineage.types.facts import Fact
 from lineage.types.facts.handed_over import WeightsUnseen
 
@@ -135,7 +135,7 @@ def unseen(nodes: Iterable[Node]) -> tuple[Fact, ...]:
 
 def declared_word(edge: Edge) -> str:
     """How a declared edge is named; cards often name a parent without the relation."""
-    return "declared" if edge.relation == "inconclusive" else f"declared {edge.relation}"
+    return "declared" if edge.relation == Relation.INCONCLUSIVE else f"declared {edge.relation}"
 
 
 def _precedence(edge: Edge) -> tuple[float, float, str, str]:

@@ -88,4 +88,4 @@ def below(folders: Sequence[Path], text: str) -> Path:
                 return place
         except OSError:
             continue
-    raise Refusal(404, "unknown-path", f"{text[:200]!r} is no file or folder below those that this service reads")
+    raise Refusal(404, "unknown-path", f"{text[:200]!r} is not a file or folder below those that this service reads")

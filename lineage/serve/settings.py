@@ -86,7 +86,7 @@ def with_file(settings: Settings, path: Path) -> Settings:
     kinds: dict[str, type] = {"folders": list, "hub": bool, "hosts": list, "anonymous": bool}
     for name, value in said.items():
         if name not in kinds:
-            raise Malformed(path, f"{name!r} is no setting; there are {', '.join(kinds)} and [limits]")
+            raise Malformed(path, f"{name!r} is not a setting; there are {', '.join(kinds)} and [limits]")
         is_list_of_texts = isinstance(value, list) and all(isinstance(one, str) for one in value)
         if not (is_list_of_texts if kinds[name] is list else isinstance(value, bool)):
             raise Malformed(path, f"{name} must be {'a list of texts' if kinds[name] is list else 'true or false'}")
@@ -107,7 +107,7 @@ def _limits(path: Path, said: Any) -> Limits:
         raise Malformed(path, "limits must be a table: [limits]")
     for name, value in said.items():
         if name not in known:
-            raise Malformed(path, f"limits.{name} is no setting; there are {', '.join(known)}")
+            raise Malformed(path, f"limits.{name} is not a setting; there are {', '.join(known)}")
         least = 0 if name == "memory_mib" else 1
         if type(value) is not int or not least <= value <= 10_000_000:
             raise Malformed(path, f"limits.{name} must be a whole number from {least} on")

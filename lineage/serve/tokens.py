@@ -49,7 +49,7 @@ def tokens(state: Path) -> tuple[Token, ...]:
     try:
         read = [Token(**one) for one in json.loads(place.read_bytes())]
     except (ValueError, TypeError) as error:
-        raise Malformed(place, f"is no list of tokens ({error}): put it back from a copy, or delete it") from error
+        raise Malformed(place, f"is not a list of tokens ({error}): put it back from a copy, or delete it") from error
     if any(one.role not in ROLES or len(one.sha256) != 64 for one in read):
         raise Malformed(place, "names an unknown role or holds a broken digest")
     return tuple(sorted(read, key=lambda one: one.name))

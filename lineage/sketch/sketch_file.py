@@ -53,7 +53,7 @@ def read_sketch(path: str | Path) -> CheckpointSketch:
     where = Path(path)
     about = where.stat()
     if not stat.S_ISREG(about.st_mode):
-        raise Malformed(where, "is no plain file")
+        raise Malformed(where, "is not a plain file")
     if about.st_size > MOST_BYTES:
         raise Malformed(where, f"a sketch of over {MOST_BYTES:,} bytes is not believed")
     try:
@@ -255,7 +255,7 @@ def _stats(values: list[Any]) -> Stats:
 
 
 def _no_number(word: str) -> float:
-    raise ValueError(f"{word} is no number of JSON")
+    raise ValueError(f"{word} is not a number of JSON")
 
 
 def _text(value: Any) -> str | None:

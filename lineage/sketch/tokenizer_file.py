@@ -127,7 +127,7 @@ def read_tokenizer(path: str | Path) -> TokenizerSketch:
             raise ValueError("its checksum does not fit")
         found = decode_tokenizer(header["tokenizer"], arrays)
     except (SafetensorError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise Malformed(where, "is no sketch of a tokenizer, or is damaged: make it again") from error
+        raise Malformed(where, "is not a sketch of a tokenizer, or is damaged: make it again") from error
     if found is None:
         raise SketchMismatch(
             f"{where}: is of another family; this version compares {TOKENIZER_FAMILY!r}: make it again"

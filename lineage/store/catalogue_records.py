@@ -54,4 +54,4 @@ def _known(path: Path) -> Known:
             tuple(Declared(str(d["model"]), d["relation"], str(d["source"])) for d in fields["declared"]),
         )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise Malformed(path, f"is no catalogue record ({error}): see index/FORMAT.md") from error
+        raise Malformed(path, f"is not a catalogue record ({error}): see index/FORMAT.md") from error

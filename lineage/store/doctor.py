@@ -161,11 +161,11 @@ def _strays(index: SqliteIndex) -> Iterator[Finding]:
     tables_were_lost = bool(strays) and index.db.table("runs").count == 0
     for path in strays:
         if not path.is_file():
-            yield Finding(False, str(path), "is no plain file, and none of this index: take it away")
+            yield Finding(False, str(path), "is not a plain file, and none of this index: take it away")
         elif tables_were_lost:
             yield Finding(True, str(path), "the tables do not know this sketch: run `lineage rebuild`")
         elif not _is_taken_in(path):
-            yield Finding(False, str(path), "is no sketch of the model of its name, and of no use: take it away")
+            yield Finding(False, str(path), "is not a sketch of the model of its name, and of no use: take it away")
         else:
             yield Finding(False, str(path), "left by an interrupted ingest or remove: `lineage rebuild` takes it in")
     for path in index.leftovers():

@@ -155,4 +155,4 @@ def _entry(path: Path) -> tuple[str, _Entry]:
             tuple(str(alias) for alias in fields.get("aliases", [])),
         )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise Malformed(path, f"is no catalogue record ({error}): see index/FORMAT.md") from error
+        raise Malformed(path, f"is not a catalogue record ({error}): see index/FORMAT.md") from error

@@ -53,6 +53,6 @@ def _held(row: Row, model: str, layout: str | None) -> Held:
 def sha256(path: Path) -> str:
     """Digest of a sketch file, hexadecimal. Raises OSError, and Malformed for a pipe or device, which may never end."""
     if not stat.S_ISREG(path.stat().st_mode):
-        raise Malformed(path, "is no plain file")
+        raise Malformed(path, "is not a plain file")
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()

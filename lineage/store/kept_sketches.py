@@ -7,11 +7,13 @@ question after another neither decodes a model again nor computes the same again
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
+
+from cachetools import LRUCache
 
 from lineage.sketch import read_sketch
 from lineage.types import CheckpointSketch
@@ -34,9 +36,7 @@ class KeptSketches:
     """The most recently used sketches, from files of `most_bytes` in all; thread-safe."""
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
-        self._most = most_bytes
-        self._held: OrderedDict[Path, _Held] = OrderedDict()
-        self._bytes = 0
+        self._held: LRUCache[Path, _Held] = LRUCache(most_bytes, lambda held: held.seal[0])
         self._changing = Lock()
 
     def read(self, path: Path, /, **said: Any) -> CheckpointSketch:
@@ -56,21 +56,12 @@ class KeptSketches:
         with self._changing:
             held = self._held.get(path)
             if held is not None and held.seal == seal:
-                self._held.move_to_end(path)
                 return held
         sketch = read_sketch(path)
         held = _Held(seal, sketch, sketch)
-        with self._changing:
-            self._forget(path)
+        with self._changing, suppress(ValueError):  # one that is larger than the bound is not kept
             self._held[path] = held
-            self._bytes += seal[0]
-            while self._bytes > self._most:
-                self._forget(next(iter(self._held)))
         return held
-
-    def _forget(self, path: Path) -> None:
-        if path in self._held:
-            self._bytes -= self._held.pop(path).seal[0]
 
 
 def _seal(about: os.stat_result) -> _Seal:

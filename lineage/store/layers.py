@@ -69,7 +69,7 @@ def layer_index(index: Path, layer: Layer) -> SketchFolder:
 def require_layer_name(name: str) -> str:
     """`name` if a layer can be called that. Raises StoreError."""
     if not _NAME.fullmatch(name):
-        raise StoreError(f"{name[:80]!r} is no name of a layer: letters, digits, _ and . are")
+        raise StoreError(f"{name[:80]!r} is not a name of a layer: letters, digits, _ and . are")
     return name
 
 
@@ -142,7 +142,7 @@ def _layer(path: Path) -> Layer:
         ):
             raise ValueError("names another folder")
     except (ValueError, TypeError) as error:
-        raise Malformed(path, f"is no layer ({error}): delete it and pull again") from error
+        raise Malformed(path, f"is not a layer ({error}): delete it and pull again") from error
     return layer
 
 

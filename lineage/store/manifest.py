@@ -80,7 +80,7 @@ def read_manifest(content: bytes, where: str) -> Manifest:
         files = tuple(File(one["path"], one["sha256"], one["bytes"]) for one in said["files"])
         found = Manifest(str(said["index_id"]), int(said["models"]), files)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise Malformed(where, f"is no manifest of an index ({error})") from error
+        raise Malformed(where, f"is not a manifest of an index ({error})") from error
     _require_sound(files, where)
     return found
 

@@ -64,4 +64,4 @@ def published_configurations() -> list[PublishedConfiguration]:
         listed = json.loads(path.read_bytes())["configurations"]
         return [PublishedConfiguration(one["model"], one["source"], tuple(map(part, one["parts"]))) for one in listed]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise Malformed(path, f"is no list of configurations ({error}): see index/FORMAT.md") from error
+        raise Malformed(path, f"is not a list of configurations ({error}): see index/FORMAT.md") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Mapping
 from dataclasses import fields
+from enum import EnumType, StrEnum
 from functools import cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -21,15 +22,17 @@ def shaped(kind: type[Made], held: Any) -> Made:
 
 
 def fitted(value: Any, hint: Any) -> Any:
-    """A value as the type `hint` has it, lists as tuples. Raises TypeError where it has none."""
+    """A value as the type `hint` has it: lists as tuples, words as members. Raises TypeError where it has none."""
     kind, parts = get_origin(hint), get_args(hint)
     if kind in (Union, types.UnionType):
         if value is None and type(None) in parts:
             return None
         (hint,) = (part for part in parts if part is not type(None))
         return fitted(value, hint)
-    if kind is Literal and value in parts and type(value) in map(type, parts):
-        return value
+    words = tuple(hint) if isinstance(hint, EnumType) else parts if kind is Literal else ()
+    for word in words:
+        if word == value and type(value) is (str if isinstance(word, StrEnum) else type(word)):
+            return word
     if kind is tuple and isinstance(value, list):
         inner = parts[:1] * len(value) if parts[1:] == (...,) else parts
         if len(inner) == len(value):
@@ -38,7 +41,7 @@ def fitted(value: Any, hint: Any) -> Any:
         return value
     if isinstance(hint, type) and type(value) is hint:
         return value
-    raise TypeError(f"{value!r:.40} is no {hint}")
+    raise TypeError(f"{value!r:.40} is not a {hint}")
 
 
 @cache

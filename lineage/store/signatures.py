@@ -25,9 +25,9 @@ def signature_of(content: bytes, key: Path) -> bytes:
     try:
         held = serialization.load_pem_private_key(key.read_bytes(), None)
     except (ValueError, TypeError) as error:
-        raise Malformed(key, "is no private key in PEM without a password") from error
+        raise Malformed(key, "is not a private key in PEM without a password") from error
     if not isinstance(held, private):
-        raise Malformed(key, "is no Ed25519 key: `openssl genpkey -algorithm ed25519` makes one")
+        raise Malformed(key, "is not an Ed25519 key: `openssl genpkey -algorithm ed25519` makes one")
     return base64.b64encode(held.sign(content)) + b"\n"
 
 
@@ -53,9 +53,9 @@ def _loaded(key: str, where: str) -> Any:
     try:
         held = serialization.load_pem_public_key(key.encode())
     except (ValueError, TypeError) as error:
-        raise Malformed(where, "is no public key in PEM: `openssl pkey -in KEY -pubout` writes one") from error
+        raise Malformed(where, "is not a public key in PEM: `openssl pkey -in KEY -pubout` writes one") from error
     if not isinstance(held, public):
-        raise Malformed(where, "is no Ed25519 key")
+        raise Malformed(where, "is not an Ed25519 key")
     return held
 
 

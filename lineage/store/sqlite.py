@@ -249,7 +249,7 @@ class SqliteIndex(OfAllFamilies):
         """
         for one in (model, layout or model):
             if not _ID.fullmatch(one):
-                raise Malformed(self.folder / DATABASE, f"{one[:80]!r} is no model id: run `lineage rebuild`")
+                raise Malformed(self.folder / DATABASE, f"{one[:80]!r} is not a model id: run `lineage rebuild`")
         return self.folder / sketch_path(model, layout, weights_seen)
 
     def copied(self, sketch: CheckpointSketch) -> str | None:
@@ -286,7 +286,7 @@ class SqliteIndex(OfAllFamilies):
         it counts as interrupted. Raises Malformed for a sketch that was handed over and contradicts what is there.
         """
         if sketch.params >= 1 << 63:
-            raise Malformed(sketch.path or sketch.name, f"claims {sketch.params:.1e} weights: that is no model")
+            raise Malformed(sketch.path or sketch.name, f"claims {sketch.params:.1e} weights: that is not a model")
         with plain_errors(self.folder):
             refuse_contradiction(self, sketch)
             if is_settled(self, sketch):

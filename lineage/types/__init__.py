@@ -22,7 +22,16 @@ if TYPE_CHECKING:
         Whois,
         Witnesses,
     )
-    from lineage.types.checkpoints import SUB_MODELS, Checkpoint, Declared, Meter, ReadAhead, TensorView
+    from lineage.types.checkpoints import (
+        SUB_MODELS,
+        Checkpoint,
+        Declared,
+        FileSpan,
+        Meter,
+        ReadAhead,
+        Spans,
+        TensorView,
+    )
     from lineage.types.evidence import (
         Comparison,
         ComponentFinding,
@@ -47,6 +56,7 @@ if TYPE_CHECKING:
         Standing,
         Verification,
     )
+    from lineage.types.relations import Direction, Relation, Verdict
     from lineage.types.sketch import CheckpointSketch, Neurons, Outlined, Stats, StoredTensors, TensorSketch, Units
     from lineage.types.tokenizers import (
         Neighbours,
@@ -64,13 +74,10 @@ if TYPE_CHECKING:
         AnyArray,
         Certainty,
         Depth,
-        Direction,
         ExpertMap,
         Float32Array,
         Float64Array,
         FloatArray,
-        Relation,
-        Verdict,
     )
 
 __all__ = [
@@ -102,6 +109,7 @@ __all__ = [
     "Evidence",
     "Excluded",
     "ExpertMap",
+    "FileSpan",
     "Fit",
     "Float32Array",
     "Float64Array",
@@ -134,6 +142,7 @@ __all__ = [
     "Relation",
     "Relative",
     "SearchCue",
+    "Spans",
     "SpecialTokens",
     "Standing",
     "Stats",
@@ -164,8 +173,9 @@ __getattr__ = names_of(
         "Beside": "policies", "Between": "answers", "Case": "policies", "Certainty": "words", "Checked": "policies",
         "Checkpoint": "checkpoints", "CheckpointSketch": "sketch", "Claim": "policies", "Comparison": "evidence",
         "ComponentFinding": "evidence", "Cue": "evidence", "Declared": "checkpoints", "Depth": "words",
-        "Descendant": "ancestry", "Descendants": "ancestry", "DescentLine": "policies", "Direction": "words",
-        "Edge": "ancestry", "Evidence": "evidence", "ExpertMap": "words", "Fit": "answers", "Float32Array": "words",
+        "Descendant": "ancestry", "Descendants": "ancestry", "DescentLine": "policies", "Direction": "relations",
+        "Edge": "ancestry", "Evidence": "evidence", "ExpertMap": "words", "FileSpan": "checkpoints",
+        "Fit": "answers", "Float32Array": "words",
         "Float64Array": "words", "FloatArray": "words",
         "Excluded": "evidence", "Inherited": "evidence", "InheritedPart": "evidence",
         "Layout": "index", "Limits": "answers", "Lineage": "ancestry", "Merge": "ancestry", "MergePart": "ancestry",
@@ -174,11 +184,12 @@ __getattr__ = names_of(
         "Neurons": "sketch",
         "Node": "ancestry", "Null": "answers", "Outcome": "policies", "Outlined": "sketch",
         "Part": "anatomy", "Place": "answers", "PolicyFinding": "policies", "PolicyVerdict": "policies",
-        "ReadAhead": "checkpoints", "Relabelled": "answers", "Relation": "words", "Relative": "answers",
-        "SUB_MODELS": "checkpoints", "Standing": "policies", "Stats": "sketch", "StoredTensors": "sketch",
+        "ReadAhead": "checkpoints", "Relabelled": "answers", "Relation": "relations", "Relative": "answers",
+        "SUB_MODELS": "checkpoints", "Spans": "checkpoints",
+        "Standing": "policies", "Stats": "sketch", "StoredTensors": "sketch",
         "TensorMatch": "evidence",
         "TensorSketch": "sketch", "TensorView": "checkpoints", "Timings": "answers", "Trace": "ancestry",
-        "Units": "sketch", "UnrelatedComponent": "answers", "Verdict": "words", "Verification": "policies",
+        "Units": "sketch", "UnrelatedComponent": "answers", "Verdict": "relations", "Verification": "policies",
         "Whois": "answers", "Witnesses": "answers",
         "Neighbours": "tokenizers",
         "OrderTest": "tokenizers",

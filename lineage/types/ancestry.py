@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lineage.types.checkpoints import Declared
 from lineage.types.facts import Fact
-from lineage.types.words import Relation
+from lineage.types.relations import Relation
 
 if TYPE_CHECKING:
     from lineage.types.facts.descent import Contradiction

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from lineage.types.evidence import Comparison, ComponentFinding, Excluded
 from lineage.types.facts import Fact
+from lineage.types.relations import Relation, Verdict
 from lineage.types.sketch import CheckpointSketch
-from lineage.types.words import Relation, Verdict
 
 if TYPE_CHECKING:
     from lineage.types.settings import ConfigurationFound

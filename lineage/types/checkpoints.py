@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -15,13 +15,31 @@ SUB_MODELS = "sub_models"
 """The key of a config under which the configs of the models of a pipeline lie, by name."""
 
 
+class FileSpan(NamedTuple):
+    """Bytes [start, stop) of an opened file."""
+
+    file: object
+    start: int
+    stop: int
+
+
+Spans = Callable[[int, int], Iterable[FileSpan]]
+"""Where the bytes that a band [start, stop) begins with lie in files, as far as that is known."""
+
+
+def nowhere(_start: int, _stop: int) -> tuple[FileSpan, ...]:
+    """The spans of a view of which they are not known."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class TensorView:
     """One tensor of a checkpoint, not yet read.
 
     `rows(start, stop)` reads the band `[start, stop)` of the first axis and returns it in the storage
     dtype (ml_dtypes for bf16, fp8, fp6 and fp4), shape `(stop - start, *shape[1:])`; a scalar has one row.
-    It may be called from several threads and raises CheckpointError for damaged bytes.
+    It may be called from several threads and raises CheckpointError for damaged bytes. `spans(start, stop)` tells where
+    the bytes of that band lie, for who fetches them before they are read: it is a hint, which reads nothing.
     """
 
     name: str
@@ -30,6 +48,7 @@ class TensorView:
     rows: Callable[[int, int], AnyArray]
     storage: str  # equal for two views of the same bytes (tied weights)
     encoding: str | None = None  # how the values are stored, where that is not simply the dtype
+    spans: Spans = nowhere
 
 
 @dataclass(slots=True)

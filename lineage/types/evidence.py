@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from lineage.types.facts import Fact
-from lineage.types.words import Direction, ExpertMap, Relation, Verdict
+from lineage.types.relations import Direction, Relation, Verdict
+from lineage.types.words import ExpertMap
 
 if TYPE_CHECKING:
     from lineage.types.facts.exclusions import Exclusion
@@ -73,7 +74,7 @@ class Cue:
     """
 
     name: str
-    role: Direction
+    direction: Direction
     ratio: float
     fact: Fact
     certain: bool = False
@@ -119,7 +120,7 @@ class ComponentFinding:
     params: int
     share: float
     relation: Relation
-    role: Direction | None
+    direction: Direction | None
     evidence: Evidence
     confidence: float
     basis: tuple[Fact, ...]
@@ -133,7 +134,7 @@ class ComponentFinding:
         """Whether most of it was tested and is alike, by descent or from one initialisation: which is not known."""
         r, reach = self.evidence.r, self.evidence.min_detectable_r
         is_seen = r is not None and reach is not None and r >= reach
-        return self.relation == "inconclusive" and is_seen and 2.0 * self.evidence.coverage >= 1.0
+        return self.relation == Relation.INCONCLUSIVE and is_seen and 2.0 * self.evidence.coverage >= 1.0
 
     @property
     def share_inherited(self) -> float:
@@ -160,7 +161,7 @@ class Comparison:
     model_name: str
     verdict: Verdict
     relation: Relation
-    role: Direction | None
+    direction: Direction | None
     share: float
     evidence: Evidence
     confidence: float
@@ -169,3 +170,8 @@ class Comparison:
     tensors: tuple[TensorMatch, ...]
     excluded: tuple[Excluded, ...]
     cues: tuple[Cue, ...] = ()
+
+    @property
+    def is_directed(self) -> bool:
+        """Whether one of the two is known to have come first."""
+        return self.direction in (Direction.CHILD, Direction.PARENT)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from lineage.types.facts import Fact
 from lineage.types.facts_policy import RuleApplies
-from lineage.types.words import Relation, Verdict
+from lineage.types.relations import Relation, Verdict
 
 
 @dataclass(frozen=True, slots=True)

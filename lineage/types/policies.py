@@ -11,7 +11,8 @@ from lineage.types.answers import Whois
 from lineage.types.evidence import Comparison, InheritedPart
 from lineage.types.facts import Fact
 from lineage.types.facts_policy import RuleAdvice, RuleApplies
-from lineage.types.words import Certainty, Relation
+from lineage.types.relations import Relation
+from lineage.types.words import Certainty
 
 Standing = Literal["violated", "due", "met", "possible", "inconclusive", "noted", "bound"]
 PolicyVerdict = Literal["violated", "inconclusive", "nothing-found"]

@@ -1,75 +1,131 @@
-"""What each relation means, in one table from which every list of relations is derived."""
+"""Relations, verdicts and directions, as enumerations that know what is true of each of their words."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
-from lineage.types.words import Relation
-
-
-@dataclass(frozen=True, slots=True)
-class Nature:
-    """What is true of a relation.
-
-    `inherits`: weights of the one came from the other, or both from one. `is_told_alone`: two models suffice to see
-    it. `is_exact`: the values are the same, rounding of the storage and order aside. `is_directed`: one of the two can
-    be the parent. `reshapes`: layers, units, tokens or experts differ. `trains`: all weights were trained on.
-    """
-
-    inherits: bool = True
-    is_told_alone: bool = True
-    is_exact: bool = False
-    is_directed: bool = True
-    reshapes: bool = False
-    trains: bool = False
-
-
-NATURES: Mapping[Relation, Nature] = {
-    "disguised": Nature(),
-    "expert-upcycled": Nature(reshapes=True),
-    "depth-changed": Nature(reshapes=True),
-    "width-pruned": Nature(reshapes=True),
-    "vocabulary-changed": Nature(reshapes=True),
-    "continued-pretraining": Nature(trains=True),
-    "adapter-merged": Nature(),
-    "fine-tuned": Nature(trains=True),
-    "pruned": Nature(),
-    "quantized": Nature(),
-    "re-encoded": Nature(is_exact=True),
-    "identical": Nature(is_exact=True, is_directed=False),
-    "component-reused": Nature(),
-    "merged": Nature(is_told_alone=False),
-    "shared-init": Nature(inherits=False, is_directed=False),
-    "sibling": Nature(inherits=False, is_told_alone=False, is_directed=False),
-    "independent": Nature(inherits=False, is_directed=False),
-    "inconclusive": Nature(inherits=False, is_directed=False),
-}
-"""Every relation; of those that inherit the one that says most about what was done first."""
-
-INHERITED: tuple[Relation, ...] = tuple(word for word, nature in NATURES.items() if nature.inherits)
-"""Relations that pass weights on; a shared initialisation, a sibling and an inconclusive comparison do not."""
-
-FOUND: tuple[Relation, ...] = tuple(word for word in INHERITED if NATURES[word].is_told_alone)
-"""Words for a component of which something was inherited, all of it or a part."""
-
-DERIVED: tuple[Relation, ...] = tuple(word for word in FOUND if word != "component-reused")
-"""Words for a component that was inherited as a whole."""
-
-EXACT: tuple[Relation, ...] = tuple(word for word, nature in NATURES.items() if nature.is_exact)
-"""Words for the same values."""
-
-UNDIRECTED: tuple[Relation, ...] = tuple(word for word, nature in NATURES.items() if not nature.is_directed)
-"""Words that are true of both models alike."""
-
-RESHAPED: tuple[Relation, ...] = tuple(word for word, nature in NATURES.items() if nature.reshapes)
-"""Words for another structure."""
-
-TRAINED: tuple[Relation, ...] = tuple(word for word, nature in NATURES.items() if nature.trains)
-"""Words for training of all weights."""
-
-NOTHING_FOUND: tuple[Relation, ...] = ("independent", "inconclusive")
-"""Words for nothing found, or nothing that could be found."""
+from enum import StrEnum
 
 EITHER_WAY = 0.5
 """The probability that an open neighbour is the parent where nothing shows which came first."""
+
+
+class Relation(StrEnum):
+    """What one model, or a component of it, is to another: of two that inherit, the one that says more comes first."""
+
+    DISGUISED = "disguised"
+    EXPERT_UPCYCLED = "expert-upcycled"
+    DEPTH_CHANGED = "depth-changed"
+    WIDTH_PRUNED = "width-pruned"
+    VOCABULARY_CHANGED = "vocabulary-changed"
+    CONTINUED_PRETRAINING = "continued-pretraining"
+    ADAPTER_MERGED = "adapter-merged"
+    FINE_TUNED = "fine-tuned"
+    PRUNED = "pruned"
+    QUANTIZED = "quantized"
+    RE_ENCODED = "re-encoded"
+    IDENTICAL = "identical"
+    COMPONENT_REUSED = "component-reused"
+    MERGED = "merged"
+    SHARED_INIT = "shared-init"
+    SIBLING = "sibling"
+    INDEPENDENT = "independent"
+    INCONCLUSIVE = "inconclusive"
+
+    @property
+    def inherits(self) -> bool:
+        """Whether weights of the one came from the other, or both from one."""
+        return self not in (Relation.SHARED_INIT, Relation.SIBLING, Relation.INDEPENDENT, Relation.INCONCLUSIVE)
+
+    @property
+    def is_told_by_two(self) -> bool:
+        """Whether it inherits, and the two models suffice to see it: a merge needs its other parents."""
+        return self.inherits and self is not Relation.MERGED
+
+    @property
+    def is_of_whole(self) -> bool:
+        """Whether two models suffice to see it, and all of a component was inherited."""
+        return self.is_told_by_two and self is not Relation.COMPONENT_REUSED
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the values are the same, rounding of the storage and order aside."""
+        return self in (Relation.IDENTICAL, Relation.RE_ENCODED)
+
+    @property
+    def is_lossy(self) -> bool:
+        """Whether values were rounded to levels or set to zero; they may have been trained afterwards."""
+        return self in (Relation.PRUNED, Relation.QUANTIZED)
+
+    @property
+    def is_by_values(self) -> bool:
+        """Whether other values were written for the same tensors, without training."""
+        return self.is_lossy or self is Relation.RE_ENCODED
+
+    @property
+    def is_beginning(self) -> bool:
+        """Whether the two may have nothing in common but an initialisation."""
+        return self in (Relation.SHARED_INIT, Relation.INCONCLUSIVE)
+
+    @property
+    def is_directed(self) -> bool:
+        """Whether one of the two can be the parent; the others are true of both models alike."""
+        return self.inherits and self is not Relation.IDENTICAL
+
+    @property
+    def reshapes(self) -> bool:
+        """Whether layers, units, tokens or experts differ."""
+        return self in (
+            Relation.EXPERT_UPCYCLED,
+            Relation.DEPTH_CHANGED,
+            Relation.WIDTH_PRUNED,
+            Relation.VOCABULARY_CHANGED,
+        )
+
+    @property
+    def trains(self) -> bool:
+        """Whether all weights were trained on."""
+        return self in (Relation.CONTINUED_PRETRAINING, Relation.FINE_TUNED)
+
+    @property
+    def finds_nothing(self) -> bool:
+        """Whether nothing was found, or nothing could be."""
+        return self in (Relation.INDEPENDENT, Relation.INCONCLUSIVE)
+
+
+class Verdict(StrEnum):
+    """What is said of a whole model."""
+
+    IDENTICAL = "identical"
+    DERIVED = "derived"
+    PARTLY_DERIVED = "partly-derived"
+    ORIGIN = "origin"
+    RELATED = "related"
+    INDEPENDENT = "independent"
+    INCONCLUSIVE = "inconclusive"
+
+    @property
+    def is_descent(self) -> bool:
+        """Whether all of it or a part was derived."""
+        return self in (Verdict.DERIVED, Verdict.PARTLY_DERIVED)
+
+    @property
+    def inherits(self) -> bool:
+        """Whether weights of the one came from the other, or both from one."""
+        return self is Verdict.IDENTICAL or self.is_descent
+
+    @property
+    def finds_nothing(self) -> bool:
+        """Whether nothing was found, or nothing could be."""
+        return self in (Verdict.INDEPENDENT, Verdict.INCONCLUSIVE)
+
+
+class Direction(StrEnum):
+    """Which of two models came first, as what the first of them is."""
+
+    CHILD = "child"
+    PARENT = "parent"
+    UNDIRECTED = "undirected"
+
+    @property
+    def turned(self) -> Direction:
+        """The direction seen from the other model."""
+        return {Direction.CHILD: Direction.PARENT, Direction.PARENT: Direction.CHILD}.get(self, self)

@@ -12,28 +12,6 @@ Float64Array = NDArray[np.float64]
 FloatArray = NDArray[np.floating[Any]]
 AnyArray = NDArray[Any]
 Depth = Literal["sampled", "full"]
-Relation = Literal[
-    "identical",
-    "re-encoded",
-    "quantized",
-    "pruned",
-    "fine-tuned",
-    "adapter-merged",
-    "continued-pretraining",
-    "vocabulary-changed",
-    "depth-changed",
-    "width-pruned",
-    "expert-upcycled",
-    "merged",
-    "component-reused",
-    "disguised",
-    "shared-init",
-    "sibling",
-    "independent",
-    "inconclusive",
-]
-Verdict = Literal["identical", "derived", "partly-derived", "origin", "related", "independent", "inconclusive"]
-Direction = Literal["child", "parent", "undirected"]
 Certainty = Literal["measured", "possible", "declared"]
 """How an ancestor is known: by directed edges, by an edge whose direction is open or weak, by a card alone."""
 ExpertMap = tuple[tuple[int, int | Literal["mlp"]], ...]

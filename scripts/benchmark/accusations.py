@@ -16,7 +16,6 @@ from lineage.ancestry import compare
 from lineage.types import CheckpointSketch, Comparison
 
 Pair = tuple[str, str]
-ACCUSING = ("identical", "derived", "partly-derived")
 
 
 def unrelated_pairs(truth: Truth) -> list[Pair]:
@@ -42,10 +41,7 @@ def graph_figures(said: Said, truth: Truth) -> list[Figure]:
     parts = families(said, [*truth.names, *{end for ends in said for end in ends if end not in truth.names}])
     together = sum(parts[a] == parts[b] and truth.families[a] != truth.families[b] for a, b in strangers)
     alike = {frozenset(pair) for pair in shared_init_pairs(truth)}
-    derived = sum(
-        frozenset(ends) in alike and edge.relation not in ("shared-init", "inconclusive", "sibling")
-        for ends, edge in said.items()
-    )
+    derived = sum(frozenset(ends) in alike and edge.relation.inherits for ends, edge in said.items())
     return [
         _count("unrelated models joined by an edge", wrong, len(strangers)),
         _count("unrelated models in one family of the graph", together, len(strangers)),
@@ -63,7 +59,7 @@ def pair_figures(truth: Truth, load: Callable[[str], CheckpointSketch], most: in
     for name, pairs in asked.items():
         drawn = pairs if len(pairs) <= most else random.Random(0).sample(pairs, most)  # noqa: S311 - no secret
         found = _compared(drawn, load)
-        accused = [(pair, one) for pair, one in zip(drawn, found, strict=True) if one.verdict in ACCUSING]
+        accused = [(pair, one) for pair, one in zip(drawn, found, strict=True) if one.verdict.inherits]
         words = ", ".join(f"{w} {n}" for w, n in Counter(one.relation for one in found).most_common())
         of = f"all {len(pairs)}" if len(drawn) == len(pairs) else f"{len(drawn)} drawn of {len(pairs)}"
         figures.append(_count(f"{name} called derived ({of}: {words})", len(accused), len(drawn)))

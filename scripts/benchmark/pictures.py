@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmark.truth import Truth
 from lineage.report import graphs
-from lineage.types import Edge, Lineage
+from lineage.types import Edge, Lineage, Relation
 
 _LARGEST = 25  # models; more cannot be read in a page
 _CAPTION = 90  # pixels
@@ -24,7 +24,7 @@ def draw(found: Lineage, truth: Truth, target: Path) -> None:
     nodes = tuple(node for node in found.nodes if node.id in inside)
     edges = tuple(edge for edge in found.edges if edge.parent in inside and edge.child in inside)
     true = tuple(
-        Edge(parent, child, edge["relation"], directed=True, source="measured", weight=edge["weight"])
+        Edge(parent, child, Relation(edge["relation"]), directed=True, source="measured", weight=edge["weight"])
         for (parent, child), edge in truth.edges.items()
         if parent in inside and child in inside
     )

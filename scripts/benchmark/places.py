@@ -46,7 +46,7 @@ class Judged:
     @property
     def is_called_derived(self) -> bool:
         """Whether an ancestor is reported."""
-        return self.answer.verdict in ("derived", "partly-derived") or bool(self.answer.place.parents)
+        return self.answer.verdict.is_descent or bool(self.answer.place.parents)
 
 
 def judge(answer: Answer, truth: Families, names: Names) -> Judged:

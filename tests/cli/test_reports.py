@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 from lineage import api
 from lineage.report import graphs
 from lineage.report import json as report_json
+from lineage.sketch import sketch_checkpoint
 from tests.cli.conftest import Desk, Run
 from tests.disguised_models import llama
 from tests.html_pages import parsed, plain_answer
@@ -100,6 +101,18 @@ class TestExports:
         page = target.read_text()
         assert sha256(desk.child.read_bytes()).hexdigest() in page
         assert sha256(desk.base.read_bytes()).hexdigest() not in page
+
+    def test_a_statement_takes_one_sketch(self, run, desk, at_home, monkeypatch):
+        asked: list[str] = []
+
+        def counted(checkpoint, *given, **named):
+            asked.append(checkpoint.path)
+            return sketch_checkpoint(checkpoint, *given, **named)
+
+        monkeypatch.setattr("lineage.sketch.sketch_checkpoint", counted)
+        monkeypatch.setattr("lineage.sketch.file_digests.sketch_checkpoint", counted)
+        assert run("whois", desk.child, *at_home, "--report", desk.folder / "once.cdx.json").code == 0
+        assert asked == [str(desk.child)]
 
     def test_an_in_toto_statement_is_about_the_file(self, run, desk, at_home):
         target = desk.folder / "child.intoto.json"

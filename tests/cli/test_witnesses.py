@@ -120,4 +120,4 @@ def test_a_damaged_list_is_one_line(run: Run, desk: Desk, model: Path, tmp_path:
     done = run("whois", model, "--index", desk.index)
     assert done.code == 12
     assert done.err.count("\n") == 1
-    assert "is no list of configurations" in done.err
+    assert "is not a list of configurations" in done.err

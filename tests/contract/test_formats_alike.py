@@ -121,7 +121,7 @@ def test_fewer_bits_are_quantised_from_the_whole(
     write: Callable[[Path], Path], scheme: str, least: float, base: CheckpointSketch, tmp_path: Path
 ) -> None:
     found = compare(sketched(write(tmp_path)), base)
-    assert (found.relation, found.role) == ("quantized", "child")
+    assert (found.relation, found.direction) == ("quantized", "child")
     assert found.evidence.r is not None
     assert found.evidence.r > least
     assert found.components[0].schemes == (StoredAs(scheme),)

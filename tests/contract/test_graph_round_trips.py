@@ -178,4 +178,4 @@ def test_codes_of_eight_bits_are_quantised(
     assert {t.dtype for t in child.tensors if len(t.shape) > 1} == {encoding}
     found = compare(child, base)
     assert (found.evidence.r or 0) >= EIGHT_BITS
-    assert (found.relation, found.verdict, found.role) == ("quantized", "derived", "child")
+    assert (found.relation, found.verdict, found.direction) == ("quantized", "derived", "child")

@@ -100,7 +100,7 @@ class TestGguf:
         assert (found.evidence.r or 0) >= least
         assert found.verdict == "derived"
         assert found.relation == "quantized"
-        assert found.role == "child" or encoding in BY_ENCODING
+        assert found.direction == "child" or encoding in BY_ENCODING
         assert {t.dtype for t in child.tensors if len(t.shape) > 1} == {f"gguf {encoding}"}
 
     def test_another_model_in_blocks_is_independent(self, base: CheckpointSketch, tmp_path: Path) -> None:
@@ -139,4 +139,4 @@ def test_a_quantised_folder_is_quantised(name: str, least: float, base: Checkpoi
     assert (found.evidence.r or 0) >= least
     assert found.verdict == "derived"
     assert found.relation == "quantized"
-    assert found.role == "child" or name in BY_ENCODING | NO_DIRECTION
+    assert found.direction == "child" or name in BY_ENCODING | NO_DIRECTION

@@ -250,7 +250,7 @@ def test_values_that_no_weights_have_are_read_and_are_no_evidence(tmp_path, scal
 @needs_pipes
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "m.sketch")
-    with pytest.raises(Malformed, match="no plain file"):
+    with pytest.raises(Malformed, match="not a plain file"):
         read_sketch(tmp_path / "m.sketch")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from io import BytesIO
-from typing import Any, get_args
+from typing import Any
 
 import networkx as nx
 import pytest
@@ -52,7 +52,7 @@ def edges(draw: st.DrawFn, ends: list[str]) -> Edge:
     return Edge(
         parent=draw(st.sampled_from(ends)),
         child=draw(st.sampled_from(ends)),
-        relation=draw(st.sampled_from(get_args(Relation))),
+        relation=draw(st.sampled_from([*Relation])),
         directed=draw(st.booleans()),
         source=draw(st.sampled_from(["measured", "declared"])),
         component=draw(st.none() | texts),

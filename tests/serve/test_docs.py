@@ -90,13 +90,13 @@ def test_the_settings_of_the_page_are_the_defaults(tmp_path: Path):
     ("text", "line"),
     [
         ("x", "is not TOML"),
-        ("workers = 2", "'workers' is no setting"),
+        ("workers = 2", "'workers' is not a setting"),
         ("hub = 1", "hub must be true or false"),
         ("folders = 'models'", "folders must be a list of texts"),
         ("limits = 3", "limits must be a table"),
         ("[limits]\nworkers = 0", "limits.workers must be a whole number from 1 on"),
         ("[limits]\nworkers = true", "limits.workers must be a whole number"),
-        ("[limits]\nthreads = 1", "limits.threads is no setting"),
+        ("[limits]\nthreads = 1", "limits.threads is not a setting"),
     ],
 )
 def test_settings_that_are_wrong_are_named(tmp_path: Path, text: str, line: str):

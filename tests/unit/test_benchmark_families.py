@@ -20,7 +20,7 @@ from benchmark.sketched import sketches_of, sketching
 from operators import int8_rows, magnitude_pruned, matrices, noise
 from safetensors.numpy import save_file
 
-from lineage.types import Between, Edge, Lineage, Node, Place, Relative
+from lineage.types import Between, Edge, Lineage, Node, Place, Relation, Relative, Verdict
 from tests.synthetic import encoder
 
 # A root with three children, of one of them a copy and a child, and a merge; its twin; another root that still moved.
@@ -98,7 +98,7 @@ def test_the_truth_lies_in_the_folder_or_beside_it(tmp_path):
 
 
 def edge(parent: str, child: str, relation: Any = "fine-tuned", directed: bool = True, **fields: Any) -> Edge:
-    return Edge(parent, child, relation, directed, "measured", **fields)
+    return Edge(parent, child, Relation(relation), directed, "measured", **fields)
 
 
 PERFECT = (
@@ -217,11 +217,11 @@ def test_the_tables_have_a_row_for_each_family_and_operator():
 
 
 def kin(name: str, probability: float = 0.95, relation: Any = "fine-tuned") -> Relative:
-    return Relative(name, name, relation, probability)
+    return Relative(name, name, Relation(relation), probability)
 
 
 def judged(name: str, place: Place, verdict: Any = "derived", truth: Families = TRUTH) -> places.Judged:
-    return places.judge(Answer(name, verdict, place, 1.0, 0.5), truth, NAMES)
+    return places.judge(Answer(name, Verdict(verdict), place, 1.0, 0.5), truth, NAMES)
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_what_is_above_or_below_and_is_not_is_told_from_what_is():
 def test_models_of_another_family_and_of_one_initialisation_are_accusations():
     one = judged("two", Place(open=(kin("other"), kin("twin"))))
     assert (one.strangers, one.begun_alike) == (("other",), ("twin",))
-    begun = judged("two", Place(siblings=(kin("twin", relation="shared-init"),)))
+    begun = judged("two", Place(siblings=(kin("twin", relation=Relation.SHARED_INIT),)))
     assert (begun.strangers, begun.begun_alike) == ((), ())
 
 
@@ -304,7 +304,7 @@ def test_all_that_is_right_as_a_parent_is_withheld():
 
 def test_directions_from_known_ancestors_are_told_from_those_among_siblings():
     def answer(name: str, place: Place) -> Answer:
-        return Answer(name, "related", place, 1.0, 1.0)
+        return Answer(name, Verdict.RELATED, place, 1.0, 1.0)
 
     answers = [
         answer("low", Place(parents=(kin("root"),))),

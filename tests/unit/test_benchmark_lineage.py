@@ -22,7 +22,7 @@ from benchmark.truth import Truth, Zoo, truth_of
 
 from lineage.ancestry import graph
 from lineage.store import SqliteIndex
-from lineage.types import Edge, Lineage, Node
+from lineage.types import Edge, Lineage, Node, Relation
 
 CHECKPOINTS = Path(__file__).parents[1] / "fixtures" / "zoo" / "checkpoints"
 
@@ -63,7 +63,7 @@ def zoo(models: list[dict[str, Any]] = MODELS, edges: list[dict[str, Any]] = EDG
 
 
 def said(parent: str, child: str, relation: Any = "fine-tuned", directed: bool = True, **fields: Any) -> Edge:
-    return Edge(parent, child, relation, directed, "measured", **fields)
+    return Edge(parent, child, Relation(relation), directed, "measured", **fields)
 
 
 def lineage(*edges: Edge, hidden: tuple[str, ...] = (), names: tuple[str, ...] = ()) -> Lineage:

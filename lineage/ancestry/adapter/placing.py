@@ -33,7 +33,7 @@ from lineage.types.facts import Fact
 from lineage.types.facts.limits import LookedFor, NotTested, UnopenedModels, WholeTensors
 
 TRANSFORMATIONS = (LookedFor("adapter-merge"), LookedFor("adapter-copy"))
-_RELATED: tuple[Verdict, ...] = ("identical", "derived", "related")
+_RELATED: tuple[Verdict, ...] = (Verdict.IDENTICAL, Verdict.DERIVED, Verdict.RELATED)
 _NOTHING = CheckpointSketch("", FAMILY, "full", "", "", "", "", 0, 0, ())
 
 
@@ -51,8 +51,8 @@ def whois_adapter(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
         found, pairs = additions(changes, fitting.fitted, declared)
     compared.sort(key=_rank, reverse=True)
     nearest = compared[0] if compared else None
-    exact = tuple(c for c in compared if c.verdict in ("identical", "derived"))
-    rest = [c for c in compared if c.verdict == "related"][:MOST_ALTERNATIVES]
+    exact = tuple(c for c in compared if c.verdict in (Verdict.IDENTICAL, Verdict.DERIVED))
+    rest = [c for c in compared if c.verdict == Verdict.RELATED][:MOST_ALTERNATIVES]
     reaches = [c.evidence.min_detectable_r for c in compared if c.evidence.min_detectable_r is not None]
     return Whois(
         sketch=query,
@@ -109,9 +109,9 @@ def _verdict(nearest: Comparison | None, found: Sequence[Addition]) -> Verdict:
     if nearest is not None and nearest.verdict in _RELATED:
         return nearest.verdict
     if found:
-        return "related"
-    tested = nearest is not None and nearest.verdict == "independent" and nearest.evidence.coverage > 0.0
-    return "independent" if tested else "inconclusive"
+        return Verdict.RELATED
+    tested = nearest is not None and nearest.verdict == Verdict.INDEPENDENT and nearest.evidence.coverage > 0.0
+    return Verdict.INDEPENDENT if tested else Verdict.INCONCLUSIVE
 
 
 def _not_tested(query: CheckpointSketch, fitting: Fits) -> tuple[Fact, ...]:

@@ -25,6 +25,7 @@ from lineage.types import (
     CheckpointSketch,
     Comparison,
     ComponentFinding,
+    Direction,
     Evidence,
     Relation,
     TensorMatch,
@@ -34,12 +35,15 @@ from lineage.types import (
 from lineage.types.facts import Fact
 from lineage.types.facts.descent import OneBase, SharedFactors
 from lineage.types.facts.schemes import OtherFactor
-from lineage.types.relations import EXACT
 
 _VERDICTS: dict[Relation, Verdict] = {
-    "identical": "identical", "re-encoded": "derived", "shared-init": "related", "sibling": "related",
-    "independent": "independent", "inconclusive": "inconclusive",
-}  # fmt: skip
+    Relation.IDENTICAL: Verdict.IDENTICAL,
+    Relation.RE_ENCODED: Verdict.DERIVED,
+    Relation.SHARED_INIT: Verdict.RELATED,
+    Relation.SIBLING: Verdict.RELATED,
+    Relation.INDEPENDENT: Verdict.INDEPENDENT,
+    Relation.INCONCLUSIVE: Verdict.INCONCLUSIVE,
+}
 _EQUAL = 1e-5  # relative residual of a product that was scaled and stored again in float32
 _SHARED = 0.5  # least share, beyond chance, of common directions in the spaces of first factors
 _FEW = 0.5  # greatest rank, as a share of the sampled columns, at which spaces can be compared
@@ -52,16 +56,16 @@ def compare_products(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) 
     matched = match(a, b, models)
     names = list(matched.components)
     whole = _word(matched, names, matched.overall)
-    relation: Relation = "identical" if same_weights(a, b) else whole
+    relation: Relation = Relation.IDENTICAL if same_weights(a, b) else whole
     findings = tuple(_finding(matched, name) for name in names)
-    exact = relation in EXACT
+    exact = relation.is_exact
     return Comparison(
         model=b.id,
         model_name=b.name,
         verdict=_VERDICTS[relation],
         relation=relation,
-        role="undirected" if relation == "re-encoded" else None,
-        share=sum(f.share for f in findings if f.relation in EXACT),
+        direction=Direction.UNDIRECTED if relation == Relation.RE_ENCODED else None,
+        share=sum(f.share for f in findings if f.relation.is_exact),
         evidence=matched.overall,
         confidence=1.0 if exact else 0.0,
         basis=_basis(relation),
@@ -75,39 +79,39 @@ def _finding(matched: Match, name: str) -> ComponentFinding:
     evidence = matched.components[name]
     relation = _word(matched, [name], evidence)
     params = sum(t.params for t in matched.a.tensors if t.part.component == name and t.part.excluded is None)
-    exact = relation in EXACT
+    exact = relation.is_exact
     return ComponentFinding(
         name=name,
         params=params,
         share=params / matched.a.params,
         relation=relation,
-        role="undirected" if relation == "re-encoded" else None,
+        direction=Direction.UNDIRECTED if relation == Relation.RE_ENCODED else None,
         evidence=evidence,
         confidence=1.0 if exact else 0.0,
         basis=_basis(relation),
         layer_map=None,
-        schemes=(OtherFactor(),) if relation == "re-encoded" else (),
+        schemes=(OtherFactor(),) if relation == Relation.RE_ENCODED else (),
     )
 
 
 def _basis(relation: Relation) -> tuple[Fact, ...]:
-    found: Mapping[Relation, Fact] = {"shared-init": SharedFactors(), "sibling": OneBase()}
+    found: Mapping[Relation, Fact] = {Relation.SHARED_INIT: SharedFactors(), Relation.SIBLING: OneBase()}
     return (found[relation],) if relation in found else ()
 
 
 def _word(matched: Match, names: Sequence[str], evidence: Evidence) -> Relation:
     if not (matched.a.tensors and matched.b.tensors):
-        return "inconclusive"
+        return Relation.INCONCLUSIVE
     if not is_significant(evidence):
         tested = evidence.coverage >= _LEAST_COVERED and (evidence.min_detectable_r or 1.0) < _SEEN_R
-        return "independent" if tested else "inconclusive"
+        return Relation.INDEPENDENT if tested else Relation.INCONCLUSIVE
     pairs = list(_pairs(matched, names))
     if pairs and evidence.coverage > 1.0 - 1e-9:
         if all(same_content(x, y) for x, y, _ in pairs):
-            return "identical"
+            return Relation.IDENTICAL
         if all(_is_multiple(*one) for one in pairs):
-            return "re-encoded"
-    return "shared-init" if has_shared_factors(pairs) else "sibling"
+            return Relation.RE_ENCODED
+    return Relation.SHARED_INIT if has_shared_factors(pairs) else Relation.SIBLING
 
 
 def _pairs(matched: Match, names: Sequence[str]) -> Iterator[tuple[TensorSketch, TensorSketch, TensorMatch]]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lineage.ancestry.geometry import Cohort
-from lineage.ancestry.merge.ratios import HALF, grain
+from lineage.ancestry.merge.ratios import HALF, grain_of_first
 from lineage.types import Float64Array
 
 _ARITHMETIC = (0.0, 0.25, 0.5, 1.0, 2.0)  # roundings of the terms, in largest errors, that arithmetic may have added
@@ -33,8 +33,7 @@ def is_last_rounded(cohort: Cohort, child: int, parents: Sequence[int], weights:
     if ((factors @ points) ** 2).sum() > _MOST_LEFT * movement:
         return None
     values = points / cohort.scales[cohort.tensors]
-    one_tensor = cohort.tensors == cohort.tensors[0]
-    types = [grain(row[one_tensor]) for row in values]
+    types = [grain_of_first(row, cohort.tensors) for row in values]
     largest = np.stack([largest_error(row, held) for row, held in zip(values, types, strict=True)])
     told = (largest > 0.0).all(axis=0) & (values != values[0]).any(axis=0)
     if not told.any():

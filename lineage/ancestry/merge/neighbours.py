@@ -10,7 +10,7 @@ import numpy as np
 
 from lineage.ancestry.geometry import Cohort
 from lineage.ancestry.merge.mixture import COPY, RELATED
-from lineage.ancestry.merge.ratios import grain
+from lineage.ancestry.merge.ratios import grain_of_first
 from lineage.types import Float64Array
 
 NEAREST = 200  # candidates for the parents of one model
@@ -46,7 +46,7 @@ class Neighbours:
 
     def grain(self, member: int) -> float:
         """Largest relative rounding error of a member's type, inferred from its first tensor."""
-        return grain(self.cohort.points[member, self.cohort.tensors == self.cohort.tensors[0]])
+        return grain_of_first(self.cohort.points[member], self.cohort.tensors)
 
     def rounding(self, child: int, types: Sequence[float], movement: float) -> float:
         """Greatest squared residual of a sum from rounding by one of the `types`, if it is small beside `movement`.

@@ -24,6 +24,11 @@ def grain(values: Values) -> float:
     return next((rounding for rounding in (BRAIN, HALF) if apart > 0.45 * rounding), SINGLE)
 
 
+def grain_of_first(values: Values, tensors: NDArray[np.int64]) -> float:
+    """The same of the first tensor of a model, which stands for all: `tensors` (dims,) is the tensor of each value."""
+    return grain(values[tensors == tensors[0]])
+
+
 def window_of(rounding: float) -> float:
     """Relative width of the window that holds the ratios of one constant after such rounding."""
     return 25.0 * rounding if rounding > SINGLE else 500.0 * rounding

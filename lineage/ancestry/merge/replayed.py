@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.ancestry.geometry import Cohort
-from lineage.ancestry.merge.ratios import BRAIN, HALF, grain
+from lineage.ancestry.merge.ratios import BRAIN, HALF, grain_of_first
 from lineage.ancestry.pair.narrow_types import rounded
 
 _SAMPLE = 4000  # sampled values: shares are then known to a hundredth
@@ -43,7 +43,7 @@ def is_replayed(cohort: Cohort, child: int, parents: Sequence[int], weights: Seq
     for result, own in enumerate(values):
         others = [k for k in range(len(values)) if k != result]
         of_others = [-factors[k] / factors[result] for k in others]
-        narrow = _NARROW.get(grain(points[result, cohort.tensors == cohort.tensors[0]]))
+        narrow = _NARROW.get(grain_of_first(points[result], cohort.tensors))
         shares.append(max(float((total == own).mean()) for total in _results(values[others], of_others, narrow)))
     first, *rest = shares
     ahead = first - max(rest)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lineage.ancestry.geometry import Cohort
 from lineage.ancestry.merge.last_rounded import largest_error
-from lineage.ancestry.merge.ratios import SINGLE, grain
+from lineage.ancestry.merge.ratios import SINGLE, grain_of_first
 from lineage.types import Float64Array
 
 _SMALLEST = 0.1  # share of the values of each tensor that is tested: those with the smallest rounding errors
@@ -27,7 +27,7 @@ def leaves_rounding(cohort: Cohort, child: int, parents: Sequence[int]) -> bool:
     which spherical interpolation needs.
     """
     points = cohort.points[[child, *parents]] / cohort.scales[cohort.tensors]
-    rounding = grain(points[0, cohort.tensors == cohort.tensors[0]])
+    rounding = grain_of_first(points[0], cohort.tensors)
     ratios: list[Float64Array] = []
     for number in np.unique(cohort.tensors):
         own, *others = points[:, cohort.tensors == number]
@@ -55,7 +55,7 @@ def is_rounded_once(
     (dims,), which spherical interpolation needs. None in single precision, where a sum is rounded at each step.
     """
     points = cohort.points[[child, *parents]] / cohort.scales[cohort.tensors]
-    rounding = grain(points[0, cohort.tensors == cohort.tensors[0]])
+    rounding = grain_of_first(points[0], cohort.tensors)
     if rounding == SINGLE:
         return None
     own, *terms = points

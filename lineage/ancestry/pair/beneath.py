@@ -17,7 +17,7 @@ from lineage.ancestry.pair.alike_beneath import SAME, alike_as_wholes
 from lineage.ancestry.pair.calibration import calibration, ratio
 from lineage.ancestry.pair.towers import Tower
 from lineage.match.disguise import Disguise
-from lineage.types import CheckpointSketch, Cue, Direction
+from lineage.types import CheckpointSketch, Cue, Direction, Relation
 from lineage.types.facts import Fact
 from lineage.types.facts.cues import Computable, FewerUnits, Side
 from lineage.types.facts.disguises import (
@@ -59,13 +59,13 @@ def cues_beneath(a: CheckpointSketch, b: CheckpointSketch, held: Disguise) -> It
     """Cues on which of the two came first."""
     ours, theirs = _towers(a, b, held)
     sides: tuple[tuple[Direction, Side, Tower, Tower], ...]
-    sides = ("child", "this-model", ours, theirs), ("parent", "reference", theirs, ours)
+    sides = (Direction.CHILD, "this-model", ours, theirs), (Direction.PARENT, "reference", theirs, ours)
     found: list[tuple[str, Direction, FoldedGains | FewerUnits]] = []
-    for role, side, child, parent in sides:
+    for direction, side, child, parent in sides:
         if child.is_flat and parent.has_gains:
-            found.append(("folded-gains", role, FoldedGains(side)))
+            found.append(("folded-gains", direction, FoldedGains(side)))
         if child.units < parent.units and child.has_experts == parent.has_experts:
-            found.append(("narrower", role, FewerUnits(side)))
+            found.append(("narrower", direction, FewerUnits(side)))
     # If one side has folded gains and the other has fewer units, both were made from a third model.
     # In another order, either may be the one that was reordered, and the order of a third that both were made of.
     alone = len({said for _, said, _ in found}) == 1 and _is_in_order(held)
@@ -73,10 +73,10 @@ def cues_beneath(a: CheckpointSketch, b: CheckpointSketch, held: Disguise) -> It
     for name, said, fact in found:
         yield Cue(name, said, ratio(name), fact, certain=certain and name == "folded-gains")
     match _word(ours, theirs, held):
-        case "quantized":
-            yield Cue("computable", "child", ratio("computable"), Computable("this-model", "quantising"))
-        case "pruned":
-            yield Cue("computable", "child", ratio("computable"), Computable("this-model", "pruning"))
+        case Relation.QUANTIZED:
+            yield Cue("computable", Direction.CHILD, ratio("computable"), Computable("this-model", "quantising"))
+        case Relation.PRUNED:
+            yield Cue("computable", Direction.CHILD, ratio("computable"), Computable("this-model", "pruning"))
 
 
 def _same_neurons(held: Disguise) -> SameNeurons:
@@ -104,27 +104,31 @@ def _is_same(held: Disguise) -> bool:
 def _word(ours: Tower, theirs: Tower, held: Disguise) -> Uncovered | None:
     """The relation for a change of structure or values; None if too little is known."""
     if ours.layers != theirs.layers:
-        return "depth-changed"
+        return Relation.DEPTH_CHANGED
     if ours.has_experts != theirs.has_experts:
-        return "expert-upcycled"
+        return Relation.EXPERT_UPCYCLED
     if ours.units != theirs.units:
-        return "width-pruned"
+        return Relation.WIDTH_PRUNED
     if ours.tokens != theirs.tokens:
-        return "vocabulary-changed"
+        return Relation.VOCABULARY_CHANGED
     return _values_word(ours, theirs, held)
 
 
 def _values_word(ours: Tower, theirs: Tower, held: Disguise) -> Uncovered | None:
     if _is_same(held):
-        return "re-encoded"
+        return Relation.RE_ENCODED
     if held.r > _ROUNDED_R and ours.has_levels and not theirs.has_levels:
-        return "quantized"
+        return Relation.QUANTIZED
     if ours.zeros - theirs.zeros > _MORE_ZEROS:
-        return "pruned"
+        return Relation.PRUNED
     if held.off is None:
         return None
     # Codes are products of two trained weights: their r is about the square of the weights'.
-    return "fine-tuned" if math.sqrt(max(0.0, held.r)) >= calibration().fine_tuned_r else "continued-pretraining"
+    return (
+        Relation.FINE_TUNED
+        if math.sqrt(max(0.0, held.r)) >= calibration().fine_tuned_r
+        else Relation.CONTINUED_PRETRAINING
+    )
 
 
 def _basis(ours: Tower, theirs: Tower, held: Disguise) -> Basis:

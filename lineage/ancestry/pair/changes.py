@@ -46,12 +46,12 @@ Held = tuple[TensorMatch, TensorSketch, TensorSketch]
 class Change:
     """The kind of change of a tensor, its direction if it can be computed one way only, and its scheme.
 
-    `role` is the query's: a rounding, pruning or quantization can be computed from the finer side only. `rank` is that
-    of the difference if it is low; `unchanged` is the share of a tuned matrix's non-zero values that are equal.
+    `direction` is the query's: a rounding, pruning or quantization can be computed from the finer side only. `rank` is
+    that of the difference if it is low; `unchanged` is the share of a tuned matrix's non-zero values that are equal.
     """
 
     kind: Kind
-    role: Direction | None = None
+    direction: Direction | None = None
     scheme: Scheme | None = None
     rank: int | None = None
     unchanged: float = 0.0
@@ -113,7 +113,7 @@ def _of_values(match: TensorMatch, a: TensorSketch, b: TensorSketch, seen: Besid
 
 
 def _with_compensated(held: Sequence[Held], found: list[Change]) -> list[Change]:
-    if not any(one.kind == "quantized" and one.role is None for one in found):
+    if not any(one.kind == "quantized" and one.direction is None for one in found):
         return found
     from lineage.ancestry.pair.compensated import with_compensated  # imported only for quantized models
 
@@ -150,8 +150,8 @@ def _between_halves(a: TensorSketch, b: TensorSketch) -> Change:
     from lineage.types.facts.schemes import StoredAs
 
     if is_cast_between_halves(a, b):
-        return Change("recast", "child", StoredAs("float16"))
-    return Change("recast", "parent", StoredAs("float16")) if is_cast_between_halves(b, a) else Change("same")
+        return Change("recast", Direction.CHILD, StoredAs("float16"))
+    return Change("recast", Direction.PARENT, StoredAs("float16")) if is_cast_between_halves(b, a) else Change("same")
 
 
 def _is_related(a: TensorSketch, match: TensorMatch) -> bool:
@@ -223,8 +223,8 @@ def _pruned(a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray
         return None
     from lineage.types.facts.schemes import MoreZeros
 
-    role: Direction = "child" if more > 0 else "parent"
-    return Change("pruned", role, MoreZeros(round(abs(more), 2)))
+    direction: Direction = Direction.CHILD if more > 0 else Direction.PARENT
+    return Change("pruned", direction, MoreZeros(round(abs(more), 2)))
 
 
 def _rescaled(a: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32]) -> Change | None:

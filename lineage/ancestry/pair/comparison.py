@@ -25,7 +25,6 @@ from lineage.types import (
     Verdict,
 )
 from lineage.types.facts import Fact
-from lineage.types.relations import DERIVED, EXACT, FOUND
 
 if TYPE_CHECKING:
     from lineage.types.facts.schemes import Scheme
@@ -39,32 +38,32 @@ def compare(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
     """What query `a` is to reference `b`, by the tensors read from both; `models` is the number of models searched."""
     a, b = read_by_both(a, b)
     matched, changes, words = seen = examine(a, b, models)
-    is_found = any(word in FOUND for word in words.values())
+    is_found = any(word.is_told_by_two for word in words.values())
     cues = _heard(seen) if is_found else ()
     components = tuple(_component(matched, name, word, changes, cues) for name, word in words.items())
     if facing(a, b) is not a:
         components = _with_copies(components, a)
     components, evidence, hidden = _seen_through(a, b, components, matched.overall)
-    if not is_found and any(c.relation in FOUND for c in components):
+    if not is_found and any(c.relation.is_told_by_two for c in components):
         cues = _heard(seen)
     cues = (*hidden, *cues)
     own = max(sum(c.share for c in components) + matched.a.unread / a.params, 1e-9)  # without fixed tables
-    relation = _overall(components, sum(c.share for c in components if c.relation in DERIVED) / own)
-    share = sum(c.share_inherited for c in components if c.relation in FOUND)
+    relation = _overall(components, sum(c.share for c in components if c.relation.is_of_whole) / own)
+    share = sum(c.share_inherited for c in components if c.relation.is_told_by_two)
     if not matched.is_copy:
         relation = _of_the_whole(relation, matched, changes)
         components = tuple(replace(c, relation=_true_of_all(c, matched, changes)) for c in components)
     components = tuple(replace(c, relation=_by_format(c.relation, a, b)) for c in components)
     relation = _by_format(relation, a, b)
-    found = relation in FOUND
+    found = relation.is_told_by_two
     alike = sum(c.share for c in components if c.is_alike)
-    role, basis = _direction(cues) if found else (None, ())
+    direction, basis = _direction(cues) if found else (None, ())
     return Comparison(
         model=b.id,
         model_name=b.name,
         verdict=_verdict(relation, share / own, alike / own, is_copy=matched.is_copy),
         relation=relation,
-        role=role,
+        direction=direction,
         share=share,
         evidence=evidence,
         confidence=_confidence(components),
@@ -104,8 +103,8 @@ def _basis(
     """The facts behind a finding: cues of direction, the changes found, and the neurons of disguised components."""
     from lineage.ancestry.pair.findings import findings
 
-    by_place = [c.name for c in components if c.relation != "disguised" and (c.basis or c.role)]
-    hidden = dict.fromkeys(fact for c in components if c.relation == "disguised" for fact in c.basis)
+    by_place = [c.name for c in components if c.relation != Relation.DISGUISED and (c.basis or c.direction)]
+    hidden = dict.fromkeys(fact for c in components if c.relation == Relation.DISGUISED for fact in c.basis)
     return tuple(dict.fromkeys((*pointed, *(findings(matched, changes, by_place) if by_place else ()), *hidden)))
 
 
@@ -114,7 +113,8 @@ def examine(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compar
     matched = match(facing(a, b), facing(b, a), models)
     changes = _changes(matched)
     if matched.is_copy:
-        word: Relation = "re-encoded" if any(_is_rearranged(m, matched) for m in matched.pairs) else "identical"
+        is_moved = any(_is_rearranged(m, matched) for m in matched.pairs)
+        word = Relation.RE_ENCODED if is_moved else Relation.IDENTICAL
         return Compared(matched, changes, dict.fromkeys(matched.components, word))
     words = {name: component_relation(matched, name, changes) for name in matched.components}
     return Compared(matched, changes, _of_one_beginning(words, matched.a))
@@ -130,10 +130,12 @@ def _of_one_beginning(words: Mapping[str, Relation], a: CheckpointSketch) -> dic
 
     Two networks from one seed have equal tensors that neither trained: that is not reuse.
     """
-    begun = sum(t.params for t in a.tensors if t.part.excluded is None and words[t.part.component] == "shared-init")
+    begun = sum(
+        t.params for t in a.tensors if t.part.excluded is None and words[t.part.component] == Relation.SHARED_INIT
+    )
     if begun <= _A_PART * a.params:
         return dict(words)
-    return {name: "shared-init" if word in DERIVED else word for name, word in words.items()}
+    return {name: Relation.SHARED_INIT if word.is_of_whole else word for name, word in words.items()}
 
 
 def excluded(sketch: CheckpointSketch) -> tuple[Excluded, ...]:
@@ -160,22 +162,22 @@ def _in_order(found: Change, held: TensorMatch, reordered: Collection[str]) -> C
 def _component(matched: Match, name: str, word: Relation, changes: Changes, cues: Sequence[Cue]) -> ComponentFinding:
     params = sum(t.params for t in matched.a.tensors if t.part.component == name and t.part.excluded is None)
     share, evidence = params / matched.a.params, matched.components[name]
-    if word not in FOUND:
+    if not word.is_told_by_two:
         return ComponentFinding(name, params, share, word, None, evidence, 0.0, (), None)
     from lineage.ancestry.pair.findings import findings  # imported only for models with relatives
     from lineage.ancestry.pair.inherited import inherited
 
     own = [(m, c) for m, c in changes if m.component == name]
     came = inherited(matched, name, own)
-    if word in EXACT and came is not None and came.parts:
-        word = "component-reused"  # equal values, in a part of the component
-    role, pointed = _direction(cues)
+    if word.is_exact and came is not None and came.parts:
+        word = Relation.COMPONENT_REUSED  # equal values, in a part of the component
+    direction, pointed = _direction(cues)
     return ComponentFinding(
         name=name,
         params=params,
         share=share,
         relation=word,
-        role=role,
+        direction=direction,
         evidence=evidence,
         confidence=_support(matched, own) * _certainty(matched, name, word, changes),
         basis=(*pointed, *findings(matched, changes, (name,))),
@@ -190,9 +192,9 @@ def _true_of_all(finding: ComponentFinding, matched: Match, changes: Changes) ->
     """The relation of a component; not "identical" if gains, biases or small matrices differ or are new."""
     own = {t.name for t in matched.a.tensors if t.part.component == finding.name and t.part.excluded is None}
     faced = {held.a: found.kind in EQUAL for held, found in changes if held.a in own}
-    if finding.relation != "identical" or (own == faced.keys() and all(faced.values())):
+    if finding.relation != Relation.IDENTICAL or (own == faced.keys() and all(faced.values())):
         return finding.relation
-    return "re-encoded" if all(faced.values()) else "fine-tuned"
+    return Relation.RE_ENCODED if all(faced.values()) else Relation.FINE_TUNED
 
 
 def _holds_more(matched: Match, changes: Changes) -> bool:
@@ -249,7 +251,7 @@ def _support(matched: Match, own: Changes) -> float:
 def _certainty(matched: Match, name: str, word: Relation, changes: Changes) -> float:
     """Probability of descent rather than a shared initialisation; 1 if any matrix is a copy."""
     own = [c for m, c in changes if m.component == name and len(m.shape) > 1]
-    if word == "adapter-merged" or any(c.kind not in {"tuned", "unrelated"} for c in own):
+    if word == Relation.ADAPTER_MERGED or any(c.kind not in {"tuned", "unrelated"} for c in own):
         return 1.0
     from lineage.ancestry.pair.drift import descent_odds, probability
 
@@ -267,45 +269,45 @@ def _is_a_part(matched: Match, changes: Changes) -> bool:
 
 def _overall(components: Sequence[ComponentFinding], share: float) -> Relation:
     words = [c.relation for c in components]
-    foreign = sum(c.share for c in components if c.relation == "independent")
-    in_part = sum(c.share for c in components if c.relation == "component-reused")
+    foreign = sum(c.share for c in components if c.relation == Relation.INDEPENDENT)
+    in_part = sum(c.share for c in components if c.relation == Relation.COMPONENT_REUSED)
     if share > 0.0:
         if share < 0.5 or foreign + in_part > _A_PART:
-            return "component-reused"
+            return Relation.COMPONENT_REUSED
         # A detail such as a small head does not decide for the whole, unless everything else is equal.
         word = strongest_word([_of_a_part(c) for c in components if c.share > _A_DETAIL])
-        return strongest_word([_of_a_part(c) for c in components]) if word == "identical" else word
+        return strongest_word([_of_a_part(c) for c in components]) if word == Relation.IDENTICAL else word
     if in_part > 0.0:
-        return "component-reused"
-    if "shared-init" in words:
-        return "shared-init"
-    return "independent" if 2.0 * foreign >= sum(c.share for c in components) > 0.0 else "inconclusive"
+        return Relation.COMPONENT_REUSED
+    if Relation.SHARED_INIT in words:
+        return Relation.SHARED_INIT
+    return Relation.INDEPENDENT if 2.0 * foreign >= sum(c.share for c in components) > 0.0 else Relation.INCONCLUSIVE
 
 
 def _of_a_part(finding: ComponentFinding) -> Relation:
     """The relation of a component as it counts for the whole: a small one that moved far, such as a head, is tuned."""
-    is_far = finding.relation == "continued-pretraining" and finding.share <= _A_PART
-    return "fine-tuned" if is_far else finding.relation
+    is_far = finding.relation == Relation.CONTINUED_PRETRAINING and finding.share <= _A_PART
+    return Relation.FINE_TUNED if is_far else finding.relation
 
 
 def _of_the_whole(word: Relation, matched: Match, changes: Changes) -> Relation:
     """The relation with what no component shows alone: experts, parts of the reference only, details that differ."""
-    if word == "disguised":  # nothing corresponds by position
+    if word == Relation.DISGUISED:  # nothing corresponds by position
         return word
-    if word in DERIVED and has_experts(matched.a) != has_experts(matched.b):
-        return "expert-upcycled"
-    if word in DERIVED and _is_a_part(matched, changes):
-        return "component-reused"
-    if word == "identical" and any(c.kind not in EQUAL for _, c in changes):
-        return "fine-tuned"  # tensors too small to be tested alone differ
-    return _of_equal_values(matched, changes) if word == "identical" else word
+    if word.is_of_whole and has_experts(matched.a) != has_experts(matched.b):
+        return Relation.EXPERT_UPCYCLED
+    if word.is_of_whole and _is_a_part(matched, changes):
+        return Relation.COMPONENT_REUSED
+    if word == Relation.IDENTICAL and any(c.kind not in EQUAL for _, c in changes):
+        return Relation.FINE_TUNED  # tensors too small to be tested alone differ
+    return _of_equal_values(matched, changes) if word == Relation.IDENTICAL else word
 
 
 def _of_equal_values(matched: Match, changes: Changes) -> Relation:
     """The relation of two models that are not copies but whose paired tensors are all equal."""
     if _holds_more(matched, changes):
-        return "component-reused"
-    return "identical" if _is_equal_as_read(matched, changes) else "re-encoded"
+        return Relation.COMPONENT_REUSED
+    return Relation.IDENTICAL if _is_equal_as_read(matched, changes) else Relation.RE_ENCODED
 
 
 def _is_equal_as_read(matched: Match, changes: Changes) -> bool:
@@ -316,21 +318,21 @@ def _is_equal_as_read(matched: Match, changes: Changes) -> bool:
 
 def _by_format(word: Relation, a: CheckpointSketch, b: CheckpointSketch) -> Relation:
     """The relation, with "re-encoded" for identical values in files of different formats."""
-    return "re-encoded" if word == "identical" and a.format != b.format else word
+    return Relation.RE_ENCODED if word == Relation.IDENTICAL and a.format != b.format else word
 
 
 def _verdict(relation: Relation, share: float, alike: float, *, is_copy: bool) -> Verdict:
     """The verdict for two models; `alike` is the share of the query that is similar, by descent or initialisation."""
-    if relation in FOUND:
+    if relation.is_told_by_two:
         if is_copy:
-            return "identical"
-        return "derived" if share >= 0.5 else "partly-derived"
-    if relation == "shared-init" or (relation == "inconclusive" and alike >= 0.5):
-        return "related"
-    return "independent" if relation == "independent" else "inconclusive"
+            return Verdict.IDENTICAL
+        return Verdict.DERIVED if share >= 0.5 else Verdict.PARTLY_DERIVED
+    if relation == Relation.SHARED_INIT or (relation == Relation.INCONCLUSIVE and alike >= 0.5):
+        return Verdict.RELATED
+    return Verdict.INDEPENDENT if relation == Relation.INDEPENDENT else Verdict.INCONCLUSIVE
 
 
 def _confidence(components: Sequence[ComponentFinding]) -> float:
-    found = [(c.share_inherited, c.confidence) for c in components if c.relation in FOUND]
+    found = [(c.share_inherited, c.confidence) for c in components if c.relation.is_told_by_two]
     share = sum(size for size, _ in found)
     return sum(size * confidence for size, confidence in found) / share if share else 0.0

@@ -40,23 +40,22 @@ def compensated_misses(pairs: Sequence[tuple[TensorSketch, TensorSketch]]) -> fl
 
 
 def with_compensated(held: Sequence[Held], found: Sequence[Change]) -> list[Change]:
-    """The changes, with the role of matrices whose first columns show that they were rounded from the other side's."""
+    """The changes, with the direction of matrices whose first columns show that they were rounded from the others."""
     told = list(found)
-    for role in ("child", "parent"):
-        side: Direction = role
-        places = [i for i, one in enumerate(found) if one.kind == "quantized" and one.role is None]
+    for side in (Direction.CHILD, Direction.PARENT):
+        places = [i for i, one in enumerate(found) if one.kind == "quantized" and one.direction is None]
         sides = [(i, *_sides(held[i], side)) for i in places if not held[i][0].transposed]
         few = [(i, coarse, fine) for i, coarse, fine in sides if _is_one_way(coarse, fine)]
         if few and compensated_misses([(coarse, fine) for _, coarse, fine in few]) is not None:
             for i, _, _ in few:
-                told[i] = replace(told[i], role=side)
+                told[i] = replace(told[i], direction=side)
     return told
 
 
-def _sides(held: Held, role: Direction) -> tuple[TensorSketch, TensorSketch]:
-    """The side with that role, then the other."""
+def _sides(held: Held, side: Direction) -> tuple[TensorSketch, TensorSketch]:
+    """The side that would be the child if the query is the other's child or parent (`side`), then the other."""
     _, a, b = held
-    return (a, b) if role == "child" else (b, a)
+    return (a, b) if side is Direction.CHILD else (b, a)
 
 
 def _is_one_way(coarse: TensorSketch, fine: TensorSketch) -> bool:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lineage.ancestry.pair.changes import EQUAL, TOKEN_ROLES, Compared, rows_in_place
 from lineage.ancestry.pair.decay import common_factor
-from lineage.ancestry.pair.relations import layer_matrices, projected_role, width_changes
+from lineage.ancestry.pair.relations import layer_matrices, projected_direction, width_changes
 from lineage.match import has_experts
 from lineage.match.pair_correlations import pair_correlation
 from lineage.types import CheckpointSketch, Direction, Relation, TensorSketch
@@ -28,8 +28,8 @@ from lineage.types.facts.cues import (
     Side,
     SpreadGains,
 )
-from lineage.types.relations import RESHAPED
 
+_ONE_WAY = (Direction.CHILD, Direction.PARENT)
 _UNANIMOUS = 0.8  # share of the computable changes that must point one way
 _A_FEW = 0.05  # share of trained matrices that do not make a rounding a fine-tune
 _MOVED = 0.05  # relative distance of two vectors: rounding all values to eight bits stays below
@@ -44,12 +44,12 @@ _WAYS: Mapping[str, Literal["rounding", "pruning", "quantising"]] = {
 
 
 class Said(NamedTuple):
-    """The query's role by one cue, with the fact behind it; `certain` if one side can be computed from the other.
+    """The query's direction by one cue, with the fact behind it; `certain` if one side can be computed from the other.
 
     Cues that are not certain can also be shown by two children of an absent model.
     """
 
-    role: Direction
+    direction: Direction
     fact: Fact
     certain: bool = False
 
@@ -57,11 +57,11 @@ class Said(NamedTuple):
 def computable(of: Compared) -> Said | None:
     """One side is the exact rounding, pruning or quantization of the other."""
     # Quantized matrices that are not computed from the other side come from a sibling or a tuned model.
-    roles = [c.role for _, c in of.changes if c.role is not None or c.kind == "quantized"]
-    role: Direction | None = next((r for r in ("child", "parent") if roles.count(r) > _UNANIMOUS * len(roles)), None)
-    if role is None:
+    ways = [c.direction for _, c in of.changes if c.direction is not None or c.kind == "quantized"]
+    direction = next((way for way in _ONE_WAY if ways.count(way) > _UNANIMOUS * len(ways)), None)
+    if direction is None:
         return None
-    kind = next(c.kind for _, c in of.changes if c.role == role)
+    kind = next(c.kind for _, c in of.changes if c.direction == direction)
     # If other matrices were trained, the coarse side is not an ancestor, but may be a sibling or a child.
     has_few_tuned = _tuned_share(of) <= _A_FEW
     has_its_vectors = _moved_vectors(of) <= _A_FEW
@@ -69,21 +69,21 @@ def computable(of: Compared) -> Said | None:
         return None
     by = _WAYS[kind]
     # If other parts or the structure differ, the two may be children of the model that was rounded.
-    is_whole = _is_the_whole(of) and not {*RESHAPED} & {*of.words.values()}
-    is_one_way = not _has_another_source(of, role)
+    is_whole = _is_the_whole(of) and not any(one.reshapes for one in of.words.values())
+    is_one_way = not _has_another_source(of, direction)
     certain = has_few_tuned and has_its_vectors and is_whole and is_one_way
-    return Said(role, Computable(_child(role), by), certain=certain)
+    return Said(direction, Computable(_child(direction), by), certain=certain)
 
 
-def _has_another_source(of: Compared, role: Direction) -> bool:
+def _has_another_source(of: Compared, direction: Direction) -> bool:
     """Whether some matrices show that both were computed from a third model.
 
     These are matrices that are finer on the side of the copy, a token table or head that was trained on one side, and
     more than a few matrices on levels to which the other side's do not round, since its own were trained further.
     """
-    if any(c.role not in (None, role) for _, c in of.changes):
+    if any(c.direction not in (None, direction) for _, c in of.changes):
         return True
-    others = [m for m, c in of.changes if c.kind == "quantized" and c.role is None]
+    others = [m for m, c in of.changes if c.kind == "quantized" and c.direction is None]
     trained = [m for m, c in of.changes if c.kind == "tuned" and len(m.shape) > 1]
     return len(others) > _A_FEW * len(of.changes) or any(m.role in TOKEN_ROLES for m in (*others, *trained))
 
@@ -104,18 +104,18 @@ def _is_untouched(of: Compared) -> bool:
     return all(c.kind in EQUAL for _, c in of.changes if c.kind != "unrelated")
 
 
-def _is_all(of: Compared, word: Relation, role: Direction) -> bool:
+def _is_all(of: Compared, word: Relation, direction: Direction) -> bool:
     """Whether nothing was trained in between and this is the only change of structure, so that one gave the other.
 
     If both models have changes of their own, they may be siblings.
     """
-    contrary = any(c.role not in (None, role) for _, c in of.changes)  # the other side was rounded
-    others = {*RESHAPED} & {*of.words.values()} - {word}
-    if word != "expert-upcycled" and has_experts(of.match.a) != has_experts(of.match.b):
+    contrary = any(c.direction not in (None, direction) for _, c in of.changes)  # the other side was rounded
+    others = any(one.reshapes for one in of.words.values() if one != word)
+    if word != Relation.EXPERT_UPCYCLED and has_experts(of.match.a) != has_experts(of.match.b):
         return False
-    if word == "vocabulary-changed" and not _is_the_whole(of):
+    if word == Relation.VOCABULARY_CHANGED and not _is_the_whole(of):
         return False
-    return _is_untouched(of) and not contrary and not others and (word == "width-pruned" or _keeps_sizes(of))
+    return _is_untouched(of) and not contrary and not others and (word == Relation.WIDTH_PRUNED or _keeps_sizes(of))
 
 
 def _keeps_sizes(of: Compared) -> bool:
@@ -153,16 +153,16 @@ def _apart(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
 
 def projected_out(of: Compared) -> Said | None:
     """One side is the other with one direction projected out of its matrices, which cannot be undone."""
-    role = projected_role(of.match, of.changes)
-    if role is None:
+    direction = projected_direction(of.match, of.changes)
+    if direction is None:
         return None
     others = Compared(of.match, [(m, c) for m, c in of.changes if c.rank != 1], of.words)
-    return Said(role, Computable(_child(role), "projection"), certain=_tuned_share(others) <= _A_FEW)
+    return Said(direction, Computable(_child(direction), "projection"), certain=_tuned_share(others) <= _A_FEW)
 
 
-def _child(role: Direction) -> Side:
-    """The side that is the child if the query has that role."""
-    return "this-model" if role == "child" else "reference"
+def _child(direction: Direction) -> Side:
+    """The side that is the child if the query has that direction."""
+    return "this-model" if direction == Direction.CHILD else "reference"
 
 
 def upcycled(of: Compared) -> Said | None:
@@ -170,9 +170,9 @@ def upcycled(of: Compared) -> Said | None:
     mine, theirs = has_experts(of.match.a), has_experts(of.match.b)
     if mine == theirs:
         return None
-    role: Direction = "child" if mine else "parent"
-    certain = _is_all(of, "expert-upcycled", role) and _are_copied_experts(of, mine)
-    return Said(role, ExpertsOfOne(), certain)
+    direction: Direction = Direction.CHILD if mine else Direction.PARENT
+    certain = _is_all(of, Relation.EXPERT_UPCYCLED, direction) and _are_copied_experts(of, mine)
+    return Said(direction, ExpertsOfOne(), certain)
 
 
 def _are_copied_experts(of: Compared, ours: bool) -> bool:
@@ -190,20 +190,20 @@ def _are_copied_experts(of: Compared, ours: bool) -> bool:
 
 def narrower(of: Compared) -> Said | None:
     """Related matrices are smaller on one side: units are removed more often than added."""
-    if "width-pruned" not in of.words.values():
+    if Relation.WIDTH_PRUNED not in of.words.values():
         return None
     changes = width_changes(of.match, of.changes)
     if not changes:
         return None
-    role: Direction = "child" if sum(changes) < 0 else "parent"
+    direction: Direction = Direction.CHILD if sum(changes) < 0 else Direction.PARENT
     # Units of different matrices may have been removed from a third model on either side.
-    is_one_way = all((change < 0) == (role == "child") for change in changes)
-    return Said(role, FewerUnits(_child(role)), is_one_way and _is_all(of, "width-pruned", role))
+    is_one_way = all((change < 0) == (direction == Direction.CHILD) for change in changes)
+    return Said(direction, FewerUnits(_child(direction)), is_one_way and _is_all(of, Relation.WIDTH_PRUNED, direction))
 
 
 def vocabulary_grown(of: Compared) -> Said | None:
     """Token tables of two lengths whose common rows are in place: tokens are added more often than removed."""
-    if "vocabulary-changed" not in of.words.values():
+    if Relation.VOCABULARY_CHANGED not in of.words.values():
         return None
     ours, theirs = of.match.mine, of.match.theirs
     for held, found in of.changes:
@@ -212,14 +212,18 @@ def vocabulary_grown(of: Compared) -> Said | None:
         mine, other = ours[held.a], theirs[held.b]
         places = rows_in_place(mine, other)
         if mine.params != other.params and len(places) and (places > _ALIKE_R).mean() > _KEPT_ROWS:
-            role: Direction = "child" if mine.params > other.params else "parent"
-            return Said(role, GrownVocabulary(mine.params, other.params), _is_all(of, "vocabulary-changed", role))
+            direction: Direction = Direction.CHILD if mine.params > other.params else Direction.PARENT
+            return Said(
+                direction,
+                GrownVocabulary(mine.params, other.params),
+                _is_all(of, Relation.VOCABULARY_CHANGED, direction),
+            )
     return None
 
 
 def layers(of: Compared) -> Said | None:
     """One side's layers are a subset of the other's: layers were removed, or copies of layers were added."""
-    if "depth-changed" not in of.words.values():
+    if Relation.DEPTH_CHANGED not in of.words.values():
         return None
     match = of.match
     kept = [(m, c) for m, c in of.changes if c.kind != "unrelated" and len(m.shape) > 1 and None not in m.layers]
@@ -230,18 +234,18 @@ def layers(of: Compared) -> Said | None:
     here, there = {m.layers[0] for m, _ in kept}, {m.layers[1] for m, _ in kept}
     if len(theirs) > len(ours) and here == set(ours):
         if _copies(theirs, there):
-            return _of_layers(of, "parent", CopiedLayers("reference"))
-        return _of_layers(of, "child", FewerLayers("this-model", len(ours), len(theirs)))
+            return _of_layers(of, Direction.PARENT, CopiedLayers("reference"))
+        return _of_layers(of, Direction.CHILD, FewerLayers("this-model", len(ours), len(theirs)))
     if len(ours) > len(theirs) and there == set(theirs):
         if len(names) < len(kept) or _copies(ours, here):
-            return _of_layers(of, "child", CopiedLayers("this-model"))
-        return _of_layers(of, "parent", FewerLayers("reference", len(theirs), len(ours)))
+            return _of_layers(of, Direction.CHILD, CopiedLayers("this-model"))
+        return _of_layers(of, Direction.PARENT, FewerLayers("reference", len(theirs), len(ours)))
     return None
 
 
-def _of_layers(of: Compared, role: Direction, fact: Fact) -> Said:
+def _of_layers(of: Compared, direction: Direction, fact: Fact) -> Said:
     # Equal layers prove that a shallower model existed; it is this one only if nothing was trained.
-    return Said(role, fact, _is_all(of, "depth-changed", role))
+    return Said(direction, fact, _is_all(of, Relation.DEPTH_CHANGED, direction))
 
 
 def _by_layer(tensors: Iterable[TensorSketch]) -> dict[int | None, list[TensorSketch]]:
@@ -282,8 +286,8 @@ def shrunk_rows(of: Compared) -> Said | None:
             continue
         factor = common_factor(a, b)
         if factor is not None:
-            role: Direction = "child" if factor < 1.0 else "parent"
-            return Said(role, ShrunkRows(_child(role), min(factor, 1 / factor)))
+            direction: Direction = Direction.CHILD if factor < 1.0 else Direction.PARENT
+            return Said(direction, ShrunkRows(_child(direction), min(factor, 1 / factor)))
     return None
 
 
@@ -298,18 +302,21 @@ def gains_spread(of: Compared) -> Said | None:
     mean = float(np.mean(growth)) if len(growth) >= _FEW else 0.0
     if abs(mean) < _SPREAD:
         return None
-    role: Direction = "child" if mean > 0 else "parent"
-    return Said(role, SpreadGains(_child(role), abs(mean)))
+    direction: Direction = Direction.CHILD if mean > 0 else Direction.PARENT
+    return Said(direction, SpreadGains(_child(direction), abs(mean)))
 
 
 def declared(of: Compared) -> Said | None:
     """A card or config names the other model as its parent: a prior, not a measurement."""
     a, b = of.match.a, of.match.b
-    sides: tuple[tuple[CheckpointSketch, CheckpointSketch, Direction], ...] = ((a, b, "child"), (b, a, "parent"))
-    for child, parent, role in sides:
+    sides: tuple[tuple[CheckpointSketch, CheckpointSketch, Direction], ...] = (
+        (a, b, Direction.CHILD),
+        (b, a, Direction.PARENT),
+    )
+    for child, parent, direction in sides:
         for fact in child.declared:
             if fact.model and bare_name(fact.model) == bare_name(parent.name):
-                return Said(role, DeclaredParent(fact.source, parent.name))
+                return Said(direction, DeclaredParent(fact.source, parent.name))
     return None
 
 

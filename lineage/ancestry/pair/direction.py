@@ -37,7 +37,7 @@ _DECLARED = 2.0  # a prior, weaker than every counted cue: the known edges have 
 def heard(of: Compared) -> tuple[Cue, ...]:
     """The cues that apply, in the order of `CUES`."""
     found = [(name, said) for name, cue in CUES.items() if (said := cue(of)) is not None]
-    return tuple(Cue(name, said.role, _ratio(name), said.fact, said.certain) for name, said in found)
+    return tuple(Cue(name, said.direction, _ratio(name), said.fact, said.certain) for name, said in found)
 
 
 def _ratio(name: str) -> float:
@@ -45,18 +45,18 @@ def _ratio(name: str) -> float:
 
 
 def direction(said: Sequence[Cue]) -> tuple[Direction, tuple[Fact, ...]]:
-    """The query's role by the first certain cue, and the facts that agree; "undirected" without a certain cue."""
-    role: Direction = next((cue.role for cue in said if cue.certain), "undirected")
-    return role, tuple(cue.fact for cue in said if cue.role == role)
+    """The query's direction by the first certain cue, and the facts that agree; "undirected" without a certain cue."""
+    way = next((cue.direction for cue in said if cue.certain), Direction.UNDIRECTED)
+    return way, tuple(cue.fact for cue in said if cue.direction == way)
 
 
-def likely_role(said: Sequence[Cue]) -> Direction:
-    """The query's role if one of the two is known to be the other's parent: certain cues first.
+def likely_direction(said: Sequence[Cue]) -> Direction:
+    """The query's direction if one of the two is known to be the other's parent: certain cues first.
 
     "undirected" if there are only weak cues.
     """
     deciding = [cue for cue in said if cue.certain] or [cue for cue in said if cue.name not in WEAK]
-    return deciding[0].role if deciding else "undirected"
+    return deciding[0].direction if deciding else Direction.UNDIRECTED
 
 
 def leaning(said: Sequence[Cue]) -> float:
@@ -64,5 +64,5 @@ def leaning(said: Sequence[Cue]) -> float:
 
     Cues are taken as independent given the direction; the weak ones count too.
     """
-    signs = {"child": 1.0, "parent": -1.0}
-    return sum(signs.get(cue.role, 0.0) * math.log(cue.ratio) for cue in said)
+    signs = {Direction.CHILD: 1.0, Direction.PARENT: -1.0}
+    return sum(signs.get(cue.direction, 0.0) * math.log(cue.ratio) for cue in said)

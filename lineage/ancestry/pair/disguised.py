@@ -12,9 +12,8 @@ import numpy as np
 from lineage.match import LOG10_ALPHA
 from lineage.match.disguise import SUGGESTIVE, Disguise, disguises, networks
 from lineage.sketch.neuron_layers import KINDS
-from lineage.types import CheckpointSketch, ComponentFinding, Cue, Direction, Evidence
+from lineage.types import CheckpointSketch, ComponentFinding, Cue, Direction, Evidence, Relation
 from lineage.types.facts import Fact
-from lineage.types.relations import NOTHING_FOUND
 
 DISGUISED_R = 0.57
 """Correlation of paired codes from which two models are related by descent, whatever else is known.
@@ -46,7 +45,7 @@ class Seen(NamedTuple):
 class _Told(NamedTuple):
     held: Disguise
     cues: tuple[Cue, ...]
-    role: Direction | None
+    direction: Direction | None
     basis: tuple[Fact, ...]
 
 
@@ -61,7 +60,7 @@ def seen_through(
     heads beside the experts of a mixture, if they agree. Other components on the stream of such a tower were not
     tested and are "inconclusive".
     """
-    lost = {c.name for c in components if c.relation in NOTHING_FOUND}
+    lost = {c.name for c in components if c.relation.finds_nothing}
     parts = {c.name for c in components if _is_a_little(c)}
     sought = [one for one in a.neurons if one.component in lost | parts]
     if not sought or not _may_be_alike(a, b):
@@ -73,14 +72,14 @@ def seen_through(
     }
     proven = {name: held for name, held in alike.items() if _descends(held)}
     open_ones = (alike.keys() - proven.keys()) & lost
-    components = tuple(replace(c, relation="inconclusive") if c.name in open_ones else c for c in components)
+    components = tuple(replace(c, relation=Relation.INCONCLUSIVE) if c.name in open_ones else c for c in components)
     lost |= parts & proven.keys()
     if not proven:
         return Seen(components, overall)
     told = {name: _told(a, b, held) for name, held in proven.items()}
     found = tuple(_named(c, a, told) if c.name in lost else c for c in components)
     by_place = sum(c.share for c in components if c.name not in lost)
-    largest = max((c for c in found if c.relation == "disguised"), key=lambda c: c.params)
+    largest = max((c for c in found if c.relation == Relation.DISGUISED), key=lambda c: c.params)
     if largest.share <= by_place:
         return Seen(found, overall)
     tower = _tower(largest.name, a, proven)
@@ -93,15 +92,14 @@ def seen_through(
 def _is_a_little(finding: ComponentFinding) -> bool:
     """Whether some rows of a component were found, and nothing by place: an order of channels leaves such rows."""
     by_place = finding.evidence.z is not None and finding.evidence.z > _BY_PLACE
-    return (
-        finding.relation == "component-reused" and not by_place and finding.share_inherited < _A_LITTLE * finding.share
-    )
+    is_part = finding.relation == Relation.COMPONENT_REUSED
+    return is_part and not by_place and finding.share_inherited < _A_LITTLE * finding.share
 
 
 def _is_all(components: Collection[ComponentFinding], b: CheckpointSketch) -> bool:
     """Whether both models consist of the same components, all of them disguised or heads."""
     others = {t.part.component for t in b.tensors if t.part.excluded is None}
-    hidden = {c.name for c in components if c.relation == "disguised"}
+    hidden = {c.name for c in components if c.relation == Relation.DISGUISED}
     return {c.name for c in components} == others and others <= hidden | {"head"}
 
 
@@ -116,8 +114,8 @@ def _told(a: CheckpointSketch, b: CheckpointSketch, held: Disguise) -> _Told:
     from lineage.ancestry.pair.direction import direction
 
     cues = tuple(cues_beneath(a, b, held))
-    role, pointed = direction(cues)
-    return _Told(held, cues, role, (*pointed, *undone(a, b, held)))
+    way, pointed = direction(cues)
+    return _Told(held, cues, way, (*pointed, *undone(a, b, held)))
 
 
 def _may_be_alike(a: CheckpointSketch, b: CheckpointSketch) -> bool:
@@ -130,9 +128,9 @@ def _named(finding: ComponentFinding, a: CheckpointSketch, told: Mapping[str, _T
     tower = _tower(finding.name, a, told)
     if tower is None:
         return finding
-    held, _, role, basis = told[tower]
+    held, _, direction, basis = told[tower]
     if finding.name not in (tower, "embeddings") and not (finding.name in _OWNERS and held.heads >= DISGUISED_R):
-        return replace(finding, relation="inconclusive")
+        return replace(finding, relation=Relation.INCONCLUSIVE)
     evidence = Evidence(
         r=held.likeness,
         z=held.z,
@@ -147,8 +145,8 @@ def _named(finding: ComponentFinding, a: CheckpointSketch, told: Mapping[str, _T
     )
     return replace(
         finding,
-        relation="disguised",
-        role=role,
+        relation=Relation.DISGUISED,
+        direction=direction,
         evidence=evidence,
         confidence=1.0,
         basis=basis,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 
 from lineage.ancestry.pair.changes import TOKEN_ROLES, Changes
-from lineage.ancestry.pair.relations import projected_role
+from lineage.ancestry.pair.relations import projected_direction
 from lineage.match import Match
 from lineage.types.facts import Fact
 from lineage.types.facts.changes import (
@@ -29,13 +29,13 @@ def findings(match: Match, changes: Changes, names: Collection[str]) -> tuple[Fa
 
 def _found(match: Match, mine: Changes) -> Iterator[Fact]:
     ranks = Counter(c.rank for _, c in mine if c.rank is not None)
-    if ranks and projected_role(match, mine) is not None:
+    if ranks and projected_direction(match, mine) is not None:
         yield ProjectedOut(ranks[1])
     elif ranks:
         rank, count = ranks.most_common(1)[0]
         yield LowRank(rank, count) if len(ranks) == 1 else LowRanks(rank, count, max(ranks), ranks.total())
     rounded = [c for _, c in mine if c.kind == "quantized"]
-    if rounded and all(c.role is None for c in rounded):
+    if rounded and all(c.direction is None for c in rounded):
         yield OtherFewBits()
     inner = [(match.mine[m.a].params, c.unchanged) for m, c in mine if c.kind == "tuned"]
     total = sum(size for size, _ in inner)

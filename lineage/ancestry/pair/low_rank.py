@@ -112,7 +112,7 @@ def _rounding(tensor: TensorSketch) -> float:
 
 
 def projected_out(moved: Sequence[Held]) -> Direction | None:
-    """The query's role if one direction v was projected out of several matrices (W' = W - v v'W); None otherwise.
+    """The query's direction if one direction v was projected out of several matrices (W' = W - v v'W); None otherwise.
 
     `moved` are the pairs whose difference has rank one: query, reference, whether transposed. After a projection all
     differences share v, and each is the parent matrix along v: the sampled part of v has a clear cosine with it in the
@@ -127,7 +127,7 @@ def projected_out(moved: Sequence[Held]) -> Direction | None:
         shared = np.linalg.norm(np.stack([direction for direction, _, _ in same]), 2) ** 2 / len(same)
         here, there = (abs(float(np.median([one[side] for one in same]))) for side in (1, 2))
         if shared > _SHARED and max(here, there) > _CLEAR and min(here, there) < max(here, there) / 2:
-            return "child" if here < there else "parent"
+            return Direction.CHILD if here < there else Direction.PARENT
     return None
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from lineage.ancestry.pair.blurred import blurred, is_blurred_rounding
 from lineage.ancestry.pair.changes import Change
 from lineage.ancestry.pair.lattices import is_rounding, lattice, steps
-from lineage.types import TensorMatch, TensorSketch
+from lineage.types import Direction, TensorMatch, TensorSketch
 from lineage.types.facts.schemes import FewBits, Scheme, StoredAs
 
 _ROUNDED_R = 0.8  # rounding to four bits leaves 0.98
@@ -21,7 +21,7 @@ def quantized(
 ) -> Change | None:
     """Quantized if one side has a storage scheme or lies on few levels, the other does not, and they agree; else None.
 
-    The role is given only if the coarse side is the plain rounding of the other.
+    The direction is given only if the coarse side is the plain rounding of the other.
     """
     if (match.r or 0.0) < _ROUNDED_R and _has_few_levels(a) == _has_few_levels(b):
         return None
@@ -36,9 +36,9 @@ def quantized(
     # Two separately rounded copies of one model agree as well; a model is not rounded from a rounded copy.
     is_plain = blurred(b if mine is not None else a) is None
     if mine is not None:
-        return Change("quantized", "child" if is_plain and _is_computed(a, x, y) else None, mine)
+        return Change("quantized", Direction.CHILD if is_plain and _is_computed(a, x, y) else None, mine)
     coarse, fine = (y.T, x.T) if match.transposed else (y, x)
-    return Change("quantized", "parent" if is_plain and _is_computed(b, coarse, fine) else None, theirs)
+    return Change("quantized", Direction.PARENT if is_plain and _is_computed(b, coarse, fine) else None, theirs)
 
 
 def _has_few_levels(tensor: TensorSketch) -> bool:
@@ -65,10 +65,12 @@ def _blurred(
     """Quantized if one side lies on levels blurred by a narrow type and the other does not; else None."""
     mine, theirs = blurred(a), blurred(b)
     if mine is not None and theirs is None and x.shape == a.values.shape:
-        return Change("quantized", "child" if is_blurred_rounding(mine, x, y) else None, mine.scheme)
+        return Change("quantized", Direction.CHILD if is_blurred_rounding(mine, x, y) else None, mine.scheme)
     if theirs is not None and mine is None and y.size == b.values.size:
         coarse, fine = (y.T, x.T) if match.transposed else (y, x)
-        return Change("quantized", "parent" if is_blurred_rounding(theirs, coarse, fine) else None, theirs.scheme)
+        return Change(
+            "quantized", Direction.PARENT if is_blurred_rounding(theirs, coarse, fine) else None, theirs.scheme
+        )
     return None
 
 

@@ -34,13 +34,13 @@ def may_be_cast(pairs: Sequence[tuple[Held, Beside]]) -> list[bool]:
 def recast(a: TensorSketch, b: TensorSketch, x: NDArray[np.float32], y: NDArray[np.float32]) -> Change | None:
     """Recast if one side's values are the other's in a narrower type, rounded or truncated; else None."""
     sides: tuple[tuple[Direction, TensorSketch, NDArray[np.float32], NDArray[np.float32]], ...]
-    sides = ("child", a, x, y), ("parent", b, y, x)
+    sides = (Direction.CHILD, a, x, y), (Direction.PARENT, b, y, x)
     for scheme in SIGNIFICANDS:
-        for role, tensor, coarse, fine in sides:
+        for direction, tensor, coarse, fine in sides:
             # A part of the values may fit in a type that does not hold all of them.
             held = coarse.size < tensor.values.size or scheme in narrow_types(tensor)
             if held and is_cast(coarse, fine, scheme):
-                return Change("recast", None if _are_recomputed(coarse, fine) else role, StoredAs(scheme))
+                return Change("recast", None if _are_recomputed(coarse, fine) else direction, StoredAs(scheme))
     return None
 
 

@@ -12,7 +12,6 @@ from lineage.match.alone import SEEN_R
 from lineage.match.tails import log10_normal
 from lineage.sketch.vectors import is_searchable
 from lineage.types import CheckpointSketch, Direction, Evidence, Relation, TensorMatch, TensorSketch
-from lineage.types.relations import DERIVED
 
 _FROZEN = 0.05  # share of equal parameters from which layers were frozen rather than equal by chance
 _BY_TOKEN = ("token-embedding", "position-embedding", "type-embedding", "head")
@@ -37,13 +36,13 @@ def component_relation(match: Match, name: str, changes: Sequence[tuple[TensorMa
     if kept < _SOME:
         # Weak correlation everywhere is a shared initialisation; one small common table is not ancestry.
         if match.components[name].coverage < _MOSTLY:
-            return "inconclusive"  # most of it has no counterpart and was not tested
-        return "shared-init" if _passes_by_z(match.components[name]) else "independent"
+            return Relation.INCONCLUSIVE  # most of it has no counterpart and was not tested
+        return Relation.SHARED_INIT if _passes_by_z(match.components[name]) else Relation.INDEPENDENT
     word = _tuned_word(match, name, changes, share) if share["tuned"] > _SOME else _exact_word(share)
-    if word not in DERIVED:
+    if not word.is_of_whole:
         return word
     if kept < 0.5:
-        return "component-reused"
+        return Relation.COMPONENT_REUSED
     return _shape_word(match, name, changes) or word
 
 
@@ -51,12 +50,12 @@ def _shape_word(match: Match, name: str, changes: Sequence[tuple[TensorMatch, Ch
     """The relation for a change of shape, which takes precedence over changes of values; None without one."""
     mine = [(m, c) for m, c in changes if m.component == name]
     if _upcycled(match, mine):
-        return "expert-upcycled"
+        return Relation.EXPERT_UPCYCLED
     if _depth_changed(match, name, changes):
-        return "depth-changed"
+        return Relation.DEPTH_CHANGED
     if width_changes(match, mine):
-        return "width-pruned"
-    return "vocabulary-changed" if _vocabulary_changed(match, mine) else None
+        return Relation.WIDTH_PRUNED
+    return Relation.VOCABULARY_CHANGED if _vocabulary_changed(match, mine) else None
 
 
 def _passes_by_z(evidence: Evidence) -> bool:
@@ -80,17 +79,17 @@ def _shares(match: Match, name: str, mine: Sequence[tuple[TensorMatch, Change]])
 
 
 def strongest_word(words: Sequence[Relation]) -> Relation:
-    """The first of the relations in the order of `DERIVED`; "inconclusive" if none is a derivation."""
-    return next((word for word in DERIVED if word in words), "inconclusive")
+    """The first of the relations in the order of `Relation` that is of a whole; "inconclusive" if none is."""
+    return next((word for word in Relation if word.is_of_whole and word in words), Relation.INCONCLUSIVE)
 
 
 def _not_significant(match: Match, name: str) -> Relation:
     """Independent if a fine-tune would have been detected, or a copy anywhere in the reference; else inconclusive."""
     evidence = match.components[name]
     if evidence.coverage < 0.5:
-        return "independent" if _was_searched(match, name) else "inconclusive"
+        return Relation.INDEPENDENT if _was_searched(match, name) else Relation.INCONCLUSIVE
     reach = evidence.min_detectable_r
-    return "independent" if reach is not None and reach < SEEN_R else "inconclusive"
+    return Relation.INDEPENDENT if reach is not None and reach < SEEN_R else Relation.INCONCLUSIVE
 
 
 def _was_searched(match: Match, name: str) -> bool:
@@ -118,21 +117,21 @@ def _tuned_word(
     inner = [(c, size) for m, c, size in tuned if m.role not in _BY_TOKEN]
     weight = sum(size for _, size in inner)
     if weight and sum(size for c, size in inner if c.rank is not None) > _LOW_RANK * weight:
-        return "fine-tuned" if projected_role(match, changes) is not None else "adapter-merged"
+        return Relation.FINE_TUNED if projected_direction(match, changes) is not None else Relation.ADAPTER_MERGED
     moved = [(size, m.r) for m, _, size in tuned if m.r is not None and m.used]
     total = sum(size for size, _ in moved)
     r = sum(size * r for size, r in moved) / total if total else 0.0
-    word: Relation = "fine-tuned" if r >= calibration().fine_tuned_r else "continued-pretraining"
+    word: Relation = Relation.FINE_TUNED if r >= calibration().fine_tuned_r else Relation.CONTINUED_PRETRAINING
     # Equal trained weights were copied, however far the others have moved since.
     every = sum(size for _, _, size in tuned)
     still = sum(c.unchanged * size for c, size in inner) / every * share["tuned"] if every else 0.0
     if still + sum(share[kind] for kind in EQUAL) > _FROZEN:
-        return "fine-tuned"
+        return Relation.FINE_TUNED
     odds, bounds = descent_odds(match, name, changes)
     if odds >= bounds.derived_at:
-        return "pruned" if _more_zeros(match, inner_pairs) >= _PRUNED else word
+        return Relation.PRUNED if _more_zeros(match, inner_pairs) >= _PRUNED else word
     begun = is_untrained(match.a) != is_untrained(match.b)
-    return "shared-init" if begun or odds <= bounds.shared_at else "inconclusive"
+    return Relation.SHARED_INIT if begun or odds <= bounds.shared_at else Relation.INCONCLUSIVE
 
 
 def _more_zeros(match: Match, pairs: Sequence[TensorMatch]) -> float:
@@ -142,8 +141,8 @@ def _more_zeros(match: Match, pairs: Sequence[TensorMatch]) -> float:
     return more / max(1, sum(mine.params for mine, _ in held))
 
 
-def projected_role(match: Match, changes: Sequence[tuple[TensorMatch, Change]]) -> Direction | None:
-    """The query's role if one direction was projected out of its matrices or of the reference's; else None."""
+def projected_direction(match: Match, changes: Sequence[tuple[TensorMatch, Change]]) -> Direction | None:
+    """The query's direction if one direction was projected out of its matrices or of the reference's; else None."""
     from lineage.ancestry.pair.low_rank import projected_out
 
     return projected_out([(*match.sides(m), m.transposed) for m, c in changes if c.rank == 1])
@@ -151,10 +150,10 @@ def projected_role(match: Match, changes: Sequence[tuple[TensorMatch, Change]]) 
 
 def _exact_word(share: Mapping[str, float]) -> Relation:
     if share["quantized"] > _SOME:
-        return "quantized"
+        return Relation.QUANTIZED
     if share["pruned"] > _SOME:
-        return "pruned"
-    return "re-encoded" if share["recast"] + share["reordered"] > 0 else "identical"
+        return Relation.PRUNED
+    return Relation.RE_ENCODED if share["recast"] + share["reordered"] > 0 else Relation.IDENTICAL
 
 
 def layer_map(mine: Sequence[tuple[TensorMatch, Change]]) -> tuple[tuple[int, int], ...] | None:

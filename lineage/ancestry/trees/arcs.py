@@ -15,7 +15,6 @@ from lineage.ancestry.trees.arborescence import Integers
 from lineage.ancestry.trees.pairs import Pairs
 from lineage.types import CheckpointSketch
 from lineage.types.facts.disguises import Beneath
-from lineage.types.relations import RESHAPED
 
 Real = TypeVar("Real", float, Points)
 
@@ -176,6 +175,6 @@ def _costs_across(small: int, large: int, pairs: Pairs) -> tuple[float, float]:
     distance = -math.log(r) + _CHANGED + _FOREIGN * apart
     if pairs.are_disguised(small, large):
         beneath = {fact.relation for fact in pairs.either(small, large)[0].basis if isinstance(fact, Beneath)}
-        distance += _DISGUISED + (_CHANGED if beneath & {*RESHAPED} else 0.0)
+        distance += _DISGUISED + (_CHANGED if any(one.reshapes for one in beneath) else 0.0)
     is_part = pairs.components(small) < pairs.components(large) and not pairs.sketches[small].unread
     return distance, distance + (_TAKEN_OUT if is_part else 0.0)

@@ -15,7 +15,7 @@ from lineage.ancestry.trees.prices import Tree
 from lineage.ancestry.trees.search import Search
 from lineage.ancestry.trees.similarity import WORTH_A_LOOK
 from lineage.match import has_experts
-from lineage.types import ComponentFinding, Edge
+from lineage.types import ComponentFinding, Edge, Relation
 from lineage.types.facts.descent import OtherComponents
 
 _A_PART = 0.01  # share of a model below which a component is a detail
@@ -78,7 +78,7 @@ def _unexplained(pairs: Pairs, child: int, parents: Sequence[int]) -> list[Compo
     unread = max(pairs.sketches[parent].unread for parent in parents)
     compared = [pairs.compared(child, parent) for parent in parents]
     known = {c.name for one in compared for c in one.components if is_significant(c.evidence) or _is_alike(c)}
-    if any(one.relation == "disguised" for one in compared):
+    if any(one.relation == Relation.DISGUISED for one in compared):
         return []
     return [c for c in compared[0].components if c.name not in known and c.share >= _A_PART and c.params > unread]
 
@@ -123,7 +123,7 @@ def _edge(pairs: Pairs, child: int, source: int, findings: Sequence[ComponentFin
     return Edge(
         parent=pairs.sketches[source].id,
         child=pairs.sketches[child].id,
-        relation="expert-upcycled" if largest.name == _EXPERTS else "component-reused",
+        relation=Relation.EXPERT_UPCYCLED if largest.name == _EXPERTS else Relation.COMPONENT_REUSED,
         directed=True,
         source="measured",
         component=", ".join(c.name for c in findings),

@@ -21,7 +21,7 @@ from lineage.ancestry.trees.prices import Tree
 from lineage.ancestry.trees.rooting import Opposed, may_have_begun_together, root_odds
 from lineage.ancestry.trees.search import Search, Support
 from lineage.ancestry.trees.triples import above
-from lineage.types import Edge, Relation
+from lineage.types import Direction, Edge, Relation
 from lineage.types.facts.descent import (
     FromInitialisation,
     InferredParent,
@@ -30,10 +30,8 @@ from lineage.types.facts.descent import (
     NearerThanInitialisation,
     PutTogether,
 )
-from lineage.types.relations import FOUND, TRAINED
 
 UNOBSERVED = "unobserved-"  # prefix of the id of a node that is not a model of the index
-_BY_VALUES: tuple[Relation, ...] = ("re-encoded", "quantized", "pruned")
 _ALL = 0.1  # how far a held share may lie off 1, since training goes on: 0.02 in the practice zoo
 _HUB = 10  # least children of a hub: at most one of them is its parent, so nine of ten directions are right
 _YOUNGER = 0.8  # least probability that the root of a tree is not below a hub's child
@@ -82,7 +80,7 @@ def rivals(search: Search, child: int) -> Iterator[Edge]:
     drawn = sorted(parent for parent, other in support if other == child)
     for parent in dict.fromkeys([*drawn, *above(child, tree, search.merged)]):
         is_new = parent not in search.field.missing and (here is None or here.parent != parent)
-        if is_new and search.field.pairs.compared(child, parent).relation in FOUND:
+        if is_new and search.field.pairs.compared(child, parent).relation.is_told_by_two:
             yield _edge(Arc(parent, child, 0.0), search.field, support, None)
 
 
@@ -95,15 +93,15 @@ def _below(first: frozenset[int], chosen: Tree) -> set[int]:
 def _word(arc: Arc, field: Field) -> Relation:
     """The relation of an arc, corrected by what the graph knows of the two: which was rounded, which was trained."""
     relation = field.pairs.compared(arc.child, arc.parent).relation
-    if relation == "quantized" and arc.child in field.heirs(arc.parent):
+    if relation == Relation.QUANTIZED and arc.child in field.heirs(arc.parent):
         return _tuned(field.correlation(arc.child, arc.parent))
-    if relation in TRAINED and field.is_on_levels(arc.child) and field.rounded.get(arc.child) == arc.parent:
-        return "quantized"
+    if relation.trains and field.is_on_levels(arc.child) and field.rounded.get(arc.child) == arc.parent:
+        return Relation.QUANTIZED
     return relation
 
 
 def _tuned(r: float | None) -> Relation:
-    return "fine-tuned" if (r or 0.0) >= calibration().fine_tuned_r else "continued-pretraining"
+    return Relation.FINE_TUNED if (r or 0.0) >= calibration().fine_tuned_r else Relation.CONTINUED_PRETRAINING
 
 
 def directed(tree: Tree, search: Search, support: Support) -> dict[int, float]:
@@ -121,7 +119,8 @@ def directed(tree: Tree, search: Search, support: Support) -> dict[int, float]:
     for child, arc in tree.items():
         below[arc.parent].append(child)
     observed = [(c, a.parent) for c, a in tree.items() if not {c, a.parent} & field.missing.keys()]
-    computed = {c for c, parent in observed if pairs.is_known(c, parent) and pairs.certain_role(c, parent) == "child"}
+    compared = (ends for ends in observed if pairs.is_known(*ends))
+    computed = {child for child, parent in compared if pairs.certain_direction(child, parent) == Direction.CHILD}
     known = [child for node in (*field.first, *field.missing) for child in below[node]]
     known += [c for c, arc in tree.items() if c in field.missing or arc.parent in field.missing]
     known += [c for c, arc in tree.items() if c in field.rounded or c in field.heirs(arc.parent)]
@@ -241,7 +240,7 @@ def _holds(child: int, copy: int, source: int, field: Field) -> bool:
     """
     held = field.held_movement(child, copy, source)
     if held is None:
-        return source in field.missing or field.pairs.compared(copy, source).relation not in _BY_VALUES
+        return source in field.missing or not field.pairs.compared(copy, source).relation.is_by_values
     return _is_all(*held)
 
 
@@ -311,8 +310,8 @@ def _is_open(child: int, parent: int, search: Search) -> bool:
     if may_have_begun_together(search.field, child, parent):
         return True
     # Disguised models do not correspond by position: their place in the tree is a guess, only the pair gives direction.
-    is_guess = found.relation in ("component-reused", "disguised") and not search.field.have_one_trunk(child, parent)
-    return is_guess and found.role not in ("child", "parent")
+    is_guess = found.relation in (Relation.COMPONENT_REUSED, Relation.DISGUISED)
+    return is_guess and not found.is_directed and not search.field.have_one_trunk(child, parent)
 
 
 def _missing_edge(arc: Arc, field: Field) -> Edge:
@@ -323,7 +322,7 @@ def _missing_edge(arc: Arc, field: Field) -> Edge:
     return Edge(
         parent=_id(arc.parent, field),
         child=_id(arc.child, field),
-        relation="shared-init" if begun else _tuned(r),
+        relation=Relation.SHARED_INIT if begun else _tuned(r),
         directed=True,
         source="measured",
         r=r,
@@ -347,9 +346,9 @@ def _named(edge: Edge, *, is_first: bool, is_below: bool) -> Edge:
     initialisation, so a weak similarity of two that are neighbours in the tree is continued pretraining.
     """
     if is_first:
-        return replace(edge, relation="shared-init", basis=(*edge.basis, FromInitialisation()))
-    if is_below and edge.relation in ("shared-init", "inconclusive"):
-        return replace(edge, relation="continued-pretraining", basis=(*edge.basis, NearerThanInitialisation()))
+        return replace(edge, relation=Relation.SHARED_INIT, basis=(*edge.basis, FromInitialisation()))
+    if is_below and edge.relation.is_beginning:
+        return replace(edge, relation=Relation.CONTINUED_PRETRAINING, basis=(*edge.basis, NearerThanInitialisation()))
     return edge
 
 
@@ -377,7 +376,7 @@ def _merge_edges(child: int, mixture: Mixture, parents: Sequence[int], pairs: Pa
         yield Edge(
             parent=pairs.sketches[parent].id,
             child=pairs.sketches[child].id,
-            relation="merged",
+            relation=Relation.MERGED,
             directed=True,
             source="measured",
             share=found.share,

@@ -21,7 +21,6 @@ from lineage.ancestry.trees.triples import IsSibling, above, holds_movement, is_
 from lineage.ancestry.trees.unobserved import unobserved
 from lineage.ancestry.trees.untouched import Untouched
 from lineage.types.facts.disguises import Beneath
-from lineage.types.relations import RESHAPED
 
 _DRAWS = 20  # of the bootstrap: a support is known to about 0.1
 _STRIDE = 7  # by which draws of roots go through them: it has no divisor in common with the number of draws
@@ -282,7 +281,7 @@ class Family:
     def _is_reshaped(self, left: int, right: int) -> bool:
         """Whether two disguised models differ in depth, width or vocabulary beneath the disguise."""
         basis = self._pairs.either(left, right)[0].basis
-        return any(isinstance(fact, Beneath) and fact.relation in RESHAPED for fact in basis)
+        return any(isinstance(fact, Beneath) and fact.relation.reshapes for fact in basis)
 
     def _circling(self, tree: Tree) -> set[tuple[int, int]]:
         """Tree arcs without which merges close no cycle: the most expensive of each cycle."""

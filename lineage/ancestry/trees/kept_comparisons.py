@@ -6,10 +6,12 @@ query to the next (`lineage.store.kept_sketches`), so their comparisons need not
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import replace
 from threading import Lock
 from weakref import ref
+
+from cachetools import LRUCache
 
 from lineage.ancestry.pair.comparison import compare
 from lineage.types import CheckpointSketch, Comparison
@@ -42,9 +44,7 @@ class KeptComparisons:
     """The most recently used comparisons, about `most_bytes` in all; thread-safe."""
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
-        self._most = most_bytes
-        self._held: OrderedDict[tuple[WeakKey, WeakKey, int], Comparison] = OrderedDict()
-        self._bytes = 0
+        self._held: LRUCache[tuple[WeakKey, WeakKey, int], Comparison] = LRUCache(most_bytes, _size)
         self._changing = Lock()
 
     def compared(self, a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Comparison:
@@ -52,24 +52,16 @@ class KeptComparisons:
         ends = WeakKey(a), WeakKey(b), models
         with self._changing:
             held = self._held.get(ends)
-            if held is not None:
-                self._held.move_to_end(ends)
         if held is not None:  # the name of the reference is all that it says of the two besides
             return held if held.model_name == b.name else replace(held, model_name=b.name)
         made = compare(a, b, models)
-        with self._changing:
-            self._bytes += _size(made) - _size(self._held.pop(ends, None))
+        with self._changing, suppress(ValueError):  # one that is larger than the bound is not kept
             self._held[ends] = made
-            while self._bytes > self._most:
-                _, gone = self._held.popitem(last=False)
-                self._bytes -= _size(gone)
         return made
 
 
-def _size(one: Comparison | None) -> int:
+def _size(one: Comparison) -> int:
     """Approximate bytes of a comparison: mostly its tensors, whose names may outlive the models."""
-    if one is None:
-        return 0
     names = sum(len(m.a) + len(m.b) for m in one.tensors) + sum(len(e.tensor) for e in one.excluded)
     return _A_LINE * (1 + len(one.tensors) + len(one.excluded)) + names
 

@@ -7,6 +7,7 @@ the other: each possible root of the others' tree gives a place, with the probab
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +16,9 @@ from lineage.ancestry.links import Lines, joined, outward
 from lineage.ancestry.trees.arcs import Arc
 from lineage.ancestry.trees.graph_state import Field
 from lineage.ancestry.trees.prices import Tree
-from lineage.ancestry.trees.rooting import around, root_odds
+from lineage.ancestry.trees.rooting import OPPOSED, around, root_odds
 from lineage.ancestry.trees.triples import IsSibling, raised
 
-_OPPOSED = 0.05  # odds of two opposed children of one parent, as `lineage.ancestry.trees.rooting` has it
 _LIKELY = 0.5  # probability of a movement's being held from which a model is a child of what moved
 _UNLIKELY = 0.02  # probability of a root that is not asked
 
@@ -70,8 +70,8 @@ class Masked:
         field = self.field
         if {model, other} & field.missing.keys() or model in self.merged or field.kin[model]:
             return False
-        role = field.pairs.certain_role(model, other) if field.pairs.are_disguised(model, other) else "child"
-        return field.is_open([model, other]) and role not in ("child", "parent")
+        is_directed = not field.pairs.are_disguised(model, other) or field.pairs.either(model, other)[0].is_directed
+        return field.is_open([model, other]) and not is_directed
 
     def _directed(self, tree: Tree, near: int) -> Iterator[tuple[Tree, float]]:
         """The tree, from each likely root of the part of it that holds a node, with the root's probability."""
@@ -107,7 +107,8 @@ class Masked:
         """
         trained = sorted(one for one in around if one not in self.field.rounded)
         shares = [(one, self.field.held_by_neurons(model, one, parent)) for one in trained]
-        fit = _OPPOSED if any(share is not None and share.is_opposed for _, share in shares) else 1.0
+        is_opposed = any(share is not None and share.is_opposed for _, share in shares)
+        fit = math.exp(-OPPOSED) if is_opposed else 1.0
         for one, share in shares:
             if one in known and share is not None and share.is_clear:
                 fit *= share.between_siblings

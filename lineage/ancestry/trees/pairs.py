@@ -6,17 +6,16 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from lineage.ancestry.geometry import BY_TOKEN, FLOOR, TABLE
-from lineage.ancestry.pair.direction import likely_role
+from lineage.ancestry.pair.direction import likely_direction
 from lineage.ancestry.pair.relations import is_significant
 from lineage.ancestry.trees.kept_comparisons import kept_comparisons
 from lineage.match import by_name
-from lineage.types import CheckpointSketch, Comparison, Direction, TensorMatch, TensorSketch
+from lineage.types import CheckpointSketch, Comparison, Direction, Relation, TensorMatch, TensorSketch
 
 Watch = Callable[[int, int], None]
 
 _RELATED_Z = 6.0  # of one tensor: beyond chance among some thousands of tensors
 _RELATED_R = 0.5  # without a z: a correlation that unrelated models do not reach over a few hundred values
-_TURNED: dict[Direction, Direction] = {"child": "parent", "parent": "child"}
 
 
 class Pairs:
@@ -61,18 +60,18 @@ class Pairs:
 
     def are_disguised(self, left: int, right: int) -> bool:
         """Whether two models have been compared and found to be related in disguise."""
-        return self.is_known(left, right) and self.either(left, right)[0].relation == "disguised"
+        return self.is_known(left, right) and self.either(left, right)[0].relation == Relation.DISGUISED
 
-    def role(self, left: int, right: int) -> Direction:
+    def direction(self, left: int, right: int) -> Direction:
         """What `left` is to `right` by the cues, including likely ones: in a graph, other models add evidence."""
         found, straight = self.either(left, right)
-        role = likely_role(found.cues)
-        return role if straight else _TURNED.get(role, role)
+        direction = likely_direction(found.cues)
+        return direction if straight else direction.turned
 
-    def certain_role(self, left: int, right: int) -> Direction | None:
+    def certain_direction(self, left: int, right: int) -> Direction | None:
         """What `left` is to `right` as the comparison decides it, where one can be computed from the other."""
         found, straight = self.either(left, right)
-        return found.role if straight or found.role is None else _TURNED.get(found.role, found.role)
+        return found.direction if straight or found.direction is None else found.direction.turned
 
     def alike(self, left: int, right: int) -> list[tuple[int, TensorMatch]]:
         """Corresponding matrices of two models: the parameters of the smaller one, and the match.
@@ -136,4 +135,4 @@ def _is_alike(held: TensorMatch) -> bool:
 
 def is_related(found: Comparison) -> bool:
     """Whether a comparison found common descent of any kind, even if the relation is in doubt."""
-    return is_significant(found.evidence) and found.relation != "independent"
+    return is_significant(found.evidence) and found.relation != Relation.INDEPENDENT

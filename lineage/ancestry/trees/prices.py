@@ -14,6 +14,7 @@ from lineage.ancestry.trees.graph_state import Field
 from lineage.ancestry.trees.pairs import is_related
 from lineage.ancestry.trees.untouched import Untouched
 from lineage.match import expert_of
+from lineage.types import Direction, Relation
 
 Tree = dict[int, Arc]
 Draw = tuple[Mapping[int, float], Points]
@@ -24,7 +25,6 @@ _NO_ROOT = 10.0  # cost of no parent for a model that can be computed from anoth
 _KEPT = 1.0  # cost of an arc of an earlier search that is not a candidate now
 _RUNNERS_UP = 2  # arcs across structures compared beside the cheapest, since their costs are rough
 _CLOSE = 1.3  # runners-up cost at most this many times the cheapest
-_COMPUTED = ("pruned", "quantized")
 _TOUCHED = 0.01  # cost of changing all tensors: as what a light fine-tuning moves; it decides between near models
 _APART = 1e-4  # cost of vectors that lie apart: it separates what is as near by its matrices
 _TOGETHER = 1 << 16  # arcs among which forests are sought at once: a few megabytes
@@ -154,7 +154,7 @@ class Prices:
             self._is_told[row] = True
             if foreign and np.isfinite(self._found[row]):
                 self._found[row] = costs.get((parent, child), np.inf)
-            against = _CUE if self._pairs.role(child, parent) == "parent" else 0.0
+            against = _CUE if self._pairs.direction(child, parent) == Direction.PARENT else 0.0
             self._surcharges[row] = against if is_related(found) else np.inf
             self._is_computed[row] = self.is_computed(child, parent)
 
@@ -174,15 +174,15 @@ class Prices:
         pairs = self._pairs
         found = pairs.either(child, parent)[0]
         relation = found.relation
-        if relation == "disguised" and self._field.kin[child]:
+        if relation == Relation.DISGUISED and self._field.kin[child]:
             return False  # every disguise of the source holds exact copies of these units
-        if pairs.role(child, parent) != "child":
+        if pairs.direction(child, parent) != Direction.CHILD:
             return False
-        if pairs.certain_role(child, parent) == "child":
+        if pairs.certain_direction(child, parent) == Direction.CHILD:
             return True
-        if relation in _COMPUTED and any(cue.name == "computable" for cue in found.cues):
+        if relation.is_lossy and any(cue.name == "computable" for cue in found.cues):
             return True
-        if relation != "expert-upcycled":
+        if relation != Relation.EXPERT_UPCYCLED:
             return False
         # Noise may have been added to experts when they were copied from an MLP: all other matrices are unchanged then.
         alike = (held for _, held in pairs.alike(child, parent))

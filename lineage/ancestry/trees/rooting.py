@@ -17,9 +17,9 @@ from lineage.types import Direction
 _CERTAIN = 60.0  # log-odds of the direction in which one model can be computed from the other
 _BEGUN = 6.0  # log-odds that the base of merged differences is the base of the models that were merged
 _PUT_TOGETHER = 2.0  # log-odds that a model with more components received them from the other, not the reverse
-_OPPOSED = 3.0  # log-odds that two opposed neighbours are not both children, at most ln 80: see `Field.opposed`
+OPPOSED = 3.0  # log-odds that two opposed neighbours are not both children, at most ln 80: see `Field.opposed`
 _BY_CHANCE = 0.2  # share of the other neighbours that one may oppose by chance (1 in 190 does); none if they are few
-_CERTAINLY: Mapping[Direction | None, float] = {"child": _CERTAIN, "parent": -_CERTAIN}
+_CERTAINLY: Mapping[Direction | None, float] = {Direction.CHILD: _CERTAIN, Direction.PARENT: -_CERTAIN}
 
 
 def rerooted(
@@ -123,13 +123,13 @@ class Opposed:
         """The log-odds against `parent` as the parent of the node; None asks about the node as the root."""
         others = np.array([one != parent for one in self._around], bool)
         said = self._pairs[np.ix_(others, others)].sum(axis=1)
-        return _OPPOSED if (said > _BY_CHANCE * (len(self._around) - 1)).any() else 0.0
+        return OPPOSED if (said > _BY_CHANCE * (len(self._around) - 1)).any() else 0.0
 
 
 def may_have_begun_together(field: Field, left: int, right: int) -> bool:
     """Whether two models that were compared may have nothing in common but an initialisation."""
     missing = {left, right} & field.missing.keys()
-    return not missing and field.pairs.either(left, right)[0].relation in ("shared-init", "inconclusive")
+    return not missing and field.pairs.either(left, right)[0].relation.is_beginning
 
 
 def _log_odds(child: int, parent: int, field: Field) -> float:
@@ -139,8 +139,8 @@ def _log_odds(child: int, parent: int, field: Field) -> float:
         return _CERTAIN if holds else -_CERTAIN
     found, straight = field.pairs.either(child, parent)
     sign = 1.0 if straight else -1.0
-    if found.role in _CERTAINLY:
-        return sign * _CERTAINLY[found.role]
+    if found.direction in _CERTAINLY:
+        return sign * _CERTAINLY[found.direction]
     ours, theirs = field.pairs.components(child), field.pairs.components(parent)
     parts = _PUT_TOGETHER * ((theirs < ours) - (ours < theirs))
     return sign * leaning(found.cues) + parts

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lineage.checkpoints.io.byte_sources import Recent
-from lineage.types import AnyArray, TensorView
+from lineage.types import AnyArray, FileSpan, TensorView
 
 _BLOCK = 1 << 18  # values processed at once: they fit in the processor's cache
 
@@ -75,6 +76,11 @@ class Product:
             for first in range(0, len(out), step):
                 out[first : first + step] = _summed(left[first : first + step], right) * self.scale
         return out.reshape(len(out), *self.shape[1:])
+
+    def spans(self, _start: int, _stop: int) -> Iterable[FileSpan]:
+        """Where the factors lie in files, of which most is needed for any band."""
+        views = (self.left.view, self.right.view)
+        return [span for view in views for span in view.spans(0, view.shape[0])]
 
     def transposed(self) -> Product:
         """The product for a base that stores the matrix transposed; for products of two axes."""

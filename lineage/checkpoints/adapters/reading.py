@@ -112,6 +112,7 @@ def _product(path: Path, target: str, parts: _Parts, config: AdapterConfig, rece
         rows=product,
         storage=f"{b.storage} * {a.storage} * {product.scale!r}",
         encoding=f"{'lora' if product.magnitude is None else 'dora'}-r{rank}{'-turned' if turned else ''}",
+        spans=product.spans,
     )
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -30,7 +30,7 @@ from lineage.checkpoints.io.byte_sources import Recent
 from lineage.checkpoints.io.quoting import quoted
 from lineage.checkpoints.reader import Contents
 from lineage.errors import Malformed, NoWeights
-from lineage.types import AnyArray, TensorView
+from lineage.types import AnyArray, FileSpan, TensorView
 from lineage.types.facts.exclusions import AdapterPart
 from lineage.written_reasons import written
 
@@ -190,4 +190,8 @@ def _view(path: Path, target: str, change: _Change, parts: _Parts, contents: Con
         rows = replace(change.rows, scale=stated / change.rank)
         storage = f"{storage} * {stated!r}"
     encoding = f"{change.kind}-r{change.rank}"
-    return TensorView(target, change.rows.shape, np.dtype(np.float32), rows, storage, encoding)
+
+    def spans(_start: int, _stop: int) -> Iterable[FileSpan]:
+        return [span for view in parts.values() for span in view.spans(0, view.shape[0] if view.shape else 1)]
+
+    return TensorView(target, change.rows.shape, np.dtype(np.float32), rows, storage, encoding, spans)

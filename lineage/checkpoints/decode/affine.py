@@ -31,7 +31,7 @@ def dequantised(
             values *= _spread(scale, codes.shape, start, stop, run)
             return values.astype(scale.dtype, copy=False)
 
-    return TensorView(codes.name, codes.shape, scale.dtype, rows, codes.storage, encoding)
+    return TensorView(codes.name, codes.shape, scale.dtype, rows, codes.storage, encoding, codes.spans)
 
 
 def granularity(codes: Sequence[int], scale: Sequence[int], run: int = 1) -> str:

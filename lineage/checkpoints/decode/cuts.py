@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import threading
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import numpy as np
+from cachetools import LRUCache
 
 from lineage.checkpoints.io.views import DenseRows, Place, dense, strided
-from lineage.types import AnyArray, TensorView
+from lineage.types import AnyArray, FileSpan, Spans, TensorView
 
 _HELD = 2  # matrices of a stack that takes decoding: one a thread, for the usual number of threads
 
@@ -24,7 +24,11 @@ def row_range(view: TensorView, start: int, stop: int) -> TensorView:
         _check(first, last, length)
         return view.rows(start + first, start + last)
 
-    return replace(view, shape=(length, *view.shape[1:]), rows=rows, storage=f"{view.storage}/rows {start}:{stop}")
+    def spans(first: int, last: int) -> Iterable[FileSpan]:
+        return view.spans(start + first, start + last)
+
+    shape, storage = (length, *view.shape[1:]), f"{view.storage}/rows {start}:{stop}"
+    return replace(view, shape=shape, rows=rows, storage=storage, spans=spans)
 
 
 def every_other_row(view: TensorView, first: int) -> TensorView:
@@ -35,7 +39,11 @@ def every_other_row(view: TensorView, first: int) -> TensorView:
         _check(start, stop, length)
         return np.ascontiguousarray(view.rows(2 * start, 2 * stop)[first::2])
 
-    return replace(view, shape=(length, *view.shape[1:]), rows=rows, storage=f"{view.storage}/rows {first}::2")
+    def spans(start: int, stop: int) -> Iterable[FileSpan]:
+        return view.spans(2 * start, 2 * stop)
+
+    shape, storage = (length, *view.shape[1:]), f"{view.storage}/rows {first}::2"
+    return replace(view, shape=shape, rows=rows, storage=storage, spans=spans)
 
 
 def column_range(view: TensorView, start: int, stop: int, step: int = 1) -> TensorView:
@@ -68,7 +76,7 @@ def matrices(view: TensorView) -> list[TensorView]:
         return [replace(part, encoding=view.encoding) for part in parts]
     decoded = _Latest(view)
     return [
-        replace(view, shape=shape, rows=decoded.reader(number), storage=storage)
+        replace(view, shape=shape, rows=decoded.reader(number), storage=storage, spans=decoded.spans(number))
         for number, storage in enumerate(storages)
     ]
 
@@ -78,7 +86,7 @@ class _Latest:
 
     def __init__(self, view: TensorView) -> None:
         self._view = view
-        self._held: OrderedDict[int, AnyArray] = OrderedDict()
+        self._held: LRUCache[int, AnyArray] = LRUCache(_HELD)
         self._lock = threading.Lock()
 
     def reader(self, number: int) -> Callable[[int, int], AnyArray]:
@@ -91,13 +99,14 @@ class _Latest:
 
         return rows
 
+    def spans(self, number: int) -> Spans:
+        """Where step `number` lies in files, which is read as a whole."""
+        return lambda _start, _stop: self._view.spans(number, number + 1)
+
     def _whole(self, number: int) -> AnyArray:
         with self._lock:
             if number not in self._held:
                 self._held[number] = self._view.rows(number, number + 1)[0]
-                if len(self._held) > _HELD:
-                    self._held.popitem(last=False)
-            self._held.move_to_end(number)
             return self._held[number]
 
 

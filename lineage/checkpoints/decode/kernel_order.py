@@ -82,7 +82,8 @@ def _rearranged(
     def make() -> bytes:
         return np.ascontiguousarray(view.rows(0, view.shape[0])).tobytes()
 
-    place = Place(Decoded(path, size, view.name, make, recent), 0, layout.shape, dtype)
+    held = Decoded(path, size, view.name, make, recent, packed=lambda: view.spans(0, view.shape[0]))
+    place = Place(held, 0, layout.shape, dtype)
     name = layout.name if layout.name not in shapes else view.name
     return replace(turned(name, place, layout.strides, view.storage), encoding=view.encoding)
 

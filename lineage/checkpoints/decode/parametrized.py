@@ -177,7 +177,9 @@ class _Directed:
     def view(self) -> TensorView:
         """The weight."""
         storage = f"{self._length.storage} * {self._direction.storage}"
-        return TensorView(self._name, self._direction.shape, np.dtype(np.float32), self._rows, storage)
+        return TensorView(
+            self._name, self._direction.shape, np.dtype(np.float32), self._rows, storage, spans=self._direction.spans
+        )
 
     def _rows(self, start: int, stop: int) -> AnyArray:
         values = _as_float64(self._direction.rows(start, stop))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from lineage.checkpoints.io.quoting import quoted
 from lineage.checkpoints.io.views import count_elements
 from lineage.errors import Malformed
-from lineage.types import AnyArray, TensorView
+from lineage.types import AnyArray, FileSpan, TensorView
 
 MAX_PIECES = 1 << 12  # of one tensor: more than any public run has ranks
 
@@ -41,26 +41,37 @@ def assembled(path: Path, name: str, pieces: Sequence[Piece]) -> TensorView:
     if len(pieces) > MAX_PIECES or any((p.shape, p.view.dtype) != (whole.shape, dtype) for p in pieces):
         raise Malformed(path, f"the pieces of tensor {quoted(name)} do not agree on its shape and type")
     if len(pieces) == 1 and whole.is_whole and not any(whole.offsets):
-        return TensorView(name, whole.shape, dtype, whole.view.rows, whole.view.storage, whole.view.encoding)
+        return replace(whole.view, name=name)
     ordered = tuple(sorted(pieces, key=lambda piece: piece.offsets))
     _check_cover(path, name, ordered)
     shape = whole.shape
+
+    def touched(start: int, stop: int) -> Iterator[tuple[Piece, int, int]]:
+        """Each piece that has some of the rows, and which of them."""
+        for piece in ordered:
+            first, last = max(start, piece.offsets[0]), min(stop, piece.offsets[0] + piece.view.shape[0])
+            if first < last:
+                yield piece, first, last
 
     def rows(start: int, stop: int) -> AnyArray:
         if not 0 <= start <= stop <= shape[0]:
             raise IndexError(f"rows {start}:{stop} of {shape[0]}")
         out = np.empty((stop - start, *shape[1:]), dtype)
-        for piece in ordered:
-            top, bottom = piece.offsets[0], piece.offsets[0] + piece.view.shape[0]
-            first, last = max(start, top), min(stop, bottom)
-            if first < last:
-                sides = zip(piece.offsets[1:], piece.view.shape[1:], strict=True)
-                place = (slice(first - start, last - start), *(slice(at, at + side) for at, side in sides))
-                out[place] = piece.view.rows(first - top, last - top)
+        for piece, first, last in touched(start, stop):
+            top, sides = piece.offsets[0], zip(piece.offsets[1:], piece.view.shape[1:], strict=True)
+            place = (slice(first - start, last - start), *(slice(at, at + side) for at, side in sides))
+            out[place] = piece.view.rows(first - top, last - top)
         return out
 
+    def spans(start: int, stop: int) -> Iterable[FileSpan]:
+        return [
+            span
+            for piece, first, last in touched(start, stop)
+            for span in piece.view.spans(first - piece.offsets[0], last - piece.offsets[0])
+        ]
+
     storage = "+".join(sorted({piece.view.storage for piece in ordered})[:2]) + f"/{len(ordered)} pieces of {name}"
-    return TensorView(name, shape, dtype, rows, storage)
+    return TensorView(name, shape, dtype, rows, storage, spans=spans)
 
 
 def _check_cover(path: Path, name: str, pieces: Sequence[Piece]) -> None:

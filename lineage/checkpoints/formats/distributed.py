@@ -8,6 +8,7 @@ metadata.py and `_StorageInfo` of filesystem.py: a part is what torch.save wrote
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from lineage.checkpoints.decode.pieces import Piece, assembled
@@ -126,7 +127,7 @@ def _stored(name: str, window: Window, storage: str) -> TensorView:
     if contents is None or len(contents.tensors) != 1:
         raise Malformed(window.path, f"a part of tensor {quoted(name)} is not one tensor")
     view = contents.tensors[0]
-    return TensorView(name, view.shape, view.dtype, view.rows, storage, view.encoding)
+    return replace(view, name=name, storage=storage)
 
 
 def _described(file: PositionedFile, key: str, described: Foreign) -> Tensor:

@@ -67,7 +67,7 @@ def _with_units(view: TensorView, views: Mapping[str, TensorView]) -> TensorView
             raise IndexError(f"rows {start}:{stop} of 1")
         return view.rows(0, count).reshape(1, count)[start:stop]
 
-    return replace(view, shape=(1, count), rows=rows)
+    return replace(view, shape=(1, count), rows=rows, spans=lambda _start, _stop: view.spans(0, count))
 
 
 def _header(file: PositionedFile) -> _Header:

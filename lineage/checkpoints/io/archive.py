@@ -50,7 +50,9 @@ class Archive:
         info = self._members[name]
         if info.compress_type == zipfile.ZIP_STORED:
             return self._packed(info)
-        return Decoded(self.file.path, info.file_size, name, partial(self._inflate, info), self._recent)
+        at = info.header_offset
+        packed = partial(self.file.spans, at, at + _LOCAL_HEADER.size + len(name.encode()) + info.compress_size)
+        return Decoded(self.file.path, info.file_size, name, partial(self._inflate, info), self._recent, packed=packed)
 
     def read(self, name: str, limit: int) -> bytes:
         """Read a whole member of at most `limit` bytes."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_right
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
+from cachetools import LRUCache
 
 from lineage.checkpoints.io.bytes import ByteSource, read
 from lineage.errors import Malformed, Truncated
+from lineage.types import FileSpan
 
 KEPT = 4  # decoded runs held at a time: one a thread, for the usual number of threads
 MAX_DECODED = 1 << 30  # bytes that one decoded run may take in memory
@@ -29,6 +30,10 @@ class Memory:
     def fill(self, offset: int, buffer: memoryview) -> None:
         """Fill `buffer` from `offset` on; the caller ensures that this lies within the source."""
         buffer[:] = self._content[offset : offset + len(buffer)]
+
+    def spans(self, _start: int, _stop: int) -> Iterable[FileSpan]:
+        """Nothing: the bytes are here."""
+        return ()
 
 
 class Repeating:
@@ -52,6 +57,11 @@ class Repeating:
             phase = (offset + held - self._source.size) % self._width
             buffer[held:] = np.resize(np.roll(last, -phase), len(buffer) - held).data
 
+    def spans(self, start: int, stop: int) -> Iterable[FileSpan]:
+        """Where bytes [start, stop) lie in files, up to the last byte that is there once."""
+        size = self._source.size
+        return self._source.spans(min(start, size - self._width), min(stop, size))
+
 
 class Joined:
     """Several sources, one after the other, as one."""
@@ -74,12 +84,22 @@ class Joined:
                 self._parts[part].fill(at, buffer[done : done + length])
             done, part = done + length, part + 1
 
+    def spans(self, start: int, stop: int) -> Iterable[FileSpan]:
+        """Where bytes [start, stop) lie in files, part by part."""
+        part = bisect_right(self._starts, start) - 1
+        while start < stop and part < len(self._parts):
+            at = start - self._starts[part]
+            length = min(self._parts[part].size - at, stop - start)
+            if length:
+                yield from self._parts[part].spans(at, at + length)
+            start, part = start + length, part + 1
+
 
 class Recent:
     """The last few decoded runs of one file, by key."""
 
     def __init__(self) -> None:
-        self._held: OrderedDict[str, bytes] = OrderedDict()
+        self._held: LRUCache[str, bytes] = LRUCache(KEPT)
         self._lock = threading.RLock()  # what is decoded may be made from what was decoded
 
     def get(self, key: str, make: Callable[[], bytes]) -> bytes:
@@ -87,19 +107,26 @@ class Recent:
         with self._lock:
             if key not in self._held:
                 self._held[key] = make()
-                if len(self._held) > KEPT:
-                    self._held.popitem(last=False)
-            self._held.move_to_end(key)
             return self._held[key]
 
 
 class Decoded:
     """`size` bytes that `make` decodes at their first use; `key` is unique among those that share `recent`.
 
+    `packed` tells where what is decoded lies in files.
     Raises Malformed for more bytes than fit in memory.
     """
 
-    def __init__(self, path: Path, size: int, key: str, make: Callable[[], bytes], recent: Recent) -> None:
+    def __init__(
+        self,
+        path: Path,
+        size: int,
+        key: str,
+        make: Callable[[], bytes],
+        recent: Recent,
+        *,
+        packed: Callable[[], Iterable[FileSpan]] = tuple,
+    ) -> None:
         if size > MAX_DECODED:
             raise Malformed(
                 path, f"{size:,} bytes of values would have to be decoded at once: more than {MAX_DECODED:,}"
@@ -109,6 +136,11 @@ class Decoded:
         self._key = key
         self._make = make
         self._recent = recent
+        self._packed = packed
+
+    def spans(self, _start: int, _stop: int) -> Iterable[FileSpan]:
+        """Where what has to be decoded lies in files."""
+        return self._packed()
 
     def fill(self, offset: int, buffer: memoryview) -> None:
         """Fill `buffer` from `offset` on. Raises Truncated beyond the end."""

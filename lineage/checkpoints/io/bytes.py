@@ -13,7 +13,7 @@ import os
 import stat
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -21,7 +21,7 @@ from lineage.checkpoints.io.path_safety import inside
 from lineage.checkpoints.io.positions import reader_at
 from lineage.checkpoints.io.quoting import hub_hint
 from lineage.errors import CheckpointError, Malformed, Truncated, UnsupportedFormat
-from lineage.types import Meter
+from lineage.types import FileSpan, Meter
 
 MAX_ENTRIES = 100_000  # files looked at in one folder
 _counting = threading.Lock()
@@ -39,6 +39,9 @@ class ByteSource(Protocol):
 
     def fill(self, offset: int, buffer: memoryview) -> None:
         """Fill `buffer` (bytes) with the bytes from `offset` on; raises CheckpointError if there are too few."""
+
+    def spans(self, start: int, stop: int, /) -> Iterable[FileSpan]:
+        """Where bytes [start, stop) lie in files: nothing for bytes in memory."""
 
 
 class Folder(Protocol):
@@ -88,6 +91,10 @@ class PositionedFile:
         if have < len(buffer):
             need = offset + len(buffer)
             raise Truncated(self.path, f"bytes up to {need:,} are needed, the file ends before: download it again")
+
+    def spans(self, start: int, stop: int) -> Iterable[FileSpan]:
+        """The bytes themselves, up to the end of the file."""
+        return [FileSpan(self, start, min(stop, self.size))]
 
     @property
     def folder(self) -> Folder:
@@ -187,6 +194,10 @@ class Window:
         if offset < 0 or offset + len(buffer) > self.size:
             raise Truncated(self.path, f"a part of {self.size:,} bytes is asked for byte {offset + len(buffer):,}")
         self._source.fill(self._start + offset, buffer)
+
+    def spans(self, start: int, stop: int) -> Iterable[FileSpan]:
+        """Where bytes [start, stop) of the window lie in files."""
+        return self._source.spans(self._start + start, self._start + stop)
 
 
 def _open_regular(path: Path) -> int:

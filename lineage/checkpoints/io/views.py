@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 from lineage.checkpoints.io.bytes import ByteSource
 from lineage.checkpoints.io.quoting import quoted
 from lineage.errors import Malformed
-from lineage.types import AnyArray, TensorView
+from lineage.types import AnyArray, FileSpan, TensorView
 from lineage.types.facts.exclusions import NotAWeight
 
 MAX_DIMENSIONS = 32  # NumPy's own limit until version 2
@@ -96,10 +96,16 @@ class DenseRows:
         place.source.fill(place.start + start * row_bytes, raw.data)
         return raw.view(place.dtype).reshape(shape).astype(place.dtype.newbyteorder("="), copy=False)
 
+    def spans(self, start: int, stop: int) -> Iterable[FileSpan]:
+        """Where rows [start, stop) lie in files."""
+        row_bytes = self.place.row_elements * self.place.dtype.itemsize
+        return self.place.source.spans(self.place.start + start * row_bytes, self.place.start + stop * row_bytes)
+
 
 def dense(name: str, place: Place, storage: str) -> TensorView:
     """View a tensor whose elements lie in row-major order without gaps: a band is one read."""
-    return TensorView(name, place.shape, place.dtype.newbyteorder("="), DenseRows(place), storage)
+    rows = DenseRows(place)
+    return TensorView(name, place.shape, place.dtype.newbyteorder("="), rows, storage, spans=rows.spans)
 
 
 def packed(name: str, place: Place, bits: int, storage: str) -> TensorView:
@@ -118,7 +124,11 @@ def packed(name: str, place: Place, bits: int, storage: str) -> TensorView:
         codes = np.packbits(stream.reshape(-1, bits), axis=1, bitorder="little")
         return codes.reshape(-1).view(place.dtype).reshape(shape)
 
-    return TensorView(name, place.shape, place.dtype, rows, storage)
+    def spans(start: int, stop: int) -> Iterable[FileSpan]:
+        first, last = (row * place.row_elements * bits for row in (start, stop))
+        return place.source.spans(place.start + first // 8, place.start - (-last // 8))
+
+    return TensorView(name, place.shape, place.dtype, rows, storage, spans=spans)
 
 
 def strided(name: str, place: Place, strides: tuple[int, ...], storage: str) -> TensorView:
@@ -134,7 +144,14 @@ def strided(name: str, place: Place, strides: tuple[int, ...], storage: str) -> 
             _gather(place.source, place.start + start * steps[0], steps, out)
         return out.astype(native, copy=False)
 
-    return TensorView(name, place.shape, native, rows, storage)
+    def spans(start: int, stop: int) -> Iterable[FileSpan]:
+        shape = place.band_shape(start, stop)
+        if 0 in shape:
+            return ()
+        first = place.start + start * steps[0]
+        return place.source.spans(first, first + _first_read(shape, steps, place.dtype.itemsize))
+
+    return TensorView(name, place.shape, native, rows, storage, spans=spans)
 
 
 def is_dense(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
@@ -152,6 +169,20 @@ def last_element(shape: tuple[int, ...], strides: tuple[int, ...]) -> int:
     return sum((side - 1) * stride for side, stride in zip(shape, strides, strict=True))
 
 
+def _first_read(shape: tuple[int, ...], steps: tuple[int, ...], itemsize: int) -> int:
+    """How many bytes `_gather` reads first."""
+    extent = last_element(shape, steps) + itemsize
+    if not shape or extent <= max(SPREAD, 2 * math.prod(shape) * itemsize):
+        return extent
+    axis = _longest(shape, steps)
+    return _first_read(shape[:axis] + shape[axis + 1 :], steps[:axis] + steps[axis + 1 :], itemsize)
+
+
+def _longest(shape: tuple[int, ...], steps: tuple[int, ...]) -> int:
+    """The axis of the longest step."""
+    return max((axis for axis, side in enumerate(shape) if side > 1), key=lambda axis: steps[axis])
+
+
 def _gather(source: ByteSource, start: int, steps: tuple[int, ...], out: AnyArray) -> None:
     """Fill `out` from elements that lie `steps` bytes apart.
 
@@ -164,7 +195,7 @@ def _gather(source: ByteSource, start: int, steps: tuple[int, ...], out: AnyArra
         source.fill(start, raw.data)
         out[...] = np.ndarray(out.shape, out.dtype, raw, strides=steps)
         return
-    axis = max((a for a in range(out.ndim) if out.shape[a] > 1), key=lambda a: steps[a])
+    axis = _longest(out.shape, steps)
     rest = steps[:axis] + steps[axis + 1 :]
     for i, part in enumerate(np.moveaxis(out, axis, 0)):
         if part.shape:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from lineage.checkpoints.io.bytes import Folder, PositionedFile
@@ -16,17 +15,6 @@ from lineage.checkpoints.remote.source import Source
 
 BLOCK = 128 << 10  # bytes read at once without a prefetch
 LARGEST = 4 << 20  # ... once it is read from front to back
-
-
-class Foreseen(BaseException):
-    """Raised instead of reading, to learn which bytes a band begins with; no reader catches it."""
-
-    def __init__(self, file: RemoteFile, span: Span) -> None:
-        self.file = file
-        self.span = span
-
-
-foreseeing: ContextVar[bool] = ContextVar("foreseeing", default=False)
 
 
 @dataclass(slots=True)
@@ -87,8 +75,6 @@ class RemoteFile(PositionedFile):
         self._spans = sorted(spans, key=lambda planned: planned[0])
 
     def _read(self, offset: int, buffer: memoryview) -> int:
-        if foreseeing.get():
-            raise Foreseen(self, Span(offset, min(offset + len(buffer), self.size)))
         done, length = 0, min(len(buffer), self.size - offset)
         while done < length:
             at = offset + done

@@ -1,4 +1,8 @@
-"""Ranges of remote files in memory: the most recently used, up to a bound."""
+"""Ranges of remote files in memory: the most recently used, up to a bound.
+
+Adding one looks at its neighbours, which is no use of them. In an `LRUCache` of cachetools every look is one, and the
+lengths have to be kept a second time beside it.
+"""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from lineage.checkpoints.remote.file import Fetch, Foreseen, RemoteFile, Run, foreseeing
+from lineage.checkpoints.remote.file import Fetch, RemoteFile, Run
 from lineage.checkpoints.remote.ranges import Span, joined
 from lineage.checkpoints.remote.session import CONNECTIONS, Session
 from lineage.checkpoints.remote.thrift import read_over, runs
@@ -24,17 +24,12 @@ class Ahead:
         self._session = session
 
     def expect(self, bands: Iterable[tuple[TensorView, int, int]]) -> None:
-        """Find out which bytes the bands begin with, by a read that stops before it asks the server for any."""
+        """Take over which bytes the bands begin with, as far as their views tell."""
         wanted: dict[RemoteFile, list[Span]] = {}
-        token = foreseeing.set(True)
-        try:
-            for view, start, stop in bands:
-                try:
-                    view.rows(start, stop)
-                except Foreseen as found:
-                    wanted.setdefault(found.file, []).append(found.span)
-        finally:
-            foreseeing.reset(token)
+        for view, start, stop in bands:
+            for file, first, last in view.spans(start, stop):
+                if isinstance(file, RemoteFile):
+                    wanted.setdefault(file, []).append(Span(first, last))
         pieces = [list(_cut(joined(spans, NEAR))) for spans in wanted.values()]
         over = read_over(pieces, sum(file.size for file in wanted))
         for file, spans, short in zip(wanted, pieces, over, strict=True):

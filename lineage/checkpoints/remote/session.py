@@ -1,5 +1,9 @@
 """Requests to servers: connections kept open, redirects followed, failures tried again, a token for its owner alone.
 
+Tries are counted here; `urllib3.Retry` reads what a Retry-After asks for. It would pause in `time.sleep`, up to
+`LONGEST_PAUSE_S` that no `stop` ends, not at all before the second try, and one thread alone where a server means all;
+and an answer that breaks off in its body is no failure to it, as bodies are read after it has returned.
+
 Source: RFC 9110 (HTTP semantics), sections 10.2.3 (Retry-After) and 15.4 (redirection).
 """
 

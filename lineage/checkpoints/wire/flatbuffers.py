@@ -7,8 +7,9 @@ bounded, since many references may name one table.
 from __future__ import annotations
 
 import struct
-from collections import OrderedDict
 from dataclasses import dataclass
+
+from cachetools import LRUCache
 
 from lineage.checkpoints.io.bytes import ByteSource, read
 from lineage.errors import Malformed, Truncated
@@ -26,7 +27,7 @@ class Flat:
 
     def __init__(self, source: ByteSource) -> None:
         self.source = source
-        self._pages: OrderedDict[int, bytes] = OrderedDict()
+        self._pages: LRUCache[int, bytes] = LRUCache(PAGES)
         self._tables = 0
 
     def root(self) -> Table:
@@ -57,12 +58,10 @@ class Flat:
         page, within = divmod(at, PAGE)
         if within + length > PAGE:
             return read(self.source, at, length)
-        if page not in self._pages:
-            self._pages[page] = read(self.source, page * PAGE, min(PAGE, self.source.size - page * PAGE))
-            if len(self._pages) > PAGES:
-                self._pages.popitem(last=False)
-        self._pages.move_to_end(page)
-        return self._pages[page][within : within + length]
+        if (content := self._pages.get(page)) is None:
+            content = read(self.source, page * PAGE, min(PAGE, self.source.size - page * PAGE))
+            self._pages[page] = content
+        return content[within : within + length]
 
 
 @dataclass(frozen=True, slots=True)

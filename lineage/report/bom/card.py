@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from lineage.report.bom.packages import repository
 from lineage.report.graphs.network import xml_text
 from lineage.report.kinship import caption, parents
-from lineage.types import Edge, Lineage, Node
+from lineage.types import Edge, Lineage, Node, Relation
 
-_WORDLESS = ("identical", "re-encoded", "component-reused")  # the hub has no value for these
+_WORDLESS = {Relation.IDENTICAL, Relation.RE_ENCODED, Relation.COMPONENT_REUSED}  # the hub has no value for these
 
 
 def render(lineage: Lineage) -> bytes:
@@ -61,10 +61,10 @@ def _reason(edge: Edge) -> str:
 def _relation(edges: Sequence[Edge]) -> str | None:
     """The hub's value for how a model came from its parents."""
     relations = {edge.relation for edge in edges}
-    if "merged" in relations:
+    if Relation.MERGED in relations:
         return "merge"
-    if relations <= {"quantized", *_WORDLESS}:
-        return "quantized" if "quantized" in relations else None
+    if relations <= {Relation.QUANTIZED, *_WORDLESS}:
+        return "quantized" if Relation.QUANTIZED in relations else None
     return "finetune"
 
 

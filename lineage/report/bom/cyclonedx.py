@@ -12,10 +12,9 @@ from typing import Any
 from lineage import __version__
 from lineage.report.bom import packages
 from lineage.report.bom.statement import date, edge_facts, identifier, node_facts, rendered, statement
-from lineage.types import Lineage
+from lineage.types import Lineage, Relation
 
 Json = dict[str, Any]
-_UNCHANGED = ("identical",)
 
 
 def render_1_6(lineage: Lineage) -> bytes:
@@ -85,7 +84,7 @@ def _identity(relative: Mapping[str, Any], edge: Json) -> Json:
     field = "purl" if "purl" in relative else "name"
     figures = ", ".join(f"{key} {edge[key]}" for key in ("r", "z", "log10_p") if edge[key] is not None)
     method = {
-        "technique": "hash-comparison" if edge["relation"] in _UNCHANGED else "binary-analysis",
+        "technique": "hash-comparison" if edge["relation"] == Relation.IDENTICAL else "binary-analysis",
         "confidence": edge["confidence"],
         "value": figures or edge["relation"],
     }

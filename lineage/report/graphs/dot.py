@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lineage.report.figures import count, plain
 from lineage.report.kinship import called, caption
-from lineage.types import Edge, Lineage, Node
+from lineage.types import Edge, Lineage, Node, Relation
 
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "&": "&amp;"})
 
@@ -35,6 +35,6 @@ def _edge(edge: Edge) -> str:
         attributes += ["dir=none", "style=dotted", "constraint=false"]
     elif edge.source == "declared":
         attributes += ["style=dashed", "color=gray", "arrowhead=empty"]
-    elif edge.relation == "merged":
+    elif edge.relation == Relation.MERGED:
         attributes += ["penwidth=2"]
     return ", ".join(attributes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lineage.report.figures import count, plain
 from lineage.report.kinship import called, caption
-from lineage.types import Edge, Lineage, Node
+from lineage.types import Edge, Lineage, Node, Relation
 
 _PLAIN = frozenset(" -_./()+,")
 
@@ -35,6 +35,6 @@ def _line(edge: Edge) -> str:
     elif not edge.directed:
         line = "-.-"
     else:
-        line = "==>" if edge.relation == "merged" else "-->"
+        line = "==>" if edge.relation == Relation.MERGED else "-->"
     label = caption(edge) if edge.source == "declared" else f"measured {caption(edge)}"
     return f"{line}|{quoted(label)}|"

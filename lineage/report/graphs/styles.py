@@ -41,17 +41,17 @@ DECLARED = Line("only declared", 1.4, (6, 4))
 LINES = (TRAINED, RECODED, RESHAPED, MERGED, REUSED, UNDIRECTED, DECLARED)
 
 _CLASSES: dict[Relation, Line] = {
-    "identical": RECODED,
-    "re-encoded": RECODED,
-    "quantized": RECODED,
-    "pruned": RECODED,
-    "vocabulary-changed": RESHAPED,
-    "depth-changed": RESHAPED,
-    "width-pruned": RESHAPED,
-    "expert-upcycled": RESHAPED,
-    "disguised": RESHAPED,
-    "merged": MERGED,
-    "component-reused": REUSED,
+    Relation.IDENTICAL: RECODED,
+    Relation.RE_ENCODED: RECODED,
+    Relation.QUANTIZED: RECODED,
+    Relation.PRUNED: RECODED,
+    Relation.VOCABULARY_CHANGED: RESHAPED,
+    Relation.DEPTH_CHANGED: RESHAPED,
+    Relation.WIDTH_PRUNED: RESHAPED,
+    Relation.EXPERT_UPCYCLED: RESHAPED,
+    Relation.DISGUISED: RESHAPED,
+    Relation.MERGED: MERGED,
+    Relation.COMPONENT_REUSED: REUSED,
 }
 
 

@@ -19,7 +19,7 @@ from lineage.report.html.whois import facts, layers, owed
 from lineage.report.html.wording import NONE, model
 from lineage.report.text.places import stand_of
 from lineage.report.words import Language
-from lineage.types import CheckpointSketch, Comparison, Whois
+from lineage.types import CheckpointSketch, Comparison, Verdict, Whois
 
 
 def compare_page(
@@ -70,7 +70,7 @@ def compare_page(
 
 def _first(say: Texts, answer: Whois, found: Comparison) -> Markup:
     """The finding in one sentence, which names both."""
-    in_part = found.verdict == "partly-derived"
+    in_part = found.verdict == Verdict.PARTLY_DERIVED
     stands = {
         "copies": "identical",
         "parents": "part_child" if in_part else "child",

@@ -13,8 +13,8 @@ from lineage.report.html.document import section, table
 from lineage.report.html.markup import between, joined, tag
 from lineage.report.html.texts import Texts
 from lineage.report.html.wording import NONE, direction, model, p_figure, r_figure, reasons, relation, z_figure
-from lineage.report.text.places import placed_role
-from lineage.types import CheckpointSketch, Comparison, Declared, Whois
+from lineage.report.text.places import placed_direction
+from lineage.types import CheckpointSketch, Comparison, Declared, Verdict, Whois
 
 _FEW = 6  # tensors named before the rest is counted
 
@@ -40,7 +40,7 @@ def other_models(say: Texts, answer: Whois, found: Sequence[Comparison], caption
         [
             model(one.model_name),
             relation(say, one.relation),
-            direction(say, one.relation, placed_role(answer, one.model, one.role)),
+            direction(say, one.relation, placed_direction(answer, one.model, one.direction)),
             r_figure(one.evidence.r),
             z_figure(one.evidence.z),
             p_figure(one.evidence.log10_p),
@@ -148,9 +148,9 @@ def _searched(say: Texts, answer: Whois) -> Iterator[Markup]:
 def _ways(say: Texts, answer: Whois) -> Iterator[Markup]:
     for one in answer.ancestors:
         yield tag("h3", model(one.model_name))
-        yield tag("p", _way(say, replace(one, role=placed_role(answer, one.model, one.role))))
+        yield tag("p", _way(say, replace(one, direction=placed_direction(answer, one.model, one.direction))))
         rows: list[list[str]] = [
-            [say.fact(cue.fact), say(f"direction.{cue.role}"), say("direction.odds", ratio=f"{cue.ratio:.0f}")]
+            [say.fact(cue.fact), say(f"direction.{cue.direction}"), say("direction.odds", ratio=f"{cue.ratio:.0f}")]
             for cue in one.cues
         ]
         if rows:
@@ -162,12 +162,12 @@ def _ways(say: Texts, answer: Whois) -> Iterator[Markup]:
 
 
 def _way(say: Texts, one: Comparison) -> Markup:
-    if one.verdict == "identical":
+    if one.verdict == Verdict.IDENTICAL:
         return say("direction.same")
-    if one.role not in ("child", "parent"):
+    if not one.is_directed:
         return say("direction.open", relation=relation(say, one.relation))
-    because = reasons(say, one.role, one.basis, one.cues)
-    return say(f"direction.is_{one.role}", relation=relation(say, one.relation), because=because)
+    because = reasons(say, one.direction, one.basis, one.cues)
+    return say(f"direction.is_{one.direction}", relation=relation(say, one.relation), because=because)
 
 
 def _left_out(say: Texts, answer: Whois) -> Mapping[Markup, Markup]:

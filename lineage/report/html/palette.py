@@ -9,11 +9,11 @@ from string import ascii_uppercase
 from markupsafe import Markup
 
 from lineage.report.html.markup import tag
-from lineage.report.text.places import placed_role
+from lineage.report.text.places import placed_direction
 from lineage.types import ComponentFinding, Relation, Whois
 
 _ORIGINS = 6  # fills that can be distinguished
-_WITHOUT_ORIGIN: Mapping[Relation, str] = {"independent": "none", "inconclusive": "unsure"}
+_WITHOUT_ORIGIN: Mapping[Relation, str] = {Relation.INDEPENDENT: "none", Relation.INCONCLUSIVE: "unsure"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def pieces(answer: Whois) -> tuple[Piece, ...]:
             Piece(
                 _letter(i),
                 fill,
-                replace(finding, role=placed_role(answer, model, finding.role)),
+                replace(finding, direction=placed_direction(answer, model, finding.direction)),
                 origin,
                 name if origin is not None else None,
             )

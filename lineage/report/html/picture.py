@@ -16,7 +16,7 @@ from lineage.report.html.markup import between, joined, number, tag, unmarked
 from lineage.report.html.texts import Texts
 from lineage.report.html.wording import NONE, model, r_figure, relation, z_figure
 from lineage.report.kinship import families
-from lineage.types import Edge, Lineage, Node
+from lineage.types import Edge, Lineage, Node, Relation
 
 _NAME, _SMALL = 12.0, 9.5
 _PADDING, _NARROWEST, _WIDEST_NAME = 11.0, 96.0, 236.0
@@ -102,7 +102,7 @@ def edge_rows(say: Texts, one: Painted) -> list[list[str]]:
 
 def edge_word(say: Texts, edge: Edge) -> Markup:
     """What an edge is: its relation, the weight of a merge's parent, its component."""
-    if edge.source == "declared" and edge.relation == "inconclusive":
+    if edge.source == "declared" and edge.relation == Relation.INCONCLUSIVE:
         return say("edge.unnamed")
     words = [relation(say, edge.relation)]
     if edge.weight is not None:

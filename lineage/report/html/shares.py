@@ -52,7 +52,7 @@ def _row(say: Texts, piece: Piece) -> list[str]:
         joined(share_of(say, finding), tag("small", f" {count(finding.params)}")),
         finding_words(say, finding),
         origin,
-        direction(say, finding.relation, finding.role) if piece.model is not None else NONE,
+        direction(say, finding.relation, finding.direction) if piece.model is not None else NONE,
         r_figure(evidence.r),
         z_figure(evidence.z),
         p_figure(evidence.log10_p),

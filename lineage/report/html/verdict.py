@@ -11,15 +11,20 @@ from lineage.report.html.markup import between, joined, tag
 from lineage.report.html.palette import Piece
 from lineage.report.html.texts import Texts
 from lineage.report.html.wording import finding_words, model, p_figure, r_figure, z_figure
-from lineage.report.text.places import placed_role
-from lineage.types import Adapted, Comparison, Whois
+from lineage.report.text.places import placed_direction
+from lineage.types import Adapted, Comparison, Direction, Relation, Verdict, Whois
 
 _FEW = 3  # models named before the rest is counted
 
 _MARKS = {
-    "identical": "●", "derived": "●", "partly-derived": "◐", "origin": "◆", "related": "◇", "independent": "○",
-    "inconclusive": "?",
-}  # fmt: skip
+    Verdict.IDENTICAL: "●",
+    Verdict.DERIVED: "●",
+    Verdict.PARTLY_DERIVED: "◐",
+    Verdict.ORIGIN: "◆",
+    Verdict.RELATED: "◇",
+    Verdict.INDEPENDENT: "○",
+    Verdict.INCONCLUSIVE: "?",
+}
 
 
 def badge(say: Texts, answer: Whois) -> Markup:
@@ -45,7 +50,7 @@ def sentences(say: Texts, answer: Whois, pieces: tuple[Piece, ...], *, by_name: 
             yield _other(say, piece)
     for ancestor in answer.ancestors:
         yield _direction(say, answer, ancestor, alone=len(answer.ancestors) == 1 and not by_name)
-    missing = [piece for piece in pieces if piece.finding.relation == "independent"]
+    missing = [piece for piece in pieces if piece.finding.relation == Relation.INDEPENDENT]
     if found and missing:
         named = between(", ", [say.word("component", piece.finding.name) for piece in missing])
         share = percent(sum(piece.finding.share for piece in missing))
@@ -65,7 +70,7 @@ def _verdict(say: Texts, answer: Whois) -> Iterator[Markup]:
 def _of_adapter(say: Texts, answer: Whois, adapted: Adapted) -> Iterator[Markup]:
     """Its relation to other adapters, and the models whose difference contains it."""
     query = model(answer.sketch.name)
-    is_related_by_models = answer.verdict == "related" and not answer.alternatives
+    is_related_by_models = answer.verdict == Verdict.RELATED and not answer.alternatives
     if not is_related_by_models:
         yield say(f"adapter_sentence.{answer.verdict}", name=query)
     for one in adapted.additions[:_FEW]:
@@ -120,13 +125,14 @@ def _p(log10_p: float) -> Markup:
 
 
 def _direction(say: Texts, answer: Whois, ancestor: Comparison, alone: bool) -> Markup:
-    key = {"child": "child", "parent": "parent"}.get(placed_role(answer, ancestor.model, ancestor.role) or "", "open")
-    if ancestor.verdict == "identical":
+    placed = placed_direction(answer, ancestor.model, ancestor.direction)
+    key = "open" if placed is None or placed == Direction.UNDIRECTED else str(placed)
+    if ancestor.verdict == Verdict.IDENTICAL:
         key = "same"
     other = say("verdict_sentence.it") if alone else model(ancestor.model_name)
     if key in ("open", "same"):
         return say(f"verdict_sentence.{key}", model=other)
-    ratios = [cue.ratio for cue in ancestor.cues if cue.role == key]
+    ratios = [cue.ratio for cue in ancestor.cues if cue.direction == key]
     odds = say("verdict_sentence.odds", ratio=f"{max(ratios):.0f}") if ratios else ""
     return say(f"verdict_sentence.{key}", model=other, odds=odds)
 
@@ -138,6 +144,6 @@ def _meaning(say: Texts, answer: Whois) -> Markup:
     if answer.place.parents:
         return say("verdict_sentence.refutes")
     # Two models of one initialisation may both have been trained from scratch.
-    if answer.place.copies or any(one.relation != "inconclusive" for one in answer.place.open):
+    if answer.place.copies or any(one.relation != Relation.INCONCLUSIVE for one in answer.place.open):
         return say("verdict_sentence.refutes_one")
     return say("verdict_sentence.never_certifies")

@@ -13,7 +13,6 @@ from lineage.report.html.texts import Texts
 from lineage.types import ComponentFinding, Cue, Direction, InheritedPart, Relation
 from lineage.types.facts import Fact
 from lineage.types.facts.schemes import Scheme
-from lineage.types.relations import UNDIRECTED
 
 NONE, MINUS, TIMES = "\N{EN DASH}", "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
 
@@ -75,14 +74,14 @@ def _part(say: Texts, part: InheritedPart) -> Markup:
     return say("parts.of", kind=kind, where=where) if part.layers else kind
 
 
-def direction(say: Texts, word: Relation, role: Direction | None) -> Markup:
+def direction(say: Texts, word: Relation, way: Direction | None) -> Markup:
     """Which end the query is, in short."""
-    if word in UNDIRECTED or role is None:
+    if not word.is_directed or way is None:
         return say("direction.none")
-    return say(f"direction.{role}")
+    return say(f"direction.{way}")
 
 
-def reasons(say: Texts, role: Direction | None, basis: tuple[Fact, ...], cues: tuple[Cue, ...]) -> Markup:
+def reasons(say: Texts, way: Direction | None, basis: tuple[Fact, ...], cues: tuple[Cue, ...]) -> Markup:
     """What decided the direction."""
-    decided = [cue.fact for cue in cues if cue.role == role] or list(basis)
+    decided = [cue.fact for cue in cues if cue.direction == way] or list(basis)
     return between("; ", map(say.fact, decided))

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import get_args
 
 from lineage.checkpoints import is_remote
-from lineage.report.text.places import placed_role, stand_of
+from lineage.report.text.places import placed_direction, stand_of
 from lineage.types import Addition, Comparison, ComponentFinding, Direction, Edge, Lineage, Node, Relation, Whois
 from lineage.types.facts.descent import AdapterAdded, MergedOrExtracted, NamedIn
 from lineage.types.facts.handed_over import WeightsUnseen
 
-_RELATIONS = frozenset(get_args(Relation))
+_RELATIONS: Mapping[str, Relation] = {str(word): word for word in Relation}
 
 
 def lineage_of(answer: Whois, relatives: Lineage | None = None) -> Lineage:
@@ -48,7 +47,7 @@ def _with_answer(answer: Whois, known: Lineage, held: Mapping[str, str]) -> Line
         end = held.get(other.model, other.model)
         if end == sketch.id:  # the model itself, which an index holds without its place in a graph
             continue
-        is_root, is_seen = _role(answer, other) == "child", other.model not in unseen
+        is_root, is_seen = _direction(answer, other) == Direction.CHILD, other.model not in unseen
         nodes.setdefault(end, Node(end, other.model_name, 0, root=is_root, weights_seen=is_seen))
         edges += _measured(answer, other, end)
     fits = () if answer.adapted is None else answer.adapted.fits
@@ -57,7 +56,7 @@ def _with_answer(answer: Whois, known: Lineage, held: Mapping[str, str]) -> Line
         others = (node for node in (*nodes.values(), *bases) if node.id != sketch.id)
         named = _named(said.model, others) or Node(f"declared:{said.model}", said.model, 0, observed=False)
         nodes.setdefault(named.id, named)
-        relation: Relation = said.relation if said.relation in _RELATIONS else "inconclusive"  # type: ignore[assignment]
+        relation = _RELATIONS.get(said.relation or "", Relation.INCONCLUSIVE)
         edges.append(Edge(named.id, sketch.id, relation, True, "declared", basis=(NamedIn(said.source),)))
     return Lineage(tuple(nodes.values()), tuple(edges), known.contradictions)
 
@@ -65,35 +64,35 @@ def _with_answer(answer: Whois, known: Lineage, held: Mapping[str, str]) -> Line
 def _measured(answer: Whois, other: Comparison, end: str) -> Iterator[Edge]:
     """One edge for a whole model; one a component where the components come from several."""
     query = answer.sketch.id
-    role = _role(answer, other)
+    direction = _direction(answer, other)
     if other in answer.alternatives:
-        yield _edge(query, end, other, role)
+        yield _edge(query, end, other, direction)
         return
     weight = next((one.weight for one in answer.place.parents if one.model == other.model), None)
-    if weight is not None or (len(answer.ancestors) == 1 and other.relation != "component-reused"):
-        yield replace(_edge(query, end, other, role), weight=weight)
+    if weight is not None or (len(answer.ancestors) == 1 and other.relation != Relation.COMPONENT_REUSED):
+        yield replace(_edge(query, end, other, direction), weight=weight)
         return
     for finding, model, _ in answer.components:
         if model == other.model:
-            made = _edge(query, end, finding, role)
+            made = _edge(query, end, finding, direction)
             yield replace(made, component=finding.name, share=finding.share_inherited, layer_map=finding.layer_map)
 
 
-def _role(answer: Whois, other: Comparison) -> Direction | None:
-    """The model's role towards another, by its place; relatives without one, such as an adapter's, have no role."""
-    return (
-        None if stand_of(answer.place, other.model) is None else placed_role(answer, other.model, other.role or "child")
-    )
+def _direction(answer: Whois, other: Comparison) -> Direction | None:
+    """The model's direction towards another, by its place; None for relatives without one, such as an adapter's."""
+    if stand_of(answer.place, other.model) is None:
+        return None
+    return placed_direction(answer, other.model, other.direction or Direction.CHILD)
 
 
-def _edge(query: str, end: str, found: Comparison | ComponentFinding, role: Direction | None) -> Edge:
-    parent, child = (query, end) if role == "parent" else (end, query)
+def _edge(query: str, end: str, found: Comparison | ComponentFinding, direction: Direction | None) -> Edge:
+    parent, child = (query, end) if direction == Direction.PARENT else (end, query)
     evidence = found.evidence
     return Edge(
         parent,
         child,
         found.relation,
-        role in ("child", "parent"),
+        direction in (Direction.CHILD, Direction.PARENT),
         "measured",
         r=evidence.r,
         z=evidence.z,
@@ -123,7 +122,7 @@ def _addition(adapter: str, end: str, one: Addition) -> Edge:
     return Edge(
         adapter,
         end,
-        "adapter-merged",
+        Relation.ADAPTER_MERGED,
         False,
         "measured",
         r=one.r,

@@ -134,9 +134,9 @@ def _ancestor(lines: Sequence[DescentLine]) -> str:
         return f"ancestor: {plain(name(first.ancestor_name))}, {licence}; declared, not measured"
     parts = ", ".join(dict.fromkeys(named(plain(line.component or "the whole"), line.parts) for line in lines))
     share = sum({line.component: line.share or 0.0 for line in lines}.values())
-    role: Direction = "child" if first.certainty == "measured" else "undirected"
+    direction: Direction = Direction.CHILD if first.certainty == "measured" else Direction.UNDIRECTED
     through = f" through {', '.join(plain(name(one)) for one in first.through)}" if first.through else ""
-    said = f"{phrase(first.relation, role)} {plain(name(first.ancestor_name))}{through}"
+    said = f"{phrase(first.relation, direction)} {plain(name(first.ancestor_name))}{through}"
     figures = f"{first.certainty}, confidence{JOINT}{first.confidence:.2f}"
     return f"ancestor: {said}, {licence}; {parts} ({percent(min(1.0, share))}); {figures}"
 

@@ -17,14 +17,19 @@ Stand = Literal["parents", "ancestors", "descendants", "siblings", "copies", "op
 STANDS: tuple[Stand, ...] = ("copies", "parents", "ancestors", "descendants", "siblings", "open")
 SETTLES = "an earlier state of either, or a common parent, in the index"
 SETTLES_IN_FULL = "both read in full (`--depth full`); an earlier state of either, or a common parent, in the index"
-_ROLES: Mapping[Stand, Direction | None] = {
-    "parents": "child", "ancestors": "child", "descendants": "parent", "siblings": None, "copies": None,
-    "open": "undirected",
-}  # fmt: skip
+_DIRECTIONS: Mapping[Stand, Direction | None] = {
+    "parents": Direction.CHILD,
+    "ancestors": Direction.CHILD,
+    "descendants": Direction.PARENT,
+    "siblings": None,
+    "copies": None,
+    "open": Direction.UNDIRECTED,
+}
 _FEW = 3  # names spelled out before the rest is counted
 _BEGUN: Mapping[Relation, str] = {
-    "shared-init": "the same initialisation", "inconclusive": "by descent or from one initialisation: open"
-}  # fmt: skip
+    Relation.SHARED_INIT: "the same initialisation",
+    Relation.INCONCLUSIVE: "by descent or from one initialisation: open",
+}
 _NEARLY_ALL = 0.99  # share below which it is given beside the word
 
 
@@ -71,10 +76,10 @@ def stand_of(place: Place, model: str | None) -> Stand | None:
     return next((stand for stand in STANDS if any(one.model == model for one in relatives(place, stand))), None)
 
 
-def placed_role(answer: Whois, model: str | None, role: Direction | None) -> Direction | None:
-    """The role of the model towards another: by its place, or by a finding where it has none."""
+def placed_direction(answer: Whois, model: str | None, direction: Direction | None) -> Direction | None:
+    """The direction of the model towards another: by its place, or by a finding where it has none."""
     stand = stand_of(answer.place, model)
-    return role if role is None or stand is None else _ROLES[stand]
+    return direction if direction is None or stand is None else _DIRECTIONS[stand]
 
 
 def would_settle(answer: Whois) -> str:
@@ -89,13 +94,13 @@ def headline(answer: Whois) -> Headline:
         return Headline(word, "").with_unseen(answer.handed_over)
     place = answer.place
     rests: Mapping[Verdict, Callable[[], str]] = {
-        "identical": lambda: f"to {_names(place.copies)}{_beside(answer)}",
-        "derived": lambda: _from_parents(answer),
-        "partly-derived": lambda: _from_parents(answer),
-        "origin": lambda: f"no ancestor found; {_descending(len(place.descendants))}",
-        "related": lambda: _related(place),
-        "independent": lambda: f"no inheritance found among {_models(answer.limits.models_searched)}",
-        "inconclusive": lambda: "too little could be tested to tell",
+        Verdict.IDENTICAL: lambda: f"to {_names(place.copies)}{_beside(answer)}",
+        Verdict.DERIVED: lambda: _from_parents(answer),
+        Verdict.PARTLY_DERIVED: lambda: _from_parents(answer),
+        Verdict.ORIGIN: lambda: f"no ancestor found; {_descending(len(place.descendants))}",
+        Verdict.RELATED: lambda: _related(place),
+        Verdict.INDEPENDENT: lambda: f"no inheritance found among {_models(answer.limits.models_searched)}",
+        Verdict.INCONCLUSIVE: lambda: "too little could be tested to tell",
     }
     return Headline(word, rests[answer.verdict]()).with_unseen(_owed(answer))
 
@@ -103,11 +108,14 @@ def headline(answer: Whois) -> Headline:
 def _owed(answer: Whois) -> list[Fact]:
     """What the first line must say about sketches that were handed over: only models that its verdict rests on."""
     stands: Mapping[Verdict, tuple[Stand, ...]] = {
-        "identical": ("copies",), "derived": ("parents",), "partly-derived": ("parents",), "origin": ("descendants",),
-        "related": ("open",) if answer.place.open else ("siblings",),
-    }  # fmt: skip
+        Verdict.IDENTICAL: ("copies",),
+        Verdict.DERIVED: ("parents",),
+        Verdict.PARTLY_DERIVED: ("parents",),
+        Verdict.ORIGIN: ("descendants",),
+        Verdict.RELATED: ("open",) if answer.place.open else ("siblings",),
+    }
     kin = [one for stand in stands.get(answer.verdict, ()) for one in relatives(answer.place, stand)]
-    if answer.verdict == "identical":
+    if answer.verdict == Verdict.IDENTICAL:
         kin = kin[:1]  # one copy whose weights were seen is enough, and stands first
     owed = list[Fact]()
     for fact in answer.handed_over:
@@ -124,7 +132,7 @@ def _owed(answer: Whois) -> list[Fact]:
 def component_words(answer: Whois, finding: ComponentFinding, model: str | None, name: str | None) -> str:
     """What a component is to the model that it has most in common with, as far as the place says which came first."""
     if answer.adapted is not None and name is not None:
-        return f"{phrase(finding.relation, finding.role, scheme_words(finding.schemes))} {plain(name)}"
+        return f"{phrase(finding.relation, finding.direction, scheme_words(finding.schemes))} {plain(name)}"
     if model is None or name is None:
         return unfound(finding)
     return in_common(finding, stand_of(answer.place, model), name)
@@ -134,15 +142,15 @@ def in_common(finding: ComponentFinding, stand: Stand | None, name: str) -> str:
     """What a component has in common with a model in that list: "from" is used of parents alone."""
     other, what = plain(name), phrase(finding.relation, None, scheme_words(finding.schemes), bare=True)
     own_words: Mapping[Relation, str] = {
-        "independent": unfound(finding),
-        "inconclusive": f"alike in {other}; {_BEGUN['inconclusive']}",
-        "shared-init": f"{phrase('shared-init', None)} {other}",
-        "sibling": f"{phrase('sibling', None)} {other}",
-        "merged": f"merged, nearest to {other}",
+        Relation.INDEPENDENT: unfound(finding),
+        Relation.INCONCLUSIVE: f"alike in {other}; {_BEGUN[Relation.INCONCLUSIVE]}",
+        Relation.SHARED_INIT: f"{phrase(Relation.SHARED_INIT, None)} {other}",
+        Relation.SIBLING: f"{phrase(Relation.SIBLING, None)} {other}",
+        Relation.MERGED: f"merged, nearest to {other}",
     }
     by_stand: Mapping[Stand | None, str] = {
-        "parents": f"{phrase(finding.relation, 'child', scheme_words(finding.schemes))} {other}",
-        "copies": f"identical to {other}" if finding.relation == "identical" else f"the same weights as {other}",
+        "parents": f"{phrase(finding.relation, Direction.CHILD, scheme_words(finding.schemes))} {other}",
+        "copies": f"identical to {other}" if finding.relation == Relation.IDENTICAL else f"the same weights as {other}",
         "descendants": f"passed on to {other} ({what})",
         "siblings": f"shared with {other} (sibling, {what})",
         "open": f"shared with {other} ({what}, direction open)",
@@ -152,23 +160,27 @@ def in_common(finding: ComponentFinding, stand: Stand | None, name: str) -> str:
 
 def unfound(finding: ComponentFinding) -> str:
     """A component of which nothing was found: what could not be tested is not called independent."""
-    if finding.relation == "inconclusive" and finding.evidence.min_detectable_r is None:
+    if finding.relation == Relation.INCONCLUSIVE and finding.evidence.min_detectable_r is None:
         return "not tested"
     return phrase(finding.relation, None)
 
 
 def pair_verdict(found: Comparison) -> Verdict:
     """The word for two models: `derived` only where one of them is known to come from the other."""
-    is_open = found.verdict in ("derived", "partly-derived") and found.role not in ("child", "parent")
-    return "related" if is_open else found.verdict
+    is_open = found.verdict.is_descent and not found.is_directed
+    return Verdict.RELATED if is_open else found.verdict
 
 
 def pair_stand(found: Comparison) -> Stand | None:
     """Where the second of two models stands, seen from the first."""
-    if found.verdict == "identical":
+    if found.verdict == Verdict.IDENTICAL:
         return "copies"
-    by_role: Mapping[Direction | None, Stand] = {"child": "parents", "parent": "descendants", "undirected": "open"}
-    return by_role.get(found.role)
+    by_direction: Mapping[Direction | None, Stand] = {
+        Direction.CHILD: "parents",
+        Direction.PARENT: "descendants",
+        Direction.UNDIRECTED: "open",
+    }
+    return by_direction.get(found.direction)
 
 
 def pair_headline(found: Comparison, name: str) -> Headline:
@@ -177,14 +189,14 @@ def pair_headline(found: Comparison, name: str) -> Headline:
     how = f"{_word(found.relation, found.basis)}, confidence {probability(found.confidence)}"
     if found.share < _NEARLY_ALL and any(one.inherited is not None for one in found.components):
         how = f"{percent(found.share)} of the parameters, {how}"
-    if word in ("derived", "partly-derived"):
-        ends = (name, other) if found.role == "child" else (other, name)
+    if word.is_descent:
+        ends = (name, other) if found.direction == Direction.CHILD else (other, name)
         return Headline(word.upper(), f"{ends[0]} from {ends[1]} ({how})")
     rests: Mapping[Verdict, str] = {
-        "identical": "the same weights",
-        "related": _BEGUN.get(found.relation, f"which came first is open ({how})"),
-        "independent": "no inheritance found",
-        "inconclusive": "too little could be tested to tell",
+        Verdict.IDENTICAL: "the same weights",
+        Verdict.RELATED: _BEGUN.get(found.relation, f"which came first is open ({how})"),
+        Verdict.INDEPENDENT: "no inheritance found",
+        Verdict.INCONCLUSIVE: "too little could be tested to tell",
     }
     return Headline(word.upper(), rests[word])
 
@@ -194,15 +206,15 @@ def lines(answer: Whois) -> Iterator[str]:
     place = answer.place
     if place.ancestors:
         yield f"up to the root: {'; '.join(_step(answer, one) for one in place.ancestors)}"
-    if place.copies and (len(place.copies) > 1 or answer.verdict != "identical"):
+    if place.copies and (len(place.copies) > 1 or answer.verdict != Verdict.IDENTICAL):
         yield f"copies: {_names(place.copies, more=8)}"
     if place.descendants:
         yield f"descendants: {_listed(place.descendants, answer)}"
     if place.siblings:
         yield f"siblings: {_listed(place.siblings, answer)}"
     for one in place.open:
-        if one.relation == "inconclusive":
-            yield f"open: {plain(one.model_name)} is alike; {_BEGUN['inconclusive']}"
+        if one.relation == Relation.INCONCLUSIVE:
+            yield f"open: {plain(one.model_name)} is alike; {_BEGUN[Relation.INCONCLUSIVE]}"
             continue
         odds = f"probability {probability(one.probability)} that it is the parent"
         leans = f"; {'; '.join(map(plain, texts(one.basis)))}" if one.basis else ""
@@ -232,7 +244,7 @@ def components_of(answer: Whois, parent: Relative) -> tuple[str, ...]:
     """The components that come from a parent, where it is not the parent of the whole."""
     if parent.components:
         return parent.components
-    if answer.verdict != "partly-derived" and len(answer.place.parents) == 1:
+    if answer.verdict != Verdict.PARTLY_DERIVED and len(answer.place.parents) == 1:
         return ()
     return tuple(finding.name for finding, model, _ in answer.components if model == parent.model)
 
@@ -269,15 +281,15 @@ def _beside(answer: Whois) -> str:
 
 
 def _related(place: Place) -> str:
-    if place.open and all(one.relation == "inconclusive" for one in place.open):
-        return f"to {_names(place.open)}: {_BEGUN['inconclusive']}"
+    if place.open and all(one.relation == Relation.INCONCLUSIVE for one in place.open):
+        return f"to {_names(place.open)}: {_BEGUN[Relation.INCONCLUSIVE]}"
     if place.open:
         words = dict.fromkeys(_word(one.relation, one.basis) for one in place.open)
-        is_hidden = all(one.relation == "disguised" for one in place.open)
+        is_hidden = all(one.relation == Relation.DISGUISED for one in place.open)
         how = f" ({', '.join(words)})" if is_hidden else ""
         return f"to {_names(place.open)}{how}, which came first is open"
     first = place.siblings[:_FEW]
-    if all(one.relation == "shared-init" for one in first):
+    if all(one.relation == Relation.SHARED_INIT for one in first):
         return f"to {_names(place.siblings)}: the same initialisation, neither is known to come from the other"
     known = next((one.through for one in first if one.through is not None), None)
     if known is None:
@@ -298,7 +310,7 @@ def _listed(found: Sequence[Relative], answer: Whois) -> str:
 
 def _facts(one: Relative, answer: Whois) -> str:
     through = "" if one.through is None else f", through {_name_of(answer, one.through)}"
-    words = "a common parent" if one.relation == "sibling" else _word(one.relation, one.basis)
+    words = "a common parent" if one.relation == Relation.SIBLING else _word(one.relation, one.basis)
     return f"{words}{through}, probability {probability(one.probability)}"
 
 
@@ -331,7 +343,7 @@ def _models(number: int) -> str:
 def _word(relation: Relation, basis: Sequence[Fact]) -> str:
     """The relation; for a disguised model the one beneath the disguise."""
     word = phrase(relation, None, bare=True)
-    if relation != "disguised":
+    if relation != Relation.DISGUISED:
         return word
     from lineage.types.facts.disguises import Beneath
 

@@ -37,6 +37,7 @@ from lineage.types import (
     Direction,
     Evidence,
     Excluded,
+    Relation,
     TensorMatch,
     Verdict,
     Whois,
@@ -44,16 +45,15 @@ from lineage.types import (
 )
 from lineage.types.facts import Fact
 from lineage.types.facts.handed_over import ClaimContradicted
-from lineage.types.relations import INHERITED, NOTHING_FOUND
 
 _STYLES: dict[Verdict, str] = {
-    "identical": "bold magenta",
-    "derived": "bold magenta",
-    "partly-derived": "bold magenta",
-    "origin": "bold cyan",
-    "related": "bold cyan",
-    "independent": "bold green",
-    "inconclusive": "bold yellow",
+    Verdict.IDENTICAL: "bold magenta",
+    Verdict.DERIVED: "bold magenta",
+    Verdict.PARTLY_DERIVED: "bold magenta",
+    Verdict.ORIGIN: "bold cyan",
+    Verdict.RELATED: "bold cyan",
+    Verdict.INDEPENDENT: "bold green",
+    Verdict.INCONCLUSIVE: "bold yellow",
 }
 _FEW = 3  # names spelled out before the rest is counted
 _COMPARED = 8  # related models of which a screen gives figures
@@ -74,7 +74,7 @@ def whois_screen(answer: Whois, width: int = 100, colour: bool = False) -> str:
     for parent in answer.place.parents:
         compared = comparison_of(answer, parent.model)
         if compared is not None:
-            canvas.line(_direction(compared, "child"), indent=2)
+            canvas.line(_direction(compared, Direction.CHILD), indent=2)
             _seen(canvas, compared)
     for line in lines(answer):
         canvas.line(line, indent=2)
@@ -119,7 +119,7 @@ def compare_screen(
     canvas.pair(f"{plain(a.name)} and {plain(b.name)}", said, _STYLES[verdict])
     handed_over_lines(canvas, handed_over)
     canvas.table([_pair_row(c, found) for c in found.components], right=(1,))
-    canvas.line(_direction(found, found.role), indent=2)
+    canvas.line(_direction(found, found.direction), indent=2)
     _seen(canvas, found)
     _left_out(canvas, (*found.excluded, *(Excluded(name, reason) for name, reason in a.left_out)))
     _unread(canvas, a)
@@ -146,7 +146,7 @@ def _placed_row(answer: Whois, finding: ComponentFinding, model: str | None, nam
 
 def _pair_row(finding: ComponentFinding, found: Comparison) -> list[str]:
     """One component of two models; a direction is that of the whole comparison."""
-    if finding.relation in NOTHING_FOUND and not finding.is_alike:
+    if finding.relation.finds_nothing and not finding.is_alike:
         return _row(finding, unfound(finding), False)
     return _row(finding, in_common(finding, pair_stand(found), found.model_name), True)
 
@@ -156,7 +156,7 @@ def _row(finding: ComponentFinding, words: str, is_known: bool) -> list[str]:
     parts = () if finding.inherited is None else finding.inherited.parts
     share = share_words(finding) if is_known else percent(finding.share)
     start = [f"  {plain(finding.name)}", share, named(words, parts)]
-    if finding.relation == "independent" or not is_known:
+    if finding.relation == Relation.INDEPENDENT or not is_known:
         return [*start, _reach(finding)]
     return [*start, f"{_figures(evidence)}  {percent(evidence.coverage)}{JOINT}tested"]
 
@@ -166,7 +166,7 @@ def _reach(finding: ComponentFinding) -> str:
     reach = finding.evidence.min_detectable_r
     if reach is not None:
         return f"(would have seen r >= {reach:.2f})"
-    is_told = finding.relation == "independent"
+    is_told = finding.relation == Relation.INDEPENDENT
     return "(no counterpart; would have seen a copy)" if is_told else "(nothing to test it with)"
 
 
@@ -182,18 +182,18 @@ def _values_speak(evidence: Evidence) -> bool:
     return evidence.agreeing > 10 * max(1.0, evidence.expected) and (evidence.z is None or evidence.z < 15)
 
 
-def _direction(found: Comparison, role: Direction | None) -> str:
+def _direction(found: Comparison, direction: Direction | None) -> str:
     other = plain(found.model_name)
-    if found.verdict == "identical":
+    if found.verdict == Verdict.IDENTICAL:
         return "direction: none; equal weights do not show which copy came first"
-    if found.relation == "inconclusive" and found.verdict == "related":
+    if found.relation == Relation.INCONCLUSIVE and found.verdict == Verdict.RELATED:
         return "direction: open, as it is whether one comes from the other or both began with the same weights"
-    if found.relation not in INHERITED:
-        return f"direction: none; {phrase(found.relation, found.role)}"
+    if not found.relation.inherits:
+        return f"direction: none; {phrase(found.relation, found.direction)}"
     because = f" ({'; '.join(map(plain, texts(reasons)))})" if (reasons := _reasons(found)) else ""
-    if role == "child":
+    if direction == Direction.CHILD:
         return f"direction: {other} is the parent, unless both come from one not known here{because}"
-    if role == "parent":
+    if direction == Direction.PARENT:
         return f"direction: {other} is the child, unless both come from one not known here{because}"
     leans = f" (leaning only: {'; '.join(plain(text(cue.fact)) for cue in found.cues)})" if found.cues else ""
     return f"direction: open between this and {other}{leans}"
@@ -201,9 +201,9 @@ def _direction(found: Comparison, role: Direction | None) -> str:
 
 def _reasons(found: Comparison) -> list[Fact]:
     """What decided the direction; the rest of the basis are the changes that were found."""
-    if found.role not in ("child", "parent"):
+    if not found.is_directed:
         return []
-    return [cue.fact for cue in found.cues if cue.role == found.role] or list(found.basis)
+    return [cue.fact for cue in found.cues if cue.direction == found.direction] or list(found.basis)
 
 
 def _seen(canvas: Canvas, found: Comparison) -> None:
@@ -274,7 +274,7 @@ def _explain(canvas: Canvas, found: Comparison) -> None:
     for finding in found.components:
         canvas.line(_described(finding, found))
     for cue in found.cues:
-        says = "this model is the " + cue.role if cue.role != "undirected" else "no direction"
+        says = "this model is the " + cue.direction if cue.direction != Direction.UNDIRECTED else "no direction"
         canvas.line(f"cue {plain(cue.name)}: {says}, {cue.ratio:.0f} to 1; {plain(text(cue.fact))}")
     if found.cues:
         canvas.line(
@@ -301,7 +301,7 @@ def _explain(canvas: Canvas, found: Comparison) -> None:
 
 def _described(finding: ComponentFinding, found: Comparison) -> str:
     """One component: its relation and how certain it is, the changes, the maps of layers and experts."""
-    is_found = finding.relation not in NOTHING_FOUND or finding.is_alike
+    is_found = not finding.relation.finds_nothing or finding.is_alike
     words = in_common(finding, pair_stand(found), found.model_name) if is_found else unfound(finding)
     parts = [f"{plain(finding.name)}: {words}"]
     if finding.confidence > 0:

@@ -13,7 +13,7 @@ from lineage.report.kinship import called, declared_word, parents, steps_up
 from lineage.report.text.canvas import JOINT, Branch, Canvas
 from lineage.report.text.places import Headline
 from lineage.report.words import texts
-from lineage.types import CheckpointSketch, Edge, Merge, MergePart, Node, Trace
+from lineage.types import CheckpointSketch, Direction, Edge, Merge, MergePart, Node, Trace
 from lineage.types.facts import Fact
 from lineage.types.facts.descent import Contradiction
 from lineage.types.facts.handed_over import OwnWeightsUnseen, WeightsUnseen
@@ -133,7 +133,7 @@ def _branches(
 
 def _relation(edge: Edge) -> str:
     weight = None if edge.weight is None else f"{edge.weight:.2f}"
-    words = phrase(edge.relation, "child" if edge.directed else "undirected", weight)
+    words = phrase(edge.relation, Direction.CHILD if edge.directed else Direction.UNDIRECTED, weight)
     return words if edge.component is None else f"{plain(edge.component)}: {words}"
 
 

@@ -47,7 +47,7 @@ class Adding:
     def add(self, sketch: CheckpointSketch) -> bool:
         """Add a model, a layout, a name, or a file that was lost. Returns whether a sketch was written."""
         if sketch.params >= 1 << 63:
-            raise Malformed(sketch.path or sketch.name, f"claims {sketch.params:.1e} weights: that is no model")
+            raise Malformed(sketch.path or sketch.name, f"claims {sketch.params:.1e} weights: that is not a model")
         held = self._reading.entry(sketch.id)
         if held is None:
             self._insert(sketch)

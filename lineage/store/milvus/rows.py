@@ -146,7 +146,7 @@ def _record(told: Mapping[str, Any]) -> ModelRecord:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r:.40} is no text")
+        raise TypeError(f"{value!r:.40} is not text")
     return value
 
 
@@ -156,7 +156,7 @@ def _perhaps(value: object) -> str | None:
 
 def _number(value: object) -> int:
     if type(value) is not int or not 0 <= value < 1 << 63:
-        raise TypeError(f"{value!r:.40} is no number of something")
+        raise TypeError(f"{value!r:.40} is not a number of something")
     return value
 
 

@@ -272,7 +272,7 @@ class Server:
         self._client.create_collection(self._name(part), schema=_schema(part), index_params=indexes)
 
     def _unbelieved(self, what: str) -> StoreError:
-        return StoreError(f"{self.address}: the server gave {what}: that is no answer")
+        return StoreError(f"{self.address}: the server gave {what}: that is not an answer")
 
     @contextmanager
     def _told(self) -> Iterator[None]:

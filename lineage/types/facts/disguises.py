@@ -7,12 +7,20 @@ from typing import ClassVar, Literal
 
 from lineage.types.facts import Fact
 from lineage.types.facts.cues import Side
+from lineage.types.relations import Relation
 
 Basis = Literal["permuted", "rotated", "changed"]
 Uncovered = Literal[
-    "re-encoded", "quantized", "pruned", "fine-tuned", "continued-pretraining", "vocabulary-changed", "depth-changed",
-    "width-pruned", "expert-upcycled",
-]  # fmt: skip
+    Relation.RE_ENCODED,
+    Relation.QUANTIZED,
+    Relation.PRUNED,
+    Relation.FINE_TUNED,
+    Relation.CONTINUED_PRETRAINING,
+    Relation.VOCABULARY_CHANGED,
+    Relation.DEPTH_CHANGED,
+    Relation.WIDTH_PRUNED,
+    Relation.EXPERT_UPCYCLED,
+]
 """The relations that can be recognised beneath a disguise."""
 
 

@@ -72,7 +72,7 @@ def refused(ask) -> str:
 )  # fmt: skip
 def test_a_row_that_no_version_wrote(answering, row):
     server = answering([row])
-    assert "that is no answer" in refused(lambda: server.select("models", "x", ("seal", "record")))
+    assert "that is not an answer" in refused(lambda: server.select("models", "x", ("seal", "record")))
 
 
 def test_a_model_whose_id_leads_elsewhere(answering):

@@ -211,7 +211,7 @@ class TestSketchesThatLie:
         ids=str,
     )  # fmt: skip
     def test_entries_that_do_not_fit_are_refused(self, forged, entries: dict[str, Any]) -> None:
-        with pytest.raises(Malformed, match="no sketch of a tokenizer"):
+        with pytest.raises(Malformed, match="not a sketch of a tokenizer"):
             read_tokenizer(forged(entries))
 
     def test_arrays_that_do_not_fit_are_refused(self, forged) -> None:
@@ -226,7 +226,7 @@ class TestSketchesThatLie:
         }
         for name, arrays in bad.items():
             for array in arrays:
-                with pytest.raises(Malformed, match="no sketch of a tokenizer"):
+                with pytest.raises(Malformed, match="not a sketch of a tokenizer"):
                     read_tokenizer(forged({}, **{name: array}))
 
     def test_another_family_is_told_from_damage(self, forged) -> None:

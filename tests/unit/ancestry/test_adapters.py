@@ -100,7 +100,7 @@ class TestTrained:
 
     def test_the_same_first_factors_are_seen_and_called_no_descent(self, adapters) -> None:
         found = compare_adapters(adapters["first-1-qa"], adapters["first-1-qa-again"])
-        assert (found.relation, found.verdict, found.role) == ("shared-init", "related", None)
+        assert (found.relation, found.verdict, found.direction) == ("shared-init", "related", None)
         assert found.evidence.r > 0.7
         assert found.basis == (SharedFactors(),)
 

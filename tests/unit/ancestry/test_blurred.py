@@ -16,17 +16,17 @@ from lineage.ancestry.geometry import cohorts
 from lineage.ancestry.pair.blurred import blurred, is_blurred_rounding
 from lineage.ancestry.trees.roundings import roundings
 from lineage.report.components import scheme_words
+from lineage.types import Float32Array
 from tests.synthetic import Arrays, encoder, sketch, tensor
 
 NARROW = (ml_dtypes.bfloat16, np.float16)
-Floats = NDArray[np.float32]
 
 
-def stored(a: NDArray[Any], dtype: Any) -> Floats:
+def stored(a: NDArray[Any], dtype: Any) -> Float32Array:
     return a.astype(dtype).astype(np.float32)
 
 
-def with_zero_point(a: Floats) -> Floats:
+def with_zero_point(a: Float32Array) -> Float32Array:
     """256 levels a row from its smallest to its largest value, zero among them."""
     low, high = np.minimum(a.min(axis=1, keepdims=True), 0), np.maximum(a.max(axis=1, keepdims=True), 0)
     step = (high - low) / 255
@@ -34,21 +34,21 @@ def with_zero_point(a: Floats) -> Floats:
     return ((np.clip(np.rint(a / step) + zero, 0, 255) - zero) * step).astype(np.float32)
 
 
-def with_half_scales(a: Floats) -> Floats:
+def with_half_scales(a: Float32Array) -> Float32Array:
     step = stored(np.abs(a).max(axis=1, keepdims=True) / 127, np.float16)
     return (np.rint(a / step) * step).astype(np.float32)
 
 
-def scaled_fp8(a: Floats) -> Floats:
+def scaled_fp8(a: Float32Array) -> Float32Array:
     scale = np.abs(a).max(axis=1, keepdims=True) / 448
     return stored(a / scale, ml_dtypes.float8_e4m3fn) * scale
 
 
-def of_one(change: Callable[[Floats], Floats]) -> Callable[[Floats], Floats]:
+def of_one(change: Callable[[Float32Array], Float32Array]) -> Callable[[Float32Array], Float32Array]:
     return lambda a: change(a.reshape(1, -1)).reshape(a.shape)
 
 
-SCHEMES: dict[str, tuple[Callable[[Floats], Floats], str]] = {
+SCHEMES: dict[str, tuple[Callable[[Float32Array], Float32Array], str]] = {
     "rows": (int8_rows, "int8, one scale a row"),
     "rows, scales of float16": (with_half_scales, "int8, one scale a row"),
     "tensor": (of_one(int8_rows), "int8, one scale for all"),
@@ -60,7 +60,7 @@ SCHEMES: dict[str, tuple[Callable[[Floats], Floats], str]] = {
 }
 
 
-def weights(kind: str, seed: int, shape: tuple[int, int] = (256, 256)) -> Floats:
+def weights(kind: str, seed: int, shape: tuple[int, int] = (256, 256)) -> Float32Array:
     random = np.random.default_rng(seed)
     made = random.standard_t(5, shape) if kind == "heavy tails" else random.standard_normal(shape)
     if kind == "outlier columns":
@@ -96,7 +96,7 @@ def test_plain_weights_have_no_levels(dtype, kind):
             assert blurred(tensor(stored(one, dtype))) is None
 
 
-def changed(arrays: Arrays, dtype: Any, operator: Callable[[Floats], Floats] = lambda a: a) -> Arrays:
+def changed(arrays: Arrays, dtype: Any, operator: Callable[[Float32Array], Float32Array] = lambda a: a) -> Arrays:
     made = matrices(operator)(arrays)
     return {name: a.astype(dtype) if a.ndim > 1 else a for name, a in made.items()}
 
@@ -108,8 +108,8 @@ def test_the_quantised_copy_is_the_child(operator, dtype):
     wide = {name: a.astype(np.float32) for name, a in base.items()}
     copy, source = sketch(changed(wide, dtype, operator), name="copy"), sketch(base, name="base")
     found, turned = compare(copy, source), compare(source, copy)
-    assert (found.relation, found.role) == ("quantized", "child")
-    assert (turned.relation, turned.role) == ("quantized", "parent")
+    assert (found.relation, found.direction) == ("quantized", "child")
+    assert (turned.relation, turned.direction) == ("quantized", "parent")
 
 
 @pytest.mark.parametrize("dtype", NARROW)
@@ -132,4 +132,4 @@ def test_a_copy_hangs_on_the_one_it_was_rounded_from():
     ]
     (cohort,) = cohorts(models)
     assert roundings(cohort, models) == {2: 1}
-    assert compare(models[2], models[0]).role != "child"
+    assert compare(models[2], models[0]).direction != "child"

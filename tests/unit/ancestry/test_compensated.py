@@ -54,26 +54,26 @@ COPY = matrices(compensated)(BASE)
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, ml_dtypes.bfloat16], ids=str)
 def test_its_source_is_its_parent(dtype):
     copy, source = sketch(stored(COPY, dtype)), sketch(stored(BASE, dtype))
-    assert (compare(copy, source).role, compare(source, copy).role) == ("child", "parent")
+    assert (compare(copy, source).direction, compare(source, copy).direction) == ("child", "parent")
 
 
 @pytest.mark.parametrize("moved", [0.003, 0.01, 0.05])
 def test_a_relative_of_its_source_is_not(moved):
     near = sketch(matrices(noise(moved, seed=4))(BASE))
-    assert compare(sketch(COPY), near).role == "undirected"
+    assert compare(sketch(COPY), near).direction == "undirected"
     assert compare(sketch(COPY), near).relation == "quantized"
 
 
 @pytest.mark.parametrize("moved", [0.01, 0.1])
 def test_nor_is_what_was_trained_from_it(moved):
     trained = sketch(matrices(noise(moved, seed=5))(COPY))
-    assert compare(trained, sketch(COPY)).role != "parent"
+    assert compare(trained, sketch(COPY)).direction != "parent"
 
 
 def test_columns_in_another_order_leave_it_open():
     orders = {n: np.random.default_rng(n).permutation(n) for n in (64, 128)}
     copy = sketch(matrices(lambda a: compensated(a, orders[a.shape[1]]))(BASE))
-    assert compare(copy, sketch(BASE)).role == "undirected"
+    assert compare(copy, sketch(BASE)).direction == "undirected"
 
 
 def test_a_graph_knows_which_of_several_it_was_rounded_from():

@@ -21,7 +21,7 @@ from operators import (
 from lineage.ancestry import compare
 from lineage.ancestry.pair import direction as module
 from lineage.ancestry.pair.direction import CUES as CUES_IN_ORDER
-from lineage.ancestry.pair.direction import leaning, likely_role
+from lineage.ancestry.pair.direction import leaning, likely_direction
 from lineage.report.words import text
 from lineage.types import Declared
 from lineage.types.facts.cues import Computable, CopiedLayers, DeclaredParent, GrownVocabulary
@@ -75,7 +75,7 @@ def test_a_cue_gives_the_same_arrow_from_both_ends(cue):
     arrays, words = CUES[cue]
     child, parent = sketch(arrays, name="child"), sketch(BASE, name="base")
     down, up = compare(child, parent), compare(parent, child)
-    assert (down.role, up.role) == ("child", "parent")
+    assert (down.direction, up.direction) == ("child", "parent")
     assert words in text(down.basis[0])
     assert words in text(up.basis[0])
 
@@ -84,12 +84,12 @@ def test_a_cue_gives_the_same_arrow_from_both_ends(cue):
 def test_what_a_sibling_shows_as_well_leans_and_decides_nothing(cue):
     arrays, name = LEANINGS[cue]
     down, up = compare(sketch(arrays), sketch(BASE)), compare(sketch(BASE), sketch(arrays))
-    assert (down.role, up.role) == ("undirected", "undirected")
-    assert [(one.name, one.role, one.certain) for one in (*down.cues, *up.cues)] == [
+    assert (down.direction, up.direction) == ("undirected", "undirected")
+    assert [(one.name, one.direction, one.certain) for one in (*down.cues, *up.cues)] == [
         (name, "child", False),
         (name, "parent", False),
     ]
-    assert (likely_role(down.cues), likely_role(up.cues)) == ("child", "parent")
+    assert (likely_direction(down.cues), likely_direction(up.cues)) == ("child", "parent")
     assert leaning(down.cues) == -leaning(up.cues) > 0
 
 
@@ -104,7 +104,7 @@ def test_two_children_of_an_absent_parent_have_no_direction(made):
     }[made]
     for query, reference in ((shaped, tuned), (tuned, shaped)):
         found = compare(sketch(query), sketch(reference))
-        assert (found.verdict, found.role) == ("derived", "undirected")
+        assert (found.verdict, found.direction) == ("derived", "undirected")
 
 
 def test_of_two_shapes_of_an_absent_parent_neither_is_the_parent():
@@ -117,7 +117,7 @@ def test_of_two_shapes_of_an_absent_parent_neither_is_the_parent():
     }
     for query, reference in permutations(shapes, 2):
         found = compare(sketch(shapes[query]), sketch(shapes[reference]))
-        assert found.role == "undirected", (query, reference)
+        assert found.direction == "undirected", (query, reference)
 
 
 def test_copies_of_a_layer_only_lean_where_anything_was_tuned():
@@ -126,42 +126,42 @@ def test_copies_of_a_layer_only_lean_where_anything_was_tuned():
     for name, array in TUNED.items():
         if ".layer.3." in name:
             deeper[name.replace(".layer.3.", ".layer.4.")] = array
-    for query, reference, role in ((deeper, BASE, "child"), (BASE, deeper, "parent")):
+    for query, reference, direction in ((deeper, BASE, "child"), (BASE, deeper, "parent")):
         found = compare(sketch(query), sketch(reference))
-        assert (found.role, likely_role(found.cues)) == ("undirected", role)
-    assert compare(sketch(deeper), sketch(TUNED)).role == "child"
-    assert compare(sketch(TUNED), sketch(deeper)).role == "parent"
+        assert (found.direction, likely_direction(found.cues)) == ("undirected", direction)
+    assert compare(sketch(deeper), sketch(TUNED)).direction == "child"
+    assert compare(sketch(TUNED), sketch(deeper)).direction == "parent"
 
 
 def test_a_model_is_the_parent_of_what_lacks_its_last_layer():
     child, parent = sketch(layers_dropped(BASE, {3}, LAYER)), sketch(BASE)
-    assert compare(child, parent).role == "child"
+    assert compare(child, parent).direction == "child"
     found = compare(parent, child)
-    assert (found.role, found.relation) == ("parent", "depth-changed")
+    assert (found.direction, found.relation) == ("parent", "depth-changed")
 
 
 def test_without_a_cue_the_edge_stays_undirected():
     found = compare(sketch(TUNED), sketch(BASE))
-    assert (found.relation, found.role, found.basis) == ("fine-tuned", "undirected", ())
+    assert (found.relation, found.direction, found.basis) == ("fine-tuned", "undirected", ())
 
 
 def test_a_declared_parent_only_leans():
     child, parent = sketch(TUNED, name="child", declared=(NAMES_BASE,)), sketch(BASE, name="base")
     down, up = compare(child, parent), compare(parent, child)
-    assert (down.role, up.role) == ("undirected", "undirected")
-    assert (likely_role(down.cues), likely_role(up.cues)) == ("child", "parent")
+    assert (down.direction, up.direction) == ("undirected", "undirected")
+    assert (likely_direction(down.cues), likely_direction(up.cues)) == ("child", "parent")
     assert [cue.fact for cue in down.cues] == [DeclaredParent("model card", "base")]
 
 
 def test_a_declaration_of_another_model_says_nothing():
-    assert compare(sketch(TUNED, declared=(NAMES_BASE,)), sketch(BASE, name="other")).role == "undirected"
+    assert compare(sketch(TUNED, declared=(NAMES_BASE,)), sketch(BASE, name="other")).direction == "undirected"
 
 
 def test_a_computable_change_overrules_a_false_declaration():
     liar = sketch(BASE, name="liar", declared=(Declared("rounded", "finetune", "model card"),))
     rounded = sketch(cast("bfloat16")(BASE), name="rounded")
     found = compare(liar, rounded)
-    assert found.role == "parent"
+    assert found.direction == "parent"
     assert found.basis == (Computable("reference", "rounding"),)
 
 
@@ -170,16 +170,16 @@ def test_two_copies_with_changes_of_their_own_are_open():
     larger = extended(BASE, TOKENS)
     smaller = cast("bfloat16")(BASE)
     found = compare(sketch(smaller), sketch(larger))
-    assert (found.role, likely_role(found.cues)) == ("undirected", "child")
+    assert (found.direction, likely_direction(found.cues)) == ("undirected", "child")
     fewer = layers_dropped(BASE, {1}, LAYER)
     for query, reference in ((larger, fewer), (fewer, larger)):
-        assert compare(sketch(query), sketch(reference)).role == "undirected"
+        assert compare(sketch(query), sketch(reference)).direction == "undirected"
 
 
 def test_cues_that_agree_are_all_named():
     child = sketch(extended(cast("float16")(BASE), TOKENS), name="child", declared=(NAMES_BASE,))
     found = compare(child, sketch(BASE, name="base"))
-    assert found.role == "child"
+    assert found.direction == "child"
     assert [type(fact) for fact in found.basis] == [Computable, GrownVocabulary, DeclaredParent]
 
 
@@ -189,19 +189,19 @@ def test_copied_layers_make_the_deeper_model_the_child():
         if ".layer.3." in name:
             deeper[name.replace(".layer.3.", ".layer.4.")] = array
     found = compare(sketch(deeper), sketch(BASE))
-    assert (found.role, found.relation) == ("child", "depth-changed")
+    assert (found.direction, found.relation) == ("child", "depth-changed")
     assert found.basis[0] == CopiedLayers("this-model")
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.0])
 def test_rows_that_decay_could_not_give_are_no_cue(factor):
-    assert compare(sketch(decayed(factor)), sketch(BASE)).role == "undirected"
+    assert compare(sketch(decayed(factor)), sketch(BASE)).direction == "undirected"
 
 
 def test_unrelated_models_have_no_direction():
     other = sketch(encoder(2), declared=(NAMES_BASE,))
     found = compare(other, sketch(BASE, name="base"))
-    assert (found.role, found.basis) == (None, ())
+    assert (found.direction, found.basis) == (None, ())
 
 
 def spread(factor: float) -> Arrays:
@@ -212,8 +212,8 @@ def spread(factor: float) -> Arrays:
 
 def test_a_weak_cue_leans_and_decides_nothing():
     down, up = compare(sketch(spread(1.1)), sketch(BASE)), compare(sketch(BASE), sketch(spread(1.1)))
-    assert (down.role, up.role) == ("undirected", "undirected")
-    assert [(cue.name, cue.role) for cue in (*down.cues, *up.cues)] == [
+    assert (down.direction, up.direction) == ("undirected", "undirected")
+    assert [(cue.name, cue.direction) for cue in (*down.cues, *up.cues)] == [
         ("gains-spread", "child"),
         ("gains-spread", "parent"),
     ]
@@ -222,22 +222,22 @@ def test_a_weak_cue_leans_and_decides_nothing():
 
 def test_a_cue_can_be_left_out(monkeypatch):
     rounded, base = sketch(cast("bfloat16")(BASE)), sketch(BASE)
-    assert compare(rounded, base).role == "child"
+    assert compare(rounded, base).direction == "child"
     monkeypatch.setattr(module, "CUES", {name: cue for name, cue in CUES_IN_ORDER.items() if name != "computable"})
-    assert compare(rounded, base).role == "undirected"
+    assert compare(rounded, base).direction == "undirected"
 
 
 def test_what_cannot_be_otherwise_comes_before_what_is_likely():
     child = sketch(layers_dropped(spread(0.9), {1}, LAYER), name="child")
     found = compare(child, sketch(BASE))
     assert [cue.name for cue in found.cues] == ["layers", "gains-spread"]
-    assert [cue.role for cue in found.cues] == ["child", "parent"]
-    assert likely_role(found.cues) == "child"
+    assert [cue.direction for cue in found.cues] == ["child", "parent"]
+    assert likely_direction(found.cues) == "child"
 
 
 def test_narrower_matrices_make_the_child():
     down, up = compare(sketch(narrow(BASE)), sketch(BASE)), compare(sketch(BASE), sketch(narrow(BASE)))
-    assert (down.relation, down.role, up.role) == ("width-pruned", "child", "parent")
+    assert (down.relation, down.direction, up.direction) == ("width-pruned", "child", "parent")
 
 
 def test_of_two_models_that_lack_different_units_neither_is_the_parent():
@@ -251,7 +251,7 @@ def test_of_two_models_that_lack_different_units_neither_is_the_parent():
         elif "attention" in name:
             heads[name] = a
     for query, reference in permutations((narrow(BASE), heads), 2):
-        assert compare(sketch(query), sketch(reference)).role == "undirected"
+        assert compare(sketch(query), sketch(reference)).direction == "undirected"
 
 
 def with_classes(arrays: Arrays, seed: int) -> Arrays:
@@ -263,11 +263,11 @@ def test_a_rounding_with_the_head_of_another_model_is_not_computed_from_one_with
     original = with_classes(BASE, 1)
     copy = matrices(int8_rows)(original)
     tuned_head = original | {"classifier.weight": matrices(noise(0.5))(with_classes(BASE, 1))["classifier.weight"]}
-    assert compare(sketch(copy), sketch(original)).role == "child"
-    assert compare(sketch(copy), sketch(tuned_head)).role == "undirected"
+    assert compare(sketch(copy), sketch(original)).direction == "child"
+    assert compare(sketch(copy), sketch(tuned_head)).direction == "undirected"
     # Of a head on no levels, nothing tells on which side it was trained.
     healed = copy | {"classifier.weight": tuned_head["classifier.weight"]}
-    assert compare(sketch(healed), sketch(original)).role == "undirected"
+    assert compare(sketch(healed), sketch(original)).direction == "undirected"
 
 
 @pytest.mark.parametrize("rounded", [int8_rows, int4_groups, nf4_groups], ids=lambda way: way.__name__)
@@ -277,6 +277,6 @@ def test_a_rounding_is_not_computed_from_a_sibling_of_which_some_matrices_were_t
     """Most values round alike; but some of those that do not lie plainly beyond the middle between two levels."""
     copy = matrices(rounded)(BASE)
     tuned = BASE | {n: a for n, a in matrices(noise(strength))(BASE).items() if parts in n}
-    assert compare(sketch(copy), sketch(BASE)).role == "child"
-    assert compare(sketch(copy), sketch(tuned)).role == "undirected"
-    assert compare(sketch(tuned), sketch(copy)).role == "undirected"
+    assert compare(sketch(copy), sketch(BASE)).direction == "child"
+    assert compare(sketch(copy), sketch(tuned)).direction == "undirected"
+    assert compare(sketch(tuned), sketch(copy)).direction == "undirected"

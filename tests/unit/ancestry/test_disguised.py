@@ -19,6 +19,7 @@ from lineage.ancestry.trees.edges import measured_edges
 from lineage.ancestry.trees.heads_movement import held_by_heads
 from lineage.ancestry.trees.search import Search
 from lineage.ancestry.trees.triples import holds_movement
+from lineage.types import Relation
 from lineage.types.evidence import Inherited
 from lineage.types.facts.cues import FewerUnits
 from lineage.types.facts.disguises import Beneath, FoldedGains, SameNeurons, UndoneBasis, UndoneGains, UndoneScales
@@ -56,8 +57,8 @@ def test_a_disguise_is_seen_through(disguise, change):
     assert (UndoneGains() in found.basis) == folded
     # An order tells nothing of who came first: both may be of a third. Gains that were folded away do, where the order
     # is the same; what was done on top may be a sibling's.
-    assert (FoldedGains("this-model") in found.basis) == (found.role == "child")
-    assert found.role == ("child" if disguise is rotated and change == "plain" else "undirected")
+    assert (FoldedGains("this-model") in found.basis) == (found.direction == "child")
+    assert found.direction == ("child" if disguise is rotated and change == "plain" else "undirected")
 
 
 @pytest.mark.parametrize(
@@ -78,17 +79,17 @@ def test_what_was_undone_is_told(disguise, said):
 
 def test_the_original_is_the_parent_from_its_side_too():
     found = compare(PLAIN, sketched(rotated(BASE, 5)))
-    assert (found.relation, found.role) == ("disguised", "parent")
+    assert (found.relation, found.direction) == ("disguised", "parent")
     assert found.basis[0] == FoldedGains("reference")
 
 
-@pytest.mark.parametrize(("disguise", "role"), [(permuted, "undirected"), (rotated, "child")])
-def test_units_that_were_left_out_lean_and_folded_gains_tell(disguise, role):
+@pytest.mark.parametrize(("disguise", "direction"), [(permuted, "undirected"), (rotated, "child")])
+def test_units_that_were_left_out_lean_and_folded_gains_tell(disguise, direction):
     """What has another order than the narrowed one may be, like it, of one that nobody reordered."""
     found = compare(sketched(disguise(narrowed(BASE, 1), 5)), PLAIN)
-    assert (found.relation, found.role) == ("disguised", role)
+    assert (found.relation, found.direction) == ("disguised", direction)
     assert Beneath("width-pruned") in found.basis
-    assert [(cue.fact, cue.role) for cue in found.cues if cue.name == "narrower"] == [
+    assert [(cue.fact, cue.direction) for cue in found.cues if cue.name == "narrower"] == [
         (FewerUnits("this-model"), "child")
     ]
 
@@ -125,7 +126,7 @@ def test_a_tower_of_which_a_few_rows_were_found_is_seen_through_too(arrays, part
     components = tuple(
         replace(
             c,
-            relation="component-reused",
+            relation=Relation.COMPONENT_REUSED,
             evidence=replace(c.evidence, z=z),
             inherited=Inherited(1, part * c.share, 0, ()),
         )
@@ -227,7 +228,7 @@ def narrowed(arrays, seed: int):
 
 def test_experts_in_disguise_of_one_network_tell_no_order():
     found = compare(sketched(permuted(BASE, 5)), sketched(upcycled(BASE, 6)))
-    assert (found.relation, found.role) == ("disguised", "undirected")
+    assert (found.relation, found.direction) == ("disguised", "undirected")
     assert Beneath("expert-upcycled") in found.basis
 
 
@@ -268,8 +269,8 @@ LIGHT = noise(0.02, seed=8)
 def test_beside_a_sibling_of_one_other_matrix_no_direction_is_certain(name):
     """Rotated and folded from the base, the query is no child of what differs from that in a head or a layer only."""
     found = compare(sketched(rotated(BASE, 5)), sketched(only(name, LIGHT)))
-    assert (found.relation, found.role) == ("disguised", "undirected")
-    assert {c.role for c in found.components if c.relation == "disguised"} == {"undirected"}
+    assert (found.relation, found.direction) == ("disguised", "undirected")
+    assert {c.direction for c in found.components if c.relation == "disguised"} == {"undirected"}
 
 
 DEEP = llama(1, layers=6)
@@ -277,7 +278,7 @@ DEEP = llama(1, layers=6)
 
 
 @pytest.mark.parametrize(
-    ("changed", "role"),
+    ("changed", "direction"),
     [
         ({}, "child"),
         ({"model.layers.1.mlp.down_proj.weight": noise(0.1, seed=8)}, "undirected"),
@@ -286,35 +287,35 @@ DEEP = llama(1, layers=6)
     ],
     ids=["as it was", "writes of one layer", "attention of one layer", "a shorter head"],
 )
-def test_a_direction_is_certain_where_layers_without_neurons_and_heads_are_the_same(changed, role):
+def test_a_direction_is_certain_where_layers_without_neurons_and_heads_are_the_same(changed, direction):
     other = {name: changed[name](array) if name in changed else array for name, array in DEEP.items()}
     query = sketched(rotated(DEEP, 5))
     assert {one.layer for one in query.neurons if one.component == "text decoder"} == {0, 2, 3, 5}
     found = compare(query, sketched(other))
-    assert (found.relation, found.role) == ("disguised", role)
+    assert (found.relation, found.direction) == ("disguised", direction)
 
 
 def test_without_sums_of_squares_nothing_shows_that_other_layers_are_the_same():
     query, other = sketched(rotated(DEEP, 5)), sketched(DEEP)
     without = replace(query, tensors=tuple(replace(t, moments=None) for t in query.tensors))
-    assert compare(query, other).role == "child"
-    assert compare(without, other).role == "undirected"
+    assert compare(query, other).direction == "child"
+    assert compare(without, other).direction == "undirected"
 
 
 def test_a_copy_on_levels_is_not_said_to_be_the_parent():
     found = compare(sketched(rotated(BASE, 5)), sketched(matrices(int8_rows)(BASE)))
-    assert (found.relation, found.role) == ("disguised", "undirected")
+    assert (found.relation, found.direction) == ("disguised", "undirected")
 
 
 def test_what_folded_and_what_narrowed_point_to_a_third():
     found = compare(sketched(rotated(BASE, 5)), sketched(narrowed(BASE, 4)))
-    assert (found.relation, found.role) == ("disguised", "undirected")
+    assert (found.relation, found.direction) == ("disguised", "undirected")
 
 
 def test_another_tower_beside_it_leaves_it_open_which_of_the_wholes_came_first():
     sight = {name.replace("model.", "vision_tower.model."): array for name, array in llama(3).items()}
     found = compare(sketched(rotated(BASE, 5)), sketched({**BASE, **sight}))
-    assert (found.relation, found.role) == ("disguised", "undirected")
+    assert (found.relation, found.direction) == ("disguised", "undirected")
 
 
 def test_heads_tell_the_child_of_a_tuned_model_from_its_sibling():

@@ -11,7 +11,7 @@ import pytest
 from lineage.ancestry import graph
 from lineage.sketch import write_sketch
 from lineage.store import SketchFolder
-from lineage.types import CheckpointSketch, Edge, Lineage, Node
+from lineage.types import CheckpointSketch, Edge, Lineage, Node, Relation
 from tests.synthetic import encoder, sketch
 from tests.unit.ancestry.test_graph import FAMILY, arrows, trained
 
@@ -62,7 +62,7 @@ def test_an_unobserved_parent_among_the_neighbours_is_left_in_place(tmp_path):
     ids = {node.name: node.id for node in before.nodes}
     edges = [e for e in before.edges if (e.parent, e.child) != (ids["root"], ids["child"])]
     steps = [(ids["root"], missing.id), (missing.id, ids["child"])]
-    inferred = [Edge(parent, child, "fine-tuned", True, "measured") for parent, child in steps]
+    inferred = [Edge(parent, child, Relation.FINE_TUNED, True, "measured") for parent, child in steps]
     known = replace(before, nodes=(*before.nodes, missing), edges=(*edges, *inferred))
     after = graph([folder(tmp_path / "after", FAMILY)], known=known)
     found = {(edge.parent, edge.child) for edge in after.edges}

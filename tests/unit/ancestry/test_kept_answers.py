@@ -14,7 +14,7 @@ from lineage.ancestry import answering, placing
 from lineage.ancestry import kept_answers as module
 from lineage.ancestry.kept_answers import KeptAnswers
 from lineage.store import Index, MemoryIndex
-from lineage.types import CheckpointSketch, Declared, Place, Relative, Timings, Whois
+from lineage.types import CheckpointSketch, Declared, Place, Relation, Relative, Timings, Whois
 from lineage.types.facts.exclusions import NotAWeight
 from lineage.types.facts.limits import LookedFor
 from tests.small_models import saved, sketched, trained, tuned
@@ -89,7 +89,7 @@ def test_an_index_without_a_state_keeps_nothing(made):
 def test_a_place_that_names_the_model_is_worked_out_for_each_name(made, index, monkeypatch):
     def naming(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
         made.append(query.name)
-        kin = Relative("id", "its child", "merged", 1.0, basis=(LookedFor(query.name),))  # type: ignore[arg-type]
+        kin = Relative("id", "its child", Relation.MERGED, 1.0, basis=(LookedFor(query.name),))  # type: ignore[arg-type]
         return replace(found, sketch=query, place=Place(descendants=(kin,)))
 
     found = asked(sketched(NEW, "first"), index)

@@ -78,9 +78,9 @@ def test_only_the_model_that_was_rounded_is_recognised(name):
 def test_the_quantised_child_of_a_sibling_has_no_direction():
     base = encoder(1)
     rounded = sketch(matrices(int4_groups)(base))
-    assert compare(rounded, sketch(base)).role == "child"
+    assert compare(rounded, sketch(base)).direction == "child"
     sibling = compare(rounded, sketch(matrices(noise(0.1))(base)))
-    assert (sibling.relation, sibling.role) == ("quantized", "undirected")
+    assert (sibling.relation, sibling.direction) == ("quantized", "undirected")
     assert OtherFewBits() in sibling.basis
 
 

@@ -42,7 +42,7 @@ class TestACopyInAnotherLayout:
         one, other = sketch(BASE, name="one"), sketch(LAYOUTS[layout](BASE), name="other")
         for found in (compare(one, other), compare(other, one)):
             word = "identical" if layout in ("renamed", "numbered") else "re-encoded"
-            assert (found.verdict, found.relation, found.role) == ("identical", word, "undirected")
+            assert (found.verdict, found.relation, found.direction) == ("identical", word, "undirected")
             assert {component.relation for component in found.components} == {word}
             assert found.evidence.r == pytest.approx(1.0)
 

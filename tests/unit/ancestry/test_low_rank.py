@@ -100,7 +100,7 @@ def test_rounding_alone_has_no_rank():
 
 def test_an_adapter_is_named_with_its_rank_and_gives_no_direction():
     found = compare(sketch(adapted(4)), sketch(BASE))
-    assert (found.relation, found.role) == ("adapter-merged", "undirected")
+    assert (found.relation, found.direction) == ("adapter-merged", "undirected")
     assert LowRank(4, len(MATRICES)) in found.basis
 
 
@@ -114,7 +114,7 @@ def test_an_adapter_far_from_the_base_is_still_one():
 def test_a_projected_direction_makes_the_poorer_side_the_child():
     child, parent = sketch(ablated(), name="child"), sketch(BASE, name="base")
     down, up = compare(child, parent), compare(parent, child)
-    assert (down.relation, down.role, up.role) == ("fine-tuned", "child", "parent")
+    assert (down.relation, down.direction, up.direction) == ("fine-tuned", "child", "parent")
     assert down.basis[0] == Computable("this-model", "projection")
 
 

@@ -70,5 +70,5 @@ def test_values_computed_again_in_float32_have_no_direction() -> None:
     finer = {name: w * (1 + rng.uniform(-1, 1, w.shape) * 2.0**-10).astype("f4") for name, w in base.items()}
     told = {name: sketch(arrays) for name, arrays in (("base", base), ("again", again), ("finer", finer))}
     assert any((again[name] != base[name]).any() for name in base)
-    assert compare(told["again"], told["base"]).role == "undirected"
-    assert compare(told["finer"], told["base"]).role == "parent"
+    assert compare(told["again"], told["base"]).direction == "undirected"
+    assert compare(told["finer"], told["base"]).direction == "parent"

@@ -62,7 +62,7 @@ class TestOneTensorNotRead:
         make, damage = CASES[case]
         part, whole = told(damage(make(0))), told(make(0))
         for found in (compare(part, whole), compare(whole, part)):
-            assert (found.verdict, found.relation, found.role) == ("derived", "identical", "undirected")
+            assert (found.verdict, found.relation, found.direction) == ("derived", "identical", "undirected")
             assert found.share == pytest.approx(1.0 - part.unread / part.params, abs=1e-6)
         assert part.unread > 0
         assert any(isinstance(reason, NotFinite) for _, reason in part.left_out)
@@ -73,7 +73,7 @@ class TestOneTensorNotRead:
         trained = tuned(make(0), seed=5, by=by)
         part, plain, base = told(damage(trained)), told(trained), told(make(0))
         for found, usual in ((compare(part, base), compare(plain, base)), (compare(base, part), compare(base, plain))):
-            assert (found.verdict, found.relation, found.role) == (usual.verdict, usual.relation, usual.role)
+            assert (found.verdict, found.relation, found.direction) == (usual.verdict, usual.relation, usual.direction)
 
     def test_of_an_unrelated_model_nothing_is_found(self, case):
         make, damage = CASES[case]
@@ -97,7 +97,7 @@ def test_a_fused_matrix_that_names_do_not_split_is_set_aside_with_its_parts():
     part = damaged(UNTOLD["by head, unsplit"](dense(0)), QUERY.replace("q_proj", "query_key_value"))
     part, whole = (sketch(arrays, config={}) for arrays in (part, dense(0)))
     for found in (compare(part, whole), compare(whole, part)):
-        assert (found.verdict, found.relation, found.role) == ("derived", "re-encoded", "undirected")
+        assert (found.verdict, found.relation, found.direction) == ("derived", "re-encoded", "undirected")
 
 
 def test_what_one_model_has_beyond_what_is_not_read_is_still_more():
@@ -109,4 +109,4 @@ def test_what_one_model_has_beyond_what_is_not_read_is_still_more():
 def test_half_precision_of_what_was_read_is_still_recast():
     part = {n: a.astype(np.float16) for n, a in damaged(dense(0), QUERY).items()}
     found = compare(told(part), told(dense(0)))
-    assert (found.verdict, found.relation, found.role) == ("derived", "re-encoded", "child")
+    assert (found.verdict, found.relation, found.direction) == ("derived", "re-encoded", "child")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from lineage.ancestry import as_answer, compare
-from lineage.types import Comparison, Place
+from lineage.types import Comparison, Direction, Place, Relation, Verdict
 from lineage.types.facts.limits import NotTested
 from tests.small_models import sketched, trained, tuned
 
@@ -23,11 +23,11 @@ def stands(place: Place) -> dict[str, list[str]]:
     ("facts", "stand", "verdict"),
     [
         ({}, "open", "related"),
-        ({"role": "child"}, "parents", "derived"),
-        ({"role": "child", "verdict": "partly-derived"}, "parents", "partly-derived"),
-        ({"role": "parent"}, "descendants", "origin"),
-        ({"verdict": "related", "relation": "shared-init", "role": None}, "siblings", "related"),
-        ({"verdict": "identical", "relation": "identical"}, "copies", "identical"),
+        ({"direction": Direction.CHILD}, "parents", "derived"),
+        ({"direction": Direction.CHILD, "verdict": Verdict.PARTLY_DERIVED}, "parents", "partly-derived"),
+        ({"direction": Direction.PARENT}, "descendants", "origin"),
+        ({"verdict": Verdict.RELATED, "relation": Relation.SHARED_INIT, "direction": None}, "siblings", "related"),
+        ({"verdict": Verdict.IDENTICAL, "relation": Relation.IDENTICAL}, "copies", "identical"),
     ],
 )
 def test_the_other_model_has_one_place(facts, stand, verdict):
@@ -42,7 +42,7 @@ def test_the_other_model_has_one_place(facts, stand, verdict):
 
 def test_what_is_open_is_as_likely_either_way_and_what_is_not_has_its_confidence():
     assert as_answer(CHILD, BASE, OPEN, ()).place.open[0].probability == 0.5
-    child = replace(OPEN, role="child", confidence=0.93)
+    child = replace(OPEN, direction=Direction.CHILD, confidence=0.93)
     assert as_answer(CHILD, BASE, child, ()).place.parents[0].probability == 0.93
 
 

@@ -31,7 +31,6 @@ from lineage.report.components import scheme_words
 from lineage.report.html.compare import compare_page
 from lineage.sketch.bands import sampled
 from lineage.types.facts.changes import MovedTokens, UnchangedValues
-from lineage.types.relations import DERIVED
 from tests.synthetic import HIDDEN, Arrays, encoder, sketch
 
 TOKENS = "bert.embeddings.word_embeddings.weight"
@@ -91,7 +90,7 @@ def test_what_was_done_has_its_word(base, name):
 def test_equal_values_in_another_format_are_re_encoded(base):
     copy = replace(sketch(renamed(BASE)), format="onnx")
     found = compare(copy, base)
-    assert (found.relation, found.verdict, found.role) == ("re-encoded", "identical", "undirected")
+    assert (found.relation, found.verdict, found.direction) == ("re-encoded", "identical", "undirected")
     assert {c.relation for c in found.components} == {"re-encoded"}
     assert [len(group) for group in fold([base, copy])] == [2]  # a graph has one node for both
 
@@ -118,7 +117,7 @@ def test_a_constant_that_a_file_numbers_is_no_layer(base):
     export = {**BASE, "465": np.random.default_rng(5).standard_normal((1, 442, 2)).astype(np.float32)}
     for query, reference in ((BASE, export), (export, BASE)):
         found = compare(sketch(query), sketch(reference))
-        assert (found.relation, found.role) == ("re-encoded", "undirected")
+        assert (found.relation, found.direction) == ("re-encoded", "undirected")
         assert not found.cues
 
 
@@ -182,7 +181,7 @@ def test_the_layers_that_were_kept_are_mapped(base):
 @pytest.mark.parametrize("seed", range(2, 10))
 def test_independent_models_are_independent(base, seed):
     found = compare(sketch(encoder(seed), name="other"), base)
-    assert (found.relation, found.verdict, found.role) == ("independent", "independent", None)
+    assert (found.relation, found.verdict, found.direction) == ("independent", "independent", None)
     assert {c.relation for c in found.components} == {"independent"}
     assert abs(found.evidence.z) < 4
     assert found.evidence.log10_p > -3
@@ -201,22 +200,22 @@ def test_a_shared_initialisation_is_related_never_derived(base, r):
     found = compare(sketch(mixed(r, seed=21)), base)
     assert found.verdict == "related"
     assert found.relation == "shared-init"
-    assert found.role is None
-    assert not set(DERIVED) & {c.relation for c in found.components}
+    assert found.direction is None
+    assert not any(c.relation.is_of_whole for c in found.components)
     assert found.evidence.r == pytest.approx(r, abs=0.03)
 
 
 def test_what_two_networks_of_one_beginning_never_trained_is_no_reuse(base):
     frozen = spliced(mixed(0.4, seed=21), BASE, "bert.embeddings.")
     found = compare(sketch(frozen), base)
-    assert (found.relation, found.verdict, found.role) == ("shared-init", "related", None)
+    assert (found.relation, found.verdict, found.direction) == ("shared-init", "related", None)
     assert {c.relation for c in found.components} == {"shared-init"}
 
 
 def test_between_shared_initialisation_and_training_nothing_is_claimed(base):
     query = sketch(mixed(0.75, seed=21))
     found = compare(query, base)
-    assert (found.verdict, found.relation, found.role) == ("related", "inconclusive", None)
+    assert (found.verdict, found.relation, found.direction) == ("related", "inconclusive", None)
     answer = as_answer(query, base, found, ())
     assert [one.relation for one in answer.place.open] == ["inconclusive"]
     assert gate_of_comparison(["derived"], found) == gate_of_answer(["derived"], answer) == "inconclusive"
@@ -271,7 +270,7 @@ def renumbered(arrays: Arrays, seed: int = 9) -> Arrays:
 @pytest.mark.parametrize("body", [dict, matrices(noise(0.02))], ids=["equal", "tuned"])
 def test_tokens_in_another_order_are_another_vocabulary(base, body):
     found = compare(sketch(renumbered(body(BASE))), base)
-    assert (found.relation, found.role) == ("vocabulary-changed", "undirected")
+    assert (found.relation, found.direction) == ("vocabulary-changed", "undirected")
     assert MovedTokens() in found.basis
 
 
@@ -280,7 +279,7 @@ def test_a_rebuilt_vocabulary_is_another_one_without_a_direction(base):
     table[64:] = BASE[TOKENS][64:180][np.random.default_rng(9).permutation(116)]
     for query, reference in ((sketch({**BASE, TOKENS: table}), base), (base, sketch({**BASE, TOKENS: table}))):
         found = compare(query, reference)
-        assert (found.relation, found.role) == ("vocabulary-changed", "undirected")
+        assert (found.relation, found.direction) == ("vocabulary-changed", "undirected")
 
 
 def test_a_fresh_token_table_is_no_new_vocabulary(base):

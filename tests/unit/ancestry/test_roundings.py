@@ -7,17 +7,15 @@ from collections.abc import Callable
 import ml_dtypes
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from operators import int4_groups, int8_rows, matrices, nf4_groups, noise
 
 from lineage.ancestry import compare
 from lineage.ancestry.geometry import cohorts
 from lineage.ancestry.trees.roundings import heirs, roundings
-from lineage.types import CheckpointSketch
+from lineage.types import CheckpointSketch, Float32Array
 from tests.synthetic import Arrays, encoder, sketch
 
-Floats = NDArray[np.float32]
-Operator = Callable[[Floats], Floats]
+Operator = Callable[[Float32Array], Float32Array]
 SCHEMES: dict[str, Operator] = {"int8": int8_rows, "int4": int4_groups, "nf4": nf4_groups}
 
 
@@ -75,7 +73,7 @@ def test_a_model_on_levels_is_no_rounding_of_what_was_lightly_trained_from_it(sc
     light = matrices(noise({"int8": 0.001, "int4": 0.02, "nf4": 0.02}[scheme], seed=6))(copy)
     copy, light = (stored(arrays) if dtype == "bfloat16" else arrays for arrays in (copy, light))
     for query, reference in ((copy, light), (light, copy)):
-        assert compare(sketch(query), sketch(reference)).role == "undirected"
+        assert compare(sketch(query), sketch(reference)).direction == "undirected"
 
 
 def test_of_a_model_and_its_copy_with_noise_the_model_was_rounded():
@@ -135,7 +133,7 @@ def between_halves() -> tuple[Arrays, Arrays]:
 
 def test_float16_that_holds_bfloat16_but_for_its_smallest_values_was_cast_from_it():
     fine, coarse = (sketch(arrays) for arrays in between_halves())
-    assert (compare(coarse, fine).role, compare(fine, coarse).role) == ("child", "parent")
+    assert (compare(coarse, fine).direction, compare(fine, coarse).direction) == ("child", "parent")
     assert compare(coarse, fine).relation == "re-encoded"
 
 

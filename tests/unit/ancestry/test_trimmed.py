@@ -6,15 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from operators import cast, magnitude_pruned, matrices
 
 from lineage.ancestry.geometry import cohorts
 from lineage.ancestry.merge.mixtures import find_mixtures
 from lineage.ancestry.merge.ratios import BRAIN, HALF, SINGLE, constant_ratio, grain, window_of
+from lineage.types import Float32Array
 from tests.synthetic import Arrays, encoder, sketch
 
-Floats = NDArray[np.float32]
 BASE = encoder(1, 6)
 
 
@@ -30,28 +29,28 @@ CHILDREN = [tuned(BASE, seed) for seed in range(6)]
 FAMILY = [sketch(BASE, name="base"), *(sketch(child, name=f"child {i}") for i, child in enumerate(CHILDREN))]
 
 
-def trimmed(delta: Floats, density: float, _: np.random.Generator | None) -> Floats:
+def trimmed(delta: Float32Array, density: float, _: np.random.Generator | None) -> Float32Array:
     return np.where(np.abs(delta) >= np.quantile(np.abs(delta), 1 - density), delta, np.float32(0))
 
 
-def dropped(delta: Floats, density: float, generator: np.random.Generator) -> Floats:
+def dropped(delta: Float32Array, density: float, generator: np.random.Generator) -> Float32Array:
     return np.where(generator.random(delta.shape) < density, delta / np.float32(density), np.float32(0))
 
 
-def summed(deltas: Floats, weights: Floats) -> Floats:
+def summed(deltas: Float32Array, weights: Float32Array) -> Float32Array:
     return (deltas * weights).sum(axis=0)
 
 
-def agreed(deltas: Floats, weights: Floats | float) -> Floats:
+def agreed(deltas: Float32Array, weights: Float32Array | float) -> Float32Array:
     weighted = deltas * weights
     return (np.sign(weighted) == np.sign(weighted.sum(axis=0))) & (weighted != 0)
 
 
-def elected(deltas: Floats, weights: Floats | float) -> Floats:
+def elected(deltas: Float32Array, weights: Float32Array | float) -> Float32Array:
     return np.where(agreed(deltas, weights), deltas * weights, 0).sum(axis=0)
 
 
-def elected_mean(deltas: Floats, weights: Floats | float) -> Floats:
+def elected_mean(deltas: Float32Array, weights: Float32Array | float) -> Float32Array:
     share = np.where(agreed(deltas, weights), weights, 0).sum(axis=0)
     return elected(deltas, weights) / np.where(share > 0, share, 1)
 
@@ -152,7 +151,7 @@ def test_a_fine_tune_of_a_merge_is_no_merge():
     assert found(tuned(merge, 40, 0.02)) is None
 
 
-def halved(array: Floats) -> Floats:
+def halved(array: Float32Array) -> Float32Array:
     return np.where(np.abs(array) >= np.median(np.abs(array)), array, np.float32(0))
 
 

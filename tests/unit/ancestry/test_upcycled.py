@@ -28,7 +28,7 @@ def upcycled(model: Arrays) -> Arrays:
 
 def test_experts_come_from_the_model_whose_mlp_they_are():
     found = compare(sketch(upcycled(BASE)), sketch(BASE))
-    assert (found.relation, found.role) == ("expert-upcycled", "child")
+    assert (found.relation, found.direction) == ("expert-upcycled", "child")
 
 
 @pytest.mark.parametrize(
@@ -36,4 +36,4 @@ def test_experts_come_from_the_model_whose_mlp_they_are():
 )
 def test_no_other_child_of_that_model_is_theirs(shaped):
     ours, theirs = sketch(upcycled(BASE)), sketch(shaped)
-    assert [compare(ours, theirs).role, compare(theirs, ours).role] == ["undirected"] * 2
+    assert [compare(ours, theirs).direction, compare(theirs, ours).direction] == ["undirected"] * 2

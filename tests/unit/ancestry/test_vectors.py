@@ -109,5 +109,5 @@ def test_layers_that_were_taken_whole_have_vectors_of_their_own():
 
 def test_a_pruned_copy_is_no_child_of_a_model_of_which_biases_alone_were_trained():
     pruned = matrices(magnitude_pruned)(BASE)
-    assert compare(sketch(pruned), sketch(BASE)).role == "child"
-    assert compare(sketch(pruned), sketch(BIASES)).role == "undirected"
+    assert compare(sketch(pruned), sketch(BASE)).direction == "child"
+    assert compare(sketch(pruned), sketch(BIASES)).direction == "undirected"

@@ -107,7 +107,7 @@ def test_a_frozen_graph_is_the_model_of_its_checkpoint(kernel: str, bias: str, t
     (tmp_path / "graph").mkdir()
     graph = sketch_checkpoint(open_checkpoint(save(tmp_path / "graph", *nodes)))
     found = compare(sketched(bundle(tmp_path / "a", arrays)), graph)
-    assert (found.verdict, found.role) == ("identical", "undirected")
+    assert (found.verdict, found.direction) == ("identical", "undirected")
 
 
 def test_without_biases_a_depthwise_kernel_is_told_by_the_pointwise_one_behind_it(tmp_path: Path) -> None:

@@ -243,7 +243,7 @@ def test_a_quantised_copy_is_never_a_model_with_other_layers(scheme: str, tmp_pa
     words = {finding.name: finding.relation for finding in found.components}
     assert words == {"embeddings": "identical", "text decoder": "quantized"}
     assert sum(finding.share for finding in found.components) == pytest.approx(1)
-    assert found.role in ("child", "undirected")
+    assert found.direction in ("child", "undirected")
 
 
 @pytest.mark.parametrize("fill", [0, 0b01010101, 0xFF])

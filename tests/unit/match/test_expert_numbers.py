@@ -75,7 +75,7 @@ def test_experts_in_another_order_are_the_same_model(way, orders, depth):
     other = renumbered(model, ORDERS[orders])
     other = turned_routers(other) if way == "router as (in, out)" else other
     for found in both_ways(sketch(other, depth, config=CONFIG), sketch(model, depth, config=CONFIG)):
-        assert (found.verdict, found.relation, found.role) == ("identical", "re-encoded", "undirected")
+        assert (found.verdict, found.relation, found.direction) == ("identical", "re-encoded", "undirected")
 
 
 def test_the_expert_map_says_where_they_went():
@@ -89,7 +89,7 @@ def test_the_order_is_found_in_whatever_packing(name):
     pack, extra = EXPERT_STACKS[name] if name in EXPERT_STACKS else (UNTOLD_EXPERTS[name], {})
     made = sketch(pack(renumbered(mixture(0), ORDERS["each layer its own"])), config=CONFIG | extra)
     for found in both_ways(made, sketch(mixture(0), config=CONFIG)):
-        assert (found.verdict, found.relation, found.role) == ("identical", "re-encoded", "undirected")
+        assert (found.verdict, found.relation, found.direction) == ("identical", "re-encoded", "undirected")
 
 
 @pytest.mark.parametrize("orders", ORDERS)
@@ -102,7 +102,7 @@ def test_a_tuned_mixture_in_another_order_is_what_the_tuned_one_is(orders, by):
         both_ways(sketch(trained, config=CONFIG), plain),
         strict=True,
     ):
-        assert (made.verdict, made.relation, made.role) == (usual.verdict, usual.relation, usual.role)
+        assert (made.verdict, made.relation, made.direction) == (usual.verdict, usual.relation, usual.direction)
         assert {c.name: c.relation for c in made.components} == {c.name: c.relation for c in usual.components}
         assert made.evidence.r == pytest.approx(usual.evidence.r)
 

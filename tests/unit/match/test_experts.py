@@ -82,8 +82,8 @@ def test_every_expert_of_an_upcycled_model_faces_the_one_mlp_of_its_layer(by):
 
 def test_an_upcycled_model_has_its_word():
     found = compare(known(tuned(mixture([BASE] * EXPERTS), seed=2)), known(BASE))
-    assert (found.relation, found.role) == ("expert-upcycled", "undirected")  # tuned since: experts only lean
-    assert {cue.role for cue in found.cues if cue.name == "upcycled"} == {"child"}
+    assert (found.relation, found.direction) == ("expert-upcycled", "undirected")  # tuned since: experts only lean
+    assert {cue.direction for cue in found.cues if cue.name == "upcycled"} == {"child"}
 
 
 @pytest.mark.parametrize("which", range(EXPERTS))

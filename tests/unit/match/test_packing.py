@@ -79,7 +79,7 @@ def both_ways(a: CheckpointSketch, b: CheckpointSketch) -> list[Comparison]:
 
 def assert_like(found: Comparison, plain: Comparison) -> None:
     """The answer is that of the same pair in one packing."""
-    assert (found.verdict, found.relation, found.role) == (plain.verdict, plain.relation, plain.role)
+    assert (found.verdict, found.relation, found.direction) == (plain.verdict, plain.relation, plain.direction)
     assert {c.name: c.relation for c in found.components} == {c.name: c.relation for c in plain.components}
 
 
@@ -92,7 +92,7 @@ class TestFusedAndSplit:
         made = sketch(pack(dense(0, groups)), depth, config=config(extra))
         for found in both_ways(made, split(groups, depth)):
             assert (found.verdict, found.relation) == ("identical", "identical")
-            assert found.role in NO_DIRECTION
+            assert found.direction in NO_DIRECTION
 
     @pytest.mark.parametrize("name", DENSE)
     def test_a_told_packing_has_the_id_of_the_split_model(self, name: str) -> None:
@@ -107,7 +107,7 @@ class TestFusedAndSplit:
             pytest.skip("CodeGen has as many keys as queries")
         made = sketch(UNTOLD[name](dense(0, groups)), depth, config={})
         for found in both_ways(made, split(groups, depth)):
-            assert (found.relation, found.role) == (found_by_values(name), "undirected")
+            assert (found.relation, found.direction) == (found_by_values(name), "undirected")
             assert found.evidence.r == pytest.approx(1.0)
 
     @pytest.mark.parametrize("name", [*DENSE, *UNTOLD])
@@ -140,7 +140,7 @@ class TestFusedAndSplit:
     def test_two_packings_neither_of_which_is_the_split_one(self, one: str, other: str) -> None:
         left, right = (sketch(UNTOLD[name](dense(0)), config={}) for name in (one, other))
         for found in both_ways(left, right):
-            assert (found.relation, found.role) == ("re-encoded", "undirected")
+            assert (found.relation, found.direction) == ("re-encoded", "undirected")
 
     def test_biases_are_fused_with_their_matrices(self) -> None:
         def biased(model: Arrays) -> Arrays:
@@ -193,7 +193,7 @@ class TestExperts:
         made = sketch(pack(mixture(0)), depth, config=config(extra))
         turned = name in ("llama-4", "gpt-oss", "dbrx", "megatron, grouped") or name.endswith("stacks of any name")
         for found in both_ways(made, one_by_one(depth)):
-            assert (found.relation, found.role) == ("re-encoded" if turned else "identical", "undirected")
+            assert (found.relation, found.direction) == ("re-encoded" if turned else "identical", "undirected")
             expert_map = next(c.expert_map for c in found.components if c.name == "experts")
             assert expert_map == tuple((e, e) for e in range(EXPERTS))
 
@@ -201,7 +201,7 @@ class TestExperts:
     def test_values_tell_gate_from_up(self, name: str) -> None:
         made = sketch(UNTOLD_EXPERTS[name](mixture(0)), config={})
         for found in both_ways(made, one_by_one()):
-            assert (found.relation, found.role) == (found_by_values(name), "undirected")
+            assert (found.relation, found.direction) == (found_by_values(name), "undirected")
 
     @pytest.mark.parametrize("name", [*EXPERT_STACKS, *UNTOLD_EXPERTS])
     def test_a_tuned_stack_is_fine_tuned(self, name: str) -> None:
@@ -237,7 +237,7 @@ class TestRotaryRows:
     def test_pairs_and_halves_are_one_model(self, name: str, groups: int, depth: Depth) -> None:
         made = sketch(ROTARY[name](dense(0, groups)), depth, config={})
         for found in both_ways(made, split(groups, depth)):
-            assert (found.verdict, found.relation, found.role) == ("identical", "re-encoded", "undirected")
+            assert (found.verdict, found.relation, found.direction) == ("identical", "re-encoded", "undirected")
 
     @pytest.mark.parametrize("name", ROTARY)
     def test_tuned_on_the_way_is_fine_tuned(self, name: str) -> None:

@@ -31,7 +31,7 @@ GROUPED = dense(1, GROUPS)
 def test_the_model_is_the_same(depth: Depth) -> None:
     once, often = (sketch(arrays, depth, config=CONFIG) for arrays in (GROUPED, repeated(GROUPED)))
     for found in (compare(once, often), compare(often, once)):
-        assert (found.verdict, found.relation, found.role) == ("identical", "re-encoded", "undirected")
+        assert (found.verdict, found.relation, found.direction) == ("identical", "re-encoded", "undirected")
 
 
 def test_repeated_rotary_rows_in_pairs() -> None:

@@ -9,7 +9,7 @@ import pytest
 from lineage.policy import audit
 from lineage.policy.rule_files import known_licences
 from lineage.report import words
-from lineage.types import Beside, Case
+from lineage.types import Beside, Case, Relation
 from tests.policy_cases import MODEL, case, edge, node
 
 
@@ -32,7 +32,7 @@ def merged(model_licence: str, *licences: str) -> Case:
     """A merge of bases of these licences."""
     names = [f"org{i}/Base-7B" for i in range(len(licences))]
     bases = [node(name, licence) for name, licence in zip(names, licences, strict=True)]
-    return case(model_licence, bases, [edge(name, relation="merged", weight=0.5) for name in names])
+    return case(model_licence, bases, [edge(name, relation=Relation.MERGED, weight=0.5) for name in names])
 
 
 def chain(model_licence: str, middle: str, root: str) -> Case:
@@ -75,7 +75,9 @@ ANCESTRIES = {
     "CC BY-SA 4.0 under 3.0": Ancestry(tuned("cc-by-sa-3.0", "cc-by-sa-4.0"), "violated", {"share-alike": "violated"}),
     "CC BY-ND, tuned": Ancestry(tuned("cc-by-nd-4.0", "cc-by-nd-4.0"), "violated", {"no-derivatives": "violated"}),
     "CC BY-ND, cast to another type": Ancestry(
-        case("cc-by-nd-4.0", [node("org/Base-7B", "cc-by-nd-4.0")], [edge("org/Base-7B", relation="re-encoded")]),
+        case(
+            "cc-by-nd-4.0", [node("org/Base-7B", "cc-by-nd-4.0")], [edge("org/Base-7B", relation=Relation.RE_ENCODED)]
+        ),
         "nothing-found",
         {"attribution": "due"},
         ("no-derivatives",),
@@ -105,7 +107,7 @@ ANCESTRIES = {
         case(
             "llama3",
             [node("meta/Llama-3-8B", "llama3"), node("meta/Llama-2-7B", "llama2")],
-            [edge("meta/Llama-3-8B", relation="merged"), edge("meta/Llama-2-7B", relation="merged")],
+            [edge("meta/Llama-3-8B", relation=Relation.MERGED), edge("meta/Llama-2-7B", relation=Relation.MERGED)],
             name="acme/Llama-Nova",
         ),
         "violated",
@@ -155,13 +157,13 @@ ANCESTRIES = {
         case(
             "apache-2.0",
             [node("org/Base-7B", "cc-by-nc-4.0")],
-            [edge("org/Base-7B", relation="inconclusive", source="declared", confidence=None)],
+            [edge("org/Base-7B", relation=Relation.INCONCLUSIVE, source="declared", confidence=None)],
         ),
         "inconclusive",
         {"non-commercial": "possible"},
     ),
     "CC BY-NC shares an initialisation alone": Ancestry(
-        case("apache-2.0", [node("org/Base-7B", "cc-by-nc-4.0")], [edge("org/Base-7B", relation="shared-init")]),
+        case("apache-2.0", [node("org/Base-7B", "cc-by-nc-4.0")], [edge("org/Base-7B", relation=Relation.SHARED_INIT)]),
         "nothing-found",
         {},
         ("non-commercial", "attribution"),
@@ -193,7 +195,7 @@ def test_an_ancestry_asks_what_its_licences_say(ancestry):
 
 
 def test_an_obligation_is_told_with_the_component_that_brought_it():
-    vision = edge("org/Sight", relation="component-reused", component="vision encoder", share=0.02)
+    vision = edge("org/Sight", relation=Relation.COMPONENT_REUSED, component="vision encoder", share=0.02)
     found = audit(case("apache-2.0", [node("org/Sight", "cc-by-nc-4.0")], [vision]), "licence")
     one = next(one for one in found.findings if one.rule == "non-commercial")
     assert (one.components, one.share, one.ancestor_name) == (("vision encoder",), 0.02, "org/Sight")

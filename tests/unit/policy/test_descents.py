@@ -11,12 +11,12 @@ from lineage.policy.declared import Published, with_declared
 from lineage.policy.descents import descents, inherited_share
 from lineage.report.text.audit import audit_screen
 from lineage.report.words import text
-from lineage.types import Case, Declared, Lineage, Place, Relative
+from lineage.types import Case, Declared, Direction, Lineage, Place, Relation, Relative
 from tests.policy_cases import GRAFT, MODEL, case, compared, edge, finding, grafted, node
 
 
 def relative(model: str) -> tuple[Relative, ...]:
-    return (Relative(model, model, "fine-tuned", 0.97),)
+    return (Relative(model, model, Relation.FINE_TUNED, 0.97),)
 
 
 def at(one: Case, **place: tuple[Relative, ...]) -> Case:
@@ -64,7 +64,7 @@ def test_a_comparison_tells_the_components_apart():
 
 
 def test_a_graft_counts_as_what_was_grafted():
-    of = case(ancestors=[node("a")], edges=[edge("a", relation="component-reused")], parents=[grafted("a")])
+    of = case(ancestors=[node("a")], edges=[edge("a", relation=Relation.COMPONENT_REUSED)], parents=[grafted("a")])
     (line,) = descents(of)
     assert (line.component, line.share, line.parts) == ("text decoder", 0.214, GRAFT.parts)
     assert inherited_share(of, [line]) == pytest.approx(0.214)
@@ -90,7 +90,7 @@ def test_components_told_together_and_apart_count_once():
 
 def test_every_part_of_a_merge_is_merged():
     parents = [compared("a", {"embeddings": "fine-tuned", "text decoder": "fine-tuned"})]
-    lines = descents(case(ancestors=[node("a")], edges=[edge("a", relation="merged")], parents=parents))
+    lines = descents(case(ancestors=[node("a")], edges=[edge("a", relation=Relation.MERGED)], parents=parents))
     assert {line.relation for line in lines} == {"merged"}
 
 
@@ -98,7 +98,7 @@ def test_descendants_and_siblings_are_no_ancestors():
     edges = [
         edge(MODEL, "child"),
         edge("child", MODEL, directed=False),
-        edge("twin", relation="sibling", directed=False),
+        edge("twin", relation=Relation.SIBLING, directed=False),
     ]
     assert told(case(ancestors=[node("child"), node("twin")], edges=edges)) == {}
 
@@ -128,7 +128,7 @@ def test_the_same_weights_under_another_id_are_possible():
 
 
 def test_what_the_answer_alone_found_counts_where_the_graph_is_silent():
-    part = finding("vision encoder", 0.1, "fine-tuned", role="child", confidence=0.97)
+    part = finding("vision encoder", 0.1, "fine-tuned", direction=Direction.CHILD, confidence=0.97)
     one = case(components=[part])
     asked = replace(one, answer=replace(one.answer, components=((part, "far", "far away"),)))
     assert told(asked) == {("far", "vision encoder"): "possible"}
@@ -192,7 +192,7 @@ class TestDeclaredParents:
 
 
 def test_a_model_that_lacks_a_component_has_not_passed_it_on():
-    edges = [edge("vlm", component="vision encoder"), edge("words", "vlm", relation="component-reused")]
+    edges = [edge("vlm", component="vision encoder"), edge("words", "vlm", relation=Relation.COMPONENT_REUSED)]
     known = case(ancestors=[node("vlm"), node("words")], edges=edges)
     assert ("words", "vision encoder") in told(known)
     assert told(replace(known, components={"words": frozenset({"text decoder"})})) == {

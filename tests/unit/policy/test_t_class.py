@@ -8,7 +8,7 @@ import pytest
 
 from lineage.policy import audit
 from lineage.report.words import text
-from lineage.types import Beside, TensorMatch
+from lineage.types import Beside, Relation, TensorMatch, Verdict
 from tests.policy_cases import case, compared, edge, evidence, finding, grafted, node
 from tests.synthetic import encoder
 from tests.synthetic import sketch as sketched
@@ -31,7 +31,7 @@ def test_a_whole_that_was_tuned_is_T2():
 
 def test_one_reused_component_among_own_ones_is_T3():
     vision = [finding("vision encoder", 0.02), finding("text decoder", 0.98)]
-    put = edge("org/Sight", relation="component-reused", component="vision encoder", share=0.02, confidence=0.97)
+    put = edge("org/Sight", relation=Relation.COMPONENT_REUSED, component="vision encoder", share=0.02, confidence=0.97)
     found = audit(case(ancestors=[node("org/Sight")], edges=[put], components=vision), "t-class")
     assert found.bound == "T3"
     told = {one.components[0]: one.bound for one in found.findings if one.says == "bound"}
@@ -39,7 +39,7 @@ def test_one_reused_component_among_own_ones_is_T3():
 
 
 def test_grafted_attention_in_an_own_model_is_T3():
-    line = edge("org/base", relation="component-reused")
+    line = edge("org/base", relation=Relation.COMPONENT_REUSED)
     parts = [finding("embeddings", 0.2, "component-reused"), finding("text decoder", 0.8, "component-reused")]
     made = case(ancestors=[node("org/base")], edges=[line], parents=[grafted("org/base")], components=parts)
     found = audit(made, "t-class")
@@ -66,7 +66,7 @@ def test_what_is_only_possible_lowers_no_bound(facts):
 
 
 def test_what_is_only_declared_lowers_no_bound():
-    said = edge("org/base", relation="inconclusive", source="declared", confidence=None)
+    said = edge("org/base", relation=Relation.INCONCLUSIVE, source="declared", confidence=None)
     found = audit(case(ancestors=[node("org/base")], edges=[said]), "t-class")
     assert (found.bound, found.possible_bound) == ("T4-2", "T4-2")
 
@@ -87,5 +87,5 @@ def test_the_layout_of_a_known_architecture(architecture, beside, bound):
         for t in made.tensors
     )
     one = case(beside=beside, architecture=architecture, tensors=made.tensors)
-    near = compared("org/other", {}, verdict="independent", tensors=pairs, evidence=evidence(0.0, 0.1, 0.0))
+    near = compared("org/other", {}, verdict=Verdict.INDEPENDENT, tensors=pairs, evidence=evidence(0.0, 0.1, 0.0))
     assert audit(replace(one, answer=replace(one.answer, nearest=near)), "t-class").bound == bound

@@ -9,7 +9,7 @@ import pytest
 
 from lineage.policy import verify
 from lineage.report.words import text
-from lineage.types import Claim
+from lineage.types import Claim, Relation, Verdict
 from tests.policy_cases import MODEL, case, compared, edge, evidence, node
 from tests.synthetic import sketch as sketched
 from tests.synthetic import tensor
@@ -17,7 +17,7 @@ from tests.synthetic import tensor
 BASE = node("org/base", "cc-by-nc-4.0")
 INDEXED = (("org/base", "org/base"), ("org/other", "org/other"), (MODEL, "acme/Nova-7B"))
 TUNED = case("apache-2.0", [BASE, node("org/other")], [edge("org/base")], indexed=INDEXED)
-STRANGER = compared("org/other", {}, verdict="independent", evidence=evidence(0.0, 0.2, 0.0))
+STRANGER = compared("org/other", {}, verdict=Verdict.INDEPENDENT, evidence=evidence(0.0, 0.2, 0.0))
 
 
 def outcome(one, kind: str, value: str) -> tuple[str, str]:
@@ -64,7 +64,7 @@ class TestBaseModel:
         [
             replace(TUNED, parents=(replace(STRANGER, evidence=evidence(0.0, 0.2, 0.0, coverage=0.2)),)),
             replace(TUNED, parents=(replace(STRANGER, evidence=replace(evidence(), min_detectable_r=0.8)),)),
-            replace(TUNED, parents=(replace(STRANGER, verdict="related"),)),
+            replace(TUNED, parents=(replace(STRANGER, verdict=Verdict.RELATED),)),
             replace(TUNED, parents=()),
             case(ancestors=[BASE], edges=[edge("org/base", directed=False)], indexed=INDEXED, parents=[STRANGER]),
             case(ancestors=[BASE], edges=[edge("org/base", confidence=0.5)], indexed=INDEXED, parents=[STRANGER]),
@@ -88,7 +88,7 @@ class TestFromScratch:
         assert "100% of the parameters" in why
 
     def test_one_component_is_told_with_its_share(self):
-        part = edge("org/base", relation="component-reused", component="vision encoder", share=0.021)
+        part = edge("org/base", relation=Relation.COMPONENT_REUSED, component="vision encoder", share=0.021)
         said, why = outcome(case(ancestors=[BASE], edges=[part]), "from-scratch", "yes")
         assert said == "contradicted"
         assert "vision encoder (2.1% of the parameters)" in why
@@ -100,9 +100,12 @@ class TestFromScratch:
             (case(), "yes"),
             (case(ancestors=[BASE], edges=[edge("org/base", directed=False)]), "yes"),
             (case(ancestors=[BASE], edges=[edge("org/base", confidence=0.6)]), "yes"),
-            (case(ancestors=[BASE], edges=[edge("org/base", relation="shared-init")]), "yes"),
+            (case(ancestors=[BASE], edges=[edge("org/base", relation=Relation.SHARED_INIT)]), "yes"),
             (case(ancestors=[node("acme/step1000")], edges=[edge("acme/step1000")]), "yes"),
-            (case(ancestors=[BASE], edges=[edge("org/base", relation="inconclusive", source="declared")]), "yes"),
+            (
+                case(ancestors=[BASE], edges=[edge("org/base", relation=Relation.INCONCLUSIVE, source="declared")]),
+                "yes",
+            ),
         ],
         ids=["unclear", "nothing found", "undirected", "weak", "shared-init", "same maker", "declared"],
     )
@@ -183,7 +186,7 @@ class TestLicenceAndRelation:
         assert "which of the two is the parent is not measured" in outcome(one, "relation", claimed)[1]
 
     def test_equal_weights_are_no_fine_tune(self):
-        same = case(ancestors=[BASE], edges=[edge("org/base", relation="identical", directed=False)])
-        same = replace(same, answer=replace(same.answer, verdict="identical"))
+        same = case(ancestors=[BASE], edges=[edge("org/base", relation=Relation.IDENTICAL, directed=False)])
+        same = replace(same, answer=replace(same.answer, verdict=Verdict.IDENTICAL))
         assert outcome(same, "relation", "finetune")[0] == "contradicted"
         assert outcome(case(), "relation", "finetune")[0] == "unsupported"

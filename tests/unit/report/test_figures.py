@@ -1,17 +1,16 @@
 import math
 from itertools import product
-from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lineage.report.figures import correlation, count, p_value, percent, phrase, plain, score
-from lineage.types import Relation
+from lineage.types import Direction, Relation
 
 
-def test_every_relation_can_be_said_of_every_role():
-    cases = product(get_args(Relation), ["child", "parent", "undirected", None])
+def test_every_relation_can_be_said_of_every_direction():
+    cases = product(Relation, [*Direction, None])
     said = {case: phrase(*case) for case in cases}
     assert {
         case: words for case, words in said.items() if not words or words != words.strip() or "stolen" in words
@@ -19,11 +18,11 @@ def test_every_relation_can_be_said_of_every_role():
 
 
 def test_direction_is_part_of_the_phrase_only_where_there_is_one():
-    assert phrase("fine-tuned", "child") == "fine-tuned from"
-    assert phrase("fine-tuned", "parent") == "fine-tuned into"
-    assert phrase("fine-tuned", "undirected") == "fine-tuned from or into"
-    assert phrase("quantized", "child", "int8") == "quantized (int8) from"
-    assert phrase("sibling", "child") == "sibling of"
+    assert phrase(Relation.FINE_TUNED, Direction.CHILD) == "fine-tuned from"
+    assert phrase(Relation.FINE_TUNED, Direction.PARENT) == "fine-tuned into"
+    assert phrase(Relation.FINE_TUNED, Direction.UNDIRECTED) == "fine-tuned from or into"
+    assert phrase(Relation.QUANTIZED, Direction.CHILD, "int8") == "quantized (int8) from"
+    assert phrase(Relation.SIBLING, Direction.CHILD) == "sibling of"
 
 
 @given(st.text())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from enum import EnumType
 from itertools import product
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -27,6 +28,8 @@ def values(hint: Any) -> list[Any]:
     """Two or more values that a field of that type may have, all that there are where they are words."""
     if get_origin(hint) is Literal:
         return [*get_args(hint)]
+    if isinstance(hint, EnumType):
+        return [*hint]
     if get_origin(hint) in (Union, UnionType):
         return [one for part in get_args(hint) for one in values(part)]
     if get_origin(hint) is tuple:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from hashlib import sha256
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from safetensors.numpy import save_file
 
 from lineage.checkpoints import open_checkpoint
 from lineage.sketch import sketch_checkpoint, write_sketch
-from lineage.sketch.file_digests import file_digests
+from lineage.sketch.file_digests import file_digests, taken_beside
 from tests.onnx_files import write_onnx_external
 from tests.small_models import saved, trained
 
@@ -79,3 +80,21 @@ def test_none_where_weights_lie_in_files_that_the_file_names(tmp_path):
     draw = np.random.default_rng(0)
     place = write_onnx_external(tmp_path, {"w": draw.standard_normal((64, 64), dtype=np.float32)})
     assert file_digests(str(place), identity(place), "full") == ()
+
+
+def test_none_for_what_is_changed_while_it_is_sketched(tmp_path):
+    file = saved(trained(1), tmp_path / "m.safetensors")
+    with taken_beside(str(file)) as taken:
+        told = taken()
+        saved(trained(2), file)
+        assert (told, taken()) == ((("m.safetensors", told[0][1]),), ())
+    assert told[0][1] != digest(file)
+
+
+def test_a_caller_that_fails_does_not_wait_for_the_digests(tmp_path, monkeypatch):
+    file = saved(trained(1), tmp_path / "m.safetensors")
+    stops: list[Event] = []
+    monkeypatch.setattr("lineage.sketch.file_digests._sha256", lambda _, stop: (stops.append(stop), stop.wait(60)))
+    with pytest.raises(KeyError), taken_beside(str(file)):
+        raise KeyError
+    assert all(stop.is_set() for stop in stops)

@@ -14,7 +14,7 @@ import pytest
 from lineage.errors import LineageError, Malformed, StoreError
 from lineage.store import SqliteIndex, examine, keep_graph, kept_graph, rebuild
 from lineage.store.database import require_files
-from lineage.types import Edge, Lineage, Node
+from lineage.types import Edge, Lineage, Node, Relation
 from lineage.types.facts.descent import NamedIn
 from tests.small_models import sketched, trained
 from tests.systems import needs_pipes
@@ -135,7 +135,7 @@ def test_nobody_waits_for_a_pipe(folder, place):
         assert kept_graph(folder, "all", "1") is None
     rebuilt = rebuild(folder, VERSION)
     assert rebuilt.models == (1 if place == "sketches/{0}.sketch" else 2)
-    assert all("no plain file" in reason for _, reason in rebuilt.left_out)
+    assert all("not a plain file" in reason for _, reason in rebuilt.left_out)
 
 
 OTHERS = {
@@ -217,7 +217,7 @@ def test_sketches_of_one_another_are_damage_until_they_are_made_again(folder):
     assert (rebuilt.models, len(rebuilt.left_out)) == (0, 2)
     with SqliteIndex.open(folder) as index:  # the advice is no rebuild, which leaves them out
         assert {finding.problem for finding in examine(index)} == {
-            "is no sketch of the model of its name, and of no use: take it away"
+            "is not a sketch of the model of its name, and of no use: take it away"
         }
         for model in (ONE, TWO):
             index.add(model, VERSION)
@@ -244,7 +244,7 @@ GRAPH = Lineage(
         Edge(
             "a",
             "c",
-            "fine-tuned",
+            Relation.FINE_TUNED,
             True,
             "measured",
             None,

@@ -217,7 +217,7 @@ def test_an_id_of_a_hostile_database_leads_nowhere(index):
     index.add(ONE, VERSION)
     index.db.execute("PRAGMA foreign_keys=OFF")
     index.db.execute("update models set id = '../../../etc/passwd'")
-    with pytest.raises(Malformed, match="no model id"):
+    with pytest.raises(Malformed, match="not a model id"):
         index.load("../../../etc/passwd")
 
 

@@ -9,17 +9,17 @@ the shape and the block sizes. (LLM.int8 is in `scaled`.)
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from lineage.checkpoints.decode.quantized.scheme import Decoded, Stored, elements, weight_view, whole
+from lineage.checkpoints.decode.quantized.scheme import Decoded, Stored, elements, spans_of_elements, weight_view, whole
 from lineage.checkpoints.decode.quantized.unpacking import nibbles
 from lineage.checkpoints.io import strict_json
 from lineage.errors import Malformed
-from lineage.types import Float32Array, TensorView
+from lineage.types import FileSpan, Float32Array, TensorView
 
 KINDS = ("nf4", "fp4")
 MAX_STATE = 1 << 14  # bytes of JSON
@@ -53,9 +53,12 @@ def decode(name: str, stored: Stored) -> Decoded | None:
         values *= np.repeat(scales(blocks.start, blocks.stop), block)[first - blocks.start * block :][: last - first]
         return values.reshape(stop - start, *shape[1:])
 
+    def spans(start: int, stop: int) -> Iterable[FileSpan]:
+        return spans_of_elements(codes, start * width // 2, -(-stop * width // 2))
+
     nested = (f"{name}.nested_absmax", f"{name}.nested_quant_map")
     parts = frozenset({name, state_name, f"{name}.quant_map", f"{name}.absmax", *nested})
-    return Decoded(weight_view(name, shape, codes, f"bnb {kind} block {block}", rows), parts)
+    return Decoded(weight_view(name, shape, codes, f"bnb {kind} block {block}", rows, spans=spans), parts)
 
 
 def _scales(stored: Stored, name: str, absmax: TensorView, state: dict[str, Any]) -> Callable[[int, int], Float32Array]:

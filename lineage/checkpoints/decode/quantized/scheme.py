@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -14,7 +14,8 @@ from lineage.checkpoints.decode.rearranged import permuted
 from lineage.checkpoints.io.quoting import quoted
 from lineage.checkpoints.io.views import DenseRows
 from lineage.errors import Malformed
-from lineage.types import AnyArray, Float32Array, TensorView
+from lineage.types import AnyArray, FileSpan, Float32Array, Spans, TensorView
+from lineage.types.checkpoints import nowhere
 
 WHOLE = 1 << 22  # values of a matrix without a place that are read at a time to get at some of its columns
 
@@ -85,9 +86,18 @@ def is_words(view: TensorView) -> bool:
 
 
 def weight_view(
-    name: str, shape: tuple[int, ...], stored: TensorView, encoding: str, rows: Callable[[int, int], Float32Array]
+    name: str,
+    shape: tuple[int, ...],
+    stored: TensorView,
+    encoding: str,
+    rows: Callable[[int, int], Float32Array],
+    *,
+    spans: Spans | None = None,
 ) -> TensorView:
-    """A view of a quantised weight in float32; `rows` is only asked for bands inside the shape."""
+    """A view of a quantised weight in float32; `rows` is only asked for bands inside the shape.
+
+    Without `spans`, the rows of `stored` are taken for those of the weight where there are as many.
+    """
     length = shape[0] if shape else 1
 
     def checked(start: int, stop: int) -> AnyArray:
@@ -96,7 +106,8 @@ def weight_view(
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # the sketch refuses such values
             return rows(start, stop)
 
-    return TensorView(name, shape, np.dtype(np.float32), checked, stored.storage, encoding)
+    told = spans or (stored.spans if stored.shape[:1] == shape[:1] else nowhere)
+    return TensorView(name, shape, np.dtype(np.float32), checked, stored.storage, encoding, told)
 
 
 def columns(view: TensorView, start: int, stop: int) -> AnyArray:
@@ -117,6 +128,12 @@ def elements(view: TensorView, start: int, stop: int) -> AnyArray:
     width = int(np.prod(view.shape[1:], dtype=np.int64))
     first = start // width
     return view.rows(first, -(-stop // width)).reshape(-1)[start - first * width : stop - first * width]
+
+
+def spans_of_elements(view: TensorView, start: int, stop: int) -> Iterable[FileSpan]:
+    """Where elements [start, stop) in row-major order lie in files."""
+    width = int(np.prod(view.shape[1:], dtype=np.int64))
+    return view.spans(start // width, -(-stop // width))
 
 
 def whole(view: TensorView) -> AnyArray:

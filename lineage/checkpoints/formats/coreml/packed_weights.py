@@ -7,7 +7,7 @@ highest first: coremltools/models/neural_network/quantization_utils.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from lineage.checkpoints.io.quoting import quoted
 from lineage.checkpoints.io.views import Place, check_name, count_elements, dense
 from lineage.checkpoints.wire.protobuf import BYTES, FIXED32, VARINT, Span, Wire
 from lineage.errors import Malformed
-from lineage.types import AnyArray, Float32Array, TensorView
+from lineage.types import AnyArray, FileSpan, Float32Array, TensorView
 
 MAX_TABLE = 1 << 20  # scales, or entries of a table
 _PLAIN: dict[int, np.dtype[Any]] = {1: np.dtype("<f4"), 2: np.dtype("<f2")}
@@ -132,9 +132,13 @@ def _decoded(name: str, place: Place, coded: Coded, storage: str) -> TensorView 
             values = codes.astype(np.float32) * _along(coded.scale, start, stop, codes.ndim)
             return values + _along(coded.bias, start, stop, codes.ndim) if coded.bias.size else values
 
+    def spans(start: int, stop: int) -> Iterable[FileSpan]:
+        first, last = (row * place.row_elements * coded.bits for row in (start, stop))
+        return place.source.spans(first // 8, -(-last // 8))
+
     way = "per-tensor" if coded.scale.size == 1 else "per-channel"
     encoding = f"coreml palette of {coded.bits} bits" if looked_up else f"coreml int{coded.bits} {way}"
-    return TensorView(name, place.shape, np.dtype(np.float32), rows, storage, encoding)
+    return TensorView(name, place.shape, np.dtype(np.float32), rows, storage, encoding, spans)
 
 
 def _band(place: Place, bits: int, start: int, stop: int) -> NDArray[np.uint8]:

@@ -6,6 +6,7 @@ gguf package, whose NumPy dequantisers read every block type but the two simples
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from lineage.checkpoints.io.views import Place, dense
 from lineage.errors import MissingExtra, UnsupportedDtype
-from lineage.types import AnyArray, TensorView
+from lineage.types import AnyArray, FileSpan, TensorView
 
 Bytes = NDArray[np.uint8]
 CODES = np.dtype(np.uint8)  # of a place whose values have to be computed
@@ -103,7 +104,13 @@ def view(name: str, place: Place, type_: BlockType, storage: str, *, big_endian:
             return values[start - first * type_.block : stop - first * type_.block]
         return _read(place, type_, pairs, start * row_bytes, stop * row_bytes).reshape(shape)
 
-    return TensorView(name, place.shape, np.dtype(np.float32), rows, storage, f"gguf {type_.name.lower()}")
+    def spans(start: int, stop: int) -> Iterable[FileSpan]:
+        first, last = start * row_bytes, stop * row_bytes
+        if len(place.shape) == 1:
+            first, last = start // type_.block * type_.nbytes, -(-stop // type_.block) * type_.nbytes
+        return place.source.spans(place.start + first, place.start + last)
+
+    return TensorView(name, place.shape, np.dtype(np.float32), rows, storage, f"gguf {type_.name.lower()}", spans)
 
 
 def dequantize(path: Path, type_: BlockType, blocks: Bytes) -> NDArray[np.float32]:

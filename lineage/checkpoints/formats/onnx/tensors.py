@@ -205,7 +205,8 @@ def _locate(files: Files, raw: _Raw, stored: StoredType, need: int, count: int) 
         raise Malformed(path, f"tensor {quoted(name)} of {count:,} elements has {joined.size:,} bytes of numbers")
     width = stored.dtype.itemsize if stored.bits >= 8 else 1
     make = partial(decode_varints, joined, numbers, width)
-    return Decoded(path, need, storage, make, files.recent), 0, storage
+    packed = partial(joined.spans, 0, joined.size)
+    return Decoded(path, need, storage, make, files.recent, packed=packed), 0, storage
 
 
 def _locate_beside(files: Files, raw: _Raw, need: int) -> tuple[ByteSource, int, str]:

@@ -110,4 +110,6 @@ def _number(text: str | None) -> int | None:
 
 
 def _looked_up(codes: TensorView) -> TensorView:
-    return TensorView(codes.name, codes.shape, NF4.dtype, lambda a, b: NF4[codes.rows(a, b)], codes.storage)
+    return TensorView(
+        codes.name, codes.shape, NF4.dtype, lambda a, b: NF4[codes.rows(a, b)], codes.storage, spans=codes.spans
+    )

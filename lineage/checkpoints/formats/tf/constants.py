@@ -106,7 +106,8 @@ def _values(source: ByteSource, name: str, constant: Constant, recent: Recent) -
     _check(source, name, joined.size <= 10 * constant.count, f"has {joined.size:,} bytes of numbers")
     count, width = _count_varints(joined), constant.dtype.itemsize
     make = partial(decode_varints, joined, count, width)
-    return Decoded(source.path, count * width, f"values@{constant.start}", make, recent)
+    packed = partial(joined.spans, 0, joined.size)
+    return Decoded(source.path, count * width, f"values@{constant.start}", make, recent, packed=packed)
 
 
 def _count_varints(source: ByteSource) -> int:

@@ -13,7 +13,7 @@ from lineage.checkpoints.decode.rearranged import turned
 from lineage.checkpoints.formats.tf.constants import Constant, locate
 from lineage.checkpoints.formats.tf.graph import Graph, read_graphs
 from lineage.checkpoints.formats.tf.ranges import CODES, find_range
-from lineage.checkpoints.formats.tf.roles import Direction, role_of
+from lineage.checkpoints.formats.tf.roles import Role, role_of
 from lineage.checkpoints.formats.tf.types import NO_NUMBERS, TEXT, TYPES
 from lineage.checkpoints.io.byte_sources import Recent
 from lineage.checkpoints.io.bytes import PositionedFile
@@ -91,7 +91,7 @@ class _Weights:
             else:
                 self.left_out.append((role.layout.name, reason or NO_RANGE))
 
-    def _why_left_out(self, constant: Constant, role: Direction) -> Exclusion | None:
+    def _why_left_out(self, constant: Constant, role: Role) -> Exclusion | None:
         if constant.kind in NO_NUMBERS:
             return TEXT
         if constant.kind not in TYPES:
@@ -106,7 +106,7 @@ class _Weights:
                 return REPEATED
         return why_left_out(role.layout.name)
 
-    def _view(self, graph: Graph, name: str, constant: Constant, role: Direction) -> TensorView | None:
+    def _view(self, graph: Graph, name: str, constant: Constant, role: Role) -> TensorView | None:
         """View the numbers, decoded if they are codes; None for codes without a range."""
         decode = find_range(graph, name) if constant.kind in CODES else None
         if constant.kind in CODES and decode is None:
@@ -118,7 +118,7 @@ class _Weights:
         return decode(values) if decode is not None else values
 
 
-def _is_number(constant: Constant, role: Direction) -> bool:
+def _is_number(constant: Constant, role: Role) -> bool:
     """Whether a constant is a shape, an index, a factor or nothing at all, as found among the weights."""
     if constant.kind not in _WEIGHTS | CODES | NO_NUMBERS and len(constant.shape) < 2:
         return True

@@ -43,19 +43,19 @@ _CODES = re.compile(r"_(?:quantized|quint8|qint8)_const$")
 
 
 @dataclass(frozen=True, slots=True)
-class Direction:
+class Role:
     """The name and layout of a constant, and whether it was a variable or a layer reads it."""
 
     layout: Layout
     is_parameter: bool
 
 
-def role_of(graph: Graph, name: str, constant: Constant, shapes: Mapping[str, Shape]) -> Direction:
+def role_of(graph: Graph, name: str, constant: Constant, shapes: Mapping[str, Shape]) -> Role:
     """Infer what a constant is for from the nodes that read it; `shapes` are those of all constants."""
     uses = graph.uses(name, _RESHAPED if len(constant.shape) == 1 else _PASSED)
     plain = _name(name, uses)
     is_parameter = graph.is_variable(name) or any(_leaf(use) for use in uses)
-    return Direction(_layout(graph, plain, constant.shape, uses, shapes), is_parameter)
+    return Role(_layout(graph, plain, constant.shape, uses, shapes), is_parameter)
 
 
 def _name(name: str, uses: Sequence[Use]) -> str:

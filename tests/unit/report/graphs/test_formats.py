@@ -18,7 +18,7 @@ from lineage.report.figures import plain
 from lineage.report.graphs import dot, mermaid, network
 from lineage.report.graphs.json import document
 from lineage.report.words import texts
-from lineage.types import Edge, Lineage, Node
+from lineage.types import Edge, Lineage, Node, Relation
 from tests.hand_made import FAMILY, HOSTILE, NOTHING, STRANGERS
 
 LINEAGES = {"family": FAMILY, "strangers": STRANGERS, "nothing": NOTHING}
@@ -193,7 +193,7 @@ class TestCsv:
     @pytest.mark.parametrize("before", ["", " ", "\u3000", "\u00a0"])
     def test_full_width_and_small_signs_begin_formulas_too(self, sign, before):
         nodes = (Node("a", f"{before}{sign}HYPERLINK(0)", 1), Node("b", f"a{sign}b", 1))
-        lineage = Lineage(nodes, (Edge("a", "b", "fine-tuned", True, "measured"),))
+        lineage = Lineage(nodes, (Edge("a", "b", Relation.FINE_TUNED, True, "measured"),))
         (row,) = csv.DictReader(StringIO(text(lineage, ".csv")))
         assert row["parent_name"].startswith("'")
         assert row["child_name"] == f"a{sign}b"

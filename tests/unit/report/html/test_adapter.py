@@ -9,7 +9,7 @@ import pytest
 
 from lineage.ancestry import compare_adapters
 from lineage.report.html import LANGUAGES, whois_page
-from lineage.types import Whois
+from lineage.types import Verdict, Whois
 from tests.adapter_answers import (
     ALONE,
     BASE,
@@ -112,7 +112,7 @@ def test_a_copy_is_the_same_and_refutes_nothing():
     found = compare_adapters(adapter(ALONE), adapter(ALONE))
     components = tuple((finding, found.model, found.model_name) for finding in found.components)
     copy = replace(found, model="c" * 32, model_name="copy")
-    answer = replace(asked(ALONE), verdict="identical", components=components, ancestors=(copy,), nearest=copy)
+    answer = replace(asked(ALONE), verdict=Verdict.IDENTICAL, components=components, ancestors=(copy,), nearest=copy)
     shown = text(answer)
     assert f"What {ALONE} adds to weights is the same as what a known adapter adds" in shown
     assert "Equal weights cannot show whether this copy or the known model came first" in shown

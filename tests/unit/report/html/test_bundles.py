@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from lineage.report.html.bundles import MOST, bundled
 from lineage.report.html.texts import texts
-from lineage.types import Edge, Lineage, Node
+from lineage.types import Edge, Lineage, Node, Relation
 
 SAY = texts("en")
 
 
 def star(leaves: int, relation: str = "fine-tuned") -> Lineage:
     nodes = [Node("hub", "hub", 1, root=True), *(Node(f"leaf {i}", f"leaf {i}", 1) for i in range(leaves))]
-    edges = [Edge("hub", node.id, relation, True, "measured", r=0.5) for node in nodes[1:]]  # type: ignore[arg-type]
+    edges = [Edge("hub", node.id, Relation(relation), True, "measured", r=0.5) for node in nodes[1:]]
     return Lineage(tuple(nodes), tuple(edges))
 
 
@@ -32,7 +32,7 @@ def test_children_that_stand_alike_share_a_box_and_no_figure():
 
 
 def test_a_large_family_gets_small_enough_to_be_drawn():
-    chain = [Edge(f"leaf {i}", f"leaf {i + 1}", "fine-tuned", True, "measured") for i in range(0, 400, 2)]
+    chain = [Edge(f"leaf {i}", f"leaf {i + 1}", Relation.FINE_TUNED, True, "measured") for i in range(0, 400, 2)]
     grown = Lineage(star(401).nodes, (*star(401).edges, *chain))
     assert len(bundled(SAY, grown).lineage.nodes) <= MOST
 

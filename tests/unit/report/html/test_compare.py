@@ -9,7 +9,7 @@ import pytest
 from lineage.ancestry import as_answer, compare
 from lineage.report.html import LANGUAGES, Language, compare_page
 from lineage.report.json import comparison
-from lineage.types import CheckpointSketch, Comparison, Cue
+from lineage.types import CheckpointSketch, Comparison, Cue, Direction, Relation, Verdict
 from lineage.types.facts.descent import NamedIn
 from lineage.types.facts.limits import NotTested
 from tests.html_pages import NAMES, Page, parsed
@@ -25,21 +25,21 @@ def page(found: Comparison, a: CheckpointSketch = CHILD, b: CheckpointSketch = B
 
 SENTENCES = [
     ({}, "child and base are related; which of them came first, or whether both come from a third, is open."),
-    ({"role": "child"}, "child was made from base."),
-    ({"role": "child", "verdict": "partly-derived"}, "Part of child was made from base."),
-    ({"role": "parent"}, "base was made from child."),
-    ({"role": "parent", "verdict": "partly-derived"}, "Part of child went into base."),
+    ({"direction": Direction.CHILD}, "child was made from base."),
+    ({"direction": Direction.CHILD, "verdict": Verdict.PARTLY_DERIVED}, "Part of child was made from base."),
+    ({"direction": Direction.PARENT}, "base was made from child."),
+    ({"direction": Direction.PARENT, "verdict": Verdict.PARTLY_DERIVED}, "Part of child went into base."),
     (
-        {"verdict": "related", "relation": "shared-init", "role": None},
+        {"verdict": Verdict.RELATED, "relation": Relation.SHARED_INIT, "direction": None},
         "child and base started from the same weights; neither is known to come from the other.",
     ),
-    ({"verdict": "identical", "relation": "identical"}, "child and base hold the same weights."),
+    ({"verdict": Verdict.IDENTICAL, "relation": Relation.IDENTICAL}, "child and base hold the same weights."),
     (
-        {"verdict": "independent", "relation": "independent", "role": None},
+        {"verdict": Verdict.INDEPENDENT, "relation": Relation.INDEPENDENT, "direction": None},
         "No inheritance was found between child and base.",
     ),
     (
-        {"verdict": "inconclusive", "relation": "inconclusive", "role": None},
+        {"verdict": Verdict.INCONCLUSIVE, "relation": Relation.INCONCLUSIVE, "direction": None},
         "Too few weights can be tested to say how child and base are related.",
     ),
 ]
@@ -53,9 +53,9 @@ def test_the_first_sentence_may_be_quoted(facts, said):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("role", ["child", "parent", "undirected"])
-def test_is_a_whole_page_with_both_names_in_every_language(language, role):
-    shown = page(replace(OPEN, role=role), language=language)
+@pytest.mark.parametrize("direction", Direction)
+def test_is_a_whole_page_with_both_names_in_every_language(language, direction):
+    shown = page(replace(OPEN, direction=direction), language=language)
     assert shown.attributes[0] == ("html", {"lang": language})
     assert "child" in shown.text
     assert "base" in shown.text
@@ -79,10 +79,10 @@ def test_nothing_breaks_out(name):
         page(
             replace(
                 OPEN,
-                role="child",
+                direction=Direction.CHILD,
                 model_name=called,
                 basis=(NamedIn(called),),
-                cues=(Cue("gains", "child", 2.0, NamedIn(called)),),
+                cues=(Cue("gains", Direction.CHILD, 2.0, NamedIn(called)),),
             ),
             replace(CHILD, name=called, path=called, format=called, licence=called),
             replace(BASE, name=called, path=called, format=called, licence=called),

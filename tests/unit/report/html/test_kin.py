@@ -7,7 +7,7 @@ from dataclasses import replace
 from bench_report import answer, family_graph
 
 from lineage.report.html.kin import kin
-from lineage.types import Declared, Edge, Lineage, Node, Place, Relative
+from lineage.types import Declared, Edge, Lineage, Node, Place, Relation, Relative
 from tests.hand_made import against
 from tests.html_pages import plain_answer
 
@@ -58,7 +58,7 @@ def test_a_card_that_names_the_model_itself_makes_no_loop():
 
 def test_an_indexed_model_keeps_the_edges_of_its_graph():
     nodes = (Node("x", "copy holder", 1, copies=(ASKED.sketch.id,)), Node("y", "base", 1))
-    known = Lineage(nodes, (Edge("y", "x", "merged", True, "measured", weight=0.5),))
+    known = Lineage(nodes, (Edge("y", "x", Relation.MERGED, True, "measured", weight=0.5),))
     assert kin(ASKED, known) == (replace(known, about="x"), 0)
 
 

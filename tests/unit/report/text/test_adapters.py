@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 
 from lineage.report.text.adapters import adapter_lines, adapter_value
-from lineage.types import Adapted, Addition, CheckpointSketch, Declared, Fit, Limits, Timings, Whois
+from lineage.types import Adapted, Addition, CheckpointSketch, Declared, Fit, Limits, Timings, Verdict, Whois
 
 SKETCH = CheckpointSketch(
     "aa", "lineage-2", "full", "lora", "lora", "peft-lora", "llama", 1, 1, (),
     declared=(Declared("org/base", "adapter", "adapter_config.json base_model_name_or_path"),),
 )  # fmt: skip
-ANSWER = Whois(SKETCH, "independent", (), (), (), (), (), Limits(0, "ix", None, (), ()), Timings(0, 0, 0, 0))
+ANSWER = Whois(SKETCH, Verdict.INDEPENDENT, (), (), (), (), (), Limits(0, "ix", None, (), ()), Timings(0, 0, 0, 0))
 FITS = tuple(Fit(f"{k}", f"model-{k}", 4, declared=False) for k in range(5))
 NOTHING = Adapted((4, 4), 4, 0, (), (), 0, 0, 0)
 ALIKE = Addition("alike", "cc", "child\x1b[2J", "bb", "base", 0.96, 41.0, -364.0, 0.95, 0.01)

@@ -10,7 +10,7 @@ from lineage.report import graphs
 from lineage.report.kinship import neighbours, up_to_roots
 from lineage.report.text.answered import lineage_of
 from lineage.report.words import text
-from lineage.types import Edge, Lineage, Node
+from lineage.types import Edge, Lineage, Node, Relation
 from lineage.types.facts.descent import MergedOrExtracted
 from tests.adapter_answers import ALONE, BASE, CHILD, MERGED, adapted, asked, moved_alike
 from tests.html_pages import plain_answer
@@ -82,8 +82,8 @@ class TestOfAnAdapter:
         child = Node("x", "holder", 1, copies=(addition.child,))
         base = Node(addition.base, BASE, 1)
         kept = (
-            Edge(base.id, query.id, "inconclusive", True, "declared"),
-            Edge(base.id, "x", "adapter-merged", True, "measured"),
+            Edge(base.id, query.id, Relation.INCONCLUSIVE, True, "declared"),
+            Edge(base.id, "x", Relation.ADAPTER_MERGED, True, "measured"),
         )
         found = lineage_of(asked(MERGED), Lineage((Node(query.id, query.name, 1), base, child), kept))
         assert found.edges[:2] == kept

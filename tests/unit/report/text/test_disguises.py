@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 
 from lineage.report.text.places import headline
-from lineage.types import Place, Relative
+from lineage.types import Place, Relation, Relative, Verdict
 from lineage.types.facts.disguises import Beneath, UndoneBasis
 from tests.html_pages import plain_answer
 
 ASKED = plain_answer("derived")
-BASE = Relative("b", "base", "disguised", 0.5, basis=(UndoneBasis("rotated"), Beneath("quantized")))
+BASE = Relative("b", "base", Relation.DISGUISED, 0.5, basis=(UndoneBasis("rotated"), Beneath(Relation.QUANTIZED)))
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ BASE = Relative("b", "base", "disguised", 0.5, basis=(UndoneBasis("rotated"), Be
             "from base (disguised, quantized beneath, probability 0.97)",
         ),
         (
-            Place(open=(replace(BASE, relation="fine-tuned", basis=()),)),
+            Place(open=(replace(BASE, relation=Relation.FINE_TUNED, basis=()),)),
             "related",
             "to base, which came first is open",
         ),
@@ -38,4 +38,4 @@ BASE = Relative("b", "base", "disguised", 0.5, basis=(UndoneBasis("rotated"), Be
     ids=["open", "not told", "parent", "plain"],
 )
 def test_it_says_what_is_beneath(place, verdict, said):
-    assert headline(replace(ASKED, place=place, verdict=verdict, components=())).text.endswith(said)
+    assert headline(replace(ASKED, place=place, verdict=Verdict(verdict), components=())).text.endswith(said)

@@ -11,15 +11,18 @@ from lineage.types import (
     ComponentFinding,
     Cue,
     Declared,
+    Direction,
     Evidence,
     Excluded,
     Inherited,
     InheritedPart,
     Limits,
     Place,
+    Relation,
     Relative,
     TensorMatch,
     Timings,
+    Verdict,
     Whois,
 )
 from lineage.types.facts.changes import LowRank
@@ -33,11 +36,27 @@ from tests.small_models import sketched, trained
 FOUND = Evidence(0.99996, 188.4, 7, 900, 1000, 1.5, -4000.0, 0.98, 0.03, 82)
 NOTHING = Evidence(0.001, 0.4, 7, 1, 1000, 1.5, -0.2, 0.97, 0.06, 82)
 VISION = ComponentFinding(
-    "vision encoder", 21, 0.021, "fine-tuned", "child", FOUND, 0.99, (NamedIn("B rounds to A"),), ((0, 0),)
+    "vision encoder",
+    21,
+    0.021,
+    Relation.FINE_TUNED,
+    Direction.CHILD,
+    FOUND,
+    0.99,
+    (NamedIn("B rounds to A"),),
+    ((0, 0),),
 )
-TEXT = ComponentFinding("text decoder", 966, 0.966, "independent", None, NOTHING, 0.0, (), None)
+TEXT = ComponentFinding("text decoder", 966, 0.966, Relation.INDEPENDENT, None, NOTHING, 0.0, (), None)
 HEAD = ComponentFinding(
-    "projector", 13, 0.013, "inconclusive", None, replace(NOTHING, r=None, z=None, min_detectable_r=None), 0.0, (), None
+    "projector",
+    13,
+    0.013,
+    Relation.INCONCLUSIVE,
+    None,
+    replace(NOTHING, r=None, z=None, min_detectable_r=None),
+    0.0,
+    (),
+    None,
 )
 PAIR = TensorMatch(
     "v.0.weight",
@@ -57,9 +76,9 @@ UNUSED = replace(PAIR, a="norm", b="norm", used=False, why_not=Stated("too few u
 ANCESTOR = Comparison(
     "ab" * 16,
     "qwen/Qwen2.5-VL-7B",
-    "partly-derived",
-    "component-reused",
-    "child",
+    Verdict.PARTLY_DERIVED,
+    Relation.COMPONENT_REUSED,
+    Direction.CHILD,
     0.021,
     FOUND,
     0.99,
@@ -72,17 +91,17 @@ COUNTER = NotAWeight("training-counter")
 SKETCH = replace(sketched(trained(1), "acme/Nova-9B", licence="apache-2.0"), left_out=(("step", COUNTER),))
 ANSWER = Whois(
     SKETCH,
-    "partly-derived",
+    Verdict.PARTLY_DERIVED,
     ((VISION, ANCESTOR.model, ANCESTOR.model_name), (TEXT, None, None), (HEAD, None, None)),
     (ANCESTOR,),
-    (replace(ANCESTOR, model="cd" * 16, model_name="other", relation="sibling", role=None),),
+    (replace(ANCESTOR, model="cd" * 16, model_name="other", relation=Relation.SIBLING, direction=None),),
     tuple(Excluded(f"rotary.{i}", Stated("fixed table")) for i in range(5)),
     (Excluded("step", COUNTER),),
     Limits(4812, "0123456789abcdef", 0.06, (LookedFor("tuning"),), (NotTested("merge"),)),
     Timings(0.1, 0.2, 0.3, 0.4),
     place=Place(
-        parents=(Relative("ab" * 16, "qwen/Qwen2.5-VL-7B", "component-reused", 0.97, ("vision encoder",)),),
-        siblings=(Relative("cd" * 16, "other", "sibling", 0.9),),
+        parents=(Relative("ab" * 16, "qwen/Qwen2.5-VL-7B", Relation.COMPONENT_REUSED, 0.97, ("vision encoder",)),),
+        siblings=(Relative("cd" * 16, "other", Relation.SIBLING, 0.9),),
     ),
 )
 
@@ -111,13 +130,20 @@ def test_the_screen_says_all_that_a_reader_needs():
 
 
 ATTENTION = Inherited(214, 0.214, 6, (InheritedPart("attention", tuple(range(12)), every=True),))
-GRAFTED = replace(TEXT, relation="component-reused", role="child", evidence=FOUND, confidence=1.0, inherited=ATTENTION)
+GRAFTED = replace(
+    TEXT,
+    relation=Relation.COMPONENT_REUSED,
+    direction=Direction.CHILD,
+    evidence=FOUND,
+    confidence=1.0,
+    inherited=ATTENTION,
+)
 
 
 def test_a_part_is_named_beside_its_own_share():
     """Nobody may quote 96.6% where the attention of it came along."""
     parent = replace(ANCESTOR, components=(GRAFTED,), share=0.214)
-    place = Place(parents=(Relative(parent.model, "base", "component-reused", 0.97, ("text decoder",)),))
+    place = Place(parents=(Relative(parent.model, "base", Relation.COMPONENT_REUSED, 0.97, ("text decoder",)),))
     answer = replace(ANSWER, components=((GRAFTED, parent.model, "base"),), ancestors=(parent,), place=place)
     first, row = whois_screen(answer, 200).splitlines()[:2]
     assert first.endswith(
@@ -160,8 +186,8 @@ def test_colour_only_where_it_is_wanted():
     assert "\x1b[" in whois_screen(ANSWER, 100, True)
 
 
-AT = Relative(ANCESTOR.model, ANCESTOR.model_name, "fine-tuned", 0.97)
-OTHER = Relative("cd" * 16, "other", "fine-tuned", 0.6)
+AT = Relative(ANCESTOR.model, ANCESTOR.model_name, Relation.FINE_TUNED, 0.97)
+OTHER = Relative("cd" * 16, "other", Relation.FINE_TUNED, 0.6)
 
 
 @pytest.mark.parametrize(
@@ -177,16 +203,16 @@ OTHER = Relative("cd" * 16, "other", "fine-tuned", 0.6)
         ("related", Place(open=(AT,)), "RELATED to qwen/Qwen2.5-VL-7B, which came first is open"),
         (
             "related",
-            Place(siblings=(replace(OTHER, relation="sibling"),)),
+            Place(siblings=(replace(OTHER, relation=Relation.SIBLING),)),
             "RELATED  sibling of other: a common parent is not known here",
         ),
-        ("identical", Place(copies=(replace(AT, relation="identical"),)), "IDENTICAL to qwen/Qwen2.5-VL-7B"),
+        ("identical", Place(copies=(replace(AT, relation=Relation.IDENTICAL),)), "IDENTICAL to qwen/Qwen2.5-VL-7B"),
         ("independent", Place(), "INDEPENDENT  no inheritance found among 4,812 models"),
         ("inconclusive", Place(), "INCONCLUSIVE  too little could be tested to tell"),
     ],
 )
 def test_the_first_line_can_be_quoted_alone(verdict, place, line):
-    screen = whois_screen(replace(ANSWER, verdict=verdict, place=place, ancestors=()), 120)
+    screen = whois_screen(replace(ANSWER, verdict=Verdict(verdict), place=place, ancestors=()), 120)
     assert screen.splitlines()[0] == f"acme/Nova-9B   {line}"
     assert ("fine-tuned from" in screen) == bool(place.parents)
 
@@ -194,7 +220,7 @@ def test_the_first_line_can_be_quoted_alone(verdict, place, line):
 def test_lines_say_up_and_down_what_is_open_and_what_no_index_holds():
     place = Place(
         parents=(AT,),
-        ancestors=(Relative("ef" * 16, "root", "fine-tuned", 0.9, through=AT.model),),
+        ancestors=(Relative("ef" * 16, "root", Relation.FINE_TUNED, 0.9, through=AT.model),),
         descendants=(OTHER,),
         open=(replace(OTHER, model="aa", model_name="twin", basis=(NamedIn("gains spread"),)),),
         unobserved=(Between((SKETCH.id, AT.model), 0.8),),
@@ -211,21 +237,21 @@ def test_lines_say_up_and_down_what_is_open_and_what_no_index_holds():
 
 
 @pytest.mark.parametrize(
-    ("role", "line"),
+    ("direction", "line"),
     [
         ("child", "PARTLY-DERIVED acme/Nova-9B from qwen/Qwen2.5-VL-7B"),
         ("parent", "PARTLY-DERIVED qwen/Qwen2.5-VL-7B from acme/Nova-9B"),
         ("undirected", "RELATED which came first is open"),
     ],
 )
-def test_two_models_are_derived_only_with_a_direction(role, line):
-    pair = replace(ANCESTOR, role=role)
+def test_two_models_are_derived_only_with_a_direction(direction, line):
+    pair = replace(ANCESTOR, direction=Direction(direction))
     screen = " ".join(
         compare_screen(SKETCH, SKETCH, pair, explain=False, not_tested=(NotTested("merge"),), width=120).split()
     )
     assert line in screen
     assert "not tested: merges" in screen
-    assert (comparison_json(SKETCH, SKETCH, pair)["verdict"] == "related") == (role == "undirected")
+    assert (comparison_json(SKETCH, SKETCH, pair)["verdict"] == "related") == (direction == "undirected")
 
 
 def hostile(text: str) -> str:
@@ -244,9 +270,9 @@ def test_nothing_from_a_file_steers_the_terminal():
         components=((replace(VISION, name=hostile("c"), schemes=(StoredAs(hostile("q")),)), "ab", hostile("m")),),
         ancestors=(replace(ANCESTOR, model_name=hostile("a"), basis=(NamedIn(hostile("b")),)),),
         place=Place(
-            parents=(Relative(ANCESTOR.model, hostile("a"), "fine-tuned", 0.9, (hostile("c"),)),),
-            ancestors=(Relative("r", hostile("r"), "fine-tuned", 0.9, through=ANCESTOR.model),),
-            open=(Relative("o", hostile("o"), "fine-tuned", 0.5, basis=(NamedIn(hostile("b")),)),),
+            parents=(Relative(ANCESTOR.model, hostile("a"), Relation.FINE_TUNED, 0.9, (hostile("c"),)),),
+            ancestors=(Relative("r", hostile("r"), Relation.FINE_TUNED, 0.9, through=ANCESTOR.model),),
+            open=(Relative("o", hostile("o"), Relation.FINE_TUNED, 0.5, basis=(NamedIn(hostile("b")),)),),
             unobserved=(Between(("o", hostile("u")), 0.8),),
         ),
         excluded=(Excluded(hostile("t"), Stated(hostile("w"))),),
@@ -270,8 +296,8 @@ def test_explain_shows_pairs_why_not_and_the_null():
 
 def test_explain_shows_maps_schemes_findings_and_cues_with_their_odds():
     cues = (
-        Cue("computable", "child", 51.0, Computable("this-model", "rounding")),
-        Cue("gains-spread", "parent", 12.4, SpreadGains("reference", 0.02)),
+        Cue("computable", Direction.CHILD, 51.0, Computable("this-model", "rounding")),
+        Cue("gains-spread", Direction.PARENT, 12.4, SpreadGains("reference", 0.02)),
     )
     evidence = replace(FOUND, contained=0.75)
     vision = replace(
@@ -306,7 +332,7 @@ def test_cues_and_contained_rows_are_in_the_json():
     found = replace(
         ANCESTOR,
         evidence=replace(FOUND, contained=0.5),
-        cues=(Cue("layers", "child", 19.0, CopiedLayers("this-model")),),
+        cues=(Cue("layers", Direction.CHILD, 19.0, CopiedLayers("this-model")),),
     )
     document = comparison_json(SKETCH, SKETCH, found)
     assert document["cues"] == [
