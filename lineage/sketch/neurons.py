@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from lineage.anatomy.fused_attention import head_count
 from lineage.sketch.anchors import anchors, bands
 from lineage.sketch.family import ANCHORS
+from lineage.sketch.neuron_codes import kept, quantised
 from lineage.sketch.neuron_layers import (
     KINDS,
     MOST_LAYERS,
@@ -84,16 +85,16 @@ def _coded(layer: Layer, bases: Bases, heads: int | None) -> Iterator[Neurons]:
     attention = _attention_products(layer, basis, heads)
     for place, key in enumerate(bases):
         own = slice(place * ANCHORS, (place + 1) * ANCHORS)
-        quantised, scale = _quantised(stacked[:, :, own])
-        kept = _kept(quantised[0])
+        rounded, scale = quantised(stacked[:, :, own])
+        chosen = kept(rounded[0])
         of_key = None if attention is None else _attention([(a[:, own], b[:, own]) for a, b in attention])
         yield Neurons(
             component=layer.component,
             layer=layer.number,
-            index=kept,
-            codes=np.ascontiguousarray(quantised[:, kept]),
+            index=chosen,
+            codes=np.ascontiguousarray(rounded[:, chosen]),
             attention=of_key,
-            scale=np.ascontiguousarray(scale[:, kept]),
+            scale=np.ascontiguousarray(scale[:, chosen]),
             keyed=key,
         )
 
@@ -103,14 +104,14 @@ def _of_head(head: Head, bases: Bases) -> Iterator[Neurons]:
     for key, basis in bases.items():
         codes = _products(*head.placed, head.stream, _gained(head.gain, basis), MOST_ROWS)
         if np.isfinite(codes).all():
-            quantised, scale = _quantised(codes[None])
-            kept = _kept(quantised[0])
+            rounded, scale = quantised(codes[None])
+            chosen = kept(rounded[0])
             yield Neurons(
                 component=head.placed[1].component,
                 layer=head.number,
-                index=kept,
-                codes=np.ascontiguousarray(quantised[:, kept]),
-                scale=np.ascontiguousarray(scale[:, kept]),
+                index=chosen,
+                codes=np.ascontiguousarray(rounded[:, chosen]),
+                scale=np.ascontiguousarray(scale[:, chosen]),
                 keyed=key,
             )
 
@@ -170,16 +171,3 @@ def _attention(sides: Sequence[tuple[Float32Array, Float32Array]]) -> NDArray[np
     if not np.isfinite(norms).all() or (norms == 0).any():
         return None
     return np.asarray(found / norms, np.float32)
-
-
-def _quantised(codes: Float32Array) -> tuple[NDArray[np.int8], Float32Array]:
-    """Directions in 8 bits, scaled so that the largest number of each is 127, and the value of one step."""
-    largest = np.abs(codes).max(axis=-1, keepdims=True)
-    scale = np.where(largest > 0, largest, 1.0) / np.float32(127.0)
-    return np.rint(codes / scale).astype(np.int8), np.asarray(scale[..., 0], np.float32)
-
-
-def _kept(codes: NDArray[np.int8]) -> NDArray[np.int64]:
-    """The neurons to keep, chosen by their own codes and so independent of their order: those along few anchors."""
-    spread = np.abs(codes.astype(np.int64)).sum(axis=1)
-    return np.sort(np.argsort(spread, kind="stable")[:MOST_NEURONS]).astype(np.int64)

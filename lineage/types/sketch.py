@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from lineage.types.settings import PartConfiguration
     from lineage.types.tokenizers import TokenizerSketch
 
-AnchorKey = Literal["row", "token"]
-"""What identifies the rows of a table in anchors: their number, or the text of their token."""
+AnchorKey = Literal["row", "token", "input"]
+"""What identifies anchors: the numbers of the rows of a table, the texts of its tokens, or the inputs of a network."""
 
 
 @dataclass(frozen=True, slots=True)

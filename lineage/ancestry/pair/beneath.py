@@ -37,6 +37,12 @@ _SAME_CODES = 6e-5
 Calibration half of the practice zoo: at most 3.8e-5 from rounding alone (48 disguises), 1.1e-4 and more from eight bits
 or the lightest training. Noise of a thousandth of a weight, 2.2e-5 to 4.3e-5, cannot be distinguished from rounding.
 """
+_SAME_CHANNELS = 1.2e-4
+"""The same of the codes of channels, which are known through all layers before them.
+
+Real networks of convolutions: at most 1.0e-4 from rounding to bfloat16 (20 networks), 1.5e-4 and more from eight bits,
+3.4e-4 and more from the lightest training on the calibration half of the practice zoo.
+"""
 _MOMENT = 1e-3  # relative difference of moments that rounding causes
 _MORE_ZEROS = 0.05  # share of the values: training and rounding leave fewer new zeros
 _ROUNDED_R = 0.9  # of codes: four bits leave 0.98
@@ -98,6 +104,8 @@ def _is_in_order(held: Disguise) -> bool:
 
 def _is_same(held: Disguise) -> bool:
     """Whether the two differ only by a disguise and by rounding to a narrow type."""
+    if held.keyed == "input":
+        return held.apart < _SAME_CHANNELS
     return held.off is not None and held.off < SAME and held.apart < _SAME_CODES
 
 
@@ -121,6 +129,8 @@ def _values_word(ours: Tower, theirs: Tower, held: Disguise) -> Uncovered | None
         return "quantized"
     if ours.zeros - theirs.zeros > _MORE_ZEROS:
         return "pruned"
+    if held.keyed == "input":  # codes are one matrix after the other, and say more than each of them
+        return "fine-tuned" if held.r >= calibration().fine_tuned_r else "continued-pretraining"
     if held.off is None:
         return None
     # Codes are products of two trained weights: their r is about the square of the weights'.
@@ -129,6 +139,8 @@ def _values_word(ours: Tower, theirs: Tower, held: Disguise) -> Uncovered | None
 
 def _basis(ours: Tower, theirs: Tower, held: Disguise) -> Basis:
     """How the stream's basis was changed, by the moments of its first table, which a permutation does not alter."""
+    if held.keyed == "input":  # a nonlinearity stands behind each channel
+        return "permuted"
     mine, other = ours.table, theirs.table
     if not _is_same(held) or mine is None or other is None or mine.params != other.params:
         return "changed"
