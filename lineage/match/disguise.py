@@ -278,7 +278,7 @@ def _beyond(first: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[n
     """The residual of the `other` codes after a linear map of the `first` (ridge regression); all (n, 32)."""
     x, y = first - first.mean(axis=0), other - other.mean(axis=0)
     gram = x.T @ x
-    ridge = _RIDGE * float(np.trace(gram)) / len(gram)
+    ridge = _RIDGE * float(np.trace(gram)) / len(gram) or 1.0  # of codes that are all zero nothing follows
     return np.asarray(y - x @ np.linalg.solve(gram + ridge * np.eye(len(gram), dtype=np.float32), x.T @ y), np.float32)
 
 

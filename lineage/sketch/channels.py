@@ -36,8 +36,8 @@ _KINDS = 2
 def channels_of(placed: Sequence[Placed]) -> tuple[Neurons, ...]:
     """The channels of up to four layers of each network without a residual stream.
 
-    Reads their matrices and those of the layers before them whole. Networks with values that are not numbers are
-    skipped from there on. Raises CheckpointError.
+    Reads their matrices and those of the layers before them whole. Of a network no more is described
+    from a layer on that holds values that are not numbers, or nothing but zeros. Raises CheckpointError.
     """
     paths = channel_paths([(view.name, view.shape, part) for view, part in placed])
     return tuple(one for name, path in paths.items() for one in _described(name, path, placed))
@@ -47,7 +47,7 @@ def _described(component: str, path: Sequence[Step], placed: Sequence[Placed]) -
     made: list[tuple[Float32Array, Float64Array]] = []  # descriptors and sizes of the channels of each layer
     for number, step in enumerate(path):
         kernels = _kernels(*placed[step.place])
-        if not np.isfinite(kernels).all():
+        if not (np.isfinite(kernels).all() and kernels.any()):
             return
         features, weights = _features(kernels, None if step.source is None else made[step.source])
         places = np.arange(features.shape[1], dtype=np.int64)

@@ -100,8 +100,8 @@ def network_vectors(sketch: CheckpointSketch) -> NDArray[np.float32]:
     """One vector a component with neurons and key, float32 (n, NETWORK_DIM) of norm 1: what they do together.
 
     The sum of the outer products of their codes, which no order of neurons and no basis of the stream alters, less
-    what codes without any direction would give. Codes of channels have no common direction: what the codes of one kind
-    and of the other do together counts instead.
+    what codes without any direction would give. Codes of channels are even, in all networks alike: of these the
+    outer products of the codes of one kind with the squares of the other's count.
     """
     made = [
         _pairs_vector(own) if keyed == "input" else _network_vector(own)
@@ -134,7 +134,7 @@ def _network_vector(neurons: Iterable[Neurons]) -> NDArray[np.float32]:
 def _pairs_vector(neurons: Iterable[Neurons]) -> NDArray[np.float32]:
     total = np.zeros((ANCHORS, ANCHORS))
     for first, second in (map(_directions, one.codes) for one in neurons):
-        both = first.T @ second / len(first)
+        both = (first**2).T @ second / len(first)
         total += both + both.T
     return _flat(total)
 

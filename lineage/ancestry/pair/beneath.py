@@ -139,8 +139,8 @@ def _values_word(ours: Tower, theirs: Tower, held: Disguise) -> Uncovered | None
 
 def _basis(ours: Tower, theirs: Tower, held: Disguise) -> Basis:
     """How the stream's basis was changed, by the moments of its first table, which a permutation does not alter."""
-    if held.keyed == "input":  # a nonlinearity stands behind each channel
-        return "permuted"
+    if held.keyed == "input":  # a nonlinearity stands behind each channel: there is no other way
+        return "channels"
     mine, other = ours.table, theirs.table
     if not _is_same(held) or mine is None or other is None or mine.params != other.params:
         return "changed"
