@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from lineage.sketch.channel_norms import Norm, Norms
 from lineage.types import Part
 
 MOST_CHANNEL_LAYERS = 4  # of a network
@@ -34,22 +35,24 @@ class Step:
     """A layer on the way from the inputs of a network: the place of its weight among the tensors given.
 
     `source` is the number of the layer whose channels it reads, None for the inputs. `is_described` says whether its
-    channels are kept: those that read the inputs are not, since networks learn the same first filters.
+    channels are kept: those that read the inputs are not, since networks learn the same first filters. `norm` is the
+    one behind it, if any.
     """
 
     place: int
     source: int | None
     is_described: bool
+    norm: Norm | None
 
 
 def channel_paths(tensors: Sequence[Described]) -> Mapping[str, Sequence[Step]]:
     """The layers of each network without a residual stream, as far as its described layers need them."""
     streams = {p.component for _, _, p in tensors if any(axis.label.endswith("/residual") for axis in p.axes)}
     networks: dict[str, list[int]] = defaultdict(list)
-    for place, (_, shape, part) in enumerate(tensors):
-        if part.excluded is None and part.component not in streams and _is_layer(shape, part):
+    for place, (_, _, part) in enumerate(tensors):
+        if part.excluded is None and part.component not in streams:
             networks[part.component].append(place)
-    found = {name: [*_path(tensors, places)] for name, places in sorted(networks.items()) if len(places) >= _FEWEST}
+    found = {name: [*_path(tensors, places)] for name, places in sorted(networks.items())}
     return {name: path for name, path in found.items() if any(step.is_described for step in path)}
 
 
@@ -72,7 +75,11 @@ def _is_layer(shape: tuple[int, ...], part: Part) -> bool:
 
 
 def _path(tensors: Sequence[Described], places: Sequence[int]) -> Iterator[Step]:
-    layers = [_Layer.of(place, tensors[place]) for place in sorted(places, key=lambda one: _in_order(tensors[one][0]))]
+    in_order = sorted(places, key=lambda one: _in_order(tensors[one][0]))
+    layers = [_Layer.of(place, tensors[place]) for place in in_order if _is_layer(*tensors[place][1:])]
+    if len(layers) < _FEWEST:
+        return
+    norms = Norms(tensors, places)
     first = _first(layers)
     made: dict[int, int] = {}  # channels to the last layer that makes them
     described = number = 0
@@ -87,7 +94,7 @@ def _path(tensors: Sequence[Described], places: Sequence[int]) -> Iterator[Step]
                 later.append(layer)
                 continue
             is_described = source is not None and layer.makes >= LEAST_CHANNELS
-            yield Step(layer.place, source, is_described)
+            yield Step(layer.place, source, is_described, norms.behind(layer.place, layer.makes))
             described += is_described
             if described == MOST_CHANNEL_LAYERS:
                 return

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lineage.sketch.channel_norms import Norm
 from lineage.sketch.channel_paths import Step, channel_paths, sides
 from lineage.sketch.family import ANCHORS
 from lineage.sketch.neuron_codes import kept, quantised
@@ -26,10 +27,12 @@ from lineage.sketch.signs import sign_bits, signs
 from lineage.types import Float32Array, Float64Array, Neurons, Part, TensorView
 
 _SEED = 4
-_BALANCINGS = 8
+_BALANCINGS = 20
 _EMPTY = 1e-12  # of the mean square of rows or columns: those below are rounding alone
 _EVEN_CODES = 0.1  # of the mean eigenvalue, added to each before codes are made even
 _EVEN_DESCRIPTORS = 1.0  # the same for descriptors: small directions are mostly what training changed
+_EPSILON = 1e-5  # that norms add to a variance
+_TINY = 1e-30
 _KINDS = 2
 
 
@@ -49,12 +52,15 @@ def _described(component: str, path: Sequence[Step], placed: Sequence[Placed]) -
         kernels = _kernels(*placed[step.place])
         if not (np.isfinite(kernels).all() and kernels.any()):
             return
-        features, weights = _features(kernels, None if step.source is None else made[step.source])
+        rows, columns = _balance(kernels)
+        basis = _inputs(kernels.shape[1]) if step.source is None else _read(*made[step.source], columns)
+        features = _features(kernels * columns[None, :, None], basis)
         places = np.arange(features.shape[1], dtype=np.int64)
         if step.is_described:
-            yield _neurons(component, number, features, places, weights)
+            yield _neurons(component, number, features, places)
         mixed = features @ signs(places, _SEED, ANCHORS).astype(np.float32)
-        made.append((_even(mixed, weights, _EVEN_DESCRIPTORS), _lengths(kernels, (1, 2))))
+        # A row is as long as its factor is short, whatever scales the columns have, and a column likewise.
+        made.append((_even(mixed, _EVEN_DESCRIPTORS), _inverse(rows) * _factors(step.norm, placed)))
 
 
 def _kernels(view: TensorView, part: Part) -> Float32Array:
@@ -65,32 +71,43 @@ def _kernels(view: TensorView, part: Part) -> Float32Array:
     return np.ascontiguousarray(made.reshape(*made.shape[:2], -1))
 
 
-def _features(
-    kernels: Float32Array, source: tuple[Float32Array, Float64Array] | None
-) -> tuple[Float32Array, Float64Array]:
-    """What each channel does to the inputs, (channels, places * anchors), less the mean; the weight of each channel."""
-    rows, columns = _balance(kernels)
-    if source is None:
-        count = kernels.shape[1]
-        basis = np.eye(count, dtype=np.float32) if count <= ANCHORS else _signs_of_inputs(count)
-    else:
-        basis, sizes = source
-        basis = basis * _shares(sizes * _lengths(kernels, (0, 2)))[:, None].astype(np.float32)
-    made = np.einsum("ock,ca->oka", kernels * columns[None, :, None], basis, optimize=True).reshape(len(kernels), -1)
-    weights = _shares(_lengths(kernels, (1, 2)))
-    unit = _unit(made * rows[:, None])
-    mean = weights @ unit / max(float(weights.sum()), 1e-30)
-    return np.asarray(unit - mean, np.float32), weights
+def _inputs(count: int) -> Float32Array:
+    """Descriptors of the inputs themselves, (inputs, anchors): an anchor each, or random signs where they are many."""
+    if count <= ANCHORS:
+        return np.eye(count, dtype=np.float32)
+    return signs(np.arange(count, dtype=np.int64), _SEED + 3, ANCHORS).astype(np.float32)
 
 
-def _neurons(
-    component: str, number: int, features: Float32Array, places: NDArray[np.int64], weights: Float64Array
-) -> Neurons:
+def _read(descriptors: Float32Array, sizes: Float64Array, columns: Float32Array) -> Float32Array:
+    """Descriptors of the channels that a layer reads, (channels, anchors), those that do little made short."""
+    return descriptors * _shares(sizes * _inverse(columns))[:, None].astype(np.float32)
+
+
+def _features(kernels: Float32Array, basis: Float32Array) -> Float32Array:
+    """What each channel does to the inputs, (channels, places * anchors), as a direction less the mean of all."""
+    made = np.einsum("ock,ca->oka", kernels, basis, optimize=True).reshape(len(kernels), -1)
+    unit = _unit(made)
+    return np.asarray(unit - unit.mean(axis=0), np.float32)
+
+
+def _factors(norm: Norm | None, placed: Sequence[Placed]) -> Float64Array | float:
+    """By how much the norm behind a layer multiplies each of its channels."""
+    if norm is None:
+        return 1.0
+    gain, variance = (
+        None if place is None else placed[place][0].rows(0, placed[place][0].shape[0]).astype(np.float64)
+        for place in (norm.gain, norm.variance)
+    )
+    factors = 1.0 if gain is None else np.abs(gain)
+    return factors if variance is None else factors / np.sqrt(np.maximum(variance, 0.0) + _EPSILON)
+
+
+def _neurons(component: str, number: int, features: Float32Array, places: NDArray[np.int64]) -> Neurons:
     """The codes of a layer: of one half of the features to pair channels by, of the other half to test the pairs."""
     is_first = sign_bits(places, _SEED + 1, 1)[:, 0]
     mixing = signs(places, _SEED + 2, _KINDS * ANCHORS).astype(np.float32)
     halves = zip((is_first, ~is_first), np.split(mixing, _KINDS, axis=1), strict=True)
-    codes = [_even(features[:, half] @ own[half], weights, _EVEN_CODES) for half, own in halves]
+    codes = [_even(features[:, half] @ own[half], _EVEN_CODES) for half, own in halves]
     rounded, scale = quantised(np.stack(codes))
     chosen = kept(rounded[0])
     return Neurons(
@@ -113,13 +130,9 @@ def _balance(kernels: Float32Array) -> tuple[Float32Array, Float32Array]:
     return np.sqrt(rows).astype(np.float32), np.sqrt(columns).astype(np.float32)
 
 
-def _inverse(sums: Float64Array) -> Float64Array:
+def _inverse(sums: NDArray[np.floating[Any]]) -> Float64Array:
     is_used = sums > _EMPTY * float(sums.mean())
     return np.asarray(np.where(is_used, sums.mean() / np.where(is_used, sums, 1.0), 0.0))
-
-
-def _lengths(kernels: Float32Array, axes: tuple[int, int]) -> Float64Array:
-    return np.asarray(np.sqrt(np.square(kernels, dtype=np.float64).sum(axis=axes)))
 
 
 def _shares(sizes: Float64Array) -> Float64Array:
@@ -128,23 +141,18 @@ def _shares(sizes: Float64Array) -> Float64Array:
     return np.asarray(np.minimum(1.0, sizes / median) if median > 0 else np.ones(len(sizes)))
 
 
-def _even(codes: Float32Array, weights: Float64Array, ridge: float) -> Float32Array:
+def _even(codes: Float32Array, ridge: float) -> Float32Array:
     """Directions of codes turned and stretched so that they lie evenly about 0, and have no directions in common."""
-    share = (weights / max(float(weights.sum()), 1e-30))[:, None]
-    unit = _centred(_unit(codes.astype(np.float64)), share)
-    values, vectors = np.linalg.eigh(unit.T @ (unit * share))
-    values = np.maximum(values, 0.0) + max(ridge * float(values.mean()), 1e-30)
-    return _centred(_unit(unit @ (vectors / np.sqrt(values)) @ vectors.T), share).astype(np.float32)
+    unit = _centred(_unit(codes.astype(np.float64)))
+    values, vectors = np.linalg.eigh(unit.T @ unit)
+    values = np.maximum(values, 0.0) + max(ridge * float(values.mean()), _TINY)
+    return _centred(_unit(unit @ (vectors / np.sqrt(values)) @ vectors.T)).astype(np.float32)
 
 
-def _centred(unit: Float64Array, share: Float64Array) -> Float64Array:
-    return _unit(unit - (share * unit).sum(axis=0))
+def _centred(unit: Float64Array) -> Float64Array:
+    return _unit(unit - unit.mean(axis=0))
 
 
 def _unit(rows: NDArray[Any]) -> NDArray[Any]:
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return rows / np.where(lengths > 0, lengths, 1.0)
-
-
-def _signs_of_inputs(count: int) -> Float32Array:
-    return signs(np.arange(count, dtype=np.int64), _SEED + 3, ANCHORS).astype(np.float32)

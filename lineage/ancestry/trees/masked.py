@@ -144,7 +144,7 @@ class Masked:
         shares = [(one, self.field.held_by_neurons(model, one, parent)) for one in trained]
         fit = _OPPOSED if any(share is not None and share.is_opposed for _, share in shares) else 1.0
         for one, share in shares:
-            if one in known and share is not None and share.is_clear:
+            if one in known and share is not None and not share.is_whole:
                 fit *= share.between_siblings
         return fit
 
