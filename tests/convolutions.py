@@ -19,9 +19,9 @@ def convolutional(seed: int, widths: tuple[int, ...] = WIDTHS, places: int = 3) 
     arrays: Arrays = {}
     for layer, (into, out) in enumerate(zip((3, *widths), widths, strict=False)):
         at = f"features.{layer}"
-        # As in trained networks, some channels do much more than others, and filters are smooth.
-        kernel = random.standard_normal((out, into, places, places)) * random.gamma(2.0, 0.5, (out, 1, 1, 1))
-        arrays[f"{at}.conv.weight"] = (kernel * random.gamma(2.0, 0.5, (1, into, 1, 1))).astype(np.float32)
+        # As in trained networks, some channels do more than others.
+        kernel = random.standard_normal((out, into, places, places)) * random.gamma(8.0, 0.125, (out, 1, 1, 1))
+        arrays[f"{at}.conv.weight"] = (kernel * random.gamma(8.0, 0.125, (1, into, 1, 1))).astype(np.float32)
         arrays[f"{at}.bn.weight"] = (1.0 + 0.2 * random.standard_normal(out)).astype(np.float32)
         arrays[f"{at}.bn.bias"] = (0.1 * random.standard_normal(out)).astype(np.float32)
         arrays[f"{at}.bn.running_mean"] = random.standard_normal(out).astype(np.float32)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from statistics import median
 
 import numpy as np
 
@@ -129,8 +130,9 @@ def _values_word(ours: Tower, theirs: Tower, held: Disguise) -> Uncovered | None
         return "quantized"
     if ours.zeros - theirs.zeros > _MORE_ZEROS:
         return "pruned"
-    if held.keyed == "input":  # codes are one matrix after the other, and say more than each of them
-        return "fine-tuned" if held.r >= calibration().fine_tuned_r else "continued-pretraining"
+    if held.keyed == "input":  # the codes of a layer are the product of its weights and of those before it
+        of_weights = median(max(0.0, one.r) ** (1.0 / (one.layers[0] + 1)) for one in held.layers)
+        return "fine-tuned" if of_weights >= calibration().fine_tuned_r else "continued-pretraining"
     if held.off is None:
         return None
     # Codes are products of two trained weights: their r is about the square of the weights'.
