@@ -24,7 +24,7 @@ _NOT_TESTED: Mapping[str, str] = {
     "hidden-units": "whole networks permuted or rotated",
     "hidden-elsewhere": (
         "networks permuted or rotated that are neither layers of attention nor a plain row of convolutions or dense"
-        " layers, or of which one side was not read whole or has its vocabulary in another order and no tokenizer"
+        " layers, or of which one side was not read whole or has its vocabulary cut or reordered and no tokenizer"
     ),
     "distillation": "distillation and other functional similarity (it leaves no trace in weights)",
     "absent-parent": "a common parent that is not known here (two of its children look like parent and child)",
