@@ -50,11 +50,12 @@ def _described(component: str, path: Sequence[Step], placed: Sequence[Placed]) -
     made: list[tuple[Float32Array, Float64Array]] = []  # descriptors and sizes of the channels of each layer
     for number, step in enumerate(path):
         kernels = _kernels(*placed[step.place])
-        if not (np.isfinite(kernels).all() and kernels.any()):
+        squares = np.einsum("ock,ock->oc", kernels, kernels)
+        if not (np.isfinite(squares).all() and squares.any()):
             return
-        rows, columns = _balance(kernels)
+        rows, columns = _balance(squares)
         basis = _inputs(kernels.shape[1]) if step.source is None else _read(*made[step.source], columns)
-        features = _features(kernels * columns[None, :, None], basis)
+        features = _features(kernels, columns[:, None] * basis)
         places = np.arange(features.shape[1], dtype=np.int64)
         if step.is_described:
             yield _neurons(component, number, features, places)
@@ -66,7 +67,7 @@ def _described(component: str, path: Sequence[Step], placed: Sequence[Placed]) -
 def _kernels(view: TensorView, part: Part) -> Float32Array:
     """The weights of a layer, (channels made, channels read, places of the kernel)."""
     out, _ = sides(view.name, view.shape, part)
-    values = view.rows(0, view.shape[0]).astype(np.float32)
+    values = view.rows(0, view.shape[0]).astype(np.float32, copy=False)
     made = np.moveaxis(values, out, 0)
     return np.ascontiguousarray(made.reshape(*made.shape[:2], -1))
 
@@ -85,8 +86,7 @@ def _read(descriptors: Float32Array, sizes: Float64Array, columns: Float32Array)
 
 def _features(kernels: Float32Array, basis: Float32Array) -> Float32Array:
     """What each channel does to the inputs, (channels, places * anchors), as a direction less the mean of all."""
-    made = np.einsum("ock,ca->oka", kernels, basis, optimize=True).reshape(len(kernels), -1)
-    unit = _unit(made)
+    unit = _unit(np.matmul(kernels.transpose(0, 2, 1), basis).reshape(len(kernels), -1))
     return np.asarray(unit - unit.mean(axis=0), np.float32)
 
 
@@ -120,9 +120,9 @@ def _neurons(component: str, number: int, features: Float32Array, places: NDArra
     )
 
 
-def _balance(kernels: Float32Array) -> tuple[Float32Array, Float32Array]:
-    """Factors of the rows and of the columns of a layer that make all of them about equally long; 0 for empty ones."""
-    squares = np.square(kernels, dtype=np.float64).sum(axis=2)
+def _balance(squares: Float32Array) -> tuple[Float32Array, Float32Array]:
+    """Factors that make all rows and columns about equally long, by the sums of their squares; 0 for empty ones."""
+    squares = squares.astype(np.float64)
     rows, columns = np.ones(len(squares)), np.ones(squares.shape[1])
     for _ in range(_BALANCINGS):
         rows = _inverse(squares @ columns)
