@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from disguises import permuted, rescaled
 
 from lineage.match import LOG10_ALPHA
 from lineage.match.disguise import Disguise, disguises, networks
 from lineage.sketch import read_sketch, write_sketch
 from lineage.sketch.channel_paths import LEAST_CHANNELS, MOST_CHANNEL_LAYERS, channel_paths
 from lineage.types import Axis, Neurons, Part
-from tests.convolutions import convolutional, dense, folded, reordered, residual, scaled
+from tests.convolutions import WIDTHS, convolutional, dense, folded, reordered, residual, scaled
 from tests.synthetic import Arrays, sketch
 
 NETWORKS = {"convolutional": convolutional, "residual": residual, "dense": dense}
@@ -114,6 +115,31 @@ def test_empty_channels_and_layers_give_numbers():
         assert np.isfinite(one.scale).all()
     found = held(reordered(arrays, 5), arrays)
     assert found.layers[0].r > 0.999
+
+
+def answers(arrays: Arrays, images: np.ndarray) -> np.ndarray:
+    """What a network of `convolutional` makes of images, (images, classes)."""
+    made = images
+    for layer in range(len(WIDTHS)):
+        at = f"features.{layer}"
+        windows = np.lib.stride_tricks.sliding_window_view(
+            np.pad(made, ((0, 0), (0, 0), (1, 1), (1, 1))), (3, 3), (2, 3)
+        )
+        made = np.einsum("nchwij,ocij->nohw", windows, arrays[f"{at}.conv.weight"], optimize=True)
+        mean, variance, gain, bias = (
+            arrays[f"{at}.bn.{leaf}"][None, :, None, None] for leaf in ("running_mean", "running_var", "weight", "bias")
+        )
+        made = np.maximum(0.0, (made - mean) / np.sqrt(variance) * gain + bias)
+    return made.mean(axis=(2, 3)) @ arrays["classifier.weight"].T
+
+
+@pytest.mark.parametrize("disguise", [permuted, rescaled], ids=lambda disguise: disguise.__name__)
+def test_the_zoos_disguises_leave_the_function_and_the_codes(disguise):
+    images = np.random.default_rng(1).standard_normal((4, 3, 6, 6)).astype(np.float32)
+    plain, hidden = convolutional(1), disguise(convolutional(1), 3)
+    assert not np.allclose(hidden["features.2.conv.weight"], plain["features.2.conv.weight"])
+    assert answers(hidden, images) == pytest.approx(answers(plain, images), rel=1e-3, abs=1e-4)
+    assert held(hidden, plain).r > 0.999
 
 
 # -- which layer reads which -----------------------------------------------------------------------
