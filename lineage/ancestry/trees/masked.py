@@ -112,10 +112,13 @@ class Masked:
         return parent if higher is None else self._unrivalled(model, higher, tree)
 
     def _has_rival(self, model: int, parent: int, top: int, line: Collection[int]) -> bool:
-        """Whether a model clearly holds from `top` the movement of one that was trained apart from its parent."""
+        """Whether a model clearly holds from `top` the movement of one that was trained apart from its parent.
+
+        If it moved farther from its parent than that did from `top`: otherwise it has little but its parent's movement.
+        """
         field = self.field
-        length = field.correlation(top, parent)
-        if length is None:
+        length, beyond = field.correlation(top, parent), field.correlation(model, parent)
+        if length is None or beyond is None or beyond >= length:
             return False
         others = (one for one in range(len(field.sketches)) if one not in (model, *line, *field.rounded))
         for one in others:

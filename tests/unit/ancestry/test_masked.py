@@ -34,7 +34,7 @@ class Measured:
         return None if share is None else Held(share, self.error, is_whole=False)
 
     def correlation(self, left: int, right: int) -> float | None:
-        return None if left != ROOT else 1.0 - self.lengths.get(right, 0.0)
+        return 1.0 - self.lengths.get(MODEL if left == MODEL else right, 0.0)
 
     def have_one_structure(self, left: int, right: int) -> bool:
         return True
@@ -48,7 +48,7 @@ def parent(measured: Measured) -> int:
     return likeliest(masked.places(MODEL, ONE, TREE, frozenset(), lambda tree: lambda *three: False))
 
 
-LENGTHS = {ONE: 0.02, OTHER: 0.02}
+LENGTHS = {ONE: 0.02, OTHER: 0.02, MODEL: 0.2}
 
 
 def test_who_holds_the_movements_of_two_that_were_trained_apart_descends_from_neither():
@@ -61,11 +61,20 @@ def test_who_holds_the_movements_of_two_that_were_trained_apart_descends_from_ne
         ({**APART, (MODEL, OTHER, ROOT): 0.3}, LENGTHS, 0.05),
         ({**APART, (MODEL, OTHER, ROOT): 1.3, (ONE, OTHER, ROOT): 1.0}, LENGTHS, 0.05),
         ({**APART, (MODEL, OTHER, ROOT): 1.3, (OTHER, ONE, ROOT): 1.0}, LENGTHS, 0.05),
-        ({**APART, (MODEL, OTHER, ROOT): 1.3}, {ONE: 0.02, OTHER: 0.004}, 0.05),
+        ({**APART, (MODEL, OTHER, ROOT): 1.3}, {**LENGTHS, OTHER: 0.004}, 0.05),
+        ({**APART, (MODEL, OTHER, ROOT): 1.3}, {**LENGTHS, MODEL: 0.01}, 0.05),
         ({**APART, (MODEL, OTHER, ROOT): 1.3}, LENGTHS, 0.2),
         (APART, LENGTHS, 0.05),
     ],
-    ids=["not of the other", "it lies on the way", "it lies beyond", "a short way", "hardly known", "unknown"],
+    ids=[
+        "not of the other",
+        "it lies on the way",
+        "it lies beyond",
+        "a short way",
+        "short training",
+        "hardly known",
+        "unknown",
+    ],
 )
 def test_otherwise_it_descends_from_the_one_it_is_nearest_to(shares, lengths, error):
     assert parent(Measured(shares, lengths, error)) == ONE
