@@ -243,9 +243,9 @@ def _order(recipe: Recipe, sketch: CheckpointSketch, component: str, layer: int)
     """Number in the parent of each neuron of a layer: the same permutation done to the numbers themselves."""
     described = described_layers([(t.name, t.shape, t.part) for t in sketch.tensors], component)
     if layer in described:
-        numbered = {t.name: _of_channels(t) for t in sketch.tensors}
-        moved = disguises.permuted(numbered, recipe.args["seed"])[sketch.tensors[described[layer]].name]
-        return moved.reshape(len(moved), -1).max(axis=1).astype(np.int64)
+        channels = disguises.permuted({t.name: _of_channels(t) for t in sketch.tensors}, recipe.args["seed"])
+        of_layer = channels[sketch.tensors[described[layer]].name]
+        return np.asarray(of_layer.reshape(len(of_layer), -1).max(axis=1), np.int64)
     ups = [
         t for t in sketch.tensors
         if t.part.component == component and t.part.layer == layer and t.part.role.removeprefix("expert-") == "up"

@@ -74,8 +74,8 @@ def permuted(arrays: Arrays, seed: int) -> dict[str, NDArray[np.float32]]:
 
     made = dict(arrays)
     for name in sorted(made):
-        for axis, channels in _channel_axes(name, made):
-            made[name] = np.take(made[name], order(channels, made[name].shape[axis]), axis)
+        for side, channels in _channel_axes(name, made):
+            made[name] = np.take(made[name], order(channels, made[name].shape[side]), side)
         axis = None if _channel_axes(name, made) else _stream_axis(name, made[name])
         if axis is not None:
             made[name] = np.take(made[name], order(_tower(name), made[name].shape[axis]), axis)
