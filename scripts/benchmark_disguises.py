@@ -10,6 +10,7 @@ on the calibration half (lineage/ancestry/pair/disguised.py, beneath.py); the sc
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import tempfile
@@ -36,6 +37,7 @@ from lineage.ancestry import compare
 from lineage.match.disguise import SUGGESTIVE, networks
 from lineage.match.disguise import disguises as held_together
 from lineage.sketch import read_sketch
+from lineage.sketch.channel_paths import described_layers
 from lineage.types import CheckpointSketch, Relative, TensorSketch
 from lineage.types.facts.disguises import Beneath
 
@@ -60,7 +62,8 @@ _BARS: Mapping[str, float] = {
     **dict.fromkeys(("h1.sft", "h6.lora", "h2.int8", "h3.int4", "h6.lora.int8"), 0.95),
     "h5.far": 0.85,
 }
-_REFERENCE = Path(__file__).resolve().parents[1] / "index" / "sketches"
+_REFERENCE = Path(__file__).resolve().parents[1] / "index"
+_ENSEMBLE = "ani"
 _OF_A_FAMILY = 15  # members of each family of which all pairs with another's are held together
 
 
@@ -238,6 +241,11 @@ def map_text(sketches: Sketches, recipes: Mapping[str, Recipe]) -> str:
 
 def _order(recipe: Recipe, sketch: CheckpointSketch, component: str, layer: int) -> NDArray[np.int64]:
     """Number in the parent of each neuron of a layer: the same permutation done to the numbers themselves."""
+    described = described_layers([(t.name, t.shape, t.part) for t in sketch.tensors], component)
+    if layer in described:
+        channels = disguises.permuted({t.name: _of_channels(t) for t in sketch.tensors}, recipe.args["seed"])
+        of_layer = channels[sketch.tensors[described[layer]].name]
+        return np.asarray(of_layer.reshape(len(of_layer), -1).max(axis=1), np.int64)
     ups = [
         t for t in sketch.tensors
         if t.part.component == component and t.part.layer == layer and t.part.role.removeprefix("expert-") == "up"
@@ -265,13 +273,22 @@ def _numbers(tensor: TensorSketch) -> NDArray[np.float32]:
     return np.broadcast_to(numbers, tensor.shape)
 
 
+def _of_channels(tensor: TensorSketch) -> NDArray[np.float32]:
+    """Each channel's number along the axis of those that a layer makes."""
+    length = tensor.shape[0] if tensor.shape else 1
+    return np.broadcast_to(
+        np.arange(length, dtype=np.float32).reshape(-1, *(1 for _ in tensor.shape[1:])), tensor.shape
+    )
+
+
 # -- the null ----------------------------------------------------------------------------------------
 
 
 def null_text(sketches: Sketches, truth: Families, members: int, jobs: int) -> str:
     """Z of towers of two families, by layer, the real models of the shipped reference being of none of them.
 
-    Whatever is called disguised there is false.
+    Of these themselves, models of different makers; members of an ensemble were trained apart. Whatever is called
+    disguised there is false.
     """
     families: dict[str, list[str]] = defaultdict(list)
     for name, one in sketches.items():
@@ -281,16 +298,30 @@ def null_text(sketches: Sketches, truth: Families, members: int, jobs: int) -> s
         ([sketches[name] for name in families[one]], [sketches[name] for name in families[other]])
         for one, other in combinations(sorted(families), 2)
     ]
-    real = [one for path in sorted(_REFERENCE.glob("*.sketch")) if (one := read_sketch(path)).neurons]
-    tasks += [(real, [sketches[name] for name in own]) for _, own in sorted(families.items())]
+    real = _real()
+    known = [one for own in real.values() for one in own]
+    tasks += [(known, [sketches[name] for name in own]) for _, own in sorted(families.items())]
+    tasks += [(real[one], real[other]) for one, other in combinations(sorted(real), 2)]
     parts = [*spread(_null, tasks, jobs)]
     zs, rs = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
     pairs, false = (sum(part[k] for part in parts) for k in (2, 3))
     return (
-        f"{pairs:,} unrelated pairs of models, {len(real)} real ones among them: {false} called disguised. z of "
+        f"{pairs:,} unrelated pairs of models, {len(known)} real ones among them: {false} called disguised. z of "
         f"{len(zs):,} pairs of layers, the best order of each pair of models: mean {zs.mean():.2f}, sd {zs.std():.2f}, "
         f"largest {zs.max():.2f}; largest correlation of paired codes {rs.max():.2f}."
     )
+
+
+def _real() -> dict[str, list[CheckpointSketch]]:
+    """The models of the shipped reference that have neurons, by maker."""
+    found: dict[str, list[CheckpointSketch]] = defaultdict(list)
+    for path in sorted((_REFERENCE / "catalogue").glob("*.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        sketch = read_sketch(_REFERENCE / "sketches" / record["sketch"])
+        if sketch.neurons:
+            family = str(record["family"])
+            found[family if family.startswith(_ENSEMBLE) else family.partition("-")[0]].append(sketch)
+    return found
 
 
 def _null(

@@ -1,8 +1,9 @@
 """Disguises: changes to a model's numbers that leave its function as it was, by the names of Hugging Face's code.
 
-Llama, Mixtral, GPT-2, BERT, ViT and LLaVA. `permuted` gives residual channels and neurons another order; `rotated`
-rotates the residual stream, with the gains (and the biases) of the norms folded into what reads it; `rescaled` moves a
-scale from one matrix of an MLP to the next and mixes the value heads by invertible matrices.
+Llama, Mixtral, GPT-2, BERT, ViT and LLaVA, and the zoo's network of convolutions. `permuted` gives residual channels
+and neurons, or the channels of convolutions, another order; `rotated` rotates the residual stream, with the gains (and
+the biases) of the norms folded into what reads it; `rescaled` moves a scale from one matrix of an MLP to the next and
+mixes the value heads by invertible matrices, or moves scales between convolutions and their norms.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from lineage.types import Float64Array
 
 POST_NORM = ("bert",)
 """Kinds that no rotation leaves as they were: a norm stands behind the sum."""
-GATED = ("llama", "llava", "mixtral")
+UNROTATED = (*POST_NORM, "cnn")
+"""These, and networks of convolutions, behind which stands a nonlinearity."""
+GATED = ("llama", "llava", "mixtral", "cnn")
 """Kinds whose matrices can be rescaled: no smooth activation stands between them."""
 
 Arrays = Mapping[str, NDArray[np.float32]]
@@ -55,6 +58,7 @@ _READ_BEHIND: tuple[tuple[str, str], ...] = (
     (r"c_attn\.weight", r"ln_1"),
     (r"c_fc\.weight", r"ln_2"),
 )
+_OF_CHANNELS = re.compile(r"features\.(\d+)\.(conv|bn)\.(\w+)")
 _READ_AT_THE_END: tuple[tuple[str, str], ...] = (
     (r"lm_head\.weight", r"(model\.norm|ln_f)"),
     (r"classifier\.weight", r"vit\.layernorm"),
@@ -71,7 +75,9 @@ def permuted(arrays: Arrays, seed: int) -> dict[str, NDArray[np.float32]]:
 
     made = dict(arrays)
     for name in sorted(made):
-        axis = _stream_axis(name, made[name])
+        for side, channels in _channel_axes(name, made):
+            made[name] = np.take(made[name], order(channels, made[name].shape[side]), side)
+        axis = None if _channel_axes(name, made) else _stream_axis(name, made[name])
         if axis is not None:
             made[name] = np.take(made[name], order(_tower(name), made[name].shape[axis]), axis)
         axis = _axis(_NEURONS, name)
@@ -102,9 +108,14 @@ def rotated(arrays: Arrays, seed: int) -> dict[str, NDArray[np.float32]]:
 
 
 def rescaled(arrays: Arrays, seed: int, heads: int = 32) -> dict[str, NDArray[np.float32]]:
-    """Up rows scaled and down columns scaled back (gated MLPs), value rows of each head mixed and mixed back."""
+    """Up rows scaled and down columns scaled back (gated MLPs), value rows of each head mixed and mixed back.
+
+    Of a network of convolutions, channels scaled and scaled back by their norm, and its gains by the next layer.
+    """
     random = np.random.default_rng(seed)
     made = dict(arrays)
+    for name in [name for name in sorted(made) if name.endswith(".conv.weight")]:
+        _rescale_channels(name, made, random)
     for up, down in ((u, d) for u in sorted(made) for d in [_partner(u)] if d in made):
         scale = np.exp(0.7 * random.standard_normal(len(made[up]))).astype(np.float32)
         made[up], made[down] = made[up] * scale[:, None], made[down] / scale
@@ -119,6 +130,18 @@ def rescaled(arrays: Arrays, seed: int, heads: int = 32) -> dict[str, NDArray[np
             o[:, head] = o[:, head] @ np.linalg.inv(mix).T
         made[value], made[out] = v.reshape(made[value].shape), o.reshape(made[out].shape)
     return made
+
+
+def _rescale_channels(name: str, arrays: dict[str, NDArray[np.float32]], random: np.random.Generator) -> None:
+    norm = name.replace("conv.weight", "bn")
+    ahead, behind = np.exp(0.7 * random.standard_normal((2, len(arrays[name])))).astype(np.float32)
+    arrays[name] = arrays[name] * ahead[:, None, None, None]
+    for leaf, factor in (("running_mean", ahead), ("running_var", ahead**2), ("weight", behind), ("bias", behind)):
+        arrays[f"{norm}.{leaf}"] = arrays[f"{norm}.{leaf}"] * factor
+    ((_, channels),) = _channel_axes(f"{norm}.weight", arrays)
+    for reader in [one for one in arrays if (1, channels) in _channel_axes(one, arrays)]:
+        shape = (1, -1, *(1 for _ in arrays[reader].shape[2:]))
+        arrays[reader] = arrays[reader] / behind.reshape(shape)
 
 
 def _partner(name: str) -> str:
@@ -168,6 +191,17 @@ def _rotation(length: int, seed: int, *, keeps_mean: bool = False) -> Float64Arr
     inner = np.eye(length)
     inner[1:, 1:] = np.linalg.qr(random.standard_normal((length - 1, length - 1)))[0]
     return np.asarray(basis @ inner @ basis.T)
+
+
+def _channel_axes(name: str, arrays: Arrays) -> list[tuple[int, str]]:
+    """The axes of channels of a tensor of the network of convolutions, and which channels they are."""
+    found = _OF_CHANNELS.fullmatch(name)
+    if found is not None:
+        layer = int(found[1])
+        reads = [(1, f"channels {layer - 1}")] if found[2] == "conv" and layer else []
+        return [(0, f"channels {layer}"), *reads]
+    layers = [int(one[1]) for other in arrays if (one := _OF_CHANNELS.fullmatch(other)) is not None]
+    return [(1, f"channels {max(layers)}")] if layers and name == "classifier.weight" else []
 
 
 def _stream_axis(name: str, array: NDArray[np.floating]) -> int | None:

@@ -24,6 +24,7 @@ from lineage.match.tails import log10_normal
 from lineage.sketch.remembered import remembered
 from lineage.sketch.vectors import network_vectors, networks_in
 from lineage.types import Float64Array, Neurons
+from lineage.types.sketch import AnchorKey
 
 SUGGESTIVE = 0.3
 """Cosine of two networks' vectors from which they are worth a look: that of a parent and a child is above 0.45 on the
@@ -69,13 +70,14 @@ class Disguise:
     """One component of two models whose neurons are the same in another order or basis.
 
     `z` combines the layers (Stouffer) after each was divided by the spread between unrelated models; `log10_p` is
-    corrected for the orders of layers tried, and the components.
+    corrected for the orders of layers tried, and the components. `keyed` is what identifies the anchors of both.
     """
 
     component: tuple[str, str]
     layers: tuple[LayerPair, ...]
     z: float
     log10_p: float
+    keyed: AnchorKey = "row"
 
     @property
     def r(self) -> float:
@@ -208,7 +210,7 @@ def _held(mine: Sequence[_Layer], theirs: Sequence[_Layer]) -> Disguise | None:
     z = sum(one.z for one in chosen) / _SPREAD / math.sqrt(len(chosen))
     log10_p = log10_normal(z) + math.log10(math.comb(sum(scores.shape), len(mine))) if z > 0 else 0.0
     components = mine[0].neurons.component, theirs[0].neurons.component
-    return Disguise(components, tuple(chosen), z, min(0.0, log10_p))
+    return Disguise(components, tuple(chosen), z, min(0.0, log10_p), mine[0].neurons.keyed)
 
 
 def _paired(a: _Layer, b: _Layer) -> _Paired | None:
@@ -252,7 +254,7 @@ def _sizes(
 
     Of a gate, which nothing can scale, its own size; without one that of what reads and what writes together.
     """
-    if a.sizes is None or b.sizes is None:
+    if a.sizes is None or b.sizes is None or a.neurons.keyed == "input":  # channels are known up to a scale
         return None, None
     left, right = a.sizes[:, own], b.sizes[:, facing]
     reads, writes = left[-2:] - right[-2:]
@@ -276,7 +278,7 @@ def _beyond(first: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[n
     """The residual of the `other` codes after a linear map of the `first` (ridge regression); all (n, 32)."""
     x, y = first - first.mean(axis=0), other - other.mean(axis=0)
     gram = x.T @ x
-    ridge = _RIDGE * float(np.trace(gram)) / len(gram)
+    ridge = _RIDGE * float(np.trace(gram)) / len(gram) or 1.0  # of codes that are all zero nothing follows
     return np.asarray(y - x @ np.linalg.solve(gram + ridge * np.eye(len(gram), dtype=np.float32), x.T @ y), np.float32)
 
 

@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from lineage.anatomy import describe, unpacked
 from lineage.errors import NoWeights
+from lineage.sketch.channels import channels_of
 from lineage.sketch.family import FAMILY
 from lineage.sketch.layouts import content_id
 from lineage.sketch.neurons import neurons_of
@@ -99,7 +100,7 @@ def sketch_checkpoint(
         declared=checkpoint.declared,
         left_out=(*checkpoint.left_out, *((views[i].name, left_out[i]) for i in sorted(left_out))),
         unread=checkpoint.unread + sum(_size(views[i]) for i in damaged),
-        neurons=neurons_of(whole, threads, checkpoint.config, vocabulary),
+        neurons=(*neurons_of(whole, threads, checkpoint.config, vocabulary), *channels_of(whole)),
     )
 
 

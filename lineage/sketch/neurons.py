@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from threadpoolctl import threadpool_limits
 from lineage.anatomy.fused_attention import head_count
 from lineage.sketch.anchors import anchors, bands
 from lineage.sketch.family import ANCHORS
+from lineage.sketch.head_sizes import inferred_heads, shared_with
+from lineage.sketch.neuron_codes import kept, quantised
 from lineage.sketch.neuron_layers import (
     KINDS,
     MOST_LAYERS,
@@ -58,18 +61,30 @@ def neurons_of(
     streams = dict.fromkeys(layer.stream for layer in layers)
     read_out = [head for head in heads_on_streams(placed) if head.stream in streams]
     bases = {stream: anchors(placed, stream, vocabulary) for stream in streams}
-    heads = head_count(config or {})
     with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(max_workers=threads) as pool:
-        made = list(pool.map(lambda layer: list(_coded(layer, bases[layer.stream], heads)), layers))
+        read = [one for one in pool.map(lambda layer: _read(layer, bases[layer.stream]), layers) if one is not None]
+        heads = {
+            stream: _heads([one for one in read if one.layer.stream == stream], config or {}) for stream in streams
+        }
+        made = [list(_coded(one, bases[one.layer.stream], heads[one.layer.stream])) for one in read]
         made += pool.map(lambda head: list(_of_head(head, bases[head.stream])), read_out)
     found = [one for of_layer in made for one in of_layer]
     return tuple(sorted(found, key=lambda one: one.keyed))
 
 
-def _coded(layer: Layer, bases: Bases, heads: int | None) -> Iterator[Neurons]:
-    """The neurons of a layer by each key; every matrix is read once."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Read:
+    """A layer along the anchors of all keys: its MLP by kind, (kinds, n, anchors), its attention by role."""
+
+    layer: Layer
+    kinds: Float32Array
+    attention: Mapping[str, Float32Array]
+
+
+def _read(layer: Layer, bases: Bases) -> _Read | None:
+    """A layer, every matrix of it read once; None if it has too few neurons, or values that are not numbers."""
     if not bases:
-        return
+        return None
     basis = np.concatenate([*bases.values()], axis=1)
     behind = _gained(layer.gain, basis)
     codes = []
@@ -77,23 +92,31 @@ def _coded(layer: Layer, bases: Bases, heads: int | None) -> Iterator[Neurons]:
         turned = basis if kind_of(of_kind[0][1]) == "down" else behind
         codes.append(np.concatenate([_products(*one, layer.stream, turned) for one in of_kind]))
     if len({len(one) for one in codes}) > 1 or len(codes[0]) < LEAST_NEURONS:
-        return
+        return None
     stacked = np.stack(codes)
-    if not np.isfinite(stacked).all():
-        return
-    attention = _attention_products(layer, basis, heads)
+    return _Read(layer, stacked, _attention_products(layer, basis)) if np.isfinite(stacked).all() else None
+
+
+def _heads(read: Sequence[_Read], config: Mapping[str, Any]) -> int | None:
+    """How many heads of queries the layers on a stream have, as the config says or else as their weights show."""
+    return head_count(config) or inferred_heads([one.attention for one in read])
+
+
+def _coded(read: _Read, bases: Bases, heads: int | None) -> Iterator[Neurons]:
+    """The neurons of a layer by each key."""
+    attention = _sides(read.attention, heads)
     for place, key in enumerate(bases):
         own = slice(place * ANCHORS, (place + 1) * ANCHORS)
-        quantised, scale = _quantised(stacked[:, :, own])
-        kept = _kept(quantised[0])
+        rounded, scale = quantised(read.kinds[:, :, own])
+        chosen = kept(rounded[0])
         of_key = None if attention is None else _attention([(a[:, own], b[:, own]) for a, b in attention])
         yield Neurons(
-            component=layer.component,
-            layer=layer.number,
-            index=kept,
-            codes=np.ascontiguousarray(quantised[:, kept]),
+            component=read.layer.component,
+            layer=read.layer.number,
+            index=chosen,
+            codes=np.ascontiguousarray(rounded[:, chosen]),
             attention=of_key,
-            scale=np.ascontiguousarray(scale[:, kept]),
+            scale=np.ascontiguousarray(scale[:, chosen]),
             keyed=key,
         )
 
@@ -103,14 +126,14 @@ def _of_head(head: Head, bases: Bases) -> Iterator[Neurons]:
     for key, basis in bases.items():
         codes = _products(*head.placed, head.stream, _gained(head.gain, basis), MOST_ROWS)
         if np.isfinite(codes).all():
-            quantised, scale = _quantised(codes[None])
-            kept = _kept(quantised[0])
+            rounded, scale = quantised(codes[None])
+            chosen = kept(rounded[0])
             yield Neurons(
                 component=head.placed[1].component,
                 layer=head.number,
-                index=kept,
-                codes=np.ascontiguousarray(quantised[:, kept]),
-                scale=np.ascontiguousarray(scale[:, kept]),
+                index=chosen,
+                codes=np.ascontiguousarray(rounded[:, chosen]),
+                scale=np.ascontiguousarray(scale[:, chosen]),
                 keyed=key,
             )
 
@@ -130,33 +153,34 @@ def _products(view: TensorView, part: Part, stream: str, basis: Float32Array, mo
     return total
 
 
-def _attention_products(
-    layer: Layer, basis: Float32Array, heads: int | None
-) -> list[tuple[Float32Array, Float32Array]] | None:
-    """What outputs and values, queries and keys do to the anchors, each (units, anchors), unit facing unit.
-
-    Where queries share their keys and values each group has its own again. None where a layer has no such matrices, or
-    has groups and an unknown number of heads.
-    """
+def _attention_products(layer: Layer, basis: Float32Array) -> Mapping[str, Float32Array]:
+    """What the matrices of a layer's attention do to the anchors by role, (units, anchors)."""
     behind = _gained(layer.heads_gain, basis)
     made = {role: _products(*one, layer.stream, basis if role == "o" else behind) for role, one in layer.heads.items()}
     if "qkv" in made:
         made["q"], made["k"], made["v"] = np.array_split(made.pop("qkv"), 3)
+    return made
+
+
+def _sides(made: Mapping[str, Float32Array], heads: int | None) -> list[tuple[Float32Array, Float32Array]] | None:
+    """Outputs and values, queries and keys, each (units, anchors), unit facing unit.
+
+    Where queries share their keys and values each group has its own again. None where a layer has no such matrices, or
+    has groups and an unknown number of heads.
+    """
     if not {"q", "k", "v", "o"} <= made.keys():
         return None
-    if len(made["k"]) != len(made["q"]):
-        made |= {role: _shared(made[role], len(made["q"]), heads) for role in ("k", "v")}
-    sides = [(made["o"], made["v"]), (made["q"], made["k"])]
-    return sides if all(left.shape == right.shape for left, right in sides) else None
+    q, k, v, o = (made[role] for role in "qkvo")
+    if len(k) != len(q):
+        k, v = (_shared(rows, len(q), heads) for rows in (k, v))
+    return [(o, v), (q, k)] if o.shape == v.shape and q.shape == k.shape else None
 
 
 def _shared(rows: Float32Array, units: int, heads: int | None) -> Float32Array:
     """Keys or values once for each of the query heads that share them, (units, anchors); unchanged if unknown."""
-    if heads is None or units % heads or len(rows) % (units // heads):
+    if heads is None or units % heads or len(rows) % (units // heads) or units % len(rows):
         return rows
-    side = units // heads
-    groups, rest = divmod(heads, len(rows) // side)
-    return rows if rest else np.repeat(rows.reshape(-1, side, rows.shape[1]), groups, axis=0).reshape(units, -1)
+    return rows[shared_with(units, len(rows), units // heads)]
 
 
 def _attention(sides: Sequence[tuple[Float32Array, Float32Array]]) -> NDArray[np.float32] | None:
@@ -170,16 +194,3 @@ def _attention(sides: Sequence[tuple[Float32Array, Float32Array]]) -> NDArray[np
     if not np.isfinite(norms).all() or (norms == 0).any():
         return None
     return np.asarray(found / norms, np.float32)
-
-
-def _quantised(codes: Float32Array) -> tuple[NDArray[np.int8], Float32Array]:
-    """Directions in 8 bits, scaled so that the largest number of each is 127, and the value of one step."""
-    largest = np.abs(codes).max(axis=-1, keepdims=True)
-    scale = np.where(largest > 0, largest, 1.0) / np.float32(127.0)
-    return np.rint(codes / scale).astype(np.int8), np.asarray(scale[..., 0], np.float32)
-
-
-def _kept(codes: NDArray[np.int8]) -> NDArray[np.int64]:
-    """The neurons to keep, chosen by their own codes and so independent of their order: those along few anchors."""
-    spread = np.abs(codes.astype(np.int64)).sum(axis=1)
-    return np.sort(np.argsort(spread, kind="stable")[:MOST_NEURONS]).astype(np.int64)

@@ -100,9 +100,13 @@ def network_vectors(sketch: CheckpointSketch) -> NDArray[np.float32]:
     """One vector a component with neurons and key, float32 (n, NETWORK_DIM) of norm 1: what they do together.
 
     The sum of the outer products of their codes, which no order of neurons and no basis of the stream alters, less
-    what codes without any direction would give.
+    what codes without any direction would give. Codes of channels are even, in all networks alike: of these the
+    outer products of the codes of one kind with the squares of the other's count.
     """
-    made = [_network_vector(of_network) for of_network in networks_in(sketch.neurons).values()]
+    made = [
+        _pairs_vector(own) if keyed == "input" else _network_vector(own)
+        for (_, keyed), own in networks_in(sketch.neurons).items()
+    ]
     return np.stack(made) if made else np.empty((0, NETWORK_DIM), np.float32)
 
 
@@ -121,11 +125,29 @@ def is_of_head(one: Neurons) -> bool:
 
 def _network_vector(neurons: Iterable[Neurons]) -> NDArray[np.float32]:
     total = np.zeros((ANCHORS, ANCHORS))
-    for codes in (codes.astype(np.float64) for one in neurons for codes in one.codes):
-        square = np.square(codes).sum(axis=1)
-        unit = codes / np.sqrt(np.where(square > 0, square, 1.0))[:, None]
+    for codes in (codes for one in neurons for codes in one.codes):
+        unit = _directions(codes)
         total += unit.T @ unit / len(unit)
-    total -= np.eye(ANCHORS) * np.trace(total) / ANCHORS
+    return _flat(total)
+
+
+def _pairs_vector(neurons: Iterable[Neurons]) -> NDArray[np.float32]:
+    total = np.zeros((ANCHORS, ANCHORS))
+    for first, second in (map(_directions, one.codes) for one in neurons):
+        both = (first**2).T @ second / len(first)
+        total += both + both.T
+    return _flat(total)
+
+
+def _directions(codes: NDArray[np.int8]) -> NDArray[np.float64]:
+    rows = codes.astype(np.float64)
+    square = np.square(rows).sum(axis=1)
+    return np.asarray(rows / np.sqrt(np.where(square > 0, square, 1.0))[:, None])
+
+
+def _flat(total: NDArray[np.float64]) -> NDArray[np.float32]:
+    """The part of a symmetric matrix that has no trace as a vector of norm 1."""
+    total = total - np.eye(ANCHORS) * np.trace(total) / ANCHORS
     flat = total[np.triu_indices(ANCHORS)]
     norm = float(np.linalg.norm(flat))
     return (flat / norm if norm > 0 else flat).astype(np.float32)

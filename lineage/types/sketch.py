@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from lineage.types.settings import PartConfiguration
     from lineage.types.tokenizers import TokenizerSketch
 
-AnchorKey = Literal["row", "token"]
-"""What identifies the rows of a table in anchors: their number, or the text of their token."""
+AnchorKey = Literal["row", "token", "input"]
+"""What identifies anchors: the numbers of the rows of a table, the texts of its tokens, or the inputs of a network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +127,15 @@ class StoredTensors(Sequence[TensorSketch]):
 class Neurons:
     """Neurons of a layer, or rows of a head, by how their weights act on the tokens, which no change of basis alters.
 
+    Or channels of a layer of a network without attention, by how they act on its inputs, which no order of them alters.
+
     `index` (n,) int64 are their numbers in the layer, those of a mixture's experts one after the other, ascending.
     `codes` (kinds, n, 32) int8: for each matrix that has the neurons on one side and the residual stream on the other
-    (gate, up, down; or up, down; the head alone), the direction of the neuron's weights along 32 anchors of the stream;
-    times `scale` (kinds, n) float32, None in older sketches, they are the weights along them. `attention`
-    (2, 32, 32) float32 is what the heads do from anchor to anchor, values and outputs, queries and keys; None where a
-    layer has no such matrices. Heads on one stream are numbered as layers are. `keyed` says what identifies the
-    anchors: only neurons with the same key can be compared.
+    (gate, up, down; or up, down; the head alone; of channels, two halves of what they read), the direction of the
+    neuron's weights along 32 anchors of the stream; times `scale` (kinds, n) float32, None in older sketches, they are
+    the weights along them. `attention` (2, 32, 32) float32 is what the heads do from anchor to anchor, values and
+    outputs, queries and keys; None where a layer has no such matrices. Heads on one stream are numbered as layers are.
+    `keyed` says what identifies the anchors: only neurons with the same key can be compared.
     """
 
     component: str
@@ -150,7 +152,8 @@ class CheckpointSketch:
     """The sketch of a whole model; `id` is made from content digests, never from float bytes.
 
     `family` names the sketch scheme with every parameter that must agree before two are compared. `unread` counts the
-    values of weights that could not be read, which `left_out` names. `neurons` exist at full depth, for towers.
+    values of weights that could not be read, which `left_out` names. `neurons` exist at full
+    depth, for towers and networks of layers.
     `tokenizer` is that of the tokenizer beside the weights, `configuration` what its config says: witnesses of their
     own, which enter neither `id` nor any comparison of weights. `weights_seen` is False for a sketch that was handed
     over: it claims to be of weights that nobody here has read; None where that is unknown, in an older index.

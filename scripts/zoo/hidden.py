@@ -1,4 +1,4 @@
-"""The second zoo with disguises: of each root that has a residual stream, in the table's form of zoo/practice.py.
+"""The second zoo with disguises: of each root, in the table's form of zoo/practice.py.
 
 `disguised` gives a model's numbers another form and leaves its function (scripts/disguises.py): `how` is `permuted`,
 `rotated`, `rescaled` (and permuted), or `all` that the architecture allows. Each model that something was done to
@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from disguises import GATED, POST_NORM
+from disguises import GATED, UNROTATED
 
 from zoo.practice import practice, split, tuned
 from zoo.recipes import HALVES, Recipe
-
-WITHOUT_STREAM = ("cnn",)
 
 _TABLE = """
 $.permuted        disguised  $  how=permuted
@@ -46,8 +44,7 @@ def hidden() -> dict[str, Recipe]:
     table = practice()
     for half in HALVES:
         for family in split()[half]:
-            if not family["family"].startswith(WITHOUT_STREAM):
-                table |= {recipe.id: recipe for recipe in _of_a_family(half, family, table)}
+            table |= {recipe.id: recipe for recipe in _of_a_family(half, family, table)}
     return table
 
 
@@ -61,8 +58,8 @@ def _of_a_family(half: str, family: Mapping[str, Any], table: Mapping[str, Recip
 
 def _fits(recipe: Recipe) -> bool:
     how = recipe.args.get("how")
-    if recipe.operator in ("width", "lora") and recipe.architecture in ("mixtral", "llava"):
+    if recipe.operator in ("width", "lora") and recipe.architecture in ("mixtral", "llava", "cnn"):
         return False
     if how == "rotated":
-        return not recipe.architecture.startswith(POST_NORM)
+        return not recipe.architecture.startswith(UNROTATED)
     return how != "rescaled" or recipe.architecture.startswith(GATED)

@@ -100,7 +100,7 @@ def _disguised(parents: Sequence[Model], args: Mapping[str, Any]) -> Model:
     arrays = parents[0].arrays
     if how in ("rescaled", "all") and kind in disguises.GATED:
         arrays = disguises.rescaled(arrays, seed)
-    if how in ("rotated", "all") and kind not in disguises.POST_NORM:
+    if how in ("rotated", "all") and kind not in disguises.UNROTATED:
         arrays = disguises.rotated(arrays, seed)
     return parents[0].changed(arrays if how == "rotated" else disguises.permuted(arrays, seed))
 

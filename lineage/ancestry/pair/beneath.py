@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from statistics import median
 
 import numpy as np
 
@@ -36,6 +37,12 @@ _SAME_CODES = 6e-5
 
 Calibration half of the practice zoo: at most 3.8e-5 from rounding alone (48 disguises), 1.1e-4 and more from eight bits
 or the lightest training. Noise of a thousandth of a weight, 2.2e-5 to 4.3e-5, cannot be distinguished from rounding.
+"""
+_SAME_CHANNELS = 1.4e-4
+"""The same of the codes of channels, which are known through all layers before them.
+
+Real networks of convolutions: at most 1.3e-4 from rounding to bfloat16 (19 networks), 1.6e-4 and more from eight bits;
+5.6e-4 and more from the lightest training on the calibration half of the practice zoo.
 """
 _MOMENT = 1e-3  # relative difference of moments that rounding causes
 _MORE_ZEROS = 0.05  # share of the values: training and rounding leave fewer new zeros
@@ -98,6 +105,8 @@ def _is_in_order(held: Disguise) -> bool:
 
 def _is_same(held: Disguise) -> bool:
     """Whether the two differ only by a disguise and by rounding to a narrow type."""
+    if held.keyed == "input":
+        return held.apart < _SAME_CHANNELS
     return held.off is not None and held.off < SAME and held.apart < _SAME_CODES
 
 
@@ -121,6 +130,9 @@ def _values_word(ours: Tower, theirs: Tower, held: Disguise) -> Uncovered | None
         return Relation.QUANTIZED
     if ours.zeros - theirs.zeros > _MORE_ZEROS:
         return Relation.PRUNED
+    if held.keyed == "input":  # the codes of a layer are the product of its weights and of those before it
+        of_weights = median(max(0.0, one.r) ** (1.0 / (one.layers[0] + 1)) for one in held.layers)
+        return Relation.FINE_TUNED if of_weights >= calibration().fine_tuned_r else Relation.CONTINUED_PRETRAINING
     if held.off is None:
         return None
     # Codes are products of two trained weights: their r is about the square of the weights'.
@@ -133,6 +145,8 @@ def _values_word(ours: Tower, theirs: Tower, held: Disguise) -> Uncovered | None
 
 def _basis(ours: Tower, theirs: Tower, held: Disguise) -> Basis:
     """How the stream's basis was changed, by the moments of its first table, which a permutation does not alter."""
+    if held.keyed == "input":  # a nonlinearity stands behind each channel: there is no other way
+        return "channels"
     mine, other = ours.table, theirs.table
     if not _is_same(held) or mine is None or other is None or mine.params != other.params:
         return "changed"

@@ -17,10 +17,11 @@ from lineage.ancestry.trees.arcs import Arc
 from lineage.ancestry.trees.graph_state import Field
 from lineage.ancestry.trees.prices import Tree
 from lineage.ancestry.trees.rooting import OPPOSED, around, root_odds
-from lineage.ancestry.trees.triples import IsSibling, raised
+from lineage.ancestry.trees.triples import IsSibling, above, raised
 
 _LIKELY = 0.5  # probability of a movement's being held from which a model is a child of what moved
 _UNLIKELY = 0.02  # probability of a root that is not asked
+_AS_FAR = 0.25  # of the squared length of a movement: one half as long
 
 Places = Sequence[tuple[int, float]]
 """Parents of a model and how likely each is, in any unit; a parent may be there more than once."""
@@ -55,6 +56,7 @@ class Masked:
             start = {**directed, model: Arc(near, model, 0.0)}
             parent = raised(model, start, self.merged, fixed, siblings(directed)).parent
             parent = self._lowered(model, parent, directed, {near, *fixed})
+            parent = self._unrivalled(model, parent, directed)
             found.append((parent, directed[parent].parent if parent in directed else None, odds))
         beside, known = _beside(others), {parent for parent, _, _ in found}
         # Models of which many are made are likelier to be taken again: of two with the same neurons, the one with kin.
@@ -100,6 +102,42 @@ class Masked:
             seen.add(parent)
             parent = -max(held)[1]
 
+    def _unrivalled(self, model: int, parent: int, tree: Tree) -> int:
+        """The parent, or the nearest node above it from which the model holds the movements of no separate line.
+
+        Long training on like data takes a model along with several that were trained apart: it descends from none.
+        """
+        line = [parent, *above(parent, tree, self.merged)]
+        higher = next((top for top in line[1:] if self._has_rival(model, parent, top, line)), None)
+        return parent if higher is None else self._unrivalled(model, higher, tree)
+
+    def _has_rival(self, model: int, parent: int, top: int, line: Collection[int]) -> bool:
+        """Whether a model clearly holds from `top` the movement of one that was trained apart from its parent.
+
+        If it moved farther from its parent than that did from `top`: otherwise it has little but its parent's movement.
+        """
+        field = self.field
+        length, beyond = field.correlation(top, parent), field.correlation(model, parent)
+        if length is None or beyond is None or beyond >= length:
+            return False
+        others = (one for one in range(len(field.sketches)) if one not in (model, *line, *field.rounded))
+        for one in others:
+            own = field.correlation(top, one)
+            if own is None or 1.0 - own < _AS_FAR * (1.0 - length) or not field.have_one_structure(one, parent):
+                continue
+            if self._clearly_holds(model, one, top) and not self._are_one_line(parent, one, top):
+                return True
+        return False
+
+    def _clearly_holds(self, model: int, other: int, top: int) -> bool:
+        share = self.field.held_by_neurons(model, other, top)
+        return share is not None and share.is_clear and share.odds > _LIKELY
+
+    def _are_one_line(self, left: int, right: int, top: int) -> bool:
+        """Whether one of two models holds the other's movement from `top`."""
+        shares = (self.field.held_by_neurons(*two, top) for two in ((left, right), (right, left)))
+        return any(share is None or share.odds > _LIKELY for share in shares)
+
     def _fit(self, model: int, parent: int, around: Collection[int], known: Collection[int]) -> float:
         """How well a model fits among the neighbours of its parent: as a sibling of theirs, which seldom is opposed.
 
@@ -110,7 +148,7 @@ class Masked:
         is_opposed = any(share is not None and share.is_opposed for _, share in shares)
         fit = math.exp(-OPPOSED) if is_opposed else 1.0
         for one, share in shares:
-            if one in known and share is not None and share.is_clear:
+            if one in known and share is not None and not share.is_whole:
                 fit *= share.between_siblings
         return fit
 

@@ -208,9 +208,9 @@ def _paired(*models: CheckpointSketch) -> Iterator[tuple[Placed, Placed, Placed]
 
 
 def _towers(sketch: CheckpointSketch) -> Mapping[str, Sequence[Neurons]]:
-    """The layers of each component, in their order, by rows."""
+    """The layers of each component, in their order, by rows or by the inputs."""
     known = networks_in(one for one in sketch.neurons if one.scale is not None)
-    return {name: sorted(own, key=lambda one: one.layer) for (name, keyed), own in known.items() if keyed == "row"}
+    return {name: sorted(own, key=lambda one: one.layer) for (name, keyed), own in known.items() if keyed != "token"}
 
 
 def _matrices(neurons: Neurons, places: NDArray[np.int64]) -> Iterator[Placed]:

@@ -9,7 +9,7 @@ from lineage.types.facts import Fact
 from lineage.types.facts.cues import Side
 from lineage.types.relations import Relation
 
-Basis = Literal["permuted", "rotated", "changed"]
+Basis = Literal["permuted", "rotated", "changed", "channels"]
 Uncovered = Literal[
     Relation.RE_ENCODED,
     Relation.QUANTIZED,
@@ -26,7 +26,7 @@ Uncovered = Literal[
 
 @dataclass(frozen=True, slots=True)
 class SameNeurons(Fact):
-    """Neurons in other places, or in another basis, act on the tokens as those of the other side do.
+    """Neurons in other places, or in another basis, act on the inputs as those of the other side do.
 
     Of the neurons that were kept of `layers` layers, `paired` is the share that was matched, `moved` the share of
     these that have another number.
@@ -40,7 +40,10 @@ class SameNeurons(Fact):
 
 @dataclass(frozen=True, slots=True)
 class UndoneBasis(Fact):
-    """The residual stream is in another basis: its channels in another order, or rotated; `changed` if either."""
+    """The residual stream is in another basis: its channels in another order, or rotated; `changed` if either.
+
+    `channels` are those of the layers of a network without such a stream, in another order.
+    """
 
     id: ClassVar[str] = "undone-basis"
     how: Basis

@@ -15,6 +15,7 @@ from lineage.errors import Malformed
 from lineage.match import LOG10_ALPHA
 from lineage.match.disguise import disguises
 from lineage.sketch import read_sketch, write_sketch
+from lineage.sketch.head_sizes import inferred_heads, shared_with
 from lineage.sketch.neurons import MOST_LAYERS, MOST_NEURONS
 from lineage.sketch.vectors import is_of_head, network_vectors
 from lineage.types import CheckpointSketch, Neurons, Vocabulary
@@ -161,6 +162,37 @@ def test_mixed_values_of_shared_heads_are_unmixed_where_it_is_known_how_many_the
         assert plain is not None
         assert mixed == pytest.approx(plain, abs=1e-5)
     assert heads(grouped(1), {"model_type": "llama"}) == [None] * LAYERS
+
+
+def taught(seed: int) -> dict[str, np.ndarray]:
+    """The same with what training leaves: what a head writes is like what it reads, its queries like its keys."""
+    made = grouped(seed)
+    for name in [name for name in made if re.search("[kv]_proj", name)]:
+        other = name.replace("k_proj", "q_proj").replace("v_proj", "o_proj")
+        shared = np.concatenate([made[name]] * 3)
+        made[other] = (made[other] + 0.5 * (shared if "q_proj" in other else shared.T)).astype(np.float32)
+    return made
+
+
+def test_how_many_heads_share_keys_is_seen_in_trained_weights():
+    known = heads(taught(1), {"model_type": "llama", "num_attention_heads": 3})
+    for seen, plain, mixed in zip(
+        heads(taught(1), {}), known, heads(rescaled(taught(1), 3), {"model_type": "llama"}), strict=True
+    ):
+        assert seen == pytest.approx(plain)
+        assert mixed == pytest.approx(plain, abs=1e-5)
+
+
+def test_heads_of_unlike_layers_or_of_queries_that_share_nothing_are_not_counted():
+    random = np.random.default_rng(1)
+    layer = {role: random.standard_normal((64 if role in "kv" else 128, 32)).astype(np.float32) for role in "qkvo"}
+    tied = layer | {"q": layer["k"][shared_with(128, 64, 32)], "o": layer["v"][shared_with(128, 64, 32)]}
+    assert inferred_heads([tied, tied]) == 4
+    assert inferred_heads([layer, layer]) is None
+    assert inferred_heads([tied, {role: rows[: len(rows) // 2] for role, rows in tied.items()}]) is None
+    assert inferred_heads([{**tied, "k": tied["q"], "v": tied["o"]}]) is None
+    assert inferred_heads([{"q": tied["q"]}]) is None
+    assert inferred_heads([]) is None
 
 
 def turned_pairs(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

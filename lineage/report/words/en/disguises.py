@@ -7,9 +7,10 @@ from typing import Any
 
 _SIDES: Mapping[str, str] = {"this-model": "this model", "reference": "the reference"}
 _BASES: Mapping[str, str] = {
-    "permuted": "with its channels in another order",
-    "rotated": "rotated",
-    "changed": "in another basis",
+    "permuted": "the residual stream with its channels in another order",
+    "rotated": "the residual stream rotated",
+    "changed": "the residual stream in another basis",
+    "channels": "the channels of layers in another order",
 }
 _BENEATH: Mapping[str, str] = {
     "re-encoded": "the same values but for rounding (re-encoded)",
@@ -26,9 +27,9 @@ _BENEATH: Mapping[str, str] = {
 TEXTS: dict[str, Callable[[Any], str]] = {
     "same-neurons": lambda fact: (
         f"{fact.paired:.0%} of the neurons held of {fact.layers} layer{'' if fact.layers == 1 else 's'} do the same to"
-        f" the tokens, {fact.moved:.0%} of them at another place, though no numbers agree by place"
+        f" the inputs, {fact.moved:.0%} of them at another place, though no numbers agree by place"
     ),
-    "undone-basis": lambda fact: f"undone: the residual stream {_BASES[fact.how]}",
+    "undone-basis": lambda fact: f"undone: {_BASES[fact.how]}",
     "undone-scales": lambda fact: (
         f"undone: scales moved from matrix to matrix (spread of their logarithm {fact.spread:.2f})"
     ),

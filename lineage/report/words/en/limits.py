@@ -17,14 +17,14 @@ _LOOKED_FOR: Mapping[str, str] = {
     "merge": "merges of several parents that are known here",
     "adapter-merge": "merging into a known model on top of another, with any weight",
     "adapter-copy": "copying, renaming and rescaling of adapters",
-    "disguise": "layers of attention permuted, rotated or rescaled",
+    "disguise": "layers permuted, rotated or rescaled",
 }
 _NOT_TESTED: Mapping[str, str] = {
     "merge": "merges of several parents (`lineage decompose` does)",
     "hidden-units": "whole networks permuted or rotated",
     "hidden-elsewhere": (
-        "networks permuted or rotated that have no layers of attention, or of which one side was not read whole or has"
-        " its vocabulary in another order and no tokenizer"
+        "networks permuted or rotated that are neither layers of attention nor a plain row of convolutions or dense"
+        " layers, or of which one side was not read whole or has its vocabulary cut or reordered and no tokenizer"
     ),
     "distillation": "distillation and other functional similarity (it leaves no trace in weights)",
     "absent-parent": "a common parent that is not known here (two of its children look like parent and child)",
