@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,6 +156,19 @@ def partners(one: Neurons, other: Neurons) -> NDArray[np.int64]:
 
     -1 for neurons without a partner. For layers known to be related, with the same kinds of matrices.
     """
+    known = _partners(one)
+    if other not in known:
+        known[other] = _nearest(one, other)
+    return known[other]
+
+
+@remembered
+def _partners(one: Neurons) -> WeakKeyDictionary[Neurons, NDArray[np.int64]]:  # noqa: ARG001 - whose they are
+    """The partners of a layer's neurons in other layers, which many looks at three models need."""
+    return WeakKeyDictionary()
+
+
+def _nearest(one: Neurons, other: Neurons) -> NDArray[np.int64]:
     a, b = _prepared(one).unit, _prepared(other).unit
     likeness = np.matmul(a, b.transpose(0, 2, 1)).mean(axis=0)
     there, back = likeness.argmax(axis=1), likeness.argmax(axis=0)
