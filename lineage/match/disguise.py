@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,7 @@ _ROUNDING = 4e-5  # one less the cosine of codes that narrow types leave: 3.8e-5
 _MOST = 0.9  # of the pairs
 _PARTNERS = 0.5  # least mean cosine of the codes of two neurons that are one
 _KEPT = 128  # layers that are kept ready, a sixth of a megabyte each: those of a dozen models
+_MOST_FOUND = 512  # comparisons of models that are kept, some ten kilobytes each
 _SPREAD = 1.25  # of z between unrelated models, where independence would give 1
 
 
@@ -136,7 +137,22 @@ class Disguise:
 
 
 def disguises(query: Sequence[Neurons], reference: Sequence[Neurons]) -> tuple[Disguise, ...]:
-    """For each component of the query, the component of the reference with the largest z, significant or not."""
+    """For each component of the query, the component of the reference with the largest z, significant or not.
+
+    Cached: a model that is asked about is compared with its relatives once more in the tree of their family.
+    """
+    both = tuple(map(ref, query)), tuple(map(ref, reference))
+    found = _found.get(both)
+    if found is None:
+        found = _disguises(query, reference)
+        _found.keep([(both, found)])
+    return found
+
+
+_found: Latest[tuple[tuple[ref[Neurons], ...], tuple[ref[Neurons], ...]], tuple[Disguise, ...]] = Latest(_MOST_FOUND)
+
+
+def _disguises(query: Sequence[Neurons], reference: Sequence[Neurons]) -> tuple[Disguise, ...]:
     mine, theirs = (
         {key: [_prepared(one) for one in layers] for key, layers in networks_in(neurons).items()}
         for neurons in (query, reference)

@@ -68,6 +68,7 @@ class Field:
         self._trunk = {member: number for number, trunk in enumerate(self.trunks) for member in trunk.members}
         self._held: dict[tuple[int, int, int], Held | None] = {}
         self._foreign: dict[tuple[int, int], float] = {}
+        self._equal_layers: dict[tuple[int, int], bool] = {}
         self._cosines: dict[tuple[int, tuple[int, ...]], Points] = {}
         self._sizes = {member: matrix_sizes(sketches[member]) for member in self._trunk}
         self._trunk_places = [{m: i for i, m in enumerate(c.members)} for c in self.trunks]
@@ -113,6 +114,11 @@ class Field:
 
     def have_equal_layers(self, left: int, right: int) -> bool:
         """Whether two models of one trunk have the same sampled values in all matrices of their layers."""
+        if (left, right) not in self._equal_layers:
+            self._equal_layers[left, right] = self._are_equal_in_layers(left, right)
+        return self._equal_layers[left, right]
+
+    def _are_equal_in_layers(self, left: int, right: int) -> bool:
         space = self._space([left, right])
         if space is None:
             return False
