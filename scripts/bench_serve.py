@@ -6,8 +6,9 @@
 ZOO is a folder of checkpoints. They are ingested into an index of their own, their sketches are asked about, eight at a
 time, of one `lineage serve`. `--fresh` sketches are renamed, so that each is worked on; the others are asked again and
 again, as the same upload is, and answered by the job that is there. `--prepared N` lets each process prepare N models,
-`--ahead` seconds are waited before the first question; what the processes did by then is reported. Then a service is killed (SIGKILL) in the middle of
-jobs and an ingest, and started again. Prints Markdown; exits with 1 if a bar is missed.
+and `--ahead` is how long the first question waits for that; what the processes did by then is reported. Then a service
+is killed (SIGKILL) in the middle of jobs and an ingest, and started again. Prints Markdown; exits with 1 if a bar is
+missed.
 """
 
 from __future__ import annotations

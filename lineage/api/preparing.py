@@ -40,8 +40,8 @@ def _is_finished(model: str, index: str | Path | None, reference: bool, is_asked
     try:
         with indexes(index, reference) as searched, ancestry.giving_way(is_asked):
             known = searched[0].layouts(model)[0]
-            # As a sketch that is handed over is: its weights are not seen.
-            ancestry.whois(replace(known, weights_seen=False), searched)
+            # As a sketch that is handed over is: its weights are not seen, and it is called otherwise than any model.
+            ancestry.whois(replace(known, name=f"question about {model}", weights_seen=False), searched)
     except ancestry.GaveWay:
         return False
     except LineageError:
