@@ -1,11 +1,14 @@
 """Load a service: how long answers take, whether any is lost, what memory does, and what a kill leaves behind.
 
-    python scripts/bench_serve.py ZOO [--requests 200] [--repeats 2000] [--fresh 40] [--results docs/results.md]
+    python scripts/bench_serve.py ZOO [--requests 200] [--repeats 2000] [--fresh 40] [--prepared N --ahead SECONDS]
+                                  [--results docs/results.md]
 
 ZOO is a folder of checkpoints. They are ingested into an index of their own, their sketches are asked about, eight at a
 time, of one `lineage serve`. `--fresh` sketches are renamed, so that each is worked on; the others are asked again and
-again, as the same upload is, and answered by the job that is there. Then a service is killed (SIGKILL) in the middle of
-jobs and an ingest, and started again. Prints Markdown; exits with 1 if a bar is missed.
+again, as the same upload is, and answered by the job that is there. `--prepared N` lets each process prepare N models,
+and `--ahead` is how long the first question waits for that; what the processes did by then is reported. Then a service
+is killed (SIGKILL) in the middle of jobs and an ingest, and started again. Prints Markdown; exits with 1 if a bar is
+missed.
 """
 
 from __future__ import annotations
@@ -70,9 +73,13 @@ class Killed:
 
 
 @contextmanager
-def service(index: Path, state: Path, folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """`lineage serve`, and its address."""
+def service(index: Path, state: Path, folder: Path, prepared: int = 0) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`lineage serve`, and its address; each of its processes prepares some models."""
     words = ["serve", "--port", "0", "--index", index, "--no-reference", "--state", state, "--models", folder]
+    if prepared:
+        settings = index.parent / "service.toml"
+        settings.write_text(f"[limits]\nprepared = {prepared}\n")
+        words += ["--settings", settings]
     running = subprocess.Popen(
         [LINEAGE, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
@@ -86,10 +93,15 @@ def service(index: Path, state: Path, folder: Path) -> Iterator[tuple[subprocess
 
 def memory_mb(process: int) -> float:
     """Resident memory of a process and of those that it started, in MB."""
-    words = ["ps", "-eo", "pid=,ppid=,rss="]
+    return _of_all("rss", process) / 1000
+
+
+def _of_all(figure: str, process: int) -> int:
+    """The sum of a figure of `ps` over a process and those that it started."""
+    words = ["ps", "-eo", f"pid=,ppid=,{figure}="]
     listed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     rows = [tuple(map(int, line.split())) for line in listed.splitlines()]
-    return sum(rss for pid, parent, rss in rows if process in (pid, parent)) / 1000
+    return sum(found for pid, parent, found in rows if process in (pid, parent))
 
 
 def load(what: str, address: str, process: int, bodies: Sequence[bytes]) -> Load:
@@ -171,8 +183,8 @@ def missed(loads: Sequence[Load], restarted: Killed) -> list[str]:
     return found
 
 
-def report(loads: Sequence[Load], restarted: Killed, models: int) -> str:
-    """A section of Markdown."""
+def report(loads: Sequence[Load], restarted: Killed, models: int, ahead: str = "") -> str:
+    """A section of Markdown; `ahead` says what was done before the first question."""
     rows = [
         [
             one.what,
@@ -191,7 +203,7 @@ def report(loads: Sequence[Load], restarted: Killed, models: int) -> str:
         "## A service under load",
         (
             f"`python scripts/bench_serve.py`, {where}: one `lineage serve` over {models} models, {AT_A_TIME} at a"
-            " time, two processes that answer. Memory is of all of them."
+            f" time, two processes that answer. Memory is of all of them.{ahead}"
         ),
         table(head, rows),
         (
@@ -214,6 +226,8 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=2000)
     parser.add_argument("--fresh", type=int, default=40)
+    parser.add_argument("--prepared", type=int, default=0, help="models that each process prepares")
+    parser.add_argument("--ahead", type=float, default=0.0, metavar="SECONDS", help="before the first question")
     parser.add_argument("--results", type=Path)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -227,18 +241,30 @@ def main() -> int:
             api.save_sketch(api.sketch(file), sketches[-1])
         bodies = [file.read_bytes() for file in sketches]
         api.graph(index=folder / "index", reference=False)
-        with service(folder / "index", folder / "state", given.zoo) as (running, address):
+        with service(folder / "index", folder / "state", given.zoo, given.prepared) as (running, address):
+            time.sleep(given.ahead)
+            ahead = said_ahead(given.prepared, given.ahead, _of_all("times", running.pid))
             loads = [
                 load("each for the first time", address, running.pid, renamed(sketches, given.fresh, folder)),
                 load("the models of the index, again and again", address, running.pid, many(bodies, given.requests)),
                 load("the same, for long", address, running.pid, many(bodies, given.repeats)),
             ]
         restarted = killed(folder / "fresh-index", folder / "killed", given.zoo, bodies[:6])
-    text = report(loads, restarted, len(files))
+    text = report(loads, restarted, len(files), ahead)
     print(text)
     if given.results is not None:
         write_section(given.results, "bench_serve", text)
     return int(bool(missed(loads, restarted)))
+
+
+def said_ahead(prepared: int, seconds: float, of_cores: int) -> str:
+    """What the processes did before the first question; nothing if they were not to prepare anything."""
+    if not prepared:
+        return " Nothing was prepared: the first questions find nothing that is kept."
+    return (
+        f" Each process was to prepare {prepared} models: the first question came {seconds:.0f} s after the start, and"
+        f" they had taken {of_cores} s of a core by then."
+    )
 
 
 def many(bodies: Sequence[bytes], count: int) -> list[bytes]:

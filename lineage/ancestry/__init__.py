@@ -15,15 +15,18 @@ if TYPE_CHECKING:
     from lineage.ancestry.layouts import fitting
     from lineage.ancestry.pair.comparison import compare
     from lineage.ancestry.paired import as_answer
+    from lineage.ancestry.trees.kept_comparisons import GaveWay, giving_way
 
 __all__ = [
     "METHOD",
+    "GaveWay",
     "as_answer",
     "below",
     "compare",
     "compare_adapters",
     "decompose",
     "fitting",
+    "giving_way",
     "graph",
     "of_pair",
     "part_of",
@@ -34,6 +37,7 @@ __all__ = [
 __getattr__ = names_of(
     __name__,
     {
+        "GaveWay": "trees.kept_comparisons", "giving_way": "trees.kept_comparisons",
         "METHOD": "descent", "as_answer": "paired", "below": "descending", "compare": "pair.comparison",
         "compare_adapters": "adapter", "decompose": "decomposing", "fitting": "layouts", "graph": "descent",
         "of_pair": "handed_over", "part_of": "folding", "require_one_content": "handed_over", "whois": "answering",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.sketch.projection import constant_unit
+from lineage.sketch.remembered import remembered
 from lineage.sketch.stacks import by_kind, laid
 from lineage.sketch.vectors import units_of
 from lineage.types import CheckpointSketch, TensorSketch
@@ -129,7 +130,8 @@ def matrix_sizes(sketch: CheckpointSketch) -> Mapping[Key, int]:
     return {key: tensor.params for key, tensor in _matrices(sketch).items()}
 
 
-def _matrices(sketch: CheckpointSketch) -> dict[Key, TensorSketch]:
+@remembered
+def _matrices(sketch: CheckpointSketch) -> Mapping[Key, TensorSketch]:
     found: dict[Key, TensorSketch] = {}
     repeats: Counter[Hashable] = Counter()
     for tensor in sketch.tensors:
@@ -141,7 +143,7 @@ def _matrices(sketch: CheckpointSketch) -> dict[Key, TensorSketch]:
     return found
 
 
-def _cohort(members: list[int], matrices: list[dict[Key, TensorSketch]]) -> Cohort:
+def _cohort(members: list[int], matrices: Sequence[Mapping[Key, TensorSketch]]) -> Cohort:
     keys = sorted(matrices[0], key=repr)
     held = [[m[key] for m in matrices] for key in keys]
     sizes = np.array([tensors[0].values.size for tensors in held])

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from lineage.api.ingesting import Ingested, fill, ingest
     from lineage.api.lines import descendants, trace
     from lineage.api.pools.local import Interrupted
+    from lineage.api.preparing import prepared
     from lineage.api.queries import as_answer, compare, decompose, handed_over, not_tested, whois
     from lineage.api.sketching import Watch, save_sketch, sketch
     from lineage.api.tokenizers import compare_tokenizer_files, is_tokenizer, tokenizer, whois_tokenizer
@@ -21,7 +22,7 @@ __all__ = [
     "Ingested", "Interrupted", "Listed", "Pace", "Watch",
     "as_answer", "audit", "compare", "compare_tokenizer_files", "decompose", "default_index", "descendants",
     "doctor", "drop_layer", "export", "fill", "find", "gate", "graph", "handed_over", "import_index", "index_id",
-    "ingest", "is_tokenizer", "layers_of", "models", "not_tested", "pull", "read_rules", "rebuild",
+    "ingest", "is_tokenizer", "layers_of", "models", "not_tested", "prepared", "pull", "read_rules", "rebuild",
     "relatives", "remove", "save_sketch", "show", "sketch", "tokenizer", "trace", "verify", "watch_folder", "whois",
     "whois_tokenizer",
 ]  # fmt: skip
@@ -37,7 +38,8 @@ __getattr__ = names_of(
         "default_index": "indexes", "descendants": "lines", "doctor": "indexes", "fill": "ingesting",
         "find": "indexes", "gate": "audits", "graph": "graphs", "handed_over": "queries", "index_id": "indexes",
         "ingest": "ingesting", "models": "indexes",
-        "not_tested": "queries", "read_rules": "audits", "rebuild": "indexes", "relatives": "graphs",
+        "not_tested": "queries", "prepared": "preparing", "read_rules": "audits",
+        "rebuild": "indexes", "relatives": "graphs",
         "remove": "indexes", "save_sketch": "sketching", "show": "indexes", "sketch": "sketching", "trace": "lines",
         "drop_layer": "travelling", "export": "travelling", "import_index": "travelling", "layers_of": "travelling",
         "pull": "travelling", "verify": "audits", "whois": "queries",

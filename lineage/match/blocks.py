@@ -80,6 +80,7 @@ def expert_number(path: Path) -> int | None:
     return int(number) if is_number(number) else None
 
 
+@remembered
 def has_experts(sketch: CheckpointSketch) -> bool:
     """Whether a model has expert matrices."""
     return any(t.part.role.startswith("expert") for t in sketch.tensors)

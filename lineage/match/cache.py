@@ -62,8 +62,10 @@ class Latest(OrderedDict[Key, Fact]):
         """Add facts, or mark them as recently used."""
         with self._changing:
             for key, fact in facts:
+                is_known = key in self
                 self[key] = fact
-                self.move_to_end(key)
+                if is_known:
+                    self.move_to_end(key)
             while len(self) > self.most:
                 self.popitem(last=False)
 

@@ -9,14 +9,16 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from lineage.sketch.family import MIN_UNITS
+from lineage.sketch.remembered import remembered
 from lineage.types import CheckpointSketch, TensorSketch
 
 MOST = 16  # greatest number of kernels of one shape in a model that are tried
 
 
-def kernels(sketch: CheckpointSketch) -> list[int]:
+@remembered
+def kernels(sketch: CheckpointSketch) -> tuple[int, ...]:
     """Places of the depthwise kernels with enough units for a test."""
-    return [i for i, tensor in enumerate(sketch.tensors) if _is_depthwise(tensor)]
+    return tuple(i for i, tensor in enumerate(sketch.tensors) if _is_depthwise(tensor))
 
 
 def candidates(a: CheckpointSketch, b: CheckpointSketch) -> Iterator[tuple[int, list[int]]]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,7 @@ _ROUNDING = 4e-5  # one less the cosine of codes that narrow types leave: 3.8e-5
 _MOST = 0.9  # of the pairs
 _PARTNERS = 0.5  # least mean cosine of the codes of two neurons that are one
 _KEPT = 128  # layers that are kept ready, a sixth of a megabyte each: those of a dozen models
+_MOST_FOUND = 512  # comparisons of models that are kept, some ten kilobytes each
 _SPREAD = 1.25  # of z between unrelated models, where independence would give 1
 
 
@@ -137,7 +139,22 @@ class Disguise:
 
 
 def disguises(query: Sequence[Neurons], reference: Sequence[Neurons]) -> tuple[Disguise, ...]:
-    """For each component of the query, the component of the reference with the largest z, significant or not."""
+    """For each component of the query, the component of the reference with the largest z, significant or not.
+
+    Cached: a model that is asked about is compared with its relatives once more in the tree of their family.
+    """
+    both = tuple(map(ref, query)), tuple(map(ref, reference))
+    found = _found.get(both)
+    if found is None:
+        found = _disguises(query, reference)
+        _found.keep([(both, found)])
+    return found
+
+
+_found: Latest[tuple[tuple[ref[Neurons], ...], tuple[ref[Neurons], ...]], tuple[Disguise, ...]] = Latest(_MOST_FOUND)
+
+
+def _disguises(query: Sequence[Neurons], reference: Sequence[Neurons]) -> tuple[Disguise, ...]:
     mine, theirs = (
         {key: [_prepared(one) for one in layers] for key, layers in networks_in(neurons).items()}
         for neurons in (query, reference)
@@ -157,6 +174,19 @@ def partners(one: Neurons, other: Neurons) -> NDArray[np.int64]:
 
     -1 for neurons without a partner. For layers known to be related, with the same kinds of matrices.
     """
+    known = _partners(one)
+    if other not in known:
+        known[other] = _nearest(one, other)
+    return known[other]
+
+
+@remembered
+def _partners(one: Neurons) -> WeakKeyDictionary[Neurons, NDArray[np.int64]]:  # noqa: ARG001 - whose they are
+    """The partners of a layer's neurons in other layers, which many looks at three models need."""
+    return WeakKeyDictionary()
+
+
+def _nearest(one: Neurons, other: Neurons) -> NDArray[np.int64]:
     a, b = _prepared(one).unit, _prepared(other).unit
     likeness = np.matmul(a, b.transpose(0, 2, 1)).mean(axis=0)
     there, back = likeness.argmax(axis=1), likeness.argmax(axis=0)

@@ -21,6 +21,7 @@ _AXES = (0, 1)  # of a matrix: rows and columns
 
 # Cached: used by pairing, by containment, for inherited tensors and for the report.
 _made: Latest[Sides, PermutationTest | None] = Latest(1 << 14)
+_UNKNOWN = PermutationTest(0.0, 0, 0.0)
 
 
 def pair_z(a: TensorSketch, b: TensorSketch, transposed: bool) -> float | None:
@@ -43,13 +44,13 @@ def pair_test(a: TensorSketch, b: TensorSketch, transposed: bool) -> Permutation
 
 def pair_tests(pairs: Sequence[Sides]) -> list[PermutationTest | None]:
     """The tests of many pairs, faster than one at a time."""
-    known = {pair: _made[pair] for pair in pairs if pair in _made}
-    new = [pair for pair in dict.fromkeys(pairs) if pair not in known]
-    if new:
-        made = dict(zip(new, _tested(new), strict=True))
-        _made.keep(made.items())
-        known |= made
-    return [known[pair] for pair in pairs]
+    found = [_made.get(pair, _UNKNOWN) for pair in pairs]
+    new = [*dict.fromkeys(pair for pair, test in zip(pairs, found, strict=True) if test is _UNKNOWN)]
+    if not new:
+        return found
+    made = dict(zip(new, _tested(new), strict=True))
+    _made.keep(made.items())
+    return [made[pair] if test is _UNKNOWN else test for pair, test in zip(pairs, found, strict=True)]
 
 
 def pair_tests_above(pairs: Sequence[Sides], least: Sequence[float]) -> list[PermutationTest | None]:

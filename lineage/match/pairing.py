@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -18,7 +17,8 @@ from lineage.match.structure import by_name_or_part, by_shape, orientation
 from lineage.match.tails import normal_quantile
 from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.layouts import correspondence
-from lineage.sketch.vectors import search_vectors, searchable
+from lineage.sketch.remembered import remembered
+from lineage.sketch.vectors import search_vectors, searchable, turned_vectors
 from lineage.types import CheckpointSketch, TensorSketch
 
 LOG10_ALPHA = -6.0
@@ -125,16 +125,30 @@ def _experts(
 
 def _by_digest(a: CheckpointSketch, b: CheckpointSketch, known: dict[int, Pair]) -> dict[int, Pair]:
     """Pairs of equal content whose partner so far, if any, is another tensor."""
-    holders: dict[str, list[int]] = defaultdict(list)
-    for j, tensor in enumerate(b.tensors):
-        if tensor.part.excluded is None and tensor.stats.distinct >= MIN_DISTINCT:
-            holders[tensor.band_digest].append(j)
+    holders = _holders(b)
+    if _digests(a).isdisjoint(holders):
+        return {}
     found = {}
     for i, tensor in enumerate(a.tensors):
         same = holders.get(tensor.band_digest, ()) if tensor.part.excluded is None else ()
         if same and (i not in known or known[i].b not in same):
             found[i] = Pair(i, same[0], "content")
     return found
+
+
+@remembered
+def _holders(sketch: CheckpointSketch) -> Mapping[str, list[int]]:
+    """The places of the tensors of each content whose values are mostly distinct."""
+    holders: dict[str, list[int]] = {}
+    for j, tensor in enumerate(sketch.tensors):
+        if tensor.part.excluded is None and tensor.stats.distinct >= MIN_DISTINCT:
+            holders.setdefault(tensor.band_digest, []).append(j)
+    return holders
+
+
+@remembered
+def _digests(sketch: CheckpointSketch) -> frozenset[str]:
+    return frozenset(tensor.band_digest for tensor in sketch.tensors if tensor.part.excluded is None)
 
 
 def _by_content(a: CheckpointSketch, b: CheckpointSketch, known: dict[int, Pair], threshold: float) -> dict[int, Pair]:
@@ -158,8 +172,8 @@ def _near(a: CheckpointSketch, b: CheckpointSketch, places: Sequence[int]) -> It
     theirs, mine = search_vectors(b), search_vectors(a)
     if not theirs.places:
         return
-    vectors = mine.straight[np.searchsorted(mine.places, places)]
-    scores = np.concatenate([vectors @ theirs.straight.T, vectors @ theirs.turned.T], axis=1)
+    vectors = mine.rows[np.searchsorted(mine.places, places)]
+    scores = np.concatenate([vectors @ theirs.rows.T, vectors @ turned_vectors(b).rows.T], axis=1)
     rows, columns = np.nonzero(scores >= _NEAR)
     order = np.lexsort((-scores[rows, columns], rows))
     rank = np.arange(len(rows)) - np.searchsorted(rows, rows)  # of each in its row, once they are in order

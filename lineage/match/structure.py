@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Sequence
 from math import prod
+from typing import NamedTuple
 
+from lineage.sketch.remembered import remembered
 from lineage.types import CheckpointSketch, TensorSketch
 
 Pairing = tuple[int, int, bool]
@@ -15,6 +17,9 @@ _Key = tuple[Callable[[TensorSketch, bool], Hashable], bool]
 
 def by_name_or_part(a: CheckpointSketch, b: CheckpointSketch) -> list[Pairing]:
     """Pairs of equal name, or of equal component, role and layer; shapes agree except for the number of rows."""
+    mine, theirs = _named(a), _named(b)
+    if mine.names == theirs.names:  # as among models of one library and configuration
+        return [(i, j, False) for i, j in zip(mine.places, theirs.places, strict=True)]
     return _paired(a, b, _NAMED, (), ())
 
 
@@ -42,6 +47,8 @@ def _paired(
     a: CheckpointSketch, b: CheckpointSketch, keys: Sequence[_Key], paired: Collection[int], taken: Collection[int]
 ) -> list[Pairing]:
     left = {i: t for i, t in enumerate(a.tensors) if t.part.excluded is None and i not in paired}
+    if not left:
+        return []
     right = {j: t for j, t in enumerate(b.tensors) if t.part.excluded is None and j not in taken}
     pairs: list[Pairing] = []
     for key, transposed in keys:
@@ -57,6 +64,19 @@ def _paired(
                 pairs.append((i, j, transposed))
                 del left[i], right[j]
     return pairs
+
+
+class _Names(NamedTuple):
+    """The tensors of a model that are not left out, by name and shape, in order, and their places."""
+
+    names: tuple[tuple[str, tuple[int, ...]], ...]
+    places: tuple[int, ...]
+
+
+@remembered
+def _named(sketch: CheckpointSketch) -> _Names:
+    kept = [(i, t) for i, t in enumerate(sketch.tensors) if t.part.excluded is None]
+    return _Names(tuple((t.name, t.shape) for _, t in kept), tuple(i for i, _ in kept))
 
 
 def _facing(tensor: TensorSketch, transposed: bool) -> tuple[int, ...]:

@@ -73,8 +73,8 @@ def prepare(a: CheckpointSketch, b: CheckpointSketch) -> None:
         if len(matrices) <= _KEPT // 4:
             free = [(t, axis) for t in matrices for axis in (0, 1) if t.part.axes[axis].exchangeable]
             # Marked as used here, once a comparison, and not by each look at them.
-            _ready.keep(_many(_ready, free, _made_ready).items())
-            _centred.keep(_many(_centred, [(t, 0) for t in matrices], _made_centred).items())
+            _many(_ready, free, _made_ready, mark=True)
+            _many(_centred, [(t, 0) for t in matrices], _made_centred, mark=True)
 
 
 def release(sketch: CheckpointSketch) -> None:
@@ -118,9 +118,11 @@ def _recalled(kept: Latest[Axis, Made], axis: Axis, make: Make[Made]) -> Made:
     return _many(kept, [axis], make)[axis] if known is None else known
 
 
-def _many(kept: Latest[Axis, Made], axes: Sequence[Axis], make: Make[Made]) -> dict[Axis, Made]:
-    """The cached facts of some axes; missing ones are computed."""
+def _many(kept: Latest[Axis, Made], axes: Sequence[Axis], make: Make[Made], *, mark: bool = False) -> dict[Axis, Made]:
+    """The cached facts of some axes, which it may mark as used; missing ones are computed."""
     found = {axis: made for axis in axes if (made := kept.get(axis)) is not None}
+    if mark:
+        kept.keep(found.items())
     new = [axis for axis in dict.fromkeys(axes) if axis not in found]
     if new:
         kinds = by_kind([(axis[0].shape[axis[1]], _positions(axis)) for axis in new], len(new))

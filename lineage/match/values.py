@@ -46,8 +46,28 @@ def common_values(a: TensorSketch, b: TensorSketch, transposed: bool) -> tuple[V
     return a.values[np.ix_(rows_a, cols_a)], b_values[np.ix_(rows_b, cols_b)]
 
 
-def equal_values(sides: Sequence[tuple[TensorSketch, TensorSketch, bool]]) -> list[Agreement | None]:
-    """The agreements of pairs of tensors, the second as stored or transposed; see `agreements`."""
+Sides = tuple[TensorSketch, TensorSketch, bool]
+"""Query tensor, reference tensor, and whether one is stored transposed."""
+
+_counts: Latest[Sides, Agreement | None] = Latest(1 << 14)
+_UNKNOWN = Agreement(0, 0, 0.0)
+
+
+def equal_values(sides: Sequence[Sides]) -> list[Agreement | None]:
+    """The agreements of pairs of tensors, the second as stored or transposed; see `agreements`.
+
+    Cached: a model that is asked about is compared with its relatives once more in the tree of their family.
+    """
+    found = [_counts.get(one, _UNKNOWN) for one in sides]
+    new = [*dict.fromkeys(one for one, seen in zip(sides, found, strict=True) if seen is _UNKNOWN)]
+    if not new:
+        return found
+    made = dict(zip(new, _equal_values(new), strict=True))
+    _counts.keep(made.items())
+    return [made[one] if seen is _UNKNOWN else seen for one, seen in zip(sides, found, strict=True)]
+
+
+def _equal_values(sides: Sequence[Sides]) -> list[Agreement | None]:
     found: list[Agreement | None] = [None] * len(sides)
     told = [i for i, (a, b, _) in enumerate(sides) if min(a.stats.distinct, b.stats.distinct) >= MIN_DISTINCT]
     plain = [i for i in told if not sides[i][2] and _same_grid(sides[i][0].grid, sides[i][1].grid)]

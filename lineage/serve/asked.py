@@ -13,6 +13,9 @@ from lineage.serve.refusals import Refusal
 from lineage.serve.settings import Settings
 from lineage.serve.uploads import UPLOADS, uploaded, uploaded_tokenizer
 
+PREPARE = "prepare"
+"""The kind of what a process does ahead, while no question waits."""
+
 Asked = dict[str, Any]
 """A question as JSON: what was asked, and for each checkpoint where it lies (`file`) and what to call it (`shown`).
 

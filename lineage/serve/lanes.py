@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from lineage.serve.asked import PREPARE
 from lineage.serve.refusals import Refused
 from lineage.serve.settings import Settings
 from lineage.serve.waiting import Question, Queue, Step, Waiting, model_of
@@ -22,7 +23,10 @@ _MOST_ANSWERS = 200  # of one process, so that whatever a library does not give 
 
 
 class Lanes:
-    """`limits.workers` processes; each is started when it is needed and replaced when it ends or is ended."""
+    """`limits.workers` processes; each is started when it is needed and replaced when it ends or is ended.
+
+    Where models are to be prepared, they are started at once.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -64,7 +68,7 @@ class Lanes:
             self._queue.remove(one)
 
     async def _lane(self, number: int, *, takes_long: bool) -> None:
-        process: Process | None = None
+        process = await self._ahead(number)
         answered = 0
         try:
             while True:
@@ -74,7 +78,7 @@ class Lanes:
                     if process is None or process.returncode is not None or answered >= _MOST_ANSWERS:
                         await _end(process)
                         self._queue.restarted(number, one)
-                        process, answered = await self._begin(), 0
+                        process, answered = await self._begin(number), 0
                     answered += 1
                     one.started()
                     if not await self._asked(process, one):
@@ -94,12 +98,33 @@ class Lanes:
             await self._changed.wait_for(lambda: self._queue.has_some(takes_long=takes_long))
             return self._queue.take(number)
 
-    async def _begin(self) -> Process:
+    async def _ahead(self, number: int) -> Process | None:
+        """A process that begins before anyone asks, where it is to prepare some models."""
+        if not self._settings.limits.prepared:
+            return None
+        try:
+            return await self._begin(number)
+        except OSError:  # the first question begins another
+            _LOG.exception("lane")
+            return None
+
+    async def _begin(self, number: int) -> Process:
         settings = {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
         words = [sys.executable, "-m", "lineage.serve.worker", str(self._settings.limits.memory_mib)]
-        return await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             *words, stdin=PIPE, stdout=PIPE, limit=_LINE, env=os.environ | settings
         )
+        limits = self._settings.limits
+        if limits.prepared and process.stdin is not None:
+            # Each begins with other models, so that together they are ready for most of them early.
+            line = {"kind": PREPARE, "most": limits.prepared, "first": number / limits.workers, **self._searched()}
+            process.stdin.write(json.dumps(line).encode() + b"\n")
+        return process
+
+    def _searched(self) -> dict[str, Any]:
+        """The indexes, as a process is told of them."""
+        index = self._settings.index
+        return {"index": None if index is None else str(index), "reference": self._settings.reference}
 
     async def _asked(self, process: Process, one: Waiting) -> bool:
         """Have one question answered; False where the process cannot go on."""
@@ -123,8 +148,7 @@ class Lanes:
         line = {
             "kind": question.kind,
             "asked": question.asked,
-            "index": None if self._settings.index is None else str(self._settings.index),
-            "reference": self._settings.reference,
+            **self._searched(),
             "target": str(question.target),
             "sketch": None if question.sketch is None else str(question.sketch),
         }

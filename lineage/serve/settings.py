@@ -19,8 +19,9 @@ class Limits:
 
     `body_mib` is the largest upload, `body_seconds` how long one may take; `workers` is the number of questions worked
     on at a time, each at most `seconds` long and with `memory_mib` of data (0: no bound; systems without RLIMIT_DATA
-    have none); `waiting` is the number of accepted jobs that may wait. Jobs and uploads are kept for `keep_days`, the
-    newest `keep_jobs` jobs and `uploads_mib` of uploads at most.
+    have none); `waiting` is the number of accepted jobs that may wait; `prepared` is the number of models of the index
+    whose questions each of the processes works on before anyone asks, while nobody does. Jobs and uploads are kept for
+    `keep_days`, the newest `keep_jobs` jobs and `uploads_mib` of uploads at most.
     """
 
     body_mib: int = 256
@@ -29,6 +30,7 @@ class Limits:
     seconds: int = 600
     memory_mib: int = 4096
     waiting: int = 256
+    prepared: int = 0
     keep_days: int = 30
     keep_jobs: int = 10_000
     uploads_mib: int = 20_480
@@ -108,7 +110,7 @@ def _limits(path: Path, said: Any) -> Limits:
     for name, value in said.items():
         if name not in known:
             raise Malformed(path, f"limits.{name} is not a setting; there are {', '.join(known)}")
-        least = 0 if name == "memory_mib" else 1
+        least = 0 if name in ("memory_mib", "prepared") else 1
         if type(value) is not int or not least <= value <= 10_000_000:
             raise Malformed(path, f"limits.{name} must be a whole number from {least} on")
     return Limits(**said)

@@ -1,7 +1,8 @@
 """A process that answers one question after another: `python -m lineage.serve.worker`.
 
 It reads one JSON object a line and writes JSON lines: `{"step": [what, done, total]}`, finally `{"done": index id}` or
-`{"failed": {...}}`. The answer itself goes to the file that the question names. A process of its own can be given a
+`{"failed": {...}}`. The answer itself goes to the file that the question names. Nothing is said to a line of the kind
+`prepare`: what it asks for is done while no question waits. A process of its own can be given a
 bound of memory, be ended when it takes too long, and take nothing with it if a file brings it down. It ends as soon as
 the service that started it does.
 """
@@ -15,15 +16,18 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, TextIO
 
-from lineage.serve.asked import as_asked
+from lineage.serve.asked import PREPARE, as_asked
 from lineage.serve.refusals import refused
 
 _SHOWN_EVERY_S = 0.2
 _UNTIL_COLLECTED = 100_000
+_LONGEST_PAUSE_S = 1.0
 _AGAIN = 3  # times a question is asked again because models were added while it was answered
 
 
@@ -35,8 +39,38 @@ def main() -> None:
     bound_memory(int(sys.argv[1]))
     questions: SimpleQueue[str] = SimpleQueue()
     threading.Thread(target=_listen, args=(questions,), daemon=True).start()
+    ahead: Iterator[bool] = iter(())
     while True:
-        _say(written, _answered(json.loads(questions.get()), written))
+        question = json.loads(next_line(questions, ahead))
+        if question["kind"] == PREPARE:
+            ahead = _prepared(question, lambda: not questions.empty())
+        else:
+            _say(written, _answered(question, written))
+
+
+def next_line(questions: SimpleQueue[str], ahead: Iterator[bool]) -> str:
+    """The next line; until it comes, a step at a time of what can be done ahead, with as long a pause after each."""
+    while True:
+        began = time.monotonic()
+        if questions.empty() and next(ahead, None) is None:
+            return questions.get()
+        with suppress(Empty):
+            return questions.get(timeout=min(_LONGEST_PAUSE_S, time.monotonic() - began))
+
+
+def _prepared(question: dict[str, Any], is_asked: Callable[[], bool]) -> Iterator[bool]:
+    from lineage import api
+
+    try:
+        yield from api.prepared(
+            question["index"],
+            reference=question["reference"],
+            most=question["most"],
+            first=question["first"],
+            is_asked=is_asked,
+        )
+    except Exception:  # whoever asks will be told what is wrong
+        traceback.print_exc()
 
 
 def bound_memory(mib: int) -> None:

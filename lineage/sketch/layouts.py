@@ -68,8 +68,12 @@ def content_key(sketch: CheckpointSketch) -> str | None:
     return blake3(b"".join(sorted(values))).hexdigest(length=DIGEST_BYTES) if values else None
 
 
+@remembered
 def vector_digests(sketch: CheckpointSketch) -> frozenset[tuple[str, int]]:
-    """How often each content occurs among vectors: if two models differ in this, their weights differ."""
+    """How often each content occurs among vectors: if two models differ in this, their weights differ.
+
+    Vectors have one orientation only, and distinguish most models.
+    """
     digests = Counter(t.band_digest for t in sketch.outlines if len(t.shape) < 2 and t.part.excluded is None)
     return frozenset(digests.items())
 
@@ -88,10 +92,10 @@ def correspondence(a: CheckpointSketch, b: CheckpointSketch) -> tuple[Same, ...]
     Of several tensors of equal values each faces that of its name, else the first. Fixed tables and constants
     belong to no model and are left out; of weights that were not read nothing is known.
     """
-    if a.unread or b.unread:
+    if a.unread or b.unread or vector_digests(a) != vector_digests(b):
         return None
     ours, theirs = ({i: t for i, t in enumerate(s.tensors) if t.part.excluded is None} for s in (a, b))
-    if not ours or len(ours) != len(theirs) or _vectors(ours) != _vectors(theirs):
+    if not ours or len(ours) != len(theirs):
         return None
     held: dict[bytes, dict[str, tuple[int, bool]]] = defaultdict(dict)
     for j, tensor in theirs.items():
@@ -149,11 +153,6 @@ def _translated(tensor: TensorSketch, other: TensorSketch, turned: bool) -> Tens
         units=tensor.units[::-1],
         minhash=None,  # of rows, which are columns here
     )
-
-
-def _vectors(tensors: Mapping[int, TensorSketch]) -> Counter[str]:
-    """Digests of vectors, which have one orientation only: they distinguish most models."""
-    return Counter(t.band_digest for t in tensors.values() if len(t.shape) < 2)
 
 
 @remembered

@@ -7,7 +7,7 @@ lie beyond what weights have is not evidence, since sums of its squares leave fl
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -32,13 +32,16 @@ def is_extreme(stats: Stats) -> bool:
     return size > _MOST or 0.0 < size < _LEAST
 
 
-def require_possible(tensors: Sequence[TensorSketch]) -> None:
-    """Raise ValueError if no numbers can have these figures: spread, power sums, sizes of units and values."""
+def require_possible(tensors: Sequence[TensorSketch], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Raise ValueError if no numbers can have these figures: spread, power sums, sizes of units and values.
+
+    `arrays` hold the values and units of all the tensors, in order (see `ARRAYS`).
+    """
     if not tensors:
         return
     with np.errstate(over="ignore", invalid="ignore"):  # infinite values and NaN violate an inequality
         length = _lengths(tensors)
-        _require_size(tensors, length)
+        _require_size(tensors, length, arrays)
         _require_sums(tensors, length)
 
 
@@ -55,19 +58,19 @@ def _lengths(tensors: Sequence[TensorSketch]) -> Float64Array:
     return np.asarray(np.sqrt(blocks) * np.hypot(mean, std))
 
 
-def _require_size(tensors: Sequence[TensorSketch], length: Float64Array) -> None:
+def _require_size(tensors: Sequence[TensorSketch], length: Float64Array, arrays: Mapping[str, NDArray[Any]]) -> None:
     """No value is longer than the block, no unit longer than its projection can be."""
     limit = length * (1.0 + _SLACK) + _TINY
-    low, high = _ends([tensor.values for tensor in tensors])
+    low, high = _ends(arrays["values"], [tensor.values.size for tensor in tensors])
     if not (np.maximum(-low, high) <= limit).all():
         raise ValueError("values beyond its statistics")
     held = [(i, side, u) for i, one in enumerate(tensors) for side, u in enumerate(one.units) if u is not None]
     if not held:
         return
-    if np.concatenate([units.codes for _, _, units in held]).min() < -_CODE:
+    if arrays["unit_codes"].min() < -_CODE:
         raise ValueError("units beyond their codes")
     across = [math.prod(sides) / sides[side] for i, side, _ in held for sides in [_sampled_sides(tensors[i].shape)]]
-    low, high = _ends([units.scale for _, _, units in held])
+    low, high = _ends(arrays["unit_scale"], [len(units.scale) for _, _, units in held])
     most = limit[[i for i, _, _ in held]] * np.sqrt(across) / _CODE * (1.0 + _SLACK)
     if not ((low >= 0.0).all() and (high <= most).all()):
         raise ValueError("units beyond its statistics")
@@ -96,10 +99,9 @@ def _require_sums(tensors: Sequence[TensorSketch], length: Float64Array) -> None
         raise ValueError("sums of powers that do not go together")
 
 
-def _ends(parts: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The least and the largest number of each of some arrays that are not empty, or 0."""
-    whole = np.concatenate([part.reshape(-1) for part in parts])
-    starts = np.cumsum([0, *(part.size for part in parts[:-1])])
+def _ends(whole: NDArray[Any], sizes: Sequence[int]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The least and the largest number of each part of an array, or 0; of so many numbers each, and none is empty."""
+    starts = np.cumsum([0, *sizes[:-1]])
     return np.minimum(np.minimum.reduceat(whole, starts), 0), np.maximum(np.maximum.reduceat(whole, starts), 0)
 
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from lineage.sketch.family import UNIT_DIMS
 from lineage.sketch.remembered import remembered
-from lineage.sketch.vectors import network_vectors, row_bits, searchable, tensor_vectors
-from lineage.types import CheckpointSketch, Codes, Float32Array, SearchCue, TensorSketch
+from lineage.sketch.vectors import network_vectors, row_bits, search_vectors, searchable, tensor_vectors
+from lineage.types import CheckpointSketch, Codes, Float32Array, SearchCue, StoredTensors, TensorSketch
 
 WIDTHS: dict[SearchCue, int] = {"component": 128, "rows": 32, "network": 72, "tensor": 32}
 """Bytes of a code."""
@@ -34,12 +34,14 @@ Bits = NDArray[np.uint8]
 
 def kept_codes(sketch: CheckpointSketch) -> Codes:
     """The codes that an index stores for a model: components and the whole, their rows, networks, some tensors."""
-    return _codes(sketch, _chosen(sketch))
+    return _codes(sketch, _vectors_at(sketch, _chosen(sketch)))
 
 
 def asked_codes(sketch: CheckpointSketch) -> Codes:
     """The codes of a query: components and the whole, their rows, networks, and every tensor."""
-    return _codes(sketch, searchable(sketch))
+    if isinstance(sketch.tensors, StoredTensors):
+        return _codes(sketch, _vectors_at(sketch, searchable(sketch)))
+    return _codes(sketch, search_vectors(sketch).rows)  # comparisons of it use them too
 
 
 def turned_codes(sketch: CheckpointSketch, components: Collection[int]) -> Codes:
@@ -55,13 +57,18 @@ def turned_codes(sketch: CheckpointSketch, components: Collection[int]) -> Codes
     }
 
 
-def _codes(sketch: CheckpointSketch, places: Sequence[int]) -> Codes:
+def _vectors_at(sketch: CheckpointSketch, places: Sequence[int]) -> Float32Array:
+    return tensor_vectors([sketch.tensors[i] for i in places])
+
+
+def _codes(sketch: CheckpointSketch, vectors: Float32Array) -> Codes:
+    """The codes with those of tensors from their vectors, (n, 256)."""
     groups = _by_component(sketch)
     return {
         "component": _packed("component", _sums(sketch, groups)),
         "rows": _rows(sketch, groups),
         "network": _packed("network", _some(network_vectors(sketch))),
-        "tensor": _packed("tensor", _some(tensor_vectors([sketch.tensors[i] for i in places]))),
+        "tensor": _packed("tensor", _some(vectors)),
     }
 
 

@@ -7,6 +7,7 @@ import math
 import re
 import stat
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -164,7 +165,7 @@ def _decode(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Checkpoi
     cursor = _Cursor(arrays)
     tensors = tuple(_tensor(entry, cursor) for entry in header["tensors"])
     cursor.finish()
-    require_possible(tensors)
+    require_possible(tensors, arrays)
     if content_id(tensors, header["depth"]) != header["id"]:
         raise ValueError("its id does not belong to its digests")
     return CheckpointSketch(
@@ -215,18 +216,14 @@ def _tensor(entry: dict[str, Any], cursor: _Cursor) -> TensorSketch:
     matrix = len(shape) > 1
     whole = entry["digest"] is not None
     stats = _stats(entry["stats"])
-    left_out = None if reason is None else read(str(reason))
+    place = str(component), str(role), None if layer is None else int(layer)
+    axes = str(first), bool(first_free), str(second), bool(second_free)
+    part = _part(place, axes, None if reason is None else str(reason))
     return TensorSketch(
         name=str(entry["name"]),
         shape=stored,
         dtype=str(entry["dtype"]),
-        part=Part(
-            str(component),
-            str(role),
-            None if layer is None else int(layer),
-            (Axis(str(first), bool(first_free)), Axis(str(second), bool(second_free))),
-            left_out or (EXTREME if is_extreme(stats) else None),
-        ),
+        part=part if part.excluded or not is_extreme(stats) else replace(part, excluded=EXTREME),
         params=params,
         stats=stats,
         band_digest=str(entry["band_digest"]),
@@ -237,6 +234,15 @@ def _tensor(entry: dict[str, Any], cursor: _Cursor) -> TensorSketch:
         units=(_units(shape[0], cursor), _units(shape[1], cursor)) if matrix else (None, None),
         minhash=cursor.take("minhash", 1)[0] if entry["minhash"] else None,
         moments=cursor.take("moments", 1)[0] if whole else None,
+    )
+
+
+@lru_cache(maxsize=1 << 14)
+def _part(place: tuple[str, str, int | None], axes: tuple[str, bool, str, bool], why_not: str | None) -> Part:
+    """What a tensor is for, from its line of the header: the same object in all models of a kind."""
+    first, first_free, second, second_free = axes
+    return Part(
+        *place, (Axis(first, first_free), Axis(second, second_free)), None if why_not is None else read(why_not)
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+from lineage.sketch.remembered import remembered
 from lineage.types import CheckpointSketch, TensorSketch
 
 _ROLES = ("token-embedding", "head")
@@ -40,8 +41,17 @@ def copies(model: CheckpointSketch) -> dict[str, TensorSketch]:
 
 
 def _tables(model: CheckpointSketch) -> list[TensorSketch]:
-    are_tables = (t.part.role in _ROLES and t.part.excluded is None and len(t.shape) == 2 for t in model.outlines)
-    return [model.tensors[i] for i, is_table in enumerate(are_tables) if is_table]
+    return [model.tensors[i] for i in _places(model)]
+
+
+@remembered
+def _places(model: CheckpointSketch) -> tuple[int, ...]:
+    """Where the token tables of a model are."""
+    return tuple(
+        i
+        for i, t in enumerate(model.outlines)
+        if t.part.role in _ROLES and t.part.excluded is None and len(t.shape) == 2
+    )
 
 
 def _is_same(a: TensorSketch, b: TensorSketch) -> bool:

@@ -76,19 +76,27 @@ def searchable(sketch: CheckpointSketch) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SearchVectors:
-    """The places of a model's searchable tensors; their vectors as stored and transposed, float32 (n, 256) each."""
+    """The places of a model's searchable tensors, and their vectors, float32 (n, 256)."""
 
     places: tuple[int, ...]
-    straight: NDArray[np.float32]
-    turned: NDArray[np.float32]
+    rows: NDArray[np.float32]
 
 
 @remembered
 def search_vectors(sketch: CheckpointSketch) -> SearchVectors:
     """The vectors of a model's tensors, cached because comparisons and searches use them."""
+    return _vectors_along(sketch, 0)
+
+
+@remembered
+def turned_vectors(sketch: CheckpointSketch) -> SearchVectors:
+    """The same of the transposed tensors, which fewer need."""
+    return _vectors_along(sketch, 1)
+
+
+def _vectors_along(sketch: CheckpointSketch, axis: int) -> SearchVectors:
     places = searchable(sketch)
-    tensors = [sketch.tensors[i] for i in places]
-    return SearchVectors(places, tensor_vectors(tensors), tensor_vectors(tensors, axis=1))
+    return SearchVectors(places, tensor_vectors([sketch.tensors[i] for i in places], axis))
 
 
 def row_bits(minhash: NDArray[np.uint32]) -> NDArray[np.bool_]:

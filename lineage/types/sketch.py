@@ -178,6 +178,10 @@ class CheckpointSketch:
     configuration: tuple[PartConfiguration, ...] = ()
     weights_seen: bool | None = True
 
+    def __hash__(self) -> int:
+        """That of its id and name, since facts about models are looked up often; equal sketches have equal ones."""
+        return hash((self.id, self.name))
+
     @property
     def params(self) -> int:
         """Number of weights, those of excluded tensors and `unread` ones included."""

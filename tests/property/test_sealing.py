@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from lineage.sketch.arrays import ARRAYS, joined
 from lineage.sketch.layouts import content_id
 from lineage.sketch.sane import require_possible
 from lineage.sketch.sealing import contradiction, inconsistency, seal
-from lineage.types import CheckpointSketch
+from lineage.types import CheckpointSketch, TensorSketch
 from tests.synthetic import sketch, tensor
 
 NUMBERS = arrays(
@@ -24,6 +26,11 @@ NUMBERS = arrays(
 )
 
 
+def held(tensors: Sequence[TensorSketch]) -> tuple[Sequence[TensorSketch], Mapping[str, np.ndarray]]:
+    """Tensors, and their arrays as a file holds them."""
+    return tensors, {name: joined(name, tensors) for name in ARRAYS}
+
+
 @settings(max_examples=20)
 @given(NUMBERS, st.sampled_from(["full", "sampled"]), st.sampled_from([np.float32, np.float16, np.float64]))
 def test_whatever_numbers_there_are_they_can_be(array, depth, dtype):
@@ -31,7 +38,7 @@ def test_whatever_numbers_there_are_they_can_be(array, depth, dtype):
         array = array.astype(dtype)
     if not np.isfinite(array).all():
         array = np.nan_to_num(array)
-    require_possible([tensor(array, depth)])
+    require_possible(*held([tensor(array, depth)]))
     made = sketch({"w": array, "one": np.ones(3, np.float32)}, depth, config={})
     assert inconsistency(made) is None
     assert contradiction(made, made) is None
@@ -42,7 +49,7 @@ def test_whatever_numbers_there_are_they_can_be(array, depth, dtype):
 def test_larger_tensors_of_any_scale_agree_with_themselves(seed, power, shape):
     random = np.random.default_rng(seed)
     made = sketch({"w": (random.standard_normal(shape) * 10.0**power).astype(np.float32)}, config={})
-    require_possible(made.tensors)
+    require_possible(*held(made.tensors))
     assert inconsistency(made) is None
 
 

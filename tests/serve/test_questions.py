@@ -282,3 +282,10 @@ def test_too_many_questions_are_sent_away(start, desk: Desk):
     assert first.status == 202
     said = served.post("/api/whois?wait=0", {"checkpoint": {"path": "child"}})
     assert (said.status, said.json["error"], said.headers["retry-after"]) == (429, "busy", "60")
+
+
+def test_processes_that_prepare_answer_as_others_do(start, desk: Desk, served: Served):
+    ahead = start(limits=replace(Limits(), prepared=5))
+    said, plain = (one.post("/api/whois?wait=60", desk.sketch) for one in (ahead, served))
+    assert said.status == plain.status == 200
+    assert {**said.json, "timings": None} == {**plain.json, "timings": None}

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
+from lineage.serve.lanes import Lanes
+from lineage.serve.settings import Limits, Settings
 from lineage.serve.waiting import MOST_PASSED, Question, Queue, Waiting, model_of
+from lineage.serve.worker import next_line
 from lineage.sketch import write_sketch
 from tests.small_models import sketched, trained
 
@@ -106,3 +110,44 @@ def test_the_model_of_a_question_is_its_name_or_the_id_that_its_sketch_claims(tm
     ):
         assert model_of({"checkpoint": checkpoint}) is None
     assert model_of({}) is None
+
+
+@pytest.mark.parametrize(("prepared", "begun"), [(0, []), (3, [0, 1])])
+def test_processes_begin_before_anyone_asks_if_they_are_to_prepare(
+    prepared: int, begun: list[int], loop: asyncio.AbstractEventLoop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    started: list[int] = []
+
+    async def begin(_: Lanes, number: int) -> None:
+        started.append(number)
+
+    async def some_time() -> None:
+        lanes = Lanes(Settings(tmp_path, limits=Limits(workers=2, prepared=prepared)))
+        lanes.start()
+        await asyncio.sleep(0.01)
+        await lanes.stop()
+
+    monkeypatch.setattr(Lanes, "_begin", begin)
+    loop.run_until_complete(some_time())
+    assert started == begun
+
+
+def test_a_process_works_ahead_only_while_nothing_waits():
+    questions: SimpleQueue[str] = SimpleQueue()
+    done: list[int] = []
+
+    def work() -> Iterator[bool]:
+        for i in range(9):
+            done.append(i)
+            if i == 2:
+                questions.put("a question")
+            yield True
+
+    ahead = work()
+    assert next_line(questions, ahead) == "a question"
+    assert done == [0, 1, 2]
+    questions.put("another")
+    assert next_line(questions, ahead) == "another"
+    assert done == [0, 1, 2]
+    questions.put("the last")
+    assert next_line(questions, iter(())) == "the last"

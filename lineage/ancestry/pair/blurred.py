@@ -169,9 +169,13 @@ def _step(run: Float64Array, floats: bool, narrow: str) -> tuple[float, float]:
     few = order[: _RUN // 2]
     least = (1.0 - _MOST_OFF) if floats else 1.0
     kept = candidates
-    for some in (few,) if floats else (few[:2], few):  # two values exclude most steps
-        kept = kept[_fit(x[some], slack[some], kept, floats) >= (_MOST_SMALL if floats else 1.0)]
-    kept = kept[_fit(x, slack, kept, floats) >= least]
+    if floats:
+        kept = kept[_fit(x[few], slack[few], kept, floats) >= _MOST_SMALL]
+    else:
+        for one in few.tolist():  # one after the other: each excludes most steps
+            kept = kept[np.abs(np.rint(x[one] / kept) * kept - x[one]) <= slack[one]]
+    if len(kept):
+        kept = kept[_fit(x, slack, kept, floats) >= least]
     if not len(kept):
         return np.nan, 0.0
     step = next((fine for one in -np.sort(-kept) if (fine := _refined(x, half, float(one), floats))), 0.0)
@@ -206,7 +210,7 @@ def _spacing(x: Float64Array, step: float, floats: bool) -> Float64Array:
 def _fit(x: Float64Array, slack: Float64Array, steps: Float64Array, floats: bool) -> Float64Array:
     """Share of the values (n,) that lie within `slack` of a level, for each step (m,)."""
     levels = _nearest(x / steps[:, None], floats) * steps[:, None]
-    return np.asarray((np.abs(levels - x) <= slack).mean(axis=1))
+    return np.asarray((np.abs(levels - x) <= slack).sum(axis=1) / len(x))
 
 
 def _refined(x: Float64Array, half: Float64Array, step: float, floats: bool) -> float:

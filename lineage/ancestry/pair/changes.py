@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import compress
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +60,27 @@ class Change:
 
 Changes = Sequence[tuple[TensorMatch, Change]]
 """The pairs of a match, each with its change."""
+
+
+class WhenAsked(Sequence[tuple[TensorMatch, Change]]):
+    """Changes that are worked out once somebody looks at them."""
+
+    def __init__(self, work: Callable[[], Changes]) -> None:
+        self._work = work
+
+    @cached_property
+    def _found(self) -> Changes:
+        return self._work()
+
+    @overload
+    def __getitem__(self, place: int) -> tuple[TensorMatch, Change]: ...
+    @overload
+    def __getitem__(self, place: slice) -> Changes: ...
+    def __getitem__(self, place: int | slice) -> tuple[TensorMatch, Change] | Changes:
+        return self._found[place]
+
+    def __len__(self) -> int:
+        return len(self._found)
 
 
 class Compared(NamedTuple):

@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lineage.ancestry.pair.changes import EQUAL, Change, Changes, Compared, classified
-from lineage.ancestry.pair.relations import component_relation, layer_map, strongest_word
+from lineage.ancestry.pair.changes import EQUAL, Change, Changes, Compared, WhenAsked, classified
+from lineage.ancestry.pair.relations import component_relation, is_significant, layer_map, strongest_word
 from lineage.match import Match, Pair, expert_map, has_experts, match, read_by_both
 from lineage.sketch.tied import copies, facing
 from lineage.sketch.vectors import is_searchable
@@ -111,13 +111,18 @@ def _basis(
 def examine(a: CheckpointSketch, b: CheckpointSketch, models: int = 1) -> Compared:
     """The match of query `a` with reference `b`, the change of each tensor, and the relation of each component."""
     matched = match(facing(a, b), facing(b, a), models)
-    changes = _changes(matched)
+    changes = _changes(matched) if _is_looked_at(matched) else WhenAsked(lambda: _changes(matched))
     if matched.is_copy:
         is_moved = any(_is_rearranged(m, matched) for m in matched.pairs)
         word = Relation.RE_ENCODED if is_moved else Relation.IDENTICAL
         return Compared(matched, changes, dict.fromkeys(matched.components, word))
     words = {name: component_relation(matched, name, changes) for name in matched.components}
     return Compared(matched, changes, _of_one_beginning(words, matched.a))
+
+
+def _is_looked_at(matched: Match) -> bool:
+    """Whether the changes of tensors decide about a component: for unrelated models they are not worked out."""
+    return matched.is_copy or any(map(is_significant, matched.components.values()))
 
 
 def _is_rearranged(pair: Pair, matched: Match) -> bool:
@@ -190,9 +195,11 @@ def _component(matched: Match, name: str, word: Relation, changes: Changes, cues
 
 def _true_of_all(finding: ComponentFinding, matched: Match, changes: Changes) -> Relation:
     """The relation of a component; not "identical" if gains, biases or small matrices differ or are new."""
+    if finding.relation != Relation.IDENTICAL:
+        return finding.relation
     own = {t.name for t in matched.a.tensors if t.part.component == finding.name and t.part.excluded is None}
     faced = {held.a: found.kind in EQUAL for held, found in changes if held.a in own}
-    if finding.relation != Relation.IDENTICAL or (own == faced.keys() and all(faced.values())):
+    if own == faced.keys() and all(faced.values()):
         return finding.relation
     return Relation.RE_ENCODED if all(faced.values()) else Relation.FINE_TUNED
 

@@ -68,6 +68,8 @@ class Field:
         self._trunk = {member: number for number, trunk in enumerate(self.trunks) for member in trunk.members}
         self._held: dict[tuple[int, int, int], Held | None] = {}
         self._foreign: dict[tuple[int, int], float] = {}
+        self._equal_layers: dict[tuple[int, int], bool] = {}
+        self._cosines: dict[tuple[int, tuple[int, ...]], Points] = {}
         self._sizes = {member: matrix_sizes(sketches[member]) for member in self._trunk}
         self._trunk_places = [{m: i for i, m in enumerate(c.members)} for c in self.trunks]
         self._trunk_likeness = [np.exp(-c.distances()) for c in self.trunks]
@@ -119,6 +121,11 @@ class Field:
 
     def have_equal_layers(self, left: int, right: int) -> bool:
         """Whether two models of one trunk have the same sampled values in all matrices of their layers."""
+        if (left, right) not in self._equal_layers:
+            self._equal_layers[left, right] = self._are_equal_in_layers(left, right)
+        return self._equal_layers[left, right]
+
+    def _are_equal_in_layers(self, left: int, right: int) -> bool:
         space = self._space([left, right])
         if space is None:
             return False
@@ -169,8 +176,14 @@ class Field:
     def cosines(self, origin: int, others: Sequence[int]) -> Points:
         """Cosines of the movements from `origin` to `others`, (others, others).
 
-        0 where a cosine is not significant, and for models without a common trunk.
+        0 where a cosine is not significant, and for models without a common trunk. Each root of each tree asks again.
         """
+        asked = origin, tuple(others)
+        if asked not in self._cosines:
+            self._cosines[asked] = self._worked_out(*asked)
+        return self._cosines[asked]
+
+    def _worked_out(self, origin: int, others: Sequence[int]) -> Points:
         found = np.zeros((len(others), len(others)))
         alike = [k for k, one in enumerate(others) if self.have_one_trunk(origin, one)]
         points = self._points([origin, *(others[k] for k in alike)]) if len(alike) > 1 else None

@@ -6,7 +6,9 @@ query to the next (`lineage.store.kept_sketches`), so their comparisons need not
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import replace
 from threading import Lock
 from weakref import ref
@@ -40,6 +42,23 @@ class WeakKey:
         return isinstance(other, WeakKey) and self._parts == other._parts
 
 
+class GaveWay(Exception):
+    """Work that was done ahead ended because somebody asks. What was compared by then is kept."""
+
+
+_asks: ContextVar[Callable[[], bool]] = ContextVar("asks")
+
+
+@contextmanager
+def giving_way(is_asked: Callable[[], bool]) -> Iterator[None]:
+    """Raise GaveWay in place of a further comparison of known models once `is_asked` is true."""
+    before = _asks.set(is_asked)
+    try:
+        yield
+    finally:
+        _asks.reset(before)
+
+
 class KeptComparisons:
     """The most recently used comparisons, about `most_bytes` in all; thread-safe."""
 
@@ -54,10 +73,16 @@ class KeptComparisons:
             held = self._held.get(ends)
         if held is not None:  # the name of the reference is all that it says of the two besides
             return held if held.model_name == b.name else replace(held, model_name=b.name)
+        if _asks.get(_nobody)():
+            raise GaveWay
         made = compare(a, b, models)
         with self._changing, suppress(ValueError):  # one that is larger than the bound is not kept
             self._held[ends] = made
         return made
+
+
+def _nobody() -> bool:
+    return False
 
 
 def _size(one: Comparison) -> int:

@@ -7,6 +7,7 @@ the other: each possible root of the others' tree gives a place, with the probab
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -31,12 +32,14 @@ Places = Sequence[tuple[int, float]]
 class Masked:
     """Models that hang on one relative, in disguise, without any undisguised kin.
 
-    `merged` are the merges and their parents, `begun` pairs of a base and a model trained from it.
+    `merged` are the merges and their parents, `begun` pairs of a base and a model trained from it. `odds` are those of
+    the roots of trees that were asked about: most draws of a bootstrap give a few trees.
     """
 
     field: Field
     merged: Mapping[int, Sequence[int]]
     begun: Collection[tuple[int, int]]
+    odds: dict[tuple[tuple[int, int], ...], Mapping[int, float]] = dataclasses.field(default_factory=dict)
 
     def models(self, forest: Tree) -> list[tuple[int, int]]:
         """These models of a forest, each with its relative."""
@@ -84,10 +87,16 @@ class Masked:
             yield tree, 1.0
             return
         rest = {child: arc for child, arc in tree.items() if child not in nodes}
-        odds = root_odds(lines, field, self.begun)
+        odds = self._root_odds(lines)
         for root in sorted(odds, key=lambda node: field.sketches[node].id):
             if odds[root] >= _UNLIKELY:
                 yield rest | {child: Arc(above, child, 0.0) for above, child in outward(lines, root)}, odds[root]
+
+    def _root_odds(self, lines: Sequence[tuple[int, int]]) -> Mapping[int, float]:
+        asked = tuple(lines)
+        if asked not in self.odds:
+            self.odds[asked] = root_odds(lines, self.field, self.begun)
+        return self.odds[asked]
 
     def _lowered(self, model: int, parent: int, tree: Tree, left: Collection[int]) -> int:
         """The last node down a tree whose movement from its own parent the model clearly holds."""

@@ -17,7 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.ancestry.geometry import Points
+from lineage.ancestry.trees.kept_comparisons import WeakKey
+from lineage.match.cache import Latest
 from lineage.match.disguise import partners
+from lineage.sketch.remembered import remembered
+from lineage.sketch.stacks import by_kind
 from lineage.sketch.vectors import networks_in
 from lineage.types import CheckpointSketch, Neurons
 
@@ -113,54 +117,112 @@ class Held:
 def held_by_neurons(model: CheckpointSketch, other: CheckpointSketch, origin: CheckpointSketch) -> Held | None:
     """What a model holds of another's movement from `origin` in its neurons.
 
-    None where neurons of the three cannot be paired, or the other did not move.
+    None where neurons of the three cannot be paired, or the other did not move. Remembered: questions about one family
+    ask it of the same three models again and again.
     """
-    layers = list(_paired(model, other, origin))
-    beyond = _moved(layers, _IN_COMMON).share()
+    three = _key(model), _key(other), _key(origin)
+    if three not in _kept:
+        _kept.keep([(three, _measured(model, other, origin))])
+    return _kept[three]
+
+
+_key = remembered(WeakKey)
+_kept: Latest[tuple[WeakKey, WeakKey, WeakKey], Held | None] = Latest(1 << 14)
+
+
+def _measured(model: CheckpointSketch, other: CheckpointSketch, origin: CheckpointSketch) -> Held | None:
+    movements = list(_movements([*_paired(model, other, origin)]))
+    beyond = _moved(movements, _IN_COMMON).share()
     if beyond is not None and beyond[1] <= _BLURRED:
         return Held(*beyond, is_whole=False)
-    moved = _moved(layers, 0)
+    moved = _moved(movements, 0)
     whole = moved.share() or moved.share(_BARELY)
     return None if whole is None else Held(*whole, is_whole=True)
 
 
 Placed = tuple[Points, Points]
-"""Weights of neurons along the anchors (n, 32), and the variance of the rounding of each neuron's (n,)."""
+"""Weights of neurons along the anchors (k, n, 32) in k matrices, and the variance of the rounding of each (k, n)."""
+
+Three = tuple[Placed, Placed, Placed]
 
 
-def _moved(matrices: Sequence[tuple[Placed, Placed, Placed]], common: int) -> _Blocks:
-    """Movements from the last of three models to the others, without the `common` directions of the second's.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Movement:
+    """The movements of n neurons in k matrices from one model to two others.
 
-    These are found in one half of the neurons and left out in the other. Neurons count by how well they are known: in
-    some networks a few carry most of what training changes.
+    `step` is the second's and `movement` the first's, (k, n, 32), both times the root of the `weights` (k, n) by which
+    neurons count. `rounded` are two variances (k, n), see `_rounding`. `axes` (k, 32, 32) are the directions of each
+    half of the neurons, in columns, those in which the second moved most at last. `places` (k,) are those of the
+    matrices among all.
     """
-    sums = np.array([_block(*of_matrix, common) for of_matrix in matrices]).reshape(-1, 4)
+
+    places: NDArray[np.int64]
+    step: Points
+    movement: Points
+    weights: Points
+    rounded: tuple[Points, Points]
+    axes: tuple[Points, Points]
+
+    def sums(self, common: int) -> Points:
+        """What `_Blocks` holds of each matrix, (k, 4), without the `common` directions of the second's movement.
+
+        These are found in one half of the neurons and left out in the other.
+        """
+        along, squares, error, rounding = np.zeros((4, len(self.step)))
+        for half in (0, 1):
+            axes = self.axes[1 - half][:, :, : self.step.shape[2] - common]
+            moved, went = self.step[:, half::2] @ axes, self.movement[:, half::2] @ axes
+            across, within = (
+                axes.shape[2] * np.vecdot(self.weights[:, half::2], added[:, half::2]) for added in self.rounded
+            )
+            square = _dot(moved, moved)
+            error += np.square(went - moved).reshape(len(moved), -1).mean(axis=1) * square
+            along, squares = along + _dot(moved, went) - across, squares + square - within
+            rounding += within
+        return np.stack([along, squares, error, rounding], axis=1)
+
+
+def _moved(movements: Sequence[_Movement], common: int) -> _Blocks:
+    """Movements from the last of three models to the others, matrix by matrix."""
+    sums = np.zeros((1 + max((int(one.places.max()) for one in movements), default=-1), 4))
+    for one in movements:
+        sums[one.places] = one.sums(common)
     return _Blocks(*sums.T)
 
 
-def _block(model: Placed, other: Placed, origin: Placed, common: int) -> tuple[float, float, float, float]:
-    size = float(np.square(origin[0]).mean())
+def _movements(layers: Sequence[Three]) -> Iterator[_Movement]:
+    """The movements in the matrices of all layers, those of equally many neurons together."""
+    first = np.cumsum([0, *(len(origin[0]) for *_, origin in layers)])
+    for some in by_kind([origin[0].shape[1] for *_, origin in layers], max(1, len(layers))):
+        places = np.concatenate([np.arange(first[i], first[i + 1]) for i in some])
+        model, other, origin = (
+            (np.concatenate([layers[i][side][0] for i in some]), np.concatenate([layers[i][side][1] for i in some]))
+            for side in range(3)
+        )
+        # Without weights nothing moved.
+        live = np.flatnonzero(_dot(model[0], other[0]) > 0.0)
+        if live.size:
+            yield _movement(places[live], *((one[0][live], one[1][live]) for one in (model, other, origin)))
+
+
+def _movement(places: NDArray[np.int64], model: Placed, other: Placed, origin: Placed) -> _Movement:
+    size = np.square(origin[0]).reshape(len(places), -1).mean(axis=1)
     # Pruning and decay make a model smaller, which is no movement back to the origin.
-    product = float(np.vdot(model[0], other[0]))
-    if product <= 0.0:  # no weights
-        return 0.0, 0.0, 0.0, 0.0
-    kept = product / float(np.vdot(other[0], other[0]))
-    step, movement = other[0] - origin[0], model[0] / kept - origin[0]
-    left = np.square(movement - step).mean(axis=1)
-    weights = 1.0 / (left + np.median(left) + _FLAT * size)
-    weights /= weights.mean() * size
-    step, movement = (np.sqrt(weights)[:, None] * one for one in (step, movement))
-    rounded = _rounding(model, other, origin)
-    along, squares, error, rounding = 0.0, 0.0, 0.0, 0.0
-    for half in (0, 1):
-        axes = np.linalg.eigh(step[1 - half :: 2].T @ step[1 - half :: 2])[1][:, : step.shape[1] - common]
-        moved, went = step[half::2] @ axes, movement[half::2] @ axes
-        across, within = (axes.shape[1] * float(weights[half::2] @ added[half::2]) for added in rounded)
-        square = float(np.vdot(moved, moved))
-        error += float(np.square(went - moved).mean()) * square
-        along, squares = along + float(np.vdot(moved, went)) - across, squares + square - within
-        rounding += within
-    return along, squares, error, rounding
+    kept = _dot(model[0], other[0]) / _dot(other[0], other[0])
+    step, movement = other[0] - origin[0], model[0] / kept[:, None, None] - origin[0]
+    # Neurons count by how well they are known: in some networks a few carry most of what training changes.
+    left = np.square(movement - step).mean(axis=2)
+    weights = 1.0 / (left + np.median(left, axis=1)[:, None] + (_FLAT * size)[:, None])
+    weights /= (weights.mean(axis=1) * size)[:, None]
+    step, movement = (np.sqrt(weights)[:, :, None] * one for one in (step, movement))
+    halves = [step[:, half::2] for half in (0, 1)]
+    axes = [np.linalg.eigh(half.swapaxes(1, 2) @ half)[1] for half in halves]
+    return _Movement(places, step, movement, weights, _rounding(model, other, origin), (axes[0], axes[1]))
+
+
+def _dot(one: Points, other: Points) -> Points:
+    """Inner products of matrices (k, n, m), (k,)."""
+    return np.asarray(np.vecdot(one.reshape(len(one), -1), other.reshape(len(other), -1)))
 
 
 def _rounding(model: Placed, other: Placed, origin: Placed) -> tuple[Points, Points]:
@@ -173,9 +235,9 @@ def _rounding(model: Placed, other: Placed, origin: Placed) -> tuple[Points, Poi
 
 
 def _rounded_alike(one: Placed, other: Placed) -> Points:
-    """The covariance of the rounding errors of the codes of each neuron in two models, (n,)."""
+    """The covariance of the rounding errors of the codes of each neuron in two models, (k, n)."""
     both = np.sqrt(one[1] * other[1])
-    apart = np.square(one[0] - other[0]).mean(axis=1) / np.where(both > 0, 12.0 * both, 1.0)
+    apart = np.square(one[0] - other[0]).mean(axis=2) / np.where(both > 0, 12.0 * both, 1.0)
     return np.asarray(both * np.interp(apart, *_of_steps()))
 
 
@@ -192,8 +254,8 @@ def _of_steps() -> tuple[Points, Points]:
     return deviations**2 + (1.0 - alike) / 6.0, alike
 
 
-def _paired(*models: CheckpointSketch) -> Iterator[tuple[Placed, Placed, Placed]]:
-    """The same neurons of the three models, matrix by matrix, of towers of which the same layers are known."""
+def _paired(*models: CheckpointSketch) -> Iterator[Three]:
+    """The same neurons of the three models, layer by layer, of towers of which the same layers are known."""
     towers = [_towers(one) for one in models]
     for component in sorted(towers[0].keys() & towers[1].keys() & towers[2].keys()):
         of_models = [one[component] for one in towers]
@@ -203,22 +265,21 @@ def _paired(*models: CheckpointSketch) -> Iterator[tuple[Placed, Placed, Placed]
             found = [partners(own[2], one) for one in own[:2]]
             both = np.flatnonzero((found[0] >= 0) & (found[1] >= 0))
             if len(both) >= _LEAST:
-                places = [found[0][both], found[1][both], both]
-                yield from zip(*(_matrices(one, at) for one, at in zip(own, places, strict=True)), strict=True)
+                yield _matrices(own[0], found[0][both]), _matrices(own[1], found[1][both]), _matrices(own[2], both)
 
 
+@remembered
 def _towers(sketch: CheckpointSketch) -> Mapping[str, Sequence[Neurons]]:
     """The layers of each component, in their order, by rows or by the inputs."""
     known = networks_in(one for one in sketch.neurons if one.scale is not None)
     return {name: sorted(own, key=lambda one: one.layer) for (name, keyed), own in known.items() if keyed != "token"}
 
 
-def _matrices(neurons: Neurons, places: NDArray[np.int64]) -> Iterator[Placed]:
-    """Some neurons by matrix; a scale moved from what reads to what writes is divided between both."""
+def _matrices(neurons: Neurons, places: NDArray[np.int64]) -> Placed:
+    """Some neurons in each matrix; a scale moved from what reads to what writes is divided between both."""
     assert neurons.scale is not None
     codes, steps = neurons.codes[:, places].astype(np.float64), neurons.scale[:, places].astype(np.float64)
     sizes = np.linalg.norm(codes, axis=2) * steps
     sizes = np.where(sizes > 0, sizes, 1.0)
     steps[-2:] *= np.sqrt(sizes[-2] * sizes[-1]) / sizes[-2:]
-    for matrix, step in zip(codes, steps, strict=True):
-        yield matrix * step[:, None], step**2 / 12.0
+    return codes * steps[:, :, None], steps**2 / 12.0

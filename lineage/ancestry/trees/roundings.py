@@ -16,6 +16,7 @@ from lineage.ancestry.pair.first_looks import look
 from lineage.ancestry.pair.lattices import lattice, steps
 from lineage.ancestry.pair.narrow_types import HALVES, rounded
 from lineage.ancestry.pair.recast import is_cast_between_halves
+from lineage.sketch.remembered import remembered
 from lineage.types import CheckpointSketch, TensorSketch
 
 _NEAREST = 8  # models nearest to a copy that are tried as its source
@@ -25,6 +26,7 @@ _LEVELS = 0.1  # greatest squared distance to a source: 15 levels a row with few
 _MOST = 0.8  # least share of the matrices, by size, that must be rounded: the levels of some may be missed
 _A_FEW = 0.05  # share of the matrices that may have been trained, as in `computable`: sometimes a small head is
 _FEWER = 0.9  # ratio of distinct values to those of the finer model: 0.55 for four-bit matrices that were missed
+_FEW = 64  # values, or rows, of a quick test
 _AS_GOOD = 5e-4  # difference in the share of values on another level that counts as a tie
 
 
@@ -92,6 +94,7 @@ def heirs(
     }
 
 
+@remembered
 def _matrices(sketch: CheckpointSketch) -> list[TensorSketch]:
     ordered = sorted(sketch.tensors, key=lambda t: (t.part.component, t.part.role, t.part.layer or -1, t.shape, t.name))
     return [t for t in ordered if len(t.shape) > 1 and t.part.excluded is None]
@@ -144,7 +147,11 @@ def _is_recast(mine: TensorSketch, other: TensorSketch) -> bool:
 
 
 def _is_narrowed(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> bool:
-    return any(np.array_equal(coarse, rounded(fine, scheme)) for scheme in HALVES)
+    few = slice(_FEW)  # enough to exclude nearly all others
+    return any(
+        np.array_equal(coarse[few], rounded(fine[few], scheme)) and np.array_equal(coarse, rounded(fine, scheme))
+        for scheme in HALVES
+    )
 
 
 def _has_fewer_values(mine: TensorSketch, other: TensorSketch) -> bool:

@@ -63,7 +63,7 @@ def likeness(sketches: Sequence[CheckpointSketch]) -> Likeness:
     rows: dict[tuple[int, str], int] = {}
     for model, sketch in enumerate(sketches):
         searched = search_vectors(sketch)
-        for place, vector in zip(searched.places, searched.straight, strict=True):
+        for place, vector in zip(searched.places, searched.rows, strict=True):
             tensor = sketch.tensors[place]
             row = rows.setdefault((model, tensor.part.component), len(rows))
             role = tensor.part.role.removeprefix(EXPERT)  # experts may be copied from an MLP

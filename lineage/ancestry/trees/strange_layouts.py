@@ -11,7 +11,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.sketch.vectors import is_searchable, search_vectors
+from lineage.sketch.vectors import is_searchable, search_vectors, turned_vectors
 from lineage.types import CheckpointSketch, TensorSketch
 
 _PROBES = 8  # number of the largest matrices of a model that are searched
@@ -85,20 +85,18 @@ def _found(few: Sequence[CheckpointSketch], many: Sequence[CheckpointSketch]) ->
 def _probes(sketch: CheckpointSketch) -> list[tuple[Size, int, Vector]]:
     """Size, parameters and vector of the largest matrices."""
     held = search_vectors(sketch)
-    found = [(sketch.tensors[place], vector) for place, vector in zip(held.places, held.straight, strict=True)]
+    found = [(sketch.tensors[place], vector) for place, vector in zip(held.places, held.rows, strict=True)]
     largest = sorted(found, key=lambda one: (-one[0].params, one[0].name))[:_PROBES]
     return [(_size(tensor), tensor.params, vector) for tensor, vector in largest]
 
 
 def _by_size(sketch: CheckpointSketch, wanted: set[Size]) -> dict[Size, Vector]:
     """Search vectors of the matrices of the wanted sizes, straight and transposed, (n, dims) for each size."""
-    held = search_vectors(sketch)
+    held, turned = search_vectors(sketch), turned_vectors(sketch)
     rows: dict[Size, list[int]] = defaultdict(list)
     for row, place in enumerate(held.places):
         rows[_size(sketch.tensors[place])].append(row)
-    return {
-        size: np.concatenate([held.straight[own], held.turned[own]]) for size, own in rows.items() if size in wanted
-    }
+    return {size: np.concatenate([held.rows[own], turned.rows[own]]) for size, own in rows.items() if size in wanted}
 
 
 def _best(probe: Vector, vectors: Vector) -> float:
