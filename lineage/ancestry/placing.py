@@ -43,7 +43,7 @@ Layouts = Mapping[str, Sequence[CheckpointSketch]]
 Holding = Callable[[CheckpointSketch, CheckpointSketch, int], Comparison]
 
 MOST_ALTERNATIVES = 16  # the true one may be far down among many children of one parent
-_MOST_AROUND = 200  # relatives, and theirs in turn, that are read: bounds the cost
+_MOST_AROUND = 48  # relatives, and theirs in turn, that are read: bounds the cost
 _EXACTNESS = {Relation.IDENTICAL: 2, Relation.RE_ENCODED: 1}
 _STANDS: Mapping[Direction | None, str] = {Direction.CHILD: "parents", Direction.PARENT: "descendants"}
 
@@ -78,9 +78,9 @@ def whois_model(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
     with threadpool_limits(limits=1, user_api="blas"):  # the products are small: threads would wait for each other
         compared = [_compare(query, read, reference, max(1, models), holding) for reference in loaded.values()]
         compared.sort(key=_rank, reverse=True)
-        around = _neighbourhood(compared, held, indexes)
+        around, is_whole = _neighbourhood(compared, held, indexes)
         made = {one.model: (loaded[one.model], one) for one in compared}
-        stands = _standing(read, around, made) if around else None
+        stands = _standing(read, around, made, is_whole) if around else None
     place = stands.place if stands is not None else Place()
     if place == Place():
         place = _of_pairs(compared)
@@ -168,8 +168,8 @@ def _compare(
     return replace(found, relation=word, components=tuple(replace(c, relation=word) for c in found.components))
 
 
-def _neighbourhood(compared: Sequence[Comparison], held: Layouts, indexes: Sequence[Index]) -> Layouts:
-    """The related models, their relatives, the relatives of these and so on: the family as far as a search finds it.
+def _neighbourhood(compared: Sequence[Comparison], held: Layouts, indexes: Sequence[Index]) -> tuple[Layouts, bool]:
+    """The related models, their relatives, the relatives of these and so on; whether that is the whole family.
 
     A tree of the nearest relatives only may take one of them, of which they are near, for the parent of the others.
     """
@@ -178,18 +178,24 @@ def _neighbourhood(compared: Sequence[Comparison], held: Layouts, indexes: Seque
     for model in waiting:  # grows during the loop
         for index in indexes:
             for other in kept_relatives(around[model][0], index):
-                if len(around) < _MOST_AROUND and other not in around:
-                    around[other] = held[other] if other in held else index.layouts(other)
-                    waiting.append(other)
-    return around
+                if other in around:
+                    continue
+                if len(around) >= _MOST_AROUND:
+                    return around, False
+                around[other] = held[other] if other in held else index.layouts(other)
+                waiting.append(other)
+    return around, True
 
 
 def _standing(
-    read: CheckpointSketch, around: Layouts, made: Mapping[str, tuple[CheckpointSketch, Comparison]]
+    read: CheckpointSketch,
+    around: Layouts,
+    made: Mapping[str, tuple[CheckpointSketch, Comparison]],
+    is_whole: bool,
 ) -> Standing:
     from lineage.ancestry.standing import standing  # imported only for models with relatives
 
-    return standing(read, list(around.values()), made)
+    return standing(read, list(around.values()), made, is_whole=is_whole)
 
 
 def _of_pairs(compared: Sequence[Comparison]) -> Place:

@@ -40,16 +40,18 @@ def standing(
     query: CheckpointSketch,
     others: Sequence[Sequence[CheckpointSketch]],
     made: Mapping[str, Made],
+    *,
+    is_whole: bool = True,
 ) -> Standing:
     """Place `query` among models that it may be related to, each in all its layouts.
 
-    `made` are earlier comparisons with some of them, by id, with the layout that was compared. The result does not
-    depend on the order of `others`.
+    `made` are earlier comparisons with some of them, by id, with the layout that was compared; `is_whole` says whether
+    `others` are the whole family as far as it is known. The result does not depend on the order of `others`.
     """
     groups = fold([query, *(one for layouts in sorted(others, key=lambda them: them[0].id) for one in layouts)])
     laid = in_one_layout(groups, like=query)
     sketches = [replace(sketch, declared=()) for sketch in laid]
-    search = Search(sketches, about=0)
+    search = Search(sketches, about=0, is_whole=is_whole)
     if not query.declared:  # the tree does not use declarations of cards
         told = [(i, one, *made[one.id]) for i, one in enumerate(laid) if one.id in made and not one.declared]
         search.field.pairs.keep({(0, i): held for i, one, seen, held in told if names_of(one) == names_of(seen)})

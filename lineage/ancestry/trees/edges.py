@@ -132,7 +132,8 @@ def directed(tree: Tree, search: Search, support: Support) -> dict[int, float]:
         if _is_of_one_merge(child, node, search) and _holds_merge(child, node, search, tree)
     ]
     made = computed | field.rounded.keys()
-    hubs = [node for node in below if node not in tree and _is_hub(node, below[node], field)]
+    roots = [node for node in below if node not in tree] if search.is_whole else []  # of a part, any is near its root
+    hubs = [node for node in roots if _is_hub(node, below[node], field)]
     trained = {child: odds for hub in hubs for child, odds in _younger_than(hub, tree, search)}
     trained |= {child: support.get((node, child), 0.0) for node, child in merged}
     trained |= {c: 1.0 for c, arc in tree.items() if (arc.parent, c) in search.begun}

@@ -37,7 +37,7 @@ class Search:
     of a base and a model trained from it, taken from merges of differences. `settled` gives the parents of models that
     are placed already, None if the parents are not among the sketches: only their edges to other models are searched.
     The work is distributed over `processes`. If the query is `about` one model, slow steps are limited to models near
-    it.
+    it. `is_whole` says whether all relatives that are known are among the sketches.
     """
 
     def __init__(
@@ -47,10 +47,13 @@ class Search:
         settled: Mapping[int, Sequence[int] | None] | None = None,
         processes: int = 1,
         about: int | None = None,
+        *,
+        is_whole: bool = True,
     ) -> None:
         self.field = Field(sketches, watch, settled)
         self._processes = processes
         self._about = about
+        self.is_whole = is_whole
         self.mixtures: dict[int, Mixture] = {}
         self._lines = Lines[int]()
         self._keep(self._found())

@@ -144,3 +144,14 @@ def test_the_likeliest_parent_among_open_neighbours_comes_first():
     assert found[0].model_name == "base"
     assert [one.probability for one in found] == sorted((one.probability for one in found), reverse=True)
     assert all(0.25 <= one.probability <= 0.75 for one in found)  # each of four may be the first
+
+
+def test_of_a_part_of_a_family_nothing_follows_from_many_neighbours():
+    """The nearest relatives of a model are the nearest of any of them: which one is the parent is in the others."""
+    star = {"base": BASE} | {f"child {i}": trained(BASE, 10 + i) for i in range(11)}
+    sketches = {name: sketch(arrays, name=name) for name, arrays in star.items()}
+    query = sketches.pop("child 3")
+    others = [[other] for other in sketches.values()]
+    assert names(standing(query, others, {}).place.parents) == ["base"]
+    part = standing(query, others, {}, is_whole=False).place
+    assert (names(part.parents), names(part.open)[:1]) == ([], ["base"])
