@@ -76,5 +76,7 @@ def test_the_order_of_ingest_changes_nothing(order):
     assert nodes == {copies, left, below, right, beyond}
     joined = [(copies, left), (left, below), (copies, right), (right, beyond)]
     assert edges == {(frozenset(ends), "fine-tuned", False) for ends in joined}
-    assert [one.model for one in asked.place.open] == [sketched("right, numbered").id]
+    nearest, *farther = (one.model for one in asked.place.open)
+    assert nearest == sketched("right, numbered").id
+    assert farther == [min(sketched(name).id for name in copies)]
     assert asked.place.open[0].relation == "fine-tuned"

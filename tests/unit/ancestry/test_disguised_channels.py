@@ -34,7 +34,7 @@ def hidden(arrays: Arrays) -> Arrays:
 @pytest.mark.parametrize("change", CHANGES)
 def test_another_order_of_channels_is_seen_through(change):
     found = compare(sketch(CHANGES[change](reordered(BASE, 5))), PLAIN)
-    assert (found.verdict, found.relation, found.role) == ("derived", "disguised", "undirected")
+    assert (found.verdict, found.relation, found.direction) == ("derived", "disguised", "undirected")
     assert found.evidence.log10_p < -50
     assert UndoneBasis("channels") in found.basis
     assert Beneath(WORDS[change]) in found.basis
@@ -51,7 +51,7 @@ def test_so_are_moved_scales(network):
 
 def test_and_norms_that_are_folded_away_which_is_no_sign_of_a_direction():
     found = compare(sketch(folded(hidden(BASE))), PLAIN)
-    assert (found.relation, found.role) == ("disguised", "undirected")
+    assert (found.relation, found.direction) == ("disguised", "undirected")
     assert not any(isinstance(cue.fact, FoldedGains) for cue in found.cues)
 
 
