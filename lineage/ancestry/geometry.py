@@ -103,7 +103,7 @@ def _unit(block: Points) -> Points:
 def cohorts(sketches: Sequence[CheckpointSketch]) -> list[Cohort]:
     """Group sketches by structure (role, layer and shape of every matrix, whatever the names)."""
     groups: dict[Hashable, list[int]] = defaultdict(list)
-    matrices = [_matrices(sketch) for sketch in sketches]
+    matrices = [matrices_of(sketch) for sketch in sketches]
     for i, mine in enumerate(matrices):
         if mine:
             groups[frozenset(mine)].append(i)
@@ -116,7 +116,7 @@ def trunks(sketches: Sequence[CheckpointSketch]) -> list[Cohort]:
     The points of a trunk contain the layers only, not heads and token tables. Groups of one structure are left out.
     """
     groups: dict[Hashable, list[int]] = defaultdict(list)
-    whole = [_matrices(sketch) for sketch in sketches]
+    whole = [matrices_of(sketch) for sketch in sketches]
     layered = [{key: tensor for key, tensor in mine.items() if key[2] is not None} for mine in whole]
     for i, mine in enumerate(layered):
         if mine:
@@ -127,11 +127,12 @@ def trunks(sketches: Sequence[CheckpointSketch]) -> list[Cohort]:
 
 def matrix_sizes(sketch: CheckpointSketch) -> Mapping[Key, int]:
     """The parameters of every matrix of a model, by its key (component, role, layer, shape, number of repeats)."""
-    return {key: tensor.params for key, tensor in _matrices(sketch).items()}
+    return {key: tensor.params for key, tensor in matrices_of(sketch).items()}
 
 
 @remembered
-def _matrices(sketch: CheckpointSketch) -> Mapping[Key, TensorSketch]:
+def matrices_of(sketch: CheckpointSketch) -> Mapping[Key, TensorSketch]:
+    """The matrices of a model by their keys (component, role, layer, shape, number of repeats)."""
     found: dict[Key, TensorSketch] = {}
     repeats: Counter[Hashable] = Counter()
     for tensor in sketch.tensors:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -10,10 +11,12 @@ from statistics import median
 
 import numpy as np
 
+from lineage.ancestry.geometry import FLOOR
 from lineage.ancestry.links import Lines, joined
 from lineage.ancestry.merge.mixtures import Mixture
 from lineage.ancestry.pair.calibration import calibration
 from lineage.ancestry.trees.arcs import Arc
+from lineage.ancestry.trees.common_parts import held_in_common
 from lineage.ancestry.trees.component_sources import other_sources, part_edges, without_sources
 from lineage.ancestry.trees.graph_state import Field
 from lineage.ancestry.trees.pairs import Pairs
@@ -35,6 +38,8 @@ UNOBSERVED = "unobserved-"  # prefix of the id of a node that is not a model of 
 _ALL = 0.1  # how far a held share may lie off 1, since training goes on: 0.02 in the practice zoo
 _HUB = 10  # least children of a hub: at most one of them is its parent, so nine of ten directions are right
 _YOUNGER = 0.8  # least probability that the root of a tree is not below a hub's child
+_PARTS = 0.5  # of the way to another child: what parts at the hub holds none of it, what parts there all
+_NO_WAY = 1e-5  # -log r that rounding alone gives
 _NEARER = 3.0  # ratio of distances to the next merge and to this: 1.1 and 2.4 for false ones, 9 for the true one
 _PRUNED = 0.05  # difference of the shares of zeros of a pruned model and of its source
 _MORE = 0.02  # the same of two copies that were pruned alike, at most
@@ -217,19 +222,41 @@ def _is_hub(node: int, children: Sequence[int], field: Field) -> bool:
 
 
 def _younger_than(hub: int, tree: Tree, search: Search) -> Iterator[tuple[int, float]]:
-    """The children of a hub that are of its structure, with the probability that the root is not among those below.
-
-    Where the others hang is a guess: their movements are not measured.
-    """
+    """The children that surely hang on a hub, with the probability that the root is not among those below each."""
     lines = [(arc.parent, child) for child, arc in sorted(tree.items())]
     own = next(group for group in joined(lines) if hub in group)
     lines = [ends for ends in lines if ends[0] in own]
     odds, beyond = root_odds(lines, search.field, search.begun), Lines(lines)
-    for node, child in lines:
-        if node == hub and search.field.have_one_trunk(child, hub):
-            younger = 1.0 - sum(odds[one] for one in {child, *beyond.beyond(child)})
-            if younger >= _YOUNGER:
-                yield child, younger
+    trained = [c for p, c in lines if p == hub and c not in search.field.rounded]
+    for child in (c for p, c in lines if p == hub):
+        younger = 1.0 - sum(odds[one] for one in {child, *beyond.beyond(child)})
+        if younger >= _YOUNGER and _hangs_on_hub(child, hub, trained, search.field):
+            yield child, younger
+
+
+def _hangs_on_hub(child: int, hub: int, others: Sequence[int], field: Field) -> bool:
+    """Whether a child of another structure parts from the hub's other children at the hub, not farther on their way.
+
+    In the matrices that it has in common with them, it holds none of their ways then. Without such matrices, distances
+    (-log r) tell, which add up along the way: it lies farther from another child than from the hub by that one's
+    distance from the hub, if it parts there, and as much nearer if it parts at that child.
+    """
+    if field.have_one_trunk(child, hub):
+        return True
+    beside = [one for one in others if one != child and field.have_one_trunk(one, hub)]
+    return all(_parts_at(hub, child, one, field) for one in beside)
+
+
+def _parts_at(hub: int, child: int, other: int, field: Field) -> bool:
+    held = held_in_common(*(field.sketches[one] for one in (child, other, hub)))
+    if held is not None:
+        return held[0] > -_ALL and held[0] + 3.0 * held[1] < _PARTS  # what moved against it has another parent
+    way = _distance(hub, other, field)
+    return way <= _NO_WAY or _distance(child, other, field) - _distance(child, hub, field) >= _PARTS * way
+
+
+def _distance(left: int, right: int, field: Field) -> float:
+    return -math.log(max(field.correlation(left, right) or 0.0, FLOOR))
 
 
 def _holds(child: int, copy: int, source: int, field: Field) -> bool:

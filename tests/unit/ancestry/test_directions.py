@@ -7,12 +7,13 @@ from collections.abc import Mapping
 import ml_dtypes
 import numpy as np
 import pytest
-from operators import int8_rows, magnitude_pruned, matrices, noise, pruned_2_4
+from operators import int8_rows, layers_dropped, magnitude_pruned, matrices, noise, pruned_2_4
 
 from lineage.ancestry.geometry import cohorts
 from lineage.ancestry.merge.mixture import Mixture
 from lineage.ancestry.trees import edges
 from lineage.ancestry.trees.arcs import Arc
+from lineage.ancestry.trees.common_parts import held_in_common
 from lineage.ancestry.trees.edges import measured_edges
 from lineage.ancestry.trees.pruned_apart import pruned_apart
 from lineage.ancestry.trees.search import Search
@@ -276,3 +277,24 @@ def test_two_that_were_pruned_in_other_places_are_no_parents_of_each_other():
     assert {(1, 2), (2, 1)} <= apart
     assert not {(1, 3), (3, 1)} & apart
     assert not any(0 in ends for ends in apart)
+
+
+@pytest.mark.parametrize("of_gentle", [False, True])
+def test_a_child_of_another_structure_hangs_on_a_hub_if_it_holds_no_other_childs_way(of_gentle):
+    gentle = trained(BASE, 40, 0.01)
+    dropped = layers_dropped(trained(gentle if of_gentle else BASE, 41), {3}, r"layer\.(\d+)\.")
+    family = [BASE, gentle, *(trained(BASE, 50 + k) for k in range(3)), dropped]
+    field = Search([sketch(one, name=f"{k}") for k, one in enumerate(family)]).field
+    assert edges._hangs_on_hub(5, 0, [1, 2, 3, 4, 5], field) is not of_gentle
+    # From the gentle child, the base lies on the other side.
+    assert not edges._hangs_on_hub(5, 1, [0, 2, 3, 4, 5], field) or of_gentle
+
+
+def test_movements_are_measured_in_what_corresponds_only():
+    moved = trained(BASE, 42)
+    half = {n: a + 0.5 * (moved[n] - a) for n, a in BASE.items()}
+    cut = layers_dropped(half, {0}, r"layer\.(\d+)\.")  # all that is left has another number
+    one, other, origin = sketch(half), sketch(moved), sketch(BASE)
+    assert held_in_common(one, other, origin)[0] == pytest.approx(0.5, abs=0.01)
+    held = held_in_common(sketch(cut), other, origin)
+    assert held is None or held[0] == pytest.approx(0.5, abs=0.05)
