@@ -37,7 +37,7 @@ from lineage.types.facts.descent import (
 UNOBSERVED = "unobserved-"  # prefix of the id of a node that is not a model of the index
 _ALL = 0.1  # how far a held share may lie off 1, since training goes on: 0.02 in the practice zoo
 _HUB = 10  # least children of a hub: at most one of them is its parent, so nine of ten directions are right
-_YOUNGER = 0.8  # least probability that the root of a tree is not below a hub's child
+_YOUNGER = 0.9  # least probability that the root of a tree is not below a child of a hub: nine of ten are right
 _PARTS = 0.5  # of the way to another child: what parts at the hub holds none of it, what parts there all
 _NO_WAY = 1e-5  # -log r that rounding alone gives
 _NEARER = 3.0  # ratio of distances to the next merge and to this: 1.1 and 2.4 for false ones, 9 for the true one

@@ -126,7 +126,7 @@ def test_a_heavy_sibling_that_goes_a_little_back_on_a_gentle_ones_way_is_no_oppo
 
 
 def test_what_went_on_from_the_child_of_a_large_hub_is_younger_than_it():
-    family = {f"child {i}": trained(BASE, 10 + i) for i in range(10)} | {"base": BASE}
+    family = {f"child {i}": trained(BASE, 10 + i) for i in range(30)} | {"base": BASE}
     family |= {"grandchild": trained(family["child 3"], 70)}
     family |= {"great-grandchild": trained(family["grandchild"], 71)}
     found = said(family)
@@ -185,7 +185,7 @@ def test_of_two_merges_that_lie_nearly_as_near_none_is_told_to_be_the_parent():
 def test_a_copy_with_noise_is_not_told_to_be_the_parent_of_what_came_from_its_unknown_original():
     """Of another copy, with rows of its table cut off, the others hold the whole way."""
     table = "bert.embeddings.word_embeddings.weight"
-    family = {f"child {i}": trained(BASE, 10 + i) for i in range(16)} | {"base": BASE}
+    family = {f"child {i}": trained(BASE, 10 + i) for i in range(30)} | {"base": BASE}
     original = trained(BASE, 90)
     family["noisy"] = trained(original, 91, 0.002)
     family["cut"] = original | {table: original[table][:-16]}
@@ -196,7 +196,7 @@ def test_a_copy_with_noise_is_not_told_to_be_the_parent_of_what_came_from_its_un
 
 
 def test_a_copy_of_few_bits_is_not_told_to_be_the_parent_of_what_came_from_its_unknown_original():
-    family = {f"child {i}": trained(BASE, 10 + i) for i in range(10)} | {"base": BASE}
+    family = {f"child {i}": trained(BASE, 10 + i) for i in range(30)} | {"base": BASE}
     original = trained(BASE, 90)
     family["int8"] = matrices(int8_rows)(original)
     family |= {f"tuned {k}": trained(original, 92 + k, 0.05) for k in range(2)}
