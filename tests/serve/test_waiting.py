@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -114,7 +115,7 @@ def test_the_model_of_a_question_is_its_name_or_the_id_that_its_sketch_claims(tm
 
 @pytest.mark.parametrize(("prepared", "begun"), [(0, []), (3, [0, 1])])
 def test_processes_begin_before_anyone_asks_if_they_are_to_prepare(
-    prepared: int, begun: list[int], loop: asyncio.AbstractEventLoop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    prepared: int, begun: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     started: list[int] = []
 
@@ -128,7 +129,8 @@ def test_processes_begin_before_anyone_asks_if_they_are_to_prepare(
         await lanes.stop()
 
     monkeypatch.setattr(Lanes, "_begin", begin)
-    loop.run_until_complete(some_time())
+    with ThreadPoolExecutor(1) as beside:  # another test may have left a loop running in this thread
+        beside.submit(lambda: asyncio.run(some_time())).result()
     assert started == begun
 
 
