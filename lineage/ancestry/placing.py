@@ -23,6 +23,7 @@ from lineage.types import (
     CheckpointSketch,
     Comparison,
     ComponentFinding,
+    Direction,
     Limits,
     ModelRecord,
     Place,
@@ -33,7 +34,7 @@ from lineage.types import (
     Whois,
 )
 from lineage.types.facts.limits import LookedFor, NotTested, OtherVersion
-from lineage.types.relations import EITHER_WAY, Direction
+from lineage.types.relations import EITHER_WAY
 
 if TYPE_CHECKING:
     from lineage.ancestry.standing import Standing

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from lineage.sketch.remembered import Fact, Whole, remembered
 from lineage.types import CheckpointSketch, TensorSketch
 
 Key = TypeVar("Key")
+
+_MISSING = object()
 
 
 class Together(Generic[Whole, Fact]):
@@ -57,6 +59,16 @@ class Latest(OrderedDict[Key, Fact]):
         super().__init__()
         self.most = most
         self._changing = Lock()
+
+    def of(self, keys: Sequence[Key], make: Callable[[Sequence[Key]], Iterable[Fact]]) -> list[Fact]:
+        """The fact of each key; those that are not cached are made together. None is marked as recently used."""
+        found: list[Any] = [self.get(key, _MISSING) for key in keys]
+        new = [*dict.fromkeys(key for key, fact in zip(keys, found, strict=True) if fact is _MISSING)]
+        if not new:
+            return found
+        made = dict(zip(new, make(new), strict=True))
+        self.keep(made.items())
+        return [made[key] if fact is _MISSING else fact for key, fact in zip(keys, found, strict=True)]
 
     def keep(self, facts: Iterable[tuple[Key, Fact]]) -> None:
         """Add facts, or mark them as recently used."""

@@ -21,7 +21,6 @@ _AXES = (0, 1)  # of a matrix: rows and columns
 
 # Cached: used by pairing, by containment, for inherited tensors and for the report.
 _made: Latest[Sides, PermutationTest | None] = Latest(1 << 14)
-_UNKNOWN = PermutationTest(0.0, 0, 0.0)
 
 
 def pair_z(a: TensorSketch, b: TensorSketch, transposed: bool) -> float | None:
@@ -44,13 +43,7 @@ def pair_test(a: TensorSketch, b: TensorSketch, transposed: bool) -> Permutation
 
 def pair_tests(pairs: Sequence[Sides]) -> list[PermutationTest | None]:
     """The tests of many pairs, faster than one at a time."""
-    found = [_made.get(pair, _UNKNOWN) for pair in pairs]
-    new = [*dict.fromkeys(pair for pair, test in zip(pairs, found, strict=True) if test is _UNKNOWN)]
-    if not new:
-        return found
-    made = dict(zip(new, _tested(new), strict=True))
-    _made.keep(made.items())
-    return [made[pair] if test is _UNKNOWN else test for pair, test in zip(pairs, found, strict=True)]
+    return _made.of(pairs, _tested)
 
 
 def pair_tests_above(pairs: Sequence[Sides], least: Sequence[float]) -> list[PermutationTest | None]:

@@ -50,7 +50,6 @@ Sides = tuple[TensorSketch, TensorSketch, bool]
 """Query tensor, reference tensor, and whether one is stored transposed."""
 
 _counts: Latest[Sides, Agreement | None] = Latest(1 << 14)
-_UNKNOWN = Agreement(0, 0, 0.0)
 
 
 def equal_values(sides: Sequence[Sides]) -> list[Agreement | None]:
@@ -58,13 +57,7 @@ def equal_values(sides: Sequence[Sides]) -> list[Agreement | None]:
 
     Cached: a model that is asked about is compared with its relatives once more in the tree of their family.
     """
-    found = [_counts.get(one, _UNKNOWN) for one in sides]
-    new = [*dict.fromkeys(one for one, seen in zip(sides, found, strict=True) if seen is _UNKNOWN)]
-    if not new:
-        return found
-    made = dict(zip(new, _equal_values(new), strict=True))
-    _counts.keep(made.items())
-    return [made[one] if seen is _UNKNOWN else seen for one, seen in zip(sides, found, strict=True)]
+    return _counts.of(sides, _equal_values)
 
 
 def _equal_values(sides: Sequence[Sides]) -> list[Agreement | None]:

@@ -29,7 +29,7 @@ LEAST_WEIGHT = 0.05  # of a term
 _APART = 4.0  # least distance of a sum's value from each term, in largest errors: nearer ones tell nothing
 _LEAST = 100  # least number of values that tell
 SURELY = 0.97  # least share of them that is reproduced
-SMALLEST = 2.0**-20  # least rounding error of a value, as a share of the largest term: the sum is made in float32
+_SMALLEST = 2.0**-20  # least rounding error of a value, as a share of the largest term: the sum is made in float32
 RIDGE = 1e-9  # of the mean square of the terms: equal terms have no weights of their own
 
 
@@ -57,15 +57,16 @@ def blend(around: Neighbours, child: int, excluded: frozenset[int]) -> Mixture |
 
 
 def in_errors(
-    around: Neighbours, child: int, near: Sequence[int], rounding: float
+    around: Neighbours, child: int, near: Sequence[int], rounding: float, within: slice = slice(None)
 ) -> tuple[Float64Array, Float64Array, NDArray[np.bool_]]:
     """Offsets of other members from a child and its values, in their largest rounding errors; which of them have one.
 
-    They are (others, values), (values,) and (dims,).
+    They are (others, values), (values,) and (dims,), of the dims `within`.
     """
-    own, *rest = around.cohort.points[[child, *near]] / around.cohort.scales[around.cohort.tensors]
+    points = around.cohort.points[:, within][[child, *near]]
+    own, *rest = points / around.cohort.scales[around.cohort.tensors[within]]
     terms = np.array(rest)
-    allowed = np.maximum(largest_error(own, rounding), SMALLEST * np.abs(terms).max(axis=0))
+    allowed = np.maximum(largest_error(own, rounding), _SMALLEST * np.abs(terms).max(axis=0))
     told = allowed > 0.0
     return (terms[:, told] - own[told]) / allowed[told], own[told] / allowed[told], told
 

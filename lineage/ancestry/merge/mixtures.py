@@ -101,12 +101,7 @@ def find_mixtures(
         if child in means and {*means[child].parents} == {*plain.parents}:
             plain = means[child]  # its weights are known, not fitted
         found[child] = plain if pair is None or len(plain.parents) == 2 else _instead(pair, plain)
-    return {
-        child: replace(
-            one, alternatives=(*one.alternatives, *stand_ins(around, child, one)), method=_method(around, child, one)
-        )
-        for child, one in _without_circles(around, found).items()
-    }
+    return _named(around, found)
 
 
 def trimmed_among(cohort: Cohort, asked: Collection[int], mixed: Collection[int]) -> dict[int, Mixture]:
@@ -117,8 +112,17 @@ def trimmed_among(cohort: Cohort, asked: Collection[int], mixed: Collection[int]
     def trimmed(child: int, aside: Collection[int]) -> Mixture | None:
         return _trimmed(around, traces, child, aside)
 
-    found = _without_circles(around, _solved(around, trimmed, [*asked], {*mixed}))
-    return {k: replace(one, alternatives=(*stand_ins(around, k, one),)) for k, one in found.items()}
+    return _named(around, _solved(around, trimmed, [*asked], {*mixed}))
+
+
+def _named(around: Neighbours, found: dict[int, Mixture]) -> dict[int, Mixture]:
+    """The mixtures that close no circle, with what could replace their parents and how they were made."""
+    return {
+        child: replace(
+            one, alternatives=(*one.alternatives, *stand_ins(around, child, one)), method=_method(around, child, one)
+        )
+        for child, one in _without_circles(around, found).items()
+    }
 
 
 def _result(around: Neighbours, child: int, one: Mixture | None, near: Sequence[int]) -> Mixture | None:

@@ -13,14 +13,12 @@ from lineage.ancestry.merge.blends import (
     LEAST_WEIGHT,
     MOST,
     RIDGE,
-    SMALLEST,
     SURELY,
     come_out,
     in_errors,
     sets_of,
     weights_of,
 )
-from lineage.ancestry.merge.last_rounded import largest_error
 from lineage.ancestry.merge.mixture import Mixture
 from lineage.ancestry.merge.neighbours import Neighbours
 from lineage.ancestry.merge.ratios import SINGLE
@@ -80,11 +78,9 @@ def uneven_blend(around: Neighbours, child: int, excluded: frozenset[int]) -> Mi
 
 def _is_likely(around: Neighbours, child: int, near: Sequence[int], rounding: float) -> bool:
     """Whether the first tensor is a sum of all the others': it excludes nearly all models that are no sums."""
-    first = around.cohort.tensors == around.cohort.tensors[0]
-    own, *terms = around.cohort.points[np.ix_([child, *near], first)] / around.cohort.scales[around.cohort.tensors[0]]
-    allowed = np.maximum(largest_error(own, rounding), SMALLEST * np.abs(terms).max(axis=0))
-    told = allowed > 0.0
-    rows = np.vstack([*terms, own])[:, told] / allowed[told]
+    first = int(np.searchsorted(around.cohort.tensors, around.cohort.tensors[0], side="right"))  # they lie in order
+    offsets, own, _ = in_errors(around, child, near, rounding, slice(first))
+    rows = np.vstack([offsets + own, own])
     _, left = _free((rows @ rows.T / max(1, rows.shape[1]))[None], range(len(near)))
     return bool(left[0] <= _LEFT_BY_TENSOR)
 

@@ -106,11 +106,14 @@ class Steps:
         if coarse.shape[1] < RUN:
             return np.empty(0), np.empty(0)
         rounded, plain = coarse[:, :RUN].astype(np.float64), fine[:, :RUN].astype(np.float64)
-        up = plain[:, 0] / self.unit[:, 0] > self.level[:, 0]
-        gaps = np.where(up, self.above[:, 0], self.below[:, 0])
+        gaps = self._gaps(plain)[:, 0]
         told = np.isfinite(gaps) & ~is_outermost(rounded, plain)[:, 0]
         off, halves = np.abs(rounded - plain)[told, 0], gaps[told] / 2
-        return off / halves, (off - halves) / np.maximum(np.abs(plain[told, 0]), np.finfo(np.float64).tiny)
+        return off / halves, _excess(off, halves, plain[told, 0])
+
+    def _gaps(self, plain: Values) -> Values:
+        """The distance from the level of each of the first values to the next one on the side of its fine value."""
+        return np.where(plain[:, :RUN] / self.unit > self.level, self.above, self.below)
 
     def _errors(self, coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> tuple[Values, Values]:
         """Rounding errors in halves of the distance to the next level, of the values (n,) whose level is known.
@@ -122,7 +125,7 @@ class Steps:
         then one scale holds for the row, where that is long enough.
         """
         rounded, plain = coarse.astype(np.float64), fine.astype(np.float64)
-        gaps = np.where(plain[:, :RUN] / self.unit > self.level, self.above, self.below)
+        gaps = self._gaps(plain)
         told = np.isfinite(gaps) & (gaps.shape[1] == RUN)
         whole = self.row.found & ~told.any(axis=1) & (rounded.shape[1] >= _LEAST_ROW)
         off = np.abs(rounded - plain)
@@ -135,9 +138,13 @@ class Steps:
                 is_outermost(rounded[whole], plain[whole]).reshape(-1),
             ]
         )
-        sizes = np.concatenate([np.abs(plain[:, :RUN][told]), np.abs(plain[whole]).reshape(-1)])
-        beyond = (away - halves) / np.maximum(sizes, np.finfo(np.float64).tiny)
+        beyond = _excess(away, halves, np.concatenate([plain[:, :RUN][told], plain[whole].reshape(-1)]))
         return away / halves, np.where(cut, -1.0, beyond)
+
+
+def _excess(off: Values, halves: Values, plain: Values) -> Values:
+    """How far errors go beyond half the distance to the next level, as shares of the values."""
+    return np.asarray((off - halves) / np.maximum(np.abs(plain), np.finfo(np.float64).tiny))
 
 
 def is_plainly_off(beyond: Values) -> bool:

@@ -113,10 +113,10 @@ def directed(tree: Tree, search: Search, support: Support) -> dict[int, float]:
     """The children in a tree whose direction is known, with the probability that each is the younger of the two.
 
     The direction is known for children of an initialisation, and of the base to which merged differences were taken;
-    for models that can be computed from their parent, or that hold its rounding error; and for everything below such a
-    model or below a merge, since the root of the tree must lie on the other side. A hub with m children is itself the
-    child of at most one of them, so each is younger with probability 1 - 1/m, and so are those below that hold all of
-    their parent's movement.
+    for models that can be computed from their parent, or that hold its rounding error; for what was trained from a
+    merge; and for the children of a hub, each with the probability that the root of the tree is not among those below
+    it. Below a model that was computed everything is younger too, since the root must lie on the other side; below one
+    that was trained, what holds all of its movement.
     A direction derived from another model is no more certain than the place of that model, given by `support`.
     """
     field, pairs = search.field, search.field.pairs

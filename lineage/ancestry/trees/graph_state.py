@@ -20,6 +20,7 @@ from lineage.ancestry.trees.roundings import has_levels, heirs, roundings
 from lineage.ancestry.trees.similarity import WORTH_A_LOOK, likeness
 from lineage.ancestry.trees.strange_layouts import in_strange_layouts
 from lineage.ancestry.trees.unobserved import Unobserved, distance_to
+from lineage.sketch.remembered import remembered
 from lineage.types import CheckpointSketch
 
 _AGAINST = -0.1  # cosine below which two movements are opposed
@@ -91,10 +92,7 @@ class Field:
 
     def zeros(self, model: int) -> float:
         """Share of a model's sampled matrix values that are 0; 0.0 for unobserved models."""
-        if model in self.missing:
-            return 0.0
-        held = [t.values for t in self.sketches[model].tensors if len(t.shape) > 1]
-        return sum(int((values == 0).sum()) for values in held) / max(1, sum(values.size for values in held))
+        return 0.0 if model in self.missing else _zeros(self.sketches[model])
 
     def heirs(self, copy: int) -> frozenset[int]:
         """The models that hold the rounding error of a rounded copy."""
@@ -272,6 +270,12 @@ class Field:
     def _distance(self, left: int, right: int) -> float | None:
         found = self._of_one_trunk(left, right)
         return None if found is None else -math.log(max(found, FLOOR))
+
+
+@remembered
+def _zeros(sketch: CheckpointSketch) -> float:
+    held = [tensor.values for tensor in sketch.tensors if len(tensor.shape) > 1]
+    return sum(int((values == 0).sum()) for values in held) / max(1, sum(values.size for values in held))
 
 
 def _near_each_other(cohort: Cohort) -> list[Cohort]:

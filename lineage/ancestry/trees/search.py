@@ -66,10 +66,10 @@ class Search:
         before = len(self.mixtures)
         for cohort in self.field.grouped:
             places = {member: k for k, member in enumerate(cohort.members)}
-            done = {*(self._asked(cohort) or ()), *(places[m] for m in self.mixtures.keys() & places.keys())}
+            mixed = {places[m] for m in self.mixtures.keys() & places.keys()}
+            done = mixed.union(self._asked(cohort) or ())
             open_ = [places[m] for m in sorted(models) if m in places and m not in self.field.rounded]
             asked = [k for k in open_ if k not in done]
-            mixed = [places[m] for m in self.mixtures.keys() & places.keys()]
             found = trimmed_among(cohort, asked, mixed) if asked else {}
             self._keep((cohort.members[child], one.renumbered(cohort.members)) for child, one in found.items())
         if len(self.mixtures) == before:
