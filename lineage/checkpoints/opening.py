@@ -28,8 +28,8 @@ from lineage.checkpoints.folders.many_models import beside_models
 from lineage.checkpoints.folders.ranks import joined_ranks, refuse_flat, refuse_part, refuse_pieces
 from lineage.checkpoints.folders.shards import read_index, read_shards, refuse_split, split_beside
 from lineage.checkpoints.folders.side_files import MAX_CONFIG
-from lineage.checkpoints.formats.distributed import METADATA
-from lineage.checkpoints.formats.distributed import SUFFIX as PARTS
+from lineage.checkpoints.formats.distributed_names import METADATA
+from lineage.checkpoints.formats.distributed_names import SUFFIX as PARTS
 from lineage.checkpoints.io import strict_json
 from lineage.checkpoints.io.bytes import DiskFolder, Folder, PositionedFile, read
 from lineage.checkpoints.numbers import require_few, require_full
