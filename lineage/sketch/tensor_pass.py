@@ -16,7 +16,7 @@ from lineage.errors import Malformed
 from lineage.sketch.adapters import is_change
 from lineage.sketch.bands import grids, runs, sampled
 from lineage.sketch.minhash import RowProjector, has_row_codes, minhashes
-from lineage.sketch.projection import block_columns, coded, encode_units, project_matrix, project_units
+from lineage.sketch.projection import block_columns, coded, encode_units, project_units
 from lineage.sketch.sane import EXTREME, is_extreme
 from lineage.sketch.stacks import by_kind
 from lineage.sketch.stats import band_stats, stack_stats
@@ -130,12 +130,10 @@ def _sketched(
     block = _taken(flat, of_block).astype(np.float64)
     stats = stack_stats(block, flat if len(rows) == shape[0] else flat[:, rows], values)
     values = values.reshape(len(views), len(grid[0]), len(grid[1]))
-    projections: Sequence[NDArray[np.float32] | None] = [None] * len(views)
     units: Sequence[tuple[Units | None, Units | None]] = [(None, None)] * len(views)
     if len(shape) > 1:
         of_rows, of_cols = project_units(block.reshape(len(views), -1, len(rows)).transpose(0, 2, 1), shape)
         units = [*zip(_units(of_rows, rows), _units(of_cols, sampled(shape[1])), strict=True)]
-        projections = [*project_matrix(of_rows, shape[0])]
     return [
         TensorSketch(
             name=view.name,
@@ -148,7 +146,6 @@ def _sketched(
             digest=digests[i],
             grid=grid,
             values=values[i],
-            projection=projections[i],
             units=units[i],
             minhash=codes[i] if codes is not None else None,
             moments=moments[i],
@@ -218,13 +215,11 @@ def _sketch_large(view: TensorView, part: Part, depth: Depth, path: str) -> Tens
     grid = grids(shape)
     values = flat[_in_band(shape)]
     units: tuple[Units | None, Units | None] = (None, None)
-    projection = None
     block: NDArray[np.float64] = flat.astype(np.float64) if len(shape) == 1 else np.empty(0)
     if len(shape) > 1:
         block = _by_columns(flat, block_columns(shape))
         of_rows, of_cols = project_units(block, shape)
         units = encode_units(of_rows, rows), encode_units(of_cols, sampled(shape[1]))
-        projection = project_matrix(of_rows, shape[0])
     stats = band_stats(block, flat, values)
     if is_extreme(stats):
         part = replace(part, excluded=part.excluded or EXTREME)
@@ -239,7 +234,6 @@ def _sketch_large(view: TensorView, part: Part, depth: Depth, path: str) -> Tens
         digest=full.digest if full else None,
         grid=grid,
         values=values,
-        projection=projection,
         units=units,
         minhash=full.minhash if full else None,
         moments=full.moments if full else None,
