@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lineage.checkpoints.adapters import CONFIG as ADAPTER_CONFIG
-from lineage.checkpoints.adapters import is_adapter, merged, read_adapter, read_with_scale, without_adapter
+from lineage.checkpoints.adapters import is_adapter, without_adapter
 from lineage.checkpoints.decoding import decoded
 from lineage.checkpoints.folders.archives import PackedFolder, unpacked, unpacked_in
 from lineage.checkpoints.folders.assemblies import Assembly, find_assembly
@@ -92,6 +92,8 @@ def open_merged(path: str | Path, adapter: str | Path) -> Checkpoint:
 
     The sums are made while they are read. Raises UnsupportedFormat where the two do not fit.
     """
+    from lineage.checkpoints.adapters import merged
+
     return merged(open_checkpoint(path), open_checkpoint(adapter))
 
 
@@ -270,6 +272,8 @@ def _side_card(folder: Folder) -> Card:
 
 
 def _read_adapter(place: Path, folder: Folder, contents: Contents) -> Contents:
+    from lineage.checkpoints.adapters import read_adapter, read_with_scale
+
     config = _side_object(folder, ADAPTER_CONFIG)
     found = None if "peft_type" in config else read_with_scale(place, contents)
     if found is None and not config:

@@ -10,7 +10,6 @@ from lineage.match.tails import log10_normal
 from lineage.report.components import scheme_words
 from lineage.report.facts import fact_value, fact_values
 from lineage.report.figures import finite
-from lineage.report.text.adapters import adapter_value
 from lineage.report.text.places import pair_verdict, placed_direction, would_settle
 from lineage.report.words import text, texts
 from lineage.types import (
@@ -36,6 +35,7 @@ Json = dict[str, Any]
 
 def whois(answer: Whois) -> Json:
     """`lineage/whois/2`; the direction of a component is that of its model's place."""
+    from lineage.report.text.adapters import adapter_value
     from lineage.report.witness_json import witnesses_value
 
     limits, timings = answer.limits, answer.timings
