@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lineage.match.tails import log10_normal
 from lineage.report.components import scheme_words
@@ -12,23 +12,25 @@ from lineage.report.facts import fact_value, fact_values
 from lineage.report.figures import finite
 from lineage.report.text.places import pair_verdict, placed_direction, would_settle
 from lineage.report.words import text, texts
-from lineage.types import (
-    CheckpointSketch,
-    Comparison,
-    ComponentFinding,
-    Cue,
-    Declared,
-    Evidence,
-    Excluded,
-    Inherited,
-    InheritedPart,
-    Merge,
-    Null,
-    Relative,
-    TensorMatch,
-    Whois,
-)
-from lineage.types.facts import Fact
+
+if TYPE_CHECKING:  # a sketch is told without what answers are made of
+    from lineage.types import (
+        CheckpointSketch,
+        Comparison,
+        ComponentFinding,
+        Cue,
+        Declared,
+        Evidence,
+        Excluded,
+        Inherited,
+        InheritedPart,
+        Merge,
+        Null,
+        Relative,
+        TensorMatch,
+        Whois,
+    )
+    from lineage.types.facts import Fact
 
 Json = dict[str, Any]
 

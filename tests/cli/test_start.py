@@ -69,7 +69,7 @@ def test_a_sketch_is_asked_about_without_readers_trees_or_tables(tmp_path: Path)
 
 def test_a_file_loads_its_own_reader_alone(tmp_path: Path) -> None:
     saved(trained(7), tmp_path / "net.safetensors")
-    modules = loaded("sketch", tmp_path / "net.safetensors", "-o", tmp_path / "net.sketch")
+    modules = loaded("sketch", "--json", tmp_path / "net.safetensors", "-o", tmp_path / "net.sketch")
     formats = {name.split(".")[3] for name in modules if name.startswith("lineage.checkpoints.formats.")}
     assert formats <= {"safetensors", "listing", "mistaken", "gguf", "distributed_names"}
     assert not [name for name in modules if name.startswith(("lineage.contrib", "lineage.match.evidence"))]
