@@ -45,10 +45,11 @@ def joined(tensors: Sequence[TensorSketch]) -> tuple[dict[str, NDArray[Any]], li
     sizes = [tensor.values.size for tensor in tensors]
     values = np.concatenate([np.empty(0, np.float32), *(tensor.values.reshape(-1) for tensor in tensors)])
     types = _value_types(values, sizes)
-    each = np.repeat(np.array(types, "U8"), sizes)
-    arrays["values"] = values[each == "float32"]
-    arrays["values_bfloat16"] = (values[each == "bfloat16"].view(np.uint32) >> _UPPER).astype(np.uint16)
-    arrays["values_float16"] = values[each == "float16"].astype(np.float16)
+    kinds = np.repeat(np.array([[*VALUES].index(one) for one in types], np.uint8), np.array(sizes, int))
+    wide, upper, half = (values[kinds == kind] for kind in range(len(VALUES)))
+    arrays["values"] = wide
+    arrays["values_bfloat16"] = (upper.view(np.uint32) >> _UPPER).astype(np.uint16)
+    arrays["values_float16"] = half.astype(np.float16)
     return arrays, types
 
 
