@@ -240,7 +240,7 @@ def _tensors() -> list[TensorSketch]:
     return [
         TensorSketch(
             name, shape, "bfloat16", Part(component, role, layer, axes), int(np.prod(shape)), stats, "", None, grid,
-            np.zeros((0, 0), np.float32), None, (None, None), None, None,
+            np.zeros((0, 0), np.float32), (None, None), None, None,
         )
         for name, component, role, layer, shape in [*named, *single]
     ]  # fmt: skip

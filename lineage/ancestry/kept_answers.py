@@ -75,7 +75,7 @@ def _digest(sketch: CheckpointSketch) -> bytes:
         shape = tensor.shape, tensor.dtype, tensor.part, tensor.stats, tensor.band_digest, tensor.digest
         hasher.update(repr((tensor.name, shape)).encode())
         units = [array for one in tensor.units if one is not None for array in (one.index, one.codes, one.scale)]
-        for array in (*tensor.grid, tensor.values, tensor.projection, tensor.minhash, tensor.moments, *units):
+        for array in (*tensor.grid, tensor.values, tensor.minhash, tensor.moments, *units):
             hasher.update(b"-" if array is None else array.tobytes())
     for layer in sketch.neurons:
         hasher.update(repr((layer.component, layer.layer, layer.keyed, layer.codes.shape)).encode())

@@ -12,7 +12,6 @@ from lineage.checkpoints.decode.averages import without_averages
 from lineage.checkpoints.decode.kernel_order import channels_first, in_torch_order
 from lineage.checkpoints.decode.parametrized import computed
 from lineage.checkpoints.decode.quantized import dequantized
-from lineage.checkpoints.formats import gguf
 from lineage.checkpoints.formats.safetensors import MLX
 from lineage.checkpoints.io.quoting import quoted
 from lineage.checkpoints.reader import Contents
@@ -29,6 +28,8 @@ def decoded(path: Path, contents: Contents, config: Mapping[str, Any]) -> Conten
     `config` is the parsed config.json. Raises Malformed where parts are missing or two tensors get one name.
     """
     if contents.format == "gguf":
+        from lineage.checkpoints.formats import gguf
+
         contents = gguf.restored(contents)
     else:
         contents = computed(dequantized(path, without_averages(contents), config))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lineage.checkpoints.adapters import CONFIG as ADAPTER_CONFIG
-from lineage.checkpoints.adapters import is_adapter, merged, read_adapter, read_with_scale, without_adapter
+from lineage.checkpoints.adapters import is_adapter, without_adapter
 from lineage.checkpoints.decoding import decoded
 from lineage.checkpoints.folders.archives import PackedFolder, unpacked, unpacked_in
 from lineage.checkpoints.folders.assemblies import Assembly, find_assembly
@@ -28,8 +28,8 @@ from lineage.checkpoints.folders.many_models import beside_models
 from lineage.checkpoints.folders.ranks import joined_ranks, refuse_flat, refuse_part, refuse_pieces
 from lineage.checkpoints.folders.shards import read_index, read_shards, refuse_split, split_beside
 from lineage.checkpoints.folders.side_files import MAX_CONFIG
-from lineage.checkpoints.formats.distributed import METADATA
-from lineage.checkpoints.formats.distributed import SUFFIX as PARTS
+from lineage.checkpoints.formats.distributed_names import METADATA
+from lineage.checkpoints.formats.distributed_names import SUFFIX as PARTS
 from lineage.checkpoints.io import strict_json
 from lineage.checkpoints.io.bytes import DiskFolder, Folder, PositionedFile, read
 from lineage.checkpoints.numbers import require_few, require_full
@@ -92,6 +92,8 @@ def open_merged(path: str | Path, adapter: str | Path) -> Checkpoint:
 
     The sums are made while they are read. Raises UnsupportedFormat where the two do not fit.
     """
+    from lineage.checkpoints.adapters import merged
+
     return merged(open_checkpoint(path), open_checkpoint(adapter))
 
 
@@ -270,6 +272,8 @@ def _side_card(folder: Folder) -> Card:
 
 
 def _read_adapter(place: Path, folder: Folder, contents: Contents) -> Contents:
+    from lineage.checkpoints.adapters import read_adapter, read_with_scale
+
     config = _side_object(folder, ADAPTER_CONFIG)
     found = None if "peft_type" in config else read_with_scale(place, contents)
     if found is None and not config:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from lineage.checkpoints.formats.listing import READERS
 from lineage.checkpoints.formats.mistaken import mistaken
 from lineage.checkpoints.io.bytes import PositionedFile
-from lineage.checkpoints.plugins import read_by_plugin
 from lineage.checkpoints.reader import HEAD, Contents
 from lineage.errors import Malformed, Truncated, UnsupportedFormat
 
@@ -40,6 +39,8 @@ def _read(file: PositionedFile) -> Contents:
     described = _description_beside(file)
     if described is not None:
         return replace(read_file(described), beside=described.size)
+    from lineage.checkpoints.plugins import read_by_plugin  # brings the metadata of installed distributions
+
     contents, said = read_by_plugin(file, head)
     if contents is not None:
         return contents

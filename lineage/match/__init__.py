@@ -1,11 +1,16 @@
 """Matching: which tensors of two models correspond, and how significant their agreement is."""
 
-from lineage.match.blocks import EXPERT, expert_of, has_experts
-from lineage.match.cache import by_name
-from lineage.match.evidence import Match, match
-from lineage.match.experts import expert_map
-from lineage.match.pairing import LOG10_ALPHA, Pair
-from lineage.match.unread import read_by_both
+from typing import TYPE_CHECKING
+
+from lineage.on_first_use import names_of
+
+if TYPE_CHECKING:
+    from lineage.match.blocks import EXPERT, expert_of, has_experts
+    from lineage.match.cache import by_name
+    from lineage.match.evidence import Match, match
+    from lineage.match.experts import expert_map
+    from lineage.match.pairing import LOG10_ALPHA, Pair
+    from lineage.match.unread import read_by_both
 
 __all__ = [
     "EXPERT",
@@ -19,3 +24,12 @@ __all__ = [
     "match",
     "read_by_both",
 ]
+
+__getattr__ = names_of(
+    __name__,
+    {
+        "EXPERT": "blocks", "LOG10_ALPHA": "pairing", "Match": "evidence", "Pair": "pairing", "by_name": "cache",
+        "expert_map": "experts", "expert_of": "blocks", "has_experts": "blocks", "match": "evidence",
+        "read_by_both": "unread",
+    },
+)  # fmt: skip

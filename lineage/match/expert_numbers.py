@@ -112,7 +112,6 @@ def _with_rows_at(tensor: TensorSketch, order: NDArray[np.int64]) -> TensorSketc
         digest=None,
         grid=(put.rows, put.columns),
         values=put.values,
-        projection=None,
         units=(put.units, None),
         minhash=None,
     )

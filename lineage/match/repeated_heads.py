@@ -69,7 +69,6 @@ def _once(tensor: TensorSketch, other: TensorSketch) -> TensorSketch | None:
             band_digest=f"{tensor.band_digest}/{times}",
             grid=(kept, tensor.grid[1]),
             values=tensor.values[where],
-            projection=None,
             units=(Units(index, units.codes[at], units.scale[at]), None),
             minhash=None,
             moments=None if tensor.moments is None else tensor.moments / times,

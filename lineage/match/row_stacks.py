@@ -1,7 +1,7 @@
 """Sketches of several tensors joined to one, row by row, and sketches whose rows are put in another order.
 
 A row's unit is a projection over the columns alone, so that it and the sampled values are the same wherever the row
-lies. What depends on all rows, units of columns, projection and row codes, is not known of a joined tensor.
+lies. What depends on all rows, units of columns and row codes, is not known of a joined tensor.
 """
 
 from __future__ import annotations
@@ -99,7 +99,6 @@ def joined_sketch(stack: RowStack, role: str) -> TensorSketch:
         digest="+".join(digests) if len(digests) == whole else None,
         grid=(stack.rows, stack.columns),
         values=stack.values,
-        projection=None,
         units=(stack.units, None),
         minhash=None,
         moments=np.sum(moments, axis=0) if len(moments) == whole else None,
@@ -115,7 +114,6 @@ def turned(tensor: TensorSketch) -> TensorSketch:
         part=replace(tensor.part, axes=(second, first)),
         grid=tensor.grid[::-1],
         values=np.ascontiguousarray(tensor.values.T),
-        projection=None if tensor.projection is None else np.ascontiguousarray(tensor.projection.T),
         units=tensor.units[::-1],
         minhash=None,
     )

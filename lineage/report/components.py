@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from lineage.report.figures import percent, plain, spans
 from lineage.report.words import Language, texts
-from lineage.types import ComponentFinding, InheritedPart
 
 if TYPE_CHECKING:
+    from lineage.types import ComponentFinding, InheritedPart
     from lineage.types.facts.schemes import Scheme
 
 MOST_PARTS = 4

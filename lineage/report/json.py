@@ -4,40 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from statistics import fmean, pstdev
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lineage.match.tails import log10_normal
 from lineage.report.components import scheme_words
 from lineage.report.facts import fact_value, fact_values
 from lineage.report.figures import finite
-from lineage.report.text.adapters import adapter_value
 from lineage.report.text.places import pair_verdict, placed_direction, would_settle
-from lineage.report.witness_json import witnesses_value
 from lineage.report.words import text, texts
-from lineage.types import (
-    CheckpointSketch,
-    Comparison,
-    ComponentFinding,
-    Cue,
-    Declared,
-    Evidence,
-    Excluded,
-    Inherited,
-    InheritedPart,
-    Merge,
-    Null,
-    Relative,
-    TensorMatch,
-    Whois,
-)
-from lineage.types.facts import Fact
+
+if TYPE_CHECKING:  # a sketch is told without what answers are made of
+    from lineage.types import (
+        CheckpointSketch,
+        Comparison,
+        ComponentFinding,
+        Cue,
+        Declared,
+        Evidence,
+        Excluded,
+        Inherited,
+        InheritedPart,
+        Merge,
+        Null,
+        Relative,
+        TensorMatch,
+        Whois,
+    )
+    from lineage.types.facts import Fact
 
 Json = dict[str, Any]
 
 
 def whois(answer: Whois) -> Json:
     """`lineage/whois/2`; the direction of a component is that of its model's place."""
+    from lineage.report.text.adapters import adapter_value
+    from lineage.report.witness_json import witnesses_value
+
     limits, timings = answer.limits, answer.timings
     weights = {parent.model: parent.weight for parent in answer.place.parents}
     placed = [
@@ -306,6 +308,8 @@ def _inherited(found: Inherited | None) -> Json | None:
 
 def _null(null: Null) -> Json:
     """What chance gave; the draws themselves are summarised by their mean, spread and extremes."""
+    from statistics import fmean, pstdev
+
     return {
         "models": null.models,
         "matrices": len(null.matrices),

@@ -46,11 +46,14 @@ def anchors(placed: Sequence[Placed], stream: str, vocabulary: Vocabulary | None
 
 def bands(view: TensorView, count: int | None = None) -> Iterator[tuple[int, Float32Array]]:
     """The first rows of a view as float32 (rows, rest), band after band."""
-    total = view.shape[0] if count is None else count
+    for start, stop in band_spans(view, view.shape[0] if count is None else count):
+        yield start, view.rows(start, stop).astype(np.float32, copy=False).reshape(stop - start, -1)
+
+
+def band_spans(view: TensorView, count: int) -> Iterator[tuple[int, int]]:
+    """Where the first rows of a view begin and end, band after band."""
     step = max(1, _BAND // max(1, math.prod(view.shape[1:])))
-    for start in range(0, total, step):
-        rows = view.rows(start, min(total, start + step))
-        yield start, rows.astype(np.float32, copy=False).reshape(len(rows), -1)
+    return ((start, min(count, start + step)) for start in range(0, count, step))
 
 
 def _by_row(tables: Sequence[Placed], stream: str) -> Float32Array | None:

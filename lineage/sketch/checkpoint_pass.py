@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from typing import Any
 
 from threadpoolctl import threadpool_limits
 
 from lineage.anatomy import describe, unpacked
 from lineage.errors import NoWeights
-from lineage.sketch.channels import channels_of
 from lineage.sketch.family import FAMILY
 from lineage.sketch.layouts import content_id
-from lineage.sketch.neurons import neurons_of
 from lineage.sketch.on_disk import TensorsOnDisk
 from lineage.sketch.sane import EXTREME
 from lineage.sketch.tensor_pass import DamagedTensor, Made, Mask, alike, bands_read, sketch_tensors
-from lineage.types import Checkpoint, CheckpointSketch, Depth, TensorSketch, TensorView, Vocabulary
+from lineage.types import Checkpoint, CheckpointSketch, Depth, Neurons, Part, TensorSketch, TensorView, Vocabulary
 from lineage.types.facts.exclusions import Exclusion, NotAWeight
 
 Watch = Callable[[int, int], None]
@@ -82,7 +81,7 @@ def sketch_checkpoint(
     left_out |= {i: error.reason for i, error in damaged.items()}
     if damaged and 2 * sum(_size(views[i]) for i in damaged) >= sum(_size(view) for view in views):
         raise damaged[min(damaged)]
-    whole = [(views[i], anatomy.parts[i]) for i in usual] if depth == "full" else []
+    placed = [(views[i], anatomy.parts[i]) for i in usual]
     if not tensors:
         raise NoWeights(checkpoint.path, "holds nothing but infinities")
     return CheckpointSketch(
@@ -100,8 +99,21 @@ def sketch_checkpoint(
         declared=checkpoint.declared,
         left_out=(*checkpoint.left_out, *((views[i].name, left_out[i]) for i in sorted(left_out))),
         unread=checkpoint.unread + sum(_size(views[i]) for i in damaged),
-        neurons=(*neurons_of(whole, threads, checkpoint.config, vocabulary), *channels_of(whole)),
+        neurons=_neurons(placed, threads, checkpoint.config, vocabulary) if depth == "full" else (),
     )
+
+
+def _neurons(
+    placed: Sequence[tuple[TensorView, Part]],
+    threads: int,
+    config: Mapping[str, Any] | None,
+    vocabulary: Vocabulary | None,
+) -> tuple[Neurons, ...]:
+    """Neurons of towers and channels of networks, from tensors that are read again."""
+    from lineage.sketch.channels import channels_of
+    from lineage.sketch.neurons import neurons_of
+
+    return (*neurons_of(placed, threads, config, vocabulary), *channels_of(placed))
 
 
 def _made(running: dict[Future[list[Made]], list[int]], step: Callable[[Sequence[int]], None]) -> dict[int, Made]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 UNIT_DIMS = 32  # numbers kept of each sampled unit
-PROJECTION_DIMS = 24  # side of the projected matrix
 ANCHORS = 32  # directions of the residual stream that describe neurons
 PERMUTATIONS = 128  # length of a MinHash
 CODE_BITS = 24  # sign bits in one row code

@@ -149,7 +149,6 @@ def _translated(tensor: TensorSketch, other: TensorSketch, turned: bool) -> Tens
         part=part,
         grid=tensor.grid[::-1],
         values=np.ascontiguousarray(tensor.values.T),
-        projection=None if tensor.projection is None else np.ascontiguousarray(tensor.projection.T),
         units=tensor.units[::-1],
         minhash=None,  # of rows, which are columns here
     )

@@ -55,35 +55,36 @@ def row_codes(projected: NDArray[np.float32]) -> NDArray[np.uint32]:
     (and the mean is the same in any order). Rows of zeros (padding) have no code, nor have rows whose
     sums leave float32 (masks filled with its lowest number).
     """
-    kept = projected[np.any(projected != 0, axis=1) & np.isfinite(projected).all(axis=1)].astype(np.float64)
-    if len(kept) == 0:
-        return np.empty(0, np.uint32)
-    return _signs_of_centred(kept)
+    if not _are_whole(projected):
+        projected = projected[np.any(projected != 0, axis=1) & np.isfinite(projected).all(axis=1)]
+    return _signs_of_centred(projected) if len(projected) else np.empty(0, np.uint32)
 
 
-def _signs_of_centred(rows: NDArray[np.float64]) -> NDArray[np.uint32]:
-    """Codes of projected rows, uint32 (..., families * rows), less the mean over rows."""
-    bits = (rows - rows.mean(axis=-2, keepdims=True)) > 0
-    weights = np.uint32(1) << np.arange(CODE_BITS, dtype=np.uint32)
-    families = bits.reshape(*rows.shape[:-1], CODE_FAMILIES, CODE_BITS)
-    codes: NDArray[np.uint32] = (families * weights).sum(axis=-1, dtype=np.uint32)
-    codes |= np.arange(CODE_FAMILIES, dtype=np.uint32) << np.uint32(CODE_BITS)
-    return codes.reshape(*rows.shape[:-2], -1)
+def _are_whole(projected: NDArray[np.float32]) -> bool:
+    """Whether, at a glance, all rows have a code: no sum is zero or infinite."""
+    return bool((projected != 0).all() and np.isfinite(projected).all())
+
+
+def _signs_of_centred(rows: NDArray[np.float32]) -> NDArray[np.uint32]:
+    """Codes of projected rows, uint32 (..., families * rows), less the mean over rows in float64."""
+    bits = rows > rows.mean(axis=-2, keepdims=True, dtype=np.float64)
+    octets = np.packbits(bits.reshape(-1), bitorder="little").reshape(-1, CODE_FAMILIES, CODE_BITS // 8)
+    codes = np.zeros((*octets.shape[:2], 4), np.uint8)
+    codes[..., :-1] = octets
+    codes[..., -1] = np.arange(CODE_FAMILIES)
+    return codes.view("<u4").astype(np.uint32, copy=False).reshape(*rows.shape[:-2], -1)
 
 
 def minhashes(stack: NDArray[np.float32]) -> list[NDArray[np.uint32]]:
     """The MinHash of the rows of each of many tensors of one shape, few enough to lie in memory: (k, rows, width)."""
     with np.errstate(over="ignore", invalid="ignore"):
         projected = np.matmul(stack, prefix_signs(stack.shape[2], SEED_CODES, _DIMS))
-    return [minhash_of_distinct(codes) for codes in _codes_of_stack(projected)]
+    return [minhash(codes) for codes in _codes_of_stack(projected)]
 
 
 def _codes_of_stack(projected: NDArray[np.float32]) -> Iterator[NDArray[np.uint32]]:
     """`row_codes` of each of a stack, (k, rows, 48): at once where no row is without a code."""
-    are_whole = np.any(projected != 0, axis=2).all(axis=1) & np.isfinite(projected).all(axis=(1, 2))
-    if not are_whole.all():
-        return map(row_codes, projected)
-    return iter(_signs_of_centred(projected.astype(np.float64)))
+    return iter(_signs_of_centred(projected)) if _are_whole(projected) else map(row_codes, projected)
 
 
 def minhash(codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
@@ -92,16 +93,12 @@ def minhash(codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
     A code is mixed by MurmurHash3's finaliser, then h -> a h + b modulo 2**32 for 128 pairs (a, b), a odd. Computed
     here because datasketch takes half a second to import and hashes one Python object at a time.
     """
-    return minhash_of_distinct(np.unique(codes))
-
-
-def minhash_of_distinct(codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """The same of codes that hardly repeat: one that occurs twice changes nothing, and is hashed twice."""
-    multipliers, offsets = _permutations()
+    multipliers, offsets = (column[:, None] for column in _permutations())
     least = np.full(PERMUTATIONS, 0xFFFFFFFF, np.uint32)
-    mixed = _fmix32(codes)
+    mixed = _fmix32(codes)  # one that occurs twice changes nothing, and hashing it again costs less than looking
     for start in range(0, len(mixed), _CHUNK):  # each chunk takes codes x permutations of memory
-        hashed = multipliers[:, None] * mixed[None, start : start + _CHUNK] + offsets[:, None]
+        hashed = multipliers * mixed[start : start + _CHUNK]
+        hashed += offsets
         np.minimum(least, hashed.min(axis=1), out=least)
     return least
 

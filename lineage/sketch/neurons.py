@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from lineage.anatomy.fused_attention import head_count
-from lineage.sketch.anchors import anchors, bands
+from lineage.sketch.anchors import anchors, band_spans
 from lineage.sketch.family import ANCHORS
 from lineage.sketch.head_sizes import inferred_heads, shared_with
 from lineage.sketch.neuron_codes import kept, quantised
@@ -41,6 +41,7 @@ __all__ = ["KINDS", "MOST_LAYERS", "MOST_NEURONS", "neurons_of"]
 
 LEAST_NEURONS = 64
 MOST_ROWS = 1 << 16  # of a head, from which those that are kept are chosen
+_AT_ONCE = 1 << 19  # values that are multiplied at once: fit a cache as float32
 
 Bases = Mapping[AnchorKey, Float32Array]
 
@@ -145,11 +146,21 @@ def _gained(gain: TensorView | None, basis: Float32Array) -> Float32Array:
 def _products(view: TensorView, part: Part, stream: str, basis: Float32Array, most: int | None = None) -> Float32Array:
     """The products of every neuron of a matrix, or the first `most`, with the anchors, (neurons, anchors)."""
     if part.axes[1].label == stream:
-        count = None if most is None else min(most, view.shape[0])
-        return np.concatenate([rows @ basis for _, rows in bands(view, count)])
+        count = view.shape[0] if most is None else min(most, view.shape[0])
+        made = np.empty((count, basis.shape[1]), np.float32)
+        # Bands of about one length, since products of a few rows are added in another order.
+        step = -(-count // -(-count * view.shape[1] // _AT_ONCE))
+        for start in range(0, count, step):
+            rows = view.rows(start, min(count, start + step)).astype(np.float32, copy=False)
+            np.matmul(rows, basis, out=made[start : start + step])
+        return made
     total = np.zeros((view.shape[1], basis.shape[1]), np.float32)[:most]
-    for start, rows in bands(view):
-        total += rows[:, :most].T @ basis[start : start + len(rows)]
+    for start, stop in band_spans(view, view.shape[0]):
+        rows, own = view.rows(start, stop), basis[start:stop]
+        step = max(1, _AT_ONCE // len(rows))
+        for first in range(0, len(total), step):
+            some = total[first : first + step]
+            some += rows[:, first : first + len(some)].astype(np.float32, copy=False).T @ own
     return total
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import weakref
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 from tempfile import TemporaryFile
@@ -18,7 +18,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.sketch.arrays import ARRAYS, joined
+from lineage.sketch.arrays import ARRAYS, VALUES, ValueType, joined, widened
 from lineage.sketch.bands import grids, sampled
 from lineage.types import Part, Stats, StoredTensors, TensorSketch, Units
 
@@ -35,6 +35,7 @@ class Outline:
     digest: str | None
     band_digest: str
     has_minhash: bool
+    values: ValueType
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class TensorsOnDisk(StoredTensors):
 
     def extend(self, tensors: Sequence[TensorSketch]) -> None:
         """Append some tensors. Raises OSError."""
-        arrays = {name: joined(name, tensors) for name in ARRAYS}
+        arrays, types = joined(tensors)
         arrays[_STATS] = np.array([_FIGURES(t.stats) for t in tensors], np.float64).reshape(-1, 7)
         places = {}
         self._file.seek(self._end)
@@ -75,8 +76,8 @@ class TensorsOnDisk(StoredTensors):
             self._end += array.nbytes
         first = len(self._outlines)
         self._outlines += [
-            Outline(t.name, t.shape, t.dtype, t.part, t.params, t.digest, t.band_digest, t.minhash is not None)
-            for t in tensors
+            Outline(t.name, t.shape, t.dtype, t.part, t.params, t.digest, t.band_digest, t.minhash is not None, values)
+            for t, values in zip(tensors, types, strict=True)
         ]
         self._lots.append(_Lot(first, len(self._outlines), places))
 
@@ -139,7 +140,6 @@ def _detached(tensor: TensorSketch) -> TensorSketch:
     return replace(
         tensor,
         values=tensor.values.copy(),
-        projection=None if tensor.projection is None else tensor.projection.copy(),
         units=(first, second),
         minhash=None if tensor.minhash is None else tensor.minhash.copy(),
         moments=None if tensor.moments is None else tensor.moments.copy(),
@@ -151,7 +151,12 @@ class Blocks:
 
     def __init__(self, tensors: Sequence[TensorSketch]) -> None:
         self._tensors = tensors
-        self._joined = {} if isinstance(tensors, TensorsOnDisk) else {name: joined(name, tensors) for name in ARRAYS}
+        self._joined: dict[str, NDArray[Any]] = {}
+        self.value_types: Iterable[ValueType]
+        if isinstance(tensors, TensorsOnDisk):
+            self.value_types = (outline.values for outline in tensors.outlines)
+        else:
+            self._joined, self.value_types = joined(tensors)
 
     def of(self, name: str) -> Iterator[NDArray[Any]]:
         """The blocks of one array, in order."""
@@ -167,9 +172,10 @@ class Blocks:
 
 def _tensors(outlines: Sequence[Outline], arrays: Mapping[str, NDArray[Any]]) -> list[TensorSketch]:
     """Tensors from their outlines and their arrays, one after the other."""
-    values, codes, scales = arrays["values"], arrays["unit_codes"], arrays["unit_scale"]
-    projections, minhashes, moments = (iter(arrays[name]) for name in ("projection", "minhash", "moments"))
-    at = unit = 0
+    values, at = widened(arrays), dict.fromkeys(VALUES, 0)
+    codes, scales = arrays["unit_codes"], arrays["unit_scale"]
+    minhashes, moments = (iter(arrays[name]) for name in ("minhash", "moments"))
+    unit = 0
     found = []
     for outline, figures in zip(outlines, arrays[_STATS].tolist(), strict=True):
         mean, std, kurtosis, zeros, levels_row, levels_group, distinct = figures
@@ -177,7 +183,6 @@ def _tensors(outlines: Sequence[Outline], arrays: Mapping[str, NDArray[Any]]) ->
         grid = grids(shape)
         rows, columns = len(grid[0]), len(grid[1])
         units: tuple[Units | None, Units | None] = (None, None)
-        projection = None
         if len(shape) > 1:
             first, second = sampled(shape[0]), sampled(shape[1])
             middle = unit + len(first)
@@ -186,7 +191,9 @@ def _tensors(outlines: Sequence[Outline], arrays: Mapping[str, NDArray[Any]]) ->
                 Units(first, codes[unit:middle], scales[unit:middle]),
                 Units(second, codes[middle:end], scales[middle:end]),
             )
-            unit, projection = end, next(projections)
+            unit = end
+        start = at[outline.values]
+        at[outline.values] = stop = start + rows * columns
         found.append(
             TensorSketch(
                 name=outline.name,
@@ -198,12 +205,10 @@ def _tensors(outlines: Sequence[Outline], arrays: Mapping[str, NDArray[Any]]) ->
                 band_digest=outline.band_digest,
                 digest=outline.digest,
                 grid=grid,
-                values=values[at : at + rows * columns].reshape(rows, columns),
-                projection=projection,
+                values=values[outline.values][start:stop].reshape(rows, columns),
                 units=units,
                 minhash=next(minhashes) if outline.has_minhash else None,
                 moments=None if outline.digest is None else next(moments),
             )
         )
-        at += rows * columns
     return found

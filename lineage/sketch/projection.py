@@ -1,4 +1,4 @@
-"""Linear sketches of the sampled block of a tensor: unit vectors of both axes and a small projected matrix."""
+"""Linear sketches of the sampled block of a tensor: unit vectors of both axes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.sketch.bands import sampled
-from lineage.sketch.family import PROJECTION_DIMS, SEED_PROJECTION, UNIT_DIMS
+from lineage.sketch.family import SEED_PROJECTION, UNIT_DIMS
 from lineage.sketch.signs import signs
 from lineage.types import AnyArray, Units
 
@@ -50,16 +50,6 @@ def constant_unit(shape: tuple[int, ...], axis: int) -> NDArray[np.float64]:
     total: NDArray[np.float64] = _pair_signs(across, kernel).sum(axis=0)
     total.setflags(write=False)
     return total
-
-
-def project_matrix(row_units: NDArray[np.float64], rows: int) -> NDArray[np.float32]:
-    """P' W Q / k of the sampled block of so many rows, float32 (k, k), k = 24: linear in W, transposed with it.
-
-    `row_units` are those of `project_units`, of one block or stacked.
-    Its squared Frobenius norm estimates the block's (Johnson-Lindenstrauss).
-    """
-    left = _axis_signs(rows, PROJECTION_DIMS)
-    return narrowed(left.T @ row_units[..., :PROJECTION_DIMS] / PROJECTION_DIMS)
 
 
 def encode_units(units: NDArray[np.float64], index: NDArray[np.int64]) -> Units:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lineage.sketch.arrays import ValueType
 from lineage.sketch.bands import sampled
 from lineage.types import Float64Array, Stats, TensorSketch
 from lineage.types.facts.exclusions import NotAWeight
@@ -32,16 +33,23 @@ def is_extreme(stats: Stats) -> bool:
     return size > _MOST or 0.0 < size < _LEAST
 
 
-def require_possible(tensors: Sequence[TensorSketch], arrays: Mapping[str, NDArray[Any]]) -> None:
+def require_possible(
+    tensors: Sequence[TensorSketch],
+    values: Mapping[ValueType, NDArray[np.float32]],
+    types: Sequence[ValueType],
+    arrays: Mapping[str, NDArray[Any]],
+) -> None:
     """Raise ValueError if no numbers can have these figures: spread, power sums, sizes of units and values.
 
-    `arrays` hold the values and units of all the tensors, in order (see `ARRAYS`).
+    `values` are those of all the tensors, in order, by their `types`; `arrays` hold their units (see `ARRAYS`).
     """
     if not tensors:
         return
     with np.errstate(over="ignore", invalid="ignore"):  # infinite values and NaN violate an inequality
         length = _lengths(tensors)
-        _require_size(tensors, length, arrays)
+        limit = length * (1.0 + _SLACK) + _TINY
+        _require_short(tensors, limit, values, types)
+        _require_size(tensors, limit, arrays)
         _require_sums(tensors, length)
 
 
@@ -58,12 +66,22 @@ def _lengths(tensors: Sequence[TensorSketch]) -> Float64Array:
     return np.asarray(np.sqrt(blocks) * np.hypot(mean, std))
 
 
-def _require_size(tensors: Sequence[TensorSketch], length: Float64Array, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """No value is longer than the block, no unit longer than its projection can be."""
-    limit = length * (1.0 + _SLACK) + _TINY
-    low, high = _ends(arrays["values"], [tensor.values.size for tensor in tensors])
-    if not (np.maximum(-low, high) <= limit).all():
-        raise ValueError("values beyond its statistics")
+def _require_short(
+    tensors: Sequence[TensorSketch],
+    limit: Float64Array,
+    values: Mapping[ValueType, NDArray[np.float32]],
+    types: Sequence[ValueType],
+) -> None:
+    """No value is longer than the block."""
+    for kind in {*types}:
+        places = [i for i, own in enumerate(types) if own == kind]
+        low, high = _ends(values[kind], [tensors[i].values.size for i in places])
+        if not (np.maximum(-low, high) <= limit[places]).all():
+            raise ValueError("values beyond its statistics")
+
+
+def _require_size(tensors: Sequence[TensorSketch], limit: Float64Array, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """No unit is longer than that of a block of this length can be."""
     held = [(i, side, u) for i, one in enumerate(tensors) for side, u in enumerate(one.units) if u is not None]
     if not held:
         return

@@ -14,13 +14,12 @@ import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
-from lineage.sketch.family import DIGEST_BYTES, PROJECTION_DIMS, SEED_PROJECTION
+from lineage.sketch.family import DIGEST_BYTES, SEED_PROJECTION, UNIT_DIMS
 from lineage.sketch.layouts import same_sums, same_units
 from lineage.sketch.signs import signs
 from lineage.types import CheckpointSketch, Neurons, Stats, TensorSketch, Units
 from lineage.types.facts.handed_over import Figure
 
-_SAME_PROJECTION = 1e-4  # of the largest number: sums in float64, in another order, stored as float32
 _SAME_STAT = 1e-3
 _SAME_MINHASH = 0.75  # share of equal places: a code next to zero may come out otherwise
 _SAME_CODE = 8  # of 127
@@ -59,19 +58,11 @@ def _written(text: str | None) -> str:
 
 
 def _figures(a: TensorSketch, b: TensorSketch) -> Iterator[tuple[Figure, bool]]:
-    yield "projections", _near(a.projection, b.projection, _SAME_PROJECTION)
     yield "units", all(same_units(a, axis, b, axis) for axis in (0, 1))
     yield "sums", a.moments is None or b.moments is None or same_sums(a, b)
     yield "statistics", _stats_agree(a.stats, b.stats)
     if a.minhash is not None and b.minhash is not None:
         yield "row-codes", float((a.minhash == b.minhash).mean()) >= _SAME_MINHASH
-
-
-def _near(a: NDArray[np.float32] | None, b: NDArray[np.float32] | None, share: float) -> bool:
-    if a is None or b is None:
-        return a is b
-    x, y = a.astype(np.float64), b.astype(np.float64)
-    return bool(np.abs(x - y).max(initial=0.0) <= share * np.abs(x).max(initial=0.0))
 
 
 def _stats_agree(a: Stats, b: Stats) -> bool:
@@ -102,8 +93,8 @@ def inconsistency(sketch: CheckpointSketch) -> tuple[str, str] | None:
     """An inconsistency of a sketch within itself and the tensor's name; None if there is none.
 
     What a sketch holds twice is checked: tensors whose values it holds whole have their digests and sums, and the
-    projection of a matrix is that of its units, within what coding them rounds away. Longer tensors hold too little
-    twice.
+    units of both axes of a matrix tell of one block, within what coding them rounds away. Kernels and longer tensors
+    hold too little twice.
     """
     for tensor in sketch.tensors:
         for what, is_possible in _told_twice(tensor):
@@ -121,8 +112,9 @@ def _told_twice(tensor: TensorSketch) -> Iterator[tuple[str, bool]]:
         yield "digests", own == tensor.band_digest and tensor.digest in (None, own)
         if tensor.moments is not None:
             yield "sums", _are_sums(tensor.moments, values.astype(np.float64))
-    if tensor.projection is not None and tensor.units[0] is not None:
-        yield "projections", _is_projected(tensor.projection, tensor.units[0])
+    rows, columns = tensor.units
+    if rows is not None and columns is not None and math.prod(tensor.shape[2:]) == 1:
+        yield "units", _are_of_one_block(rows, columns)
 
 
 def _are_sums(moments: NDArray[np.float64], values: NDArray[np.float64]) -> bool:
@@ -132,12 +124,16 @@ def _are_sums(moments: NDArray[np.float64], values: NDArray[np.float64]) -> bool
     return bool((np.abs(moments - sums) <= _SAME_SUMS * scale + values.size * _TINY).all())
 
 
-def _is_projected(projection: NDArray[np.float32], units: Units) -> bool:
-    """Whether sums of the units by their signs are the projection, each code being half a step off at most."""
+def _are_of_one_block(rows: Units, columns: Units) -> bool:
+    """Whether sums of the units of both axes by their signs are the same, each code being half a step off at most."""
+    sums, off = zip(*map(_signed_sums, (rows, columns)), strict=True)
+    most = sum(off) * (1.0 + 1e-6) + 1e-4 * np.abs(sums[0]).max(initial=0.0)
+    is_cut = max(units.scale.max(initial=0.0) for units in (rows, columns)) * _CODE >= _END  # at the end of float32
+    return bool(is_cut or np.abs(sums[0] - sums[1].T).max(initial=0.0) <= most + _TINY)
+
+
+def _signed_sums(units: Units) -> tuple[NDArray[np.float64], float]:
+    """The units of an axis added by 32 signs each, (32, 32), and how much these can be off."""
     scale = units.scale.astype(np.float64)
-    codes = units.codes[:, :PROJECTION_DIMS].astype(np.float64) * scale[:, None]
-    sums = signs(units.index, SEED_PROJECTION, PROJECTION_DIMS).T @ codes / PROJECTION_DIMS
-    if np.abs(projection).max(initial=0.0) >= _END or scale.max(initial=0.0) * _CODE >= _END:
-        return True  # cut off at the end of float32
-    off = 0.5 * scale.sum() / PROJECTION_DIMS + 1e-4 * np.abs(sums).max(initial=0.0)
-    return bool(np.abs(projection - sums).max(initial=0.0) <= off * (1.0 + 1e-6) + _TINY)
+    codes = units.codes.astype(np.float64) * scale[:, None]
+    return signs(units.index, SEED_PROJECTION, UNIT_DIMS).T @ codes, 0.5 * float(scale.sum())

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lineage.checkpoints.numbers import MOST_TENSORS
 from lineage.errors import Malformed, SketchMismatch
-from lineage.sketch.arrays import ARRAYS
+from lineage.sketch.arrays import ARRAYS, VALUES, ValueType, widened
 from lineage.sketch.bands import grids, sampled
 from lineage.sketch.family import FAMILY
 from lineage.sketch.layouts import content_id
@@ -30,12 +30,20 @@ if TYPE_CHECKING:
     from lineage.types import Neurons, TokenizerSketch
     from lineage.types.settings import PartConfiguration
 
-SCHEMA = "lineage/sketch/1"
+SCHEMA = "lineage/sketch/2"
 SUFFIX = ".sketch"
 MOST_BYTES = 1 << 30  # a model of 10,000 large tensors takes a quarter of this
 MOST_PARENTS = 1000
 LONGEST_TEXT = 10_000
 _SCHEMA_NAME, _FAMILY_NAME = re.compile(r"lineage/sketch/[0-9]{1,6}"), re.compile(r"lineage-[0-9]{1,6}")
+_PROJECTION = "projection"  # an array of the first schema that nothing was read from
+_ARRAYS = {
+    SCHEMA: ARRAYS,
+    "lineage/sketch/1": {
+        name: (np.float32, (24, 24)) if name == _PROJECTION else ARRAYS[name]
+        for name in ("values", _PROJECTION, "unit_codes", "unit_scale", "minhash", "moments")
+    },
+}
 CHECKSUM = "checksum"  # an array, not metadata: safetensors writes arrays in a fixed order, metadata in any
 
 
@@ -62,7 +70,7 @@ def read_sketch(path: str | Path) -> CheckpointSketch:
             text = (file.metadata() or {})["lineage"]
             header = json.loads(text, parse_constant=_no_number)
             _require_family(header, where)
-            arrays = {name: file.get_tensor(name) for name in ARRAYS}
+            arrays = {name: file.get_tensor(name) for name in _ARRAYS[header["schema"]]}
             checksum = file.get_tensor(CHECKSUM)
             there = {*file.keys()}
             neurons = {name: file.get_tensor(name) for name in (_of_neurons(there) if "neurons" in header else ())}
@@ -115,23 +123,29 @@ def _configuration(header: Any) -> tuple[PartConfiguration, ...]:
 
 
 def _checksum(text: str, arrays: dict[str, NDArray[Any]]) -> NDArray[np.uint8]:
-    """BLAKE3 of the header's text and the bytes of the arrays in the order of `ARRAYS`, uint8 (32,)."""
+    """BLAKE3 of the header's text and the bytes of the arrays in their order, uint8 (32,)."""
     hasher = blake3(text.encode())
-    for name in ARRAYS:
-        hasher.update(arrays[name].reshape(-1).view(np.uint8).data)
+    for array in arrays.values():
+        hasher.update(array.reshape(-1).view(np.uint8).data)
     return np.frombuffer(hasher.digest(), np.uint8)
 
 
 class _Cursor:
     """Returns the arrays of one tensor after the other and checks that nothing is left over."""
 
-    def __init__(self, arrays: dict[str, NDArray[Any]]) -> None:
-        for name, (dtype, tail) in ARRAYS.items():
+    def __init__(self, schema: str, arrays: dict[str, NDArray[Any]]) -> None:
+        for name, (dtype, tail) in _ARRAYS[schema].items():
             if arrays[name].dtype != dtype or arrays[name].ndim == 0 or arrays[name].shape[1:] != tail:
                 raise ValueError(f"array {name} has another type")
-            if arrays[name].dtype.kind == "f" and not np.isfinite(arrays[name]).all():
+        none = {name: np.empty((0, *tail), dtype) for name, (dtype, tail) in ARRAYS.items()}
+        self.values = widened(none | arrays)
+        wide = {VALUES[kind]: values for kind, values in self.values.items()}
+        self._arrays: dict[str, NDArray[Any]] = none | arrays | wide
+        self._arrays.pop(_PROJECTION, None)
+        for name, array in self._arrays.items():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
                 raise ValueError(f"array {name} is not finite")
-        self._arrays, self._at = arrays, dict.fromkeys(ARRAYS, 0)
+        self._at = dict.fromkeys(self._arrays, 0)
 
     def take(self, name: str, count: int) -> NDArray[Any]:
         start = self._at[name]
@@ -151,7 +165,7 @@ def _require_family(header: dict[str, Any], path: Path) -> None:
     schema, family = (str(header[key])[:40] for key in ("schema", "family"))
     if not _SCHEMA_NAME.fullmatch(schema) or not _FAMILY_NAME.fullmatch(family):
         raise ValueError("no schema or family of a sketch")
-    if (schema, family) != (SCHEMA, FAMILY):
+    if schema not in _ARRAYS or family != FAMILY:
         raise SketchMismatch(
             f"{path}: is of sketch family {family!r} ({schema!r}); this version compares {FAMILY!r} only:"
             " make it again from the checkpoint"
@@ -162,10 +176,11 @@ def _decode(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Checkpoi
     if header["depth"] not in ("sampled", "full"):
         raise ValueError("unknown depth")
     _require_few(header)
-    cursor = _Cursor(arrays)
-    tensors = tuple(_tensor(entry, cursor) for entry in header["tensors"])
+    cursor = _Cursor(header["schema"], arrays)
+    types = [_value_type(entry) for entry in header["tensors"]]
+    tensors = tuple(_tensor(entry, kind, cursor) for entry, kind in zip(header["tensors"], types, strict=True))
     cursor.finish()
-    require_possible(tensors, arrays)
+    require_possible(tensors, cursor.values, types, arrays)
     if content_id(tensors, header["depth"]) != header["id"]:
         raise ValueError("its id does not belong to its digests")
     return CheckpointSketch(
@@ -204,7 +219,7 @@ def _unread(count: Any) -> int:
     return count
 
 
-def _tensor(entry: dict[str, Any], cursor: _Cursor) -> TensorSketch:
+def _tensor(entry: dict[str, Any], kind: ValueType, cursor: _Cursor) -> TensorSketch:
     stored = tuple(int(n) for n in entry["shape"])
     shape = stored or (1,)
     params = math.prod(shape)
@@ -229,12 +244,18 @@ def _tensor(entry: dict[str, Any], cursor: _Cursor) -> TensorSketch:
         band_digest=str(entry["band_digest"]),
         digest=_text(entry["digest"]),
         grid=grid,
-        values=cursor.take("values", len(grid[0]) * len(grid[1])).reshape(len(grid[0]), len(grid[1])),
-        projection=cursor.take("projection", 1)[0] if matrix else None,
+        values=cursor.take(VALUES[kind], len(grid[0]) * len(grid[1])).reshape(len(grid[0]), len(grid[1])),
         units=(_units(shape[0], cursor), _units(shape[1], cursor)) if matrix else (None, None),
         minhash=cursor.take("minhash", 1)[0] if entry["minhash"] else None,
         moments=cursor.take("moments", 1)[0] if whole else None,
     )
+
+
+def _value_type(entry: dict[str, Any]) -> ValueType:
+    kind: ValueType = entry.get("values", "float32")
+    if kind not in VALUES:
+        raise ValueError("values of an unknown type")
+    return kind
 
 
 @lru_cache(maxsize=1 << 14)

@@ -18,7 +18,7 @@ from blake3 import blake3
 from numpy.typing import NDArray
 
 from lineage.atomic_write import written_whole
-from lineage.sketch.arrays import ARRAYS
+from lineage.sketch.arrays import ARRAYS, ValueType
 from lineage.sketch.on_disk import Blocks
 from lineage.sketch.sealing import seal
 from lineage.sketch.sketch_file import CHECKSUM, SCHEMA
@@ -56,7 +56,7 @@ def write_sketch(sketch: CheckpointSketch, path: str | Path) -> str:
     digest = sha256()
     with SpooledTemporaryFile(max_size=_TEXT_HELD) as text:
         checksum = blake3()
-        for piece in _texts(header, sketch.tensors, tokenizer):
+        for piece in _texts(header, sketch.tensors, blocks.value_types, tokenizer):
             checksum.update(piece)
             text.write(piece.replace(b"\\", b"\\\\").replace(b'"', b'\\"'))  # all that JSON escapes of ASCII
         for name in ARRAYS:
@@ -70,12 +70,14 @@ def write_sketch(sketch: CheckpointSketch, path: str | Path) -> str:
     return digest.hexdigest()
 
 
-def _texts(header: dict[str, Any], tensors: Sequence[TensorSketch], behind: dict[str, Any]) -> Iterator[bytes]:
+def _texts(
+    header: dict[str, Any], tensors: Sequence[TensorSketch], types: Iterable[ValueType], behind: dict[str, Any]
+) -> Iterator[bytes]:
     """The header as JSON in ASCII, piece by piece; what lies `behind` the tensors follows them."""
     yield f'{_json(header)[:-1]},"tensors":['.encode()
-    entries: Iterable[TensorSketch] = iter(tensors)
+    entries = zip(tensors, types, strict=True)
     between = b""
-    while some := [_tensor_header(tensor) for tensor in islice(entries, _AT_ONCE)]:
+    while some := [_tensor_header(*entry) for entry in islice(entries, _AT_ONCE)]:
         yield between + _json(some)[1:-1].encode()
         between = b","
     yield f"],{_json(behind)[1:]}".encode() if behind else b"]}"
@@ -134,7 +136,7 @@ def _header(sketch: CheckpointSketch) -> dict[str, Any]:
     }
 
 
-def _tensor_header(tensor: TensorSketch) -> dict[str, Any]:
+def _tensor_header(tensor: TensorSketch, values: ValueType) -> dict[str, Any]:
     part = tensor.part
     return {
         "name": tensor.name,
@@ -146,6 +148,7 @@ def _tensor_header(tensor: TensorSketch) -> dict[str, Any]:
         "band_digest": tensor.band_digest,
         "digest": tensor.digest,
         "minhash": tensor.minhash is not None,
+        **({} if values == "float32" else {"values": values}),
     }
 
 

@@ -16,7 +16,7 @@ from lineage.errors import Malformed
 from lineage.sketch.adapters import is_change
 from lineage.sketch.bands import grids, runs, sampled
 from lineage.sketch.minhash import RowProjector, has_row_codes, minhashes
-from lineage.sketch.projection import block_columns, coded, encode_units, project_matrix, project_units
+from lineage.sketch.projection import block_columns, coded, encode_units, project_units
 from lineage.sketch.sane import EXTREME, is_extreme
 from lineage.sketch.stacks import by_kind
 from lineage.sketch.stats import band_stats, stack_stats
@@ -28,6 +28,7 @@ from lineage.written_reasons import written
 WHOLE = 1 << 18  # tensors up to this many values are read whole at either depth, and checked for being a fixed table
 RUN = 1 << 12  # values added in float32 before float64 takes over
 BLOCK = 1 << 18  # values in one block of the full pass: fits the cache as float32
+ROWS_TOGETHER, BLOCKS_TOGETHER = 128, 4  # rows that are projected at once, in so many blocks at most
 TOGETHER = 1 << 16  # values of tensors that are sketched at once: fit the cache as float64
 
 
@@ -129,12 +130,10 @@ def _sketched(
     block = _taken(flat, of_block).astype(np.float64)
     stats = stack_stats(block, flat if len(rows) == shape[0] else flat[:, rows], values)
     values = values.reshape(len(views), len(grid[0]), len(grid[1]))
-    projections: Sequence[NDArray[np.float32] | None] = [None] * len(views)
     units: Sequence[tuple[Units | None, Units | None]] = [(None, None)] * len(views)
     if len(shape) > 1:
         of_rows, of_cols = project_units(block.reshape(len(views), -1, len(rows)).transpose(0, 2, 1), shape)
         units = [*zip(_units(of_rows, rows), _units(of_cols, sampled(shape[1])), strict=True)]
-        projections = [*project_matrix(of_rows, shape[0])]
     return [
         TensorSketch(
             name=view.name,
@@ -147,7 +146,6 @@ def _sketched(
             digest=digests[i],
             grid=grid,
             values=values[i],
-            projection=projections[i],
             units=units[i],
             minhash=codes[i] if codes is not None else None,
             moments=moments[i],
@@ -211,18 +209,17 @@ def _sketch_large(view: TensorView, part: Part, depth: Depth, path: str) -> Tens
     else:
         band = np.concatenate([view.rows(a, b) for a, b in bands_read(view, depth)])
     flat = _as_float32(band).reshape(len(rows), -1)
-    _require_finite(flat, view, path)
+    if full is None:
+        _require_finite(flat, view, path)
     part = replace(part, excluded=part.excluded or fixed_rows(flat))
     grid = grids(shape)
     values = flat[_in_band(shape)]
     units: tuple[Units | None, Units | None] = (None, None)
-    projection = None
     block: NDArray[np.float64] = flat.astype(np.float64) if len(shape) == 1 else np.empty(0)
     if len(shape) > 1:
-        block = flat[:, block_columns(shape)].astype(np.float64)
+        block = _by_columns(flat, block_columns(shape))
         of_rows, of_cols = project_units(block, shape)
         units = encode_units(of_rows, rows), encode_units(of_cols, sampled(shape[1]))
-        projection = project_matrix(of_rows, shape[0])
     stats = band_stats(block, flat, values)
     if is_extreme(stats):
         part = replace(part, excluded=part.excluded or EXTREME)
@@ -237,11 +234,17 @@ def _sketch_large(view: TensorView, part: Part, depth: Depth, path: str) -> Tens
         digest=full.digest if full else None,
         grid=grid,
         values=values,
-        projection=projection,
         units=units,
         minhash=full.minhash if full else None,
         moments=full.moments if full else None,
     )
+
+
+def _by_columns(rows: NDArray[np.float32], columns: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Columns of rows as float64, one behind the other in memory: sums hang on that order in their last bits."""
+    found = np.empty((len(columns), len(rows)))
+    found[...] = np.take(rows, columns, axis=1).T
+    return found.T
 
 
 @lru_cache(maxsize=1024)
@@ -270,23 +273,35 @@ def _feed(view: TensorView, rows: NDArray[np.int64], path: str) -> tuple[FullPas
     moments = np.zeros(4)
     width = math.prod(shape[1:])
     projector = RowProjector(shape[0], width) if has_row_codes(shape) else None
+    spans = bands_read(view, "full")
+    each = spans[0][1]
+    together = min(-(-ROWS_TOGETHER // each), BLOCKS_TOGETHER) if projector else 1
+    held = np.empty((min(together * each, shape[0]), width), np.float32)
     band: list[NDArray[Any]] = []
-    at = 0
-    for block in (view.rows(start, stop) for start, stop in bands_read(view, "full")):
-        hasher.update(block)
-        wanted = rows[(rows >= at) & (rows < at + len(block))] - at
-        if len(wanted):
-            band.append(block[wanted])
-        at += len(block)
-        wide = _as_float32(block).reshape(-1)
-        for start in range(0, wide.size, BLOCK):
-            sums = _power_sums(wide[None, start : start + BLOCK])[0]
-            if not np.isfinite(sums).all():
-                _require_finite(wide, view, path)
-            moments += sums
+    for lot in (spans[i : i + together] for i in range(0, len(spans), together)):
+        first = lot[0][0]
+        for start, stop in lot:
+            block = view.rows(start, stop)
+            hasher.update(block)
+            wanted = rows[(rows >= start) & (rows < stop)] - start
+            if len(wanted):
+                band.append(block[wanted])
+            wide = held[start - first : stop - first]
+            _to_float32(block.reshape(wide.shape), wide)
+            _add_sums(moments, wide, view, path)
         if projector is not None:
-            projector.update(wide.reshape(len(block), width))
+            projector.update(held[: lot[-1][1] - first])
     return FullPass(hasher.hexdigest(), moments, projector.minhash() if projector else None), np.concatenate(band)
+
+
+def _add_sums(moments: NDArray[np.float64], values: NDArray[np.float32], view: TensorView, path: str) -> None:
+    """Add the power sums of some whole rows. Raises DamagedTensor, Mask if values are not finite."""
+    flat = values.reshape(-1)
+    for start in range(0, flat.size, BLOCK):
+        sums = _power_sums(flat[None, start : start + BLOCK])[0]
+        if not np.isfinite(sums).all():
+            _require_finite(values, view, path)
+        moments += sums
 
 
 def _power_sums(x: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
@@ -302,8 +317,12 @@ def _power_sums(x: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
                 continue
             square = part * part
             ones = np.ones(part.shape[2], np.float32)
-            sums = part @ ones, square @ ones, np.vecdot(square, part), np.vecdot(square, square)
-            total += np.stack([s.sum(axis=1, dtype=np.float64) for s in sums], axis=1)
+            sums = np.empty((4, *part.shape[:2]), x.dtype)
+            np.matmul(part, ones, out=sums[0])
+            np.matmul(square, ones, out=sums[1])
+            np.vecdot(square, part, out=sums[2])
+            np.vecdot(square, square, out=sums[3])
+            total += sums.sum(axis=2, dtype=np.float64).T
         overflown = np.flatnonzero(~np.isfinite(total).all(axis=1)) if x.dtype == np.float32 else ()
         if len(overflown):
             total[overflown] = _power_sums(x[overflown].astype(np.float64))
@@ -312,16 +331,17 @@ def _power_sums(x: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
 
 def _require_finite(values: NDArray[np.float32], view: TensorView, path: str) -> None:
     """Raise DamagedTensor if a block of whole rows has NaN or infinite values, Mask if it is a mask of these."""
-    bad = int(values.size - np.isfinite(values).sum())
-    if not bad:
+    finite = np.isfinite(values)
+    if finite.all():
         return
+    bad = int(values.size - finite.sum())
     if _is_finite_as_stored(view):
         raise DamagedTensor(path, view.name, NotFinite(bad, beyond_float32=True))
     width = math.prod(view.shape[1:])
     sampled_too = [_as_float32(view.rows(a, b)).reshape(-1, width) for a, b in bands_read(view, "sampled")]
     seen = np.concatenate([values.reshape(-1, width), *sampled_too])
-    finite = seen[np.isfinite(seen)]
-    is_mask = bool((finite == finite[0]).all()) if finite.size else math.prod(view.shape) == 1
+    others = seen[np.isfinite(seen)]
+    is_mask = bool((others == others[0]).all()) if others.size else math.prod(view.shape) == 1
     if (is_mask or _bars_units(seen)) and not np.isnan(seen).any():
         raise Mask
     raise DamagedTensor(path, view.name, NotFinite(bad, beyond_float32=False))
@@ -345,3 +365,9 @@ def _bars_units(seen: NDArray[np.float32]) -> bool:
 def _as_float32(values: NDArray[Any]) -> NDArray[np.float32]:
     with np.errstate(over="ignore", invalid="ignore"):
         return (values.real if values.dtype.kind == "c" else values).astype(np.float32, copy=False)
+
+
+def _to_float32(values: NDArray[Any], held: NDArray[np.float32]) -> None:
+    """The same into memory that is there."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        held[...] = values.real if values.dtype.kind == "c" else values

@@ -7,7 +7,7 @@ from blake3 import blake3
 from numpy.typing import NDArray
 
 from lineage.sketch.family import DIGEST_BYTES, TOKENS_BEHIND
-from lineage.sketch.minhash import minhash_of_distinct
+from lineage.sketch.minhash import minhash
 from lineage.sketch.tokenizer_hashes import token_hashes
 from lineage.sketch.tokenizer_kinds import (
     KINDS,
@@ -54,7 +54,7 @@ def sketch_tokenizer(vocabulary: Vocabulary) -> TokenizerSketch:
         ids=ids[places].astype(np.uint32),
         marks=shape | (is_sorted.astype(np.uint8) * SORTED)[:, None] * np.array([1, 0, 0], np.uint8),
         runs=_runs(hashes, places[:ANCHORS]),
-        minhash=minhash_of_distinct(low_half(apart)),
+        minhash=minhash(low_half(apart)),
         special=_special(vocabulary.special),
         special_names=tuple((text[:MOST_NAME], i) for text, i in (vocabulary.special or ())[:MOST_NAMES]),
         pattern=vocabulary.pattern,

@@ -62,7 +62,7 @@ class TensorSketch:
     `digest` covers every value in the narrowest exact dtype (full depth, and tensors of up to 2**18 values at
     either), `band_digest` the sampled rows (both depths). `values` is the grid of sampled values, float32,
     shape (len(grid[0]), len(grid[1])): `grid` holds row positions and positions in the flattened rest of the
-    shape. `projection` is (24, 24) float32. `moments` (4,) float64, the raw power sums over every element
+    shape. `moments` (4,) float64, the raw power sums over every element
     (which no reordering changes), exist where `digest` does, `minhash` (128,) uint32 at full depth only.
     """
 
@@ -76,7 +76,6 @@ class TensorSketch:
     digest: str | None
     grid: tuple[NDArray[np.int64], NDArray[np.int64]]
     values: NDArray[np.float32]
-    projection: NDArray[np.float32] | None
     units: tuple[Units | None, Units | None]
     minhash: NDArray[np.uint32] | None
     moments: NDArray[np.float64] | None

@@ -13,7 +13,7 @@ from lineage.sketch import write_sketch
 from tests.small_models import saved, sketched, trained
 
 MOST = 120  # modules of lineage, the bar of scripts/bench_start.py
-ROOMS = ("anatomy", "ancestry", "api", "checkpoints", "checkpoints.remote", "sketch", "store", "types")
+ROOMS = ("anatomy", "ancestry", "api", "checkpoints", "checkpoints.remote", "match", "sketch", "store", "types")
 LISTING = """
 import sys
 from lineage.cli import main
@@ -69,10 +69,11 @@ def test_a_sketch_is_asked_about_without_readers_trees_or_tables(tmp_path: Path)
 
 def test_a_file_loads_its_own_reader_alone(tmp_path: Path) -> None:
     saved(trained(7), tmp_path / "net.safetensors")
-    modules = loaded("sketch", tmp_path / "net.safetensors", "-o", tmp_path / "net.sketch")
+    modules = loaded("sketch", "--json", tmp_path / "net.safetensors", "-o", tmp_path / "net.sketch")
     formats = {name.split(".")[3] for name in modules if name.startswith("lineage.checkpoints.formats.")}
-    assert formats <= {"safetensors", "listing", "mistaken", "gguf", "distributed", "torch"}
-    assert not [name for name in modules if name.startswith("lineage.contrib")]
+    assert formats <= {"safetensors", "listing", "mistaken", "gguf", "distributed_names"}
+    assert not [name for name in modules if name.startswith(("lineage.contrib", "lineage.match.evidence"))]
+    assert not modules & {"importlib.metadata", "lineage.types.answers", "lineage.report.witnesses"}
 
 
 def test_a_command_ends_without_a_last_search_for_garbage() -> None:

@@ -113,14 +113,6 @@ class Tensor:
         for k in range(32):
             yield math.fsum(v if w >> k & 1 else -v for v, w in words)
 
-    def projection(self) -> list[list[float]]:
-        across, _ = self.units()
-        rows = sampled(self.shape[0])
-        return [
-            [math.fsum(sign(r, 1, i) * unit[j] for r, unit in zip(rows, across, strict=True)) / 24 for j in range(24)]
-            for i in range(24)
-        ]
-
     def grid(self) -> tuple[list[int], list[int]]:
         if len(self.shape) == 1:
             return sampled(self.shape[0]), [0]

@@ -25,7 +25,7 @@ from tests.systems import needs_pipes
 
 Header = dict[str, Any]
 Arrays = dict[str, np.ndarray]
-NAMES = ("values", "projection", "unit_codes", "unit_scale", "minhash", "moments")
+NAMES = ("values", "values_bfloat16", "values_float16", "unit_codes", "unit_scale", "minhash", "moments")
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +39,7 @@ def sound(tmp_path_factory) -> bytes:
         "scale": (),
     }
     arrays = {n: np.asarray(random.standard_normal(s), np.float32) for n, s in shapes.items()}
+    arrays["half"], arrays["upper"] = (random.standard_normal((3, 5)).astype(kind) for kind in (np.float16, bfloat16))
     path = tmp_path_factory.mktemp("sound") / "m.sketch"
     write_sketch(sketch(arrays, config={}), path)
     return path.read_bytes()
@@ -73,7 +74,7 @@ def refused(folder: Path, payload: bytes, *, error: type[Exception] = Checkpoint
 def test_the_forger_forges_well(sound, tmp_path):
     path = tmp_path / "same.sketch"
     path.write_bytes(forged(*parts(sound)))
-    assert len(read_sketch(path).tensors) == 5
+    assert len(read_sketch(path).tensors) == 7
 
 
 # -- bytes -------------------------------------------------------------------------------------
@@ -136,7 +137,7 @@ def test_an_array_that_is_missing(sound, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("dtype", [np.float16, bfloat16, np.int64, np.bool_])
+@pytest.mark.parametrize("dtype", [np.complex64, bfloat16, np.int64, np.bool_])
 def test_an_array_of_another_type(sound, tmp_path, name, dtype):
     header, arrays = parts(sound)
     arrays[name] = np.zeros(arrays[name].shape, dtype)
@@ -161,14 +162,14 @@ def test_an_array_of_another_size(sound, tmp_path, name, change):
     refused(tmp_path, forged(header, arrays | {name: changed}), error=Malformed)
 
 
-@pytest.mark.parametrize("name", ["projection", "unit_codes", "minhash", "moments"])
+@pytest.mark.parametrize("name", ["unit_codes", "minhash", "moments"])
 def test_an_array_of_other_width(sound, tmp_path, name):
     header, arrays = parts(sound)
     narrow = np.ascontiguousarray(arrays[name][..., :-1])
     refused(tmp_path, forged(header, arrays | {name: narrow}), error=Malformed)
 
 
-@pytest.mark.parametrize("name", ["values", "projection", "unit_scale", "moments"])
+@pytest.mark.parametrize("name", ["values", "unit_scale", "moments"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_an_array_with_what_is_no_number(sound, tmp_path, name, value):
     header, arrays = parts(sound)

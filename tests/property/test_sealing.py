@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from lineage.sketch.arrays import ARRAYS, joined
+from lineage.sketch.arrays import joined, widened
 from lineage.sketch.layouts import content_id
 from lineage.sketch.sane import require_possible
 from lineage.sketch.sealing import contradiction, inconsistency, seal
@@ -26,9 +26,10 @@ NUMBERS = arrays(
 )
 
 
-def held(tensors: Sequence[TensorSketch]) -> tuple[Sequence[TensorSketch], Mapping[str, np.ndarray]]:
-    """Tensors, and their arrays as a file holds them."""
-    return tensors, {name: joined(name, tensors) for name in ARRAYS}
+def require_all_possible(tensors: Sequence[TensorSketch]) -> None:
+    """What is required of tensors when a file is read."""
+    held, types = joined(tensors)
+    require_possible(tensors, widened(held), types, held)
 
 
 @settings(max_examples=20)
@@ -38,7 +39,7 @@ def test_whatever_numbers_there_are_they_can_be(array, depth, dtype):
         array = array.astype(dtype)
     if not np.isfinite(array).all():
         array = np.nan_to_num(array)
-    require_possible(*held([tensor(array, depth)]))
+    require_all_possible([tensor(array, depth)])
     made = sketch({"w": array, "one": np.ones(3, np.float32)}, depth, config={})
     assert inconsistency(made) is None
     assert contradiction(made, made) is None
@@ -49,7 +50,7 @@ def test_whatever_numbers_there_are_they_can_be(array, depth, dtype):
 def test_larger_tensors_of_any_scale_agree_with_themselves(seed, power, shape):
     random = np.random.default_rng(seed)
     made = sketch({"w": (random.standard_normal(shape) * 10.0**power).astype(np.float32)}, config={})
-    require_possible(*held(made.tensors))
+    require_all_possible(made.tensors)
     assert inconsistency(made) is None
 
 
@@ -84,7 +85,7 @@ def test_a_seal_is_the_same_in_every_layout():
     assert contradiction(A, other) is None
 
 
-@pytest.mark.parametrize("field", ["projection", "units", "moments", "stats", "minhash"])
+@pytest.mark.parametrize("field", ["units", "moments", "stats", "minhash"])
 def test_any_figure_of_another_is_a_contradiction(field):
     tensors = tuple(replace(a, **{field: getattr(d, field)}) for a, d in zip(A.tensors, D.tensors, strict=True))
     forged = replace(A, tensors=tensors)
@@ -99,15 +100,14 @@ def test_another_machine_that_adds_in_another_order_is_no_contradiction():
             and replace(u, codes=u.codes + np.where((np.arange(32) % 7 == 0) & (u.codes < 127), np.int8(1), np.int8(0)))
             for u in t.units
         )
-        projection = None if t.projection is None else t.projection * np.float32(1 + 1e-6)
-        return replace(t, units=units, projection=projection, moments=t.moments * (1 + 1e-7))
+        return replace(t, units=units, moments=t.moments * (1 + 1e-7))
 
     assert contradiction(A, replace(A, tensors=tuple(map(rounded, A.tensors)))) is None
 
 
-def test_a_small_tensor_of_other_values_and_a_projection_of_other_units_show_in_the_sketch_alone():
+def test_a_small_tensor_of_other_values_and_units_of_another_block_show_in_the_sketch_alone():
     small = model(3, 16), model(4, 16)
     assert inconsistency(mixed(*small)) == ("digests", "up.weight")
     assert inconsistency(mixed(A, D)) is None  # too long to be held whole: the index tells
-    tensors = tuple(replace(a, projection=d.projection) for a, d in zip(A.tensors, D.tensors, strict=True))
-    assert inconsistency(replace(A, tensors=tensors)) == ("projections", "up.weight")
+    tensors = tuple(replace(a, units=(a.units[0], d.units[1])) for a, d in zip(A.tensors, D.tensors, strict=True))
+    assert inconsistency(replace(A, tensors=tensors)) == ("units", "up.weight")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ml_dtypes import bfloat16
 from safetensors import safe_open
 
 from lineage.sketch import is_sketch_file, read_sketch, write_sketch
@@ -80,10 +81,13 @@ def assert_same_but_for_the_path(made: CheckpointSketch, read: CheckpointSketch)
     st.integers(0, 2**32 - 1),
     st.lists(st.tuples(NAMES, st.none() | NAMES, NAMES), max_size=2),
     st.lists(st.tuples(NAMES, REASONS), max_size=2).map(tuple),
+    st.lists(st.sampled_from([np.float32, np.float16, bfloat16]), min_size=5, max_size=5),
 )
-def test_every_field_comes_back(shapes, depth, seed, declared, left_out):
+def test_every_field_comes_back(shapes, depth, seed, declared, left_out, types):
     random = np.random.default_rng(seed)
-    arrays = {n: np.asarray(random.standard_normal(s), np.float32) for n, s in shapes.items()}
+    arrays = {
+        n: np.asarray(random.standard_normal(s), dtype) for (n, s), dtype in zip(shapes.items(), types, strict=False)
+    }
     made = sketch(arrays, depth, name="näme", declared=tuple(Declared(*d) for d in declared), config={})
     made = dataclasses.replace(made, licence=None if seed % 2 else "mit", left_out=left_out)
     assert_same_but_for_the_path(made, through_a_file(made))
@@ -111,14 +115,15 @@ def test_any_safetensors_reader_opens_it(tmp_path):
         assert header["id"] == made.id
         assert set(file.keys()) == {
             "values",
-            "projection",
+            "values_bfloat16",
+            "values_float16",
             "unit_codes",
             "unit_scale",
             "minhash",
             "moments",
             "checksum",
         }
-        assert file.get_tensor("projection").shape == (1, 24, 24)
+        assert file.get_tensor("unit_codes").shape == (80, 32)
 
 
 def test_the_id_follows_the_content_and_the_depth_not_the_names_or_their_order():

@@ -25,7 +25,6 @@ from lineage.checkpoints.adapters.lycoris import Hadamard, Kronecker, Rows, Stor
 from lineage.checkpoints.adapters.names import MAGNITUDE, PREFIX
 from lineage.checkpoints.adapters.product import Factor, Product
 from lineage.checkpoints.adapters.reading import check_size, shape_of_product
-from lineage.checkpoints.formats import gguf
 from lineage.checkpoints.io.byte_sources import Recent
 from lineage.checkpoints.io.quoting import quoted
 from lineage.checkpoints.reader import Contents
@@ -95,7 +94,10 @@ def read_with_scale(path: Path, contents: Contents) -> Contents | None:
     if not changes:
         raise NoWeights(path, f"holds an adapter whose factors are not read: {written(left_out[0][1])}")
     made = replace(contents, tensors=tuple(changes), left_out=tuple(left_out))
-    made = gguf.restored(made) if contents.format == "gguf" else made
+    if contents.format == "gguf":
+        from lineage.checkpoints.formats import gguf
+
+        made = gguf.restored(made)
     return replace(made, format=f"{trainer}-{kinds.most_common(1)[0][0]}")
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from lineage.checkpoints.folders.ranks import rank_set
 from lineage.checkpoints.folders.shards import numbered_set, split_set
-from lineage.checkpoints.formats.distributed import METADATA
-from lineage.checkpoints.formats.distributed import SUFFIX as PARTS
+from lineage.checkpoints.formats.distributed_names import METADATA
+from lineage.checkpoints.formats.distributed_names import SUFFIX as PARTS
 from lineage.checkpoints.io.bytes import Folder
 from lineage.checkpoints.recognising import KNOWN
 from lineage.errors import NoWeights, SeveralModels, UnsupportedFormat

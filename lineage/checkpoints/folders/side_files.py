@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lineage.checkpoints.folders.card import MAX_CARD, card_text
 from lineage.checkpoints.io import strict_json
 from lineage.checkpoints.io.bytes import DiskFolder, Folder, PositionedFile
 from lineage.checkpoints.remote import is_remote, locate
-from lineage.types import Beside, Meter
+from lineage.types import Meter
+
+if TYPE_CHECKING:
+    from lineage.types import Beside
 
 MAX_CONFIG = 16 << 20  # bytes
 _OWN_CODE = re.compile(r"(modeling|configuration)_.*\.py")
@@ -17,6 +21,8 @@ _OWN_CODE = re.compile(r"(modeling|configuration)_.*\.py")
 
 def beside(path: str | Path) -> Beside | None:
     """What lies beside the weights in a folder, on disk or on a hub; None for anything else. Raises CheckpointError."""
+    from lineage.types import Beside  # brings all that answers are made of
+
     folder: Folder | PositionedFile
     if is_remote(path):
         folder = locate(str(path)).place

@@ -26,8 +26,6 @@ from lineage.checkpoints.wire.unpickler import Foreign, Unpickler
 from lineage.errors import Malformed, NoWeights, Truncated, UnsupportedFormat
 from lineage.types import TensorView
 
-METADATA = ".metadata"
-SUFFIX = ".distcp"
 MAX_CHUNKS = 1 << 20  # of all tensors together
 _MODULE = b"torch.distributed.checkpoint.metadata"
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from lineage.report.components import named, scheme_words
 from lineage.report.figures import percent, phrase, plain, probability
 from lineage.report.words import texts
-from lineage.types import Comparison, ComponentFinding, Direction, Place, Relation, Relative, Verdict, Whois
+from lineage.types import Direction, Relation, Verdict
 from lineage.types.facts import Fact
 from lineage.types.facts.exclusions import AdapterPart
 from lineage.types.facts.handed_over import OwnWeightsUnseen, WeightsUnseen
+
+if TYPE_CHECKING:
+    from lineage.types import Comparison, ComponentFinding, Place, Relative, Whois
 
 Stand = Literal["parents", "ancestors", "descendants", "siblings", "copies", "open"]
 STANDS: tuple[Stand, ...] = ("copies", "parents", "ancestors", "descendants", "siblings", "open")

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from lineage.types.facts import Fact
 
-Figure = Literal["values", "projections", "units", "sums", "statistics", "row-codes", "neurons"]
+Figure = Literal["values", "units", "sums", "statistics", "row-codes", "neurons"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ SHAPES = [(), (7,), (5, 3), (40, 33), (8, 4, 3), (70, 80), (600, 600)]
 def path(tmp_path: Path) -> Path:
     rng = np.random.default_rng(5)
     arrays = {
-        f"model.layers.{layer}.{i}.weight": rng.standard_normal(shape).astype(np.float32)
+        f"model.layers.{layer}.{i}.weight": rng.standard_normal(shape).astype(np.float16 if layer == 3 else np.float32)
         for layer in range(5)
         for i, shape in enumerate(SHAPES)
     }

@@ -7,7 +7,6 @@ from typing import Any
 
 FIGURES: Mapping[str, str] = {
     "values": "values under the same digests",
-    "projections": "projections",
     "units": "units",
     "sums": "sums of powers",
     "statistics": "statistics",

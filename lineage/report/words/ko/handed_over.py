@@ -7,7 +7,6 @@ from typing import Any
 
 FIGURES: Mapping[str, str] = {
     "values": "값(다이제스트는 같음)",
-    "projections": "투영",
     "units": "단위",
     "sums": "거듭제곱의 합",
     "statistics": "통계값",
