@@ -268,7 +268,13 @@ def _place(answer: Whois) -> Json:
             for one in place.open
         ],
         "unobserved": [
-            {"between": list(hidden.between), "probability": finite(hidden.probability)} for hidden in place.unobserved
+            {
+                "between": list(hidden.between),
+                "probability": finite(hidden.probability),
+                "basis": texts(hidden.basis),
+                "basis_facts": fact_values(hidden.basis),
+            }
+            for hidden in place.unobserved
         ],
     }
 

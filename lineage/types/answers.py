@@ -94,10 +94,11 @@ class Relative:
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """A parent that no index holds, needed between the models (ids) of `between`."""
+    """A parent that no index holds, needed between the models (ids) of `between`; `basis` says what shows it."""
 
     between: tuple[str, ...]
     probability: float
+    basis: tuple[Fact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ def has_its_vectors(child: int, one: Mixture, sketches: Sequence[CheckpointSketc
     A model of which only biases were trained has the matrices of its base, so it gives the same sums as the base. In a
     merge of trimmed differences, vectors keep about as many of the base's values as matrices do.
     """
-    if one.method == "passthrough" or one.by_layer:
+    if one.method == "passthrough":
         return True
     if one.method in ON_A_BASE:
         mine, (*others, base) = sketches[child], (sketches[parent] for parent in one.parents)
@@ -60,8 +60,8 @@ def has_its_vectors(child: int, one: Mixture, sketches: Sequence[CheckpointSketc
 
 
 def _weights(one: Mixture, own: Points, held: Sequence[Points]) -> Points:
-    """The weights of a merge in a vector: those in its matrices, or fitted where each tensor has weights of its own."""
-    if one.method not in BY_TENSOR:
+    """The weights of a merge in a vector: those in its matrices, or fitted where layers or tensors have their own."""
+    if one.method not in BY_TENSOR and not one.by_layer:
         return np.array(one.weights)
     return np.asarray(np.linalg.lstsq(np.array(held).T, own)[0])
 

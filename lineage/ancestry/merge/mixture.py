@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 LEAST_WEIGHT = 0.02  # of a parent: smaller weights come from fitting bfloat16 rounding
 ON_A_BASE = ("TIES", "DARE", "DARE-TIES")
-BY_TENSOR = ("tensorwise linear", "model stock")  # with weights of their own for each tensor
+BY_TENSOR = ("tensorwise linear", "model stock", "slerp")  # with weights of their own for each tensor
 MOST_PARENTS = 8  # bounds the cost and chance fits
 RELATED = 1.0  # squared distance, half of that between unrelated models
 COPY = 1e-5  # squared distance of a copy: rounding to bfloat16 stays below, training does not

@@ -30,7 +30,8 @@ def is_replayed(cohort: Cohort, child: int, parents: Sequence[int], weights: Seq
     The sum is computed as merge tools do: in double precision; or in single precision as a base (any of the terms) plus
     the sum of weighted differences, as a base to which these are added one by one, or as the sum of weighted terms,
     divided by that of the weights; or in one of these ways with each step rounded to the narrow type of the result.
-    False if a parent is reproduced instead, None if no model is, or none clearly better than the others.
+    False if a parent is reproduced instead, None if no model is, or none clearly better than the others. A model in a
+    narrower type than another that is reproduced does not count: the others give it back by its rounding alone.
     """
     factors = [-1.0, *weights]
     points = cohort.points[[child, *parents]] / cohort.scales[cohort.tensors]
@@ -39,15 +40,18 @@ def is_replayed(cohort: Cohort, child: int, parents: Sequence[int], weights: Seq
         return None
     places = places[np.linspace(0, len(places) - 1, min(_SAMPLE, len(places))).astype(np.int64)]
     values = points[:, places].astype(np.float32)
-    shares = []
+    shares, grains = [], [grain_of_first(one, cohort.tensors) for one in points]
     for result, own in enumerate(values):
         others = [k for k in range(len(values)) if k != result]
         of_others = [-factors[k] / factors[result] for k in others]
-        narrow = _NARROW.get(grain_of_first(points[result], cohort.tensors))
+        narrow = _NARROW.get(grains[result])
         shares.append(max(float((total == own).mean()) for total in _results(values[others], of_others, narrow)))
-    first, *rest = shares
+    finest = min((grain for grain, share in zip(grains, shares, strict=True) if share >= _SURELY), default=None)
+    if finest is None:
+        return None
+    first, *rest = (share if grain <= finest else 0.0 for grain, share in zip(grains, shares, strict=True))
     ahead = first - max(rest)
-    return None if max(shares) < _SURELY or abs(ahead) < _AHEAD else ahead > 0.0
+    return None if abs(ahead) < _AHEAD else ahead > 0.0
 
 
 def _results(terms: Singles, weights: Sequence[float], narrow: str | None) -> Iterator[Singles]:

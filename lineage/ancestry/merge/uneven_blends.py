@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lineage.ancestry.merge.blends import (
     LEAST_WEIGHT,
@@ -47,16 +48,19 @@ def uneven_blend(around: Neighbours, child: int, excluded: frozenset[int]) -> Mi
     parts = [np.split(rows, starts[1:], axis=1) for rows in (np.vstack([offsets + own, own]), offsets)]
     products, grams = (np.array([part @ part.T / part.shape[1] for part in some]) for some in parts)
     sizes = [part.shape[1] for part in parts[1]]
-    weights, left = _free(products, range(len(near)))
+    (weights,), (left,) = _free(products, np.arange(len(near))[None])
     if (left > _LEFT_BY_TENSOR).any():
         return None
     likely = np.sort(np.argsort(-np.abs(weights).mean(axis=0), kind="stable")[:_LIKELY])
-    for size in range(2, min(MOST, len(likely)) + 1):
+    for size in range(2, min(MOST, len(near)) + 1):
         found: list[tuple[float, tuple[int, ...], Float64Array]] = []
-        for chosen in map(tuple, likely[sets_of(len(likely), size)].tolist()):
-            weights, left = _free(products, chosen) if size == 2 else _summing_to_one(grams[:, chosen][:, :, chosen])
+        # Relatives of a parent share its weight, so that one of two parents need not be among the likely members.
+        sets = sets_of(len(near), size) if size == 2 else likely[sets_of(len(likely), size)]
+        some, left = _free(products, sets) if size == 2 else _summing_to_one(grams, sets)
+        for k in np.flatnonzero((left <= _LEFT_BY_TENSOR).all(axis=1)).tolist():
+            chosen, weights = tuple(sets[k].tolist()), some[k]
             mean = np.average(weights, axis=0, weights=sizes)
-            if (left > _LEFT_BY_TENSOR).any() or weights.min() < -LEAST_WEIGHT or mean.min() < LEAST_WEIGHT:
+            if weights.min() < -LEAST_WEIGHT or mean.min() < LEAST_WEIGHT:
                 continue
             spread = np.repeat(weights, sizes, axis=0).T
             off = (spread * offsets[list(chosen)]).sum(axis=0) + (spread.sum(axis=0) - 1.0) * own
@@ -81,26 +85,32 @@ def _is_likely(around: Neighbours, child: int, near: Sequence[int], rounding: fl
     first = int(np.searchsorted(around.cohort.tensors, around.cohort.tensors[0], side="right"))  # they lie in order
     offsets, own, _ = in_errors(around, child, near, rounding, slice(first))
     rows = np.vstack([offsets + own, own])
-    _, left = _free((rows @ rows.T / max(1, rows.shape[1]))[None], range(len(near)))
-    return bool(left[0] <= _LEFT_BY_TENSOR)
+    _, left = _free((rows @ rows.T / max(1, rows.shape[1]))[None], np.arange(len(near))[None])
+    return bool(left[0, 0] <= _LEFT_BY_TENSOR)
 
 
-def _free(products: Float64Array, chosen: Sequence[int]) -> tuple[Float64Array, Float64Array]:
-    """Weights (tensors, terms) of any sum that leave least, and the mean squares that they leave (tensors,).
+def _free(products: Float64Array, sets: NDArray[np.int64]) -> tuple[Float64Array, Float64Array]:
+    """Weights (sets, tensors, terms) of any sum that leave least, and the mean squares that they leave (sets, tensors).
 
-    `products` (tensors, n + 1, n + 1) are those of all terms and, last, of the model itself.
+    `products` (tensors, n + 1, n + 1) are those of all terms and, last, of the model itself; `sets` (sets, terms).
     """
-    terms = products[:, chosen][:, :, chosen]
-    ridge = (RIDGE * np.trace(terms, axis1=1, axis2=2)[:, None, None] + 1e-300) * np.eye(len(chosen))
-    weights = np.linalg.solve(terms + ridge, products[:, chosen, -1:])[..., 0]
-    signed = np.concatenate([weights, np.full((len(weights), 1), -1.0)], axis=1)
-    places = [*chosen, products.shape[1] - 1]
-    return weights, np.einsum("ti,tij,tj->t", signed, products[:, places][:, :, places], signed)
+    terms = _of_sets(products, sets)
+    ridge = (RIDGE * np.trace(terms, axis1=2, axis2=3)[..., None, None] + 1e-300) * np.eye(sets.shape[1])
+    onto = products[:, sets, -1].transpose(1, 0, 2)
+    weights = np.linalg.solve(terms + ridge, onto[..., None])[..., 0]
+    left = products[:, -1, -1] - 2 * np.vecdot(weights, onto) + np.einsum("sti,stij,stj->st", weights, terms, weights)
+    return weights, left
 
 
-def _summing_to_one(grams: Float64Array) -> tuple[Float64Array, Float64Array]:
-    weights = weights_of(grams)
-    return weights, np.einsum("ti,tij,tj->t", weights, grams, weights)
+def _summing_to_one(grams: Float64Array, sets: NDArray[np.int64]) -> tuple[Float64Array, Float64Array]:
+    terms = _of_sets(grams, sets)
+    weights = weights_of(terms.reshape(-1, *terms.shape[2:])).reshape(terms.shape[:3])
+    return weights, np.einsum("sti,stij,stj->st", weights, terms, weights)
+
+
+def _of_sets(products: Float64Array, sets: NDArray[np.int64]) -> Float64Array:
+    """The products of the terms of each set with one another, (sets, tensors, terms, terms)."""
+    return products[:, sets[:, :, None], sets[:, None, :]].transpose(1, 0, 2, 3)
 
 
 def _base(weights: Float64Array) -> int | None:

@@ -37,6 +37,8 @@ for one mixture at 0.39, at least 0.49.
 _A_LITTLE = 0.5  # share of a component's parameters
 _BY_PLACE = 4.0  # z of a component of which something corresponds by position
 
+_AS_WELL = 0.9  # share of the likeness beneath a disguise: r of .999 against .99 without one, below .6 with a part left
+
 _OWNERS = ("text decoder", "text encoder")  # components that own the residual stream of experts
 
 
@@ -74,7 +76,7 @@ def seen_through(
     alike = {
         held.component[0]: held
         for held in disguises(sought, b.neurons)
-        if held.log10_p + math.log10(overall.hypotheses) < LOG10_ALPHA
+        if held.log10_p + math.log10(overall.hypotheses) < LOG10_ALPHA and not _agrees_by_place(held, components)
     }
     proven = {name: held for name, held in alike.items() if _descends(held)}
     open_ones = (alike.keys() - proven.keys()) & lost
@@ -93,6 +95,13 @@ def seen_through(
     if not _is_all(found, b):
         cues = tuple(replace(cue, certain=False) for cue in cues)
     return Seen(found, largest.evidence, cues)
+
+
+def _agrees_by_place(held: Disguise, components: Collection[ComponentFinding]) -> bool:
+    """Whether a component agrees by place as well as beneath a disguise: then nothing was disguised."""
+    by_place = next(c.evidence for c in components if c.name == held.component[0])
+    is_seen = by_place.z is not None and by_place.z > _BY_PLACE
+    return is_seen and (by_place.r or 0.0) >= _AS_WELL * held.likeness
 
 
 def _is_a_little(finding: ComponentFinding) -> bool:

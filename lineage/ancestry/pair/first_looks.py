@@ -31,12 +31,13 @@ Flags = NDArray[np.bool_]
 class Look:
     """What is possible for the sampled values of one tensor.
 
-    `few_levels`: runs of 16 may repeat values. `few_significands`: the values fit in 16 bits and rows repeat
-    significands. `bits` are the bits set in any value. `spacing` is the root mean square spacing of float32 at the
-    values.
+    `few_levels`: runs of 16 along rows may repeat values, `few_down`: those down columns may. `few_significands`: the
+    values fit in 16 bits and rows repeat significands. `bits` are the bits set in any value. `spacing` is the root mean
+    square spacing of float32 at the values.
     """
 
     few_levels: bool
+    few_down: bool
     few_significands: bool
     bits: int
     spacing: float
@@ -52,7 +53,8 @@ def look(tensors: Sequence[TensorSketch]) -> Iterable[Look]:
         few = bits & _BELOW_HALF == 0
         few[few] = few_significands(values[few])
         spacing = np.sqrt(np.square(np.spacing(np.abs(flat)).astype(np.float64)).mean(axis=1))
-        columns = (few_levels(values), few, bits, spacing)
+        down = few_levels(values.swapaxes(1, 2)) if values.ndim == 3 else np.zeros(len(values), bool)
+        columns = (few_levels(values), down, few, bits, spacing)
         found |= {i: Look(*row) for i, *row in zip(places, *(column.tolist() for column in columns), strict=True)}
     return [found[i] for i in range(len(tensors))]
 

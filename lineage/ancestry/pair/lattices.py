@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
@@ -49,16 +49,24 @@ def lattice(tensor: TensorSketch) -> FewBits | None:
     """The few-bit scheme of a matrix's values (for example int4 with one scale for 32 values), None for plain floats.
 
     Four bits show in runs of 16 neighbours, which have few distinct values; eight bits only over a whole row, by the
-    count of levels made when the row was read.
+    count of levels made when the row was read. Runs go down the columns of a matrix that is stored transposed.
     """
     stats = tensor.stats
-    runs = _runs(tensor) if look(tensor).few_levels else None
-    scheme = _scheme(tensor, runs) if runs is not None and _has_few_levels(runs) else None
+    scheme = _scheme_along(tensor, down=False) or _scheme_along(tensor, down=True)
     if scheme is not None:
         return scheme
     if 2 < stats.levels_group <= _MOST_LEVELS:
         return FewBits("int4")
     return FewBits("int8") if 2 < stats.levels_row <= _MOST_BYTE_LEVELS or _has_one_scale(tensor) else None
+
+
+def _scheme_along(tensor: TensorSketch, *, down: bool) -> FewBits | None:
+    """The scheme of runs along the rows, or `down` the columns; None if these show none."""
+    seen = look(tensor)
+    if not (seen.few_down if down else seen.few_levels):
+        return None
+    runs = _runs(tensor, down=down)
+    return _scheme(tensor, runs, down=down) if runs is not None and _has_few_levels(runs) else None
 
 
 def _has_one_scale(tensor: TensorSketch) -> bool:
@@ -73,6 +81,8 @@ def _has_one_scale(tensor: TensorSketch) -> bool:
 class Steps:
     """How far values (n, m) lie from the next level, where they are on any; what is asked of few-bit values alone.
 
+    If runs share a scale `down` the columns, all that follows is of the transposed matrix, as which others are read.
+
     `head` are the levels of the first 16 values of each row, at most 257, `row` those of all its values. `above` and
     `below` (n, 16) are the distances from the level of each of the first values to the next ones, as far as few levels
     tell them; `level` and `unit` (n, 16) say on which side of its level another value is.
@@ -84,9 +94,11 @@ class Steps:
     unit: Values
     above: Values
     below: Values
+    down: bool = False
 
     def misses(self, coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> float | None:
         """Share of the values, all as they were when this was found, that another level is nearer to: see `misses`."""
+        coarse, fine = self._turned(coarse, fine)
         rounded, plain = coarse[:, :RUN].astype(np.float64), fine[:, :RUN].astype(np.float64)
         inside = np.where(is_outermost(rounded, plain), 0.0, np.abs(rounded - plain))
         near = inside.max(axis=1, initial=0.0) < _HALF * self.head.step
@@ -102,7 +114,8 @@ class Steps:
         return missed / errors.size if is_plain and not is_plainly_off(beyond) else None
 
     def first_errors(self, coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> tuple[Values, Values]:
-        """The errors and excesses of the first column (see `_errors`), of the rows whose level is known and not cut."""
+        """The errors and excesses of the first values of runs (see `_errors`) whose level is known and not cut."""
+        coarse, fine = self._turned(coarse, fine)
         if coarse.shape[1] < RUN:
             return np.empty(0), np.empty(0)
         rounded, plain = coarse[:, :RUN].astype(np.float64), fine[:, :RUN].astype(np.float64)
@@ -110,6 +123,11 @@ class Steps:
         told = np.isfinite(gaps) & ~is_outermost(rounded, plain)[:, 0]
         off, halves = np.abs(rounded - plain)[told, 0], gaps[told] / 2
         return off / halves, _excess(off, halves, plain[told, 0])
+
+    def _turned(
+        self, coarse: NDArray[np.float32], fine: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        return (coarse.T, fine.T) if self.down else (coarse, fine)
 
     def _gaps(self, plain: Values) -> Values:
         """The distance from the level of each of the first values to the next one on the side of its fine value."""
@@ -165,7 +183,13 @@ def is_outermost(coarse: Values, fine: Values) -> NDArray[np.bool_]:
 @remembered
 def steps(tensor: TensorSketch) -> Steps:
     """The steps of a matrix's sampled values: many others are compared with them."""
-    return _steps(tensor.values)
+    down = shows_down(tensor)
+    return replace(_steps(tensor.values.T if down else tensor.values), down=down)
+
+
+def shows_down(tensor: TensorSketch) -> bool:
+    """Whether the levels of a matrix show down its columns, and not along its rows."""
+    return _scheme_along(tensor, down=False) is None and _scheme_along(tensor, down=True) is not None
 
 
 def misses(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> float | None:
@@ -214,12 +238,15 @@ def _coded_gaps(runs: Values) -> tuple[Values, Values, Values, Values]:
     return level, unit, above, below
 
 
-def _runs(tensor: TensorSketch) -> Values | None:
-    """The first 16 values of every sampled row, (n, 16), without rows of mostly zeros; None if not sampled."""
-    columns = tensor.grid[1]
-    if len(tensor.shape) < 2 or len(columns) < RUN or columns[RUN - 1] != RUN - 1:
+def _runs(tensor: TensorSketch, *, down: bool) -> Values | None:
+    """The first 16 values of every sampled row or column, (n, 16), without those of mostly zeros; None if not sampled.
+
+    Columns are those of matrices only.
+    """
+    along = tensor.grid[0 if down else 1]
+    if len(tensor.shape) < 2 or (down and len(tensor.shape) > 2) or len(along) < RUN or along[RUN - 1] != RUN - 1:
         return None
-    runs = tensor.values[:, :RUN].astype(np.float64)
+    runs = (tensor.values.T if down else tensor.values)[:, :RUN].astype(np.float64)
     live: Values = runs[(runs != 0).sum(axis=1) >= RUN / 2]
     return live
 
@@ -264,7 +291,7 @@ class _Scales:
         return np.asarray(np.abs(places[..., None] - self.codes).min(axis=-1) < _ON_CODE)
 
 
-def _scheme(tensor: TensorSketch, runs: Values) -> FewBits | None:
+def _scheme(tensor: TensorSketch, runs: Values, *, down: bool) -> FewBits | None:
     # Few even levels are also levels of a 4-bit float, which is reported only if many levels are in use.
     many = np.mean(_levels(runs)) >= RUN / 2
     for name, codes in (*(_CODES.items() if many else ()), ("int4", None)):
@@ -272,9 +299,10 @@ def _scheme(tensor: TensorSketch, runs: Values) -> FewBits | None:
         found = scales.of(scales.found)
         if len(found.step) >= _FITTING * len(runs):
             levels: Levels = name if codes is not None or _holds_zero(found) else "int4-offset"
-            if levels == "fp4" or len(found.step) < len(tensor.values):
+            if levels == "fp4" or len(found.step) < tensor.values.shape[1 if down else 0]:
                 return FewBits(levels)  # scales of E2M1 are powers of two: neighbouring runs share levels
-            return FewBits(levels, _reach(tensor, found))
+            reach = _reach(tensor, found, down=down)
+            return FewBits(levels, None if down and reach == 0 else reach)  # 0 is a row
     return None
 
 
@@ -313,13 +341,14 @@ def _holds_zero(scales: _Scales) -> bool:
     return float(np.mean(np.abs(offsets - np.rint(offsets)) < _ON_LEVEL)) > _FITTING
 
 
-def _reach(tensor: TensorSketch, scales: _Scales) -> int:
+def _reach(tensor: TensorSketch, scales: _Scales, *, down: bool) -> int:
     """How many values share one scale, 0 for a row: doubled while the sampled values beyond still lie on the levels."""
-    columns, width = tensor.grid[1], int(np.prod(tensor.shape[1:]))
+    columns, width = (tensor.grid[0], tensor.shape[0]) if down else (tensor.grid[1], int(np.prod(tensor.shape[1:])))
+    values = tensor.values.T if down else tensor.values
     reach = RUN
     while reach < width:
         beyond = (columns >= reach) & (columns < 2 * reach)
-        if not beyond.any() or scales.hits(tensor.values[:, beyond].astype(np.float64)).mean() < _FITTING:
+        if not beyond.any() or scales.hits(values[:, beyond].astype(np.float64)).mean() < _FITTING:
             break
         reach *= 2
     return 0 if reach >= width else reach

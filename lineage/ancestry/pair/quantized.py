@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from lineage.ancestry.pair.blurred import blurred, is_blurred_rounding
 from lineage.ancestry.pair.changes import Change
-from lineage.ancestry.pair.lattices import is_rounding, lattice, steps
+from lineage.ancestry.pair.lattices import is_rounding, lattice, shows_down, steps
 from lineage.types import Direction, TensorMatch, TensorSketch
 from lineage.types.facts.schemes import FewBits, Scheme, StoredAs
 
@@ -54,8 +54,9 @@ def _is_computed(tensor: TensorSketch, coarse: NDArray[np.float32], fine: NDArra
     """Whether a tensor's sampled values, on levels, are the rounding of others; eight-bit levels may be blurred."""
     levels = blurred(tensor) if lattice(tensor) == FewBits("int8") else None
     if levels is None or coarse.shape != tensor.values.shape:
-        is_whole = np.array_equal(coarse, tensor.values)
-        return steps(tensor).misses(coarse, fine) is not None if is_whole else is_rounding(coarse, fine)
+        if np.array_equal(coarse, tensor.values):
+            return steps(tensor).misses(coarse, fine) is not None
+        return is_rounding(coarse.T, fine.T) if shows_down(tensor) else is_rounding(coarse, fine)
     return is_blurred_rounding(levels, coarse, fine)
 
 

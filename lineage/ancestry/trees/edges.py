@@ -116,7 +116,7 @@ def directed(tree: Tree, search: Search, support: Support) -> dict[int, float]:
     for models that can be computed from their parent, or that hold its rounding error; for what was trained from a
     merge; and for the children of a hub, each with the probability that the root of the tree is not among those below
     it. Below a model that was computed everything is younger too, since the root must lie on the other side; below one
-    that was trained, what holds all of its movement.
+    that was trained, what has its weights in another structure.
     A direction derived from another model is no more certain than the place of that model, given by `support`.
     """
     field, pairs = search.field, search.field.pairs
@@ -152,6 +152,8 @@ def directed(tree: Tree, search: Search, support: Support) -> dict[int, float]:
     def goes_on(child: int, parent: int) -> bool:
         # A copy of few bits of a model that is not in the index lies where that model does, but is no one's parent.
         if field.is_on_levels(parent) and parent not in made:
+            return False
+        if parent not in made and _is_trained_beside(child, parent, field):
             return False
         goes = hangs_on(child, parent) and _goes_on(child, parent, tree[parent].parent, field)
         return goes and not _is_bypassed(parent, child, below[parent], field)
@@ -227,8 +229,9 @@ def _younger_than(hub: int, tree: Tree, search: Search) -> Iterator[tuple[int, f
     own = next(group for group in joined(lines) if hub in group)
     lines = [ends for ends in lines if ends[0] in own]
     odds, beyond = root_odds(lines, search.field, search.begun), Lines(lines)
-    trained = [c for p, c in lines if p == hub and c not in search.field.rounded]
-    for child in (c for p, c in lines if p == hub):
+    children = [c for p, c in lines if p == hub and c not in search.field.missing]
+    trained = [child for child in children if child not in search.field.rounded]
+    for child in children:
         younger = 1.0 - sum(odds[one] for one in {child, *beyond.beyond(child)})
         if younger >= _YOUNGER and _hangs_on_hub(child, hub, trained, search.field):
             yield child, younger
@@ -297,6 +300,16 @@ def _goes_on(child: int, parent: int, before: int, field: Field) -> bool:
     if held is None:
         return not field.have_equal_layers(parent, before)
     return abs(held[0] - 1.0) <= 3.0 * held[1]
+
+
+def _is_trained_beside(child: int, parent: int, field: Field) -> bool:
+    """Whether a model of a trained one's structure has other weights: it then need not come from that one.
+
+    The trained one may be an average of this and of models that are not in the index: their ways point away from it at
+    right angles to its own, as those of its children do. Or this one moved farther on similar data, by which it holds
+    a gentle sibling's way.
+    """
+    return field.have_one_trunk(child, parent) and _distance(child, parent, field) > _NO_WAY
 
 
 def _is_bypassed(parent: int, child: int, beside: Sequence[int], field: Field) -> bool:

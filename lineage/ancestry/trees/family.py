@@ -15,6 +15,7 @@ from lineage.ancestry.trees.beneath_merges import impossible_arcs
 from lineage.ancestry.trees.graph_state import Field
 from lineage.ancestry.trees.masked import Masked, at_quantile, likeliest
 from lineage.ancestry.trees.prices import Prices, Tree
+from lineage.ancestry.trees.probes import probes
 from lineage.ancestry.trees.pruned_apart import pruned_apart
 from lineage.ancestry.trees.rooting import rerooted
 from lineage.ancestry.trees.triples import IsSibling, above, holds_movement, is_chain, lifted
@@ -61,8 +62,9 @@ class Family:
         self._untouched = Untouched({model: field.sketches[model] for model in sorted(here)})
         apart = (ends for cohort in (*self._cohorts, *self._trunks) for ends in pruned_apart(cohort))
         self._impossible = frozenset([*impossible_arcs(field, self._merged, here), *apart])
+        self._probes = probes(field, sorted(here))
         near = self._within(None)
-        foreign = [arc for arc in foreign if (arc.parent, arc.child) not in self._impossible]
+        foreign = self._from_originals([a for a in foreign if (a.parent, a.child) not in self._impossible])
         self._prices = Prices(field, self._root_costs, self._merged, near, foreign, untouched=self._untouched)
         self._is_sibling = cache(self._are_siblings)
         generator = np.random.default_rng(0)
@@ -141,7 +143,19 @@ class Family:
                 if not self._field.have_one_structure(arc.parent, arc.child):
                     around = OTHER_PARTS * (1.0 + self._field.foreign(arc.parent, arc.child))
                     arcs.append(Arc(arc.parent, arc.child, arc.cost + around))
-        return [arc for arc in arcs if (arc.parent, arc.child) not in self._impossible]
+        return self._from_originals([arc for arc in arcs if (arc.parent, arc.child) not in self._impossible])
+
+    def _from_originals(self, arcs: Sequence[Arc]) -> list[Arc]:
+        """The arcs without those from probes to models that may as well come from the models with the same layers."""
+        ends = {(arc.parent, arc.child) for arc in arcs}
+        instead = self._probes
+        return [
+            arc
+            for arc in arcs
+            if arc.parent not in instead
+            or arc.child in instead[arc.parent]
+            or not any((one, arc.child) in ends for one in instead[arc.parent])
+        ]
 
     def _solved(self) -> tuple[Tree, Tree]:
         """The cheapest forest all of whose arcs have been compared, and the tree that lifting makes of it.

@@ -131,13 +131,16 @@ class Field:
         one, other = (cohort.points[places[model], cohort.layers >= 0] for model in (left, right))
         return len(one) > 0 and bool((one == other).all())
 
-    def have_common_surroundings(self, left: int, right: int) -> bool:
-        """Whether two models of one structure are related in every matrix outside their layers, such as heads."""
+    def have_common_surroundings(self, left: int, right: int, within: float = STRANGE) -> bool:
+        """Whether two models of one structure are related in every matrix outside their layers, such as heads.
+
+        `within` is the greatest distance (-log r) of such a matrix.
+        """
         if not self.have_one_structure(left, right):
             return False
         cohort, places = self.grouped[self.structure[left]], self._places[self.structure[left]]
         outside = cohort.apart[[key[2] is None for key in cohort.keys], places[left], places[right]]
-        return bool((outside < STRANGE).all())
+        return bool((outside < within).all())
 
     def foreign(self, left: int, right: int) -> float:
         """Share of two models' parameters, the mean of both, in matrices without a counterpart of their shape."""

@@ -133,7 +133,12 @@ def may_have_begun_together(field: Field, left: int, right: int) -> bool:
 
 
 def _log_odds(child: int, parent: int, field: Field) -> float:
-    """Log-odds that an edge points from parent to child rather than back, by the comparison of the two."""
+    """Log-odds that an edge points from parent to child rather than back, by the comparison of the two.
+
+    0 for an unobserved parent, with which nothing can be compared.
+    """
+    if {child, parent} & field.missing.keys():
+        return 0.0
     if child in field.rounded or parent in field.rounded:
         holds = field.rounded.get(child) == parent or child in field.heirs(parent)
         return _CERTAIN if holds else -_CERTAIN

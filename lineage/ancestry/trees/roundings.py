@@ -16,6 +16,7 @@ from lineage.ancestry.pair.first_looks import look
 from lineage.ancestry.pair.lattices import lattice, steps
 from lineage.ancestry.pair.narrow_types import HALVES, rounded
 from lineage.ancestry.pair.recast import is_cast_between_halves
+from lineage.ancestry.vectors import vectors, vectors_apart
 from lineage.sketch.remembered import remembered
 from lineage.types import CheckpointSketch, TensorSketch
 
@@ -27,6 +28,8 @@ _MOST = 0.8  # least share of the matrices, by size, that must be rounded: the l
 _A_FEW = 0.05  # share of the matrices that may have been trained, as in `computable`: sometimes a small head is
 _FEWER = 0.9  # ratio of distinct values to those of the finer model: 0.55 for four-bit matrices that were missed
 _FEW = 64  # values, or rows, of a quick test
+_VECTORS = 0.05  # greatest distance of norms and biases to a source's: rounding all values to eight bits stays below
+_STORED = 0.004  # what storing them in another type of 16 bits makes of it, at most
 _AS_GOOD = 5e-4  # difference in the share of values on another level that counts as a tie
 
 
@@ -36,6 +39,7 @@ def roundings(cohort: Cohort, sketches: Sequence[CheckpointSketch]) -> dict[int,
         return {}
     matrices = [_matrices(sketches[member]) for member in cohort.members]
     values = [np.concatenate([t.values.reshape(-1) for t in held]) for held in matrices]
+    moved = vectors_apart([vectors(sketches[member]) for member in cohort.members])
     look.of(tensor for held in matrices for tensor in held)
     on_levels = [any(has_levels(t) for t in held) for held in matrices]
     squares = (cohort.points**2).sum(axis=1)
@@ -45,7 +49,7 @@ def roundings(cohort: Cohort, sketches: Sequence[CheckpointSketch]) -> dict[int,
         squared = squared_distances[i]
         left_off: dict[int, float] = {}
         for j in np.argsort(squared)[:_NEAREST].tolist():
-            if j == i or squared[j] > (_LEVELS if on_levels[i] else COPY):
+            if j == i or squared[j] > (_LEVELS if on_levels[i] else COPY) or moved[i, j] > _VECTORS:
                 continue
             if np.array_equal(values[i], values[j]):
                 pairs = zip(matrices[i], matrices[j], strict=True)
@@ -58,6 +62,9 @@ def roundings(cohort: Cohort, sketches: Sequence[CheckpointSketch]) -> dict[int,
         if left_off:
             least = min(left_off.values())
             as_good = [j for j, left in left_off.items() if left <= least + _AS_GOOD]
+            # Of models with equal matrices, of which only norms or biases were trained, the one with its vectors.
+            nearest = min(moved[i, j] for j in as_good)
+            as_good = [j for j in as_good if moved[i, j] <= nearest + _STORED]
             # A model lies nearer to all the others than a copy of it with noise does.
             found[copy] = cohort.members[min(as_good, key=lambda j: squared_distances[j].sum())]
     return {copy: finer for copy, finer in found.items() if finer not in found or found[finer] != copy}
@@ -157,6 +164,13 @@ def _is_narrowed(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> bool
 def _has_fewer_values(mine: TensorSketch, other: TensorSketch) -> bool:
     """Whether a matrix has so few distinct values that it may lie on levels that were not recognised."""
     return len(np.unique(mine.values)) <= _FEWER * len(np.unique(other.values))
+
+
+def is_rounded(sketch: CheckpointSketch) -> bool:
+    """Whether most matrices of a model, by size, lie on few levels: training moves them off these."""
+    matrices = _matrices(sketch)
+    size = sum(tensor.params for tensor in matrices)
+    return size > 0 and sum(tensor.params for tensor in matrices if has_levels(tensor)) >= _MOST * size
 
 
 def has_levels(tensor: TensorSketch) -> bool:

@@ -57,6 +57,8 @@ class Search:
         self.mixtures: dict[int, Mixture] = {}
         self._lines = Lines[int]()
         self._keep(self._found())
+        for trunk in self.field.trunks:
+            self._keep(self._of_trunk(trunk, self.mixtures))
 
     def look_again(self, models: Collection[int]) -> bool:
         """Search merges of trimmed differences, which is slow, among further models; whether there are any.
@@ -144,15 +146,13 @@ class Search:
             yield {arc.child: arc for arc in arcs}, support
 
     def _found(self) -> Iterator[tuple[int, Mixture]]:
-        """Merges among all models: stacks of layers from several models first, then sums."""
+        """Merges among models of one structure: stacks of layers from several models first, then sums."""
         rounded = self.field.rounded
         sources = [rounded.get(model, model) for model in range(len(self.field.sketches))]
         found = [(child, one.renumbered(sources)) for child, one in find_stacks(self.field.sketches).items()]
         for cohort, summed in zip(self.field.grouped, self._sums(), strict=True):
             found += [(cohort.members[child], one.renumbered(cohort.members)) for child, one in summed.items()]
         yield from found
-        for trunk in self.field.trunks:
-            yield from self._of_trunk(trunk, {child for child, _ in found})
 
     def _possible(self, found: Iterable[tuple[int, Mixture]]) -> dict[int, Mixture]:
         """The mixtures that close no cycle, and whose roundings, vectors and tables fit; the first of each model."""

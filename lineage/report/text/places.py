@@ -227,7 +227,8 @@ def lines(answer: Whois) -> Iterator[str]:
         yield f"what would settle it: {would_settle(answer)}"
     for hidden in place.unobserved:
         ends = _joined([_name_of(answer, model) for model in hidden.between])
-        yield f"an unknown model between {ends} (probability {probability(hidden.probability)})"
+        why = f": {'; '.join(map(plain, texts(hidden.basis)))}" if hidden.basis else ""
+        yield f"an unknown model between {ends} (probability {probability(hidden.probability)}){why}"
 
 
 def comparison_of(answer: Whois, model: str) -> Comparison | None:

@@ -32,6 +32,14 @@ class InferredParent(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class CopyOfUnknown(Fact):
+    """A model holds another's weights rounded to few levels, and no known model gives these values when rounded."""
+
+    id: ClassVar[str] = "copy-of-unknown"
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class FromInitialisation(Fact):
     """The parent is an untrained initialisation."""
 

@@ -17,6 +17,7 @@ from lineage.ancestry.trees.common_parts import held_in_common
 from lineage.ancestry.trees.edges import measured_edges
 from lineage.ancestry.trees.pruned_apart import pruned_apart
 from lineage.ancestry.trees.search import Search
+from lineage.ancestry.trees.unobserved import Unobserved
 from tests.synthetic import Arrays, encoder, sketch
 
 BASE = encoder(1)
@@ -125,13 +126,15 @@ def test_a_heavy_sibling_that_goes_a_little_back_on_a_gentle_ones_way_is_no_oppo
     assert not field.opposed(0, [1, 2]).any()
 
 
-def test_what_went_on_from_the_child_of_a_large_hub_is_younger_than_it():
+def test_what_went_on_from_the_child_of_a_large_hub_is_younger_in_another_structure_only():
+    """In the same, the child may be an average of it and of an unknown model."""
     family = {f"child {i}": trained(BASE, 10 + i) for i in range(30)} | {"base": BASE}
     family |= {"grandchild": trained(family["child 3"], 70)}
-    family |= {"great-grandchild": trained(family["grandchild"], 71)}
+    family |= {"cut": layers_dropped(family["child 3"], {3}, r"layer\.(\d+)\.")}
     found = said(family)
-    assert found[frozenset(("child 3", "grandchild"))] == "grandchild"
-    assert found[frozenset(("grandchild", "great-grandchild"))] == "great-grandchild"
+    assert found[frozenset(("base", "child 3"))] == "child 3"
+    assert found[frozenset(("child 3", "grandchild"))] is None
+    assert found[frozenset(("child 3", "cut"))] == "cut"
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -238,6 +241,19 @@ def test_a_gentle_child_with_many_neighbours_is_not_told_to_be_the_parent_of_its
     assert all(child is None for ends, child in found.items() if any(name.startswith("of base") for name in ends))
 
 
+def test_an_unobserved_parent_may_hang_on_a_hub():
+    """With it nothing can be compared."""
+    unknown = trained(BASE, 40, 0.1)
+    family = [BASE, *(trained(BASE, 50 + k, 0.1) for k in range(12)), *(trained(unknown, 70 + k) for k in range(2))]
+    search = Search([sketch(arrays, name=f"{k}") for k, arrays in enumerate(family)])
+    missing = search.field.add_missing(Unobserved(0, (13, 14), 0.9))
+    tree = {c: Arc(missing if c in (13, 14) else 0, c, 0.0) for c in (*range(1, 15), missing)}
+    for child in range(1, 15):
+        search.field.pairs.compared(child, 0)
+    told = edges.directed(tree, search, {(arc.parent, c): 1.0 for c, arc in tree.items()})
+    assert told.keys() == tree.keys()
+
+
 def bfloat16(arrays: Arrays) -> Arrays:
     return {name: array.astype(ml_dtypes.bfloat16).astype(np.float32) for name, array in arrays.items()}
 
@@ -249,12 +265,22 @@ def test_what_holds_a_part_only_of_a_younger_models_way_is_not_younger():
     shares = {name: 0.3 + 0.4 * k / len(base) for k, name in enumerate(base)}
     stock = bfloat16({n: (1 - s) * base[n] + s / 2 * (first[n] + second[n]) for n, s in shares.items()})
     between = trained({n: 0.55 * first[n] + 0.45 * third[n] for n in base}, 80, 0.01)
-    after = bfloat16(trained(first, 81))
-    family = [base, first, second, third, stock, between, after]
+    after, cut = bfloat16(trained(first, 81)), layers_dropped(first, {3}, r"layer\.(\d+)\.")
+    family = [base, first, second, third, stock, between, after, cut]
     search = Search([sketch(one, name=f"{k}") for k, one in enumerate(family)])
-    tree = {c: Arc(p, c, 0.0) for c, p in ((1, 0), (2, 0), (5, 1), (3, 5), (6, 1))}
+    tree = {c: Arc(p, c, 0.0) for c, p in ((1, 0), (2, 0), (5, 1), (3, 5), (6, 1), (7, 1))}
     told = edges.directed(tree, search, {(arc.parent, c): 1.0 for c, arc in tree.items()})
-    assert told.keys() == {1, 2, 6}
+    assert told.keys() == {1, 2, 7}
+
+
+def test_what_lies_beyond_an_average_of_it_and_of_an_unknown_model_is_not_told_to_come_from_that():
+    """It holds all of the average's way from the base, and parts from it at a right angle, as a child does."""
+    tuned = trained(BASE, 90, 0.1)
+    average = {n: 0.5 * a + 0.5 * trained(BASE, 91, 0.1)[n] for n, a in tuned.items()}
+    family = {"base": BASE, "average": average, "tuned": tuned}
+    found = said(family | {f"of base {k}": trained(BASE, 50 + k) for k in range(12)})
+    assert found[frozenset(("base", "average"))] == "average"
+    assert found.get(frozenset(("average", "tuned"))) is None
 
 
 def test_a_pruned_relative_is_not_told_to_come_from_a_model_that_was_pruned_less():

@@ -77,6 +77,16 @@ def test_what_was_undone_is_told(disguise, said):
     assert undone == said
 
 
+def test_what_agrees_by_place_is_not_disguised_though_its_gains_were_trained_anew():
+    """Whether such models are related by descent or by an initialisation alone stays open."""
+    rng = np.random.default_rng(3)
+    regained = {n: a * (1 + 0.3 * rng.standard_normal(a.shape)) if a.ndim == 1 else a for n, a in BASE.items()}
+    found = compare(sketched(matrices(noise(0.03))(BASE)), sketched({n: a.astype("f4") for n, a in regained.items()}))
+    assert found.verdict == "related"
+    assert {c.relation for c in found.components} == {"inconclusive"}
+    assert min(c.evidence.z for c in found.components) > 10
+
+
 def test_the_original_is_the_parent_from_its_side_too():
     found = compare(PLAIN, sketched(rotated(BASE, 5)))
     assert (found.relation, found.direction) == ("disguised", "parent")

@@ -105,6 +105,16 @@ def test_a_sum_comes_out_when_it_is_computed_again_and_its_terms_do_not(dtype, w
         assert is_replayed(cohort, 0, terms, weights) is True
 
 
+@pytest.mark.parametrize("narrow", TYPES[1:], ids=str)
+def test_a_term_in_a_narrow_type_is_given_back_by_its_rounding_and_was_not_computed(narrow):
+    """Of a sum in single precision, such a term comes out whatever the others are; the sum does not by chance."""
+    (first,), (second, base) = stored(narrow, tuned(1)), stored(TYPES[0], tuned(2), BASE)
+    weights = [0.4, 0.4, 0.2]
+    cohort = cohort_of([combined(weights, [first, second, base], TYPES[0]), first, second, base])
+    assert is_replayed(cohort, 0, [1, 2, 3], weights) is True
+    assert is_replayed(cohort, 1, [0, 2, 3], turned(weights, 0)) is not True
+
+
 def random_sum(generator: np.random.Generator) -> tuple[Cohort, list[float]]:
     """A sum of two or three vectors of any type, computed in any order and precision, and its weights."""
     count, dtype = int(generator.choice([800, 4000])), TYPES[generator.integers(3)]

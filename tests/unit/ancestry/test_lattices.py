@@ -40,6 +40,21 @@ def test_a_scheme_has_its_name_and_reach(name):
     assert scheme_words([lattice(tensor(operator(PLAIN)))]) == said
 
 
+@pytest.mark.parametrize("name", [name for name in SCHEMES if name not in ("int8", "int4 by row")])
+def test_a_matrix_that_is_stored_transposed_has_the_same_scheme_down_its_columns(name):
+    operator, said = SCHEMES[name]
+    assert scheme_words([lattice(tensor(operator(PLAIN).T.copy()))]) == said
+    base = encoder(1)
+    turned = {n: (operator(a.T).T if a.ndim == 2 and a.shape[0] % 128 == 0 else a).copy() for n, a in base.items()}
+    found = compare(sketch(turned), sketch(base))
+    assert (found.relation, found.direction) == ("quantized", "child")
+    assert compare(sketch(turned), sketch(matrices(noise(0.1))(base))).direction == "undirected"
+
+
+def test_one_scale_a_column_is_not_said_to_be_one_a_row():
+    assert lattice(tensor(int4_groups(PLAIN, 256).T.copy())) == FewBits("int4")
+
+
 @pytest.mark.parametrize("name", ["int4", "nf4", "q4_k"])
 def test_half_precision_on_top_changes_nothing(name):
     operator, said = SCHEMES[name]

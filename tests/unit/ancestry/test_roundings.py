@@ -145,3 +145,15 @@ def test_of_two_halves_with_equal_samples_the_source_is_known(order):
     (cohort,) = cohorts(sketches)
     found = roundings(cohort, sketches)
     assert {sketches[i].name: sketches[j].name for i, j in found.items()} == {"coarse": "fine"}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("base_is_known", [True, False])
+def test_a_copy_is_no_rounding_of_a_model_with_its_matrices_and_trained_vectors(scheme, base_is_known):
+    rng = np.random.default_rng(8)
+    regained = {n: a * (1 + 0.3 * rng.standard_normal(a.shape)) if a.ndim == 1 else a for n, a in BASE.items()}
+    held = {"regained": stored(regained), "copy": stored(matrices(SCHEMES[scheme])(BASE))}
+    held |= {"base": BASE} if base_is_known else {}
+    sketches = [sketch(arrays, name=name) for name, arrays in held.items()]
+    (cohort,) = cohorts(sketches)
+    assert roundings(cohort, sketches) == ({1: 2} if base_is_known else {})

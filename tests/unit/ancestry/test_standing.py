@@ -12,6 +12,7 @@ from lineage.ancestry import compare
 from lineage.ancestry.standing import standing
 from lineage.ancestry.trees.search import Search
 from lineage.types import Place
+from lineage.types.facts.descent import CopyOfUnknown
 from tests.synthetic import Arrays, encoder, sketch
 
 BASE = encoder(1)
@@ -77,6 +78,17 @@ def test_two_children_of_a_parent_that_is_not_there_are_open():
     found = place({"one": trained(BASE, 41), "other": trained(BASE, 42)}, "one")
     assert names(found.open) == ["other"]
     assert (found.parents, found.descendants) == ((), ())
+
+
+@pytest.mark.parametrize("asked", ["child 1", "int8"])
+def test_the_source_of_a_rounded_copy_stands_between_it_and_its_neighbours_if_it_is_not_there(asked):
+    family = {name: LARGE[name] for name in ("child 0", "child 1", "child 2", "int8")}
+    copy = sketch(LARGE["int8"], name="int8").id
+    for found in place(family, asked).unobserved:
+        assert copy in found.between
+        assert found.basis == (CopyOfUnknown("int8"),)
+    assert place(family, asked).unobserved
+    assert not place({**family, "base": BASE}, asked).unobserved
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ import pytest
 
 from lineage.ancestry.geometry import cohorts
 from lineage.ancestry.merge.mixtures import Mixture, find_mixtures
+from lineage.ancestry.trees.edges import measured_edges
+from lineage.ancestry.trees.search import Search
 from tests.synthetic import Arrays, encoder, sketch
 from tests.unit.ancestry.test_blends import NARROW, UNIT, stored, tuned
 
@@ -72,3 +74,33 @@ def test_what_was_trained_on_from_it_is_none(dtype):
     generator = np.random.default_rng(5)
     moved = {n: a + 2.0 * UNIT[dtype] * a.std() * generator.standard_normal(a.shape) for n, a in merge.items()}
     assert found(family | {"trained": stored(dtype, moved)}) == {}
+
+
+def slerp(one: Arrays, other: Arrays, shares: dict[str, float]) -> Arrays:
+    """Spherical interpolation of each tensor with a share of its own, as merge tools do with filters."""
+
+    def mixed(name: str) -> np.ndarray:
+        a, b, share = one[name].astype(np.float64), other[name].astype(np.float64), shares[name]
+        angle = np.arccos(np.clip((a * b).sum() / np.sqrt((a**2).sum() * (b**2).sum()), -1.0, 1.0))
+        return np.asarray((np.sin((1 - share) * angle) * a + np.sin(share * angle) * b) / np.sin(angle))
+
+    return {name: mixed(name).astype(np.float32) for name in one}
+
+
+@pytest.mark.parametrize("dtype", NARROW, ids=str)
+def test_spherical_shares_hold_for_norms_too_beside_many_relatives_of_one_parent(dtype):
+    """Near relatives of a parent take its weight in a sum of all, and norms have other shares than attention has."""
+    family = {"base": stored(dtype, encoder(3))} | {f"{k}": tuned(dtype, k, 0.2 / UNIT[dtype]) for k in range(3)}
+    for k in range(8):
+        near = np.random.default_rng(40 + k)
+        family[f"near {k}"] = stored(
+            dtype,
+            {n: a + 10.0 * UNIT[dtype] * a.std() * near.standard_normal(a.shape) for n, a in family["1"].items()},
+        )
+    shares = {name: 0.3 if "attention" in name else 0.7 for name in family["1"]}
+    family["slerp"] = stored(dtype, slerp(family["1"], family["2"], shares))
+    assert found(family)["slerp"][1].keys() == {"1", "2"}
+    sketches = [sketch(arrays, name=name) for name, arrays in family.items()]
+    names = {one.id: one.name for one in sketches}
+    edges = [(names[e.parent], e.relation) for e in measured_edges(Search(sketches)) if names[e.child] == "slerp"]
+    assert sorted(edges) == [("1", "merged"), ("2", "merged")]

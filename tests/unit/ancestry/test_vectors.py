@@ -87,6 +87,14 @@ def test_a_model_with_the_matrices_of_the_base_does_not_stand_in_for_it(base, is
     assert has_its_vectors(5, on_base, sketches) is is_told
 
 
+@pytest.mark.parametrize(("base", "is_told"), [(2, True), (3, False)])
+def test_where_layers_have_weights_of_their_own_vectors_have_them_too(base, is_told):
+    """The tuned half of a model that was mixed with its base: a model of which biases were trained is none."""
+    sketches = of(*CHILDREN, BASE, BIASES, total([0.5, 0.5], [CHILDREN[0], BASE]))
+    mixed = Mixture((0, base), (0.5, 0.5), {-1: (0.5, 0.5), 0: (0.5, 0.5), 1: (0.5, 0.5)}, 0.0, "layerwise linear")
+    assert has_its_vectors(4, mixed, sketches) is is_told
+
+
 TABLE = "bert.embeddings.word_embeddings.weight"
 
 

@@ -19,6 +19,9 @@ TEXTS: dict[str, Callable[[Any], str]] = {
         f"{fact.children} models share {fact.shared:.2f} of what they learned beyond the parent above: their own parent"
         " is not in the index, r is estimated from them"
     ),
+    "copy-of-unknown": lambda fact: (
+        f"{fact.name} holds rounded weights, and no known model gives them when it is rounded"
+    ),
     "from-initialisation": lambda _: "the parent is an untrained initialisation",
     "nearer-than-initialisation": lambda _: (
         "the family's initialisation is in the index, and these two are nearer than through it"

@@ -19,6 +19,9 @@ TEXTS: dict[str, Callable[[Any], str]] = {
         f"모델 {fact.children}개가 위의 부모 이후에 학습한 것의 {fact.shared:.2f}만큼을 공유함:"
         " 이들의 부모는 색인에 없고, r은 이들로부터 추정함"
     ),
+    "copy-of-unknown": lambda fact: (
+        f"{fact.name}의 가중치는 반올림된 값이고, 알려진 어떤 모델도 반올림했을 때 그 값이 되지 않음"
+    ),
     "from-initialisation": lambda _: "부모는 학습하지 않은 초기값임",
     "nearer-than-initialisation": lambda _: (
         "이 계통의 초기값이 색인에 있고, 두 모델은 초기값을 거친 것보다 서로 더 가까움"

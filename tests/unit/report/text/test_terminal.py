@@ -27,7 +27,7 @@ from lineage.types import (
 )
 from lineage.types.facts.changes import LowRank
 from lineage.types.facts.cues import Computable, CopiedLayers, SpreadGains
-from lineage.types.facts.descent import NamedIn
+from lineage.types.facts.descent import CopyOfUnknown, NamedIn
 from lineage.types.facts.exclusions import NotAWeight, Stated
 from lineage.types.facts.limits import LookedFor, NotTested
 from lineage.types.facts.schemes import FewBits, StoredAs
@@ -223,7 +223,7 @@ def test_lines_say_up_and_down_what_is_open_and_what_no_index_holds():
         ancestors=(Relative("ef" * 16, "root", Relation.FINE_TUNED, 0.9, through=AT.model),),
         descendants=(OTHER,),
         open=(replace(OTHER, model="aa", model_name="twin", basis=(NamedIn("gains spread"),)),),
-        unobserved=(Between((SKETCH.id, AT.model), 0.8),),
+        unobserved=(Between((SKETCH.id, AT.model), 0.8, (CopyOfUnknown("Nova-int8"),)),),
     )
     screen = " ".join(whois_screen(replace(ANSWER, place=place), 120).split())
     for words in (
@@ -232,6 +232,7 @@ def test_lines_say_up_and_down_what_is_open_and_what_no_index_holds():
         "open: twin (fine-tuned); either may come from the other, probability 0.60 that it is the parent; gains spread",
         "what would settle it: ",
         "an unknown model between acme/Nova-9B and qwen/Qwen2.5-VL-7B (probability 0.80)",
+        "(probability 0.80): Nova-int8 holds rounded weights, and no known model gives them",
     ):
         assert words in screen
 
