@@ -10,6 +10,7 @@ from lineage.sketch.adapters import kind_of
 from lineage.sketch.remembered import remembered
 from lineage.sketch.search_codes import asked_codes, nearest_stranger, surprise, turned_codes
 from lineage.store import Index
+from lineage.store.comparison_cache import on_disk
 from lineage.types import CheckpointSketch, Near, SearchCue, TensorSketch
 
 NEAREST = 16  # by all that votes, and by components
@@ -42,8 +43,19 @@ def kept_relatives(known: CheckpointSketch, index: Index) -> list[str]:
     if state not in relatives:
         if len(relatives) >= _MOST_STATES:
             relatives.clear()
-        relatives[state] = _found(known, index)[0]
+        relatives[state] = _on_disk_or_found(known, index, state)
     return relatives[state]
+
+
+def _on_disk_or_found(known: CheckpointSketch, index: Index, state: Hashable) -> list[str]:
+    kept = on_disk.get()
+    held = None if kept is None else kept.relatives(known, state)
+    if held is not None and len(index.records(held)) == len(held):
+        return held
+    found = _found(known, index)[0]
+    if kept is not None and index.state == state:  # nothing was added meanwhile
+        kept.note_relatives(known, state, found)
+    return found
 
 
 @remembered

@@ -17,6 +17,7 @@ from lineage.ancestry.trees.processes import cores
 from lineage.ancestry.trees.search import Search
 from lineage.sketch.adapters import is_adapter
 from lineage.store import Index
+from lineage.store.comparison_cache import kept_on_disk
 from lineage.types import Edge, Lineage, ModelRecord
 
 METHOD = 10
@@ -44,7 +45,8 @@ def graph(
     records = {record.id: record for record, _ in listed}
     homes = {record.id: index for record, index in listed if not is_adapter(record)}
     known = None if known is None else _of_models(known, records)
-    with threadpool_limits(limits=1, user_api="blas"):  # the products are small: threads would only cost time
+    # The products are small: threads would only cost time.
+    with threadpool_limits(limits=1, user_api="blas"), kept_on_disk(indexes):
         little = known is not None and is_little(known, {model: records[model] for model in homes})
         added = grown(known, indexes, homes, watch) if known is not None and little else None
         groups, edges = added or _drawn(homes, watch, processes)

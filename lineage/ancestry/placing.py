@@ -19,6 +19,7 @@ from lineage.ancestry.pair.relations import is_significant
 from lineage.match.units import release
 from lineage.sketch.family import FAMILY
 from lineage.store import Index, models_in
+from lineage.store.comparison_cache import kept_on_disk
 from lineage.types import (
     CheckpointSketch,
     Comparison,
@@ -79,9 +80,10 @@ def whois_model(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
     with threadpool_limits(limits=1, user_api="blas"):  # the products are small: threads would wait for each other
         compared = [_compare(query, read, reference, max(1, models), holding) for reference in loaded.values()]
         compared.sort(key=_rank, reverse=True)
-        around, is_whole = _neighbourhood(compared, held, indexes)
         made = {one.model: (loaded[one.model], one) for one in compared}
-        stands = _standing(read, around, made, is_whole) if around else None
+        with kept_on_disk(indexes):
+            around, is_whole = _neighbourhood(compared, held, indexes)
+            stands = _standing(read, around, made, is_whole) if around else None
     place = stands.place if stands is not None else Place()
     if place == Place():
         place = _of_pairs(compared)

@@ -15,7 +15,8 @@ from typing import Any
 
 from cachetools import LRUCache
 
-from lineage.sketch import read_sketch
+from lineage.sketch.sketch_file import read_with_checksum
+from lineage.store.filed import filed
 from lineage.types import CheckpointSketch
 
 MOST_BYTES = 64 << 20  # of files; in memory, with what is remembered of them, they take up to ten times as much
@@ -57,7 +58,7 @@ class KeptSketches:
             held = self._held.get(path)
             if held is not None and held.seal == seal:
                 return held
-        sketch = read_sketch(path)
+        sketch = filed(*read_with_checksum(path))
         held = _Held(seal, sketch, sketch)
         with self._changing, suppress(ValueError):  # one that is larger than the bound is not kept
             self._held[path] = held
