@@ -32,6 +32,8 @@ from lineage.types import (
     Verdict,
 )
 from lineage.types.facts import KINDS, Fact, kinds
+from lineage.types.facts.exclusions import Exclusion
+from lineage.types.facts.schemes import Scheme
 
 Read = TypeVar("Read")
 
@@ -152,8 +154,8 @@ def _matches(
                 how,
                 transposed,
                 r if bits & 1 else None,
-                cosine if bits & 2 else None,  # noqa: PLR2004 - the bits of _KNOWN
-                z if bits & 4 else None,  # noqa: PLR2004
+                cosine if bits & 2 else None,
+                z if bits & 4 else None,
                 used,
                 why_not,
             )
@@ -165,7 +167,7 @@ def _kinds(held: Any) -> list[tuple[Any, ...]]:
     return [
         (
             _text(role), _text(component), tuple(map(_counted, shape)), _HOW[_counted(how)], _flag(transposed),
-            _flag(used), None if why_not is None else _fact(why_not),
+            _flag(used), None if why_not is None else _reason(why_not),
         )
         for role, component, shape, how, transposed, used, why_not in held
     ]  # fmt: skip
@@ -182,7 +184,7 @@ def _excluded_row(one: Excluded, a: CheckpointSketch, names: _Names) -> Any:
 def _excluded(held: Any, a: CheckpointSketch) -> Excluded:
     if isinstance(held, list):
         name, reason = held
-        return Excluded(_text(name), _fact(reason))  # type: ignore[arg-type] - any fact is as good
+        return Excluded(_text(name), _reason(reason))
     tensor = a.tensors[_counted(held)]
     if tensor.part.excluded is None:
         raise ValueError("a tensor that is not left out")
@@ -229,7 +231,7 @@ def _finding(held: Any) -> ComponentFinding:
         confidence=_number(confidence),
         basis=_facts(basis),
         layer_map=None if layers is None else tuple((_counted(own), _counted(other)) for own, other in layers),
-        schemes=_facts(schemes),  # type: ignore[arg-type] - any fact is as good
+        schemes=tuple(map(_scheme, schemes)),
         expert_map=None if experts is None else tuple((_counted(own), _expert(other)) for own, other in experts),
         inherited=None if came is None else _inherited(came),
     )
@@ -242,9 +244,7 @@ def _inherited(held: Any) -> Inherited:
 
 def _inherited_part(held: Any) -> InheritedPart:
     kind, layers, every, some = held
-    return InheritedPart(
-        None if kind is None else _text(kind), tuple(map(_counted, layers)), _flag(every), _flag(some)
-    )
+    return InheritedPart(None if kind is None else _text(kind), tuple(map(_counted, layers)), _flag(every), _flag(some))
 
 
 def _cue(held: Any) -> Cue:
@@ -273,6 +273,16 @@ def _fact(held: Any) -> Fact:
     return shaped(KINDS[name] if name in KINDS else kinds()[name], values)
 
 
+def _reason(held: Any) -> Exclusion:
+    fact = _fact(held)
+    return fact if isinstance(fact, Exclusion) else _refuse(held, Exclusion)
+
+
+def _scheme(held: Any) -> Scheme:
+    fact = _fact(held)
+    return fact if isinstance(fact, Scheme) else _refuse(held, Scheme)
+
+
 def _direction(held: Any) -> Direction | None:
     return None if held is None else Direction(_text(held))
 
@@ -292,12 +302,15 @@ _text, _flag, _integer = _is(str), _is(bool), _is(int)
 
 
 def _counted(held: Any) -> int:
-    return held if 0 <= _integer(held) < 1 << 62 else _refuse(held, int)
+    number = _integer(held)
+    return number if 0 <= number < 1 << 62 else _refuse(held, int)
 
 
 def _number(held: Any) -> float:
     """A float, or an integer in the place of one, which stays what it is."""
-    return held if type(held) in (float, int) else _refuse(held, float)
+    if type(held) is not float and type(held) is not int:
+        _refuse(held, float)
+    return held
 
 
 def _figure(held: Any) -> float | None:

@@ -26,8 +26,8 @@ from blake3 import blake3
 from lineage.errors import StoreError
 from lineage.store.comparison_bytes import FAULTS, from_bytes, to_bytes
 from lineage.store.database import is_of_the_disk
-from lineage.store.files import COMPARISONS, take_away
 from lineage.store.filed import file_checksum
+from lineage.store.files import COMPARISONS, take_away
 from lineage.store.protocol import Index
 from lineage.store.sqlite import SqliteIndex
 from lineage.types import CheckpointSketch, Comparison
@@ -36,12 +36,14 @@ SETTING = "LINEAGE_COMPARISONS_MIB"
 """The environment variable with the largest size of the cache in MiB; 0: nothing is kept, and nothing is read."""
 MOST_MIB = 512
 
-_NAME = "known.sqlite"
+KNOWN = "known.sqlite"
 _TABLE = "CREATE TABLE comparisons (number INTEGER PRIMARY KEY, key BLOB UNIQUE NOT NULL, held BLOB NOT NULL)"
 _DIGEST = 16  # bytes of a key, and before what is held the digest of both
 _MOST_BYTES = 64 << 20  # of one comparison
 _PAGE = 4096
-_DECIDING = ("types", "anatomy", "sketch", "match", "store", "ancestry/pair", "ancestry/candidates.py", "checkpoints/decode")
+_DECIDING = (
+    "types", "anatomy", "sketch", "match", "store", "ancestry/pair", "ancestry/candidates.py", "checkpoints/decode",
+)  # fmt: skip
 """The code, thresholds among it, that decides what a comparison or a search finds."""
 _WAIT_S = 2.0
 _AT_ONCE = 16 << 20  # bytes of new comparisons that wait in memory
@@ -55,7 +57,7 @@ class ComparisonCache:
     """
 
     def __init__(self, folder: Path, most_bytes: int) -> None:
-        self._place = folder / COMPARISONS / _NAME
+        self._place = folder / COMPARISONS / KNOWN
         self._most_bytes = most_bytes
         self._reader: sqlite3.Connection | None = None
         self._of_parent: sqlite3.Connection | None = None
@@ -194,7 +196,7 @@ def is_sound_cache(place: Path) -> bool:
             kept = (isinstance(k, bytes) and isinstance(v, bytes) and _unsealed(k, v) is not None for k, v in rows)
             return whole and all(kept)
     except sqlite3.Error as error:
-        return is_of_the_disk(error)  # another process writes
+        return _is_in_use(error)
 
 
 def _key(a: CheckpointSketch, b: CheckpointSketch) -> bytes | None:
@@ -249,7 +251,7 @@ def _opened(place: Path, mode: str) -> sqlite3.Connection | None:
 
     Raises sqlite3.Error where the disk or another process is in the way.
     """
-    if not _is_file(place) or _is_in_the_way(place.with_name(f"{_NAME}-journal")):
+    if not _is_file(place) or _is_in_the_way(place.with_name(f"{KNOWN}-journal")):
         return None
     opened = sqlite3.connect(f"file:{quote(str(place))}?mode={mode}", timeout=_WAIT_S, uri=True)
     try:
@@ -260,7 +262,7 @@ def _opened(place: Path, mode: str) -> sqlite3.Connection | None:
         if schema == [(_TABLE,)]:
             return opened
     except sqlite3.Error as error:
-        if is_of_the_disk(error):
+        if _is_in_use(error):
             opened.close()
             raise
     opened.close()
@@ -269,22 +271,17 @@ def _opened(place: Path, mode: str) -> sqlite3.Connection | None:
 
 def _write(place: Path, new: dict[bytes, bytes], most_bytes: int) -> None:
     """Add to the file, which is made, or made again where it is not sound; nothing where that is impossible."""
+    some = [*_fitting(new, most_bytes // 2)]
     with suppress(OSError, sqlite3.Error):
         place.parent.mkdir(exist_ok=True)
         if _is_file(place) and place.stat().st_size > most_bytes:  # the setting was lowered
             take_away(place)
-        opened = _opened(place, "rw")
-        if opened is None:
-            _make(place)
-            opened = _opened(place, "rw")
-        if opened is None:
-            return
-        with closing(opened):
-            try:
-                _add(opened, [*_fitting(new, most_bytes // 2)], most_bytes // _PAGE)
-            except sqlite3.DatabaseError as error:
-                if not is_of_the_disk(error):
-                    take_away(place)
+        try:
+            _add(place, some, most_bytes // _PAGE)
+        except sqlite3.DatabaseError as error:  # damage that a look at the schema does not show
+            if not _is_in_use(error):
+                take_away(place)
+                _add(place, some, most_bytes // _PAGE)
 
 
 def _fitting(new: dict[bytes, bytes], room: int) -> Iterator[tuple[bytes, bytes]]:
@@ -295,8 +292,26 @@ def _fitting(new: dict[bytes, bytes], room: int) -> Iterator[tuple[bytes, bytes]
             yield key, held
 
 
+def _add(place: Path, new: Sequence[tuple[bytes, bytes]], pages: int) -> None:
+    """Add comparisons in one step; where that takes too much room, the oldest go first, an eighth more than needed."""
+    opened = _opened(place, "rw")
+    if opened is None:
+        _make(place)
+        opened = _opened(place, "rw")
+    if opened is None:
+        return
+    with closing(opened), opened:
+        opened.execute(f"PRAGMA max_page_count={pages}")
+        opened.execute("BEGIN IMMEDIATE")
+        size = sum(len(held) + _PAGE for _, held in new)
+        free = (pages - _pages(opened, "page_count") + _pages(opened, "freelist_count")) * _PAGE
+        if size > free:
+            _make_room(opened, size - free + pages * _PAGE // 8)
+        opened.executemany("INSERT OR REPLACE INTO comparisons (key, held) VALUES (?, ?)", new)
+
+
 def _make(place: Path) -> None:
-    """An empty file, seen as a whole; what was in its place is taken away, if it is not being written."""
+    """An empty file, seen as a whole; what was in its place, and beside it, is taken away."""
     from tempfile import mkstemp
 
     handle, scratch = mkstemp(dir=place.parent, prefix=f".{place.name}.", suffix=".tmp")
@@ -305,25 +320,14 @@ def _make(place: Path) -> None:
         with closing(sqlite3.connect(scratch)) as made:
             made.execute(f"PRAGMA page_size={_PAGE}")
             made.execute(_TABLE)
-        for beside in (place.with_name(f"{_NAME}-journal"), place):
-            if os.path.lexists(beside) and (beside != place or not _is_file(place)):
-                take_away(beside)
+        take_away(place.with_name(f"{KNOWN}-journal"))
+        if not _is_file(place):
+            take_away(place)
         Path(scratch).chmod(0o644)
         Path(scratch).replace(place)
     finally:
         Path(scratch).unlink(missing_ok=True)
-
-
-def _add(opened: sqlite3.Connection, new: Sequence[tuple[bytes, bytes]], pages: int) -> None:
-    """Add comparisons in one step; where that takes too much room, the oldest go first, an eighth more than needed."""
-    opened.execute(f"PRAGMA max_page_count={pages}")
-    with opened:
-        opened.execute("BEGIN IMMEDIATE")
-        size = sum(len(held) + _PAGE for _, held in new)
-        free = (pages - _pages(opened, "page_count") + _pages(opened, "freelist_count")) * _PAGE
-        if size > free:
-            _make_room(opened, size - free + pages * _PAGE // 8)
-        opened.executemany("INSERT OR REPLACE INTO comparisons (key, held) VALUES (?, ?)", new)
+        Path(f"{scratch}-journal").unlink(missing_ok=True)
 
 
 def _pages(opened: sqlite3.Connection, count: str) -> int:
@@ -338,6 +342,11 @@ def _make_room(opened: sqlite3.Connection, size: int) -> None:
         if gone >= size:
             break
     opened.execute("DELETE FROM comparisons WHERE number <= ?", [last])
+
+
+def _is_in_use(error: sqlite3.Error) -> bool:
+    """Whether another process or the disk is in the way, rather than damage, of which SQLite says CANTOPEN, too."""
+    return is_of_the_disk(error) and getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_CANTOPEN
 
 
 def _is_file(place: Path) -> bool:
