@@ -18,6 +18,7 @@ NEAREST = 16  # by all that votes, and by components
 LEAST = 8  # compared though none is nearer than an unrelated model: a search may miss what a comparison sees
 NEAREST_NETWORKS = 8  # by what neurons do to the tokens
 _NEAREST_KIN = 64  # so that near-copies of one model find others, too
+_GRAPHS = 100  # in one of which two families may be joined by chance
 _ONE_TENSOR = 2.0  # votes of one tensor: its two digests
 _MOST_STATES = 8  # of indexes in which the candidates of a model are kept
 _CODES = 4  # of a model, as most have three components
@@ -95,7 +96,7 @@ def near_kin(known: CheckpointSketch, index: Index, asking: int) -> list[str]:
     Nearer than chance brings any two of them, in a component; by more than one tensor; or by their networks. Ordered.
     """
     kind = kind_of(known)
-    beyond = nearest_stranger(_CODES * index.count(kind) * asking)
+    beyond = nearest_stranger(_GRAPHS * _CODES * index.count(kind) * asking)
     seen = _seen(known, index, beyond, _NEAREST_KIN)
     by_vote = {model for model, vote in seen.votes.items() if vote > _ONE_TENSOR}
     of_kind = {record.id for record in index.records(by_vote) if kind_of(record) == kind}

@@ -37,7 +37,7 @@ from lineage.types.facts.schemes import Scheme
 
 Read = TypeVar("Read")
 
-FAULTS = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError)
+FAULTS = (struct.error, ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError)
 """What `to_bytes` and `from_bytes` raise."""
 
 _HEADER = struct.Struct("<II")
@@ -130,7 +130,7 @@ def _row(match: TensorMatch, names: _Names, kept: dict[Any, int]) -> tuple[Any, 
         tuple(_NO_LAYER if layer is None else _counted(layer) for layer in match.layers),
         kept.setdefault(kind, len(kept)),
         known,
-        tuple(0.0 if figure is None else _number(figure) for figure in figures),
+        tuple(0.0 if figure is None else _float(figure) for figure in figures),
     )
 
 
@@ -298,7 +298,7 @@ def _is(kind: type[Read]) -> Callable[[Any], Read]:
     return checked
 
 
-_text, _flag, _integer = _is(str), _is(bool), _is(int)
+_text, _flag, _integer, _float = _is(str), _is(bool), _is(int), _is(float)
 
 
 def _counted(held: Any) -> int:
