@@ -37,6 +37,7 @@ OURS, THEIRS = ([tensor.name for tensor in one.tensors] for one in (A, B))
 EVIDENCE = Evidence(0.5, -1.25, 2, 3, 1 << 40, 0.1, -30.5, 1.0, None, 7, 1e-300)
 NOTHING = Evidence(None, None, 0, 0, 0, 0.0, 0.0, 0.0, 0.25, 1)
 PARTS = (InheritedPart("attention", (0, 3), True), InheritedPart(None, (), False, True))
+NORM = "norm", "network", (None, 3), (64,)
 FOUND = Comparison(
     model=B.id,
     model_name="reference",
@@ -55,9 +56,11 @@ FOUND = Comparison(
         ComponentFinding("head", 1, 0.25, Relation.INDEPENDENT, Direction.PARENT, NOTHING, 0.0, (), None),
     ),
     tensors=(
-        TensorMatch(OURS[2], THEIRS[1], "query", "network", (0, None), (64, 64), "structure", False, 0.5, -0.5, 9.0, True),
-        TensorMatch("fused", "joined", "norm", "network", (None, 3), (64,), "rows", True, None, 1e-310, None, False, Vector()),
-        TensorMatch(OURS[0], "joined", "norm", "network", (None, 3), (64,), "content", True, 1.0, None, -0.0, False, Vector()),
+        TensorMatch(
+            OURS[2], THEIRS[1], "query", "network", (0, None), (64, 64), "structure", False, 0.5, -0.5, 9.0, True
+        ),
+        TensorMatch("fused", "joined", *NORM, "rows", True, None, 1e-310, None, False, Vector()),
+        TensorMatch(OURS[0], "joined", *NORM, "content", True, 1.0, None, -0.0, False, Vector()),
     ),
     excluded=(Excluded(OURS[0], Stated("in words")),),
     cues=(Cue("spread", Direction.PARENT, 3.5, SpreadGains("this-model", 0.25), certain=True),),
