@@ -6,8 +6,8 @@ tries of all models together, hardly one should join two families, since each jo
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from lineage.ancestry.candidates import near_kin
@@ -19,12 +19,12 @@ Result = TypeVar("Result")
 Done = Callable[[int], None]
 
 
-@dataclass
 class Reopened:
-    """Indexes for several processes, each of which opens its own: a connection does not survive a fork."""
+    """Indexes for several processes: a connection does not survive a fork, so that each opens its own."""
 
-    indexes: Sequence[Index]
-    _own: Sequence[Index] | None = None
+    def __init__(self, indexes: Sequence[Index]) -> None:
+        self.indexes = indexes
+        self._opened, self._process = indexes, os.getpid()
 
     @property
     def can_be(self) -> bool:
@@ -32,10 +32,11 @@ class Reopened:
         return all(isinstance(one, (SqliteIndex, SketchFolder, MemoryIndex)) for one in self.indexes)
 
     def here(self) -> Sequence[Index]:
-        """Those of this process, opened at the first call."""
-        if self._own is None:
-            self._own = [SqliteIndex.open(one.folder) if isinstance(one, SqliteIndex) else one for one in self.indexes]
-        return self._own
+        """Those of this process."""
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            self._opened = [SqliteIndex.open(i.folder) if isinstance(i, SqliteIndex) else i for i in self.indexes]
+        return self._opened
 
 
 def families(homes: Mapping[str, int], shared: Reopened, processes: int, done: Done) -> list[list[str]]:

@@ -45,6 +45,7 @@ _DECIDING = (
     "types", "anatomy", "sketch", "match", "store", "ancestry/pair", "ancestry/candidates.py", "checkpoints/decode",
 )  # fmt: skip
 """The code, thresholds among it, that decides what a comparison or a search finds."""
+_FAULTS = (sqlite3.Error, UnicodeError)  # SQLite quotes what is damaged, in bytes that may be no text
 _WAIT_S = 2.0
 _AT_ONCE = 16 << 20  # bytes of new comparisons that wait in memory
 _LEAST_ROOM = 1 << 20  # a smaller bound holds too few to be of use
@@ -128,7 +129,7 @@ class ComparisonCache:
             if self._reader is None:
                 return None
             row = self._reader.execute("SELECT held FROM comparisons WHERE key = ?", [key]).fetchone()
-        except sqlite3.Error:  # damaged, or another process writes for long
+        except _FAULTS:  # damaged, or another process writes for long
             self._close()
             self._is_absent = True
             return None
@@ -195,7 +196,7 @@ def is_sound_cache(place: Path) -> bool:
             rows = reader.execute("SELECT key, held FROM comparisons")
             kept = (isinstance(k, bytes) and isinstance(v, bytes) and _unsealed(k, v) is not None for k, v in rows)
             return whole and all(kept)
-    except sqlite3.Error as error:
+    except _FAULTS as error:
         return _is_in_use(error)
 
 
@@ -261,7 +262,7 @@ def _opened(place: Path, mode: str) -> sqlite3.Connection | None:
         schema = opened.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
         if schema == [(_TABLE,)]:
             return opened
-    except sqlite3.Error as error:
+    except _FAULTS as error:
         if _is_in_use(error):
             opened.close()
             raise
@@ -272,13 +273,13 @@ def _opened(place: Path, mode: str) -> sqlite3.Connection | None:
 def _write(place: Path, new: dict[bytes, bytes], most_bytes: int) -> None:
     """Add to the file, which is made, or made again where it is not sound; nothing where that is impossible."""
     some = [*_fitting(new, most_bytes // 2)]
-    with suppress(OSError, sqlite3.Error):
+    with suppress(OSError, *_FAULTS):
         place.parent.mkdir(exist_ok=True)
         if _is_file(place) and place.stat().st_size > most_bytes:  # the setting was lowered
             take_away(place)
         try:
             _add(place, some, most_bytes // _PAGE)
-        except sqlite3.DatabaseError as error:  # damage that a look at the schema does not show
+        except _FAULTS as error:  # damage that a look at the schema does not show
             if not _is_in_use(error):
                 take_away(place)
                 _add(place, some, most_bytes // _PAGE)
@@ -344,9 +345,12 @@ def _make_room(opened: sqlite3.Connection, size: int) -> None:
     opened.execute("DELETE FROM comparisons WHERE number <= ?", [last])
 
 
-def _is_in_use(error: sqlite3.Error) -> bool:
-    """Whether another process or the disk is in the way, rather than damage, of which SQLite says CANTOPEN, too."""
-    return is_of_the_disk(error) and getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_CANTOPEN
+def _is_in_use(error: Exception) -> bool:
+    """Whether another process or the disk is in the way, rather than damage, which may look like a later format."""
+    if not isinstance(error, sqlite3.Error):
+        return False
+    kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return is_of_the_disk(error) and kind not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 
 
 def _is_file(place: Path) -> bool:

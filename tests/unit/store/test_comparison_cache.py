@@ -133,6 +133,8 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
     "cut": lambda path: path.write_bytes(path.read_bytes()[:-5000]),
     "a bit in what is held": damaged(lambda held: bit(held.index(b'"relation"') + 14)(held)),
     "the header": damaged(bit(20)),
+    "of a later format": damaged(lambda held: held.__setitem__(slice(18, 20), b"\x09\x09")),
+    "an error that is no text": damaged(lambda held: held.__setitem__(slice(100, 200), b"\xfd" * 100)),
     "a row of text": edited("UPDATE comparisons SET held = 'x'"),
     "another key": edited("UPDATE comparisons SET key = x'00112233445566778899aabbccddeeff'"),
     "a longer row": edited("UPDATE comparisons SET held = held || x'00'"),
