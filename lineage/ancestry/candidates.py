@@ -11,7 +11,6 @@ from lineage.sketch.adapters import kind_of
 from lineage.sketch.remembered import remembered
 from lineage.sketch.search_codes import asked_codes, nearest_stranger, surprise, turned_codes
 from lineage.store import Index
-from lineage.store.comparison_cache import on_disk
 from lineage.types import CheckpointSketch, Near, SearchCue, TensorSketch
 
 NEAREST = 16  # by all that votes, and by components
@@ -52,6 +51,8 @@ def kept_relatives(known: CheckpointSketch, index: Index) -> list[str]:
 
 
 def _on_disk_or_found(known: CheckpointSketch, index: Index, state: Hashable) -> list[str]:
+    from lineage.store.comparison_cache import on_disk  # imported only for models with relatives
+
     kept = on_disk.get()
     held = None if kept is None else kept.relatives(known, state)
     if held is not None and len(index.records(held)) == len(held):

@@ -26,8 +26,8 @@ from blake3 import blake3
 from lineage.errors import StoreError
 from lineage.store.comparison_bytes import FAULTS, from_bytes, to_bytes
 from lineage.store.database import is_of_the_disk
-from lineage.store.filed import file_checksum
 from lineage.store.files import COMPARISONS, take_away
+from lineage.store.kept_sketches import file_checksum
 from lineage.store.protocol import Index
 from lineage.store.sqlite import SqliteIndex
 from lineage.types import CheckpointSketch, Comparison
