@@ -19,6 +19,7 @@ from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from blake3 import blake3
@@ -42,9 +43,10 @@ _DIGEST = 16  # bytes of a key, and before what is held the digest of both
 _MOST_BYTES = 64 << 20  # of one comparison
 _PAGE = 4096
 _DECIDING = (
-    "types", "anatomy", "sketch", "match", "store", "ancestry/pair", "ancestry/candidates.py", "checkpoints/decode",
+    "types", "anatomy", "sketch", "match", "store", "ancestry/pair", "ancestry/candidates.py",
+    "ancestry/trees/roundings.py", "checkpoints/decode",
 )  # fmt: skip
-"""The code, thresholds among it, that decides what a comparison or a search finds."""
+"""The code, thresholds among it, that decides what is kept."""
 _FAULTS = (sqlite3.Error, UnicodeError)  # SQLite quotes what is damaged, in bytes that may be no text
 _WAIT_S = 2.0
 _AT_ONCE = 16 << 20  # bytes of new comparisons that wait in memory
@@ -87,21 +89,33 @@ class ComparisonCache:
 
     def relatives(self, model: CheckpointSketch, state: Hashable) -> list[str] | None:
         """The ids that a search for a known model found in an index while it was in that state; None if not kept."""
-        key = _key_of_search(model, state)
-        held = None if key is None else self._read(key)
-        if held is None:
-            return None
-        with suppress(*FAULTS):
-            ids = json.loads(held)
-            if isinstance(ids, list) and all(isinstance(one, str) for one in ids):
-                return ids
-        return None
+        ids = self._told(model, ("relatives", state))
+        return ids if isinstance(ids, list) and all(isinstance(one, str) for one in ids) else None
 
     def note_relatives(self, model: CheckpointSketch, state: Hashable, found: Sequence[str]) -> None:
         """Keep what a search for a known model found."""
-        key = _key_of_search(model, state)
+        self._note(model, ("relatives", state), found)
+
+    def is_on_levels(self, model: CheckpointSketch) -> bool | None:
+        """Whether a known model was found to lie on few levels; None if not kept."""
+        said = self._told(model, "levels")
+        return said if isinstance(said, bool) else None
+
+    def note_levels(self, model: CheckpointSketch, found: bool) -> None:
+        """Keep whether a known model lies on few levels."""
+        self._note(model, "levels", found)
+
+    def _told(self, model: CheckpointSketch, about: Hashable) -> Any:
+        key = _key_of_model(model, about)
+        held = None if key is None else self._read(key)
+        with suppress(*FAULTS):
+            return None if held is None else json.loads(held)
+        return None
+
+    def _note(self, model: CheckpointSketch, about: Hashable, value: Any) -> None:
+        key = _key_of_model(model, about)
         if key is not None:
-            self._keep(key, json.dumps(found).encode())
+            self._keep(key, json.dumps(value).encode())
 
     def write(self) -> None:
         """Write what was noted; the oldest make room."""
@@ -208,10 +222,10 @@ def _key(a: CheckpointSketch, b: CheckpointSketch) -> bytes | None:
     return blake3(_code() + ours + theirs).digest(_DIGEST)
 
 
-def _key_of_search(model: CheckpointSketch, state: Hashable) -> bytes | None:
-    """The digest of all that decides what a search for a model finds; None if it was not read from an index."""
+def _key_of_model(model: CheckpointSketch, about: Hashable) -> bytes | None:
+    """The digest of all that decides a fact about a model; None if it was not read from an index."""
     own = file_checksum(model)
-    return None if own is None else blake3(_code() + own + repr(state).encode()).digest(_DIGEST)
+    return None if own is None else blake3(_code() + own + repr(about).encode()).digest(_DIGEST)
 
 
 @cache

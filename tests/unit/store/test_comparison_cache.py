@@ -288,6 +288,15 @@ def test_relatives_are_kept_for_as_long_as_the_index_is_as_it_was(known, tmp_pat
     assert cache.relatives(known["base"], ("a", 1)) == ["x", "y"]
     assert cache.relatives(known["base"], ("a", 2)) is None
     assert cache.relatives(known["child-0"], ("a", 1)) is None
+    assert cache.relatives(sketched(BASE, "asked"), ("a", 1)) is None
+
+
+def test_whether_a_model_lies_on_levels_is_kept(known, tmp_path):
+    cache = ComparisonCache(tmp_path, MOST)
+    for name, said in (("base", True), ("child-0", False)):
+        cache.note_levels(known[name], said)
+    cache.write()
+    assert [cache.is_on_levels(known[name]) for name in ("base", "child-0", "child-1")] == [True, False, None]
 
 
 def test_the_setting_bounds_the_cache_and_turns_it_off(tmp_path, monkeypatch):
