@@ -89,7 +89,7 @@ def rebuild(folder: str | Path, version: str) -> Rebuilt:
                 else:
                     _insert(db, sketch, sha256(path), run, known)
             db.table("runs").update(run, {"finished": now()})
-        compared = (where / COMPARISONS).glob(f"{KNOWN}*")
+        compared = (where / COMPARISONS).glob(f"*{KNOWN}*")  # and what a killed process left
         for cache in (*(where / VECTORS).glob(f"*{SUFFIX}"), *(where / GRAPHS).glob("*.json"), *compared):
             take_away(cache)
     with SqliteIndex.open(where) as index:
