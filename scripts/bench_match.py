@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 from statistics import median
@@ -33,22 +34,23 @@ from lineage.types import Checkpoint, CheckpointSketch, Meter, TensorView
 ROOT = Path(__file__).parents[1]
 WIDTH, INNER, TOKENS, LAYERS = 96, 192, 512, 30
 FAMILY = 10
-CONFIG = {"model_type": "llama", "hidden_size": WIDTH, "num_attention_heads": 4, "num_hidden_layers": LAYERS}
+CONFIG = {"model_type": "llama", "hidden_size": WIDTH, "num_attention_heads": 4}
 _RUN = "import sys; from lineage.cli import main; sys.exit(main())"
 
 Arrays = Mapping[str, NDArray[np.float32]]
 
 
-def root(seed: int) -> Arrays:
+@lru_cache(maxsize=1)
+def root(seed: int, layers: int) -> Arrays:
     """An untrained decoder."""
     random = np.random.default_rng(seed)
     shapes = {"model.embed_tokens": (TOKENS, WIDTH), "lm_head": (TOKENS, WIDTH)}
-    for layer in (f"model.layers.{n}" for n in range(LAYERS)):
+    for layer in (f"model.layers.{n}" for n in range(layers)):
         shapes |= {f"{layer}.self_attn.{name}_proj": (WIDTH, WIDTH) for name in "qkvo"}
         shapes |= {f"{layer}.mlp.{name}_proj": (INNER, WIDTH) for name in ("gate", "up")}
         shapes[f"{layer}.mlp.down_proj"] = (WIDTH, INNER)
     made = {f"{name}.weight": 0.02 * random.standard_normal(shape, np.float32) for name, shape in shapes.items()}
-    norms = [f"model.layers.{n}.{name}_layernorm" for n in range(LAYERS) for name in ("input", "post_attention")]
+    norms = [f"model.layers.{n}.{name}_layernorm" for n in range(layers) for name in ("input", "post_attention")]
     return made | {f"{name}.weight": 1 + random.standard_normal(WIDTH, np.float32) for name in (*norms, "model.norm")}
 
 
@@ -58,19 +60,20 @@ def trained(base: Arrays, seed: int, by: float) -> Arrays:
     return {n: w + np.float32(by * w.std()) * random.standard_normal(w.shape, np.float32) for n, w in base.items()}
 
 
-def models(count: int) -> Iterator[tuple[str, Arrays]]:
+def models(count: int, layers: int = LAYERS) -> Iterator[tuple[str, Arrays]]:
     """Families, one model after the other: number 0 of each is the root."""
     for number in range(count):
         family, member = divmod(number, FAMILY)
-        base = root(family)
+        base = root(family, layers)
         yield f"m{family}-{member}", trained(base, 1000 + number, 0.02 * member) if member else base
 
 
 def sketched(name: str, arrays: Arrays) -> CheckpointSketch:
     """The sketch of a model that lies in memory."""
     views = tuple(TensorView(n, a.shape, a.dtype, lambda s, e, a=a: a[s:e], n) for n, a in arrays.items())  # type: ignore[misc]
-    size = sum(a.nbytes for a in arrays.values())
-    return sketch_checkpoint(Checkpoint(name, f"mem/{name}", "safetensors", views, size, Meter(), CONFIG), threads=1)
+    size, layers = sum(a.nbytes for a in arrays.values()), sum("input_layernorm" in name for name in arrays)
+    config = CONFIG | {"num_hidden_layers": layers}
+    return sketch_checkpoint(Checkpoint(name, f"mem/{name}", "safetensors", views, size, Meter(), config), threads=1)
 
 
 def cpu_ms(work: Callable[[], object]) -> float:

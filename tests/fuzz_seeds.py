@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 from gguf import quants
 
+from lineage.ancestry import compare
 from lineage.checkpoints import open_checkpoint
 from lineage.checkpoints.formats.gguf.blocks import TYPES
 from lineage.checkpoints.tokenizers import open_tokenizer
 from lineage.sketch import sketch_checkpoint, sketch_tokenizer, write_sketch, write_tokenizer
 from lineage.sketch.layouts import content_id
 from lineage.store import SqliteIndex, keep_graph
+from lineage.store.comparison_cache import ComparisonCache
 from lineage.types import Edge, Lineage, Node, Relation
 from lineage.types.facts.changes import EqualMatrices
 from lineage.types.facts.descent import NamedIn
@@ -276,6 +278,11 @@ def index_folder(folder: Path) -> None:
         index.add(replace(near, name="other name", path="elsewhere"), "fuzz")
         index.add(handed, "fuzz")
         index.finish_run()
+        one, other = (index.load(model) for model in (near.id, handed.id))
+    cache = ComparisonCache(folder, 1 << 20)
+    cache.note(one, other, compare(one, other))
+    cache.note_relatives(one, "fuzz", [handed.id])
+    cache.write()
     nodes = (Node(near.id, near.name, 3, ("x",), copies=("y",)), Node(handed.id, "handed", 3, weights_seen=False))
     basis = (NamedIn("card"), EqualMatrices(3, 4))
     edges = (Edge(near.id, handed.id, Relation.FINE_TUNED, True, "measured", r=0.5, basis=basis, layer_map=((0, 1),)),)

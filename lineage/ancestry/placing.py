@@ -79,9 +79,8 @@ def whois_model(query: CheckpointSketch, indexes: Sequence[Index]) -> Whois:
     with threadpool_limits(limits=1, user_api="blas"):  # the products are small: threads would wait for each other
         compared = [_compare(query, read, reference, max(1, models), holding) for reference in loaded.values()]
         compared.sort(key=_rank, reverse=True)
-        around, is_whole = _neighbourhood(compared, held, indexes)
         made = {one.model: (loaded[one.model], one) for one in compared}
-        stands = _standing(read, around, made, is_whole) if around else None
+        stands = _standing(read, compared, made, held, indexes)
     place = stands.place if stands is not None else Place()
     if place == Place():
         place = _of_pairs(compared)
@@ -190,13 +189,20 @@ def _neighbourhood(compared: Sequence[Comparison], held: Layouts, indexes: Seque
 
 def _standing(
     read: CheckpointSketch,
-    around: Layouts,
+    compared: Sequence[Comparison],
     made: Mapping[str, tuple[CheckpointSketch, Comparison]],
-    is_whole: bool,
-) -> Standing:
+    held: Layouts,
+    indexes: Sequence[Index],
+) -> Standing | None:
+    """The place among the relatives; None for a model without any."""
+    if not any(is_significant(one.evidence) for one in compared):
+        return None
     from lineage.ancestry.standing import standing  # imported only for models with relatives
+    from lineage.store.comparison_cache import kept_on_disk
 
-    return standing(read, list(around.values()), made, is_whole=is_whole)
+    with kept_on_disk(indexes):
+        around, is_whole = _neighbourhood(compared, held, indexes)
+        return standing(read, list(around.values()), made, is_whole=is_whole)
 
 
 def _of_pairs(compared: Sequence[Comparison]) -> Place:

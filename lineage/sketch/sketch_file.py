@@ -57,6 +57,11 @@ def read_sketch(path: str | Path) -> CheckpointSketch:
 
     Raises Malformed for a file that is not a sketch or is damaged, SketchMismatch for another family, OSError.
     """
+    return read_with_checksum(path)[0]
+
+
+def read_with_checksum(path: str | Path) -> tuple[CheckpointSketch, bytes]:
+    """As `read_sketch`, with the checksum (32 bytes), which no other content has: what it covers was checked by it."""
     from safetensors import SafetensorError, safe_open
 
     where = Path(path)
@@ -85,7 +90,7 @@ def read_sketch(path: str | Path) -> CheckpointSketch:
         held = replace(_decode(header, arrays), neurons=neurons_read, tokenizer=tokenizer, weights_seen=False)
         if header.get("seal") not in (None, seal(held)):
             raise ValueError("its seal does not belong to its digests and values")
-        return held
+        return held, checksum.tobytes()
     except (KeyError, ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
         raise Malformed(where, f"the sketch is damaged ({error}): make it again with `lineage sketch`") from error
 

@@ -13,8 +13,9 @@ from lineage.sketch import FAMILY, read_sketch
 from lineage.sketch.layouts import content_key, layout_id
 from lineage.sketch.sealing import contradiction
 from lineage.store.bad_rows import BadRow
+from lineage.store.comparison_cache import KNOWN, is_sound_cache
 from lineage.store.database import plain_errors
-from lineage.store.files import HANDED_OVER, SKETCHES, VECTORS
+from lineage.store.files import COMPARISONS, HANDED_OVER, SKETCHES, VECTORS
 from lineage.store.graph_cache import FOLDER as GRAPHS
 from lineage.store.graph_cache import is_sound_graph
 from lineage.store.held import Held, held_of, sha256
@@ -183,7 +184,9 @@ def _is_taken_in(path: Path) -> bool:
 def _caches(index: SqliteIndex) -> Iterator[Finding]:
     vectors = [(path, is_sound) for path in sorted((index.folder / VECTORS).glob(f"*{SUFFIX}"))]
     graphs = [(path, is_sound_graph) for path in sorted((index.folder / GRAPHS).glob("*.json"))]
-    for path, is_whole in (*vectors, *graphs):
+    kept = index.folder / COMPARISONS / KNOWN
+    comparisons = [(kept, is_sound_cache)] if os.path.lexists(kept) else []
+    for path, is_whole in (*vectors, *graphs, *comparisons):
         if _is_whole(path, is_whole) or not os.path.lexists(path):  # taken away meanwhile, by a writer
             continue
         if path.suffix == SUFFIX and read_segment(path) is not None:

@@ -11,6 +11,7 @@ HANDED_OVER = "handed-over"
 VECTORS = "vectors"
 CATALOGUE = "catalogue"
 LAYERS = "layers"
+COMPARISONS = "comparisons"
 CACHE = "reference"
 """The cache of the shipped index, in the user's cache folder; on some systems that is the data folder, too."""
 

@@ -1,7 +1,8 @@
 """Sketches that were read, kept for the next question for as long as their files are as they were.
 
 What is computed from a tensor is remembered with it (`lineage.match.cache`), so that a process that answers one
-question after another neither decodes a model again nor computes the same again.
+question after another neither decodes a model again nor computes the same again. What other processes can find again is
+kept by the checksum of the file (`file_checksum`).
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from typing import Any
 
 from cachetools import LRUCache
 
-from lineage.sketch import read_sketch
-from lineage.types import CheckpointSketch
+from lineage.sketch.sketch_file import read_with_checksum
+from lineage.types import CheckpointSketch, TensorSketch
 
 MOST_BYTES = 64 << 20  # of files; in memory, with what is remembered of them, they take up to ten times as much
 
@@ -57,7 +58,7 @@ class KeptSketches:
             held = self._held.get(path)
             if held is not None and held.seal == seal:
                 return held
-        sketch = read_sketch(path)
+        sketch = _filed(*read_with_checksum(path))
         held = _Held(seal, sketch, sketch)
         with self._changing, suppress(ValueError):  # one that is larger than the bound is not kept
             self._held[path] = held
@@ -67,6 +68,35 @@ class KeptSketches:
 def _seal(about: os.stat_result) -> _Seal:
     """What changes with a file: its size, its time, which file it is."""
     return about.st_size, about.st_mtime_ns, about.st_ino
+
+
+class FiledTensors(tuple[TensorSketch, ...]):
+    """The tensors of a sketch as they were read, which know the checksum of its file and what else was read."""
+
+    checksum: bytes
+    beside: tuple[Any, ...]
+
+
+def _filed(sketch: CheckpointSketch, checksum: bytes) -> CheckpointSketch:
+    """The sketch, read from a file of that checksum."""
+    tensors = FiledTensors(sketch.tensors)
+    tensors.checksum, tensors.beside = checksum, _beside(sketch)
+    return replace(sketch, tensors=tensors)
+
+
+def file_checksum(sketch: CheckpointSketch) -> bytes | None:
+    """The checksum of the file of an index that holds just what a comparison looks at; None if there is no such file.
+
+    Names, declared parents and the like may be others; tensors that were taken out or laid out anew may not.
+    """
+    tensors = sketch.tensors
+    return tensors.checksum if isinstance(tensors, FiledTensors) and tensors.beside == _beside(sketch) else None
+
+
+def _beside(sketch: CheckpointSketch) -> tuple[Any, ...]:
+    """What a comparison looks at beside the tensors; neurons are compared by identity."""
+    said = sketch.id, sketch.family, sketch.depth, sketch.format, sketch.architecture, sketch.left_out, sketch.unread
+    return *said, sketch.neurons
 
 
 kept_sketches = KeptSketches()

@@ -16,8 +16,9 @@ from lineage.sketch import FAMILY, read_sketch
 from lineage.sketch.layouts import layout_id
 from lineage.sketch.sealing import contradiction
 from lineage.store.bad_rows import BadRow
+from lineage.store.comparison_cache import KNOWN
 from lineage.store.database import is_of_the_disk, open_database, plain_errors, require_files
-from lineage.store.files import DATABASE, HANDED_OVER, SKETCHES, VECTORS, take_away
+from lineage.store.files import COMPARISONS, DATABASE, HANDED_OVER, SKETCHES, VECTORS, take_away
 from lineage.store.graph_cache import FOLDER as GRAPHS
 from lineage.store.held import sha256
 from lineage.store.lock import writing
@@ -88,7 +89,8 @@ def rebuild(folder: str | Path, version: str) -> Rebuilt:
                 else:
                     _insert(db, sketch, sha256(path), run, known)
             db.table("runs").update(run, {"finished": now()})
-        for cache in (*(where / VECTORS).glob(f"*{SUFFIX}"), *(where / GRAPHS).glob("*.json")):
+        compared = (where / COMPARISONS).glob(f"*{KNOWN}*")  # and what a killed process left
+        for cache in (*(where / VECTORS).glob(f"*{SUFFIX}"), *(where / GRAPHS).glob("*.json"), *compared):
             take_away(cache)
     with SqliteIndex.open(where) as index:
         index.settle()

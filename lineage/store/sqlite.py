@@ -25,7 +25,17 @@ from lineage.sketch.layouts import content_key, layout_id, same_weights
 from lineage.store.adding import extend, insert, is_settled, layout_of
 from lineage.store.claims import agreeing_with, contradicted, refuse_contradiction, replace_claim, vouch
 from lineage.store.database import open_database, plain_errors, require_files
-from lineage.store.files import CACHE, DATABASE, HANDED_OVER, LAYERS, SKETCHES, VECTORS, holds_index, take_away
+from lineage.store.files import (
+    CACHE,
+    COMPARISONS,
+    DATABASE,
+    HANDED_OVER,
+    LAYERS,
+    SKETCHES,
+    VECTORS,
+    holds_index,
+    take_away,
+)
 from lineage.store.graph_cache import FOLDER as GRAPHS
 from lineage.store.held import Held, held_of, sketch_path
 from lineage.store.kept_sketches import kept_sketches
@@ -49,7 +59,7 @@ from lineage.types import (
 if TYPE_CHECKING:
     from lineage.types.facts.handed_over import Figure
 
-_OURS = {SKETCHES, HANDED_OVER, VECTORS, GRAPHS, LAYERS, LOCK, HOLDER, CACHE}
+_OURS = {SKETCHES, HANDED_OVER, VECTORS, GRAPHS, COMPARISONS, LAYERS, LOCK, HOLDER, CACHE}
 _ID = re.compile(r"[0-9a-f]{8,64}")
 _BATCH = 500  # SQLite takes at most 999 parameters in old builds
 _MOST_NOTED = 2048  # models whose search codes, ten kilobytes each, wait in memory

@@ -23,6 +23,7 @@ from lineage.sketch.tensor_pass import Mask, sketch_tensor
 from lineage.sketch.tokenizer import sketch_tokenizer
 from lineage.sketch.tokenizer_file import TOKENIZER_SUFFIX, read_tokenizer
 from lineage.store import SqliteIndex, examine, kept_graph, rebuild
+from lineage.store.comparison_cache import ComparisonCache
 from lineage.types import Meter
 
 Read = Callable[[str], object]
@@ -79,6 +80,10 @@ def read_index(path: str) -> None:
             if held and index.id:
                 index.nearest(asked_codes(held[0][0]), "model", 3)
             examine(index)
+            if held:
+                cache, ends = ComparisonCache(folder, 1 << 20), (held[0][0], held[-1][0])
+                cache.found(*ends)
+                cache.relatives(ends[0], "fuzz")
     except LineageError as error:
         if not str(error).isprintable() or len(str(error)) > _LONGEST:
             raise AssertionError(f"an error of {len(str(error))} characters") from error

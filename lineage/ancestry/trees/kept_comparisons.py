@@ -1,7 +1,8 @@
-"""A cache of comparisons between models whose sketches are still in memory.
+"""A cache of comparisons between models whose sketches are still in memory, and of known ones on disk.
 
 Queries about one family compare the same known models with one another, and their sketches stay in memory from one
-query to the next (`lineage.store.kept_sketches`), so their comparisons need not be repeated.
+query to the next (`lineage.store.kept_sketches`), so their comparisons need not be repeated. Other processes find those
+of known models in the folder of the index (`lineage.store.comparison_cache`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from weakref import ref
 from cachetools import LRUCache
 
 from lineage.ancestry.pair.comparison import compare
+from lineage.store.comparison_cache import on_disk
 from lineage.types import CheckpointSketch, Comparison
 
 MOST_BYTES = 48 << 20  # a process; the sketches that it keeps are counted separately
@@ -73,12 +75,28 @@ class KeptComparisons:
             held = self._held.get(ends)
         if held is not None:  # the name of the reference is all that it says of the two besides
             return held if held.model_name == b.name else replace(held, model_name=b.name)
-        if _asks.get(_nobody)():
-            raise GaveWay
-        made = compare(a, b, models)
+        made = _found_or_made(a, b) if models == 1 else _made(a, b, models)
         with self._changing, suppress(ValueError):  # one that is larger than the bound is not kept
             self._held[ends] = made
         return made
+
+
+def _found_or_made(a: CheckpointSketch, b: CheckpointSketch) -> Comparison:
+    """The comparison of two models, without others that were searched, from the disk if it is there."""
+    cache = on_disk.get()
+    found = None if cache is None else cache.found(a, b)
+    if found is not None:
+        return found
+    made = _made(a, b, 1)
+    if cache is not None:
+        cache.note(a, b, made)
+    return made
+
+
+def _made(a: CheckpointSketch, b: CheckpointSketch, models: int) -> Comparison:
+    if _asks.get(_nobody)():
+        raise GaveWay
+    return compare(a, b, models)
 
 
 def _nobody() -> bool:

@@ -18,6 +18,7 @@ from lineage.ancestry.pair.narrow_types import HALVES, rounded
 from lineage.ancestry.pair.recast import is_cast_between_halves
 from lineage.ancestry.vectors import vectors, vectors_apart
 from lineage.sketch.remembered import remembered
+from lineage.store.comparison_cache import on_disk
 from lineage.types import CheckpointSketch, TensorSketch
 
 _NEAREST = 8  # models nearest to a copy that are tried as its source
@@ -41,7 +42,7 @@ def roundings(cohort: Cohort, sketches: Sequence[CheckpointSketch]) -> dict[int,
     values = [np.concatenate([t.values.reshape(-1) for t in held]) for held in matrices]
     moved = vectors_apart([vectors(sketches[member]) for member in cohort.members])
     look.of(tensor for held in matrices for tensor in held)
-    on_levels = [any(has_levels(t) for t in held) for held in matrices]
+    on_levels = [_is_on_levels(sketches[member], held) for member, held in zip(cohort.members, matrices, strict=True)]
     squares = (cohort.points**2).sum(axis=1)
     squared_distances = squares[:, None] + squares - 2 * cohort.points @ cohort.points.T
     found: dict[int, int] = {}
@@ -176,6 +177,18 @@ def is_rounded(sketch: CheckpointSketch) -> bool:
 def has_levels(tensor: TensorSketch) -> bool:
     """Whether a matrix lies on few levels, exact or blurred."""
     return lattice(tensor) is not None or blurred(tensor) is not None
+
+
+def _is_on_levels(model: CheckpointSketch, matrices: Sequence[TensorSketch]) -> bool:
+    """Whether a matrix of a model lies on few levels: of known models that is kept, since all values are looked at."""
+    cache = on_disk.get()
+    kept = None if cache is None else cache.is_on_levels(model)
+    if kept is not None:
+        return kept
+    found = any(map(has_levels, matrices))
+    if cache is not None:
+        cache.note_levels(model, found)
+    return found
 
 
 def _misses(mine: TensorSketch, other: TensorSketch) -> float | None:

@@ -22,6 +22,7 @@ from lineage.ancestry.trees.prices import Tree
 from lineage.ancestry.trees.processes import shared_out
 from lineage.ancestry.trees.similarity import WORTH_A_LOOK
 from lineage.ancestry.trees.unobserved import Unobserved
+from lineage.store.comparison_cache import write_now
 from lineage.types import CheckpointSketch, Comparison
 
 _NEAR = 8  # nearest members of a cohort to the model of the query, itself included
@@ -133,6 +134,7 @@ class Search:
         def work(number: int) -> tuple[Tree, Support, dict[int, Unobserved], dict[tuple[int, int], Comparison]]:
             (tree, support), models = next(self._searched(families[number : number + 1])), families[number][0]
             missing = {node: one for node, one in self.field.missing.items() if node in tree}
+            write_now()
             return tree, support, missing, self.field.pairs.made_among(frozenset(models))
 
         found = {}

@@ -16,6 +16,7 @@ from lineage.ancestry.kept_answers import KeptAnswers
 from lineage.ancestry.trees import kept_comparisons, pairs
 from lineage.ancestry.trees.kept_comparisons import KeptComparisons
 from lineage.sketch import read_sketch, write_sketch
+from lineage.store.comparison_cache import SETTING
 from lineage.types import CheckpointSketch, Declared, Timings
 from tests.small_models import saved, sketched, trained, tuned
 
@@ -35,6 +36,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
         return compare(a, b, models)
 
     monkeypatch.setattr(kept_comparisons, "compare", counted)
+    monkeypatch.setenv(SETTING, "0")  # nothing on disk
     keep(monkeypatch, KeptComparisons())
     return found
 

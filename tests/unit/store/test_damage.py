@@ -119,6 +119,8 @@ PLACES = [
     "sketches/x.sketch",
     "vectors/x.vectors",
     "graphs/all.json",
+    "comparisons/known.sqlite",
+    "comparisons/known.sqlite-journal",
     "writer.pid",
 ]
 
@@ -173,7 +175,7 @@ def test_what_is_no_lock_is_named_or_taken_away(folder, name, other):
         assert rebuild(folder, VERSION).models == 2
 
 
-@pytest.mark.parametrize("part", ["sketches", "vectors", "graphs", "handed-over"])
+@pytest.mark.parametrize("part", ["sketches", "vectors", "graphs", "comparisons", "handed-over"])
 def test_a_file_in_the_place_of_a_folder_is_named_or_costs_time(folder, part):
     shutil.rmtree(folder / part, ignore_errors=True)
     (folder / part).write_text("no folder")
