@@ -71,18 +71,21 @@ def has_its_tables(child: int, one: Mixture, sketches: Sequence[CheckpointSketch
 
     A parent whose vocabulary was cut or extended may replace an unknown model of which it has the layers to the bit.
     But the merge's table then holds a part of that model's, and is neither equal to one of the other parents' nor a sum
-    of these.
+    of these. A head in a shape that no parent's has is an unknown model's too.
     """
     own, *parents = (_outside(sketches[model]) for model in (child, *one.parents))
+    roles = {where[:2] for parent in parents for where in parent}
     for where, values in own.items():
+        if where[:2] in roles and not any(where in parent for parent in parents):
+            return False
         held = [(weight, parent[where]) for weight, parent in zip(one.weights, parents, strict=True) if where in parent]
         if held and len(held) < len(parents) and not _is_of(values, held):
             return False
     return True
 
 
-def _outside(sketch: CheckpointSketch) -> dict[Hashable, Points]:
-    """Sampled values of the matrices outside the layers."""
+def _outside(sketch: CheckpointSketch) -> dict[tuple[Hashable, ...], Points]:
+    """Sampled values of the matrices outside the layers, by component, role and shape."""
     tensors = (tensor for tensor in sketch.tensors if tensor.part.layer is None and _is_told(tensor, matrices=True))
     return {(t.part.component, t.part.role, t.shape): t.values.reshape(-1).astype(np.float64) for t in tensors}
 

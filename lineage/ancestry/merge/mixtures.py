@@ -31,6 +31,7 @@ _MOST_LEFT = 0.005  # greatest residual of trimmed differences: true ones leave 
 _CUT_OFF = 0.02  # excess of zeros over the base from which a model counts as pruned: trimming restores base values
 _OFF_CIRCLE = 0.1  # greatest share of a sum's residual that may remain off the great circle
 _BETTER = 10.0  # how many times less task vectors must leave than an inexact sum
+_OFF_CHOSEN = 1e-3  # greatest difference of a fitted weight from one of two decimal places
 _AS_GOOD = 0.02  # difference of two residuals that counts as a tie
 
 Solver = Callable[[int, Collection[int]], Mixture | None]
@@ -101,7 +102,7 @@ def find_mixtures(
         if child in means and {*means[child].parents} == {*plain.parents}:
             plain = means[child]  # its weights are known, not fitted
         found[child] = plain if pair is None or len(plain.parents) == 2 else _instead(pair, plain)
-    return _named(around, found)
+    return _named(around, {child: one for child, one in found.items() if not _only_rounds(around, child, one)})
 
 
 def trimmed_among(cohort: Cohort, asked: Collection[int], mixed: Collection[int]) -> dict[int, Mixture]:
@@ -151,6 +152,28 @@ def _is_of_known(around: Neighbours, child: int, one: Mixture) -> bool:
     if once is None and (one.by_layer or (is_plain and len(parents) == 2)):
         return True
     return once is True or is_replayed(cohort, child, parents, one.weights) is True
+
+
+def _only_rounds(around: Neighbours, child: int, one: Mixture) -> bool:
+    """Whether a sum with weights that nobody chooses is coarser than all its terms.
+
+    A sum in single precision of this model and the others, or of one that is not in the index, gives the model back
+    when it is solved for it, up to the model's own rounding. The weights are then fractions such as 5/3 and -4/3, and
+    one is greater than 1.
+    """
+    if one.method not in ("linear", "task arithmetic"):
+        return False
+    coarse = around.grain(child) > max(around.grain(parent) for parent in one.parents)
+    return coarse and not _are_chosen(one.weights)
+
+
+def _are_chosen(weights: Sequence[float]) -> bool:
+    """Whether weights are equal, or decimals of two places up to 1, as people give them."""
+    if max(weights) - min(weights) <= _OFF_CHOSEN:
+        return True
+    return max(weights) <= 1.0 + _OFF_CHOSEN and all(
+        abs(weight - round(weight, 2)) <= _OFF_CHOSEN for weight in weights
+    )
 
 
 def _is_all(around: Neighbours, child: int, one: Mixture) -> bool:

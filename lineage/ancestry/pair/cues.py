@@ -69,7 +69,7 @@ def computable(of: Compared) -> Said | None:
         return None
     by = _WAYS[kind]
     # If other parts or the structure differ, the two may be children of the model that was rounded.
-    is_whole = _is_the_whole(of) and not any(one.reshapes for one in of.words.values())
+    is_whole = _is_the_whole(of) and not any(one.reshapes for one in of.words.values()) and not _have_own_heads(of)
     is_one_way = not _has_another_source(of, direction)
     certain = has_few_tuned and has_its_vectors and is_whole and is_one_way
     return Said(direction, Computable(_child(direction), by), certain=certain)
@@ -97,6 +97,16 @@ def _is_the_whole(of: Compared) -> bool:
         if sum(size for size, is_related in sizes if is_related) < _NEARLY_ALL * sum(size for size, _ in sizes):
             return False
     return True
+
+
+def _have_own_heads(of: Compared) -> bool:
+    """Whether each model has a head that the other lacks: both may have been made from a third model."""
+    related = [m for m, c in of.changes if c.kind != "unrelated"]
+    sides = ((of.match.a, {m.a for m in related}), (of.match.b, {m.b for m in related}))
+    return all(
+        any(t.part.role == "head" and len(t.shape) > 1 and t.name not in names for t in sketch.tensors)
+        for sketch, names in sides
+    )
 
 
 def _is_untouched(of: Compared) -> bool:

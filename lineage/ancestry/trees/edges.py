@@ -145,8 +145,10 @@ def directed(tree: Tree, search: Search, support: Support) -> dict[int, float]:
 
     def hangs_on(child: int, parent: int) -> bool:
         before = tree[parent].parent
-        return not _is_pruned_further(child, parent, before, field) and (
-            parent not in made or _holds(child, parent, before, field)
+        return (
+            not _rounds_to(child, parent, pairs)
+            and not _is_pruned_further(child, parent, before, field)
+            and (parent not in made or _holds(child, parent, before, field))
         )
 
     def goes_on(child: int, parent: int) -> bool:
@@ -273,6 +275,13 @@ def _holds(child: int, copy: int, source: int, field: Field) -> bool:
     if held is None:
         return source in field.missing or not field.pairs.compared(copy, source).relation.is_by_values
     return _is_all(*held)
+
+
+def _rounds_to(child: int, parent: int, pairs: Pairs) -> bool:
+    """Whether a supposed parent can be computed from parts of the child, which has them in a finer type."""
+    found, is_straight = pairs.either(child, parent)
+    way = Direction.PARENT if is_straight else Direction.CHILD
+    return any(cue.name == "computable" and cue.direction == way for cue in found.cues)
 
 
 def _is_pruned_further(child: int, parent: int, before: int, field: Field) -> bool:

@@ -254,6 +254,14 @@ def test_an_unobserved_parent_may_hang_on_a_hub():
     assert told.keys() == tree.keys()
 
 
+def test_what_holds_finer_values_is_no_child_of_a_rounded_copy_in_another_structure():
+    tuned = trained(BASE, 40, 0.1)
+    family = {"base": BASE, "narrow": bfloat16(tuned), "cut": layers_dropped(tuned, {3}, r"layer\.(\d+)\.")}
+    found = said(family | {f"of base {k}": trained(BASE, 50 + k) for k in range(12)})
+    assert found[frozenset(("base", "narrow"))] == "narrow"
+    assert found.get(frozenset(("narrow", "cut"))) is None
+
+
 def bfloat16(arrays: Arrays) -> Arrays:
     return {name: array.astype(ml_dtypes.bfloat16).astype(np.float32) for name, array in arrays.items()}
 

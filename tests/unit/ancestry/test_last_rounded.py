@@ -146,3 +146,23 @@ def test_whatever_the_arithmetic_no_sum_is_called_a_term(seed):
     cohort, weights = random_sum(np.random.default_rng(seed))
     if min(abs(weight) for weight in weights) > 0.0:
         assert is_last_rounded(cohort, 0, list(range(1, len(weights) + 1)), weights) is not False
+
+
+@pytest.mark.parametrize("narrow", TYPES[1:], ids=str)
+def test_a_narrow_term_is_no_sum_of_the_sums_that_were_made_of_it_and_of_an_unknown_model(narrow):
+    """Each sum gives it back up to its own rounding, by weights such as 5/3."""
+    (first,), (base, unknown) = stored(narrow, tuned(1)), stored(TYPES[0], BASE, tuned(2))
+    one = combined([0.6, 0.4], [first, unknown], TYPES[0])
+    other = combined([0.5, 0.5], [base, unknown], TYPES[0])
+    assert find_mixtures(cohort_of([base, first, one, other])) == {}
+    found = find_mixtures(cohort_of([base, first, one, unknown]))
+    assert {child: {*mixture.parents} for child, mixture in found.items()} == {2: {1, 3}}
+
+
+@pytest.mark.parametrize("narrow", TYPES[1:], ids=str)
+def test_a_sum_may_be_stored_in_a_narrower_type_than_its_terms(narrow):
+    first, second = stored(TYPES[0], tuned(1), tuned(2))
+    found = find_mixtures(
+        cohort_of([*stored(TYPES[0], BASE), first, second, combined([0.3, 0.7], [first, second], narrow)])
+    )
+    assert {child: {*mixture.parents} for child, mixture in found.items()} == {3: {1, 2}}

@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from operators import matrices, noise
 
+from lineage.ancestry import compare
+from lineage.ancestry.merge.by_vectors import has_its_tables
+from lineage.ancestry.merge.mixture import Mixture
 from lineage.ancestry.trees.edges import measured_edges
 from lineage.ancestry.trees.probes import probes
 from lineage.ancestry.trees.search import Search
@@ -56,3 +59,17 @@ def test_trained_norms_or_layers_make_no_twin():
     moved = {n: a * 1.1 if a.ndim == 1 else a for n, a in FAMILY["probe"].items()}
     assert found(FAMILY | {"probe": {n: a.astype(np.float32) for n, a in moved.items()}}) == {}
     assert found(FAMILY | {"probe": headed(tuned(BODY, 70), 16, 3)}) == {}
+
+
+def test_a_narrow_copy_was_not_computed_from_a_model_with_the_same_layers_and_another_head():
+    narrow = {n: a.astype(np.float16).astype(np.float32) for n, a in BASE.items()}
+    assert compare(sketch(narrow), sketch(BASE)).direction == "child"
+    assert compare(sketch(narrow), sketch(FAMILY["probe"])).direction == "undirected"
+
+
+def test_a_head_in_a_shape_that_no_parent_has_is_of_an_unknown_model():
+    parents = [FAMILY["task 0"], FAMILY["task 1"]]
+    mean = {n: 0.5 * a + 0.5 * parents[1][n] for n, a in parents[0].items()}
+    mixture = Mixture((1, 2), (0.5, 0.5), {}, 0.0, "linear")
+    for merge, may_be in ((mean, True), (headed(mean, 16, 80), True), (headed(mean, 40, 80), False)):
+        assert has_its_tables(0, mixture, [sketch(one) for one in (merge, *parents)]) is may_be
