@@ -20,7 +20,6 @@ import platform
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +34,14 @@ ROOT = Path(__file__).parents[1]
 FULL_S, SKETCHED_S = 0.5, 0.25
 SKETCHED = "lineage, from sketches"
 _RUN = "import sys; from lineage.cli import main; sys.exit(main())"
+# A process counts what the one that started it held at that time: a small one starts them.
+_TIMER = (
+    "import json, os, sys, time\n"
+    "began = time.perf_counter()\n"
+    "_, _, used = os.wait4(os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ), 0)\n"
+    "took = [time.perf_counter() - began, used.ru_utime + used.ru_stime, used.ru_maxrss]\n"
+    "open(sys.argv[1], 'w').write(json.dumps(took))\n"
+)
 _SHARE = 0.02  # by which a share of the parameters may be off
 _REQUIRED = (
     "import importlib.metadata as m, sys\n"
@@ -106,20 +113,17 @@ def run(commands: Iterable[Sequence[str]], programs: Path | None, home: Path, fo
     environment = {"PATH": os.environ.get("PATH", ""), "HOME": str(home), **offline}
     if programs is None:
         environment |= {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(home), "XDG_DATA_HOME": str(home)}
-    printed, walls, used, peaks = [], 0.0, 0.0, [0.0]
+    printed, wall_s, cpu_s, peak_kb = [], 0.0, 0.0, 0.0
     for first, *rest in commands:
         words = [sys.executable, "-c", _RUN, *rest] if programs is None else [str(programs / first), *rest]
-        with tempfile.TemporaryFile() as out:
-            began = time.perf_counter()
-            process = subprocess.Popen(words, cwd=folder, env=environment, stdout=out, stderr=subprocess.DEVNULL)
-            _, _, usage = os.wait4(process.pid, 0)
-            walls += time.perf_counter() - began
-            process.returncode = 0  # waited for above; a failure shows in what it printed
+        with tempfile.TemporaryFile() as out, tempfile.NamedTemporaryFile() as used:
+            timer = [sys.executable, "-S", "-c", _TIMER, used.name, *words]
+            subprocess.run(timer, cwd=folder, env=environment, stdout=out, stderr=subprocess.DEVNULL, check=True)
+            wall, cpu, peak = json.loads(Path(used.name).read_text("utf-8"))
             out.seek(0)
             printed.append(out.read().decode(errors="replace"))
-        used += usage.ru_utime + usage.ru_stime
-        peaks.append(usage.ru_maxrss / 1000)
-    return Ran(tuple(printed), walls, used, max(peaks))
+        wall_s, cpu_s, peak_kb = wall_s + wall, cpu_s + cpu, max(peak_kb, peak)
+    return Ran(tuple(printed), wall_s, cpu_s, peak_kb / 1000)
 
 
 def programs_of(tool: Tool, folder: Path) -> Path:
@@ -156,7 +160,7 @@ def measure(tools: Mapping[str, Path], rows: Sequence[Row], folder: Path) -> Ite
         for tool, programs in chosen:
             commands = tool.commands(row.child, row.parent)
             for model in (row.child, row.parent):
-                Path(weights(str(files / model))).read_bytes()
+                _warm(Path(weights(str(files / model))))
             home = homes / tool.name
             if not number:
                 run(commands, programs, home, files)
@@ -165,6 +169,12 @@ def measure(tools: Mapping[str, Path], rows: Sequence[Row], folder: Path) -> Ite
                 kept = tool.commands(sketches[row.child], sketches[row.parent])
                 answer = answered(tool, row, run(kept, None, home, files))
                 yield Answer(SKETCHED, row, answer.word, answer.outcome, answer.is_right_detail, answer.ran)
+
+
+def _warm(file: Path) -> None:
+    with file.open("rb") as opened:
+        while opened.read(1 << 24):
+            pass
 
 
 def _sketched(model: str, files: Path, homes: Path) -> str:

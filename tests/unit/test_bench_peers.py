@@ -111,6 +111,11 @@ def test_time_and_memory_are_those_of_the_commands(tmp_path) -> None:
     done = run([("hold",), ("hold",)], tmp_path, tmp_path / "home", tmp_path)
     assert done.printed == ("200000000\n", "200000000\n")
     assert 200 < done.peak_mb < 400
+    held = bytearray(b"x" * 300_000_000)  # what the one that asks holds does not count
+    (tmp_path / "small").write_text(f"#!{sys.executable}\n")
+    (tmp_path / "small").chmod(0o755)
+    assert run([("small",)], tmp_path, tmp_path / "home", tmp_path).peak_mb < 100
+    assert len(held) == 300_000_000
     assert done.cpu_s > 0
     assert done.wall_s > 0
 
