@@ -107,7 +107,7 @@ class Masked:
         line = [near, *above(near, tree, self.merged)]
         way = line[line.index(parent) :: -1] if parent in line else [parent]
         field = self.field
-        akin = (one for one in way if one in field.missing or field.pairs.correlation(model, one) is not None)
+        akin = (one for one in way if one in field.missing or field.pairs.are_related(model, one))
         return next(akin, near)
 
     def _lowered(self, model: int, parent: int, tree: Tree, left: Collection[int]) -> int:

@@ -33,7 +33,7 @@ class Measured:
 
     @property
     def pairs(self) -> Any:
-        return SimpleNamespace(correlation=lambda _, other: None if other in self.unrelated else 0.9)
+        return SimpleNamespace(are_related=lambda _, other: other not in self.unrelated)
 
     def held_by_neurons(self, model: int, other: int, origin: int) -> Held | None:
         share = self.shares.get((model, other, origin))
