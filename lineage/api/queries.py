@@ -59,6 +59,8 @@ def compare(
 
     Raises SketchMismatch for an adapter and a model, Malformed for a sketch that contradicts weights of its id.
     """
+    from threadpoolctl import threadpool_limits
+
     from lineage import ancestry
 
     ours = find(a, index, reference=reference, depth=depth, watch=watch)
@@ -66,7 +68,8 @@ def compare(
     ancestry.require_one_content(ours, theirs)
     if is_adapter(ours) or is_adapter(theirs):
         return ancestry.compare_adapters(ours, theirs)
-    return ancestry.compare(ours, theirs)
+    with threadpool_limits(limits=1, user_api="blas"):  # the products are small: threads would wait for each other
+        return ancestry.compare(ours, theirs)
 
 
 def as_answer(a: CheckpointSketch, b: CheckpointSketch, found: Comparison) -> Whois:

@@ -13,12 +13,15 @@ from lineage.match.axes import shared_label
 from lineage.match.pair_tests import pair_tests
 from lineage.match.pairing import LOG10_ALPHA, Pair
 from lineage.match.tails import log10_poisson, normal_quantile
-from lineage.match.values import MIN_DISTINCT
 from lineage.sketch.family import CODE_BITS, CODE_FAMILIES, PERMUTATIONS
 from lineage.sketch.layouts import SAME_SUM, same_sums
 from lineage.sketch.remembered import remembered
 from lineage.sketch.stacks import by_kind, laid
 from lineage.types import CheckpointSketch, TensorSketch
+
+_MIN_DISTINCT = 0.25
+"""Least share of distinct values for sums to tell tensors apart: about 0.5 in bfloat16, 0.02 where a tensor has 255
+levels. They need fewer levels than values that are compared one by one: four sums must agree to a millionth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ def row_evidence(a: TensorSketch, b: TensorSketch) -> Containment | None:
 
 def same_values(a: TensorSketch, b: TensorSketch) -> bool:
     """Whether two tensors hold the same values in some order, by their power sums (full depth on both)."""
-    return min(a.stats.distinct, b.stats.distinct) >= MIN_DISTINCT and same_sums(a, b)
+    return min(a.stats.distinct, b.stats.distinct) >= _MIN_DISTINCT and same_sums(a, b)
 
 
 def find_reordered(a: CheckpointSketch, b: CheckpointSketch, pairs: list[Pair], models: int) -> list[Pair]:

@@ -60,6 +60,7 @@ class Masked:
             parent = raised(model, start, self.merged, fixed, siblings(directed)).parent
             parent = self._lowered(model, parent, directed, {near, *fixed})
             parent = self._unrivalled(model, parent, directed)
+            parent = self._akin(model, near, parent, directed)
             found.append((parent, directed[parent].parent if parent in directed else None, odds))
         beside, known = _beside(others), {parent for parent, _, _ in found}
         # Models of which many are made are likelier to be taken again: of two with the same neurons, the one with kin.
@@ -98,13 +99,28 @@ class Masked:
             self.odds[asked] = root_odds(lines, self.field, self.begun)
         return self.odds[asked]
 
+    def _akin(self, model: int, near: int, parent: int, tree: Tree) -> int:
+        """The parent, or the first node on the way from it down to `near` that the model is related to.
+
+        A model of several components hangs below others by each of them: by one of these alone nothing descends.
+        """
+        line = [near, *above(near, tree, self.merged)]
+        way = line[line.index(parent) :: -1] if parent in line else [parent]
+        field = self.field
+        akin = (one for one in way if one in field.missing or field.pairs.are_related(model, one))
+        return next(akin, near)
+
     def _lowered(self, model: int, parent: int, tree: Tree, left: Collection[int]) -> int:
-        """The last node down a tree whose movement from its own parent the model clearly holds."""
+        """The last node down a tree whose movement from the parent the model clearly holds.
+
+        A way down may begin with steps too short to tell, or shared by those that were trained on like data: the whole
+        way to a node farther down tells more.
+        """
         below = Lines((arc.parent, arc.child) for arc in tree.values())
         seen = {*left}
         while True:
-            children = [one for one in below.after(parent) if one not in seen] if parent in below else []
-            shares = [(one, self.field.held_by_neurons(model, one, parent)) for one in children]
+            farther = sorted(below.beyond(parent) - seen) if parent in below else []
+            shares = [(one, self.field.held_by_neurons(model, one, parent)) for one in farther]
             held = [(share.odds, -one) for one, share in shares if share is not None and share.is_clear]
             if not held or max(held)[0] <= _LIKELY:
                 return parent

@@ -62,6 +62,10 @@ class Pairs:
         """Whether two models have been compared and found to be related in disguise."""
         return self.is_known(left, right) and self.either(left, right)[0].relation == Relation.DISGUISED
 
+    def are_related(self, left: int, right: int) -> bool:
+        """Whether a comparison of two models finds common descent of any kind."""
+        return is_related(self.either(left, right)[0])
+
     def direction(self, left: int, right: int) -> Direction:
         """What `left` is to `right` by the cues, including likely ones: in a graph, other models add evidence."""
         found, straight = self.either(left, right)

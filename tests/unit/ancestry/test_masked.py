@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -28,6 +29,11 @@ class Measured:
     rounded: Mapping[int, int] = field(default_factory=dict)
     first: tuple[int, ...] = ()
     missing: Mapping[int, Any] = field(default_factory=dict)
+    unrelated: tuple[int, ...] = ()  # to the model
+
+    @property
+    def pairs(self) -> Any:
+        return SimpleNamespace(are_related=lambda _, other: other not in self.unrelated)
 
     def held_by_neurons(self, model: int, other: int, origin: int) -> Held | None:
         share = self.shares.get((model, other, origin))
@@ -78,3 +84,32 @@ def test_who_holds_the_movements_of_two_that_were_trained_apart_descends_from_ne
 )
 def test_otherwise_it_descends_from_the_one_it_is_nearest_to(shares, lengths, error):
     assert parent(Measured(shares, lengths, error)) == ONE
+
+
+def placed(measured: Measured, near: int, tree: Mapping[int, Arc], *, is_raised: bool = False) -> int:
+    masked = Masked(measured, {}, ())  # type: ignore[arg-type]
+    return likeliest(masked.places(MODEL, near, tree, frozenset(), lambda tree: lambda *three: is_raised))
+
+
+@pytest.mark.parametrize(("unrelated", "expected"), [((), ROOT), ((ROOT,), ONE)])
+def test_it_rises_no_farther_than_to_what_it_is_related_to(unrelated, expected):
+    measured = Measured({}, LENGTHS, unrelated=unrelated)
+    assert placed(measured, ONE, TREE, is_raised=True) == expected
+
+
+CHAIN = {ONE: Arc(ROOT, ONE, 0.0), OTHER: Arc(ONE, OTHER, 0.0)}
+
+
+@pytest.mark.parametrize(
+    ("shares", "expected"),
+    [
+        ({(MODEL, ONE, ROOT): 0.7, (MODEL, OTHER, ROOT): 1.0}, OTHER),
+        ({(MODEL, OTHER, ROOT): 1.0}, OTHER),
+        ({(MODEL, ONE, ROOT): 1.0, (MODEL, OTHER, ROOT): 0.6}, ONE),
+        ({(MODEL, ONE, ROOT): 1.0, (MODEL, OTHER, ROOT): 0.8, (MODEL, OTHER, ONE): 1.0}, OTHER),
+        ({(MODEL, ONE, ROOT): 0.3, (MODEL, OTHER, ROOT): 0.6}, ROOT),
+    ],
+    ids=["the whole way", "a first step too short to tell", "half the way", "step by step", "neither"],
+)
+def test_it_descends_from_the_last_whose_way_it_holds(shares, expected):
+    assert placed(Measured(shares, LENGTHS), ROOT, CHAIN) == expected

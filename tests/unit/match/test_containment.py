@@ -39,3 +39,17 @@ def test_shuffled_rows_are_found():
     a, b = sketch(ONE, "full"), sketch(SHUFFLED, "full")
     found = find_reordered(a, b, pair_tensors(a, b, 1), 1)
     assert [(pair.a, pair.b, pair.how) for pair in found] == [(i, i, "rows") for i in range(len(NAMES))]
+
+
+@pytest.mark.parametrize(
+    ("step", "least", "most", "is_found"),
+    [(1 / 150, 0.3, 0.5, True), (1 / 25, 0.0, 0.1, False)],  # as bfloat16 leaves them, and codes of eight bits
+)
+def test_columns_in_another_order_are_found_by_sums_where_values_have_levels_enough(step, least, most, is_found):
+    whole = {f"{i}": np.rint(RANDOM.standard_normal((128, 256)) / step) * step for i in range(4)}
+    order = RANDOM.permutation(256)
+    columns = {n: w[:, order] for n, w in whole.items()}
+    a, b = (sketch({n: w.astype(np.float32) for n, w in one.items()}, "full") for one in (whole, columns))
+    assert all(least <= t.stats.distinct < most for t in (*a.tensors, *b.tensors))
+    found = find_reordered(a, b, pair_tensors(a, b, 1), 1)
+    assert [pair.how == "rows" for pair in found] == [is_found] * len(found)
