@@ -35,8 +35,8 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the sketch files that were decoded, of which none is kept from one question to the next."""
     made: list[str] = []
     monkeypatch.setattr(folder, "kept_sketches", kept_sketches.KeptSketches(0))
-    read = kept_sketches.read_sketch
-    monkeypatch.setattr(kept_sketches, "read_sketch", lambda path: made.append(Path(path).name) or read(path))
+    read = kept_sketches.read_with_checksum
+    monkeypatch.setattr(kept_sketches, "read_with_checksum", lambda path: made.append(Path(path).name) or read(path))
     return made
 
 
