@@ -10,6 +10,7 @@ from lineage.report.figures import percent, phrase, plain, probability
 from lineage.report.words import texts
 from lineage.types import Direction, Relation, Verdict
 from lineage.types.facts import Fact
+from lineage.types.facts.descent import CopyOfUnknown
 from lineage.types.facts.exclusions import AdapterPart
 from lineage.types.facts.handed_over import OwnWeightsUnseen, WeightsUnseen
 
@@ -215,11 +216,15 @@ def lines(answer: Whois) -> Iterator[str]:
         yield f"descendants: {_listed(place.descendants, answer)}"
     if place.siblings:
         yield f"siblings: {_listed(place.siblings, answer)}"
+    copies = {
+        hidden.between[0] for hidden in place.unobserved if any(isinstance(f, CopyOfUnknown) for f in hidden.basis)
+    }
     for one in place.open:
         if one.relation == Relation.INCONCLUSIVE:
             yield f"open: {plain(one.model_name)} is alike; {_BEGUN[Relation.INCONCLUSIVE]}"
             continue
-        odds = f"probability {probability(one.probability)} that it is the parent"
+        which = "it, or what it was rounded from," if one.model in copies else "it"
+        odds = f"probability {probability(one.probability)} that {which} is the parent"
         leans = f"; {'; '.join(map(plain, texts(one.basis)))}" if one.basis else ""
         word = phrase(one.relation, None, bare=True)
         yield f"open: {plain(one.model_name)} ({word}); either may come from the other, {odds}{leans}"

@@ -237,6 +237,20 @@ def test_lines_say_up_and_down_what_is_open_and_what_no_index_holds():
         assert words in screen
 
 
+def test_a_rounded_neighbour_stands_for_what_it_was_rounded_from():
+    near = Relative("aa", "Nova-int8", Relation.FINE_TUNED, 0.75)
+    hidden = Between(("aa", SKETCH.id), 0.9, (CopyOfUnknown("Nova-int8"),))
+    place = Place(
+        parents=(AT,), open=(near, replace(near, model="bb", model_name="other", probability=0.1)), unobserved=(hidden,)
+    )
+    screen = " ".join(whois_screen(replace(ANSWER, place=place), 120).split())
+    assert (
+        "open: Nova-int8 (fine-tuned); either may come from the other, probability 0.75 that it, or what it was"
+        in screen
+    )
+    assert "open: other (fine-tuned); either may come from the other, probability 0.10 that it is the parent" in screen
+
+
 @pytest.mark.parametrize(
     ("direction", "line"),
     [
