@@ -24,6 +24,7 @@ class Where(NamedTuple):
 
 Vectors = Mapping[Where, Points]
 
+STORED = 0.004  # greatest distance that storing vectors in another type of 16 bits makes
 _LEAST_VALUES = 16  # of a vector: shorter ones may agree by chance
 
 

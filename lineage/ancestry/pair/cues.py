@@ -90,9 +90,7 @@ def _has_another_source(of: Compared, direction: Direction) -> bool:
 
 def _is_the_whole(of: Compared) -> bool:
     """Whether nearly all matrices of both models, by size, are related."""
-    related = [m for m, c in of.changes if c.kind != "unrelated"]
-    sides = ((of.match.a, {m.a for m in related}), (of.match.b, {m.b for m in related}))
-    for sketch, names in sides:
+    for sketch, names in _related_of(of):
         sizes = [(t.params, t.name in names) for t in sketch.tensors if len(t.shape) > 1 and t.part.excluded is None]
         if sum(size for size, is_related in sizes if is_related) < _NEARLY_ALL * sum(size for size, _ in sizes):
             return False
@@ -101,12 +99,16 @@ def _is_the_whole(of: Compared) -> bool:
 
 def _have_own_heads(of: Compared) -> bool:
     """Whether each model has a head that the other lacks: both may have been made from a third model."""
-    related = [m for m, c in of.changes if c.kind != "unrelated"]
-    sides = ((of.match.a, {m.a for m in related}), (of.match.b, {m.b for m in related}))
     return all(
         any(t.part.role == "head" and len(t.shape) > 1 and t.name not in names for t in sketch.tensors)
-        for sketch, names in sides
+        for sketch, names in _related_of(of)
     )
+
+
+def _related_of(of: Compared) -> tuple[tuple[CheckpointSketch, set[str]], ...]:
+    """Each of the two models, with the names of its tensors that are related to the other's."""
+    related = [m for m, c in of.changes if c.kind != "unrelated"]
+    return (of.match.a, {m.a for m in related}), (of.match.b, {m.b for m in related})
 
 
 def _is_untouched(of: Compared) -> bool:

@@ -100,15 +100,17 @@ def seen_through(
 def _agrees_by_place(held: Disguise, components: Collection[ComponentFinding]) -> bool:
     """Whether a component agrees by place as well as beneath a disguise: then nothing was disguised."""
     by_place = next(c.evidence for c in components if c.name == held.component[0])
-    is_seen = by_place.z is not None and by_place.z > _BY_PLACE
-    return is_seen and (by_place.r or 0.0) >= _AS_WELL * held.likeness
+    return _is_seen_by_place(by_place) and (by_place.r or 0.0) >= _AS_WELL * held.likeness
 
 
 def _is_a_little(finding: ComponentFinding) -> bool:
     """Whether some rows of a component were found, and nothing by place: an order of channels leaves such rows."""
-    by_place = finding.evidence.z is not None and finding.evidence.z > _BY_PLACE
     is_part = finding.relation == Relation.COMPONENT_REUSED
-    return is_part and not by_place and finding.share_inherited < _A_LITTLE * finding.share
+    return is_part and not _is_seen_by_place(finding.evidence) and finding.share_inherited < _A_LITTLE * finding.share
+
+
+def _is_seen_by_place(evidence: Evidence) -> bool:
+    return evidence.z is not None and evidence.z > _BY_PLACE
 
 
 def _is_all(components: Collection[ComponentFinding], b: CheckpointSketch) -> bool:

@@ -148,13 +148,11 @@ class Family:
     def _from_originals(self, arcs: Sequence[Arc]) -> list[Arc]:
         """The arcs without those from probes to models that may as well come from the models with the same layers."""
         ends = {(arc.parent, arc.child) for arc in arcs}
-        instead = self._probes
         return [
             arc
             for arc in arcs
-            if arc.parent not in instead
-            or arc.child in instead[arc.parent]
-            or not any((one, arc.child) in ends for one in instead[arc.parent])
+            if arc.child in (instead := self._probes.get(arc.parent, frozenset()))
+            or not any((one, arc.child) in ends for one in instead)
         ]
 
     def _solved(self) -> tuple[Tree, Tree]:

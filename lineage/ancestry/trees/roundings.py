@@ -16,7 +16,7 @@ from lineage.ancestry.pair.first_looks import look
 from lineage.ancestry.pair.lattices import lattice, steps
 from lineage.ancestry.pair.narrow_types import HALVES, rounded
 from lineage.ancestry.pair.recast import is_cast_between_halves
-from lineage.ancestry.vectors import vectors, vectors_apart
+from lineage.ancestry.vectors import STORED, vectors, vectors_apart
 from lineage.sketch.remembered import remembered
 from lineage.store.comparison_cache import on_disk
 from lineage.types import CheckpointSketch, TensorSketch
@@ -30,7 +30,6 @@ _A_FEW = 0.05  # share of the matrices that may have been trained, as in `comput
 _FEWER = 0.9  # ratio of distinct values to those of the finer model: 0.55 for four-bit matrices that were missed
 _FEW = 64  # values, or rows, of a quick test
 _VECTORS = 0.05  # greatest distance of norms and biases to a source's: rounding all values to eight bits stays below
-_STORED = 0.004  # what storing them in another type of 16 bits makes of it, at most
 _AS_GOOD = 5e-4  # difference in the share of values on another level that counts as a tie
 
 
@@ -65,7 +64,7 @@ def roundings(cohort: Cohort, sketches: Sequence[CheckpointSketch]) -> dict[int,
             as_good = [j for j, left in left_off.items() if left <= least + _AS_GOOD]
             # Of models with equal matrices, of which only norms or biases were trained, the one with its vectors.
             nearest = min(moved[i, j] for j in as_good)
-            as_good = [j for j in as_good if moved[i, j] <= nearest + _STORED]
+            as_good = [j for j in as_good if moved[i, j] <= nearest + STORED]
             # A model lies nearer to all the others than a copy of it with noise does.
             found[copy] = cohort.members[min(as_good, key=lambda j: squared_distances[j].sum())]
     return {copy: finer for copy, finer in found.items() if finer not in found or found[finer] != copy}
