@@ -10,7 +10,7 @@ from lineage.ancestry.folding import fold
 from lineage.ancestry.layouts import in_one_layout
 from lineage.ancestry.links import joined
 from lineage.ancestry.pair.comparison import compare
-from lineage.ancestry.trees.edges import UNOBSERVED, measured_edges, rivals
+from lineage.ancestry.trees.edges import UNOBSERVED, going_together, measured_edges, rivals
 from lineage.ancestry.trees.roundings import is_rounded
 from lineage.ancestry.trees.search import Search
 from lineage.sketch.layouts import names_of
@@ -59,7 +59,7 @@ def standing(
         told = [(i, one, *made[one.id]) for i, one in enumerate(laid) if one.id in made and not one.declared]
         search.field.pairs.keep({(0, i): held for i, one, seen, held in told if names_of(one) == names_of(seen)})
     edges = tuple(measured_edges(search))
-    if search.look_again(_beside(search)):
+    if search.look_again(_beside(search) | going_together(search)):
         edges = tuple(measured_edges(search))
     names = {sketch.id: sketch.name for sketch in sketches}
     chosen = {sketches[p].id: n for (p, c), n in search.forest[1].items() if c == 0 and p < len(sketches)}

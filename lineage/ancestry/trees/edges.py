@@ -89,6 +89,26 @@ def rivals(search: Search, child: int) -> Iterator[Edge]:
             yield _edge(Arc(parent, child, 0.0), search.field, support, None)
 
 
+def going_together(search: Search) -> set[int]:
+    """Children of roots with as many as a hub has that have a common way with another child of the same root.
+
+    One of the two may be a merge that was not looked for: the root is a hub without it.
+    """
+    tree, _ = search.forest
+    below: dict[int, list[int]] = defaultdict(list)
+    for child, arc in sorted(tree.items()):
+        below[arc.parent].append(child)
+    roots = [node for node, children in below.items() if node not in tree and len(children) >= _HUB]
+    return {child for root in roots for child in _with_common_ways(root, below[root], search.field)}
+
+
+def _with_common_ways(node: int, children: Sequence[int], field: Field) -> set[int]:
+    """The children of a node's own structure of which two or more moved the same way from it."""
+    alike = [child for child in children if field.have_one_trunk(child, node)]
+    together = (field.cosines(node, alike) > _TOGETHER) & ~np.eye(len(alike), dtype=bool)
+    return {alike[k] for k in np.flatnonzero(together.any(axis=1)).tolist()}
+
+
 def _below(first: frozenset[int], chosen: Tree) -> set[int]:
     """Nodes that descend from an initialisation of the index."""
     tree = Lines((arc.parent, arc.child) for arc in chosen.values())
@@ -219,7 +239,7 @@ def _is_hub(node: int, children: Sequence[int], field: Field) -> bool:
     alike = [child for child in children if field.have_one_trunk(child, node)]
     if len(children) < _HUB or 2 * len(alike) <= len(children) or Opposed(field, node, alike).against(None) > 0.0:
         return False
-    if (field.cosines(node, alike) > _TOGETHER).any(where=~np.eye(len(alike), dtype=bool)):
+    if _with_common_ways(node, children, field):
         return False
     held = {child: [field.held_movement(z, child, node) for z in alike if z != child] for child in alike}
     return all(median(one[0] for one in shares if one is not None) <= _ALL for shares in held.values() if any(shares))

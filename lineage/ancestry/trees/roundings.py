@@ -30,6 +30,7 @@ _A_FEW = 0.05  # share of the matrices that may have been trained, as in `comput
 _FEWER = 0.9  # ratio of distinct values to those of the finer model: 0.55 for four-bit matrices that were missed
 _FEW = 64  # values, or rows, of a quick test
 _VECTORS = 0.05  # greatest distance of norms and biases to a source's: rounding all values to eight bits stays below
+_PLACES = 9  # decimals to which sums of squared distances do not hang on the order of the models
 _AS_GOOD = 5e-4  # difference in the share of values on another level that counts as a tie
 
 
@@ -40,6 +41,7 @@ def roundings(cohort: Cohort, sketches: Sequence[CheckpointSketch]) -> dict[int,
     matrices = [_matrices(sketches[member]) for member in cohort.members]
     values = [np.concatenate([t.values.reshape(-1) for t in held]) for held in matrices]
     moved = vectors_apart([vectors(sketches[member]) for member in cohort.members])
+    names = [sketches[member].id for member in cohort.members]
     look.of(tensor for held in matrices for tensor in held)
     on_levels = [_is_on_levels(sketches[member], held) for member, held in zip(cohort.members, matrices, strict=True)]
     squares = (cohort.points**2).sum(axis=1)
@@ -66,7 +68,8 @@ def roundings(cohort: Cohort, sketches: Sequence[CheckpointSketch]) -> dict[int,
             nearest = min(moved[i, j] for j in as_good)
             as_good = [j for j in as_good if moved[i, j] <= nearest + STORED]
             # A model lies nearer to all the others than a copy of it with noise does.
-            found[copy] = cohort.members[min(as_good, key=lambda j: squared_distances[j].sum())]
+            around = {j: (round(float(squared_distances[j].sum()), _PLACES), names[j]) for j in as_good}
+            found[copy] = cohort.members[min(as_good, key=lambda j: around[j])]
     return {copy: finer for copy, finer in found.items() if finer not in found or found[finer] != copy}
 
 

@@ -68,13 +68,11 @@ class Search:
         """
         before = len(self.mixtures)
         for cohort in self.field.grouped:
-            places = {member: k for k, member in enumerate(cohort.members)}
-            mixed = {places[m] for m in self.mixtures.keys() & places.keys()}
-            done = mixed.union(self._asked(cohort) or ())
-            open_ = [places[m] for m in sorted(models) if m in places and m not in self.field.rounded]
-            asked = [k for k in open_ if k not in done]
-            found = trimmed_among(cohort, asked, mixed) if asked else {}
+            found = self._trimmed(cohort, models)
             self._keep((cohort.members[child], one.renumbered(cohort.members)) for child, one in found.items())
+        for trunk in self.field.trunks:
+            cohort, beside = self._without_equals(trunk)
+            self._keep(_of_layers(cohort, beside, self._trimmed(cohort, models)))
         if len(self.mixtures) == before:
             return False
         vars(self).pop("forest", None)
@@ -179,20 +177,29 @@ class Search:
         near = ((ends, self.field.correlation(*ends)) for ends in one.alternatives)
         return [ends for ends, r in near if r is not None and r >= 1.0 - COPY]
 
+    def _trimmed(self, cohort: Cohort, models: Collection[int]) -> dict[int, Mixture]:
+        """Merges of trimmed differences among `models` that were not searched for any, by their places in a cohort."""
+        places = {member: k for k, member in enumerate(cohort.members)}
+        mixed = {places[m] for m in self.mixtures.keys() & places.keys()}
+        done = mixed.union(self._asked(cohort) or ())
+        open_ = [places[m] for m in sorted(models) if m in places and m not in self.field.rounded]
+        asked = [k for k in open_ if k not in done]
+        return trimmed_among(cohort, asked, mixed) if asked else {}
+
     def _of_trunk(self, trunk: Cohort, known: Collection[int]) -> Iterator[tuple[int, Mixture]]:
-        """Mixtures of the layers alone, of models not `known` as mixtures; one model represents all of equal layers."""
+        """Mixtures of the layers alone, of models not `known` as mixtures."""
+        cohort, beside = self._without_equals(trunk)
+        aside = [k for k, member in enumerate(cohort.members) if member in self.field.rounded or member in known]
+        return _of_layers(cohort, beside, find_mixtures(cohort, aside, self._asked(cohort)))
+
+    def _without_equals(self, trunk: Cohort) -> tuple[Cohort, dict[int, list[int]]]:
+        """A trunk in which one model represents all of equal layers, and the others that each represents."""
         spread = self.field.share.sum(axis=0)  # the most widely found model represents its equals
         equal: dict[bytes, list[int]] = defaultdict(list)
         for member in sorted(trunk.members, key=lambda m: (-spread[m], self.field.sketches[m].id)):
             equal[trunk.points[trunk.members.index(member)].tobytes()].append(member)
         beside = {first: others for first, *others in equal.values()}
-        cohort = trunk.among(beside)
-        aside = [k for k, member in enumerate(cohort.members) if member in self.field.rounded or member in known]
-        for child, one in find_mixtures(cohort, aside, self._asked(cohort)).items():
-            mixture = one.renumbered(cohort.members)
-            copies = tuple((parent, other) for parent in mixture.parents for other in beside[parent])
-            if not beside[cohort.members[child]]:
-                yield cohort.members[child], replace(mixture, alternatives=(*mixture.alternatives, *copies))
+        return trunk.among(beside), beside
 
     def _sums(self) -> list[dict[int, Mixture]]:
         """The mixtures of each cohort."""
@@ -243,6 +250,17 @@ class Search:
         for arc in foreign:
             across[home[arc.child]].append(arc)
         return [(group, across[number]) for number, group in enumerate(groups)]
+
+
+def _of_layers(
+    cohort: Cohort, beside: Mapping[int, Sequence[int]], found: Mapping[int, Mixture]
+) -> Iterator[tuple[int, Mixture]]:
+    """Mixtures of a trunk's layers by their models, none of those with equals, which are alternatives as parents."""
+    for child, one in found.items():
+        mixture = one.renumbered(cohort.members)
+        copies = tuple((parent, other) for parent in mixture.parents for other in beside[parent])
+        if not beside[cohort.members[child]]:
+            yield cohort.members[child], replace(mixture, alternatives=(*mixture.alternatives, *copies))
 
 
 def _by_weight(one: Mixture) -> tuple[int, ...]:

@@ -60,10 +60,11 @@ def lifted(
 
     `merged` gives the parents of merges. `fixed` nodes (initialisations, computed copies) are neither moved nor become
     new parents; children are moved past them. `is_sibling(child, parent, grandparent)` decides whether a child descends
-    from the grandparent instead.
+    from the grandparent instead. Children follow their ancestors, so that what is asked about is an ancestor that has
+    its own place already, whatever the numbers of the nodes.
     """
     found = dict(tree)
-    for child in sorted(tree):
+    for child in sorted(tree, key=lambda node: (len(above(node, tree, merged)), node)):
         if child not in fixed:
             _raise(child, found, merged, fixed, is_sibling)
     return found
