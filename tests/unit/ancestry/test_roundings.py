@@ -157,3 +157,17 @@ def test_a_copy_is_no_rounding_of_a_model_with_its_matrices_and_trained_vectors(
     sketches = [sketch(arrays, name=name) for name, arrays in held.items()]
     (cohort,) = cohorts(sketches)
     assert roundings(cohort, sketches) == ({1: 2} if base_is_known else {})
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_of_two_equal_sources_one_is_named_whatever_the_order(seed):
+    """The same matrices, with one vector less: only the order of the models would decide between them."""
+    again = {name: array for name, array in BASE.items() if name != min(n for n, a in BASE.items() if a.ndim == 1)}
+    copy = stored(matrices(SCHEMES["int4"])(BASE))
+    others = {f"child {i}": stored(matrices(noise(0.02, seed=i))(BASE)) for i in range(5)}
+    family = {"base": BASE, "again": again, "copy": copy} | others
+    names = [str(name) for name in np.random.default_rng(seed).permutation(list(family))]
+    sketches = [sketch(family[name], name=name) for name in names]
+    cohort = next(one for one in cohorts(sketches) if len(one.members) > 2)
+    first = min((one for one in sketches if one.name in ("base", "again")), key=lambda one: one.id)
+    assert names[roundings(cohort, sketches)[names.index("copy")]] == first.name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise, permutations
+
 import numpy as np
 import pytest
 
@@ -51,6 +53,17 @@ def test_the_nearer_sibling_is_lifted_to_the_parent():
     assert {child: arc.parent for child, arc in found.items()} == {1: 0, 2: 0, 3: 1}
     fixed = lifted(tree, {}, frozenset({2}), is_sibling)
     assert fixed[2].parent == 1
+
+
+def test_a_model_is_lifted_past_ancestors_that_have_their_own_place():
+    """Whether it is moved before or after what it hangs on says where it stops: the numbers must not decide that."""
+    for numbers in permutations(range(5)):
+        base, light, lighter, heavy, heavier = numbers
+        tree = {child: Arc(parent, child, 0.1) for parent, child in pairwise(numbers)}
+        holds = {(light, base), (lighter, light), (heavier, light)}
+        found = lifted(tree, {}, frozenset(), lambda child, parent, _, holds=holds: (child, parent) not in holds)
+        parents = {child: arc.parent for child, arc in found.items()}
+        assert parents == {light: base, lighter: light, heavy: base, heavier: base}
 
 
 def test_children_of_a_missing_model_are_put_under_it():

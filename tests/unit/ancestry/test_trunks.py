@@ -7,6 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from lineage.ancestry import standing as standing_module
+from lineage.ancestry.standing import standing
+from lineage.ancestry.trees import search
 from lineage.ancestry.trees.edges import measured_edges
 from lineage.ancestry.trees.graph_state import Field
 from lineage.ancestry.trees.search import Search
@@ -96,3 +99,18 @@ def test_a_model_with_the_layers_of_another_is_no_merge():
     family = {"base": BASE, "merge": merge, "with a head": with_head(merge, 5, 60)}
     found = edges(family | {f"task {k}": one for k, one in enumerate(TASKS)})
     assert {ends for ends in found if "with a head" in ends} == {frozenset(("merge", "with a head"))}
+
+
+def test_the_children_of_a_root_are_younger_though_a_merge_far_from_the_query_is_among_them(monkeypatch):
+    """What goes a child's way is looked at again: as a merge it says nothing of where the others come from."""
+    tasks = {f"task {k}": task(BASE, 3 + k, 10 + k) for k in range(12)}
+    steps = {n: [tasks[f"task {k}"][n] - BASE[n] for k in (0, 1)] for n in BASE}
+    kept = {n: [np.where(np.abs(d) >= np.median(np.abs(d)), d, 0) for d in of] for n, of in steps.items()}
+    merge = {n: (BASE[n] + 1.5 * kept[n][0] + 0.8 * kept[n][1]).astype(np.float32) for n in BASE}
+    family = {"base": BASE, "merge": merge} | tasks
+    query, *others = (sketch(family[name], name=name) for name in ("task 7", *(family.keys() - {"task 7"})))
+    monkeypatch.setattr(search, "_NEAR", 1)
+    found = standing(query, [[other] for other in others], {}).place
+    assert [one.model_name for one in found.parents] == ["base"]
+    monkeypatch.setattr(standing_module, "going_together", lambda of: set())
+    assert not standing(query, [[other] for other in others], {}).place.parents
