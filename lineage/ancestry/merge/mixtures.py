@@ -15,7 +15,7 @@ from lineage.ancestry.merge.great_circles import lies_on_circle, off_circle
 from lineage.ancestry.merge.last_rounded import is_last_rounded
 from lineage.ancestry.merge.mixture import COPY, Mixture
 from lineage.ancestry.merge.neighbours import Neighbours, neighbours
-from lineage.ancestry.merge.replayed import is_replayed
+from lineage.ancestry.merge.replayed import adds_differences, is_replayed
 from lineage.ancestry.merge.rounding import is_rounded_once, leaves_rounding
 from lineage.ancestry.merge.soups import soup
 from lineage.ancestry.merge.sums import close_sum, exact_sum, paired_mixture
@@ -201,12 +201,20 @@ def _ends(around: Neighbours, child: int, one: Mixture) -> tuple[Points, Points,
 
 
 def _method(around: Neighbours, child: int, one: Mixture) -> str:
-    """The method of a sum: slerp on the great circle between two parents, else linear, by layer or tensor or not."""
+    """The method of a sum: slerp on the great circle between two parents, task arithmetic if it was computed so.
+
+    Else linear, by layer or tensor or not.
+    """
     if one.method not in SUMS:
         return one.method
     if len(one.parents) == 2 and lies_on_circle(*_ends(around, child, one), around.cohort.tensors):
         return "slerp"
-    return "layerwise linear" if one.by_layer else one.method
+    if one.by_layer:
+        return "layerwise linear"
+    # Of two terms either may be the base: then both are parents.
+    is_task = one.method == "linear" and len(one.parents) > 2
+    is_task = is_task and adds_differences(around.cohort, child, one.parents, one.weights)
+    return "task arithmetic" if is_task else one.method
 
 
 def _instead(pair: Mixture, plain: Mixture) -> Mixture:

@@ -8,7 +8,7 @@ from itertools import islice, permutations
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.ancestry.geometry import Cohort
+from lineage.ancestry.geometry import Cohort, Points
 from lineage.ancestry.merge.ratios import BRAIN, HALF, grain_of_first
 from lineage.ancestry.pair.narrow_types import rounded
 
@@ -34,18 +34,16 @@ def is_replayed(cohort: Cohort, child: int, parents: Sequence[int], weights: Seq
     narrower type than another that is reproduced does not count: the others give it back by its rounding alone.
     """
     factors = [-1.0, *weights]
-    points = cohort.points[[child, *parents]] / cohort.scales[cohort.tensors]
-    places = np.flatnonzero((points != points[0]).any(axis=0))
-    if not len(places):
+    points = _stored(cohort, [child, *parents])
+    values = _moved(points)
+    if not values.size:
         return None
-    places = places[np.linspace(0, len(places) - 1, min(_SAMPLE, len(places))).astype(np.int64)]
-    values = points[:, places].astype(np.float32)
     shares, grains = [], [grain_of_first(one, cohort.tensors) for one in points]
     for result, own in enumerate(values):
         others = [k for k in range(len(values)) if k != result]
         of_others = [-factors[k] / factors[result] for k in others]
         narrow = _NARROW.get(grains[result])
-        shares.append(max(float((total == own).mean()) for total in _results(values[others], of_others, narrow)))
+        shares.append(max(float((total == own).mean()) for _, total in _results(values[others], of_others, narrow)))
     finest = min((grain for grain, share in zip(grains, shares, strict=True) if share >= _SURELY), default=None)
     if finest is None:
         return None
@@ -54,21 +52,51 @@ def is_replayed(cohort: Cohort, child: int, parents: Sequence[int], weights: Seq
     return None if abs(ahead) < _AHEAD else ahead > 0.0
 
 
-def _results(terms: Singles, weights: Sequence[float], narrow: str | None) -> Iterator[Singles]:
-    """The sum of the terms (terms, values) as it may have been stored, in `narrow` or else in single precision."""
+def adds_differences(cohort: Cohort, child: int, parents: Sequence[int], weights: Sequence[float]) -> bool:
+    """Whether a child is reproduced bit for bit only as one term and weighted differences of the others from it.
+
+    So task arithmetic computes it. False where the plain sum of weighted terms reproduces as much, as it does if the
+    result was rounded to a type that hides the steps.
+    """
+    points = _stored(cohort, [child, *parents])
+    own, *terms = _moved(points)
+    best = {True: 0.0, False: 0.0}
+    for on_a_base, total in _results(np.array(terms), weights, _NARROW.get(grain_of_first(points[0], cohort.tensors))):
+        best[on_a_base] = max(best[on_a_base], float((total == own).mean()) if own.size else 0.0)
+    return best[True] >= _SURELY and best[True] - best[False] >= _AHEAD
+
+
+def _stored(cohort: Cohort, models: Sequence[int]) -> Points:
+    """The sampled values of models (models, dims) as they were stored."""
+    return np.asarray(cohort.points[models] / cohort.scales[cohort.tensors])
+
+
+def _moved(points: Points) -> Singles:
+    """Some of the values in which not all models are equal, (models, values)."""
+    places = np.flatnonzero((points != points[0]).any(axis=0))
+    if len(places):
+        places = places[np.linspace(0, len(places) - 1, min(_SAMPLE, len(places))).astype(np.int64)]
+    return points[:, places].astype(np.float32)
+
+
+def _results(terms: Singles, weights: Sequence[float], narrow: str | None) -> Iterator[tuple[bool, Singles]]:
+    """The sum of the terms (terms, values) as it may have been stored, in `narrow` or else in single precision.
+
+    With each comes whether it was computed as a base and differences from it.
+    """
     chosen = np.array([_plain(weight) for weight in weights])
     double = np.tensordot(chosen, terms.astype(np.float64), axes=1).astype(np.float32)
     single = chosen.astype(np.float32)
-    for total in (double, *_totals(terms, single, lambda values: values)):
-        yield total if narrow is None else rounded(total, narrow)
+    for on_a_base, total in ((False, double), *_totals(terms, single, lambda values: values)):
+        yield on_a_base, total if narrow is None else rounded(total, narrow)
     if narrow is None:
-        yield from (total / single.sum() for total in _totals(terms, single, lambda values: values))
+        yield from ((how, total / single.sum()) for how, total in _totals(terms, single, lambda values: values))
         return
     few = np.array([round(weight, _FEW_PLACES) for weight in weights], np.float32)
     for stored in (few, rounded(few, narrow)):
         whole = rounded(stored.sum(keepdims=True), narrow)
-        for total in _totals(terms, stored, lambda values: rounded(values, narrow)):
-            yield rounded(rounded(total, narrow) / whole, narrow)
+        for on_a_base, total in _totals(terms, stored, lambda values: rounded(values, narrow)):
+            yield on_a_base, rounded(rounded(total, narrow) / whole, narrow)
 
 
 def _plain(weight: float) -> float:
@@ -77,8 +105,10 @@ def _plain(weight: float) -> float:
     return decimal if abs(weight - decimal) < _NEAR else weight
 
 
-def _totals(terms: Singles, weights: Singles, kept: Rounding) -> Iterator[Singles]:
+def _totals(terms: Singles, weights: Singles, kept: Rounding) -> Iterator[tuple[bool, Singles]]:
     """The weighted sum of the terms (terms, values), in each order that is tried; `kept` rounds the result of a step.
+
+    The first of each pair says whether it is a base with weighted differences added.
 
     Sums of weighted terms, or differences, are rounded after each addition, or only as a whole.
     """
@@ -92,4 +122,5 @@ def _totals(terms: Singles, weights: Singles, kept: Rounding) -> Iterator[Single
             for k in order:
                 summed, one_by_one = kept(summed + steps[k]), kept(one_by_one + steps[k])
                 plain, at_once, all_at_once = kept(plain + products[k]), at_once + steps[k], all_at_once + products[k]
-            yield from (start + summed, one_by_one, plain, start + kept(at_once), all_at_once)
+            yield from ((True, start + summed), (True, one_by_one), (True, start + kept(at_once)))
+            yield from ((False, plain), (False, all_at_once))

@@ -166,3 +166,17 @@ def test_a_sum_may_be_stored_in_a_narrower_type_than_its_terms(narrow):
         cohort_of([*stored(TYPES[0], BASE), first, second, combined([0.3, 0.7], [first, second], narrow)])
     )
     assert {child: {*mixture.parents} for child, mixture in found.items()} == {3: {1, 2}}
+
+
+def test_what_is_added_to_a_base_and_what_is_weighed_are_told_apart_by_their_rounding():
+    """The weights of a base and of two differences from it sum to one, too: as of a merge of three."""
+    base, first, second = stored(TYPES[0], BASE, tuned(1), tuned(2))
+    added = combined([0.4, 0.4], [first, second, base], TYPES[0])
+    weights = [np.float32(weight) for weight in (0.2, 0.4, 0.4)]
+    weighed = {n: weights[0] * base[n] + weights[1] * first[n] + weights[2] * second[n] for n in base}
+    for merge, method in ((added, "task arithmetic"), (weighed, "linear")):
+        found = find_mixtures(cohort_of([base, first, second, merge]))
+        assert {child: (one.method, {*one.parents}) for child, one in found.items()} == {3: (method, {0, 1, 2})}
+    narrow = stored(TYPES[1], added)[0]  # the steps do not show in it
+    (found,) = find_mixtures(cohort_of([base, first, second, narrow])).values()
+    assert found.method == "linear"
