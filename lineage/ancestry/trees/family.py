@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
+from hashlib import blake2b
+from itertools import repeat
 
 import numpy as np
 
@@ -67,8 +69,12 @@ class Family:
         foreign = self._from_originals([a for a in foreign if (a.parent, a.child) not in self._impossible])
         self._prices = Prices(field, self._root_costs, self._merged, near, foreign, untouched=self._untouched)
         self._is_sibling = cache(self._are_siblings)
-        generator = np.random.default_rng(0)
-        self._draws = [self._draw(generator) for _ in range(_DRAWS)]
+        noise = {node: _seeded(field.sketches[node].id).gumbel(size=_DRAWS) for node in self._root_costs}
+        resampled = [_resampled(cohort) for cohort in (*self._cohorts, *self._trunks)]
+        self._draws = [
+            self._draw({node: float(of[draw]) for node, of in noise.items()}, [weights[draw] for weights in resampled])
+            for draw in range(_DRAWS)
+        ]
         self._forests: list[Tree] = []  # the cheapest over tensors drawn again, once the tree is found
 
     def tree(self) -> Tree:
@@ -127,18 +133,20 @@ class Family:
     def _nearby(self, left: int, right: int) -> float | None:
         return self._field.correlation(left, right) if self._field.have_one_structure(left, right) else None
 
-    def _draw(self, generator: np.random.Generator) -> tuple[dict[int, float], Points]:
+    def _draw(self, noise: Mapping[int, float], weights: Sequence[Points]) -> tuple[dict[int, float], Points]:
         """Costs of having no parent and prices within structures, over resampled tensors."""
         # The noise makes every node of a tree equally likely as its root where costs do not decide.
-        roots = {node: cost + _ROOT_NOISE * generator.gumbel() for node, cost in self._root_costs.items()}
-        return roots, self._prices.drawn(self._within(generator))
+        roots = {node: cost + _ROOT_NOISE * noise[node] for node, cost in self._root_costs.items()}
+        return roots, self._prices.drawn(self._within(weights))
 
-    def _within(self, draw: np.random.Generator | None) -> list[Arc]:
+    def _within(self, weights: Sequence[Points] | None) -> list[Arc]:
+        """Arcs within structures and trunks; `weights` are those of the tensors of each, None if all count alike."""
+        drawn = iter(repeat(None) if weights is None else weights)
         arcs: list[Arc] = []
         for cohort in self._cohorts:
-            arcs += within(cohort, self._field.first, self._merged, _drawn_again(cohort, draw))
+            arcs += within(cohort, self._field.first, self._merged, next(drawn))
         for trunk in self._trunks:
-            found = within(trunk, self._field.first, self._merged, _drawn_again(trunk, draw))
+            found = within(trunk, self._field.first, self._merged, next(drawn))
             for arc in found:
                 if not self._field.have_one_structure(arc.parent, arc.child):
                     around = OTHER_PARTS * (1.0 + self._field.foreign(arc.parent, arc.child))
@@ -316,12 +324,16 @@ class Family:
         return found
 
 
-def _drawn_again(cohort: Cohort, draw: np.random.Generator | None) -> Points | None:
-    """Weights of tensors resampled with replacement, at least 1e-3; None without a generator."""
-    if draw is None:
-        return None
+def _seeded(text: str) -> np.random.Generator:
+    """A generator whose numbers hang on a text alone: not on the order of the models, nor on which others there are."""
+    return np.random.default_rng(int.from_bytes(blake2b(text.encode(), digest_size=8).digest()))
+
+
+def _resampled(cohort: Cohort) -> Points:
+    """Weights of tensors drawn again with replacement, at least 1e-3: (draws, tensors)."""
     count = len(cohort.sizes)
-    return np.maximum(draw.multinomial(count, np.full(count, 1 / count)).astype(np.float64), 1e-3)
+    drawn = _seeded(repr(cohort.keys)).multinomial(count, np.full(count, 1 / count), size=_DRAWS)
+    return np.maximum(drawn.astype(np.float64), 1e-3)
 
 
 def _ends(tree: Tree) -> list[tuple[int, int]]:
