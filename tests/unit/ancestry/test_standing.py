@@ -10,6 +10,7 @@ from operators import int4_groups, int8_rows, layers_dropped, magnitude_pruned, 
 
 from lineage.ancestry import compare
 from lineage.ancestry.standing import standing
+from lineage.ancestry.trees.edges import measured_edges
 from lineage.ancestry.trees.search import Search
 from lineage.types import Place
 from lineage.types.facts.descent import CopyOfUnknown
@@ -167,3 +168,26 @@ def test_of_a_part_of_a_family_nothing_follows_from_many_neighbours():
     assert names(standing(query, others, {}).place.parents) == ["base"]
     part = standing(query, others, {}, is_whole=False).place
     assert (names(part.parents), names(part.open)[:1]) == ([], ["base"])
+
+
+def test_a_model_alone_is_placed_as_the_graph_of_all_places_it():
+    sketches = {name: sketch(arrays, name=name) for name, arrays in LARGE.items()}
+    name_of = {one.id: name for name, one in sketches.items()}
+    edges = [edge for edge in measured_edges(Search([*sketches.values()])) if edge.directed]
+    above = {name: {name_of[edge.parent] for edge in edges if name_of[edge.child] == name} for name in LARGE}
+    assert sum(map(len, above.values())) >= 10
+    assert {name: {*names(place(LARGE, name).parents)} for name in LARGE} == above
+
+
+def test_how_sure_a_tree_is_does_not_hang_on_the_order_of_its_models():
+    """In a chain of equal steps any model may be the root: what is drawn for each decides, which must be its own."""
+    chain = {"0": BASE}
+    for step in range(1, 5):
+        chain[str(step)] = trained(chain[str(step - 1)], 50 + step)
+    found = []
+    for order in (1, -1):
+        search = Search([sketch(chain[name], name=name) for name in sorted(chain)[::order]])
+        held = [one.name for one in search.field.sketches]
+        found.append({(held[parent], held[child]): share for (parent, child), share in search.forest[1].items()})
+    assert found[0] == found[1]
+    assert len([share for share in found[0].values() if 0.0 < share < 1.0]) >= 4
