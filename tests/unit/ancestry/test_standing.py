@@ -180,14 +180,18 @@ def test_a_model_alone_is_placed_as_the_graph_of_all_places_it():
 
 
 def test_how_sure_a_tree_is_does_not_hang_on_the_order_of_its_models():
-    """In a chain of equal steps any model may be the root: what is drawn for each decides, which must be its own."""
-    chain = {"0": BASE}
-    for step in range(1, 5):
-        chain[str(step)] = trained(chain[str(step - 1)], 50 + step)
+    """A model between two may come from either: the tensors that are drawn again decide, which must be the same."""
+    family = {"one": trained(BASE, 51), "other": trained(BASE, 52)}
+    family |= {
+        f"between {k}": trained({n: (a + family["other"][n]) / 2 for n, a in family["one"].items()}, 60 + k)
+        for k in range(3)
+    }
+    shorter = layers_dropped(BASE, {1}, LAYER)
+    family |= {"shorter": shorter, "shorter, trained": trained(shorter, 70)}
     found = []
     for order in (1, -1):
-        search = Search([sketch(chain[name], name=name) for name in sorted(chain)[::order]])
+        search = Search([sketch(family[name], name=name) for name in sorted(family)[::order]])
         held = [one.name for one in search.field.sketches]
         found.append({(held[parent], held[child]): share for (parent, child), share in search.forest[1].items()})
     assert found[0] == found[1]
-    assert len([share for share in found[0].values() if 0.0 < share < 1.0]) >= 4
+    assert any(0.0 < share < 1.0 for share in found[0].values())
