@@ -44,7 +44,9 @@ Layouts = Mapping[str, Sequence[CheckpointSketch]]
 Holding = Callable[[CheckpointSketch, CheckpointSketch, int], Comparison]
 
 MOST_ALTERNATIVES = 16  # the true one may be far down among many children of one parent
-_MOST_AROUND = 48  # relatives, and theirs in turn, that are read: bounds the cost
+_MOST_AROUND = 200  # relatives, and theirs in turn, that are read: bounds the cost
+_SURELY_AROUND = 48  # that are read however large
+_MOST_TENSORS = 30_000  # in all of them, if there are more: 110 models of 7B
 _EXACTNESS = {Relation.IDENTICAL: 2, Relation.RE_ENCODED: 1}
 _STANDS: Mapping[Direction | None, str] = {Direction.CHILD: "parents", Direction.PARENT: "descendants"}
 
@@ -175,14 +177,17 @@ def _neighbourhood(compared: Sequence[Comparison], held: Layouts, indexes: Seque
     """
     around = {one.model: held[one.model] for one in compared if is_significant(one.evidence)}
     waiting = list(around)
+    tensors = sum(len(layouts[0].tensors) for layouts in around.values())
     for model in waiting:  # grows during the loop
         for index in indexes:
             for other in kept_relatives(around[model][0], index):
                 if other in around:
                     continue
-                if len(around) >= _MOST_AROUND:
+                is_large = tensors > _MOST_TENSORS and len(around) >= _SURELY_AROUND
+                if is_large or len(around) >= _MOST_AROUND:
                     return around, False
                 around[other] = held[other] if other in held else index.layouts(other)
+                tensors += len(around[other][0].tensors)
                 waiting.append(other)
     return around, True
 

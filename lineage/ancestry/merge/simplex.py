@@ -6,11 +6,13 @@ import numpy as np
 
 from lineage.types import Float64Array
 
+_RIDGE = 1e-12  # share of the trace that is added to the diagonal: points that lie between others make it singular
+
 
 def simplex_weights(gram: Float64Array) -> Float64Array:
     """Weights w (n,) >= 0, sum 1, that minimise w' gram w, `gram` (n, n); active set (Lawson and Hanson 1974)."""
     count = len(gram)
-    ridge = gram + np.eye(count) * 1e-12 * max(float(np.trace(gram)), 1e-300)
+    ridge = gram + np.eye(count) * _RIDGE * max(float(np.trace(gram)), 1e-300)
     support = [int(np.argmin(np.diag(ridge)))]
     weights = np.zeros(count)
     weights[support] = 1.0
@@ -24,6 +26,13 @@ def simplex_weights(gram: Float64Array) -> Float64Array:
         weights = _on_support(ridge, support, weights)
         support = [i for i in support if weights[i] > 0]
     return weights
+
+
+def least_left(gram: Float64Array) -> float:
+    """A lower bound of w' gram w over all weights w (n,) >= 0 that sum to one, `gram` (n, n): that of any sign."""
+    ridge = _RIDGE * max(float(np.trace(gram)), 1e-300)
+    total = float(np.linalg.solve(gram + np.eye(len(gram)) * ridge, np.ones(len(gram))).sum())
+    return 1.0 / total - ridge if total > 0.0 else 0.0  # the ridge adds no more than itself to weights of one sign
 
 
 def _on_support(gram: Float64Array, support: list[int], start: Float64Array) -> Float64Array:

@@ -8,7 +8,7 @@ import numpy as np
 
 from lineage.ancestry.merge.mixture import COPY, LEAST_WEIGHT, MOST_PARENTS, Mixture
 from lineage.ancestry.merge.neighbours import Neighbours
-from lineage.ancestry.merge.simplex import simplex_weights
+from lineage.ancestry.merge.simplex import least_left, simplex_weights
 from lineage.types import Float64Array
 
 _EXACT = 1e-6  # share of the movement that float32 may leave unexplained
@@ -25,10 +25,14 @@ def exact_sum(around: Neighbours, child: int, near: Sequence[int]) -> Mixture | 
     if len(near) < 2:
         return None
     whole = around.all_offsets(child, near)
+    stored = around.grain(child)
+    farthest = float(np.diag(whole).max())
+    # Weights of any sign leave no more than those of one: nearly all models end here.
+    if least_left(whole) > max(_EXACT * farthest, around.rounding(child, [stored], farthest)):
+        return None
     weights = simplex_weights(whole)
     kept = [k for k in range(len(near)) if weights[k] > 0.0]
     movement = float(np.diag(whole)[kept].min())
-    stored = around.grain(child)
     allowed = max(_EXACT * movement, around.rounding(child, [stored], movement))
     if float(weights @ whole @ weights) > allowed:
         return None

@@ -241,8 +241,7 @@ def _is_hub(node: int, children: Sequence[int], field: Field) -> bool:
         return False
     if _with_common_ways(node, children, field):
         return False
-    held = {child: [field.held_movement(z, child, node) for z in alike if z != child] for child in alike}
-    return all(median(one[0] for one in shares if one is not None) <= _ALL for shares in held.values() if any(shares))
+    return all(median(shares) <= _ALL for shares in field.held_by_others(node, alike) if shares)
 
 
 def _younger_than(hub: int, tree: Tree, search: Search) -> Iterator[tuple[int, float]]:

@@ -174,6 +174,21 @@ class Field:
         (share,), (error,) = held_share(step, movement[None])
         return float(share), float(error)
 
+    def held_by_others(self, origin: int, models: Sequence[int]) -> list[list[float]]:
+        """For each model, the shares of its movement from `origin` in the movements of the others, as `held_movement`.
+
+        Empty for one that did not move, and where the models have no common trunk.
+        """
+        points = self._points([origin, *models])
+        if points is None:
+            return [[] for _ in models]
+        moved = points[1:] - points[0]
+        products = moved @ moved.T
+        return [
+            [float(product) / products[k, k] for j, product in enumerate(row) if j != k] if products[k, k] > 0.0 else []
+            for k, row in enumerate(products)
+        ]
+
     def cosines(self, origin: int, others: Sequence[int]) -> Points:
         """Cosines of the movements from `origin` to `others`, (others, others).
 

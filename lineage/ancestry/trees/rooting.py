@@ -118,12 +118,15 @@ class Opposed:
     def __init__(self, field: Field, node: int, around: Sequence[int]) -> None:
         self._around = [one for one in around if not may_have_begun_together(field, node, one)]
         self._pairs = field.opposed(node, self._around)
+        self._counts = self._pairs.sum(axis=1)  # how many each opposes
 
     def against(self, parent: int | None) -> float:
         """The log-odds against `parent` as the parent of the node; None asks about the node as the root."""
-        others = np.array([one != parent for one in self._around], bool)
-        said = self._pairs[np.ix_(others, others)].sum(axis=1)
-        return OPPOSED if (said > _BY_CHANCE * (len(self._around) - 1)).any() else 0.0
+        counts = self._counts
+        if parent in self._around:
+            place = self._around.index(parent)
+            counts = np.delete(counts - self._pairs[:, place], place)
+        return OPPOSED if (counts > _BY_CHANCE * (len(self._around) - 1)).any() else 0.0
 
 
 def may_have_begun_together(field: Field, left: int, right: int) -> bool:

@@ -12,7 +12,7 @@ from operators import cast
 from lineage.ancestry.geometry import cohorts
 from lineage.ancestry.merge.great_circles import lies_on_circle
 from lineage.ancestry.merge.mixtures import Mixture, find_mixtures
-from lineage.ancestry.merge.simplex import simplex_weights
+from lineage.ancestry.merge.simplex import least_left, simplex_weights
 from tests.synthetic import Arrays, encoder, sketch
 
 
@@ -213,3 +213,15 @@ def test_weights_stay_on_the_simplex_and_minimise():
         assert (weights >= 0).all()
         others = generator.dirichlet(np.ones(5), 200)
         assert (np.einsum("ij,jk,ik->i", others, gram, others) >= weights @ gram @ weights - 1e-9).all()
+
+
+def test_no_weights_of_one_sign_leave_less_than_the_bound():
+    generator = np.random.default_rng(5)
+    for count in (2, 5, 12):
+        for dims in (3, 8, 40):  # in three dimensions twelve points lie between one another
+            offsets = generator.standard_normal((count, dims)) + 0.1 * generator.standard_normal(dims)
+            gram = offsets @ offsets.T
+            weights = simplex_weights(gram)
+            assert least_left(gram) <= weights @ gram @ weights + 1e-12 * np.trace(gram)
+    far = 5.0 + np.eye(4)  # a sum of these leaves much: the bound says so
+    assert least_left(far) == pytest.approx(5.25)

@@ -35,3 +35,11 @@ def test_of_a_family_that_is_too_large_a_part_is_read(index, monkeypatch):
     monkeypatch.setattr(placing, "_MOST_AROUND", 10)
     around, is_whole = neighbourhood(index)
     assert (len(around), is_whole) == (10, False)
+
+
+def test_of_models_of_many_tensors_fewer_are_read_but_some_always(index, monkeypatch):
+    monkeypatch.setattr(placing, "_MOST_TENSORS", 12 * len(FAMILY[0].tensors) - 1)
+    assert neighbourhood(index) == ({one.id for one in FAMILY}, True)  # fewer than are read however large
+    monkeypatch.setattr(placing, "_SURELY_AROUND", 5)
+    around, is_whole = neighbourhood(index)
+    assert (len(around), is_whole) == (12, False)
