@@ -22,7 +22,7 @@ from lineage.ancestry.trees.prices import Tree
 from lineage.ancestry.trees.processes import shared_out
 from lineage.ancestry.trees.similarity import WORTH_A_LOOK
 from lineage.ancestry.trees.unobserved import Unobserved
-from lineage.store.comparison_cache import write_now
+from lineage.store.cache_in_use import write_now
 from lineage.types import CheckpointSketch, Comparison
 
 _NEAR = 8  # nearest members of a cohort to the model of the query, itself included
