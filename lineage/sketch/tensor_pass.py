@@ -15,6 +15,7 @@ from lineage.anatomy import fixed_rows, fixed_table, may_be_formulas
 from lineage.errors import Malformed
 from lineage.sketch.adapters import is_change
 from lineage.sketch.bands import grids, runs, sampled
+from lineage.sketch.compiled_rows import compiled_rows
 from lineage.sketch.minhash import RowProjector, has_row_codes, minhashes
 from lineage.sketch.projection import block_columns, coded, encode_units, project_units
 from lineage.sketch.sane import EXTREME, is_extreme
@@ -276,6 +277,7 @@ def _feed(view: TensorView, rows: NDArray[np.int64], path: str) -> tuple[FullPas
     projector = RowProjector(shape[0], width) if has_row_codes(shape) else None
     spans = bands_read(view, "full")
     each = spans[0][1]
+    compiled = compiled_rows(each, width, view.dtype) if projector else None
     together = min(-(-ROWS_TOGETHER // each), BLOCKS_TOGETHER) if projector else 1
     held = np.empty((min(together * each, shape[0]), width), np.float32)
     scratch = np.empty(min(BLOCK, held.size), np.float32)
@@ -288,10 +290,15 @@ def _feed(view: TensorView, rows: NDArray[np.int64], path: str) -> tuple[FullPas
             wanted = rows[(rows >= start) & (rows < stop)] - start
             if len(wanted):
                 band.append(block[wanted])
+            if compiled is not None and projector is not None:
+                sums = compiled.add(block.reshape(-1, width), projector.room(stop - start))
+                if np.isfinite(sums).all():
+                    moments += sums
+                    continue
             wide = held[start - first : stop - first]
             widen(block.reshape(wide.shape), wide)
             _add_sums(moments, wide, scratch, view, path)
-        if projector is not None:
+        if projector is not None and compiled is None:
             projector.update(held[: lot[-1][1] - first])
     return FullPass(hasher.hexdigest(), moments, projector.minhash() if projector else None), np.concatenate(band)
 
