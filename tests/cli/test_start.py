@@ -80,7 +80,7 @@ def test_a_file_loads_its_own_reader_alone(tmp_path: Path) -> None:
     formats = {name.split(".")[3] for name in modules if name.startswith("lineage.checkpoints.formats.")}
     assert formats <= {"safetensors", "listing", "mistaken", "gguf", "distributed_names"}
     assert not [name for name in modules if name.startswith(("lineage.contrib", "lineage.match.evidence"))]
-    assert not modules & {"importlib.metadata", "lineage.types.answers", "lineage.report.witnesses"}
+    assert not modules & {"importlib.metadata", "numpy.ma", "lineage.types.answers", "lineage.report.witnesses"}
 
 
 def test_a_command_ends_without_a_last_search_for_garbage() -> None:
