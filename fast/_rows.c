@@ -23,7 +23,7 @@ enum {
     SIGNS = 48,                    /* signed sums of a row */
     CHUNK = 64,                    /* columns at a time: their tables fit the nearest cache */
     FOURS = CHUNK / 4,             /* tables of a chunk */
-    RUN = 4,                       /* chunks whose powers are added in float32 before float64 takes over */
+    RUN = 8,                       /* chunks whose first two powers are added in float32 before float64 takes over */
     PLACES = SIGNS * FOURS,        /* places in the tables that a chunk needs */
     IN_TABLES = FOURS * 1024 - 64, /* the bits of a place: a register of one of 16 sums of one table */
 };
@@ -93,9 +93,11 @@ AVX512 INLINE void add_powers(const __m512 *x, __m512 sums[4])
     }
 }
 
-AVX512 INLINE void widen_into(__m512d wide[4], __m512 sums[4])
+/* Float64 takes over. Low bits are lost alike, always to one side where values have few bits, in sums of equally many
+   values: as NumPy adds them, 512 in a lane for the first two powers and 64 for the others. */
+AVX512 INLINE void widen_into(__m512d wide[4], __m512 sums[4], int first, int last)
 {
-    for (int k = 0; k < 4; k++) {
+    for (int k = first; k < last; k++) {
         const __m256 upper = _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(sums[k]), 1));
         wide[k] = _mm512_add_pd(wide[k], _mm512_cvtps_pd(_mm512_castps512_ps256(sums[k])));
         wide[k] = _mm512_add_pd(wide[k], _mm512_cvtps_pd(upper));
@@ -110,13 +112,14 @@ AVX512 INLINE void add_rows(
     static const float nothing[CHUNK];
     const Py_ssize_t size = type == FLOAT32 ? 4 : 2;
     __m512 columns[CHUNK], tables[16 * FOURS], total[SIGNS];
+    __m512 sums[4];
     __m512d wide[4];
-    for (int k = 0; k < 4; k++)
+    Py_ssize_t added = 0; /* chunks */
+    for (int k = 0; k < 4; k++) {
+        sums[k] = _mm512_setzero_ps();
         wide[k] = _mm512_setzero_pd();
+    }
     for (Py_ssize_t first = 0; first < count; first += LANES) {
-        __m512 sums[4];
-        for (int k = 0; k < 4; k++)
-            sums[k] = _mm512_setzero_ps();
         for (int j = 0; j < SIGNS; j++)
             total[j] = _mm512_setzero_ps();
         for (Py_ssize_t column = 0; column < width; column += CHUNK) {
@@ -126,8 +129,9 @@ AVX512 INLINE void add_rows(
             for (int part = 0; part < CHUNK; part += LANES)
                 turned(rows, part, type, columns + part);
             add_powers(columns, sums);
-            if (column / CHUNK % RUN == RUN - 1)
-                widen_into(wide, sums);
+            if (++added % RUN == 0)
+                widen_into(wide, sums, 0, 2);
+            widen_into(wide, sums, 2, 4);
             for (int four = 0; four < FOURS; four++)
                 signed_sums(columns + 4 * four, tables + 16 * four);
             const uint16_t *place = places + column / CHUNK * PLACES;
@@ -140,11 +144,11 @@ AVX512 INLINE void add_rows(
                 total[j] = _mm512_add_ps(even, odd);
             }
         }
-        widen_into(wide, sums);
         for (int i = 0; i < LANES && first + i < count; i++)
             for (int j = 0; j < SIGNS; j++)
                 projected[(first + i) * SIGNS + j] = ((const float *)(total + j))[i];
     }
+    widen_into(wide, sums, 0, 2);
     for (int k = 0; k < 4; k++)
         powers[k] += _mm512_reduce_add_pd(wide[k]);
 }

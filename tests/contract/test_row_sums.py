@@ -69,6 +69,18 @@ class TestEveryTwin:
             assert np.array_equal(ours.codes, theirs.codes)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(1 << 12, 256), (2051, 320), (16000, 64), (100, 11008)], ids=str)
+def test_even_power_sums_of_both_are_those_of_equal_values(shape, dtype, monkeypatch):
+    """Nearer than `_SUMMED` of `ancestry.pair.changes`: what values of few bits lose in sums is lost alike."""
+    values = normal(shape, dtype)
+    monkeypatch.setattr(compiled_rows, "_add_of_extra", lambda: None)
+    numpys = tensor(values).moments[1::2]
+    add = compiled_part().add
+    monkeypatch.setattr(compiled_rows, "_add_of_extra", lambda: add)
+    assert np.abs(tensor(values).moments[1::2] / numpys - 1).max() < 1e-7
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_damage_is_found_by_every_twin(twin, bad):
     values = normal((1040, 256), np.float32)
