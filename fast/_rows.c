@@ -203,7 +203,7 @@ static PyObject *add(PyObject *self, PyObject *given)
     else if (!is_bfloat16 && !is_float16 && strcmp(type, "float32"))
         PyErr_SetString(PyExc_ValueError, "values of an unknown type");
     else if (
-        width <= 0 || width % CHUNK || values.len != count * width * size ||
+        width <= 0 || count <= 0 || width % CHUNK || values.len != count * width * size ||
         places.len != width / CHUNK * PLACES * (Py_ssize_t)sizeof(uint16_t) ||
         projected.len != count * SIGNS * (Py_ssize_t)sizeof(float) || powers.len != 4 * (Py_ssize_t)sizeof(double))
         PyErr_SetString(PyExc_ValueError, "the sizes of these arrays do not fit one another");

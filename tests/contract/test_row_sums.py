@@ -132,7 +132,7 @@ def test_every_half_is_widened_exactly():
     [
         {"width": 0}, {"width": -64}, {"width": 100}, {"width": 128}, {"dtype": "float64"}, {"dtype": "bfloat16"},
         {"places": np.zeros(3, np.uint16)}, {"projected": np.zeros((1, SIGNS), np.float32)}, {"powers": np.zeros(3)},
-        {"values": np.zeros((16, 63), np.float32)},
+        {"values": np.zeros((16, 63), np.float32)}, {"values": np.zeros(0, np.float32), "width": 1 << 62},
     ],
     ids=str,
 )  # fmt: skip
