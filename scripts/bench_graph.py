@@ -26,7 +26,7 @@ from results import table, write_section
 from threadpoolctl import threadpool_limits
 
 from lineage.store import SqliteIndex
-from lineage.store.comparison_cache import SETTING
+from lineage.store.cache_in_use import SETTING
 
 ROOT = Path(__file__).parents[1]
 HEAD = ["models", "tensors each", "graph", "time", "of a core", "largest process", "edges", "families joined or cut"]

@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
@@ -196,7 +197,8 @@ def report(runs: dict[str, list[Run]], kept: list[Bar]) -> str:
             for bar in kept
         ],
     )
-    software = f"Python {platform.python_version()}, NumPy {np.__version__}"
+    compiled = "with" if find_spec("lineage_fast") else "without"
+    software = f"Python {platform.python_version()}, NumPy {np.__version__}, {compiled} the compiled part"
     title = "## Speed\n\nOne run of `scripts/bench_ingest.py`: a 2 GB bf16 safetensors file, warm in the page cache"
     return f"{title} ({os.cpu_count()} cores, {platform.machine()}, {software}).\n\n{rounds}\n\n{promises}\n"
 

@@ -51,7 +51,7 @@ def kept_relatives(known: CheckpointSketch, index: Index) -> list[str]:
 
 
 def _on_disk_or_found(known: CheckpointSketch, index: Index, state: Hashable) -> list[str]:
-    from lineage.store.comparison_cache import on_disk  # imported only for models with relatives
+    from lineage.store.cache_in_use import on_disk  # imported only for models with relatives
 
     kept = on_disk.get()
     held = None if kept is None else kept.relatives(known, state)

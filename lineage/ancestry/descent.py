@@ -18,7 +18,7 @@ from lineage.ancestry.trees.processes import cores
 from lineage.ancestry.trees.search import Search
 from lineage.sketch.adapters import is_adapter
 from lineage.store import Index
-from lineage.store.comparison_cache import kept_on_disk, write_now
+from lineage.store.cache_in_use import kept_on_disk, write_now
 from lineage.types import Edge, Lineage, ModelRecord
 
 METHOD = 11

@@ -203,7 +203,7 @@ def _standing(
     if not any(is_significant(one.evidence) for one in compared):
         return None
     from lineage.ancestry.standing import standing  # imported only for models with relatives
-    from lineage.store.comparison_cache import kept_on_disk
+    from lineage.store.cache_in_use import kept_on_disk
 
     with kept_on_disk(indexes):
         around, is_whole = _neighbourhood(compared, held, indexes)

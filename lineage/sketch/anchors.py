@@ -17,6 +17,7 @@ from lineage.sketch.family import ANCHORS
 from lineage.sketch.neuron_layers import Placed, labels
 from lineage.sketch.signs import signs
 from lineage.sketch.tokenizer_hashes import token_hashes
+from lineage.sketch.widening import widened
 from lineage.types import Float32Array, Part, TensorView, Vocabulary
 from lineage.types.sketch import AnchorKey
 
@@ -47,7 +48,7 @@ def anchors(placed: Sequence[Placed], stream: str, vocabulary: Vocabulary | None
 def bands(view: TensorView, count: int | None = None) -> Iterator[tuple[int, Float32Array]]:
     """The first rows of a view as float32 (rows, rest), band after band."""
     for start, stop in band_spans(view, view.shape[0] if count is None else count):
-        yield start, view.rows(start, stop).astype(np.float32, copy=False).reshape(stop - start, -1)
+        yield start, widened(view.rows(start, stop)).reshape(stop - start, -1)
 
 
 def band_spans(view: TensorView, count: int) -> Iterator[tuple[int, int]]:
@@ -93,7 +94,7 @@ def _of_rows(view: TensorView, ids: NDArray[np.int64], weights: Float32Array) ->
     total = np.zeros((view.shape[1], ANCHORS), np.float32)
     for run in np.split(np.arange(len(ids)), np.flatnonzero(np.diff(ids) > _GAP) + 1):
         first, last = int(ids[run[0]]), int(ids[run[-1]])
-        total += view.rows(first, last + 1)[ids[run] - first].astype(np.float32).T @ weights[run]
+        total += widened(view.rows(first, last + 1)[ids[run] - first]).T @ weights[run]
     return total
 
 

@@ -24,6 +24,7 @@ from lineage.sketch.family import ANCHORS
 from lineage.sketch.neuron_codes import kept, quantised
 from lineage.sketch.neuron_layers import Placed
 from lineage.sketch.signs import sign_bits, signs
+from lineage.sketch.widening import widened
 from lineage.types import Float32Array, Float64Array, Neurons, Part, TensorView
 
 _SEED = 4
@@ -67,7 +68,7 @@ def _described(component: str, path: Sequence[Step], placed: Sequence[Placed]) -
 def _kernels(view: TensorView, part: Part) -> Float32Array:
     """The weights of a layer, (channels made, channels read, places of the kernel)."""
     out, _ = sides(view.name, view.shape, part)
-    values = view.rows(0, view.shape[0]).astype(np.float32, copy=False)
+    values = widened(view.rows(0, view.shape[0]))
     made = np.moveaxis(values, out, 0)
     return np.ascontiguousarray(made.reshape(*made.shape[:2], -1))
 

@@ -38,10 +38,13 @@ class RowProjector:
 
     def update(self, block: NDArray[np.float32]) -> None:
         """Add the next rows, float32 (n, width)."""
-        stop = self._filled + len(block)
         with np.errstate(over="ignore", invalid="ignore"):
-            np.matmul(block, self._signs, out=self._projected[self._filled : stop])
-        self._filled = stop
+            np.matmul(block, self._signs, out=self.room(len(block)))
+
+    def room(self, rows: int) -> NDArray[np.float32]:
+        """The memory of the projections of the next rows, (rows, 48), for who computes them."""
+        self._filled += rows
+        return self._projected[self._filled - rows : self._filled]
 
     def minhash(self) -> NDArray[np.uint32]:
         """MinHash (128,) uint32 of the set of row codes; see `row_codes`."""

@@ -67,7 +67,7 @@ def layers_with_neurons(placed: Sequence[Placed]) -> Iterator[Layer]:
             towers[stream, part.component][part.layer].setdefault(kind, []).append((view, part))
     for (stream, component), layers in sorted(towers.items()):
         whole = [number for number, kinds in sorted(layers.items()) if _is_whole(kinds)]
-        places = np.unique(np.linspace(0, len(whole) - 1, MOST_LAYERS).round().astype(int)) if whole else ()
+        places = sorted({*np.linspace(0, len(whole) - 1, MOST_LAYERS).round().astype(int).tolist()}) if whole else []
         for number in (whole[place] for place in places):
             kinds = [layers[number][kind] for kind in KINDS if kind in layers[number]]
             gains = [_gain(placed, stream, number, names) for names in (_BEFORE_MLP, _BEFORE_ATTENTION)]

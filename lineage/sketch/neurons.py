@@ -34,6 +34,7 @@ from lineage.sketch.neuron_layers import (
     kind_of,
     layers_with_neurons,
 )
+from lineage.sketch.widening import widened
 from lineage.types import Float32Array, Neurons, Part, TensorView, Vocabulary
 from lineage.types.sketch import AnchorKey
 
@@ -140,7 +141,7 @@ def _of_head(head: Head, bases: Bases) -> Iterator[Neurons]:
 
 
 def _gained(gain: TensorView | None, basis: Float32Array) -> Float32Array:
-    return basis if gain is None else basis * gain.rows(0, gain.shape[0]).astype(np.float32)[:, None]
+    return basis if gain is None else basis * widened(gain.rows(0, gain.shape[0]))[:, None]
 
 
 def _products(view: TensorView, part: Part, stream: str, basis: Float32Array, most: int | None = None) -> Float32Array:
@@ -151,7 +152,7 @@ def _products(view: TensorView, part: Part, stream: str, basis: Float32Array, mo
         # Bands of about one length, since products of a few rows are added in another order.
         step = -(-count // -(-count * view.shape[1] // _AT_ONCE))
         for start in range(0, count, step):
-            rows = view.rows(start, min(count, start + step)).astype(np.float32, copy=False)
+            rows = widened(view.rows(start, min(count, start + step)))
             np.matmul(rows, basis, out=made[start : start + step])
         return made
     total = np.zeros((view.shape[1], basis.shape[1]), np.float32)[:most]
@@ -160,7 +161,7 @@ def _products(view: TensorView, part: Part, stream: str, basis: Float32Array, mo
         step = max(1, _AT_ONCE // len(rows))
         for first in range(0, len(total), step):
             some = total[first : first + step]
-            some += rows[:, first : first + len(some)].astype(np.float32, copy=False).T @ own
+            some += widened(rows[:, first : first + len(some)]).T @ own
     return total
 
 

@@ -15,12 +15,14 @@ from lineage.anatomy import fixed_rows, fixed_table, may_be_formulas
 from lineage.errors import Malformed
 from lineage.sketch.adapters import is_change
 from lineage.sketch.bands import grids, runs, sampled
+from lineage.sketch.compiled_rows import compiled_rows
 from lineage.sketch.minhash import RowProjector, has_row_codes, minhashes
 from lineage.sketch.projection import block_columns, coded, encode_units, project_units
 from lineage.sketch.sane import EXTREME, is_extreme
 from lineage.sketch.stacks import by_kind
 from lineage.sketch.stats import band_stats, stack_stats
 from lineage.sketch.value_digests import ValueHasher, value_digest, value_digests
+from lineage.sketch.widening import widen, widened
 from lineage.types import Depth, Part, Stats, TensorSketch, TensorView, Units
 from lineage.types.facts.exclusions import NotAWeight, NotFinite
 from lineage.written_reasons import written
@@ -87,7 +89,7 @@ def sketch_tensors(views: Sequence[TensorView], parts: Sequence[Part], depth: De
     if math.prod(shape) > WHOLE:
         return [_caught(_sketch_large, view, part, depth, path) for view, part in zip(views, parts, strict=True)]
     whole = np.stack([view.rows(0, shape[0]) for view in views])
-    flat = _as_float32(whole).reshape(len(views), shape[0], -1)
+    flat = widened(whole).reshape(len(views), shape[0], -1)
     sound = np.flatnonzero(np.isfinite(flat).all(axis=(1, 2))).tolist()
     if len(sound) == len(views):
         return [*_sketched(views, parts, depth, whole, flat)]
@@ -208,7 +210,7 @@ def _sketch_large(view: TensorView, part: Part, depth: Depth, path: str) -> Tens
         full, band = _feed(view, rows, path)
     else:
         band = np.concatenate([view.rows(a, b) for a, b in bands_read(view, depth)])
-    flat = _as_float32(band).reshape(len(rows), -1)
+    flat = widened(band).reshape(len(rows), -1)
     if full is None:
         _require_finite(flat, view, path)
     part = replace(part, excluded=part.excluded or fixed_rows(flat))
@@ -275,8 +277,10 @@ def _feed(view: TensorView, rows: NDArray[np.int64], path: str) -> tuple[FullPas
     projector = RowProjector(shape[0], width) if has_row_codes(shape) else None
     spans = bands_read(view, "full")
     each = spans[0][1]
+    compiled = compiled_rows(each, width, view.dtype) if projector else None
     together = min(-(-ROWS_TOGETHER // each), BLOCKS_TOGETHER) if projector else 1
     held = np.empty((min(together * each, shape[0]), width), np.float32)
+    scratch = np.empty(min(BLOCK, held.size), np.float32)
     band: list[NDArray[Any]] = []
     for lot in (spans[i : i + together] for i in range(0, len(spans), together)):
         first = lot[0][0]
@@ -286,28 +290,40 @@ def _feed(view: TensorView, rows: NDArray[np.int64], path: str) -> tuple[FullPas
             wanted = rows[(rows >= start) & (rows < stop)] - start
             if len(wanted):
                 band.append(block[wanted])
+            if compiled is not None and projector is not None:
+                sums = compiled.add(block.reshape(-1, width), projector.room(stop - start))
+                if np.isfinite(sums).all():
+                    moments += sums
+                    continue
             wide = held[start - first : stop - first]
-            _to_float32(block.reshape(wide.shape), wide)
-            _add_sums(moments, wide, view, path)
-        if projector is not None:
+            widen(block.reshape(wide.shape), wide)
+            _add_sums(moments, wide, scratch, view, path)
+        if projector is not None and compiled is None:
             projector.update(held[: lot[-1][1] - first])
     return FullPass(hasher.hexdigest(), moments, projector.minhash() if projector else None), np.concatenate(band)
 
 
-def _add_sums(moments: NDArray[np.float64], values: NDArray[np.float32], view: TensorView, path: str) -> None:
+def _add_sums(
+    moments: NDArray[np.float64],
+    values: NDArray[np.float32],
+    scratch: NDArray[np.float32],
+    view: TensorView,
+    path: str,
+) -> None:
     """Add the power sums of some whole rows. Raises DamagedTensor, Mask if values are not finite."""
     flat = values.reshape(-1)
     for start in range(0, flat.size, BLOCK):
-        sums = _power_sums(flat[None, start : start + BLOCK])[0]
+        sums = _power_sums(flat[None, start : start + BLOCK], scratch)[0]
         if not np.isfinite(sums).all():
             _require_finite(values, view, path)
         moments += sums
 
 
-def _power_sums(x: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+def _power_sums(x: NDArray[np.floating[Any]], scratch: NDArray[np.float32] | None = None) -> NDArray[np.float64]:
     """Sums of x, x**2, x**3, x**4 of each row of (k, n), float64 (k, 4); infinite or NaN only where a value is.
 
     Short runs are added in float32 and the runs in float64: the same values in another order agree to about 1e-7.
+    `scratch` is memory for as many values: new memory takes as long to come as to be filled.
     """
     even = x.shape[1] // RUN * RUN
     total = np.zeros((len(x), 4))
@@ -315,7 +331,8 @@ def _power_sums(x: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         for part in (x[:, :even].reshape(len(x), -1, RUN), x[:, even:].reshape(len(x), 1, -1)):
             if not part.size:
                 continue
-            square = part * part
+            own = None if scratch is None else scratch[: part.size].reshape(part.shape)
+            square = np.multiply(part, part, out=own)
             ones = np.ones(part.shape[2], np.float32)
             sums = np.empty((4, *part.shape[:2]), x.dtype)
             np.matmul(part, ones, out=sums[0])
@@ -338,7 +355,7 @@ def _require_finite(values: NDArray[np.float32], view: TensorView, path: str) ->
     if _is_finite_as_stored(view):
         raise DamagedTensor(path, view.name, NotFinite(bad, beyond_float32=True))
     width = math.prod(view.shape[1:])
-    sampled_too = [_as_float32(view.rows(a, b)).reshape(-1, width) for a, b in bands_read(view, "sampled")]
+    sampled_too = [widened(view.rows(a, b)).reshape(-1, width) for a, b in bands_read(view, "sampled")]
     seen = np.concatenate([values.reshape(-1, width), *sampled_too])
     others = seen[np.isfinite(seen)]
     is_mask = bool((others == others[0]).all()) if others.size else math.prod(view.shape) == 1
@@ -360,14 +377,3 @@ def _bars_units(seen: NDArray[np.float32]) -> bool:
     if min(seen.shape) < 2 or barred.mean() >= 0.5 or not np.isfinite(seen[~barred]).all():
         return False
     return any(bool((lines.all(axis=1) == lines.any(axis=1)).all()) for lines in (barred, barred.T))
-
-
-def _as_float32(values: NDArray[Any]) -> NDArray[np.float32]:
-    with np.errstate(over="ignore", invalid="ignore"):
-        return (values.real if values.dtype.kind == "c" else values).astype(np.float32, copy=False)
-
-
-def _to_float32(values: NDArray[Any], held: NDArray[np.float32]) -> None:
-    """The same into memory that is there."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        held[...] = values.real if values.dtype.kind == "c" else values

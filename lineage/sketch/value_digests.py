@@ -14,6 +14,7 @@ from lineage.sketch.family import DIGEST_BYTES
 _BF16, _F16, _F32, _F64 = (np.dtype(d) for d in (bfloat16, np.float16, np.float32, np.float64))
 _LADDER = (_BF16, _F16, _F32, _F64)
 _AT_ONCE = 1 << 18  # values, so that a wide band is not held once for every encoding
+_FIRST = 64  # values that tell of nearly every tensor which narrower encodings do not hold it
 
 
 class ValueHasher:
@@ -30,10 +31,11 @@ class ValueHasher:
 
     def update(self, values: NDArray[Any]) -> None:
         """Add the next elements; any shape, contiguous or not, of the dtype given at the start."""
+        values = np.ascontiguousarray(values)
         widest = next(reversed(self._alive))
         for rung, hasher in list(self._alive.items()):
-            encoded = np.ascontiguousarray(values) if rung == values.dtype else _cast(values, rung)
-            if rung != widest and not _same_bits(encoded, values):
+            encoded = _cast(values, rung) if rung == widest else _exact(values, rung)
+            if encoded is None:
                 del self._alive[rung]
             else:
                 hasher.update(encoded.view(np.uint8).reshape(-1).data)
@@ -60,18 +62,36 @@ def value_digests(stack: NDArray[Any]) -> list[str]:
     digests: list[str | None] = [None] * len(stack)
     flat, rungs = np.ascontiguousarray(stack).reshape(len(stack), -1), _rungs(stack.dtype)
     for rung in rungs:
-        encoded = flat if rung == flat.dtype else _cast(flat, rung)
-        if rung == rungs[-1]:
-            fitting = [i for i, digest in enumerate(digests) if digest is None]
-        else:
-            fits = (encoded.astype(flat.dtype) == flat).all(axis=1)
-            fitting = [i for i in np.flatnonzero(fits).tolist() if digests[i] is None]
+        left = [i for i, digest in enumerate(digests) if digest is None]
+        if rung != rungs[-1]:
+            left = [left[i] for i in _fitting(flat[left, :_FIRST], rung)]
+        some = flat if len(left) == len(flat) else flat[left]
+        encoded = _cast(some, rung)
         seal, size = f"{rung.name}{list(stack.shape[1:])}".encode(), encoded[:1].nbytes
         content = encoded.view(np.uint8).reshape(-1).data
-        for i in fitting:
-            digest = blake3(content[i * size : (i + 1) * size]).digest()
-            digests[i] = blake3(seal + digest).hexdigest(length=DIGEST_BYTES)
+        for place in range(len(left)) if rung == rungs[-1] else _same(encoded, some):
+            digest = blake3(content[place * size : (place + 1) * size]).digest()
+            digests[left[place]] = blake3(seal + digest).hexdigest(length=DIGEST_BYTES)
     return [digest for digest in digests if digest is not None]
+
+
+def _fitting(rows: NDArray[Any], rung: np.dtype[Any]) -> list[int]:
+    """Which rows an encoding holds exactly."""
+    return _same(_cast(rows, rung), rows)
+
+
+def _same(encoded: NDArray[Any], rows: NDArray[Any]) -> list[int]:
+    found: list[int] = np.flatnonzero((encoded.astype(rows.dtype) == rows).all(axis=1)).tolist()
+    return found
+
+
+def _exact(values: NDArray[Any], rung: np.dtype[Any]) -> NDArray[Any] | None:
+    """Values in an encoding; None where it does not hold all of them, which the first nearly always tell."""
+    first = values.reshape(-1)[:_FIRST]
+    if not _same_bits(_cast(first, rung), first):
+        return None
+    encoded = _cast(values, rung)
+    return encoded if _same_bits(encoded, values) else None
 
 
 def _rungs(dtype: np.dtype[Any]) -> tuple[np.dtype[Any], ...]:
@@ -85,7 +105,7 @@ def _rungs(dtype: np.dtype[Any]) -> tuple[np.dtype[Any], ...]:
 
 def _cast(values: NDArray[Any], rung: np.dtype[Any]) -> NDArray[Any]:
     with np.errstate(over="ignore", invalid="ignore"):  # a signalling NaN is a value, too, until values are checked
-        return np.ascontiguousarray(values).astype(rung)
+        return np.ascontiguousarray(values).astype(rung, copy=False)
 
 
 def _same_bits(encoded: NDArray[Any], values: NDArray[Any]) -> bool:

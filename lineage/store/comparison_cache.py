@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sqlite3
 import stat
-from collections.abc import Hashable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
-from contextvars import ContextVar
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import closing, suppress
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -24,18 +22,11 @@ from urllib.parse import quote
 
 from blake3 import blake3
 
-from lineage.errors import StoreError
 from lineage.store.comparison_bytes import FAULTS, from_bytes, to_bytes
 from lineage.store.database import is_of_the_disk
 from lineage.store.files import COMPARISONS, take_away
 from lineage.store.kept_sketches import file_checksum
-from lineage.store.protocol import Index
-from lineage.store.sqlite import SqliteIndex
 from lineage.types import CheckpointSketch, Comparison
-
-SETTING = "LINEAGE_COMPARISONS_MIB"
-"""The environment variable with the largest size of the cache in MiB; 0: nothing is kept, and nothing is read."""
-MOST_MIB = 512
 
 KNOWN = "known.sqlite"
 _TABLE = "CREATE TABLE comparisons (number INTEGER PRIMARY KEY, key BLOB UNIQUE NOT NULL, held BLOB NOT NULL)"
@@ -50,7 +41,6 @@ _DECIDING = (
 _FAULTS = (sqlite3.Error, UnicodeError)  # SQLite quotes what is damaged, in bytes that may be no text
 _WAIT_S = 2.0
 _AT_ONCE = 16 << 20  # bytes of new comparisons that wait in memory
-_LEAST_ROOM = 1 << 20  # a smaller bound holds too few to be of use
 
 
 class ComparisonCache:
@@ -159,44 +149,6 @@ class ComparisonCache:
         if self._process != os.getpid():
             self._of_parent, self._reader = self._reader, None  # closing it is not for this process
             self._process, self._new, self._waiting = os.getpid(), {}, 0
-
-
-on_disk: ContextVar[ComparisonCache | None] = ContextVar("on_disk", default=None)
-"""The cache that the question which is being answered reads and adds to."""
-
-
-@contextmanager
-def kept_on_disk(indexes: Iterable[Index]) -> Iterator[None]:
-    """Read from, and add to, the cache in the folder of the user's index among `indexes`, if there is one.
-
-    Indexes of others (layers, the reference) are never written to: what is found of their models is kept there, too.
-    Raises StoreError.
-    """
-    most = most_bytes()
-    home = next((index for index in indexes if isinstance(index, SqliteIndex)), None)
-    cache = None if home is None or most < _LEAST_ROOM else ComparisonCache(home.folder, most)
-    before = on_disk.set(cache)
-    try:
-        yield
-    finally:
-        on_disk.reset(before)
-        if cache is not None:
-            cache.write()
-
-
-def write_now() -> None:
-    """Write what waits: a forked process has nothing in common with the one that writes at the end."""
-    cache = on_disk.get()
-    if cache is not None:
-        cache.write()
-
-
-def most_bytes() -> int:
-    """The bound that the environment sets, else that of this version, in bytes. Raises StoreError."""
-    said = os.environ.get(SETTING) or str(MOST_MIB)
-    if not re.fullmatch("[0-9]{1,7}", said):
-        raise StoreError(f"{SETTING}={said[:40]!r} is not a number of MiB: 0 keeps no comparisons")
-    return int(said) << 20
 
 
 def is_sound_cache(place: Path) -> bool:

@@ -67,13 +67,20 @@ def test_a_sketch_is_asked_about_without_readers_trees_or_tables(tmp_path: Path)
     ]
 
 
+def test_relatives_in_the_reference_are_placed_without_tables_or_processes() -> None:
+    """The cache of comparisons lies in an index of the user's, and several processes draw large graphs alone."""
+    code = "import sys, lineage.ancestry.standing; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert not set(found.stdout.split()) & {"sqlite3", "sqlite_utils", "multiprocessing", "lineage.store.sqlite"}
+
+
 def test_a_file_loads_its_own_reader_alone(tmp_path: Path) -> None:
     saved(trained(7), tmp_path / "net.safetensors")
     modules = loaded("sketch", "--json", tmp_path / "net.safetensors", "-o", tmp_path / "net.sketch")
     formats = {name.split(".")[3] for name in modules if name.startswith("lineage.checkpoints.formats.")}
     assert formats <= {"safetensors", "listing", "mistaken", "gguf", "distributed_names"}
     assert not [name for name in modules if name.startswith(("lineage.contrib", "lineage.match.evidence"))]
-    assert not modules & {"importlib.metadata", "lineage.types.answers", "lineage.report.witnesses"}
+    assert not modules & {"importlib.metadata", "numpy.ma", "lineage.types.answers", "lineage.report.witnesses"}
 
 
 def test_a_command_ends_without_a_last_search_for_garbage() -> None:

@@ -18,7 +18,7 @@ from lineage.sketch.minhash import as_datasketch, minhash, row_codes
 from lineage.sketch.projection import block_columns, encode_units, project_units
 from lineage.sketch.signs import prefix_signs, sign_bits, signs
 from lineage.sketch.tensor_pass import DamagedTensor, Mask, alike, sketch_tensor, sketch_tensors
-from lineage.sketch.value_digests import ValueHasher, value_digest
+from lineage.sketch.value_digests import ValueHasher, value_digest, value_digests
 from lineage.types import Axis, Part, TensorSketch
 from tests.synthetic import tensor, view
 
@@ -178,6 +178,16 @@ def test_a_single_bit_changes_the_digest(seed, bit, place):
     bits = values.view(np.uint32).copy()
     bits.flat[place] ^= np.uint32(1 << bit)
     assert value_digest(bits.view(np.float32)) != value_digest(values)
+
+
+@given(SEEDS, st.integers(0, 199), st.sampled_from([ml_dtypes.bfloat16, np.float16]))
+def test_the_one_value_that_a_narrower_encoding_does_not_hold_is_seen_wherever_it_is(seed, place, dtype):
+    values = normal(seed, 200).astype(dtype).astype(np.float32)
+    finer = values.copy()
+    finer[place] = np.nextafter(finer[place], np.float32(np.inf))
+    together = value_digests(np.stack([values, finer, values]))
+    assert together == [value_digest(values), value_digest(finer), value_digest(values)]
+    assert value_digest(finer) != value_digest(finer.astype(dtype).astype(np.float32))
 
 
 def test_minus_zero_is_another_value():

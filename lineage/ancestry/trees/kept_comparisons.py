@@ -17,7 +17,7 @@ from weakref import ref
 from cachetools import LRUCache
 
 from lineage.ancestry.pair.comparison import compare
-from lineage.store.comparison_cache import on_disk
+from lineage.store.cache_in_use import on_disk
 from lineage.types import CheckpointSketch, Comparison
 
 MOST_BYTES = 48 << 20  # a process; the sketches that it keeps are counted separately

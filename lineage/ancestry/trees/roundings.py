@@ -18,7 +18,7 @@ from lineage.ancestry.pair.narrow_types import HALVES, rounded
 from lineage.ancestry.pair.recast import is_cast_between_halves
 from lineage.ancestry.vectors import STORED, vectors, vectors_apart
 from lineage.sketch.remembered import remembered
-from lineage.store.comparison_cache import on_disk
+from lineage.store.cache_in_use import on_disk
 from lineage.types import CheckpointSketch, TensorSketch
 
 _NEAREST = 8  # models nearest to a copy that are tried as its source

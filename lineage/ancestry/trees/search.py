@@ -19,10 +19,9 @@ from lineage.ancestry.trees.family import Family
 from lineage.ancestry.trees.graph_state import Field
 from lineage.ancestry.trees.pairs import Watch, is_related
 from lineage.ancestry.trees.prices import Tree
-from lineage.ancestry.trees.processes import shared_out
 from lineage.ancestry.trees.similarity import WORTH_A_LOOK
 from lineage.ancestry.trees.unobserved import Unobserved
-from lineage.store.comparison_cache import write_now
+from lineage.store.cache_in_use import write_now
 from lineage.types import CheckpointSketch, Comparison
 
 _NEAR = 8  # nearest members of a cohort to the model of the query, itself included
@@ -128,6 +127,7 @@ class Search:
 
     def _shared(self, families: Sequence[_Members]) -> Iterator[tuple[Tree, Support]]:
         """The same by several processes, which return their comparisons and unobserved parents too."""
+        from lineage.ancestry.trees.processes import shared_out  # most questions are answered by one process
 
         def work(number: int) -> tuple[Tree, Support, dict[int, Unobserved], dict[tuple[int, int], Comparison]]:
             (tree, support), models = next(self._searched(families[number : number + 1])), families[number][0]
@@ -211,6 +211,8 @@ class Search:
 
         if self._processes == 1:
             return [work(number) for number in range(len(self.field.grouped))]
+        from lineage.ancestry.trees.processes import shared_out
+
         sizes = [len(cohort.members) for cohort in self.field.grouped]
         found = dict(one for portion in shared_out(work, sizes, self._processes) for one in portion)
         return [found[number] for number in range(len(sizes))]

@@ -16,8 +16,8 @@ from lineage.ancestry import candidates, compare, kept_answers
 from lineage.ancestry.kept_answers import KeptAnswers
 from lineage.ancestry.trees import kept_comparisons, pairs
 from lineage.ancestry.trees.kept_comparisons import KeptComparisons
-from lineage.store import comparison_cache
-from lineage.store.comparison_cache import SETTING
+from lineage.store import cache_in_use
+from lineage.store.cache_in_use import SETTING
 from tests.small_models import saved, trained, tuned
 
 BASE = trained(1)
@@ -167,5 +167,5 @@ def test_candidates_of_known_models_are_looked_for_once_and_again_after_an_inges
 
 
 def test_an_index_without_a_place_for_it_keeps_nothing(ingested):
-    with comparison_cache.kept_on_disk([]):
-        assert comparison_cache.on_disk.get() is None
+    with cache_in_use.kept_on_disk([]):
+        assert cache_in_use.on_disk.get() is None

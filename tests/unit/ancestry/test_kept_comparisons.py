@@ -16,7 +16,7 @@ from lineage.ancestry.kept_answers import KeptAnswers
 from lineage.ancestry.trees import kept_comparisons, pairs
 from lineage.ancestry.trees.kept_comparisons import KeptComparisons
 from lineage.sketch import read_sketch, write_sketch
-from lineage.store.comparison_cache import SETTING
+from lineage.store.cache_in_use import SETTING
 from lineage.types import CheckpointSketch, Declared, Timings
 from tests.small_models import saved, sketched, trained, tuned
 

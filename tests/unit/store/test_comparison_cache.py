@@ -19,7 +19,8 @@ from lineage.ancestry import compare
 from lineage.errors import StoreError
 from lineage.sketch import write_sketch
 from lineage.store import SqliteIndex, comparison_cache, examine, rebuild
-from lineage.store.comparison_cache import ComparisonCache, kept_on_disk, most_bytes, on_disk
+from lineage.store.cache_in_use import SETTING, kept_on_disk, most_bytes, on_disk
+from lineage.store.comparison_cache import ComparisonCache
 from lineage.store.kept_sketches import KeptSketches
 from lineage.types import CheckpointSketch, Comparison, Declared
 from tests.small_models import sketched, trained, tuned
@@ -303,13 +304,13 @@ def test_whether_a_model_lies_on_levels_is_kept(known, tmp_path):
 def test_the_setting_bounds_the_cache_and_turns_it_off(tmp_path, monkeypatch):
     with SqliteIndex.create(tmp_path) as index:
         for said, size in (("", 512 << 20), ("7", 7 << 20), ("0", 0)):
-            monkeypatch.setenv(comparison_cache.SETTING, said)
+            monkeypatch.setenv(SETTING, said)
             assert most_bytes() == size
             with kept_on_disk([index]):
                 assert (on_disk.get() is not None) == (size > 0)
             assert on_disk.get() is None
         for said in ("-1", "many", "1.5", "1" * 8):
-            monkeypatch.setenv(comparison_cache.SETTING, said)
+            monkeypatch.setenv(SETTING, said)
             with pytest.raises(StoreError, match="is not a number of MiB"), kept_on_disk([index]):
                 pass
 
