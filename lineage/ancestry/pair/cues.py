@@ -98,11 +98,16 @@ def _is_the_whole(of: Compared) -> bool:
 
 
 def _have_own_heads(of: Compared) -> bool:
-    """Whether each model has a head that the other lacks: both may have been made from a third model."""
-    return all(
-        any(t.part.role == "head" and len(t.shape) > 1 and t.name not in names for t in sketch.tensors)
-        for sketch, names in _related_of(of)
-    )
+    """Whether each model has a matrix outside its layers that the other lacks: both may have been made from a third.
+
+    Such are heads for tasks of their own, whatever their names.
+    """
+    return all(any(_is_outside(t) and t.name not in names for t in sketch.tensors) for sketch, names in _related_of(of))
+
+
+def _is_outside(tensor: TensorSketch) -> bool:
+    """Whether a tensor is a matrix outside the numbered layers that holds weights of the model's own."""
+    return tensor.part.layer is None and tensor.part.excluded is None and tensor.params not in tensor.shape
 
 
 def _related_of(of: Compared) -> tuple[tuple[CheckpointSketch, set[str]], ...]:

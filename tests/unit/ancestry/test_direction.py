@@ -280,3 +280,13 @@ def test_a_rounding_is_not_computed_from_a_sibling_of_which_some_matrices_were_t
     assert compare(sketch(copy), sketch(BASE)).direction == "child"
     assert compare(sketch(copy), sketch(tuned)).direction == "undirected"
     assert compare(sketch(tuned), sketch(copy)).direction == "undirected"
+
+
+@pytest.mark.parametrize("name", ["classifier.weight", "fc.weight", "roi_heads.box_predictor.cls_score.weight"])
+def test_a_rounding_is_not_computed_from_a_model_with_another_head_whatever_the_head_is_called(name):
+    """Both may come from a third model: one was stored in a narrow type, the other has a new task."""
+    own, other = ({name: with_classes(BASE, k)["classifier.weight"][:classes]} for k, classes in ((5, 40), (6, 8)))
+    narrow = cast("float16")(BASE | own)
+    assert compare(sketch(narrow), sketch(BASE | own)).direction == "child"
+    assert compare(sketch(narrow), sketch(BASE | other)).direction == "undirected"
+    assert compare(sketch(BASE | other), sketch(narrow)).direction == "undirected"
