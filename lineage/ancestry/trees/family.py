@@ -17,7 +17,7 @@ from lineage.ancestry.trees.beneath_merges import impossible_arcs
 from lineage.ancestry.trees.graph_state import Field
 from lineage.ancestry.trees.masked import Masked, at_quantile, likeliest
 from lineage.ancestry.trees.prices import Prices, Tree
-from lineage.ancestry.trees.probes import probes
+from lineage.ancestry.trees.probes import KEPT, probes
 from lineage.ancestry.trees.pruned_apart import pruned_apart
 from lineage.ancestry.trees.rooting import rerooted
 from lineage.ancestry.trees.triples import IsSibling, above, holds_movement, is_chain, lifted
@@ -264,7 +264,7 @@ class Family:
                 return not inherited
             if self._field.have_equal_layers(parent, grandparent) and self._field.have_one_trunk(child, parent):
                 nearer = self._untouched.nearer_by(child, parent, grandparent)
-                return nearer < 0.0 or (nearer == 0.0 and not self._field.have_common_surroundings(child, parent))
+                return nearer < 0.0 or (nearer == 0.0 and not self._field.have_common_surroundings(child, parent, KEPT))
         return self._have_moved_apart(child, parent, grandparent, at)
 
     def _have_moved_apart(self, child: int, parent: int, grandparent: int, at: float) -> bool:

@@ -12,7 +12,7 @@ from lineage.ancestry.links import joined
 from lineage.ancestry.trees.graph_state import Field
 from lineage.ancestry.vectors import STORED, apart, vectors
 
-_KEPT = 0.1  # -log r of a head that was trained further: 0.02 at most in two families, 0.5 and more of two for one task
+KEPT = 0.1  # -log r of a head that was trained further: 0.02 at most in two families, 0.3 and more of two for one task
 
 
 def probes(field: Field, members: Sequence[int]) -> Mapping[int, frozenset[int]]:
@@ -37,5 +37,5 @@ def _are_twins(one: int, other: int, field: Field) -> bool:
 def _heads(one: int, others: Sequence[int], field: Field) -> tuple[int, int]:
     """How many models of its structure keep what a model has outside its layers, and how many have other matrices."""
     alike = [other for other in others if field.have_one_structure(one, other)]
-    kept = sum(field.have_common_surroundings(one, other, _KEPT) for other in alike)
+    kept = sum(field.have_common_surroundings(one, other, KEPT) for other in alike)
     return kept, len(alike) - kept

@@ -84,6 +84,15 @@ def test_of_models_with_the_same_layers_it_is_the_one_that_brought_no_other_head
     assert set(found) == {frozenset(("base", name)) for name in family if name != "base"}
 
 
+def test_two_heads_for_one_task_do_not_make_a_child_of_a_model_that_has_only_a_head_of_its_own():
+    """They grow alike, since the layers beneath them are the same; a head that was trained further grows less apart."""
+    head = with_head(BASE, 4, 50)
+    own = head["classifier.weight"] + 0.9 * with_head(BASE, 4, 60)["classifier.weight"]
+    family = {"base": BASE, "head alone": head, "tuned": tuned(BASE, 11, 0.03) | {"classifier.weight": own}}
+    family |= {f"task {k}": one for k, one in enumerate(TASKS)}
+    assert set(edges(family)) == {frozenset(("base", name)) for name in family if name != "base"}
+
+
 def test_layers_that_were_merged_without_heads_are_found():
     merge = {n: np.tensordot(WEIGHTS, [one[n] for one in TASKS], axes=1).astype(np.float32) for n in BASE}
     family = {"base": BASE, "head alone": with_head(BASE, 3, 50), "merge": merge}
