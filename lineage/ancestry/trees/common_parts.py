@@ -1,11 +1,13 @@
-"""Movements in the matrices that models of different structures have in common, such as attention beside experts."""
+"""The matrices that models of different structures have in common, such as attention beside experts, or a head."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.ancestry.geometry import held_share, matrices_of
+from lineage.ancestry.geometry import Key, held_share, matrices_of
 from lineage.types import CheckpointSketch, TensorSketch
 
 _NEAR = 0.9  # least correlation of matrices that correspond: layers that were renumbered have none
@@ -33,6 +35,15 @@ def held_in_common(
         return None
     (share,), (error,) = held_share(step, movement[None])
     return float(share), float(error)
+
+
+def replaced_outside(origin: CheckpointSketch, others: Iterable[CheckpointSketch]) -> set[Key]:
+    """The matrices outside the layers of `origin`, such as heads, that none of the others has kept."""
+    left = {key for key, start in matrices_of(origin).items() if key[2] is None and start.stats.std > 0.0}
+    for other in others:
+        theirs = matrices_of(other)
+        left -= {key for key in left & theirs.keys() if _are_near(theirs[key], matrices_of(origin)[key])}
+    return left
 
 
 def _apart(one: TensorSketch, start: TensorSketch) -> Values:

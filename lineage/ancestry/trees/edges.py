@@ -16,7 +16,7 @@ from lineage.ancestry.links import Lines, joined
 from lineage.ancestry.merge.mixtures import Mixture
 from lineage.ancestry.pair.calibration import calibration
 from lineage.ancestry.trees.arcs import Arc
-from lineage.ancestry.trees.common_parts import held_in_common
+from lineage.ancestry.trees.common_parts import held_in_common, replaced_outside
 from lineage.ancestry.trees.component_sources import other_sources, part_edges, without_sources
 from lineage.ancestry.trees.graph_state import Field
 from lineage.ancestry.trees.pairs import Pairs
@@ -158,7 +158,7 @@ def directed(tree: Tree, search: Search, support: Support) -> dict[int, float]:
     ]
     made = computed | field.rounded.keys()
     roots = [node for node in below if node not in tree] if search.is_whole else []  # of a part, any is near its root
-    hubs = [node for node in roots if _is_hub(node, below[node], field)]
+    hubs = [node for node in roots if node not in field.missing and _is_hub(node, below[node], field)]
     trained = {child: odds for hub in hubs for child, odds in _younger_than(hub, tree, search)}
     trained |= {child: support.get((node, child), 0.0) for node, child in merged}
     trained |= {c: 1.0 for c, arc in tree.items() if (arc.parent, c) in search.begun}
@@ -234,10 +234,14 @@ def _is_hub(node: int, children: Sequence[int], field: Field) -> bool:
 
     Their movements must part at the root. If the others hold some of the movement from one of them to the root, they
     part earlier, at a model that is not in the index, and the root is a sibling that lies near it. If two have a common
-    way, they part later.
+    way, they part later. If none has kept its head, it may be a model of which only that was trained: a sibling too,
+    with the layers of a parent that is not in the index.
     """
     alike = [child for child in children if field.have_one_trunk(child, node)]
     if len(children) < _HUB or 2 * len(alike) <= len(children) or Opposed(field, node, alike).against(None) > 0.0:
+        return False
+    trained = (child for child in children if child not in field.rounded.keys() | field.missing.keys())
+    if replaced_outside(field.sketches[node], (field.sketches[child] for child in trained)):
         return False
     if _with_common_ways(node, children, field):
         return False

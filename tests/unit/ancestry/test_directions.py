@@ -18,7 +18,7 @@ from lineage.ancestry.trees.edges import measured_edges
 from lineage.ancestry.trees.pruned_apart import pruned_apart
 from lineage.ancestry.trees.search import Search
 from lineage.ancestry.trees.unobserved import Unobserved
-from tests.synthetic import Arrays, encoder, sketch
+from tests.synthetic import HIDDEN, Arrays, encoder, sketch
 
 BASE = encoder(1)
 
@@ -216,6 +216,24 @@ def test_a_model_of_which_two_have_a_common_way_is_no_hub():
     field = Search([sketch(a, name=f"{k}") for k, a in enumerate([BASE, *children, further])]).field
     assert edges._is_hub(0, range(1, 12), field)
     assert not edges._is_hub(0, range(1, 13), field)
+
+
+def with_head(arrays: Arrays, classes: int, seed: int) -> Arrays:
+    head = 0.05 * np.random.default_rng(seed).standard_normal((classes, HIDDEN))
+    return arrays | {"classifier.weight": head.astype(np.float32)}
+
+
+def test_a_model_whose_head_nobody_kept_is_not_told_to_be_the_parent_of_many():
+    """Only its head was trained: it has the layers of the parent of all, which is in no index."""
+    siblings = {f"task {k}": with_head(trained(BASE, 10 + k), 2 + k, 50 + k) for k in range(11)}
+    probe = with_head(BASE, 40, 90)
+    found = said({"probe": probe} | siblings)
+    assert len([ends for ends in found if "probe" in ends]) == 11
+    assert set(found.values()) == {None}
+    # A copy has its head without any training; a model trained further has it because it comes from there.
+    copied = said({"probe": probe, "copy": matrices(int8_rows)(probe)} | siblings)
+    assert {child for child in copied.values() if child is not None} == {"copy"}
+    assert said({"probe": probe, "on": trained(probe, 30)} | siblings)[frozenset(("probe", "task 0"))] == "task 0"
 
 
 def test_a_merge_of_the_same_models_and_an_unknown_one_was_not_tuned_from_the_merge_of_the_known():
