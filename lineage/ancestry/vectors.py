@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from lineage.ancestry.geometry import Points
-from lineage.types import CheckpointSketch
+from lineage.types import CheckpointSketch, TensorSketch
 
 
 class Where(NamedTuple):
@@ -24,15 +25,29 @@ class Where(NamedTuple):
 
 Vectors = Mapping[Where, Points]
 
+_STATISTICS = re.compile(r"(?:running|moving)_(?:mean|var)")  # of a batch norm, by the names of PyTorch and TensorFlow
 STORED = 0.004  # greatest distance that storing vectors in another type of 16 bits makes
 _LEAST_VALUES = 16  # of a vector: shorter ones may agree by chance
 
 
 def vectors(sketch: CheckpointSketch) -> Vectors:
     """The sampled values of all vectors of a model, float64, by component, role, layer, shape and place."""
+    return _of(sketch.tensors)
+
+
+def learned_vectors(sketch: CheckpointSketch) -> Vectors:
+    """The vectors without the means and variances that batch norms keep.
+
+    These are figures of the latest data: a few dozen steps replace them, so that two siblings trained on the same data
+    have them in common, and a parent of which only a head is trained on other data loses them.
+    """
+    return _of(tensor for tensor in sketch.tensors if not _STATISTICS.search(tensor.name))
+
+
+def _of(tensors: Iterable[TensorSketch]) -> Vectors:
     found: dict[Where, Points] = {}
     repeats: Counter[tuple[str, str, int | None, tuple[int, ...]]] = Counter()
-    for tensor in sketch.tensors:
+    for tensor in tensors:
         if tensor.part.excluded is None and tensor.params in tensor.shape and tensor.params >= _LEAST_VALUES:
             where = tensor.part.component, tensor.part.role, tensor.part.layer, tensor.shape
             found[Where(*where, repeats[where])] = tensor.values.reshape(-1).astype(np.float64)

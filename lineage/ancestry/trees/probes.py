@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from lineage.ancestry.links import joined
 from lineage.ancestry.trees.graph_state import Field
-from lineage.ancestry.vectors import STORED, apart, vectors
+from lineage.ancestry.vectors import STORED, apart, learned_vectors
 
 KEPT = 0.1  # -log r of a head that was trained further: 0.02 at most in two families, 0.3 and more of two for one task
 
@@ -31,7 +31,7 @@ def probes(field: Field, members: Sequence[int]) -> Mapping[int, frozenset[int]]
 def _are_twins(one: int, other: int, field: Field) -> bool:
     if field.have_one_structure(one, other) or not field.have_equal_layers(one, other):
         return False
-    return apart(*(vectors(field.sketches[model]) for model in (one, other))) <= STORED
+    return apart(*(learned_vectors(field.sketches[model]) for model in (one, other))) <= STORED
 
 
 def _heads(one: int, others: Sequence[int], field: Field) -> tuple[int, int]:

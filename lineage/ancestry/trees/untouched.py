@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lineage.ancestry.geometry import Points
 from lineage.ancestry.pair.narrow_types import HALVES, rounded
-from lineage.ancestry.vectors import apart, vectors, vectors_apart
+from lineage.ancestry.vectors import apart, learned_vectors, vectors_apart
 from lineage.sketch.remembered import remembered
 from lineage.types import CheckpointSketch, TensorSketch
 
@@ -44,7 +44,7 @@ class Untouched:
             self._holds[row, [shared[one] for one in own if one in shared]] = 1.0
         counts = [Counter(where for where, _ in own) for own in characters]
         self._changed = 1.0 - _shares(self._holds, counts)
-        self._held = [vectors(sketch) for sketch in ordered]
+        self._held = [learned_vectors(sketch) for sketch in ordered]
         self._vectors = vectors_apart(self._held)
 
     def steps(self, parents: NDArray[np.int64], children: NDArray[np.int64]) -> tuple[Points, Points]:

@@ -11,6 +11,7 @@ from operators import cast
 from lineage.ancestry.trees.edges import measured_edges
 from lineage.ancestry.trees.search import Search
 from lineage.ancestry.trees.untouched import Untouched
+from tests.convolutions import convolutional
 from tests.synthetic import Arrays, encoder, sketch
 
 BASE = encoder(5)
@@ -76,3 +77,21 @@ def test_a_child_of_which_biases_alone_were_trained_is_no_parent_of_its_siblings
     assert told({name: family[name] for name in names}) == {
         frozenset(("base", name)) for name in family if name != "base"
     }
+
+
+def test_statistics_of_like_data_make_no_parent():
+    """A batch norm keeps figures of the latest data, whatever model it stands in."""
+    base = convolutional(1)
+    random = np.random.default_rng(2)
+    seen = {n: random.gamma(2.0, 0.5, a.shape).astype(np.float32) for n, a in base.items() if "running" in n}
+
+    def with_head(arrays: Arrays, seed: int) -> Arrays:
+        head = np.random.default_rng(seed).standard_normal((7, 64))
+        return arrays | {"classifier.weight": head.astype(np.float32)}
+
+    family = {"base": base, "probe": with_head(base | seen, 30)}
+    family |= {f"like {k}": with_head(tuned(base, 10 + k) | tuned(seen, 20 + k, strength=0.02), 31 + k) for k in (0, 1)}
+    sketches = [sketch(arrays, name=name) for name, arrays in family.items()]
+    names = {one.id: one.name for one in sketches}
+    found = {frozenset((names[e.parent], names[e.child])) for e in measured_edges(Search(sketches))}
+    assert found == {frozenset(("base", name)) for name in family if name != "base"}
