@@ -16,7 +16,7 @@ from lineage.ancestry.links import Lines, joined
 from lineage.ancestry.merge.mixtures import Mixture
 from lineage.ancestry.pair.calibration import calibration
 from lineage.ancestry.trees.arcs import Arc
-from lineage.ancestry.trees.common_parts import held_in_common, replaced_outside
+from lineage.ancestry.trees.common_parts import replaced_outside
 from lineage.ancestry.trees.component_sources import other_sources, part_edges, without_sources
 from lineage.ancestry.trees.graph_state import Field
 from lineage.ancestry.trees.pairs import Pairs
@@ -276,7 +276,7 @@ def _hangs_on_hub(child: int, hub: int, others: Sequence[int], field: Field) -> 
 
 
 def _parts_at(hub: int, child: int, other: int, field: Field) -> bool:
-    held = held_in_common(*(field.sketches[one] for one in (child, other, hub)))
+    held = field.held_in_common(child, other, hub)
     if held is not None:
         return held[0] > -_ALL and held[0] + 3.0 * held[1] < _PARTS  # what moved against it has another parent
     way = _distance(hub, other, field)

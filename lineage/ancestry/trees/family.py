@@ -278,6 +278,9 @@ class Family:
         own, above, top = (field.structure[model] for model in (child, parent, grandparent))
         if own == above != top:
             return False  # the child has its structure from the parent alone
+        held = field.held_in_common(child, parent, grandparent)
+        if held is not None:
+            return not holds_movement(*held)
         near, far = field.correlation(child, parent), field.correlation(child, grandparent)
         if len({own, above, top}) > 2:  # of two equally near, the one whose structure was not changed separately
             return near is not None and far is not None and far >= near - _AS_NEAR

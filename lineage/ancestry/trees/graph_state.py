@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lineage.ancestry.geometry import FLOOR, Cohort, Points, cohorts, held_share, matrix_sizes, trunks
 from lineage.ancestry.links import joined
 from lineage.ancestry.trees.arcs import STRANGE
+from lineage.ancestry.trees.common_parts import held_in_common
 from lineage.ancestry.trees.disguised_networks import in_disguise
 from lineage.ancestry.trees.heads_movement import held_by_heads
 from lineage.ancestry.trees.initialisations import beginnings
@@ -188,6 +189,12 @@ class Field:
             [float(product) / products[k, k] for j, product in enumerate(row) if j != k] if products[k, k] > 0.0 else []
             for k, row in enumerate(products)
         ]
+
+    def held_in_common(self, model: int, other: int, origin: int) -> tuple[float, float] | None:
+        """`held_movement` of three models in the matrices that they have in common; None if one is unobserved."""
+        if {model, other, origin} & self.missing.keys():
+            return None
+        return held_in_common(*(self.sketches[one] for one in (model, other, origin)))
 
     def cosines(self, origin: int, others: Sequence[int]) -> Points:
         """Cosines of the movements from `origin` to `others`, (others, others).

@@ -93,6 +93,16 @@ def test_two_heads_for_one_task_do_not_make_a_child_of_a_model_that_has_only_a_h
     assert set(edges(family)) == {frozenset(("base", name)) for name in family if name != "base"}
 
 
+def test_a_child_of_a_third_shape_hangs_on_the_model_whose_way_it_holds():
+    """A light step leaves all correlations within a thousandth of one another; the way of its parent tells."""
+    first = task(BASE, 5, 21, 0.02)
+    narrow = {n: a[:-1] if n.endswith("layer.0.intermediate.dense.weight") else a for n, a in first.items()}
+    family = {"base": BASE, "first": first, "second": task(BASE, 7, 22, 0.02), "of first": tuned(narrow, 23, 0.02)}
+    assert set(edges(family)) == {
+        frozenset(ends) for ends in (("base", "first"), ("base", "second"), ("first", "of first"))
+    }
+
+
 def test_layers_that_were_merged_without_heads_are_found():
     merge = {n: np.tensordot(WEIGHTS, [one[n] for one in TASKS], axes=1).astype(np.float32) for n in BASE}
     family = {"base": BASE, "head alone": with_head(BASE, 3, 50), "merge": merge}
