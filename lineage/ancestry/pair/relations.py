@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from lineage.ancestry.pair.changes import EQUAL, TOKEN_ROLES, Change
 from lineage.match import LOG10_ALPHA, Match
@@ -37,8 +38,10 @@ def component_relation(match: Match, name: str, changes: Sequence[tuple[TensorMa
         # Weak correlation everywhere is a shared initialisation; one small common table is not ancestry.
         if match.components[name].coverage < _MOSTLY:
             return Relation.INCONCLUSIVE  # most of it has no counterpart and was not tested
-        return Relation.SHARED_INIT if _passes_by_z(match.components[name]) else Relation.INDEPENDENT
+        return Relation.SHARED_INIT if _passes_by_z(_of_the_rest(match, name, mine)) else Relation.INDEPENDENT
     word = _tuned_word(match, name, changes, share) if share["tuned"] > _SOME else _exact_word(share)
+    if word == Relation.SHARED_INIT and kept < _MOSTLY and not _passes_by_z(_of_the_rest(match, name, mine)):
+        return Relation.INDEPENDENT  # only a part began with the same weights, such as heads drawn by one seed
     if not word.is_of_whole:
         return word
     if kept < 0.5:
@@ -56,6 +59,15 @@ def _shape_word(match: Match, name: str, changes: Sequence[tuple[TensorMatch, Ch
     if width_changes(match, mine):
         return Relation.WIDTH_PRUNED
     return Relation.VOCABULARY_CHANGED if _vocabulary_changed(match, mine) else None
+
+
+def _of_the_rest(match: Match, name: str, mine: Sequence[tuple[TensorMatch, Change]]) -> Evidence:
+    """The evidence of a component without the matrices that are related one by one."""
+    whole = match.components[name]
+    if all(c.kind == "unrelated" for m, c in mine if m.used):
+        return whole
+    left = [m.z for m, c in mine if m.used and c.kind == "unrelated" and m.z is not None]
+    return replace(whole, z=sum(left) / math.sqrt(len(left)) if left else None)
 
 
 def _passes_by_z(evidence: Evidence) -> bool:

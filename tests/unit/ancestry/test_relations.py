@@ -31,6 +31,7 @@ from lineage.report.components import scheme_words
 from lineage.report.html.compare import compare_page
 from lineage.sketch.bands import sampled
 from lineage.types.facts.changes import MovedTokens, UnchangedValues
+from tests.convolutions import convolutional
 from tests.synthetic import HIDDEN, Arrays, encoder, sketch
 
 TOKENS = "bert.embeddings.word_embeddings.weight"
@@ -210,6 +211,24 @@ def test_what_two_networks_of_one_beginning_never_trained_is_no_reuse(base):
     found = compare(sketch(frozen), base)
     assert (found.relation, found.verdict, found.direction) == ("shared-init", "related", None)
     assert {c.relation for c in found.components} == {"shared-init"}
+
+
+@pytest.mark.parametrize("drawn", ["classifier", "classifier features.5"])
+def test_a_head_drawn_by_one_seed_is_no_common_beginning_of_what_it_stands_on(drawn):
+    """Two networks that have nothing else in common were given the same head, and trained on."""
+    noisy = np.random.default_rng(3)
+    ours, theirs = convolutional(1), convolutional(2)
+    for name in [n for n in ours if n.startswith(tuple(drawn.split())) and ours[n].ndim > 1]:
+        theirs[name] = (ours[name] + 0.05 * noisy.standard_normal(ours[name].shape)).astype(np.float32)
+    found = compare(sketch(ours, config={}), sketch(theirs, config={}))
+    assert (found.verdict, found.relation) == ("independent", "independent")
+    assert {c.relation for c in found.components} == {"independent"}
+    # What is weakly alike everywhere began together, with or without such a head.
+    alike = {n: (0.3 * a + noisy.standard_normal(a.shape)).astype(np.float32) for n, a in ours.items() if a.ndim > 1}
+    kept = alike | {n: theirs[n] for n in alike if n.startswith("classifier")}
+    assert {compare(sketch(ours, config={}), sketch(ours | one, config={})).relation for one in (alike, kept)} == {
+        "shared-init"
+    }
 
 
 def test_between_shared_initialisation_and_training_nothing_is_claimed(base):
