@@ -40,10 +40,9 @@ def component_relation(match: Match, name: str, changes: Sequence[tuple[TensorMa
             return Relation.INCONCLUSIVE  # most of it has no counterpart and was not tested
         return Relation.SHARED_INIT if _passes_by_z(_of_the_rest(match, name, mine)) else Relation.INDEPENDENT
     word = _tuned_word(match, name, changes, share) if share["tuned"] > _SOME else _exact_word(share)
-    if word == Relation.SHARED_INIT and kept < _MOSTLY and not _passes_by_z(_of_the_rest(match, name, mine)):
-        return Relation.INDEPENDENT  # only a part began with the same weights, such as heads drawn by one seed
     if not word.is_of_whole:
-        return word
+        is_part = word == Relation.SHARED_INIT and kept < _MOSTLY  # heads drawn by one seed say nothing on the rest
+        return Relation.INDEPENDENT if is_part and not _passes_by_z(_of_the_rest(match, name, mine)) else word
     if kept < 0.5:
         return Relation.COMPONENT_REUSED
     return _shape_word(match, name, changes) or word
