@@ -38,8 +38,9 @@ def grown(
 ) -> tuple[list[list[str]], list[Edge]] | None:
     """Groups of equal models (ids) and measured edges, with every new model placed.
 
-    `homes` gives the index that holds each model. None if a new copy shows how one layout translates into another,
-    since that may relate models that are placed already: the whole graph must be searched again.
+    `homes` gives the index that holds each model. None if the whole graph must be searched again: a new copy shows how
+    one layout translates into another, which may relate models that are placed already, or a new model comes above
+    others of which it was open which came first.
     """
     groups = [[node.id, *node.copies] for node in known.nodes if node.observed]
     edges = [edge for edge in known.edges if edge.source == "measured"]
@@ -59,8 +60,16 @@ def grown(
             copies[beside[twin]].append(model)
             continue
         groups.append([model])
-        edges = _with(edges, _edges_of([*around, own], edges, watch))
+        new = _edges_of([*around, own], edges, watch)
+        if any(edge.parent == own[0].id for edge in new) and _has_open(edges, beside):
+            return None
+        edges = _with(edges, new)
     return groups, edges
+
+
+def _has_open(edges: Sequence[Edge], models: Collection[str]) -> bool:
+    """Whether the direction between two of these models is not known: one that comes above them may tell it."""
+    return any(not edge.directed and {edge.parent, edge.child} <= {*models} for edge in edges)
 
 
 def _neighbourhood(near: Collection[str], edges: Sequence[Edge]) -> list[str]:
