@@ -233,7 +233,7 @@ class _Paired:
 def _prepared(one: Neurons) -> _Layer:
     held = _kept.get(one)
     if held is None:
-        unit = _unit(one.codes)
+        unit = unit_codes(one.codes)
         beyond = tuple(_beyond(unit[0], other) for other in unit[1:])
         held = _Layer(one, unit, beyond, None if one.scale is None else _log_sizes(one.codes, one.scale))
     _kept.keep([(one, held)])
@@ -320,7 +320,8 @@ def _log_sizes(codes: NDArray[np.int8], scale: NDArray[np.float32]) -> Float64Ar
     return np.asarray(np.log(np.maximum(np.linalg.norm(codes.astype(np.float64), axis=-1), 1.0) * scale), np.float64)
 
 
-def _unit(codes: NDArray[np.int8]) -> NDArray[np.float32]:
+def unit_codes(codes: NDArray[np.int8]) -> NDArray[np.float32]:
+    """Codes (..., 32) with norm 1; those that are zero stay it."""
     rows = codes.astype(np.float32)
     norms = np.linalg.norm(rows, axis=-1, keepdims=True)
     return np.asarray(rows / np.where(norms > 0, norms, 1.0), np.float32)

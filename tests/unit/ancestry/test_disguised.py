@@ -48,7 +48,8 @@ def test_a_disguise_is_seen_through(disguise, change):
     found = compare(sketched(CHANGES[change](disguise(BASE, 5))), PLAIN)
     assert (found.verdict, found.relation) == ("derived", "disguised")
     words = {c.name: c.relation for c in found.components}
-    assert words == {"text decoder": "disguised", "embeddings": "disguised", "head": "inconclusive"}
+    assert words == {"text decoder": "disguised", "embeddings": "disguised", "head": "disguised"}
+    assert found.share == pytest.approx(1.0, abs=0.01)  # all but norms that are constant
     assert found.evidence.log10_p < -50
     (seen,) = (fact for fact in found.basis if isinstance(fact, SameNeurons))
     assert (seen.layers, seen.paired > 0.5) == (3, True)
