@@ -5,8 +5,8 @@
 
 DIR is the cache of `make_zoo.py --recipe hidden`. Each disguised model is asked about by `whois` as if it were the only
 one, all models of the second zoo being known; a parent is right as benchmark_families.py has it. With the cache of
-`make_zoo.py --recipe beginnings` pairs are compared that have little but an initialisation in common. The thresholds are set
-on the calibration half (lineage/ancestry/pair/disguised.py, beneath.py); the score half is for reporting.
+`make_zoo.py --recipe beginnings` pairs are compared that have little but an initialisation in common. The thresholds
+are set on the calibration half (lineage/ancestry/pair/disguised.py, beneath.py); the score half is for reporting.
 """
 
 from __future__ import annotations

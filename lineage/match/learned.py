@@ -27,9 +27,9 @@ def learned(a: Codes, b: Codes, sizes: tuple[Float64Array, Float64Array] | None,
     common than lengths of normal codes do.
     """
     # What lies in one half of the neurons is held against the other half: chance is not the same in both.
-    a, b = a.astype(np.float64), b.astype(np.float64)
-    dimensions, even = _spanned(a)
-    mine, theirs = ([_uneven(codes[:, half::2], even) for half in (0, 1)] for codes in (a, b))
+    wide = a.astype(np.float64), b.astype(np.float64)
+    dimensions, even = _spanned(wide[0])
+    mine, theirs = ([_uneven(codes[:, half::2], even) for half in (0, 1)] for codes in wide)
     shapes = 0.5 * sum(
         float((x * y).sum()) / len(x)
         for one, other in ((0, 1), (1, 0))

@@ -39,7 +39,8 @@ class Called:
 
 def called(cache: Path, half: str, jobs: int) -> list[Called]:
     """All pairs of one half that `cache` holds whole."""
-    names = [name for name, one in beginnings().items() if one.half == half and one.operator == "root" and _is_first(name)]
+    roots = (name for name, one in beginnings().items() if one.half == half and one.operator == "root")
+    names = [name for name in roots if not name.endswith(tuple(_ENDS))]
     tasks = [(cache, name, end) for name in names for end in _ENDS if _is_there(cache, name, end)]
     return [*spread(_called, tasks, jobs)]
 
@@ -61,13 +62,9 @@ def beginnings_text(found: Sequence[Called]) -> Iterator[str]:
     stronger = sum(one.is_stronger for one in apart)
     disguised = sum(one.hidden.relation == "disguised" for one in apart)
     yield (
-        f"Of {len(apart)} that were trained apart, {disguised} are called disguised, {stronger} of them though no descent"
-        " is found of the same two as they are; none may be."
+        f"Of {len(apart)} pairs trained apart, {disguised} are called disguised; {stronger} of these though no descent"
+        " is found of the same two as they are (none may be)."
     )
-
-
-def _is_first(name: str) -> bool:
-    return not name.endswith(tuple(_ENDS))
 
 
 def _is_there(cache: Path, name: str, end: str) -> bool:

@@ -7,11 +7,13 @@ order (`$.again`), and one that was trained on from the first (`$.tuned`); each 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import product
+from typing import Any
 
 from zoo.recipes import HALVES, Recipe
 
-COURSES = {
+COURSES: Mapping[str, Mapping[str, Any]] = {
     "sgd": {"optimizer": "sgd", "lr": 3e-4, "steps": 100},
     "few": {"lr": 1e-3, "steps": 20},
     "slow": {"lr": 2e-4, "steps": 60},
@@ -27,10 +29,8 @@ _OTHERS = ("other", "again", "tuned")
 
 def beginnings() -> dict[str, Recipe]:
     """All of them by id, parents before children."""
-    found = (
-        recipe for half in HALVES for kind in _KINDS for course in COURSES for recipe in _of_a_course(half, kind, course)
-    )
-    return {recipe.id: recipe for recipe in found}
+    ways = product(HALVES, _KINDS, COURSES)
+    return {recipe.id: recipe for way in ways for recipe in _of_a_course(*way)}
 
 
 def _of_a_course(half: str, kind: str, course: str) -> Iterator[Recipe]:

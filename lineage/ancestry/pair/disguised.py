@@ -48,6 +48,11 @@ _LEARNED_NEAR = 0.5
 Those that were trained apart have at most 0.43 then, children on that half 0.74 and more.
 """
 _NEAR = 0.98
+_OFFSETS = 0.75
+"""What the offsets of the norms behind channels must correlate by in each layer: they are learned.
+
+Trained apart on other data, six pairs of networks have -0.7 to 0.1; children 0.8 and more.
+"""
 
 _A_LITTLE = 0.5  # share of a component's parameters
 _BY_PLACE = 4.0  # z of a component of which something corresponds by position
@@ -154,8 +159,14 @@ def _is_more_than_a_beginning(a: CheckpointSketch, b: CheckpointSketch, held: Di
     """
     from lineage.ancestry.pair.beneath import is_same  # imported only here: few models with neurons are alike
 
-    least = _LEARNED_NEAR if held.r > _NEAR else _LEARNED
-    return (held.learned is not None and held.learned >= least) or is_same(held)
+    if is_same(held):
+        return True
+    if held.keyed == "input":
+        from lineage.ancestry.pair.channel_offsets import offsets_in_common
+
+        offsets = offsets_in_common(a, b, held)
+        return offsets is not None and offsets >= _OFFSETS
+    return held.learned is not None and held.learned >= (_LEARNED_NEAR if held.r > _NEAR else _LEARNED)
 
 
 def _left_open(
@@ -216,11 +227,12 @@ def _named(
         return finding
     held, _, direction, basis = told[tower]
     if finding.name in (tower, "embeddings") or (finding.name in _OWNERS and held.heads >= DISGUISED_R):
-        evidence: Evidence | None = _evidence(finding, a, held)
+        evidence = _evidence(finding, a, held)
     else:
-        evidence = of_heads(a, b, finding.name, held, finding.evidence.hypotheses)
-        if evidence is None or evidence.log10_p >= LOG10_ALPHA or (evidence.r or 0.0) < DISGUISED_R:
+        rows = of_heads(a, b, finding.name, held, finding.evidence.hypotheses)
+        if rows is None or rows.log10_p >= LOG10_ALPHA or (rows.r or 0.0) < DISGUISED_R:
             return replace(finding, relation=Relation.INCONCLUSIVE)
+        evidence = rows
     return replace(
         finding,
         relation=Relation.DISGUISED,

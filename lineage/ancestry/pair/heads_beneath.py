@@ -57,9 +57,7 @@ def of_heads(a: CheckpointSketch, b: CheckpointSketch, component: str, held: Dis
 
 
 def _rows_of(sketch: CheckpointSketch, component: str, held: Disguise) -> Sequence[Neurons]:
-    return [
-        one for one in sketch.neurons if is_of_head(one) and one.component == component and one.keyed == held.keyed
-    ]
+    return [one for one in sketch.neurons if is_of_head(one) and one.component == component and one.keyed == held.keyed]
 
 
 def _are_most(sketch: CheckpointSketch, component: str, known: int) -> bool:
