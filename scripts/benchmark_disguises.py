@@ -1,10 +1,12 @@
 """Measure what is seen through: disguised models, alone and with more done to them; and the null of unrelated ones.
 
-    python scripts/benchmark_disguises.py --cache DIR --half calibration|score [--results docs/results.md]
+    python scripts/benchmark_disguises.py --cache DIR --half calibration|score [--beginnings DIR]
+        [--results docs/results.md]
 
 DIR is the cache of `make_zoo.py --recipe hidden`. Each disguised model is asked about by `whois` as if it were the only
-one, all models of the second zoo being known; a parent is right as benchmark_families.py has it. The thresholds are set
-on the calibration half (lineage/ancestry/pair/disguised.py, beneath.py); the score half is for reporting.
+one, all models of the second zoo being known; a parent is right as benchmark_families.py has it. With the cache of
+`make_zoo.py --recipe beginnings` pairs are compared that have little but an initialisation in common. The thresholds
+are set on the calibration half (lineage/ancestry/pair/disguised.py, beneath.py); the score half is for reporting.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from pathlib import Path
 import disguises
 import numpy as np
 from benchmark.asked import Answer, Sketches, ask, index_of
+from benchmark.beginnings import beginnings_text, called
 from benchmark.families import Families, families_of_file
 from benchmark.places import Names, judge
 from benchmark.sketched import hidden
@@ -87,6 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the tables, and keep them where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cache", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--beginnings", type=Path, default=None, metavar="DIR", help="pairs of one initialisation")
     parser.add_argument("--half", choices=("calibration", "score"), required=True)
     parser.add_argument("--every", type=int, default=1, metavar="N", help="every N-th model, as many fewer pairs")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes (default: 2)")
@@ -112,7 +116,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ]
     print(*parts, sep="\n\n", flush=True)
     parts.append(null_text(sketches, truth, _OF_A_FAMILY // options.every, options.jobs))
-    print("", parts[-1], sep="\n")
+    print("", parts[-1], sep="\n", flush=True)
+    if options.beginnings is not None:
+        alike = [*beginnings_text(called(options.beginnings, options.half, options.jobs))]
+        print("", *alike, sep="\n\n")
+        parts += alike
     if options.results is not None:
         write_section(options.results, f"benchmark_disguises {options.half}", "\n\n".join(parts))
     return 0

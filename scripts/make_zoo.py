@@ -1,7 +1,7 @@
 """Train the zoo: small real networks with a known ancestry, into a cache folder with truth.json beside them.
 
-    python scripts/make_zoo.py --cache DIR [--recipe first|practice|hidden] [--only PATTERN] [--workers 2]
-    python scripts/make_zoo.py --list [--recipe first|practice|hidden] [--only PATTERN]
+    python scripts/make_zoo.py --cache DIR [--recipe first|practice|hidden|beginnings] [--only PATTERN] [--workers 2]
+    python scripts/make_zoo.py --list [--recipe first|practice|hidden|beginnings] [--only PATTERN]
     python scripts/make_zoo.py --cache DIR --subset tests/fixtures/zoo
 
 Needs torch==2.13.0 (CPU), scikit-learn==1.9.1, numpy, ml_dtypes. A model whose recipe has not changed is not made
@@ -9,7 +9,8 @@ again. PATTERN is a regular expression on ids; ancestors come along.
 
 `--recipe practice` makes the second zoo instead (zoo/practice.py), in a cache of its own, one family after the other;
 after each, flat/ and truth.json are written anew with the families that are whole (zoo/flat.py), so that it can be used
-before it is complete. `--recipe hidden` is that zoo and disguised models of its roots (zoo/hidden.py).
+before it is complete. `--recipe hidden` is that zoo and disguised models of its roots (zoo/hidden.py). `--recipe
+beginnings` makes models that have little but an initialisation in common (zoo/beginnings.py), in a cache of their own.
 
 `--subset` trains nothing and needs no torch: from a cache that is complete it writes the sketches, whole checkpoints
 and truth.json that the tests carry (zoo/subset.py says which). Run it again, and commit what it writes, whenever the
@@ -23,6 +24,7 @@ import re
 import time
 from pathlib import Path
 
+from zoo.beginnings import beginnings
 from zoo.building import build
 from zoo.flat import write_flat
 from zoo.hidden import hidden
@@ -30,7 +32,8 @@ from zoo.practice import family_of, practice
 from zoo.recipes import Recipe, recipes, with_ancestors
 from zoo.truth import write_truth
 
-_RECIPES = {"first": recipes, "practice": practice, "hidden": hidden}
+_RECIPES = {"first": recipes, "practice": practice, "hidden": hidden, "beginnings": beginnings}
+_OF_FAMILIES = ("practice", "hidden")
 
 
 def main() -> None:
@@ -55,7 +58,7 @@ def main() -> None:
         print(f"{write_subset(everything, asked.cache, asked.subset):,} bytes in {asked.subset}")
     else:
         began = time.monotonic()
-        if asked.recipe != "first":
+        if asked.recipe in _OF_FAMILIES:
             _build_families(everything, chosen, asked.cache, asked.workers)
         else:
             build(chosen, asked.cache, asked.workers, lambda line: print(line, flush=True))

@@ -10,12 +10,12 @@ from tests.synthetic import Arrays, sketch
 VOCAB, WIDTH, MLP, LAYERS = 400, 96, 192, 3
 
 
-def llama(seed: int, layers: int = LAYERS) -> Arrays:
-    """Matrices with gains before them that are not all one."""
+def llama(seed: int, layers: int = LAYERS, *, is_trained: bool = True) -> Arrays:
+    """Matrices with gains before them that are not all one; units of one size unless `is_trained`."""
     random = np.random.default_rng(seed)
 
     def matrix(out: int, into: int) -> np.ndarray:
-        sizes = random.gamma(2.0, 0.5, (out, 1))
+        sizes = random.gamma(2.0, 0.5, (out, 1)) if is_trained else 1.0
         return (sizes * random.standard_normal((out, into)) / np.sqrt(into)).astype(np.float32)
 
     arrays: Arrays = {"model.embed_tokens.weight": matrix(VOCAB, WIDTH), "lm_head.weight": matrix(VOCAB, WIDTH)}

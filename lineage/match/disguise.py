@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.match.cache import Latest
+from lineage.match.learned import learned
 from lineage.match.permutation import permutation_test, standardise
 from lineage.match.tails import log10_normal
 from lineage.sketch.remembered import remembered
@@ -54,6 +55,8 @@ class LayerPair:
     matrix to the next; `scaled` is the standard deviation of the logarithms of such scales, 0 if sizes changed as much
     in other ways; `heads` is the cosine of their attention. Each is None if unknown in one of the two layers. `apart`
     is the distance (1 - cosine) of codes that nine in ten pairs do not exceed, in the matrix in which they differ most.
+    `learned` is what both have that no initialisation gives (see `lineage.match.learned`), None for channels, whose
+    codes are made even.
     """
 
     layers: tuple[int, int]
@@ -63,6 +66,7 @@ class LayerPair:
     scaled: float | None
     heads: float | None
     apart: float
+    learned: float | None
     pairs: NDArray[np.int64]
     of: int
 
@@ -111,6 +115,12 @@ class Disguise:
     def apart(self) -> float:
         """By how much the neurons of any layer differ, as one less the cosine of their codes."""
         return max(one.apart for one in self.layers)
+
+    @property
+    def learned(self) -> float | None:
+        """The mean of what these layers have in common beyond an initialisation, None if unknown."""
+        known = [one.learned for one in self.layers if one.learned is not None]
+        return float(np.mean(known)) if known else None
 
     @property
     def kept(self) -> tuple[float, ...]:
@@ -223,7 +233,7 @@ class _Paired:
 def _prepared(one: Neurons) -> _Layer:
     held = _kept.get(one)
     if held is None:
-        unit = _unit(one.codes)
+        unit = unit_codes(one.codes)
         beyond = tuple(_beyond(unit[0], other) for other in unit[1:])
         held = _Layer(one, unit, beyond, None if one.scale is None else _log_sizes(one.codes, one.scale))
     _kept.keep([(one, held)])
@@ -272,33 +282,46 @@ def _described(a: _Layer, b: _Layer, held: _Paired) -> LayerPair:
         if left.attention is None or right.attention is None
         else float(np.vdot(left.attention, right.attention)) / 2.0
     )
-    sizes, scaled = _sizes(a, b, own, facing)
+    both = _sizes(a, b, own, facing)
+    alike, scaled = (None, None) if both is None else _of_sizes(*both)
+    if left.keyed == "input":
+        beyond = None
+    else:
+        told = None if both is None else (_unscaled(both[0]), _unscaled(both[1]))
+        beyond = learned(a.unit[:, own], b.unit[:, facing], told, 1 if len(a.unit) == _GATED else len(a.unit))
     of = min(len(left.index), len(right.index))
-    return LayerPair((left.layer, right.layer), held.z, r, sizes, scaled, heads, apart, pairs, of)
+    return LayerPair((left.layer, right.layer), held.z, r, alike, scaled, heads, apart, beyond, pairs, of)
 
 
 def _sizes(
     a: _Layer, b: _Layer, own: NDArray[np.int64], facing: NDArray[np.int64]
-) -> tuple[float | None, float | None]:
-    """How alike the sizes of paired neurons are, and how much was moved from what reads to what writes.
-
-    Of a gate, which nothing can scale, its own size; without one that of what reads and what writes together.
-    """
+) -> tuple[Float64Array, Float64Array] | None:
+    """The logarithms of the sizes of paired neurons, both (kinds, n); None if unknown."""
     if a.sizes is None or b.sizes is None or a.neurons.keyed == "input":  # channels are known up to a scale
-        return None, None
-    left, right = a.sizes[:, own], b.sizes[:, facing]
+        return None
+    return a.sizes[:, own], b.sizes[:, facing]
+
+
+def _of_sizes(left: Float64Array, right: Float64Array) -> tuple[float | None, float]:
+    """How alike the sizes of paired neurons are, and how much was moved from what reads to what writes."""
     reads, writes = left[-2:] - right[-2:]
     moved = float((reads - writes).std() / 2.0)
-    x, y = (side[0] if len(side) == _GATED else side.sum(axis=0) for side in (left, right))
+    x, y = _unscaled(left), _unscaled(right)
     alike = float(np.corrcoef(x, y)[0, 1]) if x.std() > 0 and y.std() > 0 else None
     return alike, moved if moved > _PLAINLY * float((reads + writes).std() / 2.0) else 0.0
+
+
+def _unscaled(sizes: Float64Array) -> Float64Array:
+    """Of a gate, which nothing can scale, its own size; without one that of what reads and what writes together."""
+    return np.asarray(sizes[0] if len(sizes) == _GATED else sizes.sum(axis=0))
 
 
 def _log_sizes(codes: NDArray[np.int8], scale: NDArray[np.float32]) -> Float64Array:
     return np.asarray(np.log(np.maximum(np.linalg.norm(codes.astype(np.float64), axis=-1), 1.0) * scale), np.float64)
 
 
-def _unit(codes: NDArray[np.int8]) -> NDArray[np.float32]:
+def unit_codes(codes: NDArray[np.int8]) -> NDArray[np.float32]:
+    """Codes (..., 32) with norm 1; those that are zero stay it."""
     rows = codes.astype(np.float32)
     norms = np.linalg.norm(rows, axis=-1, keepdims=True)
     return np.asarray(rows / np.where(norms > 0, norms, 1.0), np.float32)

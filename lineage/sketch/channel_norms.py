@@ -11,16 +11,18 @@ from lineage.anatomy.names import Path, is_number, take_apart
 from lineage.types import Part
 
 _GAINS = ("weight", "gamma", "scale")
+_OFFSETS = ("bias", "beta", "offset")
 _VARIANCES = ("running_var", "moving_variance")
 _NUMBER_AT_END = re.compile(r"([0-9]{1,8})(?:_?bn)?$", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Norm:
-    """The places of a norm's gains and running variances among the tensors given; None for what it has not."""
+    """The places of a norm's gains, running variances and offsets among the tensors given; None for what it has not."""
 
     gain: int | None
     variance: int | None
+    offset: int | None
 
 
 class Norms:
@@ -58,5 +60,7 @@ def _is_next(layer: Path, norm: Path) -> bool:
 
 
 def _norm(leaves: Mapping[str, int]) -> Norm:
-    gain, variance = (next((leaves[leaf] for leaf in of if leaf in leaves), None) for of in (_GAINS, _VARIANCES))
-    return Norm(gain, variance)
+    gain, variance, offset = (
+        next((leaves[leaf] for leaf in of if leaf in leaves), None) for of in (_GAINS, _VARIANCES, _OFFSETS)
+    )
+    return Norm(gain, variance, offset)

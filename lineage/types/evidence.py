@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from lineage.types.facts import Fact
+from lineage.types.facts.disguises import SameNeurons
 from lineage.types.relations import Direction, Relation, Verdict
 from lineage.types.words import ExpertMap
 
@@ -131,10 +132,17 @@ class ComponentFinding:
 
     @property
     def is_alike(self) -> bool:
-        """Whether most of it was tested and is alike, by descent or from one initialisation: which is not known."""
+        """Whether most of it was tested and is alike, by descent or from one initialisation: which is not known.
+
+        By place, or by neurons in another order or basis.
+        """
+        if self.relation != Relation.INCONCLUSIVE:
+            return False
         r, reach = self.evidence.r, self.evidence.min_detectable_r
         is_seen = r is not None and reach is not None and r >= reach
-        return self.relation == Relation.INCONCLUSIVE and is_seen and 2.0 * self.evidence.coverage >= 1.0
+        return any(isinstance(fact, SameNeurons) for fact in self.basis) or (
+            is_seen and 2.0 * self.evidence.coverage >= 1.0
+        )
 
     @property
     def share_inherited(self) -> float:

@@ -53,7 +53,7 @@ _SCALED = 0.05  # spread of scales above what training causes
 def undone(a: CheckpointSketch, b: CheckpointSketch, held: Disguise) -> tuple[Fact, ...]:
     """Facts on a disguise: the paired neurons, what was undone, and the relation of `a` to `b` beneath it if known."""
     ours, theirs = _towers(a, b, held)
-    facts: list[Fact] = [_same_neurons(held), UndoneBasis(_basis(ours, theirs, held))]
+    facts: list[Fact] = [same_neurons(held), UndoneBasis(_basis(ours, theirs, held))]
     if any(isinstance(cue.fact, FoldedGains) for cue in cues_beneath(a, b, held)):
         facts.append(UndoneGains())
     if held.scaled > _SCALED:
@@ -76,7 +76,7 @@ def cues_beneath(a: CheckpointSketch, b: CheckpointSketch, held: Disguise) -> It
     # If one side has folded gains and the other has fewer units, both were made from a third model.
     # In another order, either may be the one that was reordered, and the order of a third that both were made of.
     alone = len({said for _, said, _ in found}) == 1 and _is_in_order(held)
-    certain = alone and _is_same(held) and alike_as_wholes(ours, theirs)
+    certain = alone and is_same(held) and alike_as_wholes(ours, theirs)
     for name, said, fact in found:
         yield Cue(name, said, ratio(name), fact, certain=certain and name == "folded-gains")
     match _word(ours, theirs, held):
@@ -86,7 +86,8 @@ def cues_beneath(a: CheckpointSketch, b: CheckpointSketch, held: Disguise) -> It
             yield Cue("computable", Direction.CHILD, ratio("computable"), Computable("this-model", "pruning"))
 
 
-def _same_neurons(held: Disguise) -> SameNeurons:
+def same_neurons(held: Disguise) -> SameNeurons:
+    """How many neurons were paired, and how many of these have another number."""
     pairs = [pair for layer in held.layers for pair in layer.pairs.tolist()]
     moved = sum(ours != theirs for ours, theirs in pairs)
     return SameNeurons(len(held.layers), len(pairs) / sum(layer.of for layer in held.layers), moved / len(pairs))
@@ -103,7 +104,7 @@ def _is_in_order(held: Disguise) -> bool:
     return all(bool((np.diff(one) > 0).all()) for one in facing)
 
 
-def _is_same(held: Disguise) -> bool:
+def is_same(held: Disguise) -> bool:
     """Whether the two differ only by a disguise and by rounding to a narrow type."""
     if held.keyed == "input":
         return held.apart < _SAME_CHANNELS
@@ -124,7 +125,7 @@ def _word(ours: Tower, theirs: Tower, held: Disguise) -> Uncovered | None:
 
 
 def _values_word(ours: Tower, theirs: Tower, held: Disguise) -> Uncovered | None:
-    if _is_same(held):
+    if is_same(held):
         return Relation.RE_ENCODED
     if held.r > _ROUNDED_R and ours.has_levels and not theirs.has_levels:
         return Relation.QUANTIZED
@@ -148,7 +149,7 @@ def _basis(ours: Tower, theirs: Tower, held: Disguise) -> Basis:
     if held.keyed == "input":  # a nonlinearity stands behind each channel: there is no other way
         return "channels"
     mine, other = ours.table, theirs.table
-    if not _is_same(held) or mine is None or other is None or mine.params != other.params:
+    if not is_same(held) or mine is None or other is None or mine.params != other.params:
         return "changed"
     if mine.moments is None or other.moments is None:
         return "changed"

@@ -34,6 +34,29 @@ There, a shared initialisation gives at most 0.32 and 0.41; training to a cosine
 for one mixture at 0.39, at least 0.49.
 """
 
+_LEARNED = 0.5
+"""What two models must have in common beyond an initialisation (see `lineage.match.learned`): otherwise it may be all.
+
+Small models trained apart from one step 0 (scripts/zoo/beginnings.py, and other seeds and courses) have at most 0.35 on
+other data. On the same data in another order, up to 1.08: as they are, these are called fine-tuned, too, and which came
+first is open. Children on the calibration half of the practice zoo have 1.1 and more, but for those of the three roots
+that learned least, pruned or trained to a cosine of 0.8: 0.3 to 0.8. Real models of the shipped reference have 2.3 and
+more.
+"""
+_LEARNED_NEAR = 0.2
+"""The same threshold for models whose codes correlate by more than `_NEAR`.
+
+Those that were trained apart on other data have at most 0.10 then (on the same data 0.43), children on that half 0.74
+and more.
+"""
+_NEAR = 0.98  # few steps: what they learned is little, and less of it the same
+_OFFSETS = 0.75
+"""What the offsets of the norms behind channels must correlate by in each layer: they are learned.
+
+Trained apart on other data, eight pairs of networks have at most 0.1, on the same data 0.7 to 0.9; children have 0.8
+and more.
+"""
+
 _A_LITTLE = 0.5  # share of a component's parameters
 _BY_PLACE = 4.0  # z of a component of which something corresponds by position
 
@@ -65,8 +88,8 @@ def seen_through(
     A component of which some rows alone were found is looked at too. If neurons are similar beyond chance
     but may share an initialisation only, the component is "inconclusive", not "independent". The tables at the
     start of a disguised tower define the basis of the comparison and have its relation; so have the attention
-    heads beside the experts of a mixture, if they agree. Other components on the stream of such a tower were not
-    tested and are "inconclusive".
+    heads beside the experts of a mixture and the heads of the model, if they agree. Other components on the stream
+    of such a tower were not tested and are "inconclusive".
     """
     lost = {c.name for c in components if c.relation.finds_nothing}
     parts = {c.name for c in components if _is_a_little(c)}
@@ -78,14 +101,18 @@ def seen_through(
         for held in disguises(sought, b.neurons)
         if held.log10_p + math.log10(overall.hypotheses) < LOG10_ALPHA and not _agrees_by_place(held, components)
     }
-    proven = {name: held for name, held in alike.items() if _descends(held)}
-    open_ones = (alike.keys() - proven.keys()) & lost
-    components = tuple(replace(c, relation=Relation.INCONCLUSIVE) if c.name in open_ones else c for c in components)
+    near = {name: held for name, held in alike.items() if _is_near(held)}
+    proven = {name: held for name, held in near.items() if _is_more_than_a_beginning(a, b, held)}
+    open_ones = {name: held for name, held in near.items() if name not in proven}
+    components = tuple(
+        _left_open(c, a, open_ones, alike) if c.name in lost and _tower(c.name, a, proven) is None else c
+        for c in components
+    )
     lost |= parts & proven.keys()
     if not proven:
-        return Seen(components, overall)
+        return Seen(components, _of_open_ones(components, overall))
     told = {name: _told(a, b, held) for name, held in proven.items()}
-    found = tuple(_named(c, a, told) if c.name in lost else c for c in components)
+    found = tuple(_named(c, a, b, told) if c.name in lost else c for c in components)
     by_place = sum(c.share for c in components if c.name not in lost)
     largest = max((c for c in found if c.relation == Relation.DISGUISED), key=lambda c: c.params)
     if largest.share <= by_place:
@@ -120,11 +147,61 @@ def _is_all(components: Collection[ComponentFinding], b: CheckpointSketch) -> bo
     return {c.name for c in components} == others and others <= hidden | {"head"}
 
 
-def _descends(held: Disguise) -> bool:
+def _is_near(held: Disguise) -> bool:
+    """Whether two are nearer than models that were trained to a plateau from one initialisation."""
     if held.keyed == "input":
         return held.r >= CHANNELS_R
     kept = held.kept
     return held.r >= DISGUISED_R or float(np.mean(kept)) >= _KEPT.get(len(kept), 1.0)
+
+
+def _is_more_than_a_beginning(a: CheckpointSketch, b: CheckpointSketch, held: Disguise) -> bool:
+    """Whether two have more in common than an initialisation, or differ by a disguise alone.
+
+    Two that were trained apart from one step 0 may be as near as parent and child, if not for long.
+    """
+    from lineage.ancestry.pair.beneath import is_same  # imported only here: few models with neurons are alike
+
+    if is_same(held):
+        return True
+    if held.keyed == "input":
+        from lineage.ancestry.pair.channel_offsets import offsets_in_common
+
+        offsets = offsets_in_common(a, b, held)
+        return offsets is not None and offsets >= _OFFSETS
+    return held.learned is not None and held.learned >= (_LEARNED_NEAR if held.r > _NEAR else _LEARNED)
+
+
+def _left_open(
+    finding: ComponentFinding, a: CheckpointSketch, near: Mapping[str, Disguise], alike: Collection[str]
+) -> ComponentFinding:
+    """A component that is alike but may share no more than an initialisation, or is on the stream of such a tower.
+
+    With the evidence of the neurons where these are near; others on such a stream were not tested.
+    """
+    tower = _tower(finding.name, a, near)
+    if tower is None:
+        return replace(finding, relation=Relation.INCONCLUSIVE) if finding.name in alike else finding
+    if finding.name not in (tower, "embeddings"):
+        return replace(finding, relation=Relation.INCONCLUSIVE)
+    from lineage.ancestry.pair.beneath import same_neurons
+
+    held = near[tower]
+    return replace(
+        finding,
+        relation=Relation.INCONCLUSIVE,
+        evidence=_evidence(finding, a, held),
+        basis=(same_neurons(held),),
+        layer_map=tuple(one.layers for one in held.layers),
+    )
+
+
+def _of_open_ones(components: Collection[ComponentFinding], overall: Evidence) -> Evidence:
+    """The evidence of the largest component that was left open for its neurons, if nothing as large agrees by place."""
+    found = [c for c in components if c.relation == Relation.INCONCLUSIVE and c.is_alike and c.basis]
+    largest = max(found, key=lambda c: c.params, default=None)
+    by_place = sum(c.share for c in components if not c.relation.finds_nothing)
+    return overall if largest is None or largest.share <= by_place else largest.evidence
 
 
 def _told(a: CheckpointSketch, b: CheckpointSketch, held: Disguise) -> _Told:
@@ -143,14 +220,36 @@ def _may_be_alike(a: CheckpointSketch, b: CheckpointSketch) -> bool:
     return bool(left.size and right.size) and float((left @ right.T).max()) > SUGGESTIVE
 
 
-def _named(finding: ComponentFinding, a: CheckpointSketch, told: Mapping[str, _Told]) -> ComponentFinding:
+def _named(
+    finding: ComponentFinding, a: CheckpointSketch, b: CheckpointSketch, told: Mapping[str, _Told]
+) -> ComponentFinding:
+    from lineage.ancestry.pair.heads_beneath import of_heads
+
     tower = _tower(finding.name, a, told)
     if tower is None:
         return finding
     held, _, direction, basis = told[tower]
-    if finding.name not in (tower, "embeddings") and not (finding.name in _OWNERS and held.heads >= DISGUISED_R):
-        return replace(finding, relation=Relation.INCONCLUSIVE)
-    evidence = Evidence(
+    if finding.name in (tower, "embeddings") or (finding.name in _OWNERS and held.heads >= DISGUISED_R):
+        evidence = _evidence(finding, a, held)
+    else:
+        rows = of_heads(a, b, finding.name, held, finding.evidence.hypotheses)
+        if rows is None or rows.log10_p >= LOG10_ALPHA or (rows.r or 0.0) < DISGUISED_R:
+            return replace(finding, relation=Relation.INCONCLUSIVE)
+        evidence = rows
+    return replace(
+        finding,
+        relation=Relation.DISGUISED,
+        direction=direction,
+        evidence=evidence,
+        confidence=1.0,
+        basis=basis,
+        inherited=None,
+        layer_map=tuple(one.layers for one in held.layers),
+    )
+
+
+def _evidence(finding: ComponentFinding, a: CheckpointSketch, held: Disguise) -> Evidence:
+    return Evidence(
         r=held.likeness,
         z=held.z,
         groups=len(held.layers),
@@ -161,16 +260,6 @@ def _named(finding: ComponentFinding, a: CheckpointSketch, told: Mapping[str, _T
         coverage=_tested(finding.name, a, held),
         min_detectable_r=None,
         hypotheses=finding.evidence.hypotheses,
-    )
-    return replace(
-        finding,
-        relation=Relation.DISGUISED,
-        direction=direction,
-        evidence=evidence,
-        confidence=1.0,
-        basis=basis,
-        inherited=None,
-        layer_map=tuple(one.layers for one in held.layers),
     )
 
 

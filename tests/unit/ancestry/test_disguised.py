@@ -19,6 +19,7 @@ from lineage.ancestry.trees.edges import measured_edges
 from lineage.ancestry.trees.heads_movement import held_by_heads
 from lineage.ancestry.trees.search import Search
 from lineage.ancestry.trees.triples import holds_movement
+from lineage.report.text.places import pair_headline
 from lineage.types import Relation
 from lineage.types.evidence import Inherited
 from lineage.types.facts.cues import FewerUnits
@@ -33,10 +34,11 @@ def hidden(arrays, seed: int = 5):
     return permuted(rotated(rescaled(arrays, seed), seed), seed)
 
 
+int8 = matrices(int8_rows)
 WORDS = {"plain": "re-encoded", "int8": "quantized", "noise": "fine-tuned", "half pruned": "pruned"}
 CHANGES = {
     "plain": lambda a: a,
-    "int8": matrices(int8_rows),
+    "int8": int8,
     "noise": matrices(noise(0.1)),
     "half pruned": matrices(magnitude_pruned),
 }
@@ -48,7 +50,8 @@ def test_a_disguise_is_seen_through(disguise, change):
     found = compare(sketched(CHANGES[change](disguise(BASE, 5))), PLAIN)
     assert (found.verdict, found.relation) == ("derived", "disguised")
     words = {c.name: c.relation for c in found.components}
-    assert words == {"text decoder": "disguised", "embeddings": "disguised", "head": "inconclusive"}
+    assert words == {"text decoder": "disguised", "embeddings": "disguised", "head": "disguised"}
+    assert found.share == pytest.approx(1.0, abs=0.01)  # all but norms that are constant
     assert found.evidence.log10_p < -50
     (seen,) = (fact for fact in found.basis if isinstance(fact, SameNeurons))
     assert (seen.layers, seen.paired > 0.5) == (3, True)
@@ -112,6 +115,38 @@ def test_what_may_share_no_more_than_an_initialisation_is_left_open():
     found = compare(unknown, other)
     assert {c.name: c.relation for c in found.components}["text decoder"] == "inconclusive"
     assert found.verdict == "inconclusive"
+
+
+@pytest.mark.parametrize("share", [0.003, 0.02, 0.2, 0.4])
+@pytest.mark.parametrize("disguise", [permuted, rotated, hidden], ids=["permuted", "rotated", "all"])
+def test_what_was_trained_apart_from_one_initialisation_is_not_called_derived(disguise, share):
+    """For a while such models are as near as parent and child, but what they have in common was never learned."""
+    begun = llama(3, is_trained=False)
+    query, other = (matrices(noise(share, seed=seed))(begun) for seed in (1, 2))
+    found = compare(sketched(disguise(query, 5)), sketched(other))
+    assert (found.verdict, found.relation, found.direction) == ("related", "inconclusive", None)
+    assert {c.name: (c.relation, c.is_alike) for c in found.components} == {
+        "text decoder": ("inconclusive", True), "embeddings": ("inconclusive", True), "head": ("inconclusive", False)
+    }  # fmt: skip
+    assert found.share == 0.0
+    assert found.evidence.r > 0.57
+    assert pair_headline(found, "query") == ("RELATED", "by descent or from one initialisation: open")
+
+
+def test_nor_is_a_rounded_neighbour_of_an_initialisation():
+    begun = llama(3, is_trained=False)
+    assert compare(sketched(int8(hidden(begun))), sketched(begun)).verdict == "related"
+    # What differs by a disguise alone is the same, whatever it was made of.
+    assert compare(sketched(hidden(begun)), sketched(begun)).relation == "disguised"
+
+
+def test_a_head_of_its_own_is_not_part_of_what_was_found():
+    own = BASE | {"lm_head.weight": llama(7)["lm_head.weight"]}
+    found = compare(sketched(hidden(own)), PLAIN)
+    assert {c.name: c.relation for c in found.components} == {
+        "text decoder": "disguised", "embeddings": "disguised", "head": "inconclusive"
+    }  # fmt: skip
+    assert found.share < 0.9
 
 
 def test_unrelated_models_stay_independent():

@@ -84,3 +84,22 @@ def test_a_network_with_fewer_layers_or_channels_is_told_as_such():
 
 def test_a_sketch_without_channels_shows_nothing():
     assert compare(sketch(reordered(BASE, 5)), replace(PLAIN, neurons=())).verdict == "independent"
+
+
+def with_offsets(arrays: Arrays, seed: int) -> Arrays:
+    """The same network with other offsets of its norms, as training from 0 leaves them."""
+    random = np.random.default_rng(seed)
+    offsets = (n for n in arrays if n.endswith("bn.bias"))
+    return arrays | {n: (0.1 * random.standard_normal(arrays[n].shape)).astype(np.float32) for n in offsets}
+
+
+@pytest.mark.parametrize("seed", [11, 12])
+def test_networks_that_were_trained_apart_from_one_initialisation_are_not_called_derived(seed):
+    """Their kernels are as near as those of parent and child; what their norms learned is not."""
+    query = with_offsets(matrices(noise(0.03, seed=seed))(BASE), seed)
+    found = compare(sketch(hidden(query)), PLAIN)
+    assert (found.verdict, found.relation, found.direction) == ("related", "inconclusive", None)
+    assert found.evidence.r > 0.9
+    # Without norms nothing can be told.
+    bare = [{n: a for n, a in one.items() if ".bn." not in n} for one in (hidden(query), BASE)]
+    assert compare(sketch(bare[0]), sketch(bare[1])).verdict == "related"
