@@ -10,16 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.match.pair_tests import pair_test
-from lineage.match.permutation import POWER_Z, PermutationTest
+from lineage.match.permutation import POWER_Z, SEEN_R, PermutationTest
 from lineage.match.tails import log10_factorial, log10_normal, log10_poisson, normal_quantile
 from lineage.match.values import equal_values
 from lineage.types import TensorSketch
 
 STATISTICS = 3
 """Number of statistics by which a tensor may be significant: z, equal values, equality as a whole."""
-
-SEEN_R = 0.8
-"""Correlation that a test must be able to detect for a result of "unrelated": light training leaves more."""
 
 Alone = Literal["related", "unrelated", "open"]
 

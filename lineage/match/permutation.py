@@ -15,6 +15,8 @@ from lineage.types import Units
 
 POWER_Z = 2.326
 """99% of normal draws lie above the mean minus this many standard deviations."""
+SEEN_R = 0.8
+"""Correlation that a test must be able to detect for a result of "unrelated": light training leaves more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from lineage.types.facts import Fact
-from lineage.types.facts.disguises import SameNeurons
 from lineage.types.relations import Direction, Relation, Verdict
 from lineage.types.words import ExpertMap
 
@@ -140,9 +139,15 @@ class ComponentFinding:
             return False
         r, reach = self.evidence.r, self.evidence.min_detectable_r
         is_seen = r is not None and reach is not None and r >= reach
-        return any(isinstance(fact, SameNeurons) for fact in self.basis) or (
-            is_seen and 2.0 * self.evidence.coverage >= 1.0
-        )
+        return (is_seen and 2.0 * self.evidence.coverage >= 1.0) or self._has_same_neurons
+
+    @property
+    def _has_same_neurons(self) -> bool:
+        if not self.basis:
+            return False
+        from lineage.types.facts.disguises import SameNeurons  # imported only here: few findings have any
+
+        return any(isinstance(fact, SameNeurons) for fact in self.basis)
 
     @property
     def share_inherited(self) -> float:

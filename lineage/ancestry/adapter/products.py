@@ -18,6 +18,7 @@ from lineage.ancestry.pair.changes import same_content
 from lineage.ancestry.pair.comparison import excluded
 from lineage.ancestry.pair.relations import is_significant
 from lineage.match import Match, match
+from lineage.match.permutation import SEEN_R
 from lineage.match.values import common_values
 from lineage.sketch.adapters import has_first_factor, is_turned, rank_of
 from lineage.sketch.layouts import same_weights
@@ -47,7 +48,6 @@ _VERDICTS: dict[Relation, Verdict] = {
 _EQUAL = 1e-5  # relative residual of a product that was scaled and stored again in float32
 _SHARED = 0.5  # least share, beyond chance, of common directions in the spaces of first factors
 _FEW = 0.5  # greatest rank, as a share of the sampled columns, at which spaces can be compared
-_SEEN_R = 0.8  # correlation that a test must be able to detect for "independent"
 _LEAST_COVERED = 0.5  # least share of the adapter that must be tested for "independent"
 
 
@@ -103,7 +103,7 @@ def _word(matched: Match, names: Sequence[str], evidence: Evidence) -> Relation:
     if not (matched.a.tensors and matched.b.tensors):
         return Relation.INCONCLUSIVE
     if not is_significant(evidence):
-        tested = evidence.coverage >= _LEAST_COVERED and (evidence.min_detectable_r or 1.0) < _SEEN_R
+        tested = evidence.coverage >= _LEAST_COVERED and (evidence.min_detectable_r or 1.0) < SEEN_R
         return Relation.INDEPENDENT if tested else Relation.INCONCLUSIVE
     pairs = list(_pairs(matched, names))
     if pairs and evidence.coverage > 1.0 - 1e-9:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from lineage.match import LOG10_ALPHA
-from lineage.match.disguise import SUGGESTIVE, Disguise, disguises, networks
 from lineage.sketch.neuron_layers import KINDS
 from lineage.types import CheckpointSketch, ComponentFinding, Cue, Direction, Evidence, Relation
 from lineage.types.facts import Fact
+
+if TYPE_CHECKING:
+    from lineage.match.disguise import Disguise
 
 DISGUISED_R = 0.57
 """Correlation of paired codes from which two models are related by descent, whatever else is known.
@@ -96,6 +98,8 @@ def seen_through(
     sought = [one for one in a.neurons if one.component in lost | parts]
     if not sought or not _may_be_alike(a, b):
         return Seen(components, overall)
+    from lineage.match.disguise import disguises  # imported only here: few models with neurons are alike
+
     alike = {
         held.component[0]: held
         for held in disguises(sought, b.neurons)
@@ -160,7 +164,7 @@ def _is_more_than_a_beginning(a: CheckpointSketch, b: CheckpointSketch, held: Di
 
     Two that were trained apart from one step 0 may be as near as parent and child, if not for long.
     """
-    from lineage.ancestry.pair.beneath import is_same  # imported only here: few models with neurons are alike
+    from lineage.ancestry.pair.beneath import is_same
 
     if is_same(held):
         return True
@@ -216,6 +220,8 @@ def _told(a: CheckpointSketch, b: CheckpointSketch, held: Disguise) -> _Told:
 
 def _may_be_alike(a: CheckpointSketch, b: CheckpointSketch) -> bool:
     """Whether the network vectors are similar enough for a comparison of neurons, which most pairs do not need."""
+    from lineage.match.disguise import SUGGESTIVE, networks  # imported only for models with neurons
+
     left, right = networks(a), networks(b)
     return bool(left.size and right.size) and float((left @ right.T).max()) > SUGGESTIVE
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from lineage.ancestry.pair.changes import EQUAL, TOKEN_ROLES, Change
 from lineage.match import LOG10_ALPHA, Match
-from lineage.match.alone import SEEN_R
+from lineage.match.permutation import SEEN_R
 from lineage.match.tails import log10_normal
 from lineage.sketch.vectors import is_searchable
 from lineage.types import CheckpointSketch, Direction, Evidence, Relation, TensorMatch, TensorSketch
