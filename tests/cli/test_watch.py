@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 from lineage import api
 from lineage.api import watching
@@ -37,7 +38,7 @@ def test_a_model_that_grows_waits_and_one_that_changes_is_added_again(tmp_path: 
         if len(looks) < 4:  # it is being copied
             place.write_bytes(whole[: len(whole) * len(looks) // 3])
 
-    monkeypatch.setattr(watching.time, "sleep", grow)
+    monkeypatch.setattr(watching, "time", SimpleNamespace(sleep=grow))
     pace = api.Pace(is_once=True)
     (first,) = api.watch_folder(folder, tmp_path / "index", pace=pace)
     assert (first.event, len(looks)) == ("ingested", 4)
@@ -47,7 +48,7 @@ def test_what_cannot_be_read_is_said_once(tmp_path: Path, monkeypatch):
     (tmp_path / "zoo").mkdir()
     (tmp_path / "zoo" / "broken.safetensors").write_bytes(b"junk" * 100)
     saved(trained(1), tmp_path / "zoo" / "sound.safetensors")
-    monkeypatch.setattr(watching.time, "sleep", lambda _: None)
+    monkeypatch.setattr(watching, "time", SimpleNamespace(sleep=lambda _: None))
     found = list(api.watch_folder(tmp_path / "zoo", tmp_path / "index", pace=api.Pace(is_once=True)))
     assert sorted(one.event for one in found) == ["failed", "ingested"]
 

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -234,6 +235,7 @@ def test_an_answer_with_more_ranges_than_asked_for() -> None:
 
 def test_an_answer_that_drips(monkeypatch: pytest.MonkeyPatch) -> None:
     hours = iter(range(0, 10**9, 3600))
-    monkeypatch.setattr(session.time, "monotonic", lambda: float(next(hours)))
+    # Not `time.monotonic` itself: a service of another test that waits in a thread would never wake up again.
+    monkeypatch.setattr(session, "time", SimpleNamespace(monotonic=lambda: float(next(hours))))
     with pytest.raises(Broken, match="bytes a second"):
         Reply(Raw(200, {}, b"x" * (3 << 20)), "http://host/net").body(4 << 20)
