@@ -156,7 +156,12 @@ def left_out(sketch: CheckpointSketch) -> tuple[Excluded, ...]:
 def _changes(matched: Match) -> Changes:
     held = [(m, a, b) for m in matched.tensors for a, b in [matched.sides(m)] if a.part.excluded is None]
     found = zip(held, classified(held), strict=True)
-    return [(m, _in_order(one, m, matched.reordered)) for (m, _, _), one in found]
+    changes = [(m, _in_order(one, m, matched.reordered)) for (m, _, _), one in found]
+    if not any(change.scheme is not None and change.scheme.id == "unit-scales" for _, change in changes):
+        return changes
+    from lineage.ancestry.pair.folded_norms import with_folds  # imported only for scaled units
+
+    return with_folds(matched, changes)
 
 
 def _in_order(found: Change, held: TensorMatch, reordered: Collection[str]) -> Change:

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.ancestry.pair.changes import EQUAL, TOKEN_ROLES, Compared, rows_in_place
+from lineage.ancestry.pair.changes import EQUAL, TOKEN_ROLES, Change, Compared, rows_in_place
 from lineage.ancestry.pair.decay import common_factor
 from lineage.ancestry.pair.relations import layer_matrices, projected_direction, width_changes
 from lineage.match import has_experts
@@ -38,7 +38,8 @@ _KEPT_ROWS = 0.9  # share of token rows that stay in place if tokens were only a
 _NEARLY_ALL = 0.8  # share of a model's matrices: heads are exchanged, and tied tables are left out
 _FEW = 3  # least number of trained gains: the mean of fewer depends on single norms
 _SPREAD = 0.005  # relative growth beyond rounding and chance
-_WAYS: Mapping[str, Literal["rounding", "pruning", "quantising"]] = {
+_Way = Literal["rounding", "pruning", "quantising", "folding"]
+_WAYS: Mapping[str, _Way] = {
     "recast": "rounding", "pruned": "pruning", "quantized": "quantising"
 }  # fmt: skip
 
@@ -55,7 +56,7 @@ class Said(NamedTuple):
 
 
 def computable(of: Compared) -> Said | None:
-    """One side is the exact rounding, pruning or quantization of the other."""
+    """One side is the exact rounding, pruning or quantization of the other, or the other with its norms folded in."""
     # Quantized matrices that are not computed from the other side come from a sibling or a tuned model.
     ways = [c.direction for _, c in of.changes if c.direction is not None or c.kind == "quantized"]
     direction = next((way for way in _ONE_WAY if ways.count(way) > _UNANIMOUS * len(ways)), None)
@@ -63,11 +64,14 @@ def computable(of: Compared) -> Said | None:
         return None
     kind = next(c.kind for _, c in of.changes if c.direction == direction)
     # If other matrices were trained, the coarse side is not an ancestor, but may be a sibling or a child.
-    has_few_tuned = _tuned_share(of) <= _A_FEW
+    tuned = _tuned_share(of)
+    has_few_tuned = tuned <= _A_FEW
     has_its_vectors = _moved_vectors(of) <= _A_FEW
     if kind == "recast" and not has_few_tuned:
         return None
-    by = _WAYS[kind]
+    by: _Way = "folding" if any(_is_fold(c, direction) for _, c in of.changes) else _WAYS[kind]
+    if by == "folding":  # whoever folds norms changes nothing else
+        has_few_tuned = tuned == 0.0
     # If other parts or the structure differ, the two may be children of the model that was rounded.
     is_whole = _is_the_whole(of) and not any(one.reshapes for one in of.words.values()) and not _have_own_heads(of)
     is_one_way = not _has_another_source(of, direction)
@@ -75,17 +79,24 @@ def computable(of: Compared) -> Said | None:
     return Said(direction, Computable(_child(direction), by), certain=certain)
 
 
+def _is_fold(change: Change, direction: Direction) -> bool:
+    return change.direction == direction and change.scheme is not None and change.scheme.id == "unit-scales"
+
+
 def _has_another_source(of: Compared, direction: Direction) -> bool:
     """Whether some matrices show that both were computed from a third model.
 
-    These are matrices that are finer on the side of the copy, a token table or head that was trained on one side, and
-    more than a few matrices on levels to which the other side's do not round, since its own were trained further.
+    These are matrices that are finer on the side of the copy, a token table, head or other matrix outside the layers
+    that was trained on one side, and more than a few matrices on levels to which the other side's do not round, since
+    its own were trained further.
     """
     if any(c.direction not in (None, direction) for _, c in of.changes):
         return True
     others = [m for m, c in of.changes if c.kind == "quantized" and c.direction is None]
     trained = [m for m, c in of.changes if c.kind == "tuned" and len(m.shape) > 1]
-    return len(others) > _A_FEW * len(of.changes) or any(m.role in TOKEN_ROLES for m in (*others, *trained))
+    if len(others) > _A_FEW * len(of.changes) or any(m.role in TOKEN_ROLES for m in (*others, *trained)):
+        return True
+    return any(_is_outside(of.match.mine[m.a]) for m in trained)
 
 
 def _is_the_whole(of: Compared) -> bool:

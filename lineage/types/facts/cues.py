@@ -16,7 +16,7 @@ class Computable(Fact):
 
     id: ClassVar[str] = "computable"
     coarser: Side
-    by: Literal["rounding", "pruning", "quantising", "projection"]
+    by: Literal["rounding", "pruning", "quantising", "projection", "folding"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ _WAYS: Mapping[str, str] = {
     "pruning": "pruning",
     "quantising": "quantising",
     "projection": "projecting one direction out",
+    "folding": "folding its norms into its weights",
 }
 
 

@@ -10,6 +10,7 @@ _WAYS: Mapping[str, str] = {
     "pruning": "가지치기하면",
     "quantising": "양자화하면",
     "projection": "투영해 한 방향을 없애면",
+    "folding": "정규화를 가중치에 접어 넣으면",
 }
 
 

@@ -1,0 +1,171 @@
+"""Norms of one side that are folded into the matrices beside them in the other, which therefore came later.
+
+A batch norm multiplies each channel by gain / sqrt(variance + epsilon), a norm by length by its gain. Exports fold
+these numbers into the weights before the norm or behind it. Whoever holds the norm can compute that; from the folded
+weights alone neither gain nor variance can be told.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.ancestry.pair.changes import Change, Changes
+from lineage.ancestry.pair.channel_scales import row_factors
+from lineage.match import Match
+from lineage.match.values import common_values
+from lineage.types import CheckpointSketch, Direction, Float64Array, TensorMatch, TensorSketch
+from lineage.types.facts.schemes import UnitScales
+
+_FEWEST = 8  # units whose factors must be explained
+_CLOSE = 2.0**-9  # relative, of factors and biases: folded and stored in half precision
+_SPREAD = 16 * _CLOSE  # relative standard deviation of factors: a constant would explain those that are all alike
+_LEAST_GAIN = 1e-3  # of the largest: rounding decides the factors of smaller ones
+_MOST_EPSILON = 0.1  # of a batch norm: libraries have 1e-5 to 1e-3
+_VARIANCE = re.compile(r"(?:running|moving)_var(?:iance)?\b|(?<=[./])var$")
+_COLLECTION = re.compile(r"^(?:batch_stats|params)[./]")  # Flax keeps the vectors of one norm in two of them
+_LAST_WORD = re.compile(r"[./][^./]*$")
+
+
+class _Scales(NamedTuple):
+    """Factors of the units along an axis of `length`, at sampled `positions`, from the whole to the folded side."""
+
+    length: int
+    positions: NDArray[np.int64]
+    factors: Float64Array
+
+    @property
+    def are_telling(self) -> bool:
+        """Whether there are enough of them, unlike enough."""
+        known = self.factors[np.isfinite(self.factors)]
+        return int(np.count_nonzero(known)) >= _FEWEST and float(known.std()) > _SPREAD * abs(float(known.mean()))
+
+
+class _Norm(NamedTuple):
+    """The vectors of a norm by name, float64 at the sampled `positions`; `variance` is None for a norm by length."""
+
+    length: int
+    positions: NDArray[np.int64]
+    variance: Float64Array | None
+    vectors: Mapping[str, Float64Array]
+
+
+class _Folded(NamedTuple):
+    """A norm, what it multiplies its channels by at the sampled positions, and the name of its gain, if it has one."""
+
+    norm: _Norm
+    factors: Float64Array
+    gain: str | None
+
+
+def with_folds(matched: Match, changes: Changes) -> Changes:
+    """The changes, with a direction for matrices whose units are scaled by what norms of one side do to them.
+
+    So have the biases and gains that follow from it. There is no direction if some scales have no such norm: then
+    one of the two was trained as well, or what was folded is not known.
+    """
+    scaled = [held for held, change in changes if isinstance(change.scheme, UnitScales)]
+    for direction in (Direction.CHILD, Direction.PARENT):
+        norms = _norms(matched.b if direction == Direction.CHILD else matched.a)
+        found = [_explanation(_scales(matched, held, direction), norms) for held in scaled]
+        folded = [one for one in found if isinstance(one, _Folded)]
+        if folded and None not in found:
+            names = {held.a for held, one in zip(scaled, found, strict=True) if isinstance(one, _Folded)}
+            names |= {m.a for m, c in changes if _follows(*_oriented(matched, m, direction), c, folded)}
+            made = Change("recast", direction, UnitScales())
+            return [(m, made if m.a in names else c) for m, c in changes]
+    return changes
+
+
+def _oriented(matched: Match, held: TensorMatch, direction: Direction) -> tuple[TensorSketch, TensorSketch]:
+    """The tensors of the folded side and of the whole one."""
+    mine, theirs = matched.sides(held)
+    return (mine, theirs) if direction == Direction.CHILD else (theirs, mine)
+
+
+def _follows(folded: TensorSketch, whole: TensorSketch, change: Change, norms: Sequence[_Folded]) -> bool:
+    """Whether a vector is a gain that was folded away, or the bias that folding makes of the other side's."""
+    if change.kind != "tuned" or folded.params not in folded.shape or folded.params != whole.params:
+        return False
+    mine, theirs = (one.values.reshape(-1).astype(np.float64) for one in (folded, whole))
+    if not mine.std():
+        return any(whole.name == one.gain for one in norms)
+    return any(_is_bias(mine, theirs, one) for one in norms if one.norm.length == folded.params)
+
+
+def _is_bias(mine: Float64Array, theirs: Float64Array, of: _Folded) -> bool:
+    """Whether a bias is the other one, or none, less a mean, times the factors of a norm, with its offset."""
+    none = np.zeros(len(mine))
+    vectors = [none, *of.norm.vectors.values()]
+    made = (of.factors * (bias - mean) + offset for bias, mean, offset in product((none, theirs), vectors, vectors))
+    return any(np.abs(mine - one).max() <= _CLOSE * np.abs(mine).max() for one in made)
+
+
+def _scales(matched: Match, held: TensorMatch, direction: Direction) -> list[_Scales]:
+    """The scales of outputs and inputs of a matrix or kernel."""
+    a, b = matched.sides(held)
+    x, y = common_values(a, b, held.transposed)
+    folded, whole = (x, y) if direction == Direction.CHILD else (y, x)  # both in the query's orientation
+    facing = b.grid[::-1] if held.transposed else b.grid
+    rows, columns = (np.intersect1d(mine, theirs) for mine, theirs in zip(a.grid, facing, strict=True))
+    axes = (
+        (a.shape[0], rows, row_factors(folded, whole)),
+        (a.shape[1], columns // math.prod(a.shape[2:]), row_factors(folded.T, whole.T)),
+    )
+    return [_Scales(length, at, factors) for length, at, factors in axes if factors is not None]
+
+
+def _explanation(scales: Sequence[_Scales], norms: Sequence[_Norm]) -> _Folded | bool | None:
+    """The norm that gives such scales, None if none does; True if so few or similar ones tell nothing."""
+    telling = [one for one in scales if one.are_telling]
+    return next(_explaining(telling, norms), None) if telling else True
+
+
+def _explaining(scales: Sequence[_Scales], norms: Sequence[_Norm]) -> Iterator[_Folded]:
+    for one, norm in product(scales, norms):
+        if one.length != norm.length:
+            continue
+        at = np.searchsorted(norm.positions, one.positions)
+        for gain, values in (*norm.vectors.items(), (None, np.ones(len(norm.positions)))):
+            is_known = np.isfinite(one.factors) & (np.abs(values[at]) > _LEAST_GAIN * np.abs(values).max())
+            known = one.factors[is_known]
+            if len(known) < _FEWEST or not known.all():
+                continue
+            for factors in _multiplied(values, norm.variance, at[is_known], known):
+                if (np.abs(factors[at[is_known]] / known - 1.0) <= _CLOSE).all():
+                    yield _Folded(norm, factors, gain)
+
+
+def _multiplied(
+    gain: Float64Array, variance: Float64Array | None, at: NDArray[np.int64], factors: Float64Array
+) -> Iterator[Float64Array]:
+    """What a norm with that gain may multiply its channels by; a batch norm's epsilon is read off the `factors`."""
+    if variance is None:
+        yield gain
+        yield 1.0 + gain  # gains that are stored as what they add to one
+        return
+    epsilon = float(np.median((gain[at] / factors) ** 2 - variance[at]))
+    yield gain / np.sqrt(np.maximum(variance, 0.0) + min(max(epsilon, 1e-12), _MOST_EPSILON))
+
+
+def _norms(sketch: CheckpointSketch) -> list[_Norm]:
+    """The norms of a model: vectors that are called alike but for their last word."""
+    called_alike: defaultdict[tuple[str, int], list[TensorSketch]] = defaultdict(list)
+    for tensor in sketch.tensors:
+        if tensor.part.excluded is None and tensor.params in tensor.shape:
+            called_alike[_LAST_WORD.sub("", _COLLECTION.sub("", tensor.name)), tensor.params].append(tensor)
+    found = []
+    for (_, length), held in called_alike.items():
+        if all(t.part.role != "norm" for t in held):
+            continue
+        values = {t.name: t.values.reshape(-1).astype(np.float64) for t in held}
+        variance = next((values.pop(t.name) for t in held if _VARIANCE.search(t.name)), None)
+        found.append(_Norm(length, held[0].grid[0], variance, values))
+    return found
