@@ -74,3 +74,11 @@ def test_every_form_for_issues_is_one(form):
     ids = [field["id"] for field in content["body"] if field["type"] != "markdown"]
     assert len(ids) == len(set(ids)) > 0
     assert all("value" in field["attributes"] or "label" in field["attributes"] for field in content["body"])
+
+
+def test_no_test_changes_the_clock_of_every_thread():
+    """A service that waits in a thread of another test would never wake up: modules are given a clock of their own."""
+    tests = [*(ROOT / "tests").rglob("*.py")]
+    assert len(tests) > 100
+    changed = re.compile(r"setattr\((?:\w+\.)*time, ")
+    assert [str(path) for path in tests if changed.search(path.read_text(encoding="utf-8"))] == []
