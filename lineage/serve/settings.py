@@ -30,7 +30,7 @@ class Limits:
     seconds: int = 600
     memory_mib: int = 4096
     waiting: int = 256
-    prepared: int = 0
+    prepared: int = 256
     keep_days: int = 30
     keep_jobs: int = 10_000
     uploads_mib: int = 20_480

@@ -107,7 +107,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     api.save_sketch(sketched(tuned(base, 4), "asked"), folder / "asked.sketch")
     (folder / "weights.safetensors").write_bytes(safetensors())
     (folder / "junk.bin").write_bytes(b"\xff" * 64)
-    settings = Settings(folder / "state", folder / "index", reference=False, port=0, limits=Limits(workers=1))
+    settings = Settings(
+        folder / "state", folder / "index", reference=False, port=0, limits=Limits(workers=1, prepared=0)
+    )
     with serving(settings) as served:
         yield served
 

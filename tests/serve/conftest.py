@@ -126,7 +126,13 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
 @pytest.fixture
 def settings(desk: Desk, tmp_path: Path) -> Settings:
     return Settings(
-        tmp_path / "state", desk.index, reference=False, port=0, folders=(desk.folder / "models",), hub=False
+        tmp_path / "state",
+        desk.index,
+        reference=False,
+        port=0,
+        folders=(desk.folder / "models",),
+        hub=False,
+        limits=Limits(prepared=0),
     )
 
 
@@ -150,7 +156,7 @@ def start(settings: Settings, own_servers: set[tuple[str, int]]) -> Iterator[Sta
 def shared(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     state = tmp_path_factory.mktemp("shared") / "state"
     folders = (desk.folder / "models",)
-    limits = Limits(workers=1)
+    limits = Limits(workers=1, prepared=0)
     with serving(
         Settings(state, desk.index, reference=False, port=0, folders=folders, hub=False, limits=limits)
     ) as served:

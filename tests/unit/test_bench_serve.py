@@ -31,5 +31,11 @@ def test_a_bar_that_is_missed_is_said(load: Load, killed: Killed) -> None:
     assert report([load], killed, 2).count("MISSED") == 1
 
 
+def test_models_that_the_index_does_not_hold_have_no_bar_of_time() -> None:
+    late = replace(MET, seconds=(2 * MOST_P95_S,) * 9, is_known=False)
+    assert missed([late, MET], SOUND) == []
+    assert missed([replace(late, lost=1), MET], SOUND) != []
+
+
 def test_bodies_come_round() -> None:
     assert many([b"a", b"b"], 3) == [b"a", b"b", b"a"]
