@@ -339,7 +339,8 @@ def _null(
     for a in task[0]:
         for b in task[1]:
             pairs += 1
-            if float((networks(a) @ networks(b).T).max()) > SUGGESTIVE:  # nothing else is looked at more closely
+            of_channels = any(one.keyed == "input" for one in a.neurons)
+            if of_channels or float((networks(a) @ networks(b).T).max()) > SUGGESTIVE:  # no others are looked at
                 false += any(c.relation == "disguised" for c in compare(a, b).components)
             for found in held_together(a.neurons, b.neurons):
                 zs += [layer.z for layer in found.layers]

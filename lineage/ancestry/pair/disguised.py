@@ -96,7 +96,7 @@ def seen_through(
     lost = {c.name for c in components if c.relation.finds_nothing}
     parts = {c.name for c in components if _is_a_little(c)}
     sought = [one for one in a.neurons if one.component in lost | parts]
-    if not sought or not _may_be_alike(a, b):
+    if not any(one.keyed == "input" for one in sought) and not _may_be_alike(a, b):
         return Seen(components, overall)
     from lineage.match.disguise import disguises  # imported only here: few models with neurons are alike
 
@@ -219,7 +219,10 @@ def _told(a: CheckpointSketch, b: CheckpointSketch, held: Disguise) -> _Told:
 
 
 def _may_be_alike(a: CheckpointSketch, b: CheckpointSketch) -> bool:
-    """Whether the network vectors are similar enough for a comparison of neurons, which most pairs do not need."""
+    """Whether the network vectors are similar enough for a comparison of neurons, which most pairs do not need.
+
+    Those of channels say nothing where one of the two was made narrower: each channel left out changes all behind it.
+    """
     from lineage.match.disguise import SUGGESTIVE, networks  # imported only for models with neurons
 
     left, right = networks(a), networks(b)

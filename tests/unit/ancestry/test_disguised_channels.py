@@ -55,6 +55,39 @@ def test_and_norms_that_are_folded_away_which_is_no_sign_of_a_direction():
     assert not any(isinstance(cue.fact, FoldedGains) for cue in found.cues)
 
 
+def narrowed(arrays: Arrays, share: float) -> Arrays:
+    """The channels of each layer that have the largest kernels, as those who slim networks keep them."""
+    kept = dict(arrays)
+    reads = slice(None)
+    for layer in range(len(WIDTHS) - 1):
+        kernel = arrays[f"features.{layer}.conv.weight"]
+        strength = np.square(kernel).sum(axis=(1, 2, 3))
+        keep = np.sort(np.argsort(-strength)[: round(share * len(kernel))])
+        mine = {n: a for n, a in arrays.items() if n.startswith(f"features.{layer}.bn.")}
+        kept |= {n: a[keep] for n, a in mine.items()} | {f"features.{layer}.conv.weight": kernel[keep][:, reads]}
+        reads = keep
+    last = f"features.{len(WIDTHS) - 1}.conv.weight"
+    return kept | {last: arrays[last][:, reads]}
+
+
+def even(seed: int) -> Arrays:
+    """A network whose channels are all equally strong: whichever are left out, much is missing in what follows."""
+    random = np.random.default_rng(seed)
+    return BASE | {n: random.standard_normal(a.shape).astype(np.float32) for n, a in BASE.items() if "conv" in n}
+
+
+@pytest.mark.parametrize("share", [0.8, 0.75])
+def test_a_slimmed_network_is_found(share: float) -> None:
+    found = compare(sketch(narrowed(even(3), share)), sketch(even(3)))
+    assert (found.verdict, Beneath("width-pruned") in found.basis) == ("derived", True)
+
+
+def test_and_never_called_independent() -> None:
+    narrow, whole = sketch(narrowed(even(3), 0.7)), sketch(even(3))
+    assert "independent" not in (compare(narrow, whole).verdict, compare(whole, narrow).verdict)
+    assert compare(sketch(narrowed(even(4), 0.7)), whole).relation.finds_nothing
+
+
 @pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
 def test_unrelated_networks_stay_independent(network):
     assert compare(sketch(hidden(network(2))), sketch(network(1))).verdict == "independent"
