@@ -73,7 +73,12 @@ def narrowed(arrays: Arrays, share: float) -> Arrays:
 def even(seed: int) -> Arrays:
     """A network whose channels are all equally strong: whichever are left out, much is missing in what follows."""
     random = np.random.default_rng(seed)
-    return BASE | {n: random.standard_normal(a.shape).astype(np.float32) for n, a in BASE.items() if "conv" in n}
+    return {
+        n: np.exp(0.3 * random.standard_normal(a.shape)).astype(np.float32)
+        if a.ndim == 1
+        else random.standard_normal(a.shape).astype(np.float32)
+        for n, a in BASE.items()
+    }
 
 
 @pytest.mark.parametrize("share", [0.8, 0.75])
