@@ -101,6 +101,24 @@ def _first_stack(tokens: Sequence[str], numbers: Sequence[int]) -> int | None:
     return next(worded, next(iter(numbers), None))
 
 
+@lru_cache(maxsize=_KNOWN)
+def block_of(name: str) -> str | None:
+    """The path of the numbered block that a tensor of a network in stages belongs to, None outside of blocks.
+
+    The first number counts, and a second one that stands right behind it or behind a word for repeated layers:
+    `layer2.1`, `stages.2.blocks.5`.
+    """
+    tokens = _tokens(name)
+    first = next((i for i, token in enumerate(tokens[:-1]) if is_number(token)), None)
+    if first is None:
+        return None
+    for inner in (first + 1, first + 2):
+        is_behind = inner == first + 1 or STACK_WORD.match(tokens[inner - 1]) is not None
+        if inner < len(tokens) - 1 and is_number(tokens[inner]) and is_behind:
+            return ".".join(tokens[: inner + 1])
+    return ".".join(tokens[: first + 1])
+
+
 def shared_prefix(paths: Sequence[Path]) -> int:
     """How many leading tokens all paths have in common, not counting the last token of each."""
     if not paths:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lineage.ancestry.pair.changes import EQUAL, TOKEN_ROLES, Change, Compared, rows_in_place
 from lineage.ancestry.pair.decay import common_factor
-from lineage.ancestry.pair.relations import layer_matrices, projected_direction, width_changes
+from lineage.ancestry.pair.relations import Layer, layer_matrices, layers_of, projected_direction, width_changes
 from lineage.match import has_experts
 from lineage.match.pair_correlations import pair_correlation
 from lineage.types import CheckpointSketch, Direction, Relation, TensorSketch
@@ -257,9 +257,11 @@ def layers(of: Compared) -> Said | None:
     kept = [(m, c) for m, c in of.changes if c.kind != "unrelated" and len(m.shape) > 1 and None not in m.layers]
     names = {m.b for m, _ in kept}
     components = {t.part.component for t in match.b.tensors if t.name in names}
-    ours = _by_layer(layer_matrices(match.a, {m.component for m, _ in kept}, {m.a for m, _ in kept}))
-    theirs = _by_layer(layer_matrices(match.b, components, names))
-    here, there = {m.layers[0] for m, _ in kept}, {m.layers[1] for m, _ in kept}
+    of_a, of_b = layers_of(match.a), layers_of(match.b)
+    ours = _by_layer(layer_matrices(match.a, {m.component for m, _ in kept}, {m.a for m, _ in kept}), of_a)
+    theirs = _by_layer(layer_matrices(match.b, components, names), of_b)
+    here, there = {of_a(match.mine[m.a]) for m, _ in kept}, {of_b(match.theirs[m.b]) for m, _ in kept}
+    here, there = here - {None}, there - {None}
     if len(theirs) > len(ours) and here == set(ours):
         if _copies(theirs, there):
             return _of_layers(of, Direction.PARENT, CopiedLayers("reference"))
@@ -276,28 +278,31 @@ def _of_layers(of: Compared, direction: Direction, fact: Fact) -> Said:
     return Said(direction, fact, _is_all(of, Relation.DEPTH_CHANGED, direction))
 
 
-def _by_layer(tensors: Iterable[TensorSketch]) -> dict[int | None, list[TensorSketch]]:
-    found: dict[int | None, list[TensorSketch]] = {}
+def _by_layer(
+    tensors: Iterable[TensorSketch], layer: Callable[[TensorSketch], Layer]
+) -> dict[Layer, list[TensorSketch]]:
+    found: dict[Layer, list[TensorSketch]] = {}
     for t in tensors:
-        found.setdefault(t.part.layer, []).append(t)
+        if layer(t) is not None:
+            found.setdefault(layer(t), []).append(t)
     return found
 
 
-def _copies(layers: dict[int | None, list[TensorSketch]], matched: Collection[int | None]) -> bool:
+def _copies(layers: dict[Layer, list[TensorSketch]], matched: Collection[Layer]) -> bool:
     """Whether an unmatched layer repeats a matched one: more than half of its matrices are similar."""
     for layer, mine in layers.items():
         if layer in matched:
             continue
         for other in matched:
-            alike = [
-                _are_alike(a, b)
-                for a in mine
-                for b in layers.get(other, ())
-                if a.part.role == b.part.role and a.shape == b.shape
-            ]
+            facing = [[b for b in layers.get(other, ()) if _may_be_copies(a, b)] for a in mine]
+            alike = [any(_are_alike(a, b) for b in some) for a, some in zip(mine, facing, strict=True) if some]
             if sum(alike) > len(alike) / 2:
                 return True
     return False
+
+
+def _may_be_copies(a: TensorSketch, b: TensorSketch) -> bool:
+    return a.part.role == b.part.role and a.shape == b.shape
 
 
 def _are_alike(a: TensorSketch, b: TensorSketch) -> bool:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
+from lineage.anatomy.names import block_of
 from lineage.ancestry.pair.changes import EQUAL, TOKEN_ROLES, Change
 from lineage.match import LOG10_ALPHA, Match
 from lineage.match.permutation import SEEN_R
 from lineage.match.tails import log10_normal
 from lineage.sketch.vectors import is_searchable
 from lineage.types import CheckpointSketch, Direction, Evidence, Relation, TensorMatch, TensorSketch
+
+Layer = int | str | None
+"""The number of a layer, the path of a block, or None for a tensor outside of both."""
 
 _FROZEN = 0.05  # share of equal parameters from which layers were frozen rather than equal by chance
 _BY_TOKEN = ("token-embedding", "position-embedding", "type-embedding", "head")
@@ -204,19 +208,39 @@ def _depth_changed(match: Match, name: str, changes: Sequence[tuple[TensorMatch,
     components = {t.part.component for t in match.b.tensors if t.name in own}
     single = Counter(m.b for m in held if not m.role.startswith("expert"))  # one MLP serves several experts
     doubled = sum(count > 1 for count in single.values()) > len(held) / 20
-    added = _in_bare_layers(match.a, {name}, {m.a for m in held}) > match.b.unread
-    dropped = _in_bare_layers(match.b, components, taken) > match.a.unread
+    mine, theirs = {m.a for m, _ in changes}, {m.b for m, _ in changes}
+    added = _in_bare_layers(match.a, {name}, {m.a for m in held}, mine) > match.b.unread
+    dropped = _in_bare_layers(match.b, components, taken, theirs) > match.a.unread
     return doubled or added or dropped
 
 
-def _in_bare_layers(sketch: CheckpointSketch, components: Collection[str], related: Collection[str]) -> int:
+def _in_bare_layers(
+    sketch: CheckpointSketch, components: Collection[str], related: Collection[str], faced: Collection[str]
+) -> int:
     """Parameters of matrices in those layers of the components that have no matrix in `related`.
 
-    If the other model left at least as many unread, these layers are not known to be missing.
+    Nor, for blocks of a network without a residual stream, one that is `faced` by another: a block of two
+    convolutions may have been trained anew. If the other model left at least as many unread, these layers are not
+    known to be missing.
     """
-    layered = layer_matrices(sketch, components, related)
-    met = {t.part.layer for t in layered if t.name in related}
-    return sum(t.params for t in layered if t.part.layer not in met)
+    layer = layers_of(sketch)
+    layered = [(t, layer(t)) for t in layer_matrices(sketch, components, related)]
+    met = {at for t, at in layered if t.name in related or (isinstance(at, str) and t.name in faced)}
+    return sum(t.params for t, at in layered if at is not None and at not in met)
+
+
+def layers_of(sketch: CheckpointSketch) -> Callable[[TensorSketch], Layer]:
+    """What layer a tensor belongs to: its number, or the path of its block in a network without a residual stream.
+
+    Networks of convolutions come in stages, whose blocks are numbered anew; what stands outside of these is no layer.
+    """
+    on_streams = {t.part.component for t in sketch.tensors for one in t.part.axes if one.label.endswith("/residual")}
+    in_blocks = {t.part.component for t in sketch.tensors if block_of(t.name) is not None} - on_streams
+
+    def layer(tensor: TensorSketch) -> Layer:
+        return block_of(tensor.name) if tensor.part.component in in_blocks else tensor.part.layer
+
+    return layer
 
 
 def layer_matrices(
