@@ -58,11 +58,20 @@ class _Norm(NamedTuple):
 
 
 class _Folded(NamedTuple):
-    """A norm, what it multiplies its channels by at the sampled positions, and the name of its gain, if it has one."""
+    """A norm, what it multiplies its channels by at the sampled positions, and the name of its gain, if it has one.
+
+    `shifts` (ways, sampled) are what it may add: which of its vectors is the mean and which the offset is not known.
+    """
 
     norm: _Norm
     factors: Float64Array
     gain: str | None
+    shifts: Float64Array
+
+    @classmethod
+    def of(cls, norm: _Norm, factors: Float64Array, gain: str | None) -> _Folded:
+        vectors = np.stack([np.zeros(len(factors)), *norm.vectors.values()])
+        return cls(norm, factors, gain, (vectors[:, None] - factors * vectors).reshape(-1, len(factors)))
 
 
 def with_folds(matched: Match, changes: Changes) -> Changes:
@@ -92,20 +101,19 @@ def _oriented(matched: Match, held: TensorMatch, direction: Direction) -> tuple[
 
 def _follows(folded: TensorSketch, whole: TensorSketch, change: Change, norms: Sequence[_Folded]) -> bool:
     """Whether a vector is a gain that was folded away, or the bias that folding makes of the other side's."""
-    if change.kind != "tuned" or folded.params not in folded.shape or folded.params != whole.params:
+    if change.kind != "tuned" or folded.params not in folded.shape or folded.shape != whole.shape:
         return False
     mine, theirs = (one.values.reshape(-1).astype(np.float64) for one in (folded, whole))
     if not mine.std():
         return any(whole.name == one.gain for one in norms)
-    return any(_is_bias(mine, theirs, one) for one in norms if one.norm.length == folded.params)
+    alike = (one for one in norms if one.norm.length == folded.params and one.factors.shape == mine.shape)
+    return any(_is_bias(mine, theirs, one) for one in alike)
 
 
 def _is_bias(mine: Float64Array, theirs: Float64Array, of: _Folded) -> bool:
     """Whether a bias is the other one, or none, less a mean, times the factors of a norm, with its offset."""
-    none = np.zeros(len(mine))
-    vectors = [none, *of.norm.vectors.values()]
-    made = (of.factors * (bias - mean) + offset for bias, mean, offset in product((none, theirs), vectors, vectors))
-    return any(np.abs(mine - one).max() <= _CLOSE * np.abs(mine).max() for one in made)
+    left = [np.abs(mine - of.factors * bias - of.shifts).max(axis=1) for bias in (np.zeros(len(mine)), theirs)]
+    return min(float(one.min()) for one in left) <= _CLOSE * float(np.abs(mine).max())
 
 
 def _scales(matched: Match, held: TensorMatch, direction: Direction) -> list[_Scales]:
@@ -128,19 +136,21 @@ def _explanation(scales: Sequence[_Scales], norms: Sequence[_Norm]) -> _Folded |
     return next(_explaining(telling, norms), None) if telling else True
 
 
-def _explaining(scales: Sequence[_Scales], norms: Sequence[_Norm]) -> Iterator[_Folded]:
-    for one, norm in product(scales, norms):
+def _explaining(telling: Sequence[_Scales], norms: Sequence[_Norm]) -> Iterator[_Folded]:
+    for one, norm in product(telling, norms):
         if one.length != norm.length:
             continue
-        at = np.searchsorted(norm.positions, one.positions)
+        is_sampled = np.isin(one.positions, norm.positions)  # not where a norm is stored as (1, n)
+        at = np.searchsorted(norm.positions, one.positions[is_sampled])
+        scales = one.factors[is_sampled]
         for gain, values in (*norm.vectors.items(), (None, np.ones(len(norm.positions)))):
-            is_known = np.isfinite(one.factors) & (np.abs(values[at]) > _LEAST_GAIN * np.abs(values).max())
-            known = one.factors[is_known]
+            is_known = np.isfinite(scales) & (np.abs(values[at]) > _LEAST_GAIN * np.abs(values).max())
+            known = scales[is_known]
             if len(known) < _FEWEST or not known.all():
                 continue
             for factors in _multiplied(values, norm.variance, at[is_known], known):
                 if (np.abs(factors[at[is_known]] / known - 1.0) <= _CLOSE).all():
-                    yield _Folded(norm, factors, gain)
+                    yield _Folded.of(norm, factors, gain)
 
 
 def _multiplied(
@@ -157,15 +167,17 @@ def _multiplied(
 
 def _norms(sketch: CheckpointSketch) -> list[_Norm]:
     """The norms of a model: vectors that are called alike but for their last word."""
-    called_alike: defaultdict[tuple[str, int], list[TensorSketch]] = defaultdict(list)
+    called_alike: defaultdict[tuple[str, tuple[int, ...]], list[TensorSketch]] = defaultdict(list)
     for tensor in sketch.tensors:
         if tensor.part.excluded is None and tensor.params in tensor.shape:
-            called_alike[_LAST_WORD.sub("", _COLLECTION.sub("", tensor.name)), tensor.params].append(tensor)
+            called_alike[_LAST_WORD.sub("", _COLLECTION.sub("", tensor.name)), tensor.shape].append(tensor)
     found = []
-    for (_, length), held in called_alike.items():
+    for (_, shape), held in called_alike.items():
         if all(t.part.role != "norm" for t in held):
             continue
         values = {t.name: t.values.reshape(-1).astype(np.float64) for t in held}
         variance = next((values.pop(t.name) for t in held if _VARIANCE.search(t.name)), None)
-        found.append(_Norm(length, held[0].grid[0], variance, values))
+        rows, columns = held[0].grid
+        positions = rows if shape[0] == held[0].params else columns
+        found.append(_Norm(held[0].params, positions, variance, values))
     return found

@@ -94,6 +94,13 @@ KERAS = ("gamma", "beta", "moving_mean", "moving_variance")
         pytest.param(convolutional(), lambda net: without_batch_norms(net, 1e-3), id="another epsilon"),
         pytest.param(convolutional(), lambda net: without_batch_norms(net, stored=np.float16), id="in half precision"),
         pytest.param(convolutional(called=KERAS), lambda net: without_batch_norms(net, called=KERAS), id="other names"),
+        pytest.param(
+            convolutional(),
+            lambda net: {
+                n: a[None, :, None, None] if n.endswith("bias") else a for n, a in without_batch_norms(net).items()
+            },
+            id="biases in another shape",
+        ),
         pytest.param(decoder(), without_gains, id="norms by length"),
     ],
 )
@@ -103,6 +110,13 @@ def test_the_model_with_the_norms_came_first(net: Arrays, folded: Callable[[Arra
     assert (down.relation, down.direction, up.direction) == (Relation.RE_ENCODED, Direction.CHILD, Direction.PARENT)
     assert Computable("this-model", "folding") in down.basis
     assert Computable("reference", "folding") in up.basis
+
+
+def test_norms_in_a_shape_of_four_are_read_too() -> None:
+    net = convolutional()
+    shaped = {n: a[None, :, None, None] if ".bn." in n else a for n, a in net.items()}
+    whole, export = sketch(shaped), sketch(without_batch_norms(net))
+    assert compare(export, whole).relation == compare(whole, export).relation == Relation.RE_ENCODED
 
 
 @pytest.mark.parametrize("name", ["layer1.bn.weight", "layer1.bn.running_var", "layer0.conv.weight", "fc.weight"])
