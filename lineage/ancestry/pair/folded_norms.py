@@ -49,8 +49,12 @@ class _Scales(NamedTuple):
 
 
 class _Norm(NamedTuple):
-    """The vectors of a norm by name, float64 at the sampled `positions`; `variance` is None for a norm by length."""
+    """The vectors of a norm by name, float64 at the sampled `positions`; `variance` is None for a norm by length.
 
+    `place` is where it stands in its model.
+    """
+
+    place: int
     length: int
     positions: NDArray[np.int64]
     variance: Float64Array | None
@@ -82,15 +86,32 @@ def with_folds(matched: Match, changes: Changes) -> Changes:
     """
     scaled = [held for held, change in changes if isinstance(change.scheme, UnitScales)]
     for direction in (Direction.CHILD, Direction.PARENT):
-        norms = _norms(matched.b if direction == Direction.CHILD else matched.a)
-        found = [_explanation(_scales(matched, held, direction), norms) for held in scaled]
-        folded = [one for one in found if isinstance(one, _Folded)]
-        if folded and None not in found:
-            names = {held.a for held, one in zip(scaled, found, strict=True) if isinstance(one, _Folded)}
-            names |= {m.a for m, c in changes if _follows(*_oriented(matched, m, direction), c, folded)}
+        folded = _folded(matched, scaled, direction)
+        if folded:
+            norms = [*folded.values()]
+            follow = {m.a for m, c in changes if _follows(*_oriented(matched, m, direction), c, norms)}
             made = Change("recast", direction, UnitScales())
-            return [(m, made if m.a in names else c) for m, c in changes]
+            return [(m, made if m.a in folded or m.a in follow else c) for m, c in changes]
     return changes
+
+
+def _folded(matched: Match, scaled: Sequence[TensorMatch], direction: Direction) -> dict[str, _Folded]:
+    """The norms that explain the scales of matrices, by the query's name of these; none if any are not explained."""
+    whole = matched.b if direction == Direction.CHILD else matched.a
+    norms = _norms(whole)
+    places = {tensor.name: place for place, tensor in enumerate(whole.tensors)}
+    found: dict[str, _Folded] = {}
+    for held in scaled:
+        telling = [one for one in _scales(matched, held, direction) if one.are_telling]
+        if not telling:
+            continue
+        place = places[_oriented(matched, held, direction)[1].name]
+        by_distance = sorted(norms, key=lambda norm: abs(norm.place - place))
+        explained = next(_explaining(telling, by_distance), None)
+        if explained is None:
+            return {}
+        found[held.a] = explained
+    return found
 
 
 def _oriented(matched: Match, held: TensorMatch, direction: Direction) -> tuple[TensorSketch, TensorSketch]:
@@ -130,12 +151,6 @@ def _scales(matched: Match, held: TensorMatch, direction: Direction) -> list[_Sc
     return [_Scales(length, at, factors) for length, at, factors in axes if factors is not None]
 
 
-def _explanation(scales: Sequence[_Scales], norms: Sequence[_Norm]) -> _Folded | bool | None:
-    """The norm that gives such scales, None if none does; True if so few or similar ones tell nothing."""
-    telling = [one for one in scales if one.are_telling]
-    return next(_explaining(telling, norms), None) if telling else True
-
-
 def _explaining(telling: Sequence[_Scales], norms: Sequence[_Norm]) -> Iterator[_Folded]:
     for one, norm in product(telling, norms):
         if one.length != norm.length:
@@ -167,17 +182,18 @@ def _multiplied(
 
 def _norms(sketch: CheckpointSketch) -> list[_Norm]:
     """The norms of a model: vectors that are called alike but for their last word."""
-    called_alike: defaultdict[tuple[str, tuple[int, ...]], list[TensorSketch]] = defaultdict(list)
-    for tensor in sketch.tensors:
+    called_alike: defaultdict[tuple[str, tuple[int, ...]], list[tuple[int, TensorSketch]]] = defaultdict(list)
+    for place, tensor in enumerate(sketch.tensors):
         if tensor.part.excluded is None and tensor.params in tensor.shape:
-            called_alike[_LAST_WORD.sub("", _COLLECTION.sub("", tensor.name)), tensor.shape].append(tensor)
+            called_alike[_LAST_WORD.sub("", _COLLECTION.sub("", tensor.name)), tensor.shape].append((place, tensor))
     found = []
-    for (_, shape), held in called_alike.items():
+    for (_, shape), placed in called_alike.items():
+        held = [tensor for _, tensor in placed]
         if all(t.part.role != "norm" for t in held):
             continue
         values = {t.name: t.values.reshape(-1).astype(np.float64) for t in held}
         variance = next((values.pop(t.name) for t in held if _VARIANCE.search(t.name)), None)
         rows, columns = held[0].grid
         positions = rows if shape[0] == held[0].params else columns
-        found.append(_Norm(held[0].params, positions, variance, values))
+        found.append(_Norm(placed[0][0], held[0].params, positions, variance, values))
     return found
