@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -250,7 +250,10 @@ def vocabulary_grown(of: Compared) -> Said | None:
 
 
 def layers(of: Compared) -> Said | None:
-    """One side's layers are a subset of the other's: layers were removed, or copies of layers were added."""
+    """One side's layers are a subset of the other's: layers were removed, or copies of layers were added.
+
+    Nothing is said if the deeper one has copies and layers of its own as well: both may be children of another model.
+    """
     if Relation.DEPTH_CHANGED not in of.words.values():
         return None
     match = of.match
@@ -263,12 +266,14 @@ def layers(of: Compared) -> Said | None:
     here, there = {of_a(match.mine[m.a]) for m, _ in kept}, {of_b(match.theirs[m.b]) for m, _ in kept}
     here, there = here - {None}, there - {None}
     if len(theirs) > len(ours) and here == set(ours):
-        if _copies(theirs, there):
-            return _of_layers(of, Direction.PARENT, CopiedLayers("reference"))
+        extra = _are_copies(theirs, there)
+        if any(extra):
+            return _of_layers(of, Direction.PARENT, CopiedLayers("reference")) if all(extra) else None
         return _of_layers(of, Direction.CHILD, FewerLayers("this-model", len(ours), len(theirs)))
     if len(ours) > len(theirs) and there == set(theirs):
-        if len(names) < len(kept) or _copies(ours, here):
-            return _of_layers(of, Direction.CHILD, CopiedLayers("this-model"))
+        extra = _are_copies(ours, here)
+        if any(extra) or len(names) < len(kept):
+            return _of_layers(of, Direction.CHILD, CopiedLayers("this-model")) if all(extra) else None
         return _of_layers(of, Direction.PARENT, FewerLayers("reference", len(theirs), len(ours)))
     return None
 
@@ -288,17 +293,16 @@ def _by_layer(
     return found
 
 
-def _copies(layers: dict[Layer, list[TensorSketch]], matched: Collection[Layer]) -> bool:
-    """Whether an unmatched layer repeats a matched one: more than half of its matrices are similar."""
-    for layer, mine in layers.items():
-        if layer in matched:
-            continue
-        for other in matched:
-            facing = [[b for b in layers.get(other, ()) if _may_be_copies(a, b)] for a in mine]
-            alike = [any(_are_alike(a, b) for b in some) for a, some in zip(mine, facing, strict=True) if some]
-            if sum(alike) > len(alike) / 2:
-                return True
-    return False
+def _are_copies(layers: dict[Layer, list[TensorSketch]], matched: Collection[Layer]) -> list[bool]:
+    """Of each layer that is not `matched`, whether it repeats one that is: more than half of it is similar."""
+    known = [layers[layer] for layer in matched if layer in layers]
+    return [any(_repeats(mine, other) for other in known) for layer, mine in layers.items() if layer not in matched]
+
+
+def _repeats(mine: Sequence[TensorSketch], other: Sequence[TensorSketch]) -> bool:
+    facing = [[b for b in other if _may_be_copies(a, b)] for a in mine]
+    alike = [any(_are_alike(a, b) for b in some) for a, some in zip(mine, facing, strict=True) if some]
+    return sum(alike) > len(alike) / 2
 
 
 def _may_be_copies(a: TensorSketch, b: TensorSketch) -> bool:
