@@ -21,7 +21,7 @@ from lineage.store import Index
 from lineage.store.cache_in_use import kept_on_disk, write_now
 from lineage.types import Edge, Lineage, ModelRecord
 
-METHOD = 11
+METHOD = 12
 """Version of the graph search: increased when the same sketches give another graph, so that no stored one is reused."""
 
 _MANY = 200  # number of models from which several processes are worth their start

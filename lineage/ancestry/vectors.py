@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lineage.ancestry.geometry import Points
+from lineage.ancestry.pair.narrow_types import are_roundings
 from lineage.types import CheckpointSketch, TensorSketch
 
 
@@ -53,6 +54,12 @@ def _of(tensors: Iterable[TensorSketch]) -> Vectors:
             found[Where(*where, repeats[where])] = tensor.values.reshape(-1).astype(np.float64)
             repeats[where] += 1
     return found
+
+
+def have_moved(ours: Vectors, theirs: Vectors) -> float:
+    """Share of the vectors of two models that differ by more than rounding; 0 without common ones."""
+    common = ours.keys() & theirs.keys()
+    return sum(not are_roundings(ours[where], theirs[where]) for where in common) / max(1, len(common))
 
 
 def apart(ours: Vectors, theirs: Vectors) -> float:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lineage.ancestry.geometry import Points
 from lineage.ancestry.merge.mixture import BY_TENSOR, ON_A_BASE, Mixture
-from lineage.ancestry.merge.ratios import BRAIN
+from lineage.ancestry.merge.ratios import BRAIN, grain
+from lineage.ancestry.pair.narrow_types import HALVES, rounded
 from lineage.ancestry.vectors import vectors
 from lineage.types import CheckpointSketch, TensorSketch
 
@@ -18,6 +21,9 @@ _FEW = 0.1  # times the share of equal values in matrices that a vector must hav
 _OTHERS = 0.25  # of the vectors that may have fewer: some are not merged as the others are
 _A_FEW = 0.05  # share of the matrices, by size, that may keep nothing of the base, as in no merge that is known
 _WHOLE = 0.9  # share of a matrix that was taken from one parent as it is
+_SAME = 0.01  # of a movement: by how much narrow types may change it; other training leaves other movements
+_LEAST = 100  # values that moved, of which a share is told
+_LIKE = 0.5  # squared distance, as a share of a table's length, below which it is like another: of unrelated ones, 2
 _PLAINLY = 4.0  # times as far off, in squares, as the other leaves the merge's vectors
 
 
@@ -27,9 +33,17 @@ def told_by_vectors(
     """The merge with the better of a parent and its alternative, by which one's vectors explain the merge's.
 
     `copies` are those alternatives (parent, other) that have the parent's matrices. A pair that the vectors do not
-    decide is left unchanged.
+    decide is left unchanged. In a merge of trimmed differences, each value that was kept of one parent alone is that
+    parent's.
     """
     for parent, other in copies:
+        if one.method in ON_A_BASE and one.origin is not None and one.origin not in (parent, other):
+            kept, instead = (_taken(*(sketches[k] for k in (child, of, one.origin))) for of in (parent, other))
+            if instead > _PLAINLY * kept:
+                one = _without(_with(one, parent, other), (other, parent))
+            elif kept > _PLAINLY * instead:
+                one = _without(one, (parent, other))
+            continue
         here, there = (_left(child, _with(one, parent, instead), sketches) for instead in (parent, other))
         if there * _PLAINLY < here:
             one = _without(_with(one, parent, other), (other, parent))
@@ -51,12 +65,47 @@ def has_its_vectors(child: int, one: Mixture, sketches: Sequence[CheckpointSketc
         kept = _kept(mine, base, matrices=True)
         least = _FEW * float(np.mean([*kept.values()] or [1.0]))
         few = [float(share < least) for share in _kept(mine, base, matrices=False).values()]
-        return float(np.mean(few or [0.0])) <= _OTHERS and not _has_foreign(mine, others, kept, least)
+        if float(np.mean(few or [0.0])) > _OTHERS or _has_foreign(mine, others, kept, least):
+            return False
+        return all(_is_taken_alike(mine, other, base) for other in others)
     common = [*_in_common(child, one.parents, sketches)]
     moved = min(sum(_square(own - held[k]) for own, held in common) for k in range(len(one.parents)))
     left = sum(_square(own - _weights(one, own, held) @ np.array(held)) for own, held in common)
     rounded = sum(_square(own) for own, _ in common) * BRAIN**2
     return left <= _MOST_LEFT * moved + rounded
+
+
+def _taken(merge: CheckpointSketch, parent: CheckpointSketch, base: CheckpointSketch) -> int:
+    """The number of values in which vectors of a merge moved from the base just as those of a parent did."""
+    return _moved(*(vectors(sketch) for sketch in (merge, parent, base)))[0]
+
+
+def _is_taken_alike(merge: CheckpointSketch, parent: CheckpointSketch, base: CheckpointSketch) -> bool:
+    """Whether vectors of a merge hold a parent's movements from the base, where the matrices of its layers do."""
+    by_vectors = _moved(*(vectors(sketch) for sketch in (merge, parent, base)))
+    by_matrices = _moved(*map(_in_layers, (merge, parent, base)))
+    if min(by_vectors[1], by_matrices[1]) < _LEAST:
+        return True
+    return by_vectors[0] / by_vectors[1] >= _FEW * by_matrices[0] / by_matrices[1]
+
+
+def _in_layers(sketch: CheckpointSketch) -> dict[str, NDArray[np.float32]]:
+    told = (t for t in sketch.tensors if t.part.layer is not None and _is_told(t, matrices=True))
+    return {tensor.name: tensor.values for tensor in told}
+
+
+def _moved(
+    merge: Mapping[Any, NDArray[Any]], parent: Mapping[Any, NDArray[Any]], base: Mapping[Any, NDArray[Any]]
+) -> tuple[int, int]:
+    """In how many values a merge moved from its base as a parent did, and in how many it moved."""
+    same, moved = 0, 0
+    for where in merge.keys() & parent.keys() & base.keys():
+        if not merge[where].shape == parent[where].shape == base[where].shape:
+            continue
+        own, other = (held[where].astype(np.float64) - base[where] for held in (merge, parent))
+        same += int(((own != 0.0) & (np.abs(own - other) <= _SAME * np.abs(own))).sum())
+        moved += int((own != 0.0).sum())
+    return same, moved
 
 
 def _weights(one: Mixture, own: Points, held: Sequence[Points]) -> Points:
@@ -66,12 +115,28 @@ def _weights(one: Mixture, own: Points, held: Sequence[Points]) -> Points:
     return np.asarray(np.linalg.lstsq(np.array(held).T, own)[0])
 
 
-def has_its_tables(child: int, one: Mixture, sketches: Sequence[CheckpointSketch]) -> bool:
-    """Whether the matrices of a merge outside its layers may come from its parents, where not all of these have them.
+def is_narrowed(merge: CheckpointSketch, base: CheckpointSketch) -> bool:
+    """Whether the base of trimmed differences is a copy of the true one in a narrow type.
 
-    A parent whose vocabulary was cut or extended may replace an unknown model of which it has the layers to the bit.
-    But the merge's table then holds a part of that model's, and is neither equal to one of the other parents' nor a sum
-    of these. A head in a shape that no parent's has is an unknown model's too.
+    The values that trimming left are then the base's only once they are rounded as the base is.
+    """
+    mine, theirs = ({t.name: t.values for t in of.tensors if _is_told(t, matrices=True)} for of in (merge, base))
+    common = [name for name in mine if name in theirs and mine[name].shape == theirs[name].shape]
+    exact = sum(int((mine[name] == theirs[name]).sum()) for name in common)
+    for scheme in HALVES:
+        if all(np.array_equal(rounded(theirs[name], scheme), theirs[name]) for name in common):
+            near = sum(int((rounded(mine[name], scheme) == theirs[name]).sum()) for name in common)
+            return near > _PLAINLY * exact
+    return False
+
+
+def has_its_tables(child: int, one: Mixture, sketches: Sequence[CheckpointSketch]) -> bool:
+    """Whether the matrices of a merge outside its layers may come from its parents.
+
+    A parent whose vocabulary was cut or extended, or whose head was exchanged, may replace an unknown model of which it
+    has the layers to the bit. But the merge's table then holds a part of that model's, and is neither equal to one of
+    the other parents' nor a sum of these. Where all parents have the table, one that is like none of theirs was made
+    after the merge. A head in a shape that no parent's has is an unknown model's too.
     """
     own, *parents = (_outside(sketches[model]) for model in (child, *one.parents))
     roles = {where[:2] for parent in parents for where in parent}
@@ -81,7 +146,17 @@ def has_its_tables(child: int, one: Mixture, sketches: Sequence[CheckpointSketch
         held = [(weight, parent[where]) for weight, parent in zip(one.weights, parents, strict=True) if where in parent]
         if held and len(held) < len(parents) and not _is_of(values, held):
             return False
+        if held and len(held) == len(parents) and one.method not in ON_A_BASE and not _is_sum(values, one, held):
+            return False
     return True
+
+
+def _is_sum(values: Points, one: Mixture, held: Sequence[tuple[float, Points]]) -> bool:
+    """Whether values that are like those of a parent are one's, or a sum of the parents', given with their weights."""
+    tables = [table for _, table in held]
+    if min(_square(values - table) for table in tables) > _LIKE * _square(values):
+        return True
+    return _is_of(values, [*zip(_weights(one, values, tables).tolist(), tables, strict=True)])
 
 
 def _outside(sketch: CheckpointSketch) -> dict[tuple[Hashable, ...], Points]:
@@ -92,13 +167,14 @@ def _outside(sketch: CheckpointSketch) -> dict[tuple[Hashable, ...], Points]:
 
 def _is_of(values: Points, held: Sequence[tuple[float, Points]]) -> bool:
     """Whether values equal those of a parent, or are the weighted mean of the parents, given with their weights."""
-    rounded = _square(values) * BRAIN**2
+    rounding = max(grain(table) for table in (values, *(one for _, one in held)))
+    allowed = _square(values) * rounding**2
     nearest = min(_square(values - one) for _, one in held)
     total = sum(weight for weight, _ in held)
-    if nearest <= rounded or total <= 0.0:
-        return nearest <= rounded
+    if nearest <= allowed or total <= 0.0:
+        return nearest <= allowed
     mean = np.tensordot([weight / total for weight, _ in held], [one for _, one in held], axes=1)
-    return _square(values - mean) <= _MOST_LEFT * nearest + rounded
+    return _square(values - mean) <= _MOST_LEFT * nearest + allowed
 
 
 def _has_foreign(

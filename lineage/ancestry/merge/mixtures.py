@@ -15,7 +15,7 @@ from lineage.ancestry.merge.great_circles import lies_on_circle, off_circle
 from lineage.ancestry.merge.last_rounded import is_last_rounded
 from lineage.ancestry.merge.mixture import COPY, Mixture
 from lineage.ancestry.merge.neighbours import Neighbours, neighbours
-from lineage.ancestry.merge.replayed import adds_differences, is_replayed
+from lineage.ancestry.merge.replayed import adds_differences, is_computed, is_replayed
 from lineage.ancestry.merge.rounding import is_rounded_once, leaves_rounding
 from lineage.ancestry.merge.soups import soup
 from lineage.ancestry.merge.sums import close_sum, exact_sum, paired_mixture
@@ -127,11 +127,11 @@ def _named(around: Neighbours, found: dict[int, Mixture]) -> dict[int, Mixture]:
 
 
 def _result(around: Neighbours, child: int, one: Mixture | None, near: Sequence[int]) -> Mixture | None:
-    """The sum, or None if rounding shows that one of its terms was computed from the child and the others.
+    """The sum, or None if one of its terms was computed from the child and the others.
 
     If the sum leaves more than rounding, it is completed by a base among `near`; None without such a base.
     """
-    if one is None or is_last_rounded(around.cohort, child, one.parents, one.weights) is False:
+    if one is None or is_computed(around.cohort, child, one.parents, one.weights) is False:
         return None
     is_all = leaves_rounding(around.cohort, child, one.parents)
     whole = one if is_all else with_base(around, child, one.parents, near)
@@ -155,15 +155,15 @@ def _is_of_known(around: Neighbours, child: int, one: Mixture) -> bool:
 
 
 def _only_rounds(around: Neighbours, child: int, one: Mixture) -> bool:
-    """Whether a sum with weights that nobody chooses is coarser than all its terms.
+    """Whether a sum with weights that nobody chooses is coarser than one of its terms.
 
     A sum in single precision of this model and the others, or of one that is not in the index, gives the model back
-    when it is solved for it, up to the model's own rounding. The weights are then fractions such as 5/3 and -4/3, and
-    one is greater than 1.
+    when it is solved for it, up to the model's own rounding. The weights are then fractions such as 5/3 and -4/3, or
+    2 where the model was half of the sum.
     """
     if one.method not in ("linear", "task arithmetic"):
         return False
-    coarse = around.grain(child) > max(around.grain(parent) for parent in one.parents)
+    coarse = around.grain(child) > min(around.grain(parent) for parent in one.parents)
     return coarse and not _are_chosen(one.weights)
 
 

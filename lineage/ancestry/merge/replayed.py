@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.ancestry.geometry import Cohort, Points
-from lineage.ancestry.merge.ratios import BRAIN, HALF, grain_of_first
+from lineage.ancestry.merge.last_rounded import is_last_rounded
+from lineage.ancestry.merge.ratios import BRAIN, HALF, SINGLE, grain_of_first
 from lineage.ancestry.pair.narrow_types import rounded
 
 _SAMPLE = 4000  # sampled values: shares are then known to a hundredth
@@ -22,6 +23,20 @@ _NARROW = {HALF: "float16", BRAIN: "bfloat16"}
 
 Singles = NDArray[np.float32]
 Rounding = Callable[[Singles], Singles]
+
+
+def is_computed(cohort: Cohort, child: int, parents: Sequence[int], weights: Sequence[float]) -> bool | None:
+    """Whether a child (positions) was computed from its parents, rather than one of these from the others and it.
+
+    None if neither its rounding errors nor computing it again tell. In single precision each step of a sum is rounded,
+    so that errors of the terms outweigh the last one: an extrapolation beyond a model (negated task vectors, ExPO) is
+    then a sum as good as the model between it and the other term. There, computing again decides first.
+    """
+    of = cohort, child, parents, weights
+    is_single = grain_of_first(_stored(cohort, [child])[0], cohort.tensors) == SINGLE
+    ways = (is_replayed, is_last_rounded) if is_single else (is_last_rounded, is_replayed)
+    found = ways[0](*of)
+    return ways[1](*of) if found is None else found
 
 
 def is_replayed(cohort: Cohort, child: int, parents: Sequence[int], weights: Sequence[float]) -> bool | None:

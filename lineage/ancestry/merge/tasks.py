@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lineage.ancestry.merge.last_rounded import is_last_rounded
 from lineage.ancestry.merge.mixture import LEAST_WEIGHT, MOST_PARENTS, Mixture
 from lineage.ancestry.merge.neighbours import Neighbours
 from lineage.ancestry.merge.ratios import BRAIN
-from lineage.ancestry.merge.replayed import is_replayed
+from lineage.ancestry.merge.replayed import is_computed
 from lineage.ancestry.merge.rounding import leaves_rounding
 from lineage.types import Float64Array
 
@@ -72,10 +71,7 @@ def _told(around: Neighbours, child: int, parents: Sequence[int], allowed: float
         return None  # between the two: a plain sum
     if _may_be_mean(around, child, parents, weights):
         return None
-    is_computed = is_last_rounded(around.cohort, child, parents, weights.tolist())
-    if is_computed is None:
-        is_computed = is_replayed(around.cohort, child, parents, weights.tolist())
-    if not is_computed:
+    if not is_computed(around.cohort, child, parents, weights.tolist()):
         return None
     movement = float((offsets**2).sum(axis=1).min())
     base = _base(around, parents, weights)

@@ -7,10 +7,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lineage.ancestry.pair.changes import EQUAL, TOKEN_ROLES, Change, Compared, rows_in_place
 from lineage.ancestry.pair.decay import common_factor
+from lineage.ancestry.pair.lattices import has_fewer_values
+from lineage.ancestry.pair.narrow_types import are_roundings
 from lineage.ancestry.pair.relations import Layer, layer_matrices, layers_of, projected_direction, width_changes
 from lineage.match import has_experts
 from lineage.match.pair_correlations import pair_correlation
@@ -32,12 +33,12 @@ from lineage.types.facts.cues import (
 _ONE_WAY = (Direction.CHILD, Direction.PARENT)
 _UNANIMOUS = 0.8  # share of the computable changes that must point one way
 _A_FEW = 0.05  # share of trained matrices that do not make a rounding a fine-tune
-_MOVED = 0.05  # relative distance of two vectors: rounding all values to eight bits stays below
 _ALIKE_R = 0.5  # correlation of rows or matrices that unrelated ones do not reach
 _KEPT_ROWS = 0.9  # share of token rows that stay in place if tokens were only added
 _NEARLY_ALL = 0.8  # share of a model's matrices: heads are exchanged, and tied tables are left out
 _FEW = 3  # least number of trained gains: the mean of fewer depends on single norms
 _SPREAD = 0.005  # relative growth beyond rounding and chance
+_CUT = (Relation.DEPTH_CHANGED, Relation.WIDTH_PRUNED)  # what leaves nothing new in the child
 _Way = Literal["rounding", "pruning", "quantising", "folding"]
 _WAYS: Mapping[str, _Way] = {
     "recast": "rounding", "pruned": "pruning", "quantized": "quantising"
@@ -64,14 +65,11 @@ def computable(of: Compared) -> Said | None:
         return None
     kind = next(c.kind for _, c in of.changes if c.direction == direction)
     # If other matrices were trained, the coarse side is not an ancestor, but may be a sibling or a child.
-    tuned = _tuned_share(of)
-    has_few_tuned = tuned <= _A_FEW
+    has_few_tuned = _tuned_share(of) <= _A_FEW
     has_its_vectors = _moved_vectors(of) <= _A_FEW
     if kind == "recast" and not has_few_tuned:
         return None
     by: _Way = "folding" if any(_is_fold(c, direction) for _, c in of.changes) else _WAYS[kind]
-    if by == "folding":  # whoever folds norms changes nothing else
-        has_few_tuned = tuned == 0.0
     # If other parts or the structure differ, the two may be children of the model that was rounded.
     is_whole = _is_the_whole(of) and not any(one.reshapes for one in of.words.values()) and not _have_own_heads(of)
     is_one_way = not _has_another_source(of, direction)
@@ -86,17 +84,29 @@ def _is_fold(change: Change, direction: Direction) -> bool:
 def _has_another_source(of: Compared, direction: Direction) -> bool:
     """Whether some matrices show that both were computed from a third model.
 
-    These are matrices that are finer on the side of the copy, a token table, head or other matrix outside the layers
-    that was trained on one side, and more than a few matrices on levels to which the other side's do not round, since
-    its own were trained further.
+    These are matrices that are finer on the side of the copy, however small ones that were trained on one side (heads,
+    token tables, tables of positions, routers: each is tuned alone at times), and more than a few matrices on levels
+    to which the other side's do not round, since its own were trained further.
     """
     if any(c.direction not in (None, direction) for _, c in of.changes):
         return True
     others = [m for m, c in of.changes if c.kind == "quantized" and c.direction is None]
-    trained = [m for m, c in of.changes if c.kind == "tuned" and len(m.shape) > 1]
-    if len(others) > _A_FEW * len(of.changes) or any(m.role in TOKEN_ROLES for m in (*others, *trained)):
+    if len(others) > _A_FEW * len(of.changes) or any(m.role in TOKEN_ROLES for m in others):
         return True
-    return any(_is_outside(of.match.mine[m.a]) for m in trained)
+    trained = [m for m, c in of.changes if c.kind == "tuned" and len(m.shape) > 1]
+    return any(m.role in TOKEN_ROLES or _is_trained(*of.match.sides(m)) for m in trained)
+
+
+def _is_trained(one: TensorSketch, other: TensorSketch) -> bool:
+    """Whether two matrices differ by more than rounding, and neither has so few values that its levels were missed."""
+    x, y = one.values, other.values
+    return x.shape == y.shape and not (has_fewer_values(x, y) or has_fewer_values(y, x) or are_roundings(x, y))
+
+
+def _is_in(of: Compared, direction: Direction) -> bool:
+    """Whether every matrix of the supposed child is related to one of the other's, so that it can come from there."""
+    sketch, names = _related_of(of)[0 if direction == Direction.CHILD else 1]
+    return all(t.name in names for t in sketch.tensors if _is_outside(t))
 
 
 def _is_the_whole(of: Compared) -> bool:
@@ -135,13 +145,14 @@ def _is_untouched(of: Compared) -> bool:
 def _is_all(of: Compared, word: Relation, direction: Direction) -> bool:
     """Whether nothing was trained in between and this is the only change of structure, so that one gave the other.
 
-    If both models have changes of their own, they may be siblings.
+    If both models have changes of their own, they may be siblings: so may those be of which the changed one has a head
+    that the other lacks.
     """
     contrary = any(c.direction not in (None, direction) for _, c in of.changes)  # the other side was rounded
     others = any(one.reshapes for one in of.words.values() if one != word)
     if word != Relation.EXPERT_UPCYCLED and has_experts(of.match.a) != has_experts(of.match.b):
         return False
-    if word == Relation.VOCABULARY_CHANGED and not _is_the_whole(of):
+    if word in _CUT and not _is_in(of, direction):
         return False
     return _is_untouched(of) and not contrary and not others and (word == Relation.WIDTH_PRUNED or _keeps_sizes(of))
 
@@ -167,16 +178,8 @@ def _tuned_share(of: Compared) -> float:
 def _moved_vectors(of: Compared) -> float:
     """Share of the norms and biases that were trained; for equal matrices they are the only evidence of training."""
     sides = [(of.match.sides(m), c) for m, c in of.changes if len(m.shape) == 1]
-    moved = [c.kind == "tuned" and _apart(a.values, b.values) > _MOVED for (a, b), c in sides]
+    moved = [c.kind == "tuned" and not are_roundings(a.values, b.values) for (a, b), c in sides]
     return sum(moved) / max(1, len(moved))
-
-
-def _apart(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """Length of the difference of two vectors, divided by the sum of their lengths; 1 for other shapes."""
-    if one.shape != other.shape:
-        return 1.0
-    lengths = float(np.linalg.norm(one) + np.linalg.norm(other))
-    return float(np.linalg.norm(one - other)) / lengths if lengths > 0.0 else 0.0
 
 
 def projected_out(of: Compared) -> Said | None:
@@ -230,7 +233,11 @@ def narrower(of: Compared) -> Said | None:
 
 
 def vocabulary_grown(of: Compared) -> Said | None:
-    """Token tables of two lengths whose common rows are in place: tokens are added more often than removed."""
+    """Token tables of two lengths whose common rows are in place: tokens are added more often than removed.
+
+    Never certain: a table that was cut to the tokens in use, with all else as it was, is as common as one that was
+    given rows which nothing has trained yet.
+    """
     if Relation.VOCABULARY_CHANGED not in of.words.values():
         return None
     ours, theirs = of.match.mine, of.match.theirs
@@ -241,11 +248,7 @@ def vocabulary_grown(of: Compared) -> Said | None:
         places = rows_in_place(mine, other)
         if mine.params != other.params and len(places) and (places > _ALIKE_R).mean() > _KEPT_ROWS:
             direction: Direction = Direction.CHILD if mine.params > other.params else Direction.PARENT
-            return Said(
-                direction,
-                GrownVocabulary(mine.params, other.params),
-                _is_all(of, Relation.VOCABULARY_CHANGED, direction),
-            )
+            return Said(direction, GrownVocabulary(mine.params, other.params), False)
     return None
 
 

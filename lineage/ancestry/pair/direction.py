@@ -28,7 +28,7 @@ CUES: Mapping[str, Callable[[Compared], Said | None]] = {
 How often each is right was counted on known edges (calibration.toml).
 """
 
-WEAK = ("gains-spread",)
+WEAK = ("vocabulary-grown", "gains-spread")
 """Cues that two siblings show as well: they shift the odds of a known edge, and never decide alone."""
 
 _DECLARED = 2.0  # a prior, weaker than every counted cue: the known edges have no cards

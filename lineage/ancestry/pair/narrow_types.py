@@ -22,6 +22,7 @@ FLOAT32 = 23
 """Stored bits of the significand of float32."""
 
 _LEAST_SPACING = {"bfloat16": 0.0, "float16": 2.0**-24}  # of subnormal numbers, which are normal in float32
+_STEP = 1.05 / 255.0  # of the largest value: what rounding to eight bits, with a scale that was stored, changes at most
 _LEAST_NORMAL = {"bfloat16": 2.0**-126, "float16": 2.0**-14, "float8_e4m3fn": 2.0**-6, "float8_e5m2": 2.0**-14}
 
 
@@ -80,3 +81,14 @@ def number_spacing(tensor: TensorSketch) -> NDArray[np.float32]:
         if scheme in narrow_types(tensor):
             return np.maximum(spacing * np.float32(2.0 ** (FLOAT32 - SIGNIFICANDS[scheme])), np.float32(least))
     return spacing
+
+
+def are_roundings(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Whether two arrays of one shape differ in no value by more than rounding to eight bits, or to a type of 16, does.
+
+    Training of norms alone moves them by a few hundredths: far beyond that, and yet little of their length.
+    """
+    if one.shape != other.shape:
+        return False
+    largest = max(float(np.abs(one).max(initial=0.0)), float(np.abs(other).max(initial=0.0)))
+    return bool((np.abs(one - other) <= _STEP * largest).all())

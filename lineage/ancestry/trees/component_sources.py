@@ -15,11 +15,14 @@ from lineage.ancestry.trees.prices import Tree
 from lineage.ancestry.trees.search import Search
 from lineage.ancestry.trees.similarity import WORTH_A_LOOK
 from lineage.match import has_experts
-from lineage.types import ComponentFinding, Edge, Relation
+from lineage.types import ComponentFinding, Direction, Edge, Relation
 from lineage.types.facts.descent import OtherComponents
 
 _A_PART = 0.01  # share of a model below which a component is a detail
 _TRIES = 3  # number of the likeliest sources of a component that are compared
+_HEAD = (
+    "head"  # the component that is exchanged: a model without its child's head has lost it, sooner than not given it
+)
 _PLAINLY = 0.5  # a correlation that unrelated models do not reach over a few hundred values
 _EXPERTS = "experts"
 
@@ -72,14 +75,16 @@ def _taken_out(model: int, lines: Lines[int], pairs: Pairs) -> set[int]:
 def _unexplained(pairs: Pairs, child: int, parents: Sequence[int]) -> list[ComponentFinding]:
     """Components of the child that are related to none of its parents, where that can be decided.
 
-    A component that is no larger than the unread part of a parent may be in that part and is skipped. If a parent is
-    disguised, nothing is returned: outside the neurons, matrices in another basis cannot be compared.
+    A component that is no larger than the unread part of a parent may be in that part and is skipped, and so is a head:
+    what lacks it was given another, and need not be the parent. If a parent is disguised, nothing is returned: outside
+    the neurons, matrices in another basis cannot be compared.
     """
     unread = max(pairs.sketches[parent].unread for parent in parents)
     compared = [pairs.compared(child, parent) for parent in parents]
     known = {c.name for one in compared for c in one.components if is_significant(c.evidence) or _is_alike(c)}
     if any(one.relation == Relation.DISGUISED for one in compared):
         return []
+    known.add(_HEAD)
     return [c for c in compared[0].components if c.name not in known and c.share >= _A_PART and c.params > unread]
 
 
@@ -98,8 +103,9 @@ def _source(search: Search, child: int, name: str, below: set[int]) -> int | Non
     held = alike.held[row]
     near = [int(j) for j in np.argsort(-held, kind="stable") if int(j) not in below and held[j] > WORTH_A_LOOK]
     for source in dict.fromkeys(search.field.rounded.get(j, j) for j in near[:_TRIES]):
-        if is_significant(_component(search.field.pairs, child, source, name).evidence):
-            return source
+        found = _component(search.field.pairs, child, source, name)
+        if is_significant(found.evidence):
+            return None if found.direction == Direction.PARENT else source  # a copy of few bits was made of this one's
     return None
 
 

@@ -103,10 +103,20 @@ def going_together(search: Search) -> set[int]:
 
 
 def _with_common_ways(node: int, children: Sequence[int], field: Field) -> set[int]:
-    """The children of a node's own structure of which two or more moved the same way from it."""
-    alike = [child for child in children if field.have_one_trunk(child, node)]
+    """The children of a node's own structure of which two or more moved the same way from it.
+
+    What kept some components and has others of its own did not move: any two of those lack the same weights.
+    """
+    alike = [child for child in children if field.have_one_trunk(child, node) and not _is_in_part(child, node, field)]
     together = (field.cosines(node, alike) > _TOGETHER) & ~np.eye(len(alike), dtype=bool)
     return {alike[k] for k in np.flatnonzero(together.any(axis=1)).tolist()}
+
+
+def _is_in_part(child: int, node: int, field: Field) -> bool:
+    """Whether a child has only some of its components from a node."""
+    if {child, node} & field.missing.keys():
+        return False
+    return field.pairs.compared(child, node).relation == Relation.COMPONENT_REUSED
 
 
 def _below(first: frozenset[int], chosen: Tree) -> set[int]:
@@ -175,7 +185,8 @@ def directed(tree: Tree, search: Search, support: Support) -> dict[int, float]:
         # A copy of few bits of a model that is not in the index lies where that model does, but is no one's parent.
         if field.is_on_levels(parent) and parent not in made:
             return False
-        if parent not in made and _is_trained_beside(child, parent, field):
+        unobserved = {child, parent} & field.missing.keys()
+        if parent not in made and not unobserved and _is_trained_beside(child, parent, field):
             return False
         goes = hangs_on(child, parent) and _goes_on(child, parent, tree[parent].parent, field)
         return goes and not _is_bypassed(parent, child, below[parent], field)
@@ -325,12 +336,16 @@ def _goes_on(child: int, parent: int, before: int, field: Field) -> bool:
     """Whether a model holds exactly its parent's movement from `before`, within 3 standard errors.
 
     A sibling holds less of it: it parted earlier. The end of a run holds more of the movement to the run's average: it
-    went further the same way. Without a measured movement the answer is whether the layers of `parent` and `before`
-    differ.
+    went further the same way. Of a model with other shapes, the matrices that all three have in common tell; where the
+    parent did not move in these, as in adapters of attention beside a child whose heads were removed, only a structure
+    that the parent has and `before` has not.
     """
     held = field.held_movement(child, parent, before)
+    if held is None and field.have_equal_layers(parent, before):
+        return False
+    held = held or field.held_in_common(child, parent, before)
     if held is None:
-        return not field.have_equal_layers(parent, before)
+        return before in field.missing or not field.have_one_trunk(parent, before)
     return abs(held[0] - 1.0) <= 3.0 * held[1]
 
 
@@ -339,9 +354,11 @@ def _is_trained_beside(child: int, parent: int, field: Field) -> bool:
 
     The trained one may be an average of this and of models that are not in the index: their ways point away from it at
     right angles to its own, as those of its children do. Or this one moved farther on similar data, by which it holds
-    a gentle sibling's way.
+    a gentle sibling's way. The structure is the same under other names, too. Of two with the same layers, one with
+    another head or a vocabulary that was cut or grown, either may have been made of the other.
     """
-    return field.have_one_trunk(child, parent) and _distance(child, parent, field) > _NO_WAY
+    relation = field.pairs.compared(child, parent).relation
+    return field.have_one_trunk(child, parent) or relation.trains or relation == Relation.ADAPTER_MERGED
 
 
 def _is_bypassed(parent: int, child: int, beside: Sequence[int], field: Field) -> bool:

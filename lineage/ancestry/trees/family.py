@@ -11,7 +11,7 @@ from itertools import repeat
 import numpy as np
 
 from lineage.ancestry.geometry import Cohort, Points
-from lineage.ancestry.links import Lines
+from lineage.ancestry.links import Lines, joined
 from lineage.ancestry.trees.arcs import OTHER_PARTS, STRANGE, Arc, within
 from lineage.ancestry.trees.beneath_merges import impossible_arcs
 from lineage.ancestry.trees.graph_state import Field
@@ -207,8 +207,20 @@ class Family:
         return bool(new)
 
     def _lifted(self, tree: Tree) -> Tree:
+        """The tree from its likeliest root, with siblings moved higher.
+
+        A merge is the root of what hangs on it. What was taken for its child only for lying near, as the base of its
+        parents does, leaves it here, and is then rooted like any other tree.
+        """
         tree = rerooted(tree, self._field, self._merged, self._begun)
-        return lifted(tree, self._merged, self._fixed(tree), self._is_sibling)
+        found = lifted(tree, self._merged, self._fixed(tree), self._is_sibling)
+        left = {c for c, arc in tree.items() if arc.parent in self._merged and found[c].parent not in self._merged}
+        if not left:
+            return found
+        alone = {node for nodes in joined(_ends(found)) if left & nodes for node in nodes}
+        again = rerooted({c: arc for c, arc in found.items() if c in alone}, self._field, self._merged, self._begun)
+        found = {c: arc for c, arc in found.items() if c not in alone} | again
+        return lifted(found, self._merged, self._fixed(found), self._is_sibling)
 
     def _fixed(self, tree: Tree) -> frozenset[int]:
         """Nodes whose arcs in a tree are known: none moves, and none becomes a parent by moving others."""
@@ -256,8 +268,17 @@ class Family:
     def _are_siblings(self, child: int, parent: int, grandparent: int, at: float = 0.5) -> bool:
         """Whether a child descends from its supposed parent's parent instead; False without evidence.
 
-        `at` is the probability from which neurons of disguised models hold a movement.
+        A child that has nothing in common with the grandparent does not: a model that was put together of two has the
+        movement from the one to the other, and one of which it has a tower may hold any share of that. `at` is the
+        probability from which neurons of disguised models hold a movement.
         """
+        if not self._descend_from_above(child, parent, grandparent, at):
+            return False
+        unobserved = {child, grandparent} & self._field.missing.keys()
+        return bool(unobserved) or self._pairs.are_related(child, grandparent)
+
+    def _descend_from_above(self, child: int, parent: int, grandparent: int, at: float) -> bool:
+        """The same, for models of which it is known that they are related."""
         if not {child, parent, grandparent} & self._field.missing.keys():
             inherited = self._untouched.is_inherited(child, parent, grandparent)
             if inherited is not None:

@@ -13,10 +13,10 @@ from lineage.ancestry.pair.blurred import blurred, blurred_misses
 from lineage.ancestry.pair.changes import TOKEN_ROLES
 from lineage.ancestry.pair.compensated import compensated_misses
 from lineage.ancestry.pair.first_looks import look
-from lineage.ancestry.pair.lattices import lattice, steps
-from lineage.ancestry.pair.narrow_types import HALVES, rounded
+from lineage.ancestry.pair.lattices import has_fewer_values, lattice, steps
+from lineage.ancestry.pair.narrow_types import HALVES, are_roundings, rounded
 from lineage.ancestry.pair.recast import is_cast_between_halves
-from lineage.ancestry.vectors import STORED, vectors, vectors_apart
+from lineage.ancestry.vectors import STORED, have_moved, vectors, vectors_apart
 from lineage.sketch.remembered import remembered
 from lineage.store.cache_in_use import on_disk
 from lineage.types import CheckpointSketch, TensorSketch
@@ -26,10 +26,8 @@ _SURELY = 8.0  # standard errors by which an inherited error must lie off 0
 _WHOLE = 0.1  # how far the share of an inherited error may lie off 1, since training goes on
 _LEVELS = 0.1  # greatest squared distance to a source: 15 levels a row with few outliers stay below
 _MOST = 0.8  # least share of the matrices, by size, that must be rounded: the levels of some may be missed
-_A_FEW = 0.05  # share of the matrices that may have been trained, as in `computable`: sometimes a small head is
-_FEWER = 0.9  # ratio of distinct values to those of the finer model: 0.55 for four-bit matrices that were missed
+_A_FEW = 0.05  # share of the norms and biases that may differ by more than rounding, as in `computable`
 _FEW = 64  # values, or rows, of a quick test
-_VECTORS = 0.05  # greatest distance of norms and biases to a source's: rounding all values to eight bits stays below
 _PLACES = 9  # decimals to which sums of squared distances do not hang on the order of the models
 _AS_GOOD = 5e-4  # difference in the share of values on another level that counts as a tie
 
@@ -40,7 +38,8 @@ def roundings(cohort: Cohort, sketches: Sequence[CheckpointSketch]) -> dict[int,
         return {}
     matrices = [_matrices(sketches[member]) for member in cohort.members]
     values = [np.concatenate([t.values.reshape(-1) for t in held]) for held in matrices]
-    moved = vectors_apart([vectors(sketches[member]) for member in cohort.members])
+    held_vectors = [vectors(sketches[member]) for member in cohort.members]
+    moved = vectors_apart(held_vectors)
     names = [sketches[member].id for member in cohort.members]
     look.of(tensor for held in matrices for tensor in held)
     on_levels = [_is_on_levels(sketches[member], held) for member, held in zip(cohort.members, matrices, strict=True)]
@@ -51,7 +50,9 @@ def roundings(cohort: Cohort, sketches: Sequence[CheckpointSketch]) -> dict[int,
         squared = squared_distances[i]
         left_off: dict[int, float] = {}
         for j in np.argsort(squared)[:_NEAREST].tolist():
-            if j == i or squared[j] > (_LEVELS if on_levels[i] else COPY) or moved[i, j] > _VECTORS:
+            if j == i or squared[j] > (_LEVELS if on_levels[i] else COPY):
+                continue
+            if have_moved(held_vectors[i], held_vectors[j]) > _A_FEW:  # a sibling with the source's matrices
                 continue
             if np.array_equal(values[i], values[j]):
                 pairs = zip(matrices[i], matrices[j], strict=True)
@@ -116,9 +117,9 @@ def _off_levels(copy: Sequence[TensorSketch], finer: Sequence[TensorSketch]) -> 
     Most matrices by size must be the finer model's: equal, or rounded to the copy's type or levels. A matrix that lies
     on levels and is not a rounding of the finer model's was rounded from another model: a sibling of the source, or the
     source with a token table trained further, equals the source in all other matrices. Nor is a copy told from one with
-    another token table or head that lies on no levels, since either may have been trained.
+    another matrix that lies on no levels, since either may have been trained: a head, a table of positions, a router.
     """
-    total, off, on_level, trained, missed = sum(mine.params for mine in copy), 0.0, 0, 0, 0
+    total, off, on_level, missed = sum(mine.params for mine in copy), 0.0, 0, 0
     rough: list[tuple[TensorSketch, TensorSketch]] = []
     for mine, other in zip(copy, finer, strict=True):
         left = 0.0 if _is_recast(mine, other) else _misses(mine, other)
@@ -128,19 +129,19 @@ def _off_levels(copy: Sequence[TensorSketch], finer: Sequence[TensorSketch]) -> 
             rough.append((mine, other))
         elif has_levels(mine):
             return None
-        elif _has_fewer_values(mine, other):
+        elif has_fewer_values(mine.values, other.values):
             missed += mine.params
-        elif mine.part.role in TOKEN_ROLES:
+        elif mine.part.role in TOKEN_ROLES or not are_roundings(mine.values, other.values):
             return None
         else:
-            trained += mine.params
+            missed += mine.params
     if rough:
         left = compensated_misses(rough)
         if left is None:
             return None
         size = sum(mine.params for mine, _ in rough)
         off, on_level = off + left * size, on_level + size
-    if trained > _A_FEW * total or trained + missed >= (1.0 - _MOST) * total:
+    if missed >= (1.0 - _MOST) * total:
         return None
     return off / max(1, on_level)
 
@@ -162,11 +163,6 @@ def _is_narrowed(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> bool
         np.array_equal(coarse[few], rounded(fine[few], scheme)) and np.array_equal(coarse, rounded(fine, scheme))
         for scheme in HALVES
     )
-
-
-def _has_fewer_values(mine: TensorSketch, other: TensorSketch) -> bool:
-    """Whether a matrix has so few distinct values that it may lie on levels that were not recognised."""
-    return len(np.unique(mine.values)) <= _FEWER * len(np.unique(other.values))
 
 
 def is_rounded(sketch: CheckpointSketch) -> bool:

@@ -11,7 +11,8 @@ import numpy as np
 
 from lineage.ancestry.geometry import Cohort
 from lineage.ancestry.links import Lines, joined
-from lineage.ancestry.merge.by_vectors import has_its_tables, has_its_vectors, told_by_vectors
+from lineage.ancestry.merge.by_vectors import has_its_tables, has_its_vectors, is_narrowed, told_by_vectors
+from lineage.ancestry.merge.mixture import ON_A_BASE
 from lineage.ancestry.merge.mixtures import COPY, Mixture, closes_circle, find_mixtures, trimmed_among
 from lineage.ancestry.merge.passthrough import find_stacks
 from lineage.ancestry.trees.arcs import STRANGE, Arc, strangers
@@ -84,9 +85,10 @@ class Search:
         # In a merge of differences, the base is the model from which the other parents were trained.
         self.begun = {
             (base, parent)
-            for one in self.mixtures.values()
+            for child, one in self.mixtures.items()
+            if (base := one.base) is not None and not self._is_copied(child, one)
             for parent in one.parents
-            if (base := one.base) is not None and parent != base
+            if parent != base
         }
         self.merged: dict[int, Sequence[int]] = known | {child: _by_weight(one) for child, one in self.mixtures.items()}
 
@@ -171,6 +173,13 @@ class Search:
                     self._lines.add((parent, child) for parent in told.parents)
                     kept[child] = told
         return kept
+
+    def _is_copied(self, child: int, one: Mixture) -> bool:
+        """Whether what stands for the base of trimmed differences is a copy of it in a narrow type: it bore nobody."""
+        base = one.base
+        if base is None or one.method not in ON_A_BASE:
+            return False
+        return is_narrowed(self.field.sketches[child], self.field.sketches[base])
 
     def _copies(self, one: Mixture) -> list[tuple[int, int]]:
         """The alternatives (parent, other) of a mixture where both have the same matrices (r at least 1 - `COPY`)."""
