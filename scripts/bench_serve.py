@@ -8,9 +8,8 @@ eight at a time, of one `lineage serve`: those that the index does not hold; `--
 that each is worked on; and all of these again and again, as the same upload is, answered by the job that is there.
 `--ahead` is how long the first question waits, while the service prepares what the index holds (`--prepared N`: so many
 models a process, and not its default); what it did by then is reported. Bars are held against questions about what the
-index holds. Then a service
-is killed (SIGKILL) in the middle of jobs and an ingest, and started again. Prints Markdown; exits with 1 if a bar is
-missed.
+index holds. Then a service is killed (SIGKILL) in the middle of jobs and an ingest, and started again. Prints Markdown;
+exits with 1 if a bar is missed.
 """
 
 from __future__ import annotations
@@ -245,24 +244,26 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         files = sorted(given.zoo.glob("*.safetensors"))
-        other = files[::6]
-        known = [file for file in files if file not in other]
+        known = [file for place, file in enumerate(files) if place % 6]
         for done in api.ingest(known, folder / "index"):
             assert done.error is None, done.error
-        sketches = []
-        for file in files:
-            sketches.append(folder / f"{file.stem}.sketch")
-            api.save_sketch(api.sketch(file), sketches[-1])
-        unknown = [sketch.read_bytes() for sketch, file in zip(sketches, files, strict=True) if file in other]
-        sketches = [sketch for sketch, file in zip(sketches, files, strict=True) if file in known]
-        bodies = [sketch.read_bytes() for sketch in sketches]
+        sketches = {file: folder / f"{file.stem}.sketch" for file in files}
+        for file, sketch in sketches.items():
+            api.save_sketch(api.sketch(file), sketch)
+        unknown = [sketches[file].read_bytes() for file in files[::6]]
+        bodies = [sketches[file].read_bytes() for file in known]
         api.graph(index=folder / "index", reference=False)
         with service(folder / "index", folder / "state", given.zoo, given.prepared) as (running, address):
             time.sleep(given.ahead)
             ahead = said_ahead(given.ahead, _of_all("times", running.pid))
             loads = [
                 replace(load("models that it does not hold", address, running.pid, unknown), is_known=False),
-                load("each for the first time", address, running.pid, renamed(sketches, given.fresh, folder)),
+                load(
+                    "each for the first time",
+                    address,
+                    running.pid,
+                    renamed([sketches[file] for file in known], given.fresh, folder),
+                ),
                 load("the models of the index, again and again", address, running.pid, many(bodies, given.requests)),
                 load("the same, for long", address, running.pid, many(bodies, given.repeats)),
             ]

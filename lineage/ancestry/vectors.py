@@ -56,7 +56,7 @@ def _of(tensors: Iterable[TensorSketch]) -> Vectors:
     return found
 
 
-def have_moved(ours: Vectors, theirs: Vectors) -> float:
+def share_moved(ours: Vectors, theirs: Vectors) -> float:
     """Share of the vectors of two models that differ by more than rounding; 0 without common ones."""
     common = ours.keys() & theirs.keys()
     return sum(not are_roundings(ours[where], theirs[where]) for where in common) / max(1, len(common))

@@ -57,6 +57,11 @@ class Change:
     rank: int | None = None
     unchanged: float = 0.0
 
+    @property
+    def scales_units(self) -> bool:
+        """Whether each unit is multiplied by a factor of its own; told by the id, so that no schemes are loaded."""
+        return self.scheme is not None and self.scheme.id == "unit-scales"
+
 
 Changes = Sequence[tuple[TensorMatch, Change]]
 """The pairs of a match, each with its change."""

@@ -157,7 +157,7 @@ def _changes(matched: Match) -> Changes:
     held = [(m, a, b) for m in matched.tensors for a, b in [matched.sides(m)] if a.part.excluded is None]
     found = zip(held, classified(held), strict=True)
     changes = [(m, _in_order(one, m, matched.reordered)) for (m, _, _), one in found]
-    if not any(change.scheme is not None and change.scheme.id == "unit-scales" for _, change in changes):
+    if not any(change.scales_units for _, change in changes):
         return changes
     from lineage.ancestry.pair.folded_norms import with_folds  # imported only for scaled units
 

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from lineage.ancestry.pair.changes import EQUAL, TOKEN_ROLES, Change, Compared, rows_in_place
+from lineage.ancestry.pair.changes import EQUAL, TOKEN_ROLES, Compared, rows_in_place
 from lineage.ancestry.pair.decay import common_factor
 from lineage.ancestry.pair.lattices import has_fewer_values
 from lineage.ancestry.pair.narrow_types import are_roundings
@@ -69,16 +69,13 @@ def computable(of: Compared) -> Said | None:
     has_its_vectors = _moved_vectors(of) <= _A_FEW
     if kind == "recast" and not has_few_tuned:
         return None
-    by: _Way = "folding" if any(_is_fold(c, direction) for _, c in of.changes) else _WAYS[kind]
+    is_fold = any(c.scales_units and c.direction == direction for _, c in of.changes)
+    by: _Way = "folding" if is_fold else _WAYS[kind]
     # If other parts or the structure differ, the two may be children of the model that was rounded.
     is_whole = _is_the_whole(of) and not any(one.reshapes for one in of.words.values()) and not _have_own_heads(of)
     is_one_way = not _has_another_source(of, direction)
     certain = has_few_tuned and has_its_vectors and is_whole and is_one_way
     return Said(direction, Computable(_child(direction), by), certain=certain)
-
-
-def _is_fold(change: Change, direction: Direction) -> bool:
-    return change.direction == direction and change.scheme is not None and change.scheme.id == "unit-scales"
 
 
 def _has_another_source(of: Compared, direction: Direction) -> bool:
@@ -248,7 +245,7 @@ def vocabulary_grown(of: Compared) -> Said | None:
         places = rows_in_place(mine, other)
         if mine.params != other.params and len(places) and (places > _ALIKE_R).mean() > _KEPT_ROWS:
             direction: Direction = Direction.CHILD if mine.params > other.params else Direction.PARENT
-            return Said(direction, GrownVocabulary(mine.params, other.params), False)
+            return Said(direction, GrownVocabulary(mine.params, other.params))
     return None
 
 
@@ -291,8 +288,8 @@ def _by_layer(
 ) -> dict[Layer, list[TensorSketch]]:
     found: dict[Layer, list[TensorSketch]] = {}
     for t in tensors:
-        if layer(t) is not None:
-            found.setdefault(layer(t), []).append(t)
+        if (at := layer(t)) is not None:
+            found.setdefault(at, []).append(t)
     return found
 
 

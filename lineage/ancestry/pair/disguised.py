@@ -96,7 +96,8 @@ def seen_through(
     lost = {c.name for c in components if c.relation.finds_nothing}
     parts = {c.name for c in components if _is_a_little(c)}
     sought = [one for one in a.neurons if one.component in lost | parts]
-    if not any(one.keyed == "input" for one in sought) and not _may_be_alike(a, b):
+    of_channels = any(one.keyed == "input" for one in sought)
+    if not sought or not (of_channels or _may_be_alike(a, b)):
         return Seen(components, overall)
     from lineage.match.disguise import disguises  # imported only here: few models with neurons are alike
 

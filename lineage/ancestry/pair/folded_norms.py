@@ -84,7 +84,7 @@ def with_folds(matched: Match, changes: Changes) -> Changes:
     So have the biases and gains that follow from it. There is no direction if some scales have no such norm: then
     one of the two was trained as well, or what was folded is not known.
     """
-    scaled = [held for held, change in changes if isinstance(change.scheme, UnitScales)]
+    scaled = [held for held, change in changes if change.scales_units]
     for direction in (Direction.CHILD, Direction.PARENT):
         folded = _folded(matched, scaled, direction)
         if folded:

@@ -12,6 +12,7 @@ from lineage.ancestry.pair.changes import EQUAL, TOKEN_ROLES, Change
 from lineage.match import LOG10_ALPHA, Match
 from lineage.match.permutation import SEEN_R
 from lineage.match.tails import log10_normal
+from lineage.sketch.remembered import remembered
 from lineage.sketch.vectors import is_searchable
 from lineage.types import CheckpointSketch, Direction, Evidence, Relation, TensorMatch, TensorSketch
 
@@ -234,13 +235,19 @@ def layers_of(sketch: CheckpointSketch) -> Callable[[TensorSketch], Layer]:
 
     Networks of convolutions come in stages, whose blocks are numbered anew; what stands outside of these is no layer.
     """
-    on_streams = {t.part.component for t in sketch.tensors for one in t.part.axes if one.label.endswith("/residual")}
-    in_blocks = {t.part.component for t in sketch.tensors if block_of(t.name) is not None} - on_streams
+    in_blocks = _in_blocks(sketch)
 
     def layer(tensor: TensorSketch) -> Layer:
         return block_of(tensor.name) if tensor.part.component in in_blocks else tensor.part.layer
 
     return layer
+
+
+@remembered
+def _in_blocks(sketch: CheckpointSketch) -> frozenset[str]:
+    """The components of a model that have numbered blocks and no residual stream."""
+    on_streams = {t.part.component for t in sketch.tensors for one in t.part.axes if one.label.endswith("/residual")}
+    return frozenset(t.part.component for t in sketch.tensors if block_of(t.name) is not None) - on_streams
 
 
 def layer_matrices(

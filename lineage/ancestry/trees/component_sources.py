@@ -20,9 +20,7 @@ from lineage.types.facts.descent import OtherComponents
 
 _A_PART = 0.01  # share of a model below which a component is a detail
 _TRIES = 3  # number of the likeliest sources of a component that are compared
-_HEAD = (
-    "head"  # the component that is exchanged: a model without its child's head has lost it, sooner than not given it
-)
+_HEAD = "head"  # is exchanged: a model without its child's head has lost it, sooner than not given it
 _PLAINLY = 0.5  # a correlation that unrelated models do not reach over a few hundred values
 _EXPERTS = "experts"
 

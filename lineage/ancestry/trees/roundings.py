@@ -16,7 +16,7 @@ from lineage.ancestry.pair.first_looks import look
 from lineage.ancestry.pair.lattices import has_fewer_values, lattice, steps
 from lineage.ancestry.pair.narrow_types import HALVES, are_roundings, rounded
 from lineage.ancestry.pair.recast import is_cast_between_halves
-from lineage.ancestry.vectors import STORED, have_moved, vectors, vectors_apart
+from lineage.ancestry.vectors import STORED, share_moved, vectors, vectors_apart
 from lineage.sketch.remembered import remembered
 from lineage.store.cache_in_use import on_disk
 from lineage.types import CheckpointSketch, TensorSketch
@@ -52,7 +52,7 @@ def roundings(cohort: Cohort, sketches: Sequence[CheckpointSketch]) -> dict[int,
         for j in np.argsort(squared)[:_NEAREST].tolist():
             if j == i or squared[j] > (_LEVELS if on_levels[i] else COPY):
                 continue
-            if have_moved(held_vectors[i], held_vectors[j]) > _A_FEW:  # a sibling with the source's matrices
+            if share_moved(held_vectors[i], held_vectors[j]) > _A_FEW:  # a sibling with the source's matrices
                 continue
             if np.array_equal(values[i], values[j]):
                 pairs = zip(matrices[i], matrices[j], strict=True)
